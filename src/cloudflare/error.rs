@@ -1,0 +1,125 @@
+//! Why a call failed: one variant for each decision that somebody takes on it.
+
+use std::fmt;
+
+/// A call of the API, as the `operation` label names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Operation {
+    /// `GET /zones`
+    ListZones,
+    /// `GET /zones/{zone_id}`
+    GetZone,
+    /// `GET /zones/{zone_id}/origin/cloud_regions`
+    ListMappings,
+    /// `GET /zones/{zone_id}/origin/cloud_regions/{origin_ip}`
+    GetMapping,
+    /// `GET /zones/{zone_id}/origin/cloud_regions/supported_regions`
+    SupportedRegions,
+    /// `GET /zones/{zone_id}/dns_records`
+    DnsRecords,
+    /// `GET /zones/{zone_id}/load_balancers`
+    LoadBalancers,
+    /// `GET /accounts/{account_id}/load_balancers/pools`
+    LoadBalancerPools,
+    /// `GET /zones/{zone_id}/argo/tiered_caching`
+    TieredCache,
+    /// `GET /zones/{zone_id}/cache/tiered_cache_smart_topology_enable`
+    SmartTieredCache,
+    /// `GET /user/tokens/verify` and `GET /accounts/{account_id}/tokens/verify`
+    VerifyToken,
+}
+
+impl Operation {
+    /// The label value.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ListZones => "list_zones",
+            Self::GetZone => "get_zone",
+            Self::ListMappings => "list_mappings",
+            Self::GetMapping => "get_mapping",
+            Self::SupportedRegions => "supported_regions",
+            Self::DnsRecords => "dns_records",
+            Self::LoadBalancers => "load_balancers",
+            Self::LoadBalancerPools => "load_balancer_pools",
+            Self::TieredCache => "tiered_cache",
+            Self::SmartTieredCache => "smart_tiered_cache",
+            Self::VerifyToken => "verify_token",
+        }
+    }
+}
+
+/// The class of a failure, as the `reason` label names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Reason {
+    /// No whole answer in time.
+    Timeout,
+    /// No connection: refused, unreachable, or the name did not resolve.
+    Connect,
+    /// The TLS handshake failed.
+    Tls,
+    /// Any other failure of the transport: cut in mid-body, or a redirect, which is never followed.
+    Http,
+    /// 401, or 400 with code 9106 or 10000: the credentials are not accepted.
+    Unauthorized,
+    /// 403: the credentials lack a permission.
+    Forbidden,
+    /// 404.
+    NotFound,
+    /// Codes 7000 and 7003: Cloudflare does not serve this path for this zone.
+    NoRoute,
+    /// 429.
+    RateLimited,
+    /// Any other 4xx.
+    ClientError,
+    /// 5xx.
+    ServerError,
+    /// A whole body that is not the API's envelope, or corrupt gzip.
+    Malformed,
+    /// `success: false` with a 2xx status.
+    Unsuccessful,
+    /// The pages of one listing contradict each other.
+    InconsistentPages,
+    /// More bytes, pages or rows than any honest answer has.
+    TooLarge,
+}
+
+impl Reason {
+    /// The label value.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Timeout => "timeout",
+            Self::Connect => "connect",
+            Self::Tls => "tls",
+            Self::Http => "http",
+            Self::Unauthorized => "unauthorized",
+            Self::Forbidden => "forbidden",
+            Self::NotFound => "not_found",
+            Self::NoRoute => "no_route",
+            Self::RateLimited => "rate_limited",
+            Self::ClientError => "client_error",
+            Self::ServerError => "server_error",
+            Self::Malformed => "malformed",
+            Self::Unsuccessful => "unsuccessful",
+            Self::InconsistentPages => "inconsistent_pages",
+            Self::TooLarge => "too_large",
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A call that failed, in words for an operator. Holds no secret.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}: {detail}", operation.as_str())]
+pub struct ApiError {
+    /// The call.
+    pub operation: Operation,
+    /// The class of the failure.
+    pub reason: Reason,
+    /// What happened and, where that helps, what to do.
+    pub detail: String,
+}

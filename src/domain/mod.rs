@@ -1,0 +1,20 @@
+//! What the exporter talks about: zones, origins, mappings. No I/O and no clock.
+//!
+//! Every type here is parsed once, at the border, and cannot be wrong inside.
+
+mod mappings;
+mod names;
+mod origin_ip;
+mod vendor;
+mod verdict;
+mod zone;
+
+pub use mappings::{ConflictingRows, Mapping, ZoneMappings};
+pub use names::{AccountName, InvalidName};
+pub use origin_ip::{InvalidOriginIp, NonPublic, OriginIp};
+pub use vendor::{Region, Vendor};
+pub use verdict::RangeVerdict;
+pub use zone::{Zone, ZoneId, ZoneName};
+
+/// Cloudflare's limit of mappings in one zone (API reference, "origin cloud regions").
+pub const MAPPINGS_PER_ZONE_LIMIT: u32 = 3500;

@@ -1,0 +1,97 @@
+//! Cloud vendors and their regions.
+
+use std::borrow::Borrow;
+use std::fmt;
+use std::sync::Arc;
+
+use super::names::{InvalidName, label};
+
+/// A cloud vendor, as Cloudflare names them.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Vendor {
+    /// Amazon Web Services.
+    Aws,
+    /// Microsoft Azure.
+    Azure,
+    /// Google Cloud.
+    Gcp,
+    /// Oracle Cloud Infrastructure.
+    Oci,
+    /// One that this program does not know, under the name that the API gave.
+    Other(Arc<str>),
+}
+
+impl Vendor {
+    /// The vendors that Cloudflare documents.
+    pub const KNOWN: [Self; 4] = [Self::Aws, Self::Azure, Self::Gcp, Self::Oci];
+    const MAX_BYTES: usize = 100;
+
+    /// Takes a name of 1 to 100 bytes; the known ones in any case.
+    pub fn parse(text: &str) -> Result<Self, InvalidName> {
+        let name = label(text, Self::MAX_BYTES)?;
+        Ok(Self::KNOWN
+            .into_iter()
+            .find(|known| known.as_str().eq_ignore_ascii_case(&name))
+            .unwrap_or(Self::Other(name)))
+    }
+
+    /// The name as Cloudflare spells it.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Aws => "aws",
+            Self::Azure => "azure",
+            Self::Gcp => "gcp",
+            Self::Oci => "oci",
+            Self::Other(name) => name,
+        }
+    }
+}
+
+impl fmt::Display for Vendor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A region of a vendor, such as `us-east-1`, as Cloudflare spells it. Clones share one text.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Region(Arc<str>);
+
+impl Region {
+    const MAX_BYTES: usize = 100;
+
+    /// Takes a name of 1 to 100 bytes.
+    pub fn parse(text: &str) -> Result<Self, InvalidName> {
+        label(text, Self::MAX_BYTES).map(Self)
+    }
+
+    /// The name as the API spells it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Borrow<str> for Region {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Region {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn known_vendors_are_known_in_any_case_and_others_keep_their_name() {
+        assert_eq!(Vendor::parse("aws"), Ok(Vendor::Aws));
+        assert_eq!(Vendor::parse("AWS"), Ok(Vendor::Aws));
+        assert_eq!(Vendor::parse("Hetzner").unwrap().as_str(), "Hetzner");
+        assert_eq!(Vendor::parse(" "), Err(InvalidName::Empty));
+    }
+}

@@ -1,0 +1,1 @@
+//! Snapshot and registry become the text that Prometheus scrapes, plain or compressed.

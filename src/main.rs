@@ -1,0 +1,3 @@
+//! The `cloudflare-origin-region-exporter` command.
+
+fn main() {}

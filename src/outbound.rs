@@ -1,0 +1,201 @@
+//! What all outgoing HTTP shares: trusted authorities, proxies, bounded bodies, error classes.
+//!
+//! It stands beside [`crate::domain`], for the API client and the vendors' ranges both need it and
+//! may not import each other.
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::redirect::Policy;
+use reqwest::{Client, ClientBuilder, Response};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::{ClientConfig, RootCertStore};
+
+/// Time to make a connection, TLS included; an API that is up answers much sooner.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Idle connections are closed before a load balancer in between does it silently.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
+/// A file of certificate authorities larger than this is none; the largest bundles have 1 MB.
+const CA_FILE_LIMIT: u64 = 16 << 20;
+
+/// Why a client could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum OutboundError {
+    /// The file of certificate authorities could not be read.
+    #[error("cannot read the certificate authorities in {path}: {problem}")]
+    CaFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The HTTP library refused its settings.
+    #[error("cannot set up the HTTP client: {0}")]
+    Client(String),
+}
+
+/// A builder with this program's TLS configuration, time-outs and name; redirects are not
+/// followed, since they could carry credentials to another host. `HTTPS_PROXY`, `HTTP_PROXY` and
+/// `NO_PROXY` are honoured.
+///
+/// Trusted are the machine's authorities (Mozilla's where the machine has none, as in a bare
+/// container) and those of `ca_file`.
+pub fn client_builder(ca_file: Option<&Path>) -> Result<ClientBuilder, OutboundError> {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    if roots.is_empty() {
+        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    }
+    if let Some(path) = ca_file {
+        add_ca_file(&mut roots, path)?;
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut tls = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| OutboundError::Client(error.to_string()))?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(Client::builder()
+        .tls_backend_preconfigured(tls)
+        .user_agent(concat!(
+            env!("CARGO_PKG_NAME"),
+            "/",
+            env!("CARGO_PKG_VERSION")
+        ))
+        .redirect(Policy::none())
+        .connect_timeout(CONNECT_TIMEOUT)
+        .pool_idle_timeout(IDLE_TIMEOUT))
+}
+
+fn add_ca_file(roots: &mut RootCertStore, path: &Path) -> Result<(), OutboundError> {
+    let fail = |problem: String| OutboundError::CaFile {
+        path: path.to_owned(),
+        problem,
+    };
+    let length = std::fs::metadata(path)
+        .map_err(|error| fail(error.to_string()))?
+        .len();
+    if length > CA_FILE_LIMIT {
+        return Err(fail(format!(
+            "it has {length} bytes, more than {CA_FILE_LIMIT}"
+        )));
+    }
+    let pem = std::fs::read(path).map_err(|error| fail(error.to_string()))?;
+    let mut found = 0;
+    for certificate in CertificateDer::pem_slice_iter(&pem) {
+        let certificate = certificate.map_err(|error| fail(error.to_string()))?;
+        roots
+            .add(certificate)
+            .map_err(|error| fail(error.to_string()))?;
+        found += 1;
+    }
+    if found == 0 {
+        return Err(fail("it holds no PEM certificate".to_owned()));
+    }
+    Ok(())
+}
+
+/// Why no whole body came.
+#[derive(Debug, thiserror::Error)]
+pub enum BodyError {
+    /// It is larger than the caller's bound; it was not read to its end.
+    #[error("the body is larger than {limit} bytes")]
+    TooLarge {
+        /// The bound.
+        limit: usize,
+    },
+    /// It broke off, came too slowly, or its compression is corrupt.
+    #[error("the body could not be read")]
+    Transport(#[from] reqwest::Error),
+}
+
+/// Reads a body, decompressed, of at most `limit` bytes.
+pub async fn read_body(mut response: Response, limit: usize) -> Result<Vec<u8>, BodyError> {
+    let announced = usize::try_from(response.content_length().unwrap_or(0)).unwrap_or(usize::MAX);
+    if announced > limit {
+        return Err(BodyError::TooLarge { limit });
+    }
+    let mut body = Vec::with_capacity(announced);
+    while let Some(chunk) = response.chunk().await? {
+        if body.len() + chunk.len() > limit {
+            return Err(BodyError::TooLarge { limit });
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+/// What kind of transport failure an error of the HTTP library is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failure {
+    /// Too slow: connecting, answering or sending the body.
+    Timeout,
+    /// No connection: refused, unreachable, or the name did not resolve.
+    Connect,
+    /// The TLS handshake failed.
+    Tls,
+    /// The body's compression is corrupt.
+    Decode,
+    /// Anything else, such as a connection that was cut.
+    Other,
+}
+
+/// Sorts a transport error. The order of the questions matters: a slow body is a decoding error
+/// too, and a failed handshake or name look-up is a connection error too.
+pub fn classify(error: &reqwest::Error) -> Failure {
+    if error.is_timeout() {
+        Failure::Timeout
+    } else if has_source::<rustls::Error>(error) || handshake_broke_off(error) {
+        Failure::Tls
+    } else if error.is_connect() {
+        Failure::Connect
+    } else if error.is_decode() && !has_source::<hyper::Error>(error) {
+        Failure::Decode
+    } else {
+        Failure::Other
+    }
+}
+
+/// An error and its causes in one line, without the URL, which may hold a password.
+pub fn describe(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.ends_with(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
+}
+
+fn sources<'a>(
+    error: &'a (dyn Error + 'static),
+) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |&error: &&'a (dyn Error + 'static)| {
+        // An io::Error that wraps another error names that one's source, not itself, as its own.
+        match error
+            .downcast_ref::<std::io::Error>()
+            .and_then(std::io::Error::get_ref)
+        {
+            Some(inner) => Some(inner as &'a (dyn Error + 'static)),
+            None => error.source(),
+        }
+    })
+}
+
+fn has_source<E: Error + 'static>(error: &reqwest::Error) -> bool {
+    sources(error).any(<dyn Error>::is::<E>)
+}
+
+/// tokio-rustls reports a peer that hangs up in mid-handshake as a plain I/O error.
+fn handshake_broke_off(error: &reqwest::Error) -> bool {
+    error.is_connect() && sources(error).any(|cause| cause.to_string() == "tls handshake eof")
+}

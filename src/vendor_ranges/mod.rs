@@ -1,0 +1,5 @@
+//! The four vendors' published address ranges: one longest-prefix table, kept fresh.
+
+mod settings;
+
+pub use settings::{RangeSource, Settings};

@@ -1,0 +1,5 @@
+//! The HTTP server: listeners, limits, routes, pages.
+
+mod settings;
+
+pub use settings::Settings;
