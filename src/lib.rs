@@ -3,12 +3,14 @@
 //! The modules form layers; each may use what stands above it and never what stands below
 //! (`docs/architecture.md` draws the picture):
 //!
-//! [`domain`] and [`outbound`] → [`cloudflare`], [`vendor_ranges`], [`findings`] → [`snapshot`] → [`poller`] → [`exposition`] → [`web`] →
+//! [`domain`], [`outbound`], [`document`] and [`build_info`] → [`cloudflare`], [`vendor_ranges`], [`findings`] → [`snapshot`] → [`poller`] → [`exposition`] → [`web`] →
 //! [`config`] → [`app`] → `main`. [`simulator`] stands apart and knows [`domain`] alone.
 
 pub mod app;
+pub mod build_info;
 pub mod cloudflare;
 pub mod config;
+pub mod document;
 pub mod domain;
 pub mod exposition;
 pub mod findings;

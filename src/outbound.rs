@@ -67,6 +67,8 @@ pub fn client_builder(ca_file: Option<&Path>) -> Result<ClientBuilder, OutboundE
             env!("CARGO_PKG_VERSION")
         ))
         .redirect(Policy::none())
+        // Whoever sends a request counts it, so the library sends none again by itself.
+        .retry(reqwest::retry::never())
         .connect_timeout(CONNECT_TIMEOUT)
         .pool_idle_timeout(IDLE_TIMEOUT))
 }

@@ -122,4 +122,15 @@ pub struct ApiError {
     pub reason: Reason,
     /// What happened and, where that helps, what to do.
     pub detail: String,
+    /// The HTTP status, where an answer came.
+    pub status: Option<u16>,
+    /// The API's own codes, where the answer had some.
+    pub codes: Vec<u32>,
+}
+
+impl ApiError {
+    /// Whether the answer holds this code of the API's.
+    pub fn has_code(&self, code: u32) -> bool {
+        self.codes.contains(&code)
+    }
 }

@@ -1,1 +1,138 @@
-//! File, environment and flags become one validated `Settings`.
+//! File, environment and flags to one validated [`Settings`]; nothing else knows where a setting
+//! came from.
+//!
+//! `docs/configuration.md` is the reference. What is about the process stands in flags, what is
+//! about accounts, zones and polls in the file. [`load`] reports every mistake at once.
+
+mod accounts;
+pub mod cli;
+mod credentials;
+mod environment;
+mod overrides;
+mod schema;
+mod value;
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
+
+pub use cli::{Cli, Command, ProcessFlags};
+pub use environment::Environment;
+
+use crate::document::{Collector, MAX_BYTES, Node, Place};
+pub use crate::document::{ConfigError, ConfigErrors, Format};
+use crate::{cloudflare, findings, poller, vendor_ranges, web};
+
+/// Everything that the daemon needs to know.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// How the API is used.
+    pub cloudflare: cloudflare::Settings,
+    /// The accounts, at least one, in the order of the configuration; names are unique.
+    pub accounts: Vec<cloudflare::AccountSettings>,
+    /// Which zones are read, and how often.
+    pub poller: poller::Settings,
+    /// Where expectations come from.
+    pub expect: findings::ExpectSettings,
+    /// Which checks are made.
+    pub verify: findings::VerifySettings,
+    /// The vendors' published ranges.
+    pub vendor_ranges: vendor_ranges::Settings,
+    /// Whether each mapping has series of its own (`mappings.detail`).
+    pub detail: bool,
+    /// The HTTP server.
+    pub web: web::Settings,
+    /// The log.
+    pub log: LogSettings,
+    /// What is allowed and yet probably not meant, in words for an operator.
+    pub warnings: Vec<String>,
+}
+
+/// How the log is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogSettings {
+    /// The least important level that is written.
+    pub level: tracing::Level,
+    /// How a line is spelt.
+    pub format: LogFormat,
+}
+
+/// How a line of the log is spelt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// `level=info msg="…"`
+    Logfmt,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Reads the configuration file, if one is named, and puts environment and flags on top of it.
+///
+/// Blocks on reading the file. Fails with every mistake found.
+pub fn load(flags: &ProcessFlags, environment: &Environment) -> Result<Settings, ConfigErrors> {
+    let Some(path) = &flags.config_file else {
+        return finish(
+            Node::empty(Place::Environment),
+            Path::new(""),
+            flags,
+            environment,
+        );
+    };
+    let place = Place::file(&path.display().to_string());
+    let fail = |problem: String| ConfigErrors::from(ConfigError::whole(place.clone(), problem));
+    let format = format_of(path).ok_or_else(|| {
+        fail("cannot tell YAML from TOML: expected a name in .yaml, .yml or .toml".to_owned())
+    })?;
+    let text = read(path).map_err(fail)?;
+    let folder = path.parent().unwrap_or(Path::new(""));
+    finish(format.parse(&text, &place)?, folder, flags, environment)
+}
+
+/// As [`load`], with a text in place of the file; `name` is what errors call it.
+pub fn load_text(
+    name: &str,
+    format: Format,
+    text: &str,
+    flags: &ProcessFlags,
+    environment: &Environment,
+) -> Result<Settings, ConfigErrors> {
+    let tree = format.parse(text, &Place::file(name))?;
+    finish(tree, Path::new(""), flags, environment)
+}
+
+fn finish(
+    mut tree: Node,
+    folder: &Path,
+    flags: &ProcessFlags,
+    environment: &Environment,
+) -> Result<Settings, ConfigErrors> {
+    let errors = Collector::default();
+    overrides::apply(&mut tree, environment, &errors);
+    let settings = schema::read(&errors.root(&tree), folder, flags, environment, &errors);
+    errors.check()?;
+    // Whatever leaves no settings was reported.
+    settings.ok_or_else(|| {
+        ConfigErrors::from(ConfigError::whole(
+            tree.place,
+            "the configuration is not usable",
+        ))
+    })
+}
+
+fn format_of(path: &Path) -> Option<Format> {
+    match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
+        "yaml" | "yml" => Some(Format::Yaml),
+        "toml" => Some(Format::Toml),
+        _ => None,
+    }
+}
+
+/// Reads one byte more than allowed, so that a larger file is noticed and not read to its end.
+fn read(path: &Path) -> Result<String, String> {
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes))
+        .map_err(|error| format!("cannot read the configuration file: {error}"))?;
+    String::from_utf8(bytes)
+        .map_err(|error| format!("is not UTF-8 (byte {})", error.utf8_error().valid_up_to()))
+}

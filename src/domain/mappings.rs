@@ -23,6 +23,17 @@ pub struct ZoneMappings {
     sorted: Box<[Mapping]>,
 }
 
+/// How two readings of one zone differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Changes {
+    /// Addresses that only the newer reading has.
+    pub added: usize,
+    /// Addresses that only the older reading has.
+    pub removed: usize,
+    /// Addresses of both whose vendor or region differs; another `modified_on` alone is no change.
+    pub changed: usize,
+}
+
 /// Two rows name one address and disagree on its vendor or region.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the address {0} is listed twice with different vendors or regions")]
@@ -70,10 +81,34 @@ impl ZoneMappings {
             .ok()?;
         self.sorted.get(at)
     }
+
+    /// What changed from this reading to a newer one.
+    pub fn changes(&self, newer: &Self) -> Changes {
+        let mut changes = Changes::default();
+        let mut old = self.sorted.iter().peekable();
+        for new in &newer.sorted {
+            while old.next_if(|o| o.origin_ip < new.origin_ip).is_some() {
+                changes.removed += 1;
+            }
+            match old.next_if(|o| o.origin_ip == new.origin_ip) {
+                None => changes.added += 1,
+                Some(o) if (&o.vendor, &o.region) != (&new.vendor, &new.region) => {
+                    changes.changed += 1;
+                }
+                Some(_) => {}
+            }
+        }
+        changes.removed += old.count();
+        changes
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
     use super::*;
 
     fn row(ip: &str, region: &str, modified_on: Option<&str>) -> Mapping {
@@ -128,5 +163,55 @@ mod tests {
             ZoneMappings::from_rows(rows),
             Err(ConflictingRows(OriginIp::parse("2001:db8::1").unwrap()))
         );
+    }
+
+    fn zone(rows: &[(&str, &str)]) -> ZoneMappings {
+        ZoneMappings::from_rows(rows.iter().map(|(ip, r)| row(ip, r, None)).collect()).unwrap()
+    }
+
+    #[test]
+    fn changes_are_what_came_went_and_moved() {
+        let old = zone(&[
+            ("192.0.2.1", "a"),
+            ("192.0.2.2", "a"),
+            ("192.0.2.4", "a"),
+            ("2001:db8::1", "a"),
+        ]);
+        let new = zone(&[("192.0.2.2", "b"), ("192.0.2.3", "a"), ("192.0.2.4", "a")]);
+        let expected = Changes {
+            added: 1,
+            removed: 2,
+            changed: 1,
+        };
+        assert_eq!(old.changes(&new), expected);
+        assert_eq!(old.changes(&old), Changes::default());
+    }
+
+    #[test]
+    fn another_time_of_change_alone_is_no_change() {
+        let old = zone(&[("192.0.2.1", "a")]);
+        let touched = row("192.0.2.1", "a", Some("2026-03-01T12:00:00Z"));
+        let new = ZoneMappings::from_rows(vec![touched]).unwrap();
+        assert_eq!(old.changes(&new), Changes::default());
+    }
+
+    proptest! {
+        #[test]
+        fn changes_agree_with_a_comparison_address_by_address(
+            old in prop::collection::btree_map(0_u8..20, 0_u8..3, 0..20),
+            new in prop::collection::btree_map(0_u8..20, 0_u8..3, 0..20),
+        ) {
+            let make = |rows: &BTreeMap<u8, u8>| {
+                let rows = rows.iter().map(|(ip, region)| {
+                    row(&format!("192.0.2.{ip}"), &region.to_string(), None)
+                });
+                ZoneMappings::from_rows(rows.collect()).unwrap()
+            };
+            let changes = make(&old).changes(&make(&new));
+            prop_assert_eq!(changes.added, new.keys().filter(|ip| !old.contains_key(ip)).count());
+            prop_assert_eq!(changes.removed, old.keys().filter(|ip| !new.contains_key(ip)).count());
+            let moved = |(ip, region): &(&u8, &u8)| old.get(ip).is_some_and(|was| was != *region);
+            prop_assert_eq!(changes.changed, new.iter().filter(moved).count());
+        }
     }
 }

@@ -5,13 +5,15 @@
 mod mappings;
 mod names;
 mod origin_ip;
+mod spelling;
 mod vendor;
 mod verdict;
 mod zone;
 
-pub use mappings::{ConflictingRows, Mapping, ZoneMappings};
+pub use mappings::{Changes, ConflictingRows, Mapping, ZoneMappings};
 pub use names::{AccountName, InvalidName};
 pub use origin_ip::{InvalidOriginIp, NonPublic, OriginIp};
+pub use spelling::{same_region, same_vendor, usual_region};
 pub use vendor::{Region, Vendor};
 pub use verdict::RangeVerdict;
 pub use zone::{Zone, ZoneId, ZoneName};

@@ -1,10 +1,19 @@
 //! What is wrong with a zone's mappings: pure comparison, no I/O and no clock.
+//!
+//! [`expected()`] puts together which origins ought to be mapped, [`judge()`] compares the mappings
+//! with that, with the vendors' published ranges and with the regions that Cloudflare supports.
 
+mod expected;
+mod judge;
 mod model;
 mod settings;
+mod supported;
 
+pub use expected::{Candidates, Discovered, Expectations, RangesUse, expected};
+pub use judge::judge;
 pub use model::{
     Check, ExpectedOrigin, ExpectedPlace, LeftOut, Source, TieredCache, Unverified, WrongMapping,
     ZoneFindings,
 };
 pub use settings::{DeclaredOrigin, DeclaredZone, ExpectSettings, VerifySettings};
+pub use supported::{SupportedRegion, SupportedRegions};

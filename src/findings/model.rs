@@ -112,7 +112,7 @@ impl Unverified {
     }
 }
 
-/// Why something that DNS or a load balancer names is no expected origin.
+/// Why something that a source names is no expected origin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum LeftOut {
     /// No public origin can have the address.
@@ -153,6 +153,15 @@ pub struct ZoneFindings {
     pub unverified: BTreeMap<Unverified, usize>,
     /// What was found and is no expected origin.
     pub left_out: BTreeMap<LeftOut, usize>,
+}
+
+impl ZoneFindings {
+    /// How many origins have a wrong mapping, each counted once however many checks it fails.
+    pub fn wrong_origins(&self) -> usize {
+        self.wrong
+            .chunk_by(|a, b| a.origin_ip == b.origin_ip)
+            .count()
+    }
 }
 
 /// The zone's tiered cache settings, as far as they could be read.

@@ -15,24 +15,21 @@ pub use state::{
     ZoneState,
 };
 
-use crate::domain::{AccountName, ZoneId, ZoneName};
+use crate::domain::{ZoneId, ZoneName};
 
 /// One zone's place in the directory. Its identity never changes; its state is replaced whole.
 #[derive(Debug)]
 pub struct ZoneSlot {
     /// The zone's identifier.
     pub id: ZoneId,
-    /// The account that polls it.
-    pub account: AccountName,
     state: ArcSwap<ZoneState>,
 }
 
 impl ZoneSlot {
     /// A slot with its first state.
-    pub fn new(id: ZoneId, account: AccountName, state: ZoneState) -> Self {
+    pub fn new(id: ZoneId, state: ZoneState) -> Self {
         Self {
             id,
-            account,
             state: ArcSwap::from_pointee(state),
         }
     }

@@ -1,5 +1,18 @@
 //! The four vendors' published address ranges: one longest-prefix table, kept fresh.
+//!
+//! A refresh that fails, or whose file cannot be right, changes nothing: the last good prefixes of
+//! that vendor stay in use, and the metrics show their age.
 
+mod download_page;
+mod fetch;
+mod format;
+mod metrics;
+mod refresh;
 mod settings;
+mod table;
 
+pub use format::{Format, FormatError};
+pub use metrics::Metrics;
+pub use refresh::VendorRanges;
 pub use settings::{RangeSource, Settings};
+pub use table::{RangeTable, VendorTable};

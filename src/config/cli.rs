@@ -1,0 +1,362 @@
+//! The command line, and the environment variables that stand for its flags.
+
+mod parsers;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::builder::BoolishValueParser;
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
+use tracing::Level;
+
+use super::environment::Environment;
+use super::{LogFormat, LogSettings};
+use crate::build_info;
+use crate::document::{Collector, ConfigError, Place};
+use crate::domain::OriginIp;
+use crate::poller::Shard;
+use crate::web;
+use parsers::{ShardFlag, listen_address, telemetry_path};
+
+const VARIABLE_PREFIX: &str = "ORIGIN_REGION_EXPORTER_";
+const LISTEN_ADDRESS: &str = ":10955";
+const TELEMETRY_PATH: &str = "/metrics";
+const MAX_REQUESTS: u32 = 40;
+
+/// What was asked for.
+#[derive(Debug, Clone)]
+pub struct Cli {
+    /// The command; [`Command::Serve`] where none was named.
+    pub command: Command,
+    /// The flags, those of the environment included.
+    pub flags: ProcessFlags,
+}
+
+/// What to do.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum Command {
+    /// Run the daemon (the default)
+    Serve,
+    /// Read the configuration and report every mistake at once
+    Check {
+        /// Also try each account and zone
+        #[arg(long)]
+        online: bool,
+    },
+    /// Poll every zone once, print what was found and exit: 0, or 1 if a zone could not be read
+    Once {
+        /// How to print it
+        #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
+        format: OnceFormat,
+        /// Write to this file, which is replaced in one step, instead of to the standard output
+        #[arg(long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+    /// Look up one mapping and exit: 0 mapped, 1 not mapped, 2 could not tell
+    Get {
+        /// The zone's name or identifier
+        zone: String,
+        /// The origin's address
+        #[arg(value_parser = parsers::origin_ip)]
+        ip: OriginIp,
+    },
+    /// Run the daemon over an embedded simulation of the Cloudflare API
+    Demo {
+        /// Also serve the simulated API to others, here
+        #[arg(long = "api.listen-address", value_name = "ADDRESS", value_parser = listen_address)]
+        api_listen_address: Option<String>,
+    },
+}
+
+/// How `once` prints what it found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum OnceFormat {
+    /// The text format of Prometheus, for the textfile collector
+    #[default]
+    Prometheus,
+    /// For people
+    Table,
+    /// For programs
+    Json,
+}
+
+/// The flags of every command, as given; `None` and empty lists where they were not.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ProcessFlags {
+    /// Configuration file, YAML (.yaml, .yml) or TOML (.toml)
+    #[arg(
+        long = "config.file",
+        value_name = "FILE",
+        help_heading = "Configuration"
+    )]
+    pub config_file: Option<PathBuf>,
+
+    /// Address to listen on, "host:port" or ":port"; may be repeated [default: :10955]
+    #[arg(long = "web.listen-address", value_name = "ADDRESS", value_parser = listen_address, help_heading = "Web")]
+    listen: Vec<String>,
+
+    /// Path of the metrics [default: /metrics]
+    #[arg(long = "web.telemetry-path", value_name = "PATH", value_parser = telemetry_path, help_heading = "Web")]
+    telemetry_path: Option<String>,
+
+    /// File with TLS and basic authentication settings
+    #[arg(long = "web.config.file", value_name = "FILE", help_heading = "Web")]
+    web_config_file: Option<PathBuf>,
+
+    /// Take the listeners from systemd instead of --web.listen-address
+    #[arg(long = "web.systemd-socket", value_name = "BOOL", value_parser = BoolishValueParser::new(), num_args = 0..=1, require_equals = true, default_missing_value = "true", hide_possible_values = true, help_heading = "Web")]
+    systemd_socket: Option<bool>,
+
+    /// Serve /-/reload
+    #[arg(long = "web.enable-lifecycle", value_name = "BOOL", value_parser = BoolishValueParser::new(), num_args = 0..=1, require_equals = true, default_missing_value = "true", hide_possible_values = true, help_heading = "Web")]
+    enable_lifecycle: Option<bool>,
+
+    /// Scrapes served at once; more are answered with 503 [default: 40]
+    #[arg(long = "web.max-requests", value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=100_000), help_heading = "Web")]
+    max_requests: Option<u32>,
+
+    /// Least important level that is logged: trace, debug, info, warn or error [default: info]
+    #[arg(long = "log.level", value_name = "LEVEL", value_parser = parsers::level, help_heading = "Log")]
+    log_level: Option<Level>,
+
+    /// How a line of the log is spelt [default: logfmt]
+    #[arg(
+        long = "log.format",
+        value_name = "FORMAT",
+        value_enum,
+        ignore_case = true,
+        help_heading = "Log"
+    )]
+    log_format: Option<LogFormat>,
+
+    /// Number of this process among --total-shards, from 0, or "auto": the number at the end of the
+    /// host's name [default: 0]
+    #[arg(long, value_name = "NUMBER", value_parser = parsers::shard, help_heading = "Sharding")]
+    shard: Option<ShardFlag>,
+
+    /// How many processes share the zones [default: 1]
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=10_000), help_heading = "Sharding")]
+    total_shards: Option<u32>,
+}
+
+/// Why there is nothing to run.
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    /// The command line is wrong, or asked for help or the version.
+    #[error(transparent)]
+    Arguments(#[from] clap::Error),
+    /// A variable that stands for a flag has a bad value.
+    #[error("environment variable {name}: {problem}")]
+    Variable {
+        /// The variable.
+        name: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+impl CliError {
+    /// The exit code: 0 for help and version, else 2.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Arguments(error) if !error.use_stderr() => 0,
+            Self::Arguments(_) | Self::Variable { .. } => 2,
+        }
+    }
+
+    /// The text, and whether it is what was asked for (help, version) and no error.
+    pub fn text(&self) -> (String, bool) {
+        match self {
+            Self::Arguments(error) => (error.render().to_string(), !error.use_stderr()),
+            Self::Variable { .. } => (format!("error: {self}\n"), false),
+        }
+    }
+}
+
+#[derive(Debug, Parser)]
+#[command(
+    name = env!("CARGO_PKG_NAME"),
+    about = ABOUT,
+    after_help = AFTER_HELP,
+    version = build_info::LINE
+)]
+struct Arguments {
+    #[command(flatten)]
+    flags: ProcessFlags,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+const ABOUT: &str = "Tells Prometheus which origins Cloudflare's Tiered Cache believes to be in \
+    which cloud region, and when that belief is missing, stale or wrong.";
+const AFTER_HELP: &str = "Flags come before or after the command. Each can also be given in the \
+    environment: --web.listen-address as ORIGIN_REGION_EXPORTER_WEB_LISTEN_ADDRESS, several \
+    addresses with commas between them.\n\n\
+    Without a configuration file, every zone that CLOUDFLARE_API_TOKEN can list is polled.";
+
+/// Reads the command line, whose first argument is the program, and the variables that stand for
+/// flags. A flag on the command line hides its variable.
+pub fn parse(
+    arguments: impl IntoIterator<Item = OsString>,
+    environment: &Environment,
+) -> Result<Cli, CliError> {
+    let matches = command().try_get_matches_from(arguments)?;
+    let parsed = Arguments::from_arg_matches(&matches)?;
+    let after_command = match matches.subcommand() {
+        Some((_, matches)) => ProcessFlags::from_arg_matches(matches)?,
+        None => ProcessFlags::default(),
+    };
+    let mut listen = parsed.flags.listen.clone();
+    listen.extend_from_slice(&after_command.listen);
+    let mut flags = after_command.over(parsed.flags);
+    flags.listen = listen;
+    Ok(Cli {
+        command: parsed.command.unwrap_or(Command::Serve),
+        flags: flags.over(ProcessFlags::from_environment(environment)?),
+    })
+}
+
+/// The flags stand on both sides of the command: a repeatable flag that is global to the library
+/// loses what stands before the command when it is there on both sides.
+pub fn command() -> clap::Command {
+    Arguments::command().mut_subcommands(|command| {
+        // The flags bring a description of their own, which is not the command's.
+        let about = command.get_about().cloned().unwrap_or_default();
+        ProcessFlags::augment_args(command)
+            .about(about)
+            .long_about(None::<&str>)
+    })
+}
+
+impl ProcessFlags {
+    /// These, and those of `base` that are left out here.
+    fn over(self, base: Self) -> Self {
+        Self {
+            config_file: self.config_file.or(base.config_file),
+            listen: if self.listen.is_empty() {
+                base.listen
+            } else {
+                self.listen
+            },
+            telemetry_path: self.telemetry_path.or(base.telemetry_path),
+            web_config_file: self.web_config_file.or(base.web_config_file),
+            systemd_socket: self.systemd_socket.or(base.systemd_socket),
+            enable_lifecycle: self.enable_lifecycle.or(base.enable_lifecycle),
+            max_requests: self.max_requests.or(base.max_requests),
+            log_level: self.log_level.or(base.log_level),
+            log_format: self.log_format.or(base.log_format),
+            shard: self.shard.or(base.shard),
+            total_shards: self.total_shards.or(base.total_shards),
+        }
+    }
+
+    /// The variables that stand for flags, each read as its flag would be. Others that begin alike
+    /// are somebody else's: Kubernetes makes some from the names of services.
+    fn from_environment(environment: &Environment) -> Result<Self, CliError> {
+        let command = Self::augment_args(clap::Command::new("").no_binary_name(true));
+        let mut flags = Self::default();
+        for flag in command.get_arguments().filter_map(clap::Arg::get_long) {
+            let name = variable_of(flag);
+            let Some(value) = environment.get(&name) else {
+                continue;
+            };
+            let arguments = value
+                .split(',')
+                .map(str::trim)
+                .filter(|part| !part.is_empty())
+                .map(|part| format!("--{flag}={part}"));
+            let parsed = command
+                .clone()
+                .try_get_matches_from(arguments)
+                .and_then(|matches| Self::from_arg_matches(&matches))
+                .map_err(|error| CliError::Variable {
+                    name,
+                    problem: first_line(&error),
+                })?;
+            flags = flags.over(parsed);
+        }
+        Ok(flags)
+    }
+
+    /// How the HTTP server works.
+    pub(super) fn web(&self) -> web::Settings {
+        web::Settings {
+            listen: if self.listen.is_empty() {
+                vec![LISTEN_ADDRESS.to_owned()]
+            } else {
+                self.listen.clone()
+            },
+            telemetry_path: self
+                .telemetry_path
+                .clone()
+                .unwrap_or_else(|| TELEMETRY_PATH.to_owned()),
+            max_requests: self.max_requests.unwrap_or(MAX_REQUESTS) as usize,
+            web_config_file: self.web_config_file.clone(),
+            systemd_socket: self.systemd_socket.unwrap_or(false),
+            enable_lifecycle: self.enable_lifecycle.unwrap_or(false),
+        }
+    }
+
+    /// How the log is written.
+    pub fn log(&self) -> LogSettings {
+        LogSettings {
+            level: self.log_level.unwrap_or(Level::INFO),
+            format: self.log_format.unwrap_or(LogFormat::Logfmt),
+        }
+    }
+
+    /// Which part of the zones this process polls; `None` where that is wrong, which is reported.
+    pub(super) fn shard(&self, environment: &Environment, errors: &Collector) -> Option<Shard> {
+        let total = self.total_shards.unwrap_or(1);
+        let reject = |problem: String| {
+            errors.push(ConfigError::whole(Place::Flag("--shard".into()), problem));
+            None
+        };
+        let ordinal = match self.shard {
+            Some(ShardFlag::Ordinal(ordinal)) => ordinal,
+            Some(ShardFlag::Auto) => {
+                let host = environment.host_name().unwrap_or_default();
+                match parsers::ordinal_of(host) {
+                    Some(ordinal) => ordinal,
+                    None => {
+                        return reject(format!(
+                            "\"auto\" expects a host name that ends in \"-\" and a number, found \
+                             {host:?}"
+                        ));
+                    }
+                }
+            }
+            None if total > 1 => {
+                return reject(format!(
+                    "expected the number of this one of {total} shards, from 0, or \"auto\""
+                ));
+            }
+            None => 0,
+        };
+        if ordinal < total {
+            Some(Shard { ordinal, total })
+        } else {
+            reject(format!(
+                "expected a number below --total-shards ({total}), found {ordinal}"
+            ))
+        }
+    }
+}
+
+/// The variable that stands for a flag.
+fn variable_of(flag: &str) -> String {
+    format!(
+        "{VARIABLE_PREFIX}{}",
+        flag.to_ascii_uppercase().replace(['.', '-'], "_")
+    )
+}
+
+/// What the library says, without its advice on usage.
+fn first_line(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let line = text.lines().next().unwrap_or_default();
+    line.strip_prefix("error: ").unwrap_or(line).to_owned()
+}
+
+#[cfg(test)]
+mod tests;

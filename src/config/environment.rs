@@ -1,0 +1,78 @@
+//! The process's surroundings, handed in so that nothing else reads them.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// The environment variables and the host's name.
+#[derive(Clone, Default)]
+pub struct Environment {
+    variables: BTreeMap<String, String>,
+    host_name: Option<String>,
+}
+
+impl Environment {
+    /// Those of this process. Variables that are no UTF-8 are left out: none of this program's
+    /// settings can be.
+    pub fn of_process() -> Self {
+        let variables = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect();
+        let host_name = rustix::system::uname()
+            .nodename()
+            .to_str()
+            .ok()
+            .map(str::to_owned);
+        Self {
+            variables,
+            host_name,
+        }
+    }
+
+    /// Made-up ones.
+    pub fn new<'a>(
+        variables: impl IntoIterator<Item = (&'a str, &'a str)>,
+        host_name: Option<&str>,
+    ) -> Self {
+        Self {
+            variables: variables
+                .into_iter()
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect(),
+            host_name: host_name.map(str::to_owned),
+        }
+    }
+
+    /// A variable's value; an empty one is as if it were not set.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.variables
+            .get(name)
+            .map(String::as_str)
+            .filter(|value| !value.is_empty())
+    }
+
+    /// The variables that begin with `prefix` and are not empty, sorted; names without the prefix.
+    pub(super) fn with_prefix<'a>(
+        &'a self,
+        prefix: &'a str,
+    ) -> impl Iterator<Item = (&'a str, &'a str)> {
+        self.variables
+            .range(prefix.to_owned()..)
+            .map_while(move |(name, value)| Some((name.strip_prefix(prefix)?, value.as_str())))
+            .filter(|(_, value)| !value.is_empty())
+    }
+
+    /// The host's name.
+    pub(super) fn host_name(&self) -> Option<&str> {
+        self.host_name.as_deref()
+    }
+}
+
+/// Names only: values may be secrets.
+impl fmt::Debug for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Environment")
+            .field("variables", &self.variables.keys())
+            .field("host_name", &self.host_name)
+            .finish()
+    }
+}

@@ -1,0 +1,94 @@
+//! What messages say of keys and values, and what they keep to themselves.
+
+/// The longest part of a value that an error shows.
+const SHOWN_CHARS: usize = 80;
+/// A word in a key that tells that its value may be a secret.
+const SECRET_WORDS: [&str; 7] = ["token", "key", "secret", "pass", "auth", "cred", "pem"];
+/// How like each other an unknown and a known key must be (Jaro-Winkler, 0 to 1) for the known one
+/// to be suggested: a slip or two of the pen, and not another word.
+const LIKENESS: f64 = 0.8;
+
+/// Words for a name that is not known, with the nearest that is.
+pub(crate) fn unknown_key(name: &str, known: &[&str]) -> String {
+    let near = known
+        .iter()
+        .map(|candidate| (strsim::jaro_winkler(name, candidate), candidate))
+        .max_by(|(a, _), (b, _)| a.total_cmp(b))
+        .filter(|(likeness, _)| *likeness >= LIKENESS);
+    match near {
+        Some((_, candidate)) => format!("unknown key, did you mean \"{candidate}\"?"),
+        None => format!("unknown key, expected one of {}", known.join(", ")),
+    }
+}
+
+/// Quotes a value for a message, cut to a bearable length.
+pub(super) fn show(text: &str) -> String {
+    let mut shown: String = text.chars().take(SHOWN_CHARS).collect();
+    if shown.len() < text.len() {
+        shown.push('…');
+    }
+    format!("{shown:?}")
+}
+
+/// A key below a path. Keys are cut, and their control characters escaped.
+pub(super) fn join(path: &str, key: &str) -> String {
+    let key: String = key.chars().take(SHOWN_CHARS).collect();
+    let key = key.escape_debug();
+    if path.is_empty() {
+        key.to_string()
+    } else {
+        format!("{path}.{key}")
+    }
+}
+
+/// Whether an unknown key looks like one. With digits, or longer than any key, it may be a secret
+/// that slipped in front of a colon.
+pub(super) fn is_keylike(key: &str) -> bool {
+    key.len() <= 30 && !key.contains(|c: char| c.is_ascii_digit())
+}
+
+/// Whether a key, or one above it, smells of a secret.
+pub(super) fn may_be_secret(path: &str) -> bool {
+    let path = path.to_ascii_lowercase();
+    SECRET_WORDS.iter().any(|word| path.contains(word))
+}
+
+/// Whether a value may be an address with a user and password, or with a signature in its query.
+pub(super) fn may_hold_credentials(text: &str) -> bool {
+    text.contains('@') || (text.contains("://") && text.contains('?'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slip_of_the_pen_is_told_from_another_word() {
+        let known = ["interval", "timeout", "retries", "retain"];
+        for (name, suggested) in [
+            ("intervall", Some("interval")),
+            ("intreval", Some("interval")),
+            ("time_out", Some("timeout")),
+            ("retrys", Some("retries")),
+            ("requests", None),
+            ("hetzner", None),
+        ] {
+            let words = unknown_key(name, &known);
+            let suggestion = suggested.map(|known| format!("did you mean \"{known}\"?"));
+            match suggestion {
+                Some(suggestion) => assert!(words.ends_with(&suggestion), "{name}: {words}"),
+                None => assert!(
+                    words.contains("expected one of interval, "),
+                    "{name}: {words}"
+                ),
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_shown_is_short_and_on_one_line() {
+        assert_eq!(show("a\nb"), "\"a\\nb\"");
+        assert_eq!(show(&"x".repeat(10_000)).chars().count(), SHOWN_CHARS + 3);
+        assert_eq!(join("a", "b\nc"), "a.b\\nc");
+    }
+}

@@ -1,0 +1,168 @@
+//! YAML events to a tree.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, StrInput, Tag};
+
+use super::{ConfigError, MAX_DEPTH, MAX_NODES, Node, Place, Scalar, ScalarKind, Value};
+
+/// Parses at most one document.
+pub(super) fn parse(text: &str, place: &Place) -> Result<Node, ConfigError> {
+    let mut builder = Builder {
+        parser: Parser::new_from_str(text),
+        anchors: BTreeMap::new(),
+        nodes: 0,
+        place,
+    };
+    let mut document = None;
+    loop {
+        let (event, at) = builder.next()?;
+        match event {
+            Event::StreamEnd => break,
+            Event::Nothing | Event::StreamStart | Event::DocumentStart(_) | Event::DocumentEnd => {}
+            _ if document.is_some() => {
+                return Err(builder.error(at, "expected one document, found a second one"));
+            }
+            event => document = Some(builder.node(event, at, 0)?),
+        }
+    }
+    Ok(document.unwrap_or_else(|| Node {
+        value: Value::Null,
+        place: place.clone(),
+    }))
+}
+
+struct Builder<'t> {
+    parser: Parser<'t, StrInput<'t>>,
+    /// What an alias stands for, and of how many nodes it is made.
+    anchors: BTreeMap<usize, (Node, usize)>,
+    nodes: usize,
+    place: &'t Place,
+}
+
+impl<'t> Builder<'t> {
+    fn next(&mut self) -> Result<(Event<'t>, Marker), ConfigError> {
+        match self.parser.next_event() {
+            Some(Ok((event, span))) => Ok((event, span.start)),
+            // The parser's words name what it expected, and never quote the source.
+            Some(Err(error)) => Err(self.syntax(&error)),
+            None => Ok((Event::StreamEnd, Marker::new(0, 0, 0))),
+        }
+    }
+
+    fn node(&mut self, event: Event<'t>, at: Marker, depth: usize) -> Result<Node, ConfigError> {
+        if depth > MAX_DEPTH {
+            return Err(self.error(at, format!("is nested deeper than {MAX_DEPTH} levels")));
+        }
+        let before = self.nodes;
+        self.count(1, at)?;
+        let (value, anchor) = match event {
+            Event::Scalar(text, style, anchor, tag) => {
+                (self.scalar(text, style, tag.as_deref(), at)?, anchor)
+            }
+            Event::SequenceStart(anchor, tag) => {
+                self.refuse_tag(tag.as_deref(), "seq", at)?;
+                (self.list(depth)?, anchor)
+            }
+            Event::MappingStart(anchor, tag) => {
+                self.refuse_tag(tag.as_deref(), "map", at)?;
+                (self.map(depth)?, anchor)
+            }
+            Event::Alias(anchor) => {
+                let Some((node, size)) = self.anchors.get(&anchor).cloned() else {
+                    return Err(self.error(at, "an alias may not stand inside what it repeats"));
+                };
+                self.count(size, at)?;
+                return Ok(node);
+            }
+            _ => return Err(self.error(at, "the document ends in the middle of a value")),
+        };
+        let node = Node {
+            value,
+            place: self.place.at_line(at.line()),
+        };
+        if anchor > 0 {
+            let size = self.nodes - before;
+            self.count(size, at)?;
+            self.anchors.insert(anchor, (node.clone(), size));
+        }
+        Ok(node)
+    }
+
+    fn list(&mut self, depth: usize) -> Result<Value, ConfigError> {
+        let mut items = Vec::new();
+        loop {
+            match self.next()? {
+                (Event::SequenceEnd, _) => return Ok(Value::List(items)),
+                (event, at) => items.push(self.node(event, at, depth + 1)?),
+            }
+        }
+    }
+
+    fn map(&mut self, depth: usize) -> Result<Value, ConfigError> {
+        let mut entries = Vec::new();
+        loop {
+            let key = match self.next()? {
+                (Event::MappingEnd, _) => return Ok(Value::Map(entries)),
+                (Event::Scalar(text, ScalarStyle::Plain, ..), at) if text == "<<" => {
+                    return Err(self.error(at, "merge keys (\"<<\") are not supported"));
+                }
+                (Event::Scalar(text, ..), _) => text.into_owned(),
+                (_, at) => return Err(self.error(at, "a key must be a text")),
+            };
+            let (event, at) = self.next()?;
+            entries.push((key, self.node(event, at, depth + 1)?));
+        }
+    }
+
+    fn scalar(
+        &self,
+        text: Cow<'t, str>,
+        style: ScalarStyle,
+        tag: Option<&Tag>,
+        at: Marker,
+    ) -> Result<Value, ConfigError> {
+        let plain = style == ScalarStyle::Plain && tag.is_none();
+        self.refuse_tag(tag, "str", at)?;
+        if plain && matches!(&*text, "" | "~" | "null" | "Null" | "NULL") {
+            return Ok(Value::Null);
+        }
+        Ok(Value::Scalar(Scalar {
+            text: text.into_owned(),
+            kind: if plain {
+                ScalarKind::Plain
+            } else {
+                ScalarKind::Text
+            },
+        }))
+    }
+
+    fn refuse_tag(&self, tag: Option<&Tag>, allowed: &str, at: Marker) -> Result<(), ConfigError> {
+        match tag {
+            Some(tag) if !(tag.is_yaml_core_schema() && tag.suffix == allowed) => {
+                Err(self.error(at, "tags (\"!…\") are not supported"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn count(&mut self, more: usize, at: Marker) -> Result<(), ConfigError> {
+        self.nodes += more;
+        if self.nodes > MAX_NODES {
+            return Err(self.error(at, format!("has more than {MAX_NODES} values")));
+        }
+        Ok(())
+    }
+
+    fn syntax(&self, error: &ScanError) -> ConfigError {
+        self.error(
+            *error.marker(),
+            format!("is not valid YAML: {}", error.info()),
+        )
+    }
+
+    fn error(&self, at: Marker, problem: impl Into<String>) -> ConfigError {
+        ConfigError::whole(self.place.at_line(at.line()), problem)
+    }
+}

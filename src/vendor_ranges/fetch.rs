@@ -1,0 +1,207 @@
+//! One reading of one source, bounded in size; the caller bounds its time.
+
+use std::io;
+use std::path::Path;
+use std::time::SystemTime;
+
+use reqwest::header::{
+    ETAG, HeaderName, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, LOCATION,
+};
+use reqwest::{Client, Response, StatusCode};
+use tokio::io::AsyncReadExt as _;
+use url::Url;
+
+use super::RangeSource;
+use super::download_page::latest_link;
+use crate::outbound::{BodyError, describe, read_body};
+
+/// The largest file (Azure's) has 4 MiB and grows; sixteen times that is none.
+const MAX_FILE_BYTES: usize = 64 << 20;
+/// Azure's download page has less than 1 MB.
+const MAX_PAGE_BYTES: usize = 8 << 20;
+/// A published file that has moved has moved once or twice.
+const MAX_REDIRECTS: usize = 3;
+
+/// What a reading gave.
+pub(super) enum Fetched {
+    /// The source has not changed since the last good reading.
+    Unchanged,
+    /// The whole file.
+    File {
+        bytes: Vec<u8>,
+        /// By which the next reading can tell that nothing changed.
+        version: Version,
+    },
+}
+
+/// What identifies one state of a source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Version {
+    /// The validators of RFC 9110, section 8.8, as the server gave them for this address.
+    Http {
+        url: Url,
+        etag: Option<HeaderValue>,
+        last_modified: Option<HeaderValue>,
+    },
+    /// A local file's.
+    File { modified: SystemTime, bytes: u64 },
+}
+
+/// Why a source could not be read. Addresses are not part of it: they may hold secrets.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum FetchError {
+    /// No connection, no whole answer, or a connection that was cut.
+    #[error("{0}")]
+    Transport(String),
+    /// An answer other than 200.
+    #[error("the server answered {0}")]
+    Status(StatusCode),
+    /// A redirect that is not followed: one too many, not over https, or to nowhere.
+    #[error("the server redirects {0}")]
+    Redirect(&'static str),
+    /// More bytes than any honest file has.
+    #[error("it is larger than {0} bytes")]
+    TooLarge(usize),
+    /// The local file cannot be read.
+    #[error("cannot read the file: {0}")]
+    File(#[from] io::Error),
+    /// The local path is a directory, a pipe or a device.
+    #[error("it is not a regular file")]
+    NotAFile,
+    /// The download page names no range file.
+    #[error(
+        "the page links to no ServiceTags_Public_YYYYMMDD.json; \
+         give the file's address or path as the vendor's source"
+    )]
+    NoLink,
+}
+
+impl From<BodyError> for FetchError {
+    fn from(error: BodyError) -> Self {
+        match error {
+            BodyError::TooLarge { limit } => Self::TooLarge(limit),
+            BodyError::Transport(error) => Self::Transport(describe(error)),
+        }
+    }
+}
+
+/// Reads the source, unless it is still as `last` says.
+pub(super) async fn fetch(
+    http: &Client,
+    source: &RangeSource,
+    last: Option<&Version>,
+) -> Result<Fetched, FetchError> {
+    match source {
+        RangeSource::File(path) => read_file(path, last).await,
+        RangeSource::Url(url) => download(http, url, last).await,
+        RangeSource::DownloadPage(page) => {
+            let response = get(http, page, &[]).await?;
+            if response.status() != StatusCode::OK {
+                return Err(FetchError::Status(response.status()));
+            }
+            let html = read_body(response, MAX_PAGE_BYTES).await?;
+            let url = latest_link(page, &html).ok_or(FetchError::NoLink)?;
+            download(http, &url, last).await
+        }
+    }
+}
+
+async fn read_file(path: &Path, last: Option<&Version>) -> Result<Fetched, FetchError> {
+    let metadata = tokio::fs::metadata(path).await?;
+    if !metadata.is_file() {
+        return Err(FetchError::NotAFile);
+    }
+    let version = Version::File {
+        modified: metadata.modified()?,
+        bytes: metadata.len(),
+    };
+    if last == Some(&version) {
+        return Ok(Fetched::Unchanged);
+    }
+    let mut bytes = Vec::new();
+    tokio::fs::File::open(path)
+        .await?
+        .take(MAX_FILE_BYTES as u64 + 1)
+        .read_to_end(&mut bytes)
+        .await?;
+    if bytes.len() > MAX_FILE_BYTES {
+        return Err(FetchError::TooLarge(MAX_FILE_BYTES));
+    }
+    Ok(Fetched::File { bytes, version })
+}
+
+async fn download(http: &Client, url: &Url, last: Option<&Version>) -> Result<Fetched, FetchError> {
+    let conditions = conditions(url, last);
+    let response = get(http, url, &conditions).await?;
+    match response.status() {
+        StatusCode::OK => {
+            let header = |name| response.headers().get(name).cloned();
+            let version = Version::Http {
+                url: url.clone(),
+                etag: header(ETAG),
+                last_modified: header(LAST_MODIFIED),
+            };
+            let bytes = read_body(response, MAX_FILE_BYTES).await?;
+            Ok(Fetched::File { bytes, version })
+        }
+        StatusCode::NOT_MODIFIED if !conditions.is_empty() => Ok(Fetched::Unchanged),
+        status => Err(FetchError::Status(status)),
+    }
+}
+
+/// The headers that ask for the file only if it changed since it was read from this address.
+fn conditions(url: &Url, last: Option<&Version>) -> Vec<(HeaderName, HeaderValue)> {
+    let Some(Version::Http {
+        url: read_from,
+        etag,
+        last_modified,
+    }) = last
+    else {
+        return Vec::new();
+    };
+    if read_from != url {
+        return Vec::new();
+    }
+    let etag = etag.clone().map(|etag| (IF_NONE_MATCH, etag));
+    let time = last_modified.clone().map(|time| (IF_MODIFIED_SINCE, time));
+    etag.into_iter().chain(time).collect()
+}
+
+/// Asks for an address and follows redirects, which the shared client does not: no credentials are
+/// at stake here. From https it stays https.
+async fn get(
+    http: &Client,
+    url: &Url,
+    headers: &[(HeaderName, HeaderValue)],
+) -> Result<Response, FetchError> {
+    let mut at = url.clone();
+    for _ in 0..=MAX_REDIRECTS {
+        let mut request = http.get(at.clone());
+        for (name, value) in headers {
+            request = request.header(name, value);
+        }
+        let response = request
+            .send()
+            .await
+            .map_err(|error| FetchError::Transport(describe(error)))?;
+        match response.status().as_u16() {
+            301 | 302 | 303 | 307 | 308 => at = redirect_target(url, &at, &response)?,
+            _ => return Ok(response),
+        }
+    }
+    Err(FetchError::Redirect("more often than any published file"))
+}
+
+fn redirect_target(source: &Url, at: &Url, response: &Response) -> Result<Url, FetchError> {
+    let target = response
+        .headers()
+        .get(LOCATION)
+        .and_then(|location| location.to_str().ok())
+        .and_then(|location| at.join(location).ok())
+        .ok_or(FetchError::Redirect("without a usable address"))?;
+    match target.scheme() {
+        "https" => Ok(target),
+        "http" if source.scheme() == "http" => Ok(target),
+        _ => Err(FetchError::Redirect("away from https")),
+    }
+}

@@ -1,0 +1,480 @@
+//! The four vendors' files, each in the format in which it is published.
+//!
+//! Rows are kept as prefix and region while the file is read; nothing else of it is held.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use ipnet::IpNet;
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use serde::Deserialize;
+use serde::de::{Deserializer, Error as _, SeqAccess, Visitor};
+use url::Url;
+
+use super::RangeSource;
+use super::table::{Range, VendorTable};
+use crate::domain::{Region, Vendor, usual_region};
+
+/// More rows than any vendor publishes: the largest file has 26,000 that count. It bounds the
+/// memory that a file can take.
+const MAX_ROWS: usize = 1_000_000;
+/// A parser's message may quote the file; more of it than this helps nobody.
+const MAX_PROBLEM_CHARS: usize = 200;
+
+/// A published format, one for each known vendor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Format {
+    /// `ip-ranges.json`; rows of the service `AMAZON`, which cover all others. Region `GLOBAL`
+    /// names none.
+    Aws,
+    /// `ServiceTags_Public_….json`; the tags `AzureCloud.REGION`, and `AzureCloud` for prefixes
+    /// without a region.
+    Azure,
+    /// `cloud.json`; scope `global` names no region.
+    Gcp,
+    /// `public_ip_ranges.json`.
+    Oci,
+}
+
+/// A file that is not in its vendor's format.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the file is not in {}'s published format: {problem}", format.vendor())]
+pub struct FormatError {
+    format: Format,
+    problem: String,
+}
+
+impl Format {
+    /// Every format.
+    pub const ALL: [Self; 4] = [Self::Aws, Self::Azure, Self::Gcp, Self::Oci];
+
+    /// The vendor that publishes it.
+    pub fn vendor(self) -> Vendor {
+        match self {
+            Self::Aws => Vendor::Aws,
+            Self::Azure => Vendor::Azure,
+            Self::Gcp => Vendor::Gcp,
+            Self::Oci => Vendor::Oci,
+        }
+    }
+
+    /// Where the vendor publishes it.
+    #[expect(
+        clippy::missing_panics_doc,
+        reason = "the addresses are constants, and a test parses each"
+    )]
+    pub fn default_source(self) -> RangeSource {
+        let parse = |address| Url::parse(address).expect("a constant address");
+        match self {
+            Self::Aws => RangeSource::Url(parse("https://ip-ranges.amazonaws.com/ip-ranges.json")),
+            Self::Azure => RangeSource::DownloadPage(parse(
+                "https://www.microsoft.com/en-us/download/details.aspx?id=56519",
+            )),
+            Self::Gcp => RangeSource::Url(parse("https://www.gstatic.com/ipranges/cloud.json")),
+            Self::Oci => RangeSource::Url(parse(
+                "https://docs.oracle.com/iaas/tools/public_ip_ranges.json",
+            )),
+        }
+    }
+
+    /// Reads a whole file. Rows whose prefix cannot be read are counted, not believed.
+    pub fn parse(self, file: &[u8]) -> Result<VendorTable, FormatError> {
+        let parsed = match self {
+            Self::Aws => serde_json::from_slice(file).map(AwsFile::into_table),
+            Self::Azure => serde_json::from_slice(file).map(AzureFile::into_table),
+            Self::Gcp => serde_json::from_slice(file).map(GcpFile::into_table),
+            Self::Oci => serde_json::from_slice(file).map(OciFile::into_table),
+        };
+        parsed.map_err(|error| FormatError {
+            format: self,
+            problem: error.to_string().chars().take(MAX_PROBLEM_CHARS).collect(),
+        })
+    }
+}
+
+/// What is kept of a list of rows.
+#[derive(Debug, Default)]
+struct Rows {
+    ranges: Vec<Range>,
+    rejected: usize,
+}
+
+impl Rows {
+    /// Keeps a row; `prefix` may be absent or unreadable, `region` may name none.
+    fn add(&mut self, vendor: &Vendor, prefix: Option<&str>, region: Option<&str>) {
+        match prefix.and_then(|prefix| prefix.parse::<IpNet>().ok()) {
+            Some(net) => self.ranges.push(Range {
+                net: net.trunc(),
+                region: region.and_then(|region| named_region(vendor, region)),
+            }),
+            None => self.rejected += 1,
+        }
+    }
+
+    /// Takes the rows of a list under one region.
+    fn extend(&mut self, list: Self, vendor: &Vendor, region: &str) {
+        let region = named_region(vendor, region);
+        self.rejected += list.rejected;
+        self.ranges
+            .extend(list.ranges.into_iter().map(|range| Range {
+                region: region.clone(),
+                ..range
+            }));
+    }
+
+    fn into_table(self, published: Option<Timestamp>) -> VendorTable {
+        VendorTable::new(self.ranges, published, self.rejected)
+    }
+}
+
+/// The usual identifier of a region; `None` for the words that stand for no region.
+fn named_region(vendor: &Vendor, name: &str) -> Option<Region> {
+    if name.eq_ignore_ascii_case("global") {
+        None
+    } else {
+        Region::parse(&usual_region(vendor, name)).ok()
+    }
+}
+
+/// Reads a list row by row, keeping what `keep` makes of each.
+fn fold_rows<'de, D, R>(deserializer: D, keep: fn(R, &mut Rows)) -> Result<Rows, D::Error>
+where
+    D: Deserializer<'de>,
+    R: Deserialize<'de>,
+{
+    struct Fold<R> {
+        keep: fn(R, &mut Rows),
+        row: PhantomData<R>,
+    }
+
+    impl<'de, R: Deserialize<'de>> Visitor<'de> for Fold<R> {
+        type Value = Rows;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a list")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Rows, A::Error> {
+            let mut rows = Rows::default();
+            while let Some(row) = list.next_element()? {
+                (self.keep)(row, &mut rows);
+                if rows.ranges.len() > MAX_ROWS {
+                    return Err(A::Error::custom(format_args!("more than {MAX_ROWS} rows")));
+                }
+            }
+            Ok(rows)
+        }
+    }
+
+    deserializer.deserialize_seq(Fold {
+        keep,
+        row: PhantomData,
+    })
+}
+
+#[derive(Deserialize)]
+struct AwsFile {
+    #[serde(rename = "syncToken")]
+    seconds: Option<String>,
+    #[serde(deserialize_with = "AwsRow::fold")]
+    prefixes: Rows,
+    #[serde(deserialize_with = "AwsRow::fold", default)]
+    ipv6_prefixes: Rows,
+}
+
+#[derive(Deserialize)]
+struct AwsRow {
+    #[serde(alias = "ipv6_prefix")]
+    ip_prefix: Option<String>,
+    region: Option<String>,
+    service: Option<String>,
+}
+
+impl AwsRow {
+    fn fold<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Rows, D::Error> {
+        fold_rows(deserializer, |row: Self, rows| {
+            if row.service.as_deref() == Some("AMAZON") {
+                rows.add(
+                    &Vendor::Aws,
+                    row.ip_prefix.as_deref(),
+                    row.region.as_deref(),
+                );
+            }
+        })
+    }
+}
+
+impl AwsFile {
+    fn into_table(self) -> VendorTable {
+        let seconds = self.seconds.and_then(|text| text.parse().ok());
+        let mut rows = self.prefixes;
+        rows.ranges.extend(self.ipv6_prefixes.ranges);
+        rows.rejected += self.ipv6_prefixes.rejected;
+        rows.into_table(seconds.and_then(|s| Timestamp::from_second(s).ok()))
+    }
+}
+
+#[derive(Deserialize)]
+struct GcpFile {
+    #[serde(rename = "syncToken")]
+    milliseconds: Option<String>,
+    #[serde(deserialize_with = "GcpRow::fold")]
+    prefixes: Rows,
+}
+
+#[derive(Deserialize)]
+struct GcpRow {
+    #[serde(rename = "ipv4Prefix", alias = "ipv6Prefix")]
+    prefix: Option<String>,
+    scope: Option<String>,
+}
+
+impl GcpRow {
+    fn fold<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Rows, D::Error> {
+        fold_rows(deserializer, |row: Self, rows| {
+            rows.add(&Vendor::Gcp, row.prefix.as_deref(), row.scope.as_deref());
+        })
+    }
+}
+
+impl GcpFile {
+    fn into_table(self) -> VendorTable {
+        let milliseconds = self.milliseconds.and_then(|text| text.parse().ok());
+        self.prefixes
+            .into_table(milliseconds.and_then(|ms| Timestamp::from_millisecond(ms).ok()))
+    }
+}
+
+/// It says no time of publication.
+#[derive(Deserialize)]
+struct AzureFile {
+    #[serde(deserialize_with = "AzureTag::fold")]
+    values: Rows,
+}
+
+#[derive(Deserialize)]
+struct AzureTag {
+    name: String,
+    properties: AzureProperties,
+}
+
+#[derive(Deserialize)]
+struct AzureProperties {
+    #[serde(
+        rename = "addressPrefixes",
+        default,
+        deserialize_with = "azure_prefixes"
+    )]
+    prefixes: Rows,
+}
+
+/// The tag's region is not known yet here: its name may follow the list.
+fn azure_prefixes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Rows, D::Error> {
+    fold_rows(deserializer, |prefix: String, rows| {
+        rows.add(&Vendor::Azure, Some(&prefix), None);
+    })
+}
+
+impl AzureTag {
+    fn fold<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Rows, D::Error> {
+        fold_rows(deserializer, |tag: Self, rows| {
+            let region = match tag.name.split_once('.') {
+                Some(("AzureCloud", region)) => region,
+                None if tag.name == "AzureCloud" => "",
+                _ => return,
+            };
+            rows.extend(tag.properties.prefixes, &Vendor::Azure, region);
+        })
+    }
+}
+
+impl AzureFile {
+    fn into_table(self) -> VendorTable {
+        self.values.into_table(None)
+    }
+}
+
+#[derive(Deserialize)]
+struct OciFile {
+    #[serde(rename = "last_updated_timestamp")]
+    published: Option<String>,
+    #[serde(deserialize_with = "OciRegion::fold")]
+    regions: Rows,
+}
+
+#[derive(Deserialize)]
+struct OciRegion {
+    region: String,
+    #[serde(deserialize_with = "OciRow::fold", default)]
+    cidrs: Rows,
+}
+
+#[derive(Deserialize)]
+struct OciRow {
+    cidr: Option<String>,
+}
+
+impl OciRow {
+    /// The region is not known yet here: its name may follow the list.
+    fn fold<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Rows, D::Error> {
+        fold_rows(deserializer, |row: Self, rows| {
+            rows.add(&Vendor::Oci, row.cidr.as_deref(), None);
+        })
+    }
+}
+
+impl OciRegion {
+    fn fold<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Rows, D::Error> {
+        fold_rows(deserializer, |row: Self, rows| {
+            rows.extend(row.cidrs, &Vendor::Oci, &row.region);
+        })
+    }
+}
+
+impl OciFile {
+    /// The time is given without a zone; it is taken as UTC.
+    fn into_table(self) -> VendorTable {
+        let published = self.published.and_then(|text| {
+            let time: DateTime = text.parse().ok()?;
+            Some(time.to_zoned(TimeZone::UTC).ok()?.timestamp())
+        });
+        self.regions.into_table(published)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::domain::{OriginIp, RangeVerdict};
+    use crate::vendor_ranges::RangeTable;
+
+    /// What each prefix's first address is judged to be, as `VENDOR REGION`.
+    fn judged(format: Format, file: &str, ip: &str) -> String {
+        let table = Arc::new(format.parse(file.as_bytes()).unwrap());
+        let ip = OriginIp::parse(ip).unwrap();
+        match RangeTable::default().with(format, table).verdict(ip) {
+            RangeVerdict::InRegion(vendor, region) => format!("{vendor} {region}"),
+            RangeVerdict::InVendor(vendor) => vendor.to_string(),
+            RangeVerdict::NotInRanges | RangeVerdict::Unknown => String::new(),
+        }
+    }
+
+    const AWS: &str = include_str!("../../tests/data/ip-ranges/aws.json");
+    const AZURE: &str = include_str!("../../tests/data/ip-ranges/azure.json");
+    const GCP: &str = include_str!("../../tests/data/ip-ranges/gcp.json");
+    const OCI: &str = include_str!("../../tests/data/ip-ranges/oci.json");
+
+    #[test]
+    fn each_format_names_vendor_and_region() {
+        for (format, file, ip, expected) in [
+            (Format::Aws, AWS, "192.0.2.1", "aws us-east-1"),
+            (Format::Aws, AWS, "192.0.2.129", "aws eu-west-1"),
+            (Format::Aws, AWS, "198.51.100.1", "aws"),
+            (Format::Aws, AWS, "198.51.100.200", "aws sa-east-1"),
+            (Format::Aws, AWS, "203.0.113.1", ""),
+            (Format::Aws, AWS, "2001:db8:a::1", "aws us-east-1"),
+            (Format::Azure, AZURE, "192.0.2.1", "azure westeurope"),
+            (Format::Azure, AZURE, "198.51.100.1", "azure francecentral"),
+            (Format::Azure, AZURE, "2001:db8:b::1", "azure francecentral"),
+            (Format::Azure, AZURE, "203.0.113.1", "azure"),
+            (Format::Azure, AZURE, "203.0.113.129", ""),
+            (Format::Gcp, GCP, "192.0.2.1", "gcp us-central1"),
+            (Format::Gcp, GCP, "198.51.100.1", "gcp"),
+            (Format::Gcp, GCP, "2001:db8:c::1", "gcp europe-west1"),
+            (Format::Oci, OCI, "192.0.2.1", "oci us-ashburn-1"),
+            (Format::Oci, OCI, "198.51.100.1", "oci eu-frankfurt-1"),
+        ] {
+            assert_eq!(judged(format, file, ip), expected, "{format:?} {ip}");
+        }
+    }
+
+    #[test]
+    fn the_time_of_publication_is_read_where_the_file_has_one() {
+        for (format, file, expected) in [
+            (Format::Aws, AWS, Some("2026-08-22T15:17:05Z")),
+            (Format::Azure, AZURE, None),
+            (Format::Gcp, GCP, Some("2025-07-25T02:16:28.78Z")),
+            (Format::Oci, OCI, Some("2025-07-21T07:13:25.457838Z")),
+        ] {
+            let published = format.parse(file.as_bytes()).unwrap().published();
+            assert_eq!(
+                published,
+                expected.map(|t| t.parse().unwrap()),
+                "{format:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn rows_that_cannot_be_read_are_counted_and_the_others_serve() {
+        let file = r#"{"prefixes": [
+            {"ipv4Prefix": "192.0.2.0/24", "scope": "us-central1"},
+            {"ipv4Prefix": "192.0.2.0/33", "scope": "us-central1"},
+            {"scope": "us-central1"}
+        ]}"#;
+        let table = Format::Gcp.parse(file.as_bytes()).unwrap();
+        assert_eq!((table.len(), table.rejected()), (1, 2));
+        assert_eq!(judged(Format::Gcp, file, "192.0.2.1"), "gcp us-central1");
+    }
+
+    #[test]
+    fn host_bits_of_a_prefix_do_not_matter_and_no_region_is_no_region() {
+        let file = r#"{"syncToken": "x", "prefixes": [
+            {"ipv4Prefix": "192.0.2.77/24", "scope": ""},
+            {"ipv4Prefix": "198.51.100.0/24"}
+        ]}"#;
+        assert_eq!(judged(Format::Gcp, file, "192.0.2.1"), "gcp");
+        assert_eq!(judged(Format::Gcp, file, "198.51.100.1"), "gcp");
+        assert_eq!(
+            Format::Gcp.parse(file.as_bytes()).unwrap().published(),
+            None
+        );
+    }
+
+    #[test]
+    fn what_is_not_the_format_is_an_error_that_says_so_briefly() {
+        let long = format!("{{\"prefixes\": \"{}\"}}", "x".repeat(10_000));
+        for format in Format::ALL {
+            for file in [
+                "",
+                "<!doctype html><html></html>",
+                "{}",
+                "[]",
+                "{\"values\": 1}",
+                &long,
+            ] {
+                let error = format.parse(file.as_bytes()).unwrap_err().to_string();
+                let vendor = format.vendor();
+                assert!(
+                    error.starts_with(&format!("the file is not in {vendor}'s")),
+                    "{error}"
+                );
+                assert!(error.len() < 400, "{error}");
+            }
+        }
+    }
+
+    #[test]
+    fn more_rows_than_any_vendor_publishes_are_refused() {
+        let row = r#"{"ipv4Prefix":"192.0.2.0/24"}"#;
+        let rows = vec![row; MAX_ROWS + 1].join(",");
+        let error = Format::Gcp
+            .parse(format!("{{\"prefixes\":[{rows}]}}").as_bytes())
+            .unwrap_err();
+        assert!(
+            error.to_string().contains("more than 1000000 rows"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn every_vendors_own_address_is_https() {
+        for format in Format::ALL {
+            assert!(format.default_source().to_string().starts_with("https://"));
+        }
+    }
+}

@@ -1,0 +1,272 @@
+//! Keeps the table fresh: each vendor on its own schedule, the last good prefixes kept.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use jiff::Timestamp;
+use reqwest::Client;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::fetch::{FetchError, Fetched, Version, fetch};
+use super::{Format, FormatError, Metrics, RangeSource, RangeTable, Settings, VendorTable};
+use crate::domain::{OriginIp, RangeVerdict};
+
+/// The time that one refresh may take, redirects and Azure's page included: 4 MiB at 1 Mbit/s.
+const REFRESH_TIMEOUT: Duration = Duration::from_mins(1);
+/// The wait after the first failure; it doubles with each further one.
+const FIRST_RETRY: Duration = Duration::from_mins(1);
+/// The longest wait after a failure.
+const LAST_RETRY: Duration = Duration::from_hours(1);
+/// Files with fewer prefixes, an operator's own, may change in any proportion. The smallest
+/// published one has 780.
+const COMPARED_FROM: usize = 100;
+
+/// The vendors' ranges. Clones share the table, which readers get without a lock.
+#[derive(Debug, Clone)]
+pub struct VendorRanges {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    /// Empty where the ranges are not used.
+    feeds: Vec<Arc<Feed>>,
+    refresh: Duration,
+    http: Client,
+    metrics: Metrics,
+    table: ArcSwap<RangeTable>,
+    generation: watch::Sender<u64>,
+}
+
+/// One vendor's file.
+#[derive(Debug)]
+struct Feed {
+    format: Format,
+    source: RangeSource,
+    /// Of the file whose prefixes are in use.
+    version: ArcSwapOption<Version>,
+}
+
+/// Why a refresh failed.
+#[derive(Debug, thiserror::Error)]
+enum RefreshError {
+    #[error("it was not read within {} seconds", REFRESH_TIMEOUT.as_secs())]
+    TimedOut,
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    #[error(transparent)]
+    Format(#[from] FormatError),
+    #[error("the parser failed: {0}")]
+    Parser(#[from] tokio::task::JoinError),
+    #[error("the file has no address prefix")]
+    Empty,
+    #[error(
+        "the file has shrunk from {before} to {now} prefixes, less than half; \
+         if that is right, restart to accept it"
+    )]
+    Shrunk { before: usize, now: usize },
+}
+
+impl VendorRanges {
+    /// Ranges that are not loaded yet. The metrics show the vendors of these settings alone.
+    pub fn new(settings: &Settings, http: Client, metrics: &Metrics) -> Self {
+        let formats = Format::ALL.into_iter().filter(|_| settings.enabled);
+        metrics.start(formats.clone());
+        let feeds = formats
+            .map(|format| {
+                let configured = settings.sources.get(&format.vendor()).cloned();
+                Arc::new(Feed {
+                    format,
+                    source: configured.unwrap_or_else(|| format.default_source()),
+                    version: ArcSwapOption::empty(),
+                })
+            })
+            .collect();
+        Self {
+            shared: Arc::new(Shared {
+                feeds,
+                refresh: settings.refresh,
+                http,
+                metrics: metrics.clone(),
+                table: ArcSwap::default(),
+                generation: watch::Sender::new(0),
+            }),
+        }
+    }
+
+    /// Whether the ranges are used at all.
+    pub fn is_enabled(&self) -> bool {
+        !self.shared.feeds.is_empty()
+    }
+
+    /// Whether every vendor's file was loaded; never so while the ranges are not used.
+    pub fn all_loaded(&self) -> bool {
+        self.shared.table.load().is_complete()
+    }
+
+    /// What the ranges say of an address, as of now.
+    pub fn verdict(&self, ip: OriginIp) -> RangeVerdict {
+        self.shared.table.load().verdict(ip)
+    }
+
+    /// The table as of now, for many look-ups that ought to agree with each other.
+    pub fn table(&self) -> Arc<RangeTable> {
+        self.shared.table.load_full()
+    }
+
+    /// Tells whenever the table has changed, so that mappings can be judged anew.
+    pub fn changed(&self) -> watch::Receiver<u64> {
+        self.shared.generation.subscribe()
+    }
+
+    /// Refreshes each vendor on its own schedule until the shutdown.
+    pub async fn run(self, shutdown: CancellationToken) {
+        let mut tasks = JoinSet::new();
+        for feed in &self.shared.feeds {
+            tasks.spawn(self.clone().keep_fresh(Arc::clone(feed)));
+        }
+        // Dropping the set ends its tasks.
+        shutdown.cancelled().await;
+    }
+
+    /// Reads every vendor's file once, all at the same time. Failures are logged and counted.
+    pub async fn refresh_all_once(&self) {
+        let mut tasks = JoinSet::new();
+        for feed in &self.shared.feeds {
+            let (ranges, feed) = (self.clone(), Arc::clone(feed));
+            tasks.spawn(async move { ranges.refresh(&feed).await });
+        }
+        tasks.join_all().await;
+    }
+
+    async fn keep_fresh(self, feed: Arc<Feed>) {
+        let mut failures = 0;
+        loop {
+            failures = if self.refresh(&feed).await {
+                0
+            } else {
+                failures + 1
+            };
+            tokio::time::sleep(next_wait(failures, self.shared.refresh)).await;
+        }
+    }
+
+    /// Reads one vendor's file, and says whether that went well.
+    async fn refresh(&self, feed: &Feed) -> bool {
+        let Feed { format, source, .. } = feed;
+        let result = tokio::time::timeout(REFRESH_TIMEOUT, self.update(feed))
+            .await
+            .unwrap_or(Err(RefreshError::TimedOut));
+        match result {
+            Ok(table) => {
+                let metrics = &self.shared.metrics;
+                metrics.succeeded(*format, &table, Timestamp::now());
+                true
+            }
+            Err(error) => {
+                self.shared.metrics.failed(*format);
+                let kept = self.shared.table.load().get(*format).is_some();
+                warn!(
+                    vendor = %format.vendor(),
+                    %source,
+                    %error,
+                    "cannot refresh the vendor's address ranges; {}",
+                    if kept { "the last good ones stay in use" } else { "there are none yet" }
+                );
+                false
+            }
+        }
+    }
+
+    /// Brings one vendor's prefixes up to date and returns those in use.
+    async fn update(&self, feed: &Feed) -> Result<Arc<VendorTable>, RefreshError> {
+        let format = feed.format;
+        let in_use = self.shared.table.load().get(format).cloned();
+        let version = feed.version.load_full();
+        let fetched = fetch(&self.shared.http, &feed.source, version.as_deref()).await?;
+        let (bytes, version) = match (fetched, &in_use) {
+            (Fetched::File { bytes, version }, _) => (bytes, version),
+            (Fetched::Unchanged, Some(table)) => return Ok(Arc::clone(table)),
+            // Does not happen: a version is kept only together with its table.
+            (Fetched::Unchanged, None) => return Err(RefreshError::Empty),
+        };
+        // Parsing 4 MiB takes long enough to be kept off the threads that serve requests.
+        let table = tokio::task::spawn_blocking(move || format.parse(&bytes)).await??;
+        check_size(table.len(), in_use.map_or(0, |table| table.len()))?;
+        let table = Arc::new(table);
+        self.shared
+            .table
+            .rcu(|current| current.with(format, Arc::clone(&table)));
+        feed.version.store(Some(Arc::new(version)));
+        self.shared
+            .generation
+            .send_modify(|generation| *generation += 1);
+        info!(
+            vendor = %format.vendor(),
+            prefixes = table.len(),
+            unreadable_rows = table.rejected(),
+            "the address ranges of a vendor are loaded"
+        );
+        Ok(table)
+    }
+}
+
+/// Refuses a file that cannot be the successor of the one in use, which had `before` prefixes.
+fn check_size(now: usize, before: usize) -> Result<(), RefreshError> {
+    if now == 0 {
+        Err(RefreshError::Empty)
+    } else if before >= COMPARED_FROM && now < before / 2 {
+        Err(RefreshError::Shrunk { before, now })
+    } else {
+        Ok(())
+    }
+}
+
+/// The wait until the next refresh after so many failures in a row: never longer than the interval.
+fn next_wait(failures: u32, refresh: Duration) -> Duration {
+    match failures.checked_sub(1) {
+        None => refresh,
+        Some(earlier) => FIRST_RETRY
+            .saturating_mul(1_u32.checked_shl(earlier).unwrap_or(u32::MAX))
+            .min(LAST_RETRY)
+            .min(refresh),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_are_tried_again_with_doubling_waits_and_never_later_than_the_interval() {
+        let day = Duration::from_hours(24);
+        let minutes = Duration::from_mins;
+        assert_eq!(next_wait(0, day), day);
+        assert_eq!(next_wait(1, day), minutes(1));
+        assert_eq!(next_wait(2, day), minutes(2));
+        assert_eq!(next_wait(6, day), minutes(32));
+        assert_eq!(next_wait(7, day), minutes(60));
+        assert_eq!(next_wait(u32::MAX, day), minutes(60));
+        assert_eq!(next_wait(1, Duration::from_secs(5)), Duration::from_secs(5));
+    }
+
+    #[test]
+    fn a_file_that_shrinks_to_nothing_or_less_than_half_is_refused() {
+        for (before, now, accepted) in [
+            (0, 0, false),
+            (0, 1, true),
+            (50, 1, true),
+            (50, 0, false),
+            (100, 50, true),
+            (100, 49, false),
+            (13_000, 0, false),
+            (13_000, 20_000, true),
+        ] {
+            assert_eq!(check_size(now, before).is_ok(), accepted, "{before} {now}");
+        }
+    }
+}

@@ -1,0 +1,300 @@
+//! Address prefixes and the places that they stand for.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+use ipnet::IpNet;
+use jiff::Timestamp;
+use prefix_trie::joint::JointPrefixMap;
+
+use super::Format;
+use crate::domain::{OriginIp, RangeVerdict, Region};
+
+/// The prefixes of every vendor whose file was loaded.
+#[derive(Debug, Clone, Default)]
+pub struct RangeTable {
+    vendors: BTreeMap<Format, Arc<VendorTable>>,
+}
+
+impl RangeTable {
+    /// This table with one vendor's prefixes replaced.
+    #[must_use]
+    pub fn with(&self, format: Format, table: Arc<VendorTable>) -> Self {
+        let mut vendors = self.vendors.clone();
+        vendors.insert(format, table);
+        Self { vendors }
+    }
+
+    /// One vendor's prefixes.
+    pub fn get(&self, format: Format) -> Option<&Arc<VendorTable>> {
+        self.vendors.get(&format)
+    }
+
+    /// Whether every vendor's file was loaded.
+    pub fn is_complete(&self) -> bool {
+        self.vendors.len() == Format::ALL.len()
+    }
+
+    /// The judgement of the longest prefix that holds the address. Should two vendors publish the
+    /// same prefix, which they do not, the first in the order of their names has it.
+    pub fn verdict(&self, ip: OriginIp) -> RangeVerdict {
+        let host = IpNet::from(ip.addr());
+        let mut longest: Option<(u8, Format, &Place)> = None;
+        for (format, table) in &self.vendors {
+            if let Some((net, place)) = table.prefixes.get_lpm(&host) {
+                let length = net.prefix_len();
+                if longest.is_none_or(|(longest, ..)| length > longest) {
+                    longest = Some((length, *format, place));
+                }
+            }
+        }
+        match longest {
+            Some((_, format, Place::Region(region))) => {
+                RangeVerdict::InRegion(format.vendor(), region.clone())
+            }
+            Some((_, format, Place::Nowhere | Place::Several)) => {
+                RangeVerdict::InVendor(format.vendor())
+            }
+            None if self.is_complete() => RangeVerdict::NotInRanges,
+            None => RangeVerdict::Unknown,
+        }
+    }
+}
+
+/// The prefixes of one vendor.
+#[derive(Debug)]
+pub struct VendorTable {
+    prefixes: JointPrefixMap<IpNet, Place>,
+    len: usize,
+    published: Option<Timestamp>,
+    rejected: usize,
+}
+
+impl VendorTable {
+    /// Builds the table. `rejected` is how many rows of the file could not be read.
+    pub(super) fn new(
+        ranges: impl IntoIterator<Item = Range>,
+        published: Option<Timestamp>,
+        rejected: usize,
+    ) -> Self {
+        let mut regions = HashSet::new();
+        let mut prefixes = JointPrefixMap::new();
+        for Range { net, region } in ranges {
+            let place = Place::new(region, &mut regions);
+            prefixes
+                .entry(net)
+                .and_modify(|known: &mut Place| known.merge(&place))
+                .or_insert(place);
+        }
+        Self {
+            len: prefixes.len(),
+            prefixes,
+            published,
+            rejected,
+        }
+    }
+
+    /// How many prefixes there are, each once.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// When the vendor published the file, as far as it says.
+    pub fn published(&self) -> Option<Timestamp> {
+        self.published
+    }
+
+    /// How many rows of the file could not be read.
+    pub fn rejected(&self) -> usize {
+        self.rejected
+    }
+
+    /// The memory that the table takes, in bytes, region names aside.
+    pub fn memory(&self) -> usize {
+        self.prefixes.t1.mem_size() + self.prefixes.t2.mem_size()
+    }
+}
+
+/// One row of a file.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Range {
+    pub(super) net: IpNet,
+    /// `None` where the file names no region.
+    pub(super) region: Option<Region>,
+}
+
+/// What a prefix says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Place {
+    /// The vendor alone.
+    Nowhere,
+    /// The region too.
+    Region(Region),
+    /// Several regions, which is as good as none.
+    Several,
+}
+
+impl Place {
+    /// Region names are shared by all prefixes of a region.
+    fn new(region: Option<Region>, regions: &mut HashSet<Region>) -> Self {
+        let Some(region) = region else {
+            return Self::Nowhere;
+        };
+        if let Some(known) = regions.get(&region) {
+            return Self::Region(known.clone());
+        }
+        regions.insert(region.clone());
+        Self::Region(region)
+    }
+
+    /// One prefix in two rows: a region is more than none, and two regions contradict each other.
+    /// The order of the rows does not matter.
+    fn merge(&mut self, other: &Self) {
+        match (&*self, other) {
+            (_, Self::Nowhere) => {}
+            (Self::Nowhere, _) => *self = other.clone(),
+            (known, other) if known == other => {}
+            _ => *self = Self::Several,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::domain::Vendor;
+
+    fn table(rows: &[(&str, &str)]) -> Arc<VendorTable> {
+        let range = |(net, region): &(&str, &str)| Range {
+            net: net.parse().unwrap(),
+            region: Region::parse(region).ok(),
+        };
+        Arc::new(VendorTable::new(rows.iter().map(range), None, 0))
+    }
+
+    fn complete(aws: &[(&str, &str)], gcp: &[(&str, &str)]) -> RangeTable {
+        RangeTable::default()
+            .with(Format::Aws, table(aws))
+            .with(Format::Gcp, table(gcp))
+            .with(Format::Azure, table(&[]))
+            .with(Format::Oci, table(&[]))
+    }
+
+    fn verdict(table: &RangeTable, ip: &str) -> RangeVerdict {
+        table.verdict(OriginIp::parse(ip).unwrap())
+    }
+
+    fn in_region(vendor: Vendor, region: &str) -> RangeVerdict {
+        RangeVerdict::InRegion(vendor, Region::parse(region).unwrap())
+    }
+
+    #[test]
+    fn the_longest_prefix_wins() {
+        let table = complete(
+            &[
+                ("198.51.0.0/16", ""),
+                ("198.51.100.0/24", "us-east-1"),
+                ("198.51.100.128/25", "eu-west-1"),
+                ("2001:db8::/32", "us-east-1"),
+                ("2001:db8:1::/48", ""),
+            ],
+            &[("198.51.100.200/32", "us-central1")],
+        );
+        let aws = Vendor::Aws;
+        for (ip, expected) in [
+            ("198.51.1.1", RangeVerdict::InVendor(aws.clone())),
+            ("198.51.100.1", in_region(aws.clone(), "us-east-1")),
+            ("::ffff:198.51.100.1", in_region(aws.clone(), "us-east-1")),
+            ("198.51.100.129", in_region(aws.clone(), "eu-west-1")),
+            ("198.51.100.200", in_region(Vendor::Gcp, "us-central1")),
+            ("2001:db8::1", in_region(aws.clone(), "us-east-1")),
+            ("2001:db8:1::1", RangeVerdict::InVendor(aws)),
+            ("192.0.2.1", RangeVerdict::NotInRanges),
+            ("2001:db9::1", RangeVerdict::NotInRanges),
+        ] {
+            assert_eq!(verdict(&table, ip), expected, "{ip}");
+        }
+    }
+
+    #[test]
+    fn an_address_that_no_file_has_is_unknown_until_all_are_loaded() {
+        let table = RangeTable::default().with(Format::Aws, table(&[("192.0.2.0/24", "r")]));
+        assert!(!table.is_complete());
+        assert_eq!(verdict(&table, "192.0.2.1"), in_region(Vendor::Aws, "r"));
+        assert_eq!(verdict(&table, "198.51.100.1"), RangeVerdict::Unknown);
+    }
+
+    #[test]
+    fn of_equal_prefixes_a_region_is_more_than_none_and_two_regions_are_none() {
+        let orders: [&[&str]; 6] = [
+            &["", "a"],
+            &["a", ""],
+            &["a", "b"],
+            &["a", "b", "a"],
+            &["", "a", "b", ""],
+            &["a", "a"],
+        ];
+        let known = [true, true, false, false, false, true];
+        for (regions, known) in orders.into_iter().zip(known) {
+            let rows: Vec<_> = regions
+                .iter()
+                .map(|region| ("192.0.2.0/24", *region))
+                .collect();
+            let table = complete(&rows, &[]);
+            let expected = if known {
+                in_region(Vendor::Aws, "a")
+            } else {
+                RangeVerdict::InVendor(Vendor::Aws)
+            };
+            assert_eq!(verdict(&table, "192.0.2.1"), expected, "{regions:?}");
+            assert_eq!(table.get(Format::Aws).unwrap().len(), 1);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_look_up_agrees_with_a_search_through_all_prefixes(
+            rows in prop::collection::vec((any::<u32>(), 0_u8..=32, 0_u8..4), 0..60),
+            ip: u32,
+            near in any::<prop::sample::Index>(),
+        ) {
+            let nets: Vec<(IpNet, String)> = rows
+                .iter()
+                .map(|(bits, length, region)| {
+                    let net = IpNet::new(std::net::Ipv4Addr::from(*bits).into(), *length).unwrap();
+                    (net.trunc(), region.to_string())
+                })
+                .collect();
+            // Half the time an address that some prefix holds.
+            let ip = match nets.get(near.index(nets.len().max(1))) {
+                Some((net, _)) if ip % 2 == 0 => net.addr(),
+                _ => std::net::Ipv4Addr::from(ip).into(),
+            };
+            let ranges = nets.iter().map(|(net, region)| Range {
+                net: *net,
+                region: Region::parse(region).ok(),
+            });
+            let loaded = Arc::new(VendorTable::new(ranges, None, 0));
+            let table = complete(&[], &[]).with(Format::Aws, loaded);
+            let length = nets.iter().filter(|(net, _)| net.contains(&ip)).map(|(net, _)| net.prefix_len()).max();
+            let regions: HashSet<_> = nets
+                .iter()
+                .filter(|(net, _)| net.contains(&ip) && Some(net.prefix_len()) == length)
+                .map(|(_, region)| region.as_str())
+                .collect();
+            let expected = match regions.iter().collect::<Vec<_>>().as_slice() {
+                [] => RangeVerdict::NotInRanges,
+                [region] => in_region(Vendor::Aws, region),
+                _ => RangeVerdict::InVendor(Vendor::Aws),
+            };
+            prop_assert_eq!(table.verdict(OriginIp::from(ip)), expected);
+        }
+    }
+}
