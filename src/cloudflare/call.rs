@@ -1,0 +1,136 @@
+//! The time that one operation may spend.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// The time budget of one operation, such as a zone poll: it is shared by all its requests, and
+/// spent by attempts and backoff. Waiting for the rate limit, for the end of a pause and for a
+/// permit to send is not counted.
+#[derive(Debug)]
+pub struct Call {
+    started: Instant,
+    budget: Duration,
+    kind: CallKind,
+    waits: Mutex<Waits>,
+}
+
+/// Which share of the rate limit an operation may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum CallKind {
+    /// All of it.
+    Regular,
+    /// A tenth of it at most.
+    Probe,
+}
+
+/// Waits that overlap count once.
+#[derive(Debug, Default)]
+struct Waits {
+    ended: Duration,
+    running: u32,
+    since: Option<Instant>,
+}
+
+impl Call {
+    /// An operation that starts now and may spend `budget`.
+    pub fn new(budget: Duration) -> Self {
+        Self::of_kind(budget, CallKind::Regular)
+    }
+
+    /// An operation that somebody outside asks for; all of these together may use no more than a
+    /// tenth of the account's rate limit.
+    pub fn probe(budget: Duration) -> Self {
+        Self::of_kind(budget, CallKind::Probe)
+    }
+
+    fn of_kind(budget: Duration, kind: CallKind) -> Self {
+        Self {
+            started: Instant::now(),
+            budget,
+            kind,
+            waits: Mutex::default(),
+        }
+    }
+
+    /// How long it has waited for the rate limit, a pause or a permit, a wait that is going on
+    /// included. May be asked from another task.
+    pub fn waited(&self) -> Duration {
+        let waits = self.lock();
+        waits.ended + waits.since.map_or(Duration::ZERO, |since| since.elapsed())
+    }
+
+    /// What is left to spend.
+    pub(super) fn remaining(&self) -> Duration {
+        let spent = self.started.elapsed().saturating_sub(self.waited());
+        self.budget.saturating_sub(spent)
+    }
+
+    pub(super) fn kind(&self) -> CallKind {
+        self.kind
+    }
+
+    /// Time is not counted until the guard is dropped.
+    pub(super) fn waiting(&self) -> Waiting<'_> {
+        let mut waits = self.lock();
+        waits.running += 1;
+        waits.since.get_or_insert_with(Instant::now);
+        Waiting(self)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waits> {
+        self.waits.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A wait that is going on.
+pub(super) struct Waiting<'a>(&'a Call);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let mut waits = self.0.lock();
+        waits.running -= 1;
+        if waits.running == 0
+            && let Some(since) = waits.since.take()
+        {
+            waits.ended += since.elapsed();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[tokio::test(start_paused = true)]
+    async fn waits_are_seen_while_they_last_and_are_not_spent() {
+        let call = Call::new(10 * SECOND);
+        tokio::time::advance(SECOND).await;
+        let waiting = call.waiting();
+        tokio::time::advance(20 * SECOND).await;
+        assert_eq!(call.waited(), 20 * SECOND);
+        assert_eq!(call.remaining(), 9 * SECOND);
+        drop(waiting);
+        tokio::time::advance(2 * SECOND).await;
+        assert_eq!(call.waited(), 20 * SECOND);
+        assert_eq!(call.remaining(), 7 * SECOND);
+        tokio::time::advance(20 * SECOND).await;
+        assert_eq!(call.remaining(), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn waits_that_overlap_count_once() {
+        let call = Call::new(10 * SECOND);
+        let first = call.waiting();
+        tokio::time::advance(SECOND).await;
+        let second = call.waiting();
+        tokio::time::advance(SECOND).await;
+        drop(first);
+        tokio::time::advance(SECOND).await;
+        drop(second);
+        assert_eq!(call.waited(), 3 * SECOND);
+    }
+}

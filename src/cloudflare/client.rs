@@ -1,0 +1,293 @@
+//! One account's client: attempts and retries.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use jiff::Timestamp;
+use reqwest::header::HeaderMap;
+use tokio::time::Instant;
+use url::Url;
+
+use super::attempt::{self, Request};
+use super::auth::{Authenticator, Proof};
+use super::gate::Gate;
+use super::headers;
+use super::metrics::AccountMetrics;
+use super::retry;
+use super::wire::BodyProblem;
+use super::{AccountSettings, ApiError, Call, Metrics, Operation, Reason, Settings};
+use crate::domain::AccountName;
+
+/// One account's client. Clones share its rate limit, pauses and counters.
+#[derive(Clone)]
+pub struct Client {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    account: AccountName,
+    gate: Gate,
+    metrics: AccountMetrics,
+    config: ArcSwap<Config>,
+}
+
+/// What a reload can change.
+struct Config {
+    http: reqwest::Client,
+    base: Url,
+    authenticator: Authenticator,
+    timeout: Duration,
+    retries: u32,
+    quota: u32,
+    budget: u32,
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("account", &self.inner.account)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Client {
+    /// A client that sends with `http`, which comes from
+    /// [`client_builder`](crate::outbound::client_builder).
+    pub fn new(
+        settings: &Settings,
+        account: AccountSettings,
+        http: reqwest::Client,
+        metrics: &Metrics,
+    ) -> Self {
+        let AccountSettings { name, credentials } = account;
+        let gate = Gate::new(settings);
+        let pauses = Arc::clone(gate.pauses());
+        let metrics = AccountMetrics::new(metrics.clone(), name.clone(), pauses);
+        metrics.budget(settings.rate_limit.budget());
+        let config = Config::new(settings, Authenticator::new(credentials), http);
+        Self {
+            inner: Arc::new(Inner {
+                account: name,
+                gate,
+                metrics,
+                config: ArcSwap::from_pointee(config),
+            }),
+        }
+    }
+
+    /// Puts other settings and credentials into force for the requests to come. The requests of
+    /// the last window, pauses and counters stay; so does the name.
+    pub fn reconfigure(
+        &self,
+        settings: &Settings,
+        account: AccountSettings,
+        http: reqwest::Client,
+    ) {
+        let inner = &*self.inner;
+        let authenticator = Authenticator::new(account.credentials);
+        if !authenticator.is_token() {
+            inner.metrics.no_token();
+        }
+        inner.gate.configure(settings);
+        inner.metrics.budget(settings.rate_limit.budget());
+        let config = Config::new(settings, authenticator, http);
+        inner.config.store(Arc::new(config));
+    }
+
+    /// The account's name in the configuration.
+    pub fn account(&self) -> &AccountName {
+        &self.inner.account
+    }
+
+    /// Until when nothing is sent, because of a 429 or because the quota is nearly spent; `None`
+    /// when there is no pause.
+    pub fn paused_until(&self) -> Option<Instant> {
+        self.inner.gate.pauses().until()
+    }
+
+    /// Requests in flight at once.
+    pub fn concurrency(&self) -> usize {
+        self.inner.gate.concurrency()
+    }
+
+    /// Requests that this process allows itself in one window of the rate limit.
+    pub fn budget(&self) -> u32 {
+        self.inner.config.load().budget
+    }
+
+    /// Whether the account has an API token, which can be verified, rather than a global key.
+    pub fn has_token(&self) -> bool {
+        self.inner.config.load().authenticator.is_token()
+    }
+
+    pub(super) fn metrics(&self) -> &AccountMetrics {
+        &self.inner.metrics
+    }
+
+    /// The address of a path below the base URL; each segment is escaped.
+    pub(super) fn url(&self, segments: &[&str]) -> Url {
+        let mut url = self.inner.config.load().base.clone();
+        // An http or https URL always has a path; configuration allows no other.
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().extend(segments);
+        }
+        url
+    }
+
+    /// Makes a request, again where that may help, and reads its answer with `parse`.
+    pub(super) async fn get<T>(
+        &self,
+        request: Request<'_>,
+        call: &Call,
+        mut parse: impl FnMut(&[u8]) -> Result<T, BodyProblem>,
+    ) -> Result<T, ApiError> {
+        let inner = &*self.inner;
+        let mut retries = 0;
+        let mut replaced_secret = false;
+        loop {
+            let Failed { error, proof } = match inner.attempt(request, call, &mut parse).await {
+                Ok(answer) => return Ok(answer),
+                Err(failed) => failed,
+            };
+            let config = inner.config.load_full();
+            if error.reason == Reason::Unauthorized
+                && !replaced_secret
+                && let Some(used) = &proof
+                && config.authenticator.newer_than(used).await.is_some()
+            {
+                replaced_secret = true;
+            } else {
+                let backoff = retry::backoff(retries, fastrand::f64());
+                if retries >= config.retries
+                    || !retry::is_worth_retrying(error.reason, error.status)
+                    || backoff >= call.remaining()
+                {
+                    if error.reason == Reason::Unauthorized && proof.is_some() {
+                        inner.note_token(&config, request.operation, false);
+                    }
+                    return Err(error);
+                }
+                retries += 1;
+                tokio::time::sleep(backoff).await;
+            }
+            tracing::debug!(
+                account = %inner.account,
+                operation = request.operation.as_str(),
+                "trying again"
+            );
+            inner.metrics.retry(request.operation);
+        }
+    }
+}
+
+impl Config {
+    fn new(settings: &Settings, authenticator: Authenticator, http: reqwest::Client) -> Self {
+        Self {
+            http,
+            base: settings.base_url.clone(),
+            authenticator,
+            timeout: settings.timeout,
+            retries: settings.retries,
+            quota: settings.rate_limit.requests,
+            budget: settings.rate_limit.budget(),
+        }
+    }
+}
+
+/// An attempt that failed.
+struct Failed {
+    error: ApiError,
+    /// The secret that was used; `None` where nothing was sent.
+    proof: Option<Arc<Proof>>,
+}
+
+impl Inner {
+    async fn attempt<T>(
+        &self,
+        request: Request<'_>,
+        call: &Call,
+        parse: impl FnOnce(&[u8]) -> Result<T, BodyProblem>,
+    ) -> Result<T, Failed> {
+        let mut admission = self.gate.admit(call, &self.metrics).await;
+        // Settings and secret are those of now: the wait may have been long.
+        let config = self.config.load_full();
+        let unsent = |error| Failed { error, proof: None };
+        let proof = config.authenticator.proof().await.map_err(|error| {
+            self.metrics.error(request.operation, Reason::Unauthorized);
+            unsent(request.error(Reason::Unauthorized, error.to_string()))
+        })?;
+        let limit = config.timeout.min(call.remaining());
+        if limit.is_zero() {
+            return Err(unsent(
+                request.error(Reason::Timeout, "the time for it is used up"),
+            ));
+        }
+        admission.mark_used();
+        let started = Instant::now();
+        let on_head = |status, headers: &HeaderMap| self.note_head(&config, status, headers);
+        let outcome = attempt::attempt(&config.http, &proof, request, limit, on_head, parse).await;
+        drop(admission);
+        let status = match &outcome {
+            Ok((status, _)) => Some(*status),
+            Err(error) => error.status,
+        };
+        self.metrics
+            .attempt(request.operation, status, started.elapsed());
+        let accepted = match &outcome {
+            Ok(_) => true,
+            Err(error) => attempt::accepts_the_credentials(error),
+        };
+        if accepted {
+            self.note_token(&config, request.operation, true);
+        }
+        outcome.map(|(_, answer)| answer).map_err(|error| {
+            let expected = (request.expected)(&error);
+            if !expected {
+                self.metrics.error(request.operation, error.reason);
+            }
+            tracing::debug!(
+                account = %self.account,
+                reason = %error.reason,
+                %error,
+                expected,
+                "a request failed"
+            );
+            Failed {
+                error,
+                proof: Some(proof),
+            }
+        })
+    }
+
+    /// Takes note of what an answer says of the rate limit.
+    fn note_head(&self, config: &Config, status: u16, headers: &HeaderMap) {
+        let quota = headers::quota(headers);
+        if let Some(quota) = quota {
+            self.metrics.remaining(quota.remaining);
+        }
+        if status == 429 {
+            let now = Timestamp::now();
+            let pause = headers::pause_after_429(headers, now);
+            if let Some(until) = self.gate.pauses().block(pause, now) {
+                tracing::warn!(
+                    account = %self.account,
+                    %until,
+                    "Cloudflare's rate limit is exceeded; nothing is sent for this account until \
+                     then"
+                );
+            }
+        } else if let Some(quota) = quota.filter(|quota| quota.is_nearly_spent(config.quota)) {
+            self.gate.pauses().wait_for_reset(quota.reset);
+        }
+    }
+
+    /// An answer shows whether the token is accepted. That of a verification does not by itself:
+    /// it may be about a disabled token, or about the other kind of token.
+    fn note_token(&self, config: &Config, operation: Operation, valid: bool) {
+        if operation != Operation::VerifyToken && config.authenticator.is_token() {
+            self.metrics.token_valid(valid);
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! What every request of an account passes before it leaves.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+
+use super::call::CallKind;
+use super::metrics::AccountMetrics;
+use super::pause::Pauses;
+use super::rate::{Limiter, Slot};
+use super::{Call, Settings};
+
+/// Probes may use the budget divided by this.
+const PROBE_SHARE: u32 = 10;
+
+/// The rate limit, the pauses and the concurrency of one account.
+#[derive(Debug)]
+pub(super) struct Gate {
+    limiter: Arc<Limiter>,
+    probe_limiter: Arc<Limiter>,
+    pauses: Arc<Pauses>,
+    permits: ArcSwap<Permits>,
+}
+
+#[derive(Debug)]
+struct Permits {
+    count: usize,
+    semaphore: Arc<Semaphore>,
+}
+
+impl Permits {
+    fn new(count: usize) -> Self {
+        Self {
+            count,
+            semaphore: Arc::new(Semaphore::new(count.max(1))),
+        }
+    }
+}
+
+impl Gate {
+    pub(super) fn new(settings: &Settings) -> Self {
+        let budget = settings.rate_limit.budget();
+        let window = settings.rate_limit.window;
+        Self {
+            limiter: Arc::new(Limiter::new(budget, window)),
+            probe_limiter: Arc::new(Limiter::new(budget / PROBE_SHARE, window)),
+            pauses: Arc::default(),
+            permits: ArcSwap::from_pointee(Permits::new(settings.concurrency)),
+        }
+    }
+
+    /// Changes the limits; the requests of the last window and pauses stay. Requests in flight
+    /// keep their permits of before, so while these last there may be more at once.
+    pub(super) fn configure(&self, settings: &Settings) {
+        let budget = settings.rate_limit.budget();
+        let window = settings.rate_limit.window;
+        self.limiter.configure(budget, window);
+        self.probe_limiter.configure(budget / PROBE_SHARE, window);
+        if self.permits.load().count != settings.concurrency {
+            let permits = Permits::new(settings.concurrency);
+            self.permits.store(Arc::new(permits));
+        }
+    }
+
+    pub(super) fn concurrency(&self) -> usize {
+        self.permits.load().count
+    }
+
+    pub(super) fn pauses(&self) -> &Arc<Pauses> {
+        &self.pauses
+    }
+
+    /// Waits until one request may leave: for the end of a pause, then for the rate limit, then
+    /// for a permit. Whoever gets a permit while a pause has begun gives everything back, so that
+    /// no queue of waiters slips out after a 429.
+    pub(super) async fn admit(&self, call: &Call, metrics: &AccountMetrics) -> Admission {
+        let _waiting = call.waiting();
+        loop {
+            let throttled = Throttled::start(metrics);
+            self.pauses.wait().await;
+            let probe_slot = match call.kind() {
+                CallKind::Regular => None,
+                CallKind::Probe => Some(self.probe_limiter.take().await),
+            };
+            let slot = self.limiter.take().await;
+            drop(throttled);
+            let semaphore = Arc::clone(&self.permits.load().semaphore);
+            // A semaphore that is never closed always gives a permit in the end.
+            let permit = semaphore.acquire_owned().await.ok();
+            if self.pauses.until().is_none() {
+                return Admission {
+                    slot,
+                    probe_slot,
+                    _permit: permit,
+                };
+            }
+        }
+    }
+}
+
+/// The right to send one request. Hold it until the answer has ended.
+#[derive(Debug)]
+pub(super) struct Admission {
+    slot: Slot,
+    probe_slot: Option<Slot>,
+    _permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Admission {
+    /// The request is about to leave.
+    pub(super) fn mark_used(&mut self) {
+        self.slot.mark_used();
+        if let Some(slot) = &mut self.probe_slot {
+            slot.mark_used();
+        }
+    }
+}
+
+/// Counts a wait for the rate limit, one that is given up too.
+struct Throttled<'a> {
+    metrics: &'a AccountMetrics,
+    started: Instant,
+}
+
+impl<'a> Throttled<'a> {
+    fn start(metrics: &'a AccountMetrics) -> Self {
+        Self {
+            metrics,
+            started: Instant::now(),
+        }
+    }
+}
+
+impl Drop for Throttled<'_> {
+    fn drop(&mut self) {
+        self.metrics.throttled(self.started.elapsed());
+    }
+}

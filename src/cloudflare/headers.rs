@@ -1,0 +1,232 @@
+//! What the headers of an answer say of the rate limit. Lenient: what cannot be read is as if it
+//! were not there.
+
+use std::time::{Duration, SystemTime};
+
+use jiff::Timestamp;
+use reqwest::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
+
+/// Cloudflare's block lasts five minutes (API reference, "Rate limits"): the pause where an answer
+/// names none.
+const DEFAULT_PAUSE: Duration = Duration::from_mins(5);
+/// No header can stop an account for longer than this.
+pub(super) const LONGEST_PAUSE: Duration = Duration::from_mins(15);
+/// A header with more than this many policies is not Cloudflare's.
+const MAX_ITEMS: usize = 16;
+
+const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
+const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+
+/// How long to pause after a 429: `Retry-After` in seconds or as a date (RFC 9110, section
+/// 10.2.3), which is taken against the answer's own `Date`, so that the clocks need not agree.
+/// Five minutes where there is none, or a date in the past; at most 15 minutes.
+pub(super) fn pause_after_429(headers: &HeaderMap, now: Timestamp) -> Duration {
+    text(headers, &RETRY_AFTER)
+        .and_then(|value| seconds(value).or_else(|| until_date(value, headers, now)))
+        .unwrap_or(DEFAULT_PAUSE)
+        .min(LONGEST_PAUSE)
+}
+
+fn until_date(value: &str, headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+    let until = httpdate::parse_http_date(value).ok()?;
+    let now = text(headers, &DATE)
+        .and_then(|date| httpdate::parse_http_date(date).ok())
+        .unwrap_or_else(|| SystemTime::from(now));
+    until.duration_since(now).ok()
+}
+
+/// The account's quota as of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Quota {
+    /// Requests left.
+    pub(super) remaining: u64,
+    /// Time until there are more.
+    pub(super) reset: Duration,
+    /// Requests in a whole window, where the policy says so.
+    pub(super) limit: Option<u64>,
+}
+
+impl Quota {
+    /// Whether less than a twentieth is left. `fallback` is the quota where the answer names none.
+    pub(super) fn is_nearly_spent(&self, fallback: u32) -> bool {
+        let limit = self.limit.unwrap_or(fallback.into());
+        self.remaining.saturating_mul(20) < limit
+    }
+}
+
+/// Reads `Ratelimit: "default";r=50;t=30` and `Ratelimit-Policy: "default";q=100;w=60`
+/// (draft-ietf-httpapi-ratelimit-headers). Of several limits the one with the least left counts;
+/// its quota is that of the policy of the same name, or of the first policy.
+pub(super) fn quota(headers: &HeaderMap) -> Option<Quota> {
+    let policies = text(headers, &RATELIMIT_POLICY).unwrap_or("");
+    text(headers, &RATELIMIT)?
+        .split(',')
+        .take(MAX_ITEMS)
+        .filter_map(|limit| {
+            let remaining = parameter(limit, "r")?;
+            let reset = parameter(limit, "t").unwrap_or(0);
+            let policies = || policies.split(',').take(MAX_ITEMS);
+            let same_name = policies().find(|policy| name(policy) == name(limit));
+            Some(Quota {
+                remaining,
+                reset: Duration::from_secs(reset).min(LONGEST_PAUSE),
+                limit: same_name
+                    .or_else(|| policies().next())
+                    .and_then(|policy| parameter(policy, "q")),
+            })
+        })
+        .min_by_key(|quota| quota.remaining)
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    Some(headers.get(name)?.to_str().ok()?.trim())
+}
+
+fn seconds(value: &str) -> Option<Duration> {
+    let is_plain = value.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    let seconds = value.parse::<f64>().ok().filter(|_| is_plain)?;
+    Some(Duration::try_from_secs_f64(seconds).unwrap_or(LONGEST_PAUSE))
+}
+
+fn name(item: &str) -> &str {
+    item.split(';').next().unwrap_or("").trim()
+}
+
+fn parameter(item: &str, key: &str) -> Option<u64> {
+    item.split(';').skip(1).find_map(|parameter| {
+        let (name, value) = parameter.split_once('=')?;
+        (name.trim() == key).then(|| value.trim().parse().ok())?
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        pairs
+            .iter()
+            .map(|&(name, value)| (HeaderName::from_static(name), value.parse().unwrap()))
+            .collect()
+    }
+
+    fn pause(pairs: &[(&'static str, &str)]) -> u64 {
+        let now: Timestamp = "2026-03-01T12:00:00Z".parse().unwrap();
+        pause_after_429(&headers(pairs), now).as_secs()
+    }
+
+    #[test]
+    fn retry_after_in_seconds_and_as_a_date() {
+        assert_eq!(pause(&[("retry-after", "7")]), 7);
+        assert_eq!(pause(&[("retry-after", " 0 ")]), 0);
+        let date = ("retry-after", "Sun, 01 Mar 2026 12:01:30 GMT");
+        assert_eq!(pause(&[date]), 90);
+        // The server's clock is an hour ahead of ours.
+        assert_eq!(
+            pause(&[
+                ("retry-after", "Sun, 01 Mar 2026 13:01:30 GMT"),
+                ("date", "Sun, 01 Mar 2026 13:00:00 GMT"),
+            ]),
+            90
+        );
+    }
+
+    #[test]
+    fn without_a_usable_retry_after_the_pause_is_five_minutes_and_never_over_fifteen() {
+        assert_eq!(pause(&[]), 300);
+        for unusable in [
+            "soon",
+            "-5",
+            "",
+            "inf",
+            "1e3",
+            "Sun, 01 Mar 2026 11:00:00 GMT",
+        ] {
+            assert_eq!(pause(&[("retry-after", unusable)]), 300, "{unusable}");
+        }
+        for long in [
+            "901",
+            "99999999999999999999999",
+            "Mon, 02 Mar 2026 12:00:00 GMT",
+        ] {
+            assert_eq!(pause(&[("retry-after", long)]), 900, "{long}");
+        }
+    }
+
+    #[test]
+    fn the_quota_as_documented() {
+        let read = quota(&headers(&[
+            ("ratelimit", r#""default";r=50;t=30"#),
+            ("ratelimit-policy", r#""burst";q=100;w=60"#),
+        ]))
+        .unwrap();
+        assert_eq!(
+            read,
+            Quota {
+                remaining: 50,
+                reset: Duration::from_secs(30),
+                limit: Some(100)
+            }
+        );
+        assert!(!read.is_nearly_spent(1200));
+    }
+
+    #[test]
+    fn a_quota_is_nearly_spent_below_a_twentieth() {
+        let left = |remaining, limit| Quota {
+            remaining,
+            reset: Duration::ZERO,
+            limit,
+        };
+        assert!(!left(5, Some(100)).is_nearly_spent(1200));
+        assert!(left(4, Some(100)).is_nearly_spent(1200));
+        assert!(!left(60, None).is_nearly_spent(1200));
+        assert!(left(59, None).is_nearly_spent(1200));
+    }
+
+    #[test]
+    fn of_several_limits_the_scarcest_counts_with_its_own_policy() {
+        let read = quota(&headers(&[
+            ("ratelimit", r#""daily";r=900;t=5000, "burst" ; t=9; r=3"#),
+            (
+                "ratelimit-policy",
+                r#""daily";q=1000;w=86400,"burst";q=40;w=60"#,
+            ),
+        ]))
+        .unwrap();
+        assert_eq!((read.remaining, read.limit), (3, Some(40)));
+        assert_eq!(read.reset, Duration::from_secs(9));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_ignored() {
+        for bad in [
+            "",
+            "x",
+            r#""default""#,
+            r#""default";r=;t=3"#,
+            "default;r=-1",
+        ] {
+            assert_eq!(quota(&headers(&[("ratelimit", bad)])), None, "{bad}");
+        }
+        let long = quota(&headers(&[("ratelimit", "x;r=1;t=99999999")])).unwrap();
+        assert_eq!((long.reset, long.limit), (LONGEST_PAUSE, None));
+    }
+
+    proptest! {
+        #[test]
+        fn no_header_stops_an_account_for_long_or_ends_the_process(value in "[ -~]{0,60}") {
+            let headers = headers(&[
+                ("retry-after", &value),
+                ("ratelimit", &value),
+                ("ratelimit-policy", &value),
+            ]);
+            prop_assert!(pause_after_429(&headers, Timestamp::UNIX_EPOCH) <= LONGEST_PAUSE);
+            if let Some(quota) = quota(&headers) {
+                prop_assert!(quota.reset <= LONGEST_PAUSE);
+            }
+        }
+    }
+}

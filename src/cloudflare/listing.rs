@@ -1,0 +1,99 @@
+//! Lists of the API that come in pages.
+
+use std::hash::Hash;
+
+use serde_json::value::RawValue;
+use url::Url;
+
+use super::attempt::Request;
+use super::client::Client;
+use super::walk::{Progress, Walk, WalkError};
+use super::wire::{self, Interner, RejectedRows};
+use super::{ApiError, Call, Operation, Reason};
+
+/// A list of the API that comes in pages.
+pub(super) trait Listing {
+    const OPERATION: Operation;
+    /// Rows to ask for on a page.
+    const PER_PAGE: u64;
+    /// A list with more pages is not believed.
+    const MAX_PAGES: u64;
+    type Row: Send;
+    type Key: Eq + Hash + Send;
+    type Output;
+
+    /// Reads one row, or says what is wrong with it.
+    fn read(row: &RawValue, interner: &mut Interner) -> Result<Self::Row, String>;
+    /// What a row is known by; one key on two pages means that the list moved meanwhile.
+    fn key(row: &Self::Row) -> Self::Key;
+    /// Makes the list of its rows, or says how these contradict each other.
+    fn collect(rows: Vec<Self::Row>) -> Result<Self::Output, String>;
+}
+
+impl Client {
+    /// Reads a whole list, once more if its pages contradict each other.
+    pub(super) async fn list<L: Listing>(
+        &self,
+        url: &Url,
+        call: &Call,
+    ) -> Result<(L::Output, RejectedRows), ApiError> {
+        let mut reread = false;
+        loop {
+            match self.walk::<L>(url, call).await {
+                Err(error) if error.reason == Reason::InconsistentPages && !reread => {
+                    tracing::debug!(account = %self.account(), %error, "reading the list again");
+                    reread = true;
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    async fn walk<L: Listing>(
+        &self,
+        url: &Url,
+        call: &Call,
+    ) -> Result<(L::Output, RejectedRows), ApiError> {
+        let mut walk = Walk::new(L::PER_PAGE, L::MAX_PAGES);
+        let mut interner = Interner::default();
+        let mut rows = Vec::new();
+        let mut rejected = RejectedRows::default();
+        loop {
+            let mut page_url = url.clone();
+            page_url
+                .query_pairs_mut()
+                .append_pair("page", &walk.page().to_string())
+                .append_pair("per_page", &L::PER_PAGE.to_string());
+            let request = Request {
+                operation: L::OPERATION,
+                url: &page_url,
+                expected: |_| false,
+            };
+            let page = self
+                .get(request, call, |body| {
+                    wire::page(body, |row| L::read(row, &mut interner))
+                })
+                .await?;
+            let progress = walk
+                .accept(page.row_count, page.info, page.rows.iter().map(L::key))
+                .map_err(|error| self.walk_error(request, error))?;
+            rows.extend(page.rows);
+            rejected.append(page.rejected);
+            if progress == Progress::Done {
+                let output = L::collect(rows).map_err(|problem| {
+                    self.walk_error(request, WalkError::Inconsistent(problem))
+                })?;
+                return Ok((output, rejected));
+            }
+        }
+    }
+
+    fn walk_error(&self, request: Request<'_>, error: WalkError) -> ApiError {
+        let error = match error {
+            WalkError::Inconsistent(detail) => request.error(Reason::InconsistentPages, detail),
+            WalkError::TooLarge(detail) => request.error(Reason::TooLarge, detail),
+        };
+        self.metrics().error(request.operation, error.reason);
+        error
+    }
+}

@@ -1,0 +1,225 @@
+//! Origin cloud region mappings.
+
+use std::borrow::Cow;
+
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::attempt::Request;
+use super::client::Client;
+use super::listing::Listing;
+use super::wire::{self, BodyProblem, Interner, RejectedRows};
+use super::{ApiError, Call, Operation, Reason};
+use crate::domain::{Mapping, OriginIp, ZoneId, ZoneMappings};
+
+/// The code of "the zone setting does not exist" (API reference).
+const NOT_MAPPED: u32 = 1142;
+
+/// A zone's mappings as of one complete reading.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct MappingList {
+    /// Those that could be read.
+    pub mappings: ZoneMappings,
+    /// Rows that could not be read as a mapping.
+    pub rejected: RejectedRows,
+}
+
+impl Client {
+    /// Every mapping of a zone, 100 a request.
+    pub async fn list_mappings(&self, zone: &ZoneId, call: &Call) -> Result<MappingList, ApiError> {
+        let url = self.url(&["zones", zone.as_str(), "origin", "cloud_regions"]);
+        let (mappings, rejected) = self.list::<MappingListing>(&url, call).await?;
+        Ok(MappingList { mappings, rejected })
+    }
+
+    /// The mapping of one address; `None` where the API says that there is none.
+    pub async fn get_mapping(
+        &self,
+        zone: &ZoneId,
+        ip: OriginIp,
+        call: &Call,
+    ) -> Result<Option<Mapping>, ApiError> {
+        let ip_segment = ip.to_string();
+        let url = self.url(&[
+            "zones",
+            zone.as_str(),
+            "origin",
+            "cloud_regions",
+            &ip_segment,
+        ]);
+        let request = Request {
+            operation: Operation::GetMapping,
+            url: &url,
+            expected: |error| error.reason == Reason::NotFound,
+        };
+        let answer = self.get(request, call, |body| {
+            let row: &RawValue = wire::result(body)?;
+            let mapping = MappingListing::read(row, &mut Interner::default())
+                .map_err(BodyProblem::Malformed)?;
+            if mapping.origin_ip == ip {
+                Ok(mapping)
+            } else {
+                Err(BodyProblem::Malformed(format!(
+                    "the answer is about {}, not {ip}",
+                    mapping.origin_ip
+                )))
+            }
+        });
+        match answer.await {
+            Ok(mapping) => Ok(Some(mapping)),
+            Err(error) if says_not_mapped(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn says_not_mapped(error: &ApiError) -> bool {
+    error.reason == Reason::NotFound && error.has_code(NOT_MAPPED)
+}
+
+struct MappingListing;
+
+#[derive(Deserialize)]
+struct MappingRow<'a> {
+    #[serde(borrow)]
+    origin_ip: Cow<'a, str>,
+    #[serde(borrow)]
+    vendor: Cow<'a, str>,
+    #[serde(borrow)]
+    region: Cow<'a, str>,
+    #[serde(borrow)]
+    modified_on: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl Listing for MappingListing {
+    const OPERATION: Operation = Operation::ListMappings;
+    /// The most that the API gives (API reference, "origin cloud regions").
+    const PER_PAGE: u64 = 100;
+    /// Almost three times Cloudflare's limit of 3,500 mappings a zone.
+    const MAX_PAGES: u64 = 100;
+    type Row = Mapping;
+    type Key = OriginIp;
+    type Output = ZoneMappings;
+
+    fn read(row: &RawValue, interner: &mut Interner) -> Result<Mapping, String> {
+        let row: MappingRow<'_> = serde_json::from_str(row.get())
+            .map_err(|_| "no object with origin_ip, vendor and region".to_owned())?;
+        Ok(Mapping {
+            origin_ip: OriginIp::parse(&row.origin_ip)
+                .map_err(|error| format!("origin_ip {error}"))?,
+            vendor: interner
+                .vendor(&row.vendor)
+                .map_err(|error| format!("vendor {error}"))?,
+            region: interner
+                .region(&row.region)
+                .map_err(|error| format!("region {error}"))?,
+            modified_on: row.modified_on.and_then(timestamp),
+        })
+    }
+
+    fn key(row: &Mapping) -> OriginIp {
+        row.origin_ip
+    }
+
+    fn collect(rows: Vec<Mapping>) -> Result<ZoneMappings, String> {
+        ZoneMappings::from_rows(rows).map_err(|error| error.to_string())
+    }
+}
+
+/// A time that the API gives; one that cannot be read is as if it were not there.
+fn timestamp(raw: &RawValue) -> Option<Timestamp> {
+    let text: Text<'_> = serde_json::from_str(raw.get()).ok()?;
+    text.0.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Vendor;
+
+    fn page(body: &[u8]) -> Result<wire::Page<Mapping>, BodyProblem> {
+        let mut interner = Interner::default();
+        wire::page(body, |row| MappingListing::read(row, &mut interner))
+    }
+
+    fn rows(rows: &str) -> wire::Page<Mapping> {
+        page(format!(r#"{{"success":true,"result":[{rows}]}}"#).as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn the_documented_lists() {
+        let two = page(include_bytes!("../../tests/data/cloudflare/list-two.json")).unwrap();
+        assert_eq!(two.row_count, 2);
+        assert_eq!(two.info.total_count, Some(2));
+        let [first, second] = &two.rows[..] else {
+            panic!("{two:?}")
+        };
+        assert_eq!(first.vendor, Vendor::Aws);
+        assert_eq!(second.origin_ip.to_string(), "2001:db8::1");
+        assert_eq!(second.modified_on, "2026-03-01T12:30:00Z".parse().ok());
+        let empty = page(include_bytes!(
+            "../../tests/data/cloudflare/list-empty.json"
+        ))
+        .unwrap();
+        assert_eq!((empty.row_count, empty.info.total_count), (0, Some(0)));
+    }
+
+    #[test]
+    fn a_bad_row_is_counted_and_named_and_harms_no_other() {
+        let read = rows(
+            r#"{"origin_ip":"192.0.2.1","vendor":"aws","region":"us-east-1"},
+               {"origin_ip":"not\u0000an\nip","vendor":"aws","region":"us-east-1"},
+               {"origin_ip":"192.0.2.2","region":"us-east-1"},
+               {"origin_ip":"192.0.2.3","vendor":"aws","region":""},
+               {"origin_ip":"192.0.2.3","vendor":7,"region":"x"},
+               null, [], 7, "x",
+               {"origin_ip":"192.0.2.4","vendor":"gcp","region":"us-central1","new":{"a":[1]}}"#,
+        );
+        assert_eq!((read.row_count, read.rows.len()), (10, 2));
+        assert_eq!(read.rejected.count, 8);
+        let first = &read.rejected.examples[0];
+        assert!(
+            first.starts_with("origin_ip is not an IPv4 or IPv6 address"),
+            "{first}"
+        );
+        for example in &read.rejected.examples {
+            assert!(!example.contains(char::is_control), "{example:?}");
+        }
+    }
+
+    #[test]
+    fn examples_are_bounded_and_the_count_is_exact() {
+        let bad = vec![format!("\"{}\"", "x".repeat(5000)); 500].join(",");
+        let read = rows(&bad);
+        assert_eq!(read.rejected.count, 500);
+        assert_eq!(read.rejected.examples.len(), RejectedRows::MAX_EXAMPLES);
+        assert!(read.rejected.examples.iter().all(|shown| shown.len() < 300));
+    }
+
+    #[test]
+    fn a_time_that_cannot_be_read_is_no_time() {
+        for time in ["null", "7", r#""yesterday""#, "{}", r#""""#] {
+            let read = rows(&format!(
+                r#"{{"origin_ip":"192.0.2.1","vendor":"aws","region":"r","modified_on":{time}}}"#
+            ));
+            assert_eq!(read.rows[0].modified_on, None, "{time}");
+        }
+    }
+
+    #[test]
+    fn equal_regions_share_one_text() {
+        let read = rows(
+            r#"{"origin_ip":"192.0.2.1","vendor":"new","region":"r-1"},
+               {"origin_ip":"192.0.2.2","vendor":"new","region":"r-1"}"#,
+        );
+        let [a, b] = &read.rows[..] else {
+            panic!("{read:?}")
+        };
+        assert!(std::ptr::eq(a.region.as_str(), b.region.as_str()));
+        assert!(std::ptr::eq(a.vendor.as_str(), b.vendor.as_str()));
+    }
+}

@@ -1,0 +1,380 @@
+//! The client's own metrics.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use prometheus::core::{Collector, Desc, MetricVec, MetricVecBuilder};
+use prometheus::proto::MetricFamily;
+use prometheus::{
+    CounterVec, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry,
+};
+
+use super::pause::Pauses;
+use super::{Operation, Reason};
+use crate::domain::AccountName;
+
+/// An API that is well answers within 0.1 to 1 seconds; the last bound is the usual time-out.
+const BUCKETS: [f64; 9] = [0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+
+/// The families of all accounts. Clones share them.
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    requests: IntCounterVec,
+    errors: IntCounterVec,
+    retries: IntCounterVec,
+    duration: HistogramVec,
+    remaining: GaugeVec,
+    budget: IntGaugeVec,
+    blocked: BlockedUntil,
+    throttled: CounterVec,
+    token_valid: IntGaugeVec,
+    token_expiry: GaugeVec,
+}
+
+impl Metrics {
+    /// Makes the families and registers them. Fails where the registry has families of these
+    /// names already.
+    pub fn register(registry: &Registry) -> prometheus::Result<Self> {
+        let by_operation = &["account", "operation"];
+        let metrics = Self {
+            requests: IntCounterVec::new(
+                opts(
+                    "api_requests_total",
+                    "Attempts to call the Cloudflare API, by HTTP status; code \"none\" where no response came.",
+                ),
+                &["account", "operation", "code"],
+            )?,
+            errors: IntCounterVec::new(
+                opts(
+                    "api_errors_total",
+                    "Attempts to call the Cloudflare API that failed; an expected \"no\" is not counted.",
+                ),
+                &["account", "operation", "reason"],
+            )?,
+            retries: IntCounterVec::new(
+                opts(
+                    "api_retries_total",
+                    "Attempts to call the Cloudflare API that repeated a failed one.",
+                ),
+                by_operation,
+            )?,
+            duration: HistogramVec::new(
+                HistogramOpts::from(opts(
+                    "api_request_duration_seconds",
+                    "Duration of attempts to call the Cloudflare API, the response body included.",
+                ))
+                .buckets(BUCKETS.to_vec()),
+                by_operation,
+            )?,
+            remaining: GaugeVec::new(
+                opts(
+                    "api_rate_limit_remaining",
+                    "Requests left in Cloudflare's rate limit, as the last Ratelimit header said.",
+                ),
+                &["account"],
+            )?,
+            budget: IntGaugeVec::new(
+                opts(
+                    "api_budget_requests",
+                    "Requests that this process allows itself in one window of the rate limit.",
+                ),
+                &["account"],
+            )?,
+            blocked: BlockedUntil::new()?,
+            throttled: CounterVec::new(
+                opts(
+                    "api_throttled_seconds_total",
+                    "Time that requests waited for the rate limit, pauses after a 429 included.",
+                ),
+                &["account"],
+            )?,
+            token_valid: IntGaugeVec::new(
+                opts(
+                    "token_valid",
+                    "Whether Cloudflare accepts the API token (1) or not (0).",
+                ),
+                &["account"],
+            )?,
+            token_expiry: GaugeVec::new(
+                opts(
+                    "token_expiry_timestamp_seconds",
+                    "When the API token expires, in Unix time; absent where it does not.",
+                ),
+                &["account"],
+            )?,
+        };
+        let families: [Box<dyn Collector>; 10] = [
+            Box::new(metrics.requests.clone()),
+            Box::new(metrics.errors.clone()),
+            Box::new(metrics.retries.clone()),
+            Box::new(metrics.duration.clone()),
+            Box::new(metrics.remaining.clone()),
+            Box::new(metrics.budget.clone()),
+            Box::new(metrics.blocked.clone()),
+            Box::new(metrics.throttled.clone()),
+            Box::new(metrics.token_valid.clone()),
+            Box::new(metrics.token_expiry.clone()),
+        ];
+        for family in families {
+            registry.register(family)?;
+        }
+        Ok(metrics)
+    }
+
+    /// Removes every series of an account that is gone. Its client must not be used any more.
+    pub fn forget(&self, account: &AccountName) {
+        let account = account.as_str();
+        remove(&self.requests, account);
+        remove(&self.errors, account);
+        remove(&self.retries, account);
+        remove(&self.duration, account);
+        remove(&self.remaining, account);
+        remove(&self.budget, account);
+        self.blocked.forget(account);
+        remove(&self.throttled, account);
+        remove(&self.token_valid, account);
+        remove(&self.token_expiry, account);
+    }
+}
+
+fn opts(name: &str, help: &str) -> Opts {
+    Opts::new(name, help).namespace("cloudflare_origin_region_exporter")
+}
+
+/// Removes the children whose first label is this account.
+fn remove<T: MetricVecBuilder>(family: &MetricVec<T>, account: &str) {
+    for metric in family.collect().iter().flat_map(MetricFamily::get_metric) {
+        let labels: HashMap<_, _> = metric
+            .get_label()
+            .iter()
+            .map(|label| (label.name(), label.value()))
+            .collect();
+        if labels.get("account") == Some(&account) {
+            // It can only fail where another thread has removed the same child.
+            family.remove(&labels).ok();
+        }
+    }
+}
+
+/// The end of each account's pause after a 429, asked for at collection: a pause ends by itself.
+#[derive(Debug, Clone)]
+struct BlockedUntil {
+    gauge: GaugeVec,
+    accounts: Arc<Mutex<BTreeMap<String, Arc<Pauses>>>>,
+}
+
+impl BlockedUntil {
+    fn new() -> prometheus::Result<Self> {
+        Ok(Self {
+            gauge: GaugeVec::new(
+                opts(
+                    "api_blocked_until_timestamp_seconds",
+                    "End of the pause after a 429, in Unix time; 0 when there is none.",
+                ),
+                &["account"],
+            )?,
+            accounts: Arc::default(),
+        })
+    }
+
+    fn add(&self, account: &str, pauses: Arc<Pauses>) {
+        let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        accounts.insert(account.to_owned(), pauses);
+    }
+
+    fn forget(&self, account: &str) {
+        let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        accounts.remove(account);
+        remove(&self.gauge, account);
+    }
+}
+
+impl Collector for BlockedUntil {
+    fn desc(&self) -> Vec<&Desc> {
+        self.gauge.desc()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        let accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        for (account, pauses) in &*accounts {
+            let until = pauses.blocked_until().map_or(0.0, unix_seconds);
+            self.gauge.with_label_values(&[account]).set(until);
+        }
+        self.gauge.collect()
+    }
+}
+
+/// One account's part of the families.
+#[derive(Debug)]
+pub(super) struct AccountMetrics {
+    families: Metrics,
+    account: AccountName,
+}
+
+impl AccountMetrics {
+    pub(super) fn new(families: Metrics, account: AccountName, pauses: Arc<Pauses>) -> Self {
+        families.blocked.add(account.as_str(), pauses);
+        let metrics = Self { families, account };
+        // These start at 0, so that the first 429 and the first wait show as an increase.
+        metrics.error_counter(Operation::ListMappings, Reason::RateLimited);
+        let throttled = &metrics.families.throttled;
+        throttled.with_label_values(&[metrics.account.as_str()]);
+        metrics
+    }
+
+    /// An attempt ended; `code` is the HTTP status where a response came.
+    pub(super) fn attempt(&self, operation: Operation, code: Option<u16>, took: Duration) {
+        let code = code.map_or_else(|| "none".to_owned(), |code| code.to_string());
+        let (account, operation) = (self.account.as_str(), operation.as_str());
+        self.families
+            .requests
+            .with_label_values(&[account, operation, &code])
+            .inc();
+        self.families
+            .duration
+            .with_label_values(&[account, operation])
+            .observe(took.as_secs_f64());
+    }
+
+    pub(super) fn error(&self, operation: Operation, reason: Reason) {
+        self.error_counter(operation, reason).inc();
+    }
+
+    fn error_counter(&self, operation: Operation, reason: Reason) -> prometheus::IntCounter {
+        self.families.errors.with_label_values(&[
+            self.account.as_str(),
+            operation.as_str(),
+            reason.as_str(),
+        ])
+    }
+
+    pub(super) fn retry(&self, operation: Operation) {
+        self.families
+            .retries
+            .with_label_values(&[self.account.as_str(), operation.as_str()])
+            .inc();
+    }
+
+    pub(super) fn remaining(&self, requests: u64) {
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a quota is far below 2^53; a lie may be inexact"
+        )]
+        self.families
+            .remaining
+            .with_label_values(&[self.account.as_str()])
+            .set(requests as f64);
+    }
+
+    pub(super) fn budget(&self, requests: u32) {
+        self.families
+            .budget
+            .with_label_values(&[self.account.as_str()])
+            .set(requests.into());
+    }
+
+    pub(super) fn throttled(&self, waited: Duration) {
+        self.families
+            .throttled
+            .with_label_values(&[self.account.as_str()])
+            .inc_by(waited.as_secs_f64());
+    }
+
+    pub(super) fn token_valid(&self, valid: bool) {
+        self.families
+            .token_valid
+            .with_label_values(&[self.account.as_str()])
+            .set(valid.into());
+    }
+
+    pub(super) fn token_expiry(&self, expiry: Option<Timestamp>) {
+        match expiry {
+            Some(expiry) => self
+                .families
+                .token_expiry
+                .with_label_values(&[self.account.as_str()])
+                .set(unix_seconds(expiry)),
+            None => remove(&self.families.token_expiry, self.account.as_str()),
+        }
+    }
+
+    /// The account authenticates with a key now: nothing is known of a token.
+    pub(super) fn no_token(&self) {
+        remove(&self.families.token_valid, self.account.as_str());
+        remove(&self.families.token_expiry, self.account.as_str());
+    }
+}
+
+fn unix_seconds(time: Timestamp) -> f64 {
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "milliseconds of any year that matters are below 2^53"
+    )]
+    let milliseconds = time.as_millisecond() as f64;
+    milliseconds / 1000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use prometheus::TextEncoder;
+
+    use super::*;
+
+    fn text(registry: &Registry) -> String {
+        TextEncoder::new()
+            .encode_to_string(&registry.gather())
+            .unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_end_of_a_pause_goes_to_zero_by_itself() {
+        let registry = Registry::new();
+        let families = Metrics::register(&registry).unwrap();
+        let pauses = Arc::new(Pauses::default());
+        let account = AccountName::parse("a").unwrap();
+        let _metrics = AccountMetrics::new(families, account, Arc::clone(&pauses));
+        let line = "cloudflare_origin_region_exporter_api_blocked_until_timestamp_seconds";
+        assert!(text(&registry).contains(&format!("{line}{{account=\"a\"}} 0\n")));
+        pauses.block(Duration::from_secs(10), Timestamp::UNIX_EPOCH);
+        assert!(text(&registry).contains(&format!("{line}{{account=\"a\"}} 10\n")));
+        tokio::time::advance(Duration::from_secs(10)).await;
+        assert!(text(&registry).contains(&format!("{line}{{account=\"a\"}} 0\n")));
+    }
+
+    #[test]
+    fn an_account_that_is_gone_leaves_no_series_and_the_others_stay() {
+        let registry = Registry::new();
+        let families = Metrics::register(&registry).unwrap();
+        for name in ["gone", "stays"] {
+            let account = AccountName::parse(name).unwrap();
+            let metrics = AccountMetrics::new(families.clone(), account, Arc::default());
+            metrics.attempt(Operation::GetZone, Some(200), Duration::ZERO);
+            metrics.attempt(Operation::GetZone, None, Duration::ZERO);
+            metrics.retry(Operation::GetZone);
+            metrics.remaining(7);
+            metrics.budget(600);
+            metrics.token_valid(true);
+            metrics.token_expiry(Some(Timestamp::UNIX_EPOCH));
+        }
+        let both = text(&registry);
+        families.forget(&AccountName::parse("gone").unwrap());
+        let rest = text(&registry);
+        assert!(!rest.contains("gone"), "{rest}");
+        let lines = |text: &str, name: &str| text.matches(&format!("\"{name}\"")).count();
+        assert_eq!(lines(&rest, "stays"), lines(&both, "gone"));
+    }
+
+    #[test]
+    fn the_first_429_is_an_increase() {
+        let registry = Registry::new();
+        let families = Metrics::register(&registry).unwrap();
+        let account = AccountName::parse("a").unwrap();
+        AccountMetrics::new(families, account, Arc::default());
+        assert!(text(&registry).contains(
+            "cloudflare_origin_region_exporter_api_errors_total\
+             {account=\"a\",operation=\"list_mappings\",reason=\"rate_limited\"} 0\n"
+        ));
+    }
+}

@@ -1,0 +1,102 @@
+//! Times at which an account must not send anything.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+/// The pauses of one account. They run on the monotonic clock; a later one never shortens an
+/// earlier one.
+#[derive(Debug, Default)]
+pub(super) struct Pauses {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// After a 429, with its end on the wall clock, for people.
+    blocked: Option<(Instant, Timestamp)>,
+    /// While the quota is nearly spent.
+    quota: Option<Instant>,
+}
+
+impl Pauses {
+    /// A 429 came. Says until when the account pauses if a pause began, and `None` if one was
+    /// under way.
+    pub(super) fn block(&self, pause: Duration, now: Timestamp) -> Option<Timestamp> {
+        let until = Instant::now() + pause;
+        let mut state = self.lock();
+        let was_blocked = state.blocked.is_some_and(|(end, _)| end > Instant::now());
+        if state.blocked.is_none_or(|(end, _)| end < until) {
+            let wall = now.saturating_add(pause).unwrap_or(Timestamp::MAX);
+            state.blocked = Some((until, wall));
+        }
+        let wall = state.blocked.map(|(_, wall)| wall);
+        wall.filter(|_| !was_blocked)
+    }
+
+    /// The quota is nearly spent.
+    pub(super) fn wait_for_reset(&self, reset: Duration) {
+        let until = Instant::now() + reset;
+        let mut state = self.lock();
+        state.quota = state.quota.max(Some(until));
+    }
+
+    /// Until when nothing may be sent; `None` when there is no pause.
+    pub(super) fn until(&self) -> Option<Instant> {
+        let state = self.lock();
+        let blocked = state.blocked.map(|(until, _)| until);
+        blocked.max(state.quota).filter(|&end| end > Instant::now())
+    }
+
+    /// The end of the pause after a 429 on the wall clock; `None` when there is no such pause.
+    pub(super) fn blocked_until(&self) -> Option<Timestamp> {
+        let (until, wall) = self.lock().blocked?;
+        (until > Instant::now()).then_some(wall)
+    }
+
+    /// Returns when there is no pause.
+    pub(super) async fn wait(&self) {
+        while let Some(until) = self.until() {
+            tokio::time::sleep_until(until).await;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[tokio::test(start_paused = true)]
+    async fn a_later_429_lengthens_a_pause_and_never_shortens_it() {
+        let pauses = Pauses::default();
+        let now = Timestamp::UNIX_EPOCH;
+        let start = Instant::now();
+        assert_eq!(pauses.block(10 * SECOND, now), Some(now + 10 * SECOND));
+        assert_eq!(pauses.block(SECOND, now), None, "the pause is not new");
+        assert_eq!(pauses.until(), Some(start + 10 * SECOND));
+        pauses.block(20 * SECOND, now);
+        pauses.wait().await;
+        assert_eq!(start.elapsed(), 20 * SECOND);
+        assert_eq!(pauses.blocked_until(), None);
+        assert_eq!(pauses.block(SECOND, now), Some(now + SECOND));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn waiting_for_the_quota_is_no_block() {
+        let pauses = Pauses::default();
+        let start = Instant::now();
+        pauses.wait_for_reset(5 * SECOND);
+        pauses.wait_for_reset(SECOND);
+        assert_eq!(pauses.blocked_until(), None);
+        pauses.wait().await;
+        assert_eq!(start.elapsed(), 5 * SECOND);
+    }
+}

@@ -1,0 +1,92 @@
+//! Which failures are worth another try, and when. Pure: no clock, no randomness of its own.
+
+use std::time::Duration;
+
+use super::Reason;
+
+/// The bound of the first backoff; it doubles with each retry.
+const FIRST: Duration = Duration::from_millis(500);
+/// The bound of the longest backoff.
+const LONGEST: Duration = Duration::from_secs(10);
+
+/// Whether the same request may well succeed a moment later.
+pub(super) fn is_worth_retrying(reason: Reason, status: Option<u16>) -> bool {
+    match reason {
+        Reason::Timeout
+        | Reason::Connect
+        | Reason::Tls
+        | Reason::ServerError
+        | Reason::Malformed
+        | Reason::Unsuccessful => true,
+        // A connection that was cut may hold the next time; a redirect stays one.
+        Reason::Http => !status.is_some_and(|status| (300..400).contains(&status)),
+        Reason::Unauthorized
+        | Reason::Forbidden
+        | Reason::NotFound
+        | Reason::NoRoute
+        | Reason::RateLimited
+        | Reason::ClientError
+        | Reason::InconsistentPages
+        | Reason::TooLarge => false,
+    }
+}
+
+/// The pause before a retry (the first is number 0): anything from nothing to 0.5 s, doubling to
+/// 10 s ("full jitter", so that clients that failed together do not come back together). `random`
+/// lies in [0, 1).
+pub(super) fn backoff(retry: u32, random: f64) -> Duration {
+    let factor = 1_u32.checked_shl(retry).unwrap_or(u32::MAX);
+    FIRST.saturating_mul(factor).min(LONGEST).mul_f64(random)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn what_may_pass_is_tried_again_and_what_will_not_is_not() {
+        for reason in [
+            Reason::Timeout,
+            Reason::Connect,
+            Reason::Tls,
+            Reason::Http,
+            Reason::ServerError,
+            Reason::Malformed,
+            Reason::Unsuccessful,
+        ] {
+            assert!(is_worth_retrying(reason, None), "{reason}");
+        }
+        for reason in [
+            Reason::Unauthorized,
+            Reason::Forbidden,
+            Reason::NotFound,
+            Reason::NoRoute,
+            Reason::RateLimited,
+            Reason::ClientError,
+            Reason::InconsistentPages,
+            Reason::TooLarge,
+        ] {
+            assert!(!is_worth_retrying(reason, None), "{reason}");
+        }
+        assert!(is_worth_retrying(Reason::Http, Some(200)));
+        assert!(!is_worth_retrying(Reason::Http, Some(302)));
+    }
+
+    #[test]
+    fn the_bound_doubles_to_ten_seconds() {
+        let bounds: Vec<_> = (0..7).map(|n| backoff(n, 1.0).as_secs_f64()).collect();
+        assert_eq!(bounds, [0.5, 1.0, 2.0, 4.0, 8.0, 10.0, 10.0]);
+    }
+
+    proptest! {
+        #[test]
+        fn a_backoff_is_never_longer_than_its_bound(retry: u32, random in 0.0..1.0) {
+            let pause = backoff(retry, random);
+            prop_assert!(pause <= backoff(retry, 1.0));
+            prop_assert!(pause <= LONGEST);
+            prop_assert_eq!(backoff(retry, 0.0), Duration::ZERO);
+        }
+    }
+}

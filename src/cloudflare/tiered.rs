@@ -1,0 +1,204 @@
+//! Tiered cache: whether it is on, and the regions that it supports.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Deserialize;
+
+use super::attempt::Request;
+use super::client::Client;
+use super::wire::{self, lenient};
+use super::{ApiError, Call, Operation, Reason};
+use crate::domain::{Region, Vendor, ZoneId};
+
+/// A data centre's code has three letters; what is much longer is none.
+const COLO_LIMIT: usize = 16;
+
+/// The regions that Cloudflare supports, with the codes of their upper tier data centres.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SupportedRegions {
+    /// The data centres of each region of each vendor.
+    pub vendors: BTreeMap<Vendor, BTreeMap<Region, BTreeSet<String>>>,
+    /// Whether Cloudflare could find out the data centres; where not, they may be missing.
+    pub colos_complete: bool,
+}
+
+impl Client {
+    /// The regions that Cloudflare supports; `None` where it does not say, because the zone's
+    /// tiered cache is off.
+    pub async fn supported_regions(
+        &self,
+        zone: &ZoneId,
+        call: &Call,
+    ) -> Result<Option<SupportedRegions>, ApiError> {
+        let url = self.url(&[
+            "zones",
+            zone.as_str(),
+            "origin",
+            "cloud_regions",
+            "supported_regions",
+        ]);
+        let request = Request {
+            operation: Operation::SupportedRegions,
+            url: &url,
+            expected: says_tiered_cache_is_off,
+        };
+        let answer = self.get(request, call, |body| {
+            wire::result(body).map(SupportedRegions::from_row)
+        });
+        none_if(answer.await, says_tiered_cache_is_off)
+    }
+
+    /// Whether the zone's tiered cache is on.
+    pub async fn tiered_cache(&self, zone: &ZoneId, call: &Call) -> Result<bool, ApiError> {
+        let request = Request {
+            operation: Operation::TieredCache,
+            url: &self.url(&["zones", zone.as_str(), "argo", "tiered_caching"]),
+            expected: |_| false,
+        };
+        self.get(request, call, |body| {
+            wire::result(body).map(|setting: Setting| setting.is_on())
+        })
+        .await
+    }
+
+    /// Whether the zone's smart topology is on; it is off where the setting was never made.
+    pub async fn smart_tiered_cache(&self, zone: &ZoneId, call: &Call) -> Result<bool, ApiError> {
+        let url = self.url(&[
+            "zones",
+            zone.as_str(),
+            "cache",
+            "tiered_cache_smart_topology_enable",
+        ]);
+        let request = Request {
+            operation: Operation::SmartTieredCache,
+            url: &url,
+            expected: says_never_set,
+        };
+        let answer = self.get(request, call, |body| {
+            wire::result(body).map(|setting: Setting| setting.is_on())
+        });
+        Ok(none_if(answer.await, says_never_set)?.unwrap_or(false))
+    }
+}
+
+fn none_if<T>(
+    answer: Result<T, ApiError>,
+    is_none: fn(&ApiError) -> bool,
+) -> Result<Option<T>, ApiError> {
+    match answer {
+        Ok(answer) => Ok(Some(answer)),
+        Err(error) if is_none(&error) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The API does not document how it says so, beyond that the call fails: any refusal that is not
+/// about credentials, permissions or the path.
+fn says_tiered_cache_is_off(error: &ApiError) -> bool {
+    matches!(error.reason, Reason::ClientError | Reason::NotFound)
+}
+
+fn says_never_set(error: &ApiError) -> bool {
+    error.reason == Reason::NotFound
+}
+
+#[derive(Deserialize)]
+struct Setting {
+    value: Switch,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Switch {
+    On,
+    Off,
+}
+
+impl Setting {
+    fn is_on(&self) -> bool {
+        matches!(self.value, Switch::On)
+    }
+}
+
+#[derive(Deserialize)]
+struct RegionsRow {
+    #[serde(default, deserialize_with = "lenient")]
+    obtained_codes: Option<bool>,
+    vendors: BTreeMap<String, Vec<RegionRow>>,
+}
+
+#[derive(Deserialize)]
+struct RegionRow {
+    name: String,
+    #[serde(default, deserialize_with = "lenient")]
+    upper_tier_colos: Option<Vec<String>>,
+}
+
+impl SupportedRegions {
+    fn from_row(row: RegionsRow) -> Self {
+        let mut vendors: BTreeMap<_, BTreeMap<_, BTreeSet<_>>> = BTreeMap::new();
+        for (vendor, regions) in row.vendors {
+            let Ok(vendor) = Vendor::parse(&vendor) else {
+                continue;
+            };
+            let known = vendors.entry(vendor).or_default();
+            for region in regions {
+                let Ok(name) = Region::parse(&region.name) else {
+                    continue;
+                };
+                let colos = region.upper_tier_colos.into_iter().flatten();
+                known
+                    .entry(name)
+                    .or_default()
+                    .extend(colos.filter(|colo| !colo.is_empty() && colo.len() <= COLO_LIMIT));
+            }
+        }
+        Self {
+            vendors,
+            colos_complete: row.obtained_codes.unwrap_or(false),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_documented_answer() {
+        let body = include_bytes!("../../tests/data/cloudflare/supported-regions.json");
+        let regions = SupportedRegions::from_row(wire::result(body).unwrap());
+        assert!(regions.colos_complete);
+        let aws = &regions.vendors[&Vendor::Aws];
+        let colos: Vec<_> = aws["us-east-1"].iter().map(String::as_str).collect();
+        assert_eq!(colos, ["EWR", "IAD"]);
+        assert_eq!(regions.vendors[&Vendor::Gcp].len(), 1);
+    }
+
+    #[test]
+    fn colos_may_be_missing() {
+        let body = br#"{"success":true,"result":{"obtained_codes":false,
+            "vendors":{"azure":[{"name":"eastus"},{"name":"westus","upper_tier_colos":null}]}}}"#;
+        let regions = SupportedRegions::from_row(wire::result(body).unwrap());
+        assert!(!regions.colos_complete);
+        assert!(
+            regions.vendors[&Vendor::Azure]
+                .values()
+                .all(BTreeSet::is_empty)
+        );
+    }
+
+    #[test]
+    fn a_setting_is_on_or_off() {
+        let read = |value: &str| {
+            let body = format!(r#"{{"success":true,"result":{{"id":"x","value":{value}}}}}"#);
+            wire::result(body.as_bytes())
+                .map(|setting: Setting| setting.is_on())
+                .ok()
+        };
+        assert_eq!(read(r#""on""#), Some(true));
+        assert_eq!(read(r#""off""#), Some(false));
+        assert_eq!(read(r#""maybe""#), None);
+        assert_eq!(read("null"), None);
+    }
+}

@@ -1,0 +1,339 @@
+//! Reading a list page by page, and what its pages must agree on. Pure: no I/O.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+
+use serde::Deserialize;
+
+/// What an answer says of its place in the list. Every field is optional; an unknown one is
+/// ignored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+pub(super) struct PageInfo {
+    pub(super) page: Option<u64>,
+    pub(super) per_page: Option<u64>,
+    pub(super) total_count: Option<u64>,
+    pub(super) total_pages: Option<u64>,
+}
+
+/// Whether a list has been read to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Progress {
+    /// There is another page.
+    More,
+    /// That was the last page.
+    Done,
+}
+
+/// Why a list cannot be believed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum WalkError {
+    /// Its pages contradict each other; it may have changed while it was read.
+    Inconsistent(String),
+    /// It has more pages than any honest list of its kind.
+    TooLarge(String),
+}
+
+/// The pages of one list that were read so far. `K` tells the rows of the list apart.
+#[derive(Debug)]
+pub(super) struct Walk<K> {
+    max_pages: u64,
+    per_page: u64,
+    page: u64,
+    rows: u64,
+    first: PageInfo,
+    page_of_key: HashMap<K, u64>,
+}
+
+impl<K: Hash + Eq> Walk<K> {
+    /// A walk that asks for `per_page` rows a page and gives up beyond `max_pages`.
+    pub(super) fn new(per_page: u64, max_pages: u64) -> Self {
+        Self {
+            max_pages,
+            per_page,
+            page: 1,
+            rows: 0,
+            first: PageInfo::default(),
+            page_of_key: HashMap::new(),
+        }
+    }
+
+    /// The number of the page to read next, from 1.
+    pub(super) fn page(&self) -> u64 {
+        self.page
+    }
+
+    /// Takes the page that was asked for: how many rows it has, readable or not, and the keys of
+    /// those that could be read.
+    pub(super) fn accept(
+        &mut self,
+        rows: u64,
+        info: PageInfo,
+        keys: impl IntoIterator<Item = K>,
+    ) -> Result<Progress, WalkError> {
+        self.check_info(info)?;
+        self.check_keys(keys)?;
+        self.rows += rows;
+        let page = self.page;
+        let is_last = match (info.total_count, info.total_pages) {
+            (Some(total), _) if self.rows > total => {
+                return Err(WalkError::Inconsistent(format!(
+                    "page {page} makes it {} rows, but total_count is {total}",
+                    self.rows
+                )));
+            }
+            (Some(total), _) => self.rows == total,
+            (None, Some(pages)) => page >= pages,
+            (None, None) => rows < self.per_page,
+        };
+        if is_last {
+            return Ok(Progress::Done);
+        }
+        if rows != self.per_page {
+            return Err(WalkError::Inconsistent(format!(
+                "page {page} has {rows} rows instead of {}, but is not the last",
+                self.per_page
+            )));
+        }
+        if page >= self.max_pages {
+            return Err(self.too_large());
+        }
+        self.page += 1;
+        Ok(Progress::More)
+    }
+
+    fn check_info(&mut self, info: PageInfo) -> Result<(), WalkError> {
+        let page = self.page;
+        let inconsistent = |what: String| Err(WalkError::Inconsistent(what));
+        if let Some(answered) = info.page.filter(|&answered| answered != page) {
+            return inconsistent(format!("page {answered} came instead of page {page}"));
+        }
+        if page == 1 {
+            self.first = info;
+            if let Some(fewer) = info.per_page.filter(|&n| n >= 1 && n < self.per_page) {
+                self.per_page = fewer;
+            }
+        } else if (info.total_count, info.total_pages, info.per_page)
+            != (
+                self.first.total_count,
+                self.first.total_pages,
+                self.first.per_page,
+            )
+        {
+            return inconsistent(format!(
+                "total_count, total_pages or per_page changed from page 1 to page {page}"
+            ));
+        }
+        let pages = info
+            .total_count
+            .map(|total| total.div_ceil(self.per_page))
+            .or(info.total_pages);
+        if let (Some(pages), Some(claimed)) = (pages, info.total_pages)
+            && claimed != pages
+            // An empty list has no page or one, depending on who counts.
+            && (pages, claimed) != (0, 1)
+        {
+            return inconsistent(format!(
+                "total_pages is {claimed}, but total_count makes it {pages}"
+            ));
+        }
+        if pages.is_some_and(|pages| pages > self.max_pages) {
+            return Err(self.too_large());
+        }
+        Ok(())
+    }
+
+    fn check_keys(&mut self, keys: impl IntoIterator<Item = K>) -> Result<(), WalkError> {
+        let page = self.page;
+        for key in keys {
+            let first_on = *self.page_of_key.entry(key).or_insert(page);
+            if first_on != page {
+                return Err(WalkError::Inconsistent(format!(
+                    "a row of page {first_on} comes again on page {page}"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    fn too_large(&self) -> WalkError {
+        WalkError::TooLarge(format!(
+            "the list has more than {} pages of {} rows",
+            self.max_pages, self.per_page
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Pages of keys with what each says of itself; returns how many pages were read.
+    fn walk(per_page: u64, pages: &[(Vec<u64>, PageInfo)]) -> Result<u64, WalkError> {
+        let mut walk = Walk::new(per_page, 5);
+        loop {
+            let at = usize::try_from(walk.page() - 1).unwrap();
+            let (keys, info) = pages.get(at).cloned().unwrap_or_default();
+            if walk.accept(keys.len() as u64, info, keys)? == Progress::Done {
+                return Ok(walk.page());
+            }
+        }
+    }
+
+    /// An honest list of `total` rows.
+    fn honest(per_page: u64, total: u64) -> Vec<(Vec<u64>, PageInfo)> {
+        let total_pages = total.div_ceil(per_page);
+        (0..total_pages.max(1))
+            .map(|page| {
+                let rows = page * per_page..((page + 1) * per_page).min(total);
+                let info = PageInfo {
+                    page: Some(page + 1),
+                    per_page: Some(per_page),
+                    total_count: Some(total),
+                    total_pages: Some(total_pages),
+                };
+                (rows.collect(), info)
+            })
+            .collect()
+    }
+
+    fn without_info(mut pages: Vec<(Vec<u64>, PageInfo)>) -> Vec<(Vec<u64>, PageInfo)> {
+        for page in &mut pages {
+            page.1 = PageInfo::default();
+        }
+        pages
+    }
+
+    fn is_inconsistent(result: &Result<u64, WalkError>) -> bool {
+        matches!(result, Err(WalkError::Inconsistent(_)))
+    }
+
+    #[test]
+    fn an_empty_list_takes_one_request() {
+        assert_eq!(walk(3, &honest(3, 0)), Ok(1));
+        assert_eq!(walk(3, &without_info(honest(3, 0))), Ok(1));
+        let mut one_page = honest(3, 0);
+        one_page[0].1.total_pages = Some(1);
+        assert_eq!(walk(3, &one_page), Ok(1));
+    }
+
+    #[test]
+    fn without_result_info_a_short_page_is_the_last() {
+        assert_eq!(walk(3, &without_info(honest(3, 8))), Ok(3));
+        // A full page may not be the last.
+        assert_eq!(walk(3, &without_info(honest(3, 6))), Ok(3));
+    }
+
+    #[test]
+    fn with_total_pages_alone_that_many_are_read() {
+        let mut pages = honest(3, 6);
+        for page in &mut pages {
+            page.1.total_count = None;
+        }
+        assert_eq!(walk(3, &pages), Ok(2));
+    }
+
+    #[test]
+    fn a_server_that_gives_fewer_rows_a_page_is_followed() {
+        assert_eq!(walk(100, &honest(2, 8)), Ok(4));
+    }
+
+    #[test]
+    fn a_total_that_changes_is_inconsistent() {
+        let mut pages = honest(3, 8);
+        pages[1].1.total_count = Some(9);
+        assert!(is_inconsistent(&walk(3, &pages)));
+        pages[1].1 = PageInfo::default();
+        assert!(is_inconsistent(&walk(3, &pages)));
+    }
+
+    #[test]
+    fn rows_that_do_not_add_up_to_the_total_are_inconsistent() {
+        let mut short = honest(3, 8);
+        short[1].0.pop();
+        assert!(is_inconsistent(&walk(3, &short)));
+        let mut last_short = honest(3, 8);
+        last_short[2].0.pop();
+        assert!(is_inconsistent(&walk(3, &last_short)));
+        let mut more = honest(3, 8);
+        more[2].0.push(99);
+        assert!(is_inconsistent(&walk(3, &more)));
+    }
+
+    #[test]
+    fn a_row_on_two_pages_is_inconsistent_and_twice_on_one_page_is_not() {
+        let mut pages = honest(3, 8);
+        pages[1].0[0] = pages[0].0[2];
+        assert!(is_inconsistent(&walk(3, &pages)));
+        let mut pages = honest(3, 8);
+        pages[1].0[0] = pages[1].0[1];
+        assert_eq!(walk(3, &pages), Ok(3));
+    }
+
+    #[test]
+    fn another_page_than_the_one_asked_for_is_inconsistent() {
+        let mut pages = honest(3, 8);
+        pages[1].1.page = Some(1);
+        assert!(is_inconsistent(&walk(3, &pages)));
+    }
+
+    #[test]
+    fn total_pages_that_lie_are_inconsistent() {
+        for claimed in [0, 2, 4] {
+            let mut pages = honest(3, 8);
+            for page in &mut pages {
+                page.1.total_pages = Some(claimed);
+            }
+            assert!(is_inconsistent(&walk(3, &pages)), "{claimed}");
+        }
+    }
+
+    #[test]
+    fn a_list_beyond_the_bound_is_refused_on_its_first_page_or_when_it_does_not_end() {
+        let mut walk_of_many = Walk::new(3, 5);
+        let (keys, info) = honest(3, 16).remove(0);
+        assert!(matches!(
+            walk_of_many.accept(3, info, keys),
+            Err(WalkError::TooLarge(_))
+        ));
+        assert!(matches!(
+            walk(3, &without_info(honest(3, 16))),
+            Err(WalkError::TooLarge(_))
+        ));
+        assert_eq!(walk(3, &honest(3, 15)), Ok(5));
+    }
+
+    proptest! {
+        #[test]
+        fn an_honest_list_takes_the_fewest_requests(per_page in 1u64..50, total in 0u64..300) {
+            let pages = honest(per_page, total);
+            prop_assume!(pages.len() <= 5);
+            prop_assert_eq!(walk(per_page, &pages), Ok(total.div_ceil(per_page).max(1)));
+        }
+
+        #[test]
+        fn whatever_the_pages_say_a_walk_ends(
+            pages in prop::collection::vec(
+                (prop::collection::vec(0u64..20, 0..4), any::<[Option<u8>; 4]>()),
+                0..6,
+            ),
+        ) {
+            let pages: Vec<_> = pages
+                .into_iter()
+                .map(|(keys, [page, per_page, total_count, total_pages])| {
+                    let info = PageInfo {
+                        page: page.map(u64::from),
+                        per_page: per_page.map(u64::from),
+                        total_count: total_count.map(u64::from),
+                        total_pages: total_pages.map(u64::from),
+                    };
+                    (keys, info)
+                })
+                .collect();
+            if let Ok(read) = walk(3, &pages) {
+                prop_assert!(read <= 5);
+            }
+        }
+    }
+}

@@ -1,0 +1,388 @@
+//! The API's envelope and its texts, read leniently where nothing depends on them.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::walk::PageInfo;
+use crate::domain::{InvalidName, Region, Vendor};
+
+/// More rows on one page than the largest page that is ever asked for.
+const MAX_ROWS_PER_PAGE: u64 = 10_000;
+/// Errors of an answer that are read; the API gives one or two.
+const MAX_ERRORS: usize = 16;
+/// Errors of an answer that are shown.
+const SHOWN_ERRORS: usize = 3;
+/// Characters of a foreign text that are shown in an error or a log line.
+const SHOWN_CHARACTERS: usize = 200;
+
+/// Why a body with a 2xx status is not an answer.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum BodyProblem {
+    /// It is not the envelope, or has no result.
+    Malformed(String),
+    /// `success` is false.
+    Unsuccessful,
+    /// It has more rows than any honest answer.
+    TooLarge(String),
+}
+
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    success: bool,
+    #[serde(borrow)]
+    result: Option<&'a RawValue>,
+    result_info: Option<PageInfo>,
+}
+
+impl<'a> Envelope<'a> {
+    /// Reads a body whose `success` is true and whose result is there and not null.
+    fn open(body: &'a [u8]) -> Result<(&'a RawValue, PageInfo), BodyProblem> {
+        let envelope: Self = serde_json::from_slice(body).map_err(|error| malformed(&error))?;
+        if !envelope.success {
+            return Err(BodyProblem::Unsuccessful);
+        }
+        let result = envelope
+            .result
+            .ok_or_else(|| BodyProblem::Malformed("the answer has no result".to_owned()))?;
+        Ok((result, envelope.result_info.unwrap_or_default()))
+    }
+}
+
+/// Reads the result of an answer.
+pub(super) fn result<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, BodyProblem> {
+    let (result, _) = Envelope::open(body)?;
+    serde_json::from_str(result.get()).map_err(|error| malformed(&error))
+}
+
+/// One page of a list.
+#[derive(Debug)]
+pub(super) struct Page<T> {
+    /// The rows that could be read.
+    pub(super) rows: Vec<T>,
+    /// All rows, readable or not.
+    pub(super) row_count: u64,
+    /// Why the others could not be read; at most [`RejectedRows::MAX_EXAMPLES`] of them.
+    pub(super) rejected: RejectedRows,
+    /// Its place in the list.
+    pub(super) info: PageInfo,
+}
+
+/// Reads a page whose rows are read one by one, so that a bad one harms no other.
+pub(super) fn page<T>(
+    body: &[u8],
+    read: impl FnMut(&RawValue) -> Result<T, String>,
+) -> Result<Page<T>, BodyProblem> {
+    let (result, info) = Envelope::open(body)?;
+    let mut json = serde_json::Deserializer::from_str(result.get());
+    let rows = Rows { read }
+        .deserialize(&mut json)
+        .map_err(|error| malformed(&error))?;
+    if rows.row_count > MAX_ROWS_PER_PAGE {
+        return Err(BodyProblem::TooLarge(format!(
+            "the answer has {} rows",
+            rows.row_count
+        )));
+    }
+    Ok(Page { info, ..rows })
+}
+
+struct Rows<F> {
+    read: F,
+}
+
+impl<'de, T, F: FnMut(&RawValue) -> Result<T, String>> DeserializeSeed<'de> for Rows<F> {
+    type Value = Page<T>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Page<T>, D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de, T, F: FnMut(&RawValue) -> Result<T, String>> Visitor<'de> for Rows<F> {
+    type Value = Page<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list as the result")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut seq: A) -> Result<Page<T>, A::Error> {
+        let mut page = Page {
+            rows: Vec::new(),
+            row_count: 0,
+            rejected: RejectedRows::default(),
+            info: PageInfo::default(),
+        };
+        while page.row_count < MAX_ROWS_PER_PAGE
+            && let Some(row) = seq.next_element::<&RawValue>()?
+        {
+            page.row_count += 1;
+            match (self.read)(row) {
+                Ok(row) => page.rows.push(row),
+                Err(problem) => page.rejected.add(&problem, row.get()),
+            }
+        }
+        while seq.next_element::<IgnoredAny>()?.is_some() {
+            page.row_count += 1;
+        }
+        Ok(page)
+    }
+}
+
+/// Rows of a list that could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RejectedRows {
+    /// How many there are.
+    pub count: u64,
+    /// What is wrong with the first of them, with the row itself, shortened and escaped; at most
+    /// ten.
+    pub examples: Vec<String>,
+}
+
+impl RejectedRows {
+    /// Enough for an operator to see a pattern.
+    pub(super) const MAX_EXAMPLES: usize = 10;
+
+    fn add(&mut self, problem: &str, row: &str) {
+        self.count += 1;
+        if self.examples.len() < Self::MAX_EXAMPLES {
+            self.examples
+                .push(format!("{}: {}", shown(problem), shown(row)));
+        }
+    }
+
+    pub(super) fn append(&mut self, other: Self) {
+        self.count += other.count;
+        let room = Self::MAX_EXAMPLES - self.examples.len();
+        self.examples.extend(other.examples.into_iter().take(room));
+    }
+}
+
+/// What an answer says went wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Complaint {
+    /// The codes of its errors, at most [`MAX_ERRORS`].
+    pub(super) codes: Vec<u32>,
+    /// The first of its messages with their codes; empty where it has none. Not escaped yet.
+    pub(super) text: String,
+}
+
+impl Complaint {
+    /// Reads the errors of any body; one that is not the envelope has none.
+    pub(super) fn read(body: &[u8]) -> Self {
+        #[derive(Deserialize)]
+        struct Errors {
+            #[serde(default, deserialize_with = "lenient")]
+            errors: Option<Vec<serde_json::Value>>,
+        }
+        let errors = serde_json::from_slice::<Errors>(body)
+            .ok()
+            .and_then(|body| body.errors)
+            .unwrap_or_default();
+        let mut complaint = Self::default();
+        let mut shown = Vec::new();
+        for (number, error) in errors.iter().take(MAX_ERRORS).enumerate() {
+            let code = error.get("code").and_then(code);
+            complaint.codes.extend(code);
+            if number >= SHOWN_ERRORS {
+                continue;
+            }
+            let message = error.get("message").and_then(|message| message.as_str());
+            let words = code
+                .map(|code| code.to_string())
+                .into_iter()
+                .chain(message.map(ToOwned::to_owned));
+            let words: Vec<_> = words.collect();
+            if !words.is_empty() {
+                shown.push(words.join(" "));
+            }
+        }
+        complaint.text = shown.join("; ");
+        complaint
+    }
+}
+
+fn code(value: &serde_json::Value) -> Option<u32> {
+    match value {
+        serde_json::Value::Number(number) => number.as_u64()?.try_into().ok(),
+        serde_json::Value::String(text) => text.parse().ok(),
+        _ => None,
+    }
+}
+
+/// A foreign text in a form that can be shown: bounded, in one line, control characters escaped.
+pub(super) fn shown(text: &str) -> String {
+    let mut shown = String::new();
+    for (number, character) in text.chars().enumerate() {
+        if number == SHOWN_CHARACTERS {
+            shown.push('…');
+            break;
+        }
+        if character.is_control() {
+            shown.extend(character.escape_default());
+        } else {
+            shown.push(character);
+        }
+    }
+    shown
+}
+
+fn malformed(error: &serde_json::Error) -> BodyProblem {
+    // serde's own text may quote the body; the place tells enough to look there.
+    BodyProblem::Malformed(format!(
+        "the answer is not what the API documents ({} error at line {}, column {})",
+        match error.classify() {
+            serde_json::error::Category::Data => "content",
+            serde_json::error::Category::Eof => "end of body",
+            serde_json::error::Category::Io | serde_json::error::Category::Syntax => "syntax",
+        },
+        error.line(),
+        error.column()
+    ))
+}
+
+/// A field that is `None` when it is absent, null, or not of its type.
+pub(super) fn lenient<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    let raw: &'de RawValue = Deserialize::deserialize(deserializer)?;
+    Ok(serde_json::from_str(raw.get()).ok())
+}
+
+/// Makes equal texts of one listing share one allocation.
+#[derive(Debug, Default)]
+pub(super) struct Interner {
+    vendors: HashMap<String, Vendor>,
+    regions: HashSet<Region>,
+    texts: HashSet<Arc<str>>,
+}
+
+impl Interner {
+    pub(super) fn vendor(&mut self, name: &str) -> Result<Vendor, InvalidName> {
+        if let Some(vendor) = self.vendors.get(name) {
+            return Ok(vendor.clone());
+        }
+        let vendor = Vendor::parse(name)?;
+        self.vendors.insert(name.to_owned(), vendor.clone());
+        Ok(vendor)
+    }
+
+    pub(super) fn region(&mut self, name: &str) -> Result<Region, InvalidName> {
+        if let Some(region) = self.regions.get(name) {
+            return Ok(region.clone());
+        }
+        let region = Region::parse(name)?;
+        self.regions.insert(region.clone());
+        Ok(region)
+    }
+
+    pub(super) fn text(&mut self, text: &str) -> Arc<str> {
+        if let Some(text) = self.texts.get(text) {
+            return Arc::clone(text);
+        }
+        let text: Arc<str> = Arc::from(text);
+        self.texts.insert(Arc::clone(&text));
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_documented_errors_are_read() {
+        let body = include_bytes!("../../tests/data/cloudflare/list-bad-per-page.json");
+        let complaint = Complaint::read(body);
+        assert_eq!(complaint.codes, [1146]);
+        assert_eq!(
+            complaint.text,
+            "1146 invalid per_page parameter, must be between 1 and 100"
+        );
+        let body = include_bytes!("../../tests/data/cloudflare/get-not-found.json");
+        assert_eq!(Complaint::read(body).codes, [1142]);
+    }
+
+    #[test]
+    fn errors_of_any_shape_are_read_as_far_as_they_go() {
+        for (body, codes, text) in [
+            ("", vec![], ""),
+            ("<html>", vec![], ""),
+            ("[]", vec![], ""),
+            (r#"{"errors":7}"#, vec![], ""),
+            (
+                r#"{"errors":[7,{"code":"9106"},{"message":"m"}]}"#,
+                vec![9106],
+                "9106; m",
+            ),
+            (
+                r#"{"errors":[{"code":1},{"code":2},{"code":3},{"code":7003}]}"#,
+                vec![1, 2, 3, 7003],
+                "1; 2; 3",
+            ),
+        ] {
+            let complaint = Complaint::read(body.as_bytes());
+            assert_eq!(
+                (complaint.codes, complaint.text.as_str()),
+                (codes, text),
+                "{body}"
+            );
+        }
+    }
+
+    #[test]
+    fn only_a_success_with_a_result_is_an_answer() {
+        let read = |body: &str| result::<u8>(body.as_bytes());
+        assert_eq!(read(r#"{"success":true,"result":7,"new":{"x":[]}}"#), Ok(7));
+        assert_eq!(
+            read(r#"{"success":false,"result":null}"#),
+            Err(BodyProblem::Unsuccessful)
+        );
+        assert_eq!(
+            read(r#"{"success":false,"result":{}}"#),
+            Err(BodyProblem::Unsuccessful)
+        );
+        for bad in [
+            "",
+            "7",
+            "<html>",
+            r#"{"result":7}"#,
+            r#"{"success":true}"#,
+            r#"{"success":true,"result":null}"#,
+            r#"{"success":true,"result":"secret"}"#,
+            r#"{"success":true,"result":7"#,
+        ] {
+            let problem = read(bad).unwrap_err();
+            let BodyProblem::Malformed(text) = problem else {
+                panic!("{bad}: {problem:?}")
+            };
+            assert!(!text.contains("secret"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_page_with_too_many_rows_is_not_kept() {
+        let rows = vec!["1"; 20_000].join(",");
+        let body = format!(r#"{{"success":true,"result":[{rows}]}}"#);
+        let outcome = page(body.as_bytes(), |_| Ok(()));
+        assert!(
+            matches!(outcome, Err(BodyProblem::TooLarge(_))),
+            "{outcome:?}"
+        );
+    }
+
+    #[test]
+    fn a_foreign_text_is_shown_on_one_short_line() {
+        assert_eq!(shown("a\n\u{1b}[31mb"), "a\\n\\u{1b}[31mb");
+        assert_eq!(
+            shown(&"ä".repeat(300)).chars().count(),
+            SHOWN_CHARACTERS + 1
+        );
+    }
+}

@@ -1,0 +1,205 @@
+//! Zones of an account.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::attempt::Request;
+use super::client::Client;
+use super::listing::Listing;
+use super::wire::{self, Interner, lenient, shown};
+use super::{ApiError, Call, Operation};
+use crate::domain::{Zone, ZoneId, ZoneName};
+
+/// Bytes of a status or plan name that are kept.
+const LABEL_LIMIT: usize = 100;
+
+impl Client {
+    /// Every zone that the credentials can see, 50 a request. A row that cannot be read is left
+    /// out, and a warning says so.
+    pub async fn list_zones(&self, call: &Call) -> Result<Vec<Zone>, ApiError> {
+        let (zones, rejected) = self
+            .list::<ZoneListing>(&self.url(&["zones"]), call)
+            .await?;
+        if rejected.count > 0 {
+            tracing::warn!(
+                account = %self.account(),
+                count = rejected.count,
+                examples = ?rejected.examples,
+                "some zones of the list cannot be read and are left out"
+            );
+        }
+        Ok(zones)
+    }
+
+    /// One zone.
+    pub async fn get_zone(&self, zone: &ZoneId, call: &Call) -> Result<Zone, ApiError> {
+        let request = Request {
+            operation: Operation::GetZone,
+            url: &self.url(&["zones", zone.as_str()]),
+            expected: |_| false,
+        };
+        self.get(request, call, |body| {
+            let row: &RawValue = wire::result(body)?;
+            ZoneListing::read(row, &mut Interner::default()).map_err(wire::BodyProblem::Malformed)
+        })
+        .await
+    }
+}
+
+struct ZoneListing;
+
+#[derive(Deserialize)]
+struct ZoneRow<'a> {
+    #[serde(borrow)]
+    id: Cow<'a, str>,
+    #[serde(borrow)]
+    name: Cow<'a, str>,
+    #[serde(default, deserialize_with = "lenient")]
+    status: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    plan: Option<Plan>,
+    #[serde(default, deserialize_with = "lenient")]
+    account: Option<Owner>,
+}
+
+#[derive(Deserialize)]
+struct Plan {
+    name: String,
+}
+
+#[derive(Deserialize)]
+struct Owner {
+    id: String,
+}
+
+impl Listing for ZoneListing {
+    const OPERATION: Operation = Operation::ListZones;
+    /// The most that the API gives (API reference, "List Zones").
+    const PER_PAGE: u64 = 50;
+    /// A hundred thousand zones.
+    const MAX_PAGES: u64 = 2000;
+    type Row = Zone;
+    type Key = ZoneId;
+    type Output = Vec<Zone>;
+
+    fn read(row: &RawValue, interner: &mut Interner) -> Result<Zone, String> {
+        let row: ZoneRow<'_> =
+            serde_json::from_str(row.get()).map_err(|_| "no zone with id and name".to_owned())?;
+        let id = ZoneId::parse(&row.id).map_err(|error| format!("the id {error}"))?;
+        let name = ZoneName::parse(&row.name)
+            .map_err(|error| format!("the name of {} {error}", shown(&row.id)))?;
+        let mut label = |text: Option<String>| -> Arc<str> {
+            let text = text.unwrap_or_default();
+            let end = text.floor_char_boundary(LABEL_LIMIT);
+            interner.text(text.get(..end).unwrap_or_default().trim())
+        };
+        Ok(Zone {
+            id,
+            name,
+            status: label(row.status),
+            plan: label(row.plan.map(|plan| plan.name)),
+            // Used in paths, so it must be able to stand there, as a zone's identifier must.
+            owner: row
+                .account
+                .filter(|owner| ZoneId::parse(&owner.id).is_ok())
+                .map(|owner| interner.text(owner.id.trim())),
+        })
+    }
+
+    fn key(row: &Zone) -> ZoneId {
+        row.id.clone()
+    }
+
+    fn collect(rows: Vec<Zone>) -> Result<Vec<Zone>, String> {
+        unique(rows, |zone| zone.id.clone())
+    }
+}
+
+/// The rows without repetitions; rows of one key must be equal.
+pub(super) fn unique<T: PartialEq, K: Eq + Hash>(
+    rows: Vec<T>,
+    key: impl Fn(&T) -> K,
+) -> Result<Vec<T>, String> {
+    let mut place_of = HashMap::with_capacity(rows.len());
+    let mut unique: Vec<T> = Vec::with_capacity(rows.len());
+    for row in rows {
+        let place = *place_of.entry(key(&row)).or_insert(unique.len());
+        match unique.get(place) {
+            None => unique.push(row),
+            Some(first) if *first == row => {}
+            Some(_) => return Err("two rows have one id and differ otherwise".to_owned()),
+        }
+    }
+    Ok(unique)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(json: &str) -> Result<Zone, String> {
+        let raw: &RawValue = serde_json::from_str(json).unwrap();
+        ZoneListing::read(raw, &mut Interner::default())
+    }
+
+    #[test]
+    fn a_zone_as_documented() {
+        let zone = read(
+            r#"{"id": "023e105f4ecef8ad9ca31a8372d0c353", "name": "example.com",
+                "status": "active", "paused": false, "type": "full", "development_mode": 0,
+                "plan": {"name": "Pro Plan", "legacy_id": "pro"},
+                "account": {"id": "01a7362d577a6c3019a474fd6f485823", "name": "Example"}}"#,
+        )
+        .unwrap();
+        assert_eq!(zone.name.as_str(), "example.com");
+        assert!(zone.is_active());
+        assert_eq!(&*zone.plan, "Pro Plan");
+        assert_eq!(
+            zone.owner.as_deref(),
+            Some("01a7362d577a6c3019a474fd6f485823")
+        );
+    }
+
+    #[test]
+    fn only_id_and_name_are_needed() {
+        for rest in [
+            "",
+            r#","status":null,"plan":null,"account":null"#,
+            r#","status":1,"plan":[],"account":{"id":"../x"}"#,
+        ] {
+            let zone = read(&format!(r#"{{"id":"abc","name":"Example.com"{rest}}}"#)).unwrap();
+            assert_eq!((&*zone.status, &*zone.plan, zone.owner), ("", "", None));
+        }
+        let long = "ä".repeat(200);
+        let zone = read(&format!(r#"{{"id":"abc","name":"x","status":"{long}"}}"#)).unwrap();
+        assert_eq!(zone.status.len(), LABEL_LIMIT);
+    }
+
+    #[test]
+    fn what_is_no_zone_is_named() {
+        for bad in [
+            "7",
+            "{}",
+            r#"{"id":"abc"}"#,
+            r#"{"id":"a/b","name":"x"}"#,
+            r#"{"id":"abc","name":" "}"#,
+        ] {
+            assert!(read(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_repeated_row_counts_once_and_one_that_differs_is_a_contradiction() {
+        let key = |pair: &(u8, u8)| pair.0;
+        assert_eq!(
+            unique(vec![(1, 1), (2, 2), (1, 1)], key),
+            Ok(vec![(1, 1), (2, 2)])
+        );
+        assert!(unique(vec![(1, 1), (1, 2)], key).is_err());
+    }
+}
