@@ -1,1 +1,31 @@
-//! The Cloudflare API in memory, for the demo and the tests.
+//! The Cloudflare API in memory, served over HTTP, for the demo and the tests.
+//!
+//! A [`World`] is what Cloudflare would hold: accounts, credentials, zones and their mappings. A
+//! [`Simulator`] serves it as the API's reference describes, takes writes, enforces the rate
+//! limit, and fails on purpose where a [`Fault`] says so.
+
+mod answer;
+mod batch;
+mod call;
+pub mod demo;
+mod document;
+mod fault;
+mod gate;
+mod generate;
+mod listing;
+mod mappings;
+mod regions;
+mod route;
+mod server;
+mod trick;
+mod world;
+mod zones;
+
+pub use fault::{Fault, FaultKind, RetryAfter};
+pub use route::Operation;
+pub use server::{RecordedRequest, Simulator};
+pub use world::{
+    Account, Credential, CredentialStatus, DnsRecord, LoadBalancer, Permission, Pool, PoolOrigin,
+    RateLimit, Secret, SimulatedZone, StaticFile, SupportedRegion, SupportedRegions, World,
+    zone_id_of,
+};

@@ -1,0 +1,120 @@
+//! The envelope that every answer has.
+
+use std::borrow::Cow;
+
+use hyper::{Method, StatusCode};
+use serde::Serialize;
+
+/// What a call answers when it works: the envelope's bytes.
+pub(super) type Outcome = Result<Vec<u8>, Failure>;
+
+/// What a call answers when it does not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Failure {
+    pub(super) status: StatusCode,
+    pub(super) errors: Vec<ErrorEntry>,
+    pub(super) allow: Option<String>,
+    pub(super) retry_after: Option<String>,
+}
+
+/// One entry of `errors`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct ErrorEntry {
+    pub(super) code: u32,
+    pub(super) message: Cow<'static, str>,
+}
+
+/// Where a page stands in its listing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub(super) struct ResultInfo {
+    pub(super) count: usize,
+    pub(super) page: usize,
+    pub(super) per_page: usize,
+    pub(super) total_count: usize,
+    pub(super) total_pages: usize,
+}
+
+#[derive(Serialize)]
+struct Envelope<'a, R> {
+    errors: &'a [ErrorEntry],
+    messages: [(); 0],
+    result: R,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result_info: Option<ResultInfo>,
+    success: bool,
+}
+
+/// The envelope of a call that worked.
+pub(super) fn success(result: impl Serialize) -> Vec<u8> {
+    render(&[], result, None)
+}
+
+/// The envelope of one page of a listing.
+pub(super) fn page(result: impl Serialize, info: ResultInfo) -> Vec<u8> {
+    render(&[], result, Some(info))
+}
+
+fn render(errors: &[ErrorEntry], result: impl Serialize, info: Option<ResultInfo>) -> Vec<u8> {
+    let envelope = Envelope {
+        errors,
+        messages: [],
+        result,
+        result_info: info,
+        success: errors.is_empty(),
+    };
+    serde_json::to_vec(&envelope).expect("the simulation's own types are JSON")
+}
+
+impl Failure {
+    pub(super) fn new(
+        status: StatusCode,
+        code: u32,
+        message: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self {
+            status,
+            errors: vec![ErrorEntry {
+                code,
+                message: message.into(),
+            }],
+            allow: None,
+            retry_after: None,
+        }
+    }
+
+    /// The path is none of the API's.
+    pub(super) fn no_route(path: &str) -> Self {
+        let mut failure = Self::new(
+            StatusCode::BAD_REQUEST,
+            7003,
+            format!("Could not route to {path}, perhaps your object identifier is invalid?"),
+        );
+        failure.errors.push(ErrorEntry {
+            code: 7000,
+            message: Cow::Borrowed("No route for that URI"),
+        });
+        failure
+    }
+
+    /// The path is one of the API's, and the method is not.
+    pub(super) fn method_not_allowed<'a>(allowed: impl Iterator<Item = &'a Method>) -> Self {
+        let mut failure = Self::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            10405,
+            "Method not allowed for this endpoint",
+        );
+        let allowed: Vec<&str> = allowed.map(Method::as_str).collect();
+        failure.allow = Some(allowed.join(", "));
+        failure
+    }
+
+    /// The body is not what the call takes.
+    pub(super) fn bad_body(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, 6007, message)
+    }
+
+    /// The envelope's bytes.
+    pub(super) fn render(&self) -> Vec<u8> {
+        render(&self.errors, (), None)
+    }
+}

@@ -1,0 +1,110 @@
+//! Life in the demo's world.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
+
+use super::{FLAKY_ZONE, LIVELY_ZONE};
+use crate::simulator::{Fault, FaultKind, Operation, SimulatedZone, Simulator};
+
+/// The pause before each step.
+const PACE: Duration = Duration::from_secs(5);
+/// Polls of the flaky zone that succeed, of one request each, before one fails.
+const GOOD_POLLS: u64 = 4;
+/// Requests of the poll that fails: a first one, and three that try again.
+const FAILING_REQUESTS: u64 = 4;
+
+/// One step of a change.
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    /// Map this address to this region of Google's.
+    Map(&'static str, &'static str),
+    /// Take the mapping of this address away.
+    Unmap(&'static str),
+}
+
+/// What happens, and what undoes it.
+const CHANGES: &[[Step; 2]] = &[
+    [
+        Step::Map("198.51.100.15", "us-central1"),
+        Step::Unmap("198.51.100.15"),
+    ],
+    [
+        Step::Map("2001:db8:b:1::15", "us-central1"),
+        Step::Unmap("2001:db8:b:1::15"),
+    ],
+    [
+        Step::Unmap("198.51.100.12"),
+        Step::Map("198.51.100.12", "us-central1"),
+    ],
+    [
+        Step::Map("198.51.100.141", "europe-west4"),
+        Step::Map("198.51.100.141", "europe-west1"),
+    ],
+];
+
+/// Makes mappings come, go and change until the shutdown, and undoes each change, so that the
+/// world stays as large as it is; lets one poll in five of the flaky zone fail. The same seed gives
+/// the same life.
+///
+/// # Panics
+///
+/// If the lively zone was taken out of the world.
+pub async fn live(simulator: Simulator, shutdown: CancellationToken, seed: u64) {
+    let error = "An unknown error has occurred".to_owned();
+    let flaky = Fault::new(FaultKind::ApiError(500, 10013, error))
+        .on(Operation::ListMappings)
+        .zone(FLAKY_ZONE)
+        .after(GOOD_POLLS)
+        .times(FAILING_REQUESTS)
+        .again();
+    simulator.add_fault(flaky);
+    let mut random = fastrand::Rng::with_seed(seed);
+    while let Some(change) = random.choice(CHANGES) {
+        for step in change {
+            let pause = tokio::time::sleep(PACE);
+            if shutdown.run_until_cancelled(pause).await.is_none() {
+                return;
+            }
+            let now = Timestamp::now();
+            simulator.update(|world| step.take(world.zone_mut(LIVELY_ZONE), now));
+        }
+    }
+}
+
+impl Step {
+    fn take(self, zone: &mut SimulatedZone, now: Timestamp) {
+        match self {
+            Self::Map(ip, region) => zone.map(ip, "gcp", region, Some(now)),
+            Self::Unmap(ip) => {
+                zone.unmap(ip);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simulator::demo;
+
+    #[test]
+    fn each_change_is_undone() {
+        let now = Timestamp::UNIX_EPOCH;
+        let mut world = demo::world(now);
+        let zone = world.zone_mut(LIVELY_ZONE);
+        let places = |zone: &SimulatedZone| {
+            let mappings = zone.mappings.values().cloned();
+            let places = mappings.map(|m| (m.origin_ip, m.vendor, m.region));
+            places.collect::<Vec<_>>()
+        };
+        let before = places(zone);
+        for [change, undo] in CHANGES {
+            change.take(zone, now);
+            assert_ne!(places(zone), before, "{change:?}");
+            undo.take(zone, now);
+            assert_eq!(places(zone), before, "{undo:?}");
+        }
+    }
+}

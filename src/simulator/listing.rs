@@ -1,0 +1,100 @@
+//! Query parameters and pages.
+
+use std::borrow::Cow;
+
+use hyper::StatusCode;
+use url::form_urlencoded;
+
+use super::answer::{Failure, ResultInfo, page};
+use serde::Serialize;
+
+/// The parameters of a request, decoded.
+pub(super) struct Query<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
+
+impl<'a> Query<'a> {
+    pub(super) fn parse(query: &'a str) -> Self {
+        Self(form_urlencoded::parse(query.as_bytes()).collect())
+    }
+
+    /// The first value of this name; an empty one is none.
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        self.0
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.as_ref())
+            .filter(|value| !value.is_empty())
+    }
+
+    /// Sets a parameter.
+    pub(super) fn set(&mut self, name: &'static str, value: String) {
+        self.0.retain(|(key, _)| key != name);
+        self.0.push((Cow::Borrowed(name), Cow::Owned(value)));
+    }
+
+    /// The page that is asked for, 1 where none is.
+    pub(super) fn page(&self) -> Option<usize> {
+        self.get("page").map_or(Some(1), whole_number)
+    }
+}
+
+/// Some clients write whole numbers with a fraction (`50.0`).
+fn whole_number(text: &str) -> Option<usize> {
+    text.strip_suffix(".0").unwrap_or(text).parse().ok()
+}
+
+/// The bounds of `per_page` in one kind of listing.
+pub(super) struct PageBounds {
+    pub(super) least: usize,
+    pub(super) most: usize,
+    pub(super) default: usize,
+}
+
+/// A valid wish for a page.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct PageRequest {
+    number: usize,
+    size: usize,
+}
+
+impl PageRequest {
+    pub(super) fn parse(query: &Query<'_>, bounds: &PageBounds) -> Result<Self, Failure> {
+        let size = query
+            .get("per_page")
+            .map_or(Some(bounds.default), whole_number);
+        let size = size.filter(|size| (bounds.least..=bounds.most).contains(size));
+        let Some(size) = size else {
+            let PageBounds { least, most, .. } = bounds;
+            return Err(Failure::new(
+                StatusCode::BAD_REQUEST,
+                1146,
+                format!("invalid per_page parameter, must be between {least} and {most}"),
+            ));
+        };
+        let Some(number) = query.page().filter(|&number| number >= 1) else {
+            return Err(Failure::new(
+                StatusCode::BAD_REQUEST,
+                1146,
+                "invalid page parameter, must be at least 1",
+            ));
+        };
+        Ok(Self { number, size })
+    }
+
+    /// Renders this page of a listing of `total` rows.
+    pub(super) fn render<R: Serialize>(
+        self,
+        rows: impl Iterator<Item = R>,
+        total: usize,
+    ) -> Vec<u8> {
+        let skipped = self.size.saturating_mul(self.number - 1);
+        let rows: Vec<R> = rows.skip(skipped).take(self.size).collect();
+        let info = ResultInfo {
+            count: rows.len(),
+            page: self.number,
+            per_page: self.size,
+            total_count: total,
+            total_pages: total.div_ceil(self.size),
+        };
+        page(rows, info)
+    }
+}

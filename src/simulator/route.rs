@@ -1,0 +1,186 @@
+//! Paths and methods.
+
+use std::borrow::Cow;
+
+use hyper::Method;
+use percent_encoding::percent_decode_str;
+
+use super::answer::Failure;
+use super::world::Permission;
+
+/// The path before every call of the API.
+pub(super) const BASE_PATH: &str = "/client/v4";
+
+/// A call of the API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Operation {
+    /// `GET /zones`
+    ListZones,
+    /// `GET /zones/{zone_id}`
+    GetZone,
+    /// `GET /zones/{zone_id}/origin/cloud_regions`
+    ListMappings,
+    /// `GET /zones/{zone_id}/origin/cloud_regions/{origin_ip}`
+    GetMapping,
+    /// `PUT /zones/{zone_id}/origin/cloud_regions/{origin_ip}`
+    PutMapping,
+    /// `DELETE /zones/{zone_id}/origin/cloud_regions/{origin_ip}`
+    DeleteMapping,
+    /// `PUT /zones/{zone_id}/origin/cloud_regions/batch`
+    PutBatch,
+    /// `DELETE /zones/{zone_id}/origin/cloud_regions/batch`
+    DeleteBatch,
+    /// `GET /zones/{zone_id}/origin/cloud_regions/supported_regions`
+    SupportedRegions,
+    /// `GET /zones/{zone_id}/argo/tiered_caching`
+    TieredCache,
+    /// `PATCH /zones/{zone_id}/argo/tiered_caching`
+    SetTieredCache,
+    /// `GET /zones/{zone_id}/cache/tiered_cache_smart_topology_enable`
+    SmartTieredCache,
+    /// `PATCH /zones/{zone_id}/cache/tiered_cache_smart_topology_enable`
+    SetSmartTieredCache,
+    /// `GET /zones/{zone_id}/dns_records`
+    DnsRecords,
+    /// `GET /zones/{zone_id}/load_balancers`
+    LoadBalancers,
+    /// `GET /accounts/{account_id}/load_balancers/pools`
+    LoadBalancerPools,
+    /// `GET /user/tokens/verify`
+    VerifyUserToken,
+    /// `GET /accounts/{account_id}/tokens/verify`
+    VerifyAccountToken,
+}
+
+impl Operation {
+    /// What a credential needs for it; a verification needs nothing.
+    pub(super) fn permission(self) -> Option<Permission> {
+        match self {
+            Self::ListZones | Self::GetZone => Some(Permission::ZoneRead),
+            Self::ListMappings
+            | Self::GetMapping
+            | Self::SupportedRegions
+            | Self::TieredCache
+            | Self::SmartTieredCache => Some(Permission::ZoneSettingsRead),
+            Self::PutMapping
+            | Self::DeleteMapping
+            | Self::PutBatch
+            | Self::DeleteBatch
+            | Self::SetTieredCache
+            | Self::SetSmartTieredCache => Some(Permission::ZoneSettingsWrite),
+            Self::DnsRecords => Some(Permission::DnsRead),
+            Self::LoadBalancers => Some(Permission::LoadBalancersRead),
+            Self::LoadBalancerPools => Some(Permission::PoolsRead),
+            Self::VerifyUserToken | Self::VerifyAccountToken => None,
+        }
+    }
+}
+
+/// A call and what its path names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Route<'a> {
+    pub(super) operation: Operation,
+    /// The identifier of the zone; empty where the path names none.
+    pub(super) zone: Cow<'a, str>,
+    /// The identifier of the account; empty where the path names none.
+    pub(super) account: Cow<'a, str>,
+    /// The address; empty where the path names none.
+    pub(super) origin_ip: Cow<'a, str>,
+}
+
+/// Finds the call that a method and path mean.
+pub(super) fn find<'a>(method: &Method, path: &'a str) -> Result<Route<'a>, Failure> {
+    use Operation as Op;
+
+    let no_route = || Failure::no_route(path);
+    let inner = path.strip_prefix(BASE_PATH).ok_or_else(no_route)?;
+    let segments: Vec<Cow<'a, str>> = inner
+        .strip_prefix('/')
+        .ok_or_else(no_route)?
+        .split('/')
+        .map(|segment| percent_decode_str(segment).decode_utf8_lossy())
+        .collect();
+    let names: Vec<&str> = segments.iter().map(AsRef::as_ref).collect();
+    let calls: &[(Method, Op)] = match names.as_slice() {
+        ["zones"] => &[(Method::GET, Op::ListZones)],
+        ["zones", _] => &[(Method::GET, Op::GetZone)],
+        ["zones", _, "origin", "cloud_regions"] => &[(Method::GET, Op::ListMappings)],
+        ["zones", _, "origin", "cloud_regions", "supported_regions"] => {
+            &[(Method::GET, Op::SupportedRegions)]
+        }
+        ["zones", _, "origin", "cloud_regions", "batch"] => &[
+            (Method::PUT, Op::PutBatch),
+            (Method::DELETE, Op::DeleteBatch),
+        ],
+        ["zones", _, "origin", "cloud_regions", _] => &[
+            (Method::GET, Op::GetMapping),
+            (Method::PUT, Op::PutMapping),
+            (Method::DELETE, Op::DeleteMapping),
+        ],
+        ["zones", _, "argo", "tiered_caching"] => &[
+            (Method::GET, Op::TieredCache),
+            (Method::PATCH, Op::SetTieredCache),
+        ],
+        ["zones", _, "cache", "tiered_cache_smart_topology_enable"] => &[
+            (Method::GET, Op::SmartTieredCache),
+            (Method::PATCH, Op::SetSmartTieredCache),
+        ],
+        ["zones", _, "dns_records"] => &[(Method::GET, Op::DnsRecords)],
+        ["zones", _, "load_balancers"] => &[(Method::GET, Op::LoadBalancers)],
+        ["accounts", _, "load_balancers", "pools"] => &[(Method::GET, Op::LoadBalancerPools)],
+        ["accounts", _, "tokens", "verify"] => &[(Method::GET, Op::VerifyAccountToken)],
+        ["user", "tokens", "verify"] => &[(Method::GET, Op::VerifyUserToken)],
+        _ => return Err(no_route()),
+    };
+    let Some((_, operation)) = calls.iter().find(|(allowed, _)| allowed == method) else {
+        return Err(Failure::method_not_allowed(calls.iter().map(|(m, _)| m)));
+    };
+    let identifier = |kind: &str, at: usize| {
+        let is_kind = names.first() == Some(&kind);
+        segments
+            .get(at)
+            .filter(|_| is_kind)
+            .cloned()
+            .unwrap_or_default()
+    };
+    Ok(Route {
+        operation: *operation,
+        zone: identifier("zones", 1),
+        account: identifier("accounts", 1),
+        origin_ip: identifier("zones", 4),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_and_method_mean_one_call() {
+        let route = find(
+            &Method::PUT,
+            "/client/v4/zones/abc/origin/cloud_regions/2001%3Adb8%3A%3A1",
+        )
+        .unwrap();
+        assert_eq!(route.operation, Operation::PutMapping);
+        assert_eq!(route.zone, "abc");
+        assert_eq!(route.origin_ip, "2001:db8::1");
+        let route = find(&Method::GET, "/client/v4/accounts/abc/load_balancers/pools").unwrap();
+        assert_eq!(route.operation, Operation::LoadBalancerPools);
+        assert_eq!(route.account, "abc");
+        assert_eq!(route.zone, "");
+    }
+
+    #[test]
+    fn what_is_not_served_says_so() {
+        let unknown = find(&Method::GET, "/client/v4/zones/abc/unknown").unwrap_err();
+        assert_eq!(unknown.status, 400);
+        let outside = find(&Method::GET, "/zones").unwrap_err();
+        assert_eq!(outside.status, 400);
+        let method = find(&Method::POST, "/client/v4/zones/abc/argo/tiered_caching").unwrap_err();
+        assert_eq!(
+            (method.status.as_u16(), method.allow.as_deref()),
+            (405, Some("GET, PATCH"))
+        );
+    }
+}

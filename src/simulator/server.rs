@@ -1,0 +1,414 @@
+//! Serving a world over HTTP.
+
+use std::collections::VecDeque;
+use std::error::Error as _;
+use std::io::Write as _;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use http_body_util::{BodyExt as _, Limited};
+use hyper::body::Incoming;
+use hyper::header::{
+    ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderMap, HeaderName,
+    HeaderValue, IF_NONE_MATCH, RETRY_AFTER,
+};
+use hyper::http::request::Parts;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use jiff::Timestamp;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::answer::{Failure, Outcome};
+use super::call;
+use super::fault::{self, Fault, FaultKind, Subject};
+use super::gate::{self, Allowance, Meter};
+use super::listing::Query;
+use super::route::{self, BASE_PATH, Operation, Route};
+use super::trick::{self, Body, Reply, Takeover};
+use super::world::{RateLimit, World};
+use crate::domain::ZoneId;
+
+/// The requests that are remembered; the oldest are forgotten first.
+const REMEMBERED_REQUESTS: usize = 100_000;
+/// A larger request body is refused; the largest batch has about 10 kB.
+const REQUEST_BODY_LIMIT: usize = 1 << 20;
+/// A pause after a failed accept, so that a lack of file descriptors is no busy loop.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// A running simulation; clones are handles of the same one.
+#[derive(Clone)]
+pub struct Simulator {
+    address: SocketAddr,
+    state: Arc<Mutex<State>>,
+}
+
+struct State {
+    world: World,
+    faults: Vec<Fault>,
+    meter: Meter,
+    requests: VecDeque<RecordedRequest>,
+}
+
+/// A request that was made, without secrets.
+#[derive(Debug, Clone)]
+pub struct RecordedRequest {
+    /// When it came.
+    pub at: Instant,
+    /// The method.
+    pub method: Method,
+    /// The path, as it was sent.
+    pub path: String,
+    /// The query, as it was sent; empty where there is none.
+    pub query: String,
+    /// The call; `None` where the path is none of the API's.
+    pub operation: Option<Operation>,
+    /// The identifier of the zone that the path names.
+    pub zone: Option<String>,
+    /// The identifier of the credential; `None` where it was not accepted.
+    pub credential: Option<String>,
+}
+
+impl Simulator {
+    /// Serves a world on a listener until the shutdown; connections that are open then are cut.
+    /// Fails where the listener has no address.
+    pub fn start(
+        listener: TcpListener,
+        world: World,
+        shutdown: CancellationToken,
+    ) -> std::io::Result<Self> {
+        let state = State {
+            world,
+            faults: Vec::new(),
+            meter: Meter::default(),
+            requests: VecDeque::new(),
+        };
+        let simulator = Self {
+            address: listener.local_addr()?,
+            state: Arc::new(Mutex::new(state)),
+        };
+        tokio::spawn(accept(simulator.clone(), listener, shutdown));
+        Ok(simulator)
+    }
+
+    /// Serves a world on a free port of this host. Fails where there is none.
+    pub async fn local(world: World, shutdown: CancellationToken) -> std::io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        Self::start(listener, world, shutdown)
+    }
+
+    /// The address of the API, without a slash at its end.
+    pub fn base_url(&self) -> String {
+        format!("http://{}{BASE_PATH}", self.address)
+    }
+
+    /// The address of one of the world's files.
+    pub fn file_url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// Changes the world; requests see it before or after, never in between.
+    pub fn update<T>(&self, change: impl FnOnce(&mut World) -> T) -> T {
+        change(&mut self.state().world)
+    }
+
+    /// Looks at the world.
+    pub fn look<T>(&self, look: impl FnOnce(&World) -> T) -> T {
+        look(&self.state().world)
+    }
+
+    /// The requests so far, at most the last 100,000.
+    pub fn requests(&self) -> Vec<RecordedRequest> {
+        self.state().requests.iter().cloned().collect()
+    }
+
+    /// How often a call was made, as far as requests are remembered.
+    pub fn count(&self, operation: Operation) -> usize {
+        let state = self.state();
+        let made = state.requests.iter();
+        made.filter(|request| request.operation == Some(operation))
+            .count()
+    }
+
+    /// Forgets the requests so far.
+    pub fn forget_requests(&self) {
+        self.state().requests.clear();
+    }
+
+    /// Makes requests fail.
+    pub fn add_fault(&self, fault: Fault) {
+        self.state().faults.push(fault);
+    }
+
+    /// Lets every request succeed again.
+    pub fn clear_faults(&self) {
+        self.state().faults.clear();
+    }
+
+    /// A test that fails while it holds the lock must not hide its own message.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn accept(simulator: Simulator, listener: TcpListener, shutdown: CancellationToken) {
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = shutdown.cancelled() => return,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                let served = serve(simulator.clone(), stream);
+                tokio::spawn(shutdown.clone().run_until_cancelled_owned(served));
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the simulation could not accept a connection");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+type Answering = Pin<Box<dyn Future<Output = Result<Response<Body>, Takeover>> + Send>>;
+
+async fn serve(simulator: Simulator, stream: TcpStream) {
+    if stream.set_nodelay(true).is_err() {
+        return; // The client is gone already.
+    }
+    let service = service_fn(move |request| -> Answering {
+        let simulator = simulator.clone();
+        Box::pin(async move { simulator.answer(request).await })
+    });
+    let mut connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+    let ended = std::future::poll_fn(|context| connection.poll_without_shutdown(context)).await;
+    let mut stream = connection.into_parts().io.into_inner();
+    let takeover = ended
+        .as_ref()
+        .err()
+        .and_then(|error| error.source()?.downcast_ref::<Takeover>());
+    if let Some(Takeover { bytes, reset }) = takeover {
+        // Whether the client still listens is its own affair.
+        drop(stream.write_all(bytes).await);
+        if *reset {
+            drop(stream.set_zero_linger());
+            return;
+        }
+    }
+    drop(stream.shutdown().await);
+}
+
+impl Simulator {
+    async fn answer(&self, request: Request<Incoming>) -> Result<Response<Body>, Takeover> {
+        let (head, body) = request.into_parts();
+        let now = Timestamp::now();
+        let mut query = Query::parse(head.uri.query().unwrap_or_default());
+        let found = route::find(&head.method, head.uri.path());
+        let reception = {
+            let mut state = self.state();
+            if let Some(file) = file(&state.world, &head) {
+                return Ok(file.regular());
+            }
+            state.receive(&head, found.as_ref().ok(), query.page())
+        };
+        if !reception.latency.is_zero() {
+            tokio::time::sleep(reception.latency).await;
+        }
+        let page = query.page().unwrap_or(1);
+        if let Some(FaultKind::RepeatedRows) = reception.fault {
+            query.set("page", "1".to_owned());
+        }
+        let body = Limited::new(body, REQUEST_BODY_LIMIT).collect().await;
+        let outcome = reception.credential.and_then(|credential| {
+            let route = found?;
+            let body = body.map_err(|_| Failure::bad_body("Request body too large or cut"))?;
+            let world = &mut self.state().world;
+            call::carry_out(world, &credential, &route, &query, &body.to_bytes(), now)
+        });
+        match reception.fault {
+            Some(kind) => {
+                let reply = reply(reception.headers, outcome, false);
+                trick::play(reply, kind, page, now).await
+            }
+            None => Ok(reply(reception.headers, outcome, reception.compress).regular()),
+        }
+    }
+}
+
+/// What is known of a request before it is carried out.
+struct Reception {
+    /// Who asks; refused where nobody may, or too often.
+    credential: Result<String, Failure>,
+    headers: HeaderMap,
+    fault: Option<FaultKind>,
+    latency: Duration,
+    compress: bool,
+}
+
+impl State {
+    /// Takes a request in: who asks, whether too often, and whether it is to fail.
+    fn receive(
+        &mut self,
+        head: &Parts,
+        route: Option<&Route<'_>>,
+        page: Option<usize>,
+    ) -> Reception {
+        let limit = self.world.rate_limit;
+        let credential = gate::authenticate(&self.world, &head.headers);
+        let credential = credential.map(|known| known.id.clone());
+        self.record(head, route, credential.as_deref().ok());
+        let allowance = match &credential {
+            Ok(id) => self.meter.count(id, limit, Instant::now()),
+            Err(_) => Allowance::untouched(limit),
+        };
+        let mut reception = Reception {
+            credential,
+            headers: usual_headers(limit, allowance),
+            fault: None,
+            latency: self.world.latency,
+            compress: self.world.gzip && accepts_gzip(&head.headers),
+        };
+        if allowance.blocked {
+            reception.credential = Err(blocked(allowance));
+        } else if let Some(route) = route {
+            let zone = ZoneId::parse(&route.zone).ok();
+            let zone = zone.and_then(|id| self.world.zones.get(&id));
+            let subject = Subject {
+                operation: route.operation,
+                zone_id: &route.zone,
+                zone_name: zone.map_or("", |zone| zone.zone.name.as_str()),
+                credential: reception.credential.as_deref().unwrap_or_default(),
+                page,
+            };
+            reception.fault = fault::strike(&mut self.faults, &subject);
+        }
+        reception
+    }
+
+    fn record(&mut self, head: &Parts, route: Option<&Route<'_>>, credential: Option<&str>) {
+        if self.requests.len() == REMEMBERED_REQUESTS {
+            self.requests.pop_front();
+        }
+        let zone = route.map(|route| route.zone.to_string());
+        self.requests.push_back(RecordedRequest {
+            at: Instant::now(),
+            method: head.method.clone(),
+            path: head.uri.path().to_owned(),
+            query: head.uri.query().unwrap_or_default().to_owned(),
+            operation: route.map(|route| route.operation),
+            zone: zone.filter(|id| !id.is_empty()),
+            credential: credential.map(str::to_owned),
+        });
+    }
+}
+
+/// Answers with one of the world's files, if the path is one's.
+fn file(world: &World, head: &Parts) -> Option<Reply> {
+    let file = world.files.get(head.uri.path())?;
+    let mut reply = Reply {
+        status: StatusCode::OK,
+        headers: HeaderMap::new(),
+        body: file.body.to_vec(),
+    };
+    set(&mut reply.headers, CONTENT_TYPE, &file.content_type);
+    if let Some(etag) = &file.etag {
+        set(&mut reply.headers, ETAG, etag);
+        let known = head.headers.get(IF_NONE_MATCH);
+        if known.is_some_and(|sent| sent == etag.as_str()) {
+            reply.status = StatusCode::NOT_MODIFIED;
+            reply.body.clear();
+        }
+    }
+    Some(reply)
+}
+
+/// The headers that every answer of the API has.
+fn usual_headers(limit: RateLimit, allowance: Allowance) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    let left = format!(
+        "\"default\";r={};t={}",
+        allowance.remaining,
+        whole_seconds(allowance.reset)
+    );
+    let policy = format!(
+        "\"default\";q={};w={}",
+        limit.requests,
+        whole_seconds(limit.window)
+    );
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    set(&mut headers, HeaderName::from_static("ratelimit"), &left);
+    set(
+        &mut headers,
+        HeaderName::from_static("ratelimit-policy"),
+        &policy,
+    );
+    headers
+}
+
+/// Rounded up: who waits so long has waited long enough.
+fn whole_seconds(time: Duration) -> u64 {
+    time.as_secs() + u64::from(time.subsec_nanos() > 0)
+}
+
+fn blocked(allowance: Allowance) -> Failure {
+    let mut failure = Failure::new(
+        StatusCode::TOO_MANY_REQUESTS,
+        971,
+        "Please wait and consider throttling your request speed",
+    );
+    failure.retry_after = Some(whole_seconds(allowance.reset).to_string());
+    failure
+}
+
+fn reply(mut headers: HeaderMap, outcome: Outcome, compress: bool) -> Reply {
+    let (status, body) = match outcome {
+        Ok(body) => (StatusCode::OK, body),
+        Err(failure) => {
+            if let Some(allow) = &failure.allow {
+                set(&mut headers, ALLOW, allow);
+            }
+            if let Some(retry_after) = &failure.retry_after {
+                set(&mut headers, RETRY_AFTER, retry_after);
+            }
+            (failure.status, failure.render())
+        }
+    };
+    let body = if compress {
+        headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        compressed(&body)
+    } else {
+        body
+    };
+    Reply {
+        status,
+        headers,
+        body,
+    }
+}
+
+fn compressed(body: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 4), Compression::fast());
+    encoder.write_all(body).expect("writing into memory");
+    encoder.finish().expect("writing into memory")
+}
+
+fn accepts_gzip(headers: &HeaderMap) -> bool {
+    headers
+        .get(ACCEPT_ENCODING)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|codings| codings.split(',').any(|coding| coding.trim() == "gzip"))
+}
+
+fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.insert(name, value);
+    }
+}

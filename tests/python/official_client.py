@@ -1,0 +1,108 @@
+"""Cloudflare's official client against the simulated API.
+
+Arguments: the base URL, a token, an account's identifier. The world is that of
+tests/official_client.rs. Fails with a traceback where the client and the API disagree.
+"""
+
+import sys
+
+import cloudflare
+from cloudflare import Cloudflare
+
+base_url, token, account_id = sys.argv[1:]
+client = Cloudflare(
+    base_url=base_url, api_token=token, max_retries=0, _strict_response_validation=True
+)
+regions = client.cache.origin_cloud_regions
+
+
+def raises(kind, code, call):
+    """The call fails with this class of the client and this code of the API."""
+    try:
+        call()
+    except kind as error:
+        assert [entry.code for entry in error.errors][0] == code, error.errors
+    else:
+        raise AssertionError(f"expected {kind.__name__}")
+
+
+# Zones over several pages, found by name, read by identifier.
+zones = list(client.zones.list(per_page=50))
+assert len(zones) == 121, len(zones)
+assert len({zone.id for zone in zones}) == 121
+(zone,) = client.zones.list(name="example.com")
+assert zone.status == "active" and zone.account.id == account_id
+assert client.zones.get(zone_id=zone.id).name == "example.com"
+zone_id = zone.id
+
+# Mappings: the empty zone, all pages of a larger one, one in another spelling.
+(empty,) = client.zones.list(name="empty.example")
+assert list(regions.list(zone_id=empty.id)) == []
+mappings = list(regions.list(zone_id=zone_id))
+assert len(mappings) == 45 and len({m.origin_ip for m in mappings}) == 45, len(mappings)
+assert list(regions.list(zone_id=zone_id, per_page=100)) == mappings
+assert all(m.vendor in ("aws", "azure", "gcp", "oci") and m.modified_on for m in mappings)
+found = regions.get("2001:DB8:0:0:0:0:0:1", zone_id=zone_id)
+assert found.origin_ip == "2001:db8::1" and found.region == "us-central1"
+
+# Writes.
+written = regions.update(
+    "192.0.2.200",
+    zone_id=zone_id,
+    body_origin_ip="192.0.2.200",
+    vendor="oci",
+    region="uk-london-1",
+)
+assert written.vendor == "oci" and written.modified_on is not None
+assert regions.get("192.0.2.200", zone_id=zone_id).to_dict() == written.to_dict()
+assert regions.delete("192.0.2.200", zone_id=zone_id).origin_ip == "192.0.2.200"
+batch = regions.bulk_update(
+    zone_id=zone_id,
+    body=[
+        {"origin_ip": "192.0.2.201", "vendor": "aws", "region": "eu-west-1"},
+        {"origin_ip": "192.0.2.202", "vendor": "aws", "region": "nowhere-1"},
+    ],
+)
+assert [item.origin_ip for item in batch.succeeded] == ["192.0.2.201"]
+assert batch.failed[0].origin_ip == "192.0.2.202" and batch.failed[0].error
+batch = regions.bulk_delete(zone_id=zone_id, extra_body=["192.0.2.201", "192.0.2.202"])
+assert [item.origin_ip for item in batch.succeeded] == ["192.0.2.201"]
+assert [item.origin_ip for item in batch.failed] == ["192.0.2.202"]
+
+# Refusals, as the classes of the client.
+raises(cloudflare.NotFoundError, 1142, lambda: regions.get("192.0.2.200", zone_id=zone_id))
+raises(cloudflare.NotFoundError, 1142, lambda: regions.delete("192.0.2.200", zone_id=zone_id))
+raises(cloudflare.BadRequestError, 1146, lambda: regions.list(zone_id=zone_id, per_page=101))
+raises(
+    cloudflare.BadRequestError,
+    1157,
+    lambda: regions.update(
+        "192.0.2.200",
+        zone_id=zone_id,
+        body_origin_ip="192.0.2.201",
+        vendor="oci",
+        region="uk-london-1",
+    ),
+)
+stranger = Cloudflare(base_url=base_url, api_token="unknown", max_retries=0)
+raises(cloudflare.AuthenticationError, 10000, lambda: stranger.zones.list())
+
+# Settings, supported regions, records, load balancers, pools, the token itself.
+supported = regions.supported_regions(zone_id=zone_id)
+assert supported.obtained_codes
+assert any(region.name == "us-east-1" for region in supported.vendors["aws"])
+assert client.argo.tiered_caching.get(zone_id=zone_id).value == "on"
+assert client.cache.smart_tiered_cache.get(zone_id=zone_id).value == "on"
+assert client.argo.tiered_caching.edit(zone_id=zone_id, value="off").value == "off"
+raises(cloudflare.BadRequestError, 1158, lambda: regions.supported_regions(zone_id=zone_id))
+records = list(client.dns.records.list(zone_id=zone_id, proxied=True))
+assert [(r.type, r.content) for r in records] == [("A", "192.0.2.1"), ("AAAA", "2001:db8::1")]
+(balancer,) = client.load_balancers.list(zone_id=zone_id)
+(pool,) = client.load_balancers.pools.list(account_id=account_id)
+assert balancer.default_pools == [pool.id] and pool.origins[0].address == "192.0.2.1"
+assert client.user.tokens.verify().status == "active"
+raises(
+    cloudflare.AuthenticationError,
+    1000,
+    lambda: client.accounts.tokens.verify(account_id=account_id),
+)
