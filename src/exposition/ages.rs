@@ -1,0 +1,108 @@
+//! What moves with the clock: the ages of mappings, and how many are stale.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::families::{self, Family};
+use super::text::{Samples, push_family};
+use super::zone_lines::by_place;
+use crate::domain::Mapping;
+use crate::snapshot::{StaleAfter, ZoneState};
+
+/// What is needed of one zone to tell its ages at any time.
+#[derive(Debug, Default)]
+pub(super) struct Ages {
+    places: Vec<PlaceTimes>,
+    /// Every mapping's last change in ascending order, and the threshold; `None` where nothing
+    /// is ever stale or nothing is known.
+    stale: Option<(Box<[Timestamp]>, SignedDuration)>,
+}
+
+/// When the mappings of one vendor and region were last written.
+#[derive(Debug)]
+struct PlaceTimes {
+    vendor: Box<str>,
+    region: Box<str>,
+    first: Timestamp,
+    last: Timestamp,
+}
+
+impl Ages {
+    /// Takes what is needed from a zone's state.
+    pub(super) fn of(zone: &ZoneState) -> Self {
+        let Some(data) = &zone.data else {
+            return Self::default();
+        };
+        let mappings = data.mappings.as_slice();
+        let places = by_place(mappings)
+            .into_iter()
+            .filter_map(|((vendor, region), mappings)| {
+                let times = sorted_times(mappings);
+                Some(PlaceTimes {
+                    vendor: vendor.as_str().into(),
+                    region: region.as_str().into(),
+                    first: *times.first()?,
+                    last: *times.last()?,
+                })
+            })
+            .collect();
+        let stale = match zone.stale_after {
+            StaleAfter::Never => None,
+            // A threshold beyond what can be told is never exceeded.
+            StaleAfter::Age(threshold) => Some((
+                sorted_times(mappings),
+                SignedDuration::try_from(threshold).unwrap_or(SignedDuration::MAX),
+            )),
+        };
+        Self { places, stale }
+    }
+
+    /// How many mappings are older than the threshold.
+    fn stale_at(&self, now: Timestamp) -> Option<usize> {
+        let (times, threshold) = self.stale.as_ref()?;
+        Some(times.partition_point(|time| now.duration_since(*time) > *threshold))
+    }
+}
+
+fn sorted_times<'a>(mappings: impl IntoIterator<Item = &'a Mapping>) -> Box<[Timestamp]> {
+    let times = mappings
+        .into_iter()
+        .filter_map(|mapping| mapping.modified_on);
+    let mut times: Box<[_]> = times.collect();
+    times.sort_unstable();
+    times
+}
+
+/// Appends the families of all zones, each given with the labels that its lines begin with.
+pub(super) fn push_families<'a, Z>(out: &mut String, now: Timestamp, zones: &Z)
+where
+    Z: Iterator<Item = (&'a str, &'a Ages)> + Clone,
+{
+    let mut push_ages = |family: &'static Family, time: fn(&PlaceTimes) -> Timestamp| {
+        push_family(out, family, |out| {
+            for (labels, ages) in zones.clone() {
+                let mut samples = Samples::new(out, family, labels);
+                for place in &ages.places {
+                    samples.add(&[&place.vendor, &place.region], age(now, time(place)));
+                }
+            }
+        });
+    };
+    push_ages(&families::OLDEST_MAPPING_AGE, |place| place.first);
+    push_ages(&families::NEWEST_MAPPING_AGE, |place| place.last);
+    push_family(out, &families::STALE_MAPPINGS, |out| {
+        for (labels, ages) in zones.clone() {
+            if let Some(stale) = ages.stale_at(now) {
+                Samples::new(out, &families::STALE_MAPPINGS, labels).add(&[], stale);
+            }
+        }
+    });
+}
+
+/// Seconds since `time`, in whole milliseconds, for more would be noise; never negative, though
+/// a clock may step backwards or Cloudflare's may be ahead.
+fn age(now: Timestamp, time: Timestamp) -> f64 {
+    let age = Duration::try_from(now.duration_since(time)).unwrap_or_default();
+    Duration::from_millis(u64::try_from(age.as_millis()).unwrap_or(u64::MAX)).as_secs_f64()
+}

@@ -1,0 +1,401 @@
+//! What is kept between two expositions, so that each costs what has changed since the last.
+//!
+//! A zone's lines are written when its state is another than the one they were written from. Its
+//! detail is compressed when its mappings are others; the text of the detail, most of a large
+//! exposition, is not kept. The other families of a zone are too small to be compressed well by
+//! themselves: a block of neighbouring zones shares a fragment for each family.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use flate2::Compression;
+use jiff::Timestamp;
+
+use super::ages::{self, Ages};
+use super::gzip::{self, Compressor, Fragment};
+use super::text::{push_family, push_header, zone_labels};
+use super::zone_lines::{self, ZoneLines};
+use super::{Settings, detail, exporter_lines};
+use crate::domain::ZoneId;
+use crate::snapshot::{Directory, ZoneSlot, ZoneState};
+
+/// Zones whose small families are compressed together. More would compress better, and cost more
+/// when one of them changes.
+const ZONES_PER_BLOCK: usize = 25;
+
+/// For what is kept: compressed rarely, sent often.
+const KEPT_LEVEL: Compression = Compression::new(6);
+
+/// For what is compressed anew each time.
+const LIVE_LEVEL: Compression = Compression::new(1);
+
+/// The rendered state of all zones.
+#[derive(Debug)]
+pub(super) struct Cache {
+    settings: Settings,
+    directory: Arc<Directory>,
+    blocks: Vec<Block>,
+    /// The compressed headers of the families of [`zone_lines`], then of [`detail`].
+    headers: Vec<Fragment>,
+    kept: Compressor,
+    live: Compressor,
+}
+
+/// Neighbouring zones.
+#[derive(Debug)]
+struct Block {
+    zones: Vec<CachedZone>,
+    /// The compressed lines of each family of [`zone_lines`]; made when first asked for.
+    fragments: [Option<Fragment>; zone_lines::FAMILIES],
+}
+
+/// One zone as of one state.
+#[derive(Debug)]
+struct CachedZone {
+    id: ZoneId,
+    state: Arc<ZoneState>,
+    labels: String,
+    lines: ZoneLines,
+    ages: Ages,
+    /// The compressed lines of each family of [`detail`]; made when first asked for.
+    detail: [Option<Fragment>; detail::FAMILIES],
+}
+
+impl Cache {
+    /// Nothing is rendered yet.
+    pub(super) fn new(settings: Settings) -> Self {
+        let mut kept = Compressor::new(KEPT_LEVEL);
+        let headers = zone_lines::all().chain(detail::all()).map(|family| {
+            let mut text = String::new();
+            push_header(&mut text, family);
+            kept.fragment(text.as_bytes())
+        });
+        Self {
+            settings,
+            directory: Arc::default(),
+            blocks: Vec::new(),
+            headers: headers.collect(),
+            kept,
+            live: Compressor::new(LIVE_LEVEL),
+        }
+    }
+
+    /// Brings everything up to the zones and states of `directory`.
+    pub(super) fn refresh(&mut self, directory: Arc<Directory>) {
+        if !Arc::ptr_eq(&self.directory, &directory) {
+            rearrange(&mut self.blocks, &directory.zones);
+        }
+        let slots = directory.zones.chunks(ZONES_PER_BLOCK);
+        for (block, slots) in self.blocks.iter_mut().zip(slots) {
+            block.refresh(slots);
+        }
+        self.directory = directory;
+    }
+
+    /// Appends the families that are written anew each time: what moves with the clock, and what
+    /// is about no zone.
+    pub(super) fn push_live(&self, out: &mut String, now: Timestamp) {
+        let zones = self.zones().map(|zone| (zone.labels.as_str(), &zone.ages));
+        ages::push_families(out, now, &zones);
+        exporter_lines::push_families(out, &self.directory, &self.settings.build);
+    }
+
+    /// The whole text, with `live` at its end.
+    pub(super) fn identity(&self, live: &str) -> Vec<u8> {
+        let mut out =
+            String::with_capacity(live.len() + self.zones().map(CachedZone::len).sum::<usize>());
+        for (index, family) in zone_lines::all().enumerate() {
+            push_family(&mut out, family, |out| {
+                self.zones()
+                    .for_each(|zone| out.push_str(zone.lines.of(index)));
+            });
+        }
+        if self.settings.detail {
+            for (index, family) in detail::all().enumerate() {
+                push_family(&mut out, family, |out| {
+                    self.zones().for_each(|zone| zone.push_detail(out, index));
+                });
+            }
+        }
+        out.push_str(live);
+        out.into_bytes()
+    }
+
+    /// The same text as one gzip member.
+    pub(super) fn gzip(&mut self, live: &str) -> Vec<u8> {
+        let mut text = String::new();
+        for block in &mut self.blocks {
+            block.compress(&mut self.kept, &mut text, self.settings.detail);
+        }
+        let live = self.live.fragment(live.as_bytes());
+
+        let mut fragments = Vec::new();
+        let mut headers = self.headers.iter();
+        for index in 0..zone_lines::FAMILIES {
+            let blocks = self.blocks.iter();
+            push_fragments(
+                &mut fragments,
+                headers.next(),
+                blocks.filter_map(|block| block.fragments.get(index)?.as_ref()),
+            );
+        }
+        for index in 0..detail::FAMILIES {
+            push_fragments(
+                &mut fragments,
+                headers.next(),
+                self.zones()
+                    .filter_map(|zone| zone.detail.get(index)?.as_ref()),
+            );
+        }
+        fragments.push(&live);
+        gzip::member(&fragments)
+    }
+
+    fn zones(&self) -> impl Iterator<Item = &CachedZone> + Clone {
+        self.blocks.iter().flat_map(|block| &block.zones)
+    }
+}
+
+/// Appends a family's header and lines; nothing at all where it has no lines.
+fn push_fragments<'a>(
+    fragments: &mut Vec<&'a Fragment>,
+    header: Option<&'a Fragment>,
+    lines: impl Iterator<Item = &'a Fragment>,
+) {
+    let mut lines = lines.filter(|fragment| !fragment.is_empty()).peekable();
+    if lines.peek().is_some() {
+        fragments.extend(header);
+        fragments.extend(lines);
+    }
+}
+
+/// Puts the zones into the order of `slots`. A block that holds the same zones as before stays as
+/// it is; elsewhere each zone takes with it what was rendered of it.
+fn rearrange(blocks: &mut Vec<Block>, slots: &[Arc<ZoneSlot>]) {
+    let mut chunks = slots.chunks(ZONES_PER_BLOCK);
+    let mut loose = HashMap::new();
+    let mut unchanged: Vec<Option<Block>> = Vec::new();
+    for block in blocks.drain(..) {
+        if chunks.next().is_some_and(|chunk| block.holds(chunk)) {
+            unchanged.push(Some(block));
+        } else {
+            unchanged.push(None);
+            loose.extend(block.zones.into_iter().map(|zone| (zone.id.clone(), zone)));
+        }
+    }
+    let mut unchanged = unchanged.into_iter();
+    blocks.extend(slots.chunks(ZONES_PER_BLOCK).map(|chunk| {
+        let block = unchanged.next().flatten();
+        block.unwrap_or_else(|| Block {
+            zones: chunk
+                .iter()
+                .map(|slot| {
+                    loose
+                        .remove(&slot.id)
+                        .unwrap_or_else(|| CachedZone::new(slot))
+                })
+                .collect(),
+            fragments: Default::default(),
+        })
+    }));
+}
+
+impl Block {
+    fn holds(&self, slots: &[Arc<ZoneSlot>]) -> bool {
+        let ids = self.zones.iter().map(|zone| &zone.id);
+        ids.eq(slots.iter().map(|slot| &slot.id))
+    }
+
+    /// Brings the zones up to the states in `slots`, which are of the same zones.
+    fn refresh(&mut self, slots: &[Arc<ZoneSlot>]) {
+        for (zone, slot) in self.zones.iter_mut().zip(slots) {
+            let state = slot.load();
+            if Arc::ptr_eq(&zone.state, &state) {
+                continue;
+            }
+            let before = zone.replace(state);
+            for (index, fragment) in self.fragments.iter_mut().enumerate() {
+                if before.of(index) != zone.lines.of(index) {
+                    *fragment = None;
+                }
+            }
+        }
+    }
+
+    /// Compresses what is not; `text` is a buffer.
+    fn compress(&mut self, compressor: &mut Compressor, text: &mut String, detail: bool) {
+        for (index, fragment) in self.fragments.iter_mut().enumerate() {
+            fragment.get_or_insert_with(|| {
+                text.clear();
+                for zone in &self.zones {
+                    text.push_str(zone.lines.of(index));
+                }
+                compressor.fragment(text.as_bytes())
+            });
+        }
+        if detail {
+            for zone in &mut self.zones {
+                zone.compress_detail(compressor, text);
+            }
+        }
+    }
+}
+
+impl CachedZone {
+    fn new(slot: &ZoneSlot) -> Self {
+        let state = slot.load();
+        let labels = zone_labels(&state.zone);
+        Self {
+            id: slot.id.clone(),
+            lines: ZoneLines::write(&state, &labels),
+            ages: Ages::of(&state),
+            state,
+            labels,
+            detail: Default::default(),
+        }
+    }
+
+    /// Takes a new state; returns the lines of the old one.
+    fn replace(&mut self, state: Arc<ZoneState>) -> ZoneLines {
+        let labels = zone_labels(&state.zone);
+        let same_detail = labels == self.labels
+            && match (&state.data, &self.state.data) {
+                (Some(new), Some(old)) => Arc::ptr_eq(&new.mappings, &old.mappings),
+                (new, old) => new.is_none() && old.is_none(),
+            };
+        if !same_detail {
+            self.detail = Default::default();
+        }
+        self.ages = Ages::of(&state);
+        let lines = ZoneLines::write(&state, &labels);
+        self.state = state;
+        self.labels = labels;
+        std::mem::replace(&mut self.lines, lines)
+    }
+
+    fn push_detail(&self, out: &mut String, index: usize) {
+        if let Some(data) = &self.state.data {
+            detail::push_lines(out, index, &data.mappings, &self.labels);
+        }
+    }
+
+    fn compress_detail(&mut self, compressor: &mut Compressor, text: &mut String) {
+        for index in 0..detail::FAMILIES {
+            if self.detail.get(index).is_some_and(Option::is_none) {
+                text.clear();
+                self.push_detail(text, index);
+                if let Some(fragment) = self.detail.get_mut(index) {
+                    *fragment = Some(compressor.fragment(text.as_bytes()));
+                }
+            }
+        }
+    }
+
+    /// About how long the zone's text is, in bytes.
+    fn len(&self) -> usize {
+        let mappings = self
+            .state
+            .data
+            .as_ref()
+            .map_or(0, |data| data.mappings.len());
+        self.lines.len() + mappings * detail::TYPICAL_LEN
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use flate2::read::GzDecoder;
+
+    use super::super::tests::{SETTINGS, data, discovered, mapping, polled, slot};
+    use super::*;
+    use crate::findings::ZoneFindings;
+
+    /// Three blocks, the last of which is not full.
+    const ZONES: usize = 60;
+    const BLOCK_FRAGMENTS: usize = 3 * zone_lines::FAMILIES;
+
+    fn zone(n: usize, region: &str) -> ZoneState {
+        let mappings = vec![mapping("192.0.2.1", "aws", region, None)];
+        polled(
+            &format!("{n}"),
+            "a.example",
+            data(mappings, ZoneFindings::default()),
+        )
+    }
+
+    /// Every zone, and a cache in which each fragment is replaced by one that can be told from
+    /// what would be made anew.
+    fn marked() -> (Vec<Arc<ZoneSlot>>, Cache) {
+        let slots: Vec<_> = (0..ZONES).map(|n| slot(zone(n, "us-east-1"))).collect();
+        let mut cache = Cache::new(SETTINGS);
+        cache.refresh(listing(&slots));
+        for block in &mut cache.blocks {
+            block.fragments = std::array::from_fn(|_| Some(cache.kept.fragment(b"kept block\n")));
+            for zone in &mut block.zones {
+                zone.detail = std::array::from_fn(|_| Some(cache.kept.fragment(b"kept detail\n")));
+            }
+        }
+        (slots, cache)
+    }
+
+    fn listing(slots: &[Arc<ZoneSlot>]) -> Arc<Directory> {
+        Arc::new(Directory {
+            zones: slots.to_vec(),
+            ..Directory::default()
+        })
+    }
+
+    /// How many fragments of blocks, and of how many zones the detail, were not made anew.
+    fn kept(cache: &mut Cache, slots: &[Arc<ZoneSlot>]) -> (usize, usize) {
+        cache.refresh(listing(slots));
+        let mut text = String::new();
+        let gzip = cache.gzip("");
+        GzDecoder::new(&*gzip).read_to_string(&mut text).unwrap();
+        let count = |what: &str| text.lines().filter(|line| *line == what).count();
+        (count("kept block"), count("kept detail") / detail::FAMILIES)
+    }
+
+    #[test]
+    fn what_did_not_change_is_not_compressed_again() {
+        let (slots, mut cache) = marked();
+        assert_eq!(kept(&mut cache, &slots), (BLOCK_FRAGMENTS, ZONES));
+    }
+
+    #[test]
+    fn a_poll_without_news_costs_one_family_of_one_block() {
+        let (slots, mut cache) = marked();
+        let state = slots[30].load();
+        slots[30].publish(ZoneState {
+            polls: state.polls + 1,
+            ..(*state).clone()
+        });
+        assert_eq!(kept(&mut cache, &slots), (BLOCK_FRAGMENTS - 1, ZONES));
+    }
+
+    #[test]
+    fn other_mappings_cost_the_detail_of_their_zone() {
+        let (slots, mut cache) = marked();
+        slots[30].publish(zone(30, "eu-west-1"));
+        // Of the block's families only the one that counts by region has changed.
+        assert_eq!(kept(&mut cache, &slots), (BLOCK_FRAGMENTS - 1, ZONES - 1));
+    }
+
+    #[test]
+    fn a_new_zone_costs_its_own_detail_and_the_blocks_behind_it() {
+        let (mut slots, mut cache) = marked();
+        slots.insert(30, slot(discovered("new", "a.example")));
+        assert_eq!(kept(&mut cache, &slots), (zone_lines::FAMILIES, ZONES));
+    }
+
+    #[test]
+    fn a_zone_that_went_costs_the_blocks_behind_it() {
+        let (mut slots, mut cache) = marked();
+        slots.remove(55);
+        assert_eq!(
+            kept(&mut cache, &slots),
+            (2 * zone_lines::FAMILIES, ZONES - 1)
+        );
+    }
+}

@@ -1,0 +1,47 @@
+//! The two families that have a line for each mapping: nearly all of a large exposition.
+
+use std::fmt::Write;
+
+use super::families::{self, Family};
+use super::text::{Samples, UnixSeconds};
+use crate::domain::{Mapping, ZoneMappings};
+
+type Writer = fn(&Mapping, &[&str], &mut Samples<'_>);
+
+/// The families, in the order in which they are exposed, and what writes their samples.
+const WRITERS: [(&Family, Writer); 2] = [
+    (&families::MAPPING_INFO, |_, labels, out| out.add(labels, 1)),
+    (&families::MAPPING_LAST_MODIFIED, |mapping, labels, out| {
+        if let Some(time) = mapping.modified_on {
+            out.add(labels, UnixSeconds(time));
+        }
+    }),
+];
+
+/// How many families there are.
+pub(super) const FAMILIES: usize = WRITERS.len();
+
+/// About how long the lines of one mapping are together, in bytes.
+pub(super) const TYPICAL_LEN: usize = 420;
+
+/// The families, in the order in which they are exposed.
+pub(super) fn all() -> impl ExactSizeIterator<Item = &'static Family> {
+    WRITERS.iter().map(|(family, _)| *family)
+}
+
+/// Appends a zone's lines of the family at `index` of [`all`]; `labels` are those that every line
+/// of the zone begins with.
+pub(super) fn push_lines(out: &mut String, index: usize, mappings: &ZoneMappings, labels: &str) {
+    let Some((family, write)) = WRITERS.get(index) else {
+        return;
+    };
+    let mut samples = Samples::new(out, family, labels);
+    let mut ip = String::new();
+    for mapping in mappings.as_slice() {
+        ip.clear();
+        // Writing to a `String` cannot fail.
+        let _ = write!(ip, "{}", mapping.origin_ip);
+        let own = [&ip, mapping.vendor.as_str(), mapping.region.as_str()];
+        write(mapping, &own, &mut samples);
+    }
+}

@@ -1,0 +1,142 @@
+//! One gzip member (RFC 1952) out of pieces that were compressed at different times.
+//!
+//! A piece is a run of deflate blocks that ends on a byte boundary (a sync flush) and refers to
+//! nothing before it, so pieces can follow each other in any order. Their checksums combine into
+//! that of the whole without reading the text again. It must be one member: common clients drop
+//! whatever follows the first.
+
+use flate2::{Compress, Compression, Crc, FlushCompress};
+
+/// No file name, no time, unknown system (RFC 1952, section 2.3).
+const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
+
+/// A last, empty block (RFC 1951, section 3.2.3): final bit, fixed codes, end of block.
+const LAST_BLOCK: [u8; 2] = [0x03, 0x00];
+
+/// Compressed text that can stand anywhere in a [`member`].
+#[derive(Debug)]
+pub(super) struct Fragment {
+    deflated: Box<[u8]>,
+    crc: Crc,
+}
+
+impl Fragment {
+    /// Whether it holds no text.
+    pub(super) fn is_empty(&self) -> bool {
+        self.crc.amount() == 0
+    }
+}
+
+/// Makes fragments; keeps its tables and buffers between them.
+#[derive(Debug)]
+pub(super) struct Compressor {
+    deflate: Compress,
+    buffer: Vec<u8>,
+}
+
+impl Compressor {
+    /// A compressor of this level.
+    pub(super) fn new(level: Compression) -> Self {
+        Self {
+            deflate: Compress::new(level, false),
+            buffer: Vec::new(),
+        }
+    }
+
+    /// Compresses `text`.
+    pub(super) fn fragment(&mut self, text: &[u8]) -> Fragment {
+        /// Room for an end of block and the sync flush.
+        const SLACK: usize = 64;
+        self.deflate.reset();
+        self.buffer.clear();
+        let mut rest = text;
+        loop {
+            self.buffer.reserve(rest.len() / 4 + SLACK);
+            let before = self.deflate.total_in();
+            self.deflate
+                .compress_vec(rest, &mut self.buffer, FlushCompress::Sync)
+                .expect("a deflate stream that was just reset takes any input");
+            let taken = usize::try_from(self.deflate.total_in() - before).unwrap_or(rest.len());
+            rest = rest.get(taken..).unwrap_or_default();
+            // Output that fills the buffer to the brim may go on.
+            if rest.is_empty() && self.buffer.len() < self.buffer.capacity() {
+                break;
+            }
+        }
+        let mut crc = Crc::new();
+        crc.update(text);
+        Fragment {
+            deflated: self.buffer.as_slice().into(),
+            crc,
+        }
+    }
+}
+
+/// Joins the fragments' texts into a gzip member.
+pub(super) fn member(fragments: &[&Fragment]) -> Vec<u8> {
+    const TRAILER_LEN: usize = 8;
+    let deflated: usize = fragments
+        .iter()
+        .map(|fragment| fragment.deflated.len())
+        .sum();
+    let mut bytes = Vec::with_capacity(HEADER.len() + deflated + LAST_BLOCK.len() + TRAILER_LEN);
+    let mut crc = Crc::new();
+    bytes.extend_from_slice(&HEADER);
+    for fragment in fragments {
+        bytes.extend_from_slice(&fragment.deflated);
+        crc.combine(&fragment.crc);
+    }
+    bytes.extend_from_slice(&LAST_BLOCK);
+    bytes.extend_from_slice(&crc.sum().to_le_bytes());
+    bytes.extend_from_slice(&crc.amount().to_le_bytes());
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use flate2::bufread::GzDecoder;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn compressed(texts: &[Vec<u8>], level: u32) -> Vec<u8> {
+        let mut compressor = Compressor::new(Compression::new(level));
+        let fragments: Vec<_> = texts.iter().map(|text| compressor.fragment(text)).collect();
+        member(&fragments.iter().collect::<Vec<_>>())
+    }
+
+    fn first_member(gzip: &[u8]) -> (Vec<u8>, usize) {
+        let mut rest = gzip;
+        let mut text = Vec::new();
+        GzDecoder::new(&mut rest).read_to_end(&mut text).unwrap();
+        (text, rest.len())
+    }
+
+    proptest! {
+        #[test]
+        fn fragments_in_any_number_are_one_member_with_the_whole_text(
+            texts in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..2000), 0..8),
+            level in 1u32..=9,
+        ) {
+            let (text, rest) = first_member(&compressed(&texts, level));
+            prop_assert_eq!(text, texts.concat());
+            prop_assert_eq!(rest, 0, "nothing follows the first member");
+        }
+    }
+
+    #[test]
+    fn a_text_far_larger_than_the_buffer_is_whole() {
+        let noise: Vec<u8> = std::iter::repeat_with(|| fastrand::u8(..))
+            .take(500_000)
+            .collect();
+        let (text, rest) = first_member(&compressed(std::slice::from_ref(&noise), 6));
+        assert!(text == noise && rest == 0);
+    }
+
+    #[test]
+    fn an_empty_member_is_valid() {
+        assert_eq!(first_member(&compressed(&[], 6)), (Vec::new(), 0));
+    }
+}
