@@ -1,0 +1,193 @@
+//! How many connections are open, and which of them can be spared.
+//!
+//! Anybody can open connections and send nothing. If new ones then had to wait for a place, a few
+//! hundred silent connections would keep every scraper out. So a new connection is always let in
+//! as long as another one is waiting for a request: of those, the one that has waited longest is
+//! closed. A scraper sends its request at once, from when on its connection is not spared.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+
+/// The open connections of all listeners.
+#[derive(Debug)]
+pub(super) struct Connections {
+    places: Arc<Semaphore>,
+    waiting: Mutex<Waiting>,
+}
+
+/// The connections without a request in flight, in the order in which they began to wait.
+#[derive(Debug, Default)]
+struct Waiting {
+    next: u64,
+    tokens: BTreeMap<u64, CancellationToken>,
+}
+
+impl Connections {
+    /// Room for at most `limit` connections.
+    pub(super) fn new(limit: usize) -> Arc<Self> {
+        Arc::new(Self {
+            places: Arc::new(Semaphore::new(limit)),
+            waiting: Mutex::default(),
+        })
+    }
+
+    /// A place for a new connection, which is to end when `cut` is cancelled. Where all places
+    /// are taken, the connection that has waited longest for a request makes room; where each has
+    /// a request in flight, this waits for one to end.
+    pub(super) async fn admit(self: &Arc<Self>, cut: CancellationToken) -> Arc<Place> {
+        let permit = if let Ok(permit) = Arc::clone(&self.places).try_acquire_owned() {
+            Some(permit)
+        } else {
+            self.cut_longest_waiting();
+            // An error would mean that the semaphore is closed, which it never is.
+            Arc::clone(&self.places).acquire_owned().await.ok()
+        };
+        let ticket = self.waiting().begin(cut.clone());
+        Arc::new(Place {
+            connections: Arc::clone(self),
+            cut,
+            state: Mutex::new(State {
+                in_flight: 0,
+                ticket,
+            }),
+            _permit: permit,
+        })
+    }
+
+    /// Closes the connection that has waited longest for a request, if one waits.
+    pub(super) fn cut_longest_waiting(&self) {
+        if let Some((_, cut)) = self.waiting().tokens.pop_first() {
+            cut.cancel();
+        }
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Waiting {
+    fn begin(&mut self, cut: CancellationToken) -> u64 {
+        let ticket = self.next;
+        self.next += 1;
+        self.tokens.insert(ticket, cut);
+        ticket
+    }
+}
+
+/// One connection's place. It is free again when the last clone is dropped.
+#[derive(Debug)]
+pub(super) struct Place {
+    connections: Arc<Connections>,
+    cut: CancellationToken,
+    state: Mutex<State>,
+    _permit: Option<OwnedSemaphorePermit>,
+}
+
+#[derive(Debug)]
+struct State {
+    in_flight: usize,
+    ticket: u64,
+}
+
+impl Place {
+    /// Cancelled when the connection is to end at once.
+    pub(super) fn cut(&self) -> &CancellationToken {
+        &self.cut
+    }
+
+    /// Marks the connection as busy for as long as the answer lives.
+    pub(super) fn busy(self: &Arc<Self>) -> Busy {
+        let mut state = self.state();
+        if state.in_flight == 0 {
+            self.connections.waiting().tokens.remove(&state.ticket);
+        }
+        state.in_flight += 1;
+        Busy(Arc::clone(self))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let ticket = self.state().ticket;
+        self.connections.waiting().tokens.remove(&ticket);
+    }
+}
+
+/// A request in flight: from its head to the last byte of the response.
+#[derive(Debug)]
+pub(super) struct Busy(Arc<Place>);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        let mut state = self.0.state();
+        state.in_flight -= 1;
+        if state.in_flight == 0 {
+            state.ticket = self.0.connections.waiting().begin(self.0.cut.clone());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::timeout;
+
+    use super::*;
+
+    async fn admit(connections: &Arc<Connections>) -> Arc<Place> {
+        connections.admit(CancellationToken::new()).await
+    }
+
+    #[tokio::test]
+    async fn the_one_that_has_waited_longest_makes_room() {
+        let connections = Connections::new(2);
+        let first = admit(&connections).await;
+        let second = admit(&connections).await;
+        drop(first.busy());
+        assert!(!second.cut().is_cancelled());
+
+        let cut = second.cut().clone();
+        tokio::spawn(async move {
+            second.cut().cancelled().await;
+            drop(second);
+        });
+        admit(&connections).await;
+        assert!(cut.is_cancelled());
+        assert!(!first.cut().is_cancelled());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_with_a_request_in_flight_is_not_cut() {
+        let connections = Connections::new(1);
+        let only = admit(&connections).await;
+        let one = only.busy();
+        let other = only.busy();
+        drop(one);
+
+        let refused = timeout(Duration::from_mins(1), admit(&connections)).await;
+        assert!(refused.is_err());
+        assert!(!only.cut().is_cancelled());
+
+        drop(other);
+        drop(only);
+        admit(&connections).await;
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_ended_leaves_nothing_behind() {
+        let connections = Connections::new(1);
+        let place = admit(&connections).await;
+        drop(place.busy());
+        drop(place);
+        assert!(connections.waiting().tokens.is_empty());
+    }
+}

@@ -1,0 +1,54 @@
+//! What the server counts about itself.
+
+use hyper::StatusCode;
+use prometheus::{IntCounterVec, Opts, Registry};
+
+/// Which part of the server answered; the values of the label `handler`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Handler {
+    Metrics,
+    Healthy,
+    Ready,
+    Landing,
+    /// No route.
+    Other,
+}
+
+impl Handler {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Metrics => "metrics",
+            Self::Healthy => "healthy",
+            Self::Ready => "ready",
+            Self::Landing => "landing",
+            Self::Other => "other",
+        }
+    }
+}
+
+/// The server's own counters.
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    requests: IntCounterVec,
+}
+
+impl Metrics {
+    /// Registers the counters. Fails where the registry has families of these names already.
+    pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let requests = IntCounterVec::new(
+            Opts::new(
+                "cloudflare_origin_region_exporter_http_requests_total",
+                "Requests that this exporter answered, by the part that answered and the status code.",
+            ),
+            &["handler", "code"],
+        )?;
+        registry.register(Box::new(requests.clone()))?;
+        Ok(Self { requests })
+    }
+
+    pub(super) fn count(&self, handler: Handler, code: StatusCode) {
+        self.requests
+            .with_label_values(&[handler.as_str(), code.as_str()])
+            .inc();
+    }
+}

@@ -1,0 +1,153 @@
+//! A stream that fails when its peer takes nothing for too long.
+//!
+//! The HTTP library bounds the time of a request head and nothing else: a client that asks for a
+//! large response and never reads it would hold its memory for ever.
+
+use std::future::Future as _;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+/// Wraps a stream; a write that makes no progress for `limit` fails with
+/// [`io::ErrorKind::TimedOut`]. Reads are not bounded.
+#[derive(Debug)]
+pub(super) struct WriteProgress<S> {
+    stream: S,
+    limit: Duration,
+    /// Made by the first stall, then used again.
+    timer: Option<Pin<Box<Sleep>>>,
+    stalled: bool,
+}
+
+impl<S> WriteProgress<S> {
+    pub(super) fn new(stream: S, limit: Duration) -> Self {
+        Self {
+            stream,
+            limit,
+            timer: None,
+            stalled: false,
+        }
+    }
+
+    fn watch<T>(
+        &mut self,
+        outcome: Poll<io::Result<T>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<T>> {
+        if outcome.is_ready() {
+            self.stalled = false;
+            return outcome;
+        }
+        let limit = self.limit;
+        let timer = self
+            .timer
+            .get_or_insert_with(|| Box::pin(sleep_until(Instant::now())));
+        if !self.stalled {
+            self.stalled = true;
+            timer.as_mut().reset(Instant::now() + limit);
+        }
+        timer.as_mut().poll(cx).map(|()| {
+            Err(io::Error::new(
+                io::ErrorKind::TimedOut,
+                format!("the client took nothing for {limit:?}"),
+            ))
+        })
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for WriteProgress<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buf)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for WriteProgress<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let outcome = Pin::new(&mut self.stream).poll_write(cx, buf);
+        self.watch(outcome, cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let outcome = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        self.watch(outcome, cx)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let outcome = Pin::new(&mut self.stream).poll_flush(cx);
+        self.watch(outcome, cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let outcome = Pin::new(&mut self.stream).poll_shutdown(cx);
+        self.watch(outcome, cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
+    use tokio::time::sleep;
+
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(30);
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_takes_nothing_is_cut_after_the_limit() {
+        let (near, _far) = duplex(4);
+        let mut stream = WriteProgress::new(near, LIMIT);
+        let start = Instant::now();
+        let error = stream.write_all(&[0; 100]).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert_eq!(start.elapsed().as_secs(), LIMIT.as_secs());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_peer_is_served_as_long_as_it_takes_something() {
+        let (near, mut far) = duplex(4);
+        let mut stream = WriteProgress::new(near, LIMIT);
+        let reader = tokio::spawn(async move {
+            for _ in 0..25 {
+                sleep(Duration::from_secs(29)).await;
+                far.read_exact(&mut [0; 4]).await.unwrap();
+            }
+        });
+        stream.write_all(&[0; 100]).await.unwrap();
+        reader.await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn time_without_a_write_does_not_count() {
+        let (near, mut far) = duplex(4);
+        let mut stream = WriteProgress::new(near, LIMIT);
+        for _ in 0..2 {
+            let reader = async {
+                sleep(Duration::from_secs(20)).await;
+                far.read_exact(&mut [0; 8]).await.unwrap();
+            };
+            let (written, ()) = tokio::join!(stream.write_all(&[0; 8]), reader);
+            written.unwrap();
+            sleep(Duration::from_hours(1)).await;
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! Responses with a finished body.
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE,
+    HeaderName, HeaderValue, REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
+};
+use hyper::{Method, Response, StatusCode};
+use maud::Markup;
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::connections::Busy;
+use crate::exposition::{self, Encoding};
+
+const PLAIN_TEXT: &str = "text/plain; charset=utf-8";
+/// Pages load nothing but their own inline style, run nothing and are framed by nobody.
+const PAGE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; \
+                           base-uri 'none'; frame-ancestors 'none'";
+
+/// A whole response, and what it holds until it has been sent.
+#[derive(Debug)]
+pub(super) struct Reply {
+    response: Response<Bytes>,
+    permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Reply {
+    /// A sentence for people and logs.
+    pub(super) fn text(status: StatusCode, sentence: &str) -> Self {
+        Self::new(status, PLAIN_TEXT, Bytes::from(format!("{sentence}\n")))
+    }
+
+    /// An exposition; the permit is free again when its last byte has been sent.
+    pub(super) fn metrics(body: Bytes, encoding: Encoding, permit: OwnedSemaphorePermit) -> Self {
+        let mut reply =
+            Self::new(StatusCode::OK, exposition::CONTENT_TYPE, body).with(VARY, "Accept-Encoding");
+        if encoding == Encoding::Gzip {
+            reply = reply.with(CONTENT_ENCODING, "gzip");
+        }
+        reply.permit = Some(permit);
+        reply
+    }
+
+    /// A page.
+    pub(super) fn page(page: Markup) -> Self {
+        let body = Bytes::from(page.into_string());
+        Self::new(StatusCode::OK, "text/html; charset=utf-8", body)
+            .with(CONTENT_SECURITY_POLICY, PAGE_POLICY)
+            .with(REFERRER_POLICY, "no-referrer")
+            .with(CACHE_CONTROL, "no-store")
+    }
+
+    /// The refusal of a method other than those in `allow`.
+    pub(super) fn method_not_allowed(allow: &'static str) -> Self {
+        let sentence = format!("This path answers to {allow} only.");
+        Self::text(StatusCode::METHOD_NOT_ALLOWED, &sentence).with(ALLOW, allow)
+    }
+
+    fn new(status: StatusCode, content_type: &'static str, body: Bytes) -> Self {
+        let mut response = Response::new(body);
+        *response.status_mut() = status;
+        Self {
+            response,
+            permit: None,
+        }
+        .with(CONTENT_TYPE, content_type)
+        .with(X_CONTENT_TYPE_OPTIONS, "nosniff")
+    }
+
+    fn with(mut self, name: HeaderName, value: &'static str) -> Self {
+        let value = HeaderValue::from_static(value);
+        self.response.headers_mut().insert(name, value);
+        self
+    }
+
+    pub(super) fn status(&self) -> StatusCode {
+        self.response.status()
+    }
+
+    /// The response as it is sent to a request of this method. HEAD gets the headers of GET.
+    pub(super) fn into_response(self, method: &Method, busy: Busy) -> Response<Full<Bytes>> {
+        let (mut head, body) = self.response.into_parts();
+        head.headers.insert(CONTENT_LENGTH, body.len().into());
+        let body = if method == Method::HEAD {
+            Bytes::new()
+        } else {
+            Bytes::from_owner(InFlight {
+                body,
+                _permit: self.permit,
+                _busy: busy,
+            })
+        };
+        Response::from_parts(head, Full::new(body))
+    }
+}
+
+/// A body together with what is released when it has been sent. The HTTP library drops the body's
+/// *source* as soon as the bytes are queued, but the bytes themselves only when the socket has
+/// taken them; so what is to be held until then travels with the bytes.
+struct InFlight {
+    body: Bytes,
+    _permit: Option<OwnedSemaphorePermit>,
+    _busy: Busy,
+}
+
+impl AsRef<[u8]> for InFlight {
+    fn as_ref(&self) -> &[u8] {
+        &self.body
+    }
+}

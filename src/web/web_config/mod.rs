@@ -1,0 +1,313 @@
+//! The file of `--web.config.file`: TLS, users, headers and a rate limit, in the format that the
+//! exporters of the Prometheus project share (exporter-toolkit, `docs/web-configuration.md`).
+//!
+//! Files that those accept are accepted and files that those reject are rejected, except where the
+//! TLS library here cannot do what is asked for; then the error says so.
+
+mod tls;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
+use std::time::Duration;
+
+use bcrypt::HashParts;
+use hyper::header::{
+    CONTENT_SECURITY_POLICY, HeaderName, HeaderValue, STRICT_TRANSPORT_SECURITY,
+    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS, X_XSS_PROTECTION,
+};
+use jiff::SignedDuration;
+
+use crate::document::{Collector, ConfigError, ConfigErrors, Field, Format, Node, Place, Section};
+
+pub use tls::{ClientAuth, Curve, Pem, TlsSettings};
+
+/// The largest file: some hundred certificates and users.
+const MAX_BYTES: u64 = 1 << 20;
+
+/// What the file says.
+#[derive(Debug)]
+pub struct WebConfig {
+    /// Serve with TLS; `None` in the clear.
+    pub tls: Option<TlsSettings>,
+    /// Offer HTTP/2 to clients that connect with TLS.
+    pub http2: bool,
+    /// Headers that every response carries.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// Who may read, by name; everybody where it is empty.
+    pub users: BTreeMap<String, PasswordHash>,
+    /// How often anybody may ask; `None` for no limit.
+    pub rate_limit: Option<RateLimit>,
+}
+
+/// A password's bcrypt hash. It does not print: weak passwords can be found from it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PasswordHash(String);
+
+impl PasswordHash {
+    fn parse(text: &str) -> Option<Self> {
+        let parts: HashParts = text.parse().ok()?;
+        // Costs beyond these are none (bcrypt, "A Future-Adaptable Password Scheme").
+        (4..=31)
+            .contains(&parts.get_cost())
+            .then(|| Self(text.to_owned()))
+    }
+}
+
+impl fmt::Debug for PasswordHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PasswordHash(…)")
+    }
+}
+
+/// A token bucket: one request for each interval, and bursts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RateLimit {
+    /// Time in which one more request is allowed.
+    pub interval: Duration,
+    /// Requests that are allowed at once.
+    pub burst: u32,
+}
+
+impl WebConfig {
+    /// Whether it leaves the server as it is without a file.
+    pub fn is_empty(&self) -> bool {
+        self.tls.is_none()
+            && self.headers.is_empty()
+            && self.users.is_empty()
+            && self.rate_limit.is_none()
+    }
+
+    /// Reads and checks a file. The files that it names are relative to it and not read yet.
+    pub fn load(path: &Path) -> Result<Self, ConfigErrors> {
+        let place = Place::file(&path.to_string_lossy());
+        let text = read(path).map_err(|problem| ConfigError::whole(place.clone(), problem))?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        Self::parse(&Format::Yaml.parse(&text, &place)?, folder)
+    }
+
+    fn parse(document: &Node, folder: &Path) -> Result<Self, ConfigErrors> {
+        let errors = Collector::default();
+        let config = errors.root(document).section(|root| {
+            let (http2, headers) = root.section("http_server_config", |http| {
+                let http2 = http.get("http2").and_then(|field| boolean(&field));
+                let headers = http.get("headers").map(|field| read_headers(&field));
+                (http2.unwrap_or(true), headers.unwrap_or_default())
+            });
+            let tls = root.get("tls_server_config");
+            Self {
+                tls: tls.and_then(|field| TlsSettings::read(&field, http2, folder)),
+                http2,
+                headers,
+                users: root
+                    .get("basic_auth_users")
+                    .map_or_else(BTreeMap::new, |field| read_users(&field)),
+                rate_limit: root.section("rate_limit", read_rate_limit),
+            }
+        });
+        errors.check()?;
+        // Without an error there is a configuration: only a document that is no map has none.
+        config.ok_or_else(|| {
+            ConfigError::whole(document.place.clone(), "expected a map of settings").into()
+        })
+    }
+}
+
+fn read(path: &Path) -> Result<String, String> {
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes))
+        .map_err(|error| format!("cannot read the file: {error}"))?;
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(format!("is larger than {} KiB", MAX_BYTES >> 10));
+    }
+    String::from_utf8(bytes).map_err(|_| "is not UTF-8".to_owned())
+}
+
+/// The truth values of YAML 1.1, which the Go exporters read.
+fn boolean(field: &Field<'_>) -> Option<bool> {
+    field.parse(|text| match text.to_ascii_lowercase().as_str() {
+        "true" | "yes" | "on" | "y" => Ok(true),
+        "false" | "no" | "off" | "n" => Ok(false),
+        _ => Err("true or false"),
+    })
+}
+
+/// Only headers that harden a page can be set, so that exporters stay alike.
+fn read_headers(field: &Field<'_>) -> Vec<(HeaderName, HeaderValue)> {
+    let known: [(HeaderName, &[&str]); 5] = [
+        (STRICT_TRANSPORT_SECURITY, &[]),
+        (X_CONTENT_TYPE_OPTIONS, &["nosniff"]),
+        (X_FRAME_OPTIONS, &["deny", "sameorigin"]),
+        (X_XSS_PROTECTION, &[]),
+        (CONTENT_SECURITY_POLICY, &[]),
+    ];
+    let mut headers = Vec::new();
+    for (key, value) in field.entries() {
+        let Some((name, values)) = known.iter().find(|(name, _)| spelt(name) == key) else {
+            value.reject("this header cannot be configured");
+            continue;
+        };
+        let parsed = value.parse(|text| {
+            if !values.is_empty() && !values.contains(&text) {
+                return Err(values.join(" or "));
+            }
+            HeaderValue::from_str(text).map_err(|_| "the value of a header".to_owned())
+        });
+        headers.extend(parsed.map(|parsed| (name.clone(), parsed)));
+    }
+    headers
+}
+
+/// A header's name as the format spells it; it knows no other.
+fn spelt(name: &HeaderName) -> String {
+    let word = |word: &str| match word {
+        "xss" => "XSS".to_owned(),
+        _ => {
+            word.get(..1).unwrap_or_default().to_ascii_uppercase()
+                + word.get(1..).unwrap_or_default()
+        }
+    };
+    name.as_str()
+        .split('-')
+        .map(word)
+        .collect::<Vec<_>>()
+        .join("-")
+}
+
+fn read_users(field: &Field<'_>) -> BTreeMap<String, PasswordHash> {
+    let mut users = BTreeMap::new();
+    for (name, value) in field.entries() {
+        match value.text().and_then(PasswordHash::parse) {
+            Some(hash) => {
+                users.insert(name.to_owned(), hash);
+            }
+            None => value.reject("expected a password's bcrypt hash, such as htpasswd -B makes"),
+        }
+    }
+    users
+}
+
+fn read_rate_limit(section: &mut Section<'_>) -> Option<RateLimit> {
+    let burst = section.get("burst");
+    let burst = burst.and_then(|field| field.integer(&(0..=u32::MAX)));
+    let interval = section.get("interval")?.parse(|text| {
+        text.parse::<SignedDuration>()
+            .or_else(|error| match text.parse() {
+                // A bare number counts nanoseconds.
+                Ok(nanoseconds) => Ok(SignedDuration::from_nanos(nanoseconds)),
+                Err(_) => Err(error),
+            })
+            .map_err(|_| "a duration, such as 1s")
+    })?;
+    // No interval, no limit; of a negative one the Go exporters make none either.
+    let interval = Duration::try_from(interval).ok().filter(|d| !d.is_zero())?;
+    Some(RateLimit {
+        interval,
+        burst: burst.unwrap_or(0),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HASH: &str = "$2y$10$qDwo.lAisC94iLAyP81MCesa29IzH37oigHC/42V2pdJlUprsJPzG";
+
+    pub(super) fn parse(text: &str) -> Result<WebConfig, String> {
+        let place = Place::file("web.yml");
+        let node = Format::Yaml
+            .parse(text, &place)
+            .map_err(|error| error.to_string())?;
+        WebConfig::parse(&node, Path::new("/etc/exporter")).map_err(|errors| errors.to_string())
+    }
+
+    pub(super) fn error(text: &str) -> String {
+        parse(text).unwrap_err()
+    }
+
+    #[test]
+    fn an_empty_file_changes_nothing() {
+        let config = parse("").unwrap();
+        assert!(config.is_empty() && config.http2);
+    }
+
+    #[test]
+    fn every_mistake_is_told_at_once() {
+        let errors = error(
+            "tls_server_confg: {}\n\
+             http_server_config: { http2: maybe, headers: { Server: x, X-Frame-Options: no } }\n\
+             basic_auth_users: { alice: secret-word }\n\
+             rate_limit: { interval: often, burst: -1 }\n",
+        );
+        for part in [
+            "web.yml:1: tls_server_confg: unknown key, did you mean \"tls_server_config\"?",
+            "http_server_config.http2: expected true or false, found \"maybe\"",
+            "headers.Server: this header cannot be configured",
+            "headers.X-Frame-Options: expected deny or sameorigin, found \"no\"",
+            "basic_auth_users.alice: expected a password's bcrypt hash",
+            "rate_limit.interval: expected a duration, such as 1s, found \"often\"",
+            "rate_limit.burst: expected a whole number",
+        ] {
+            assert!(errors.contains(part), "{part}\n{errors}");
+        }
+        assert!(!errors.contains("secret-word"), "{errors}");
+        assert!(error("junk").contains("expected a map"));
+    }
+
+    #[test]
+    fn headers_are_those_that_harden_a_page() {
+        let config = parse(
+            "http_server_config:\n  http2: off\n  headers:\n    X-Frame-Options: deny\n    \
+             Strict-Transport-Security: max-age=31536000; includeSubDomains\n    \
+             X-Content-Type-Options: nosniff\n    X-XSS-Protection: 1\n    \
+             Content-Security-Policy: \"default-src 'self'\"\n",
+        )
+        .unwrap();
+        assert!(!config.http2);
+        assert_eq!(config.headers.len(), 5);
+        assert_eq!(config.headers[3].1, "1");
+        assert!(
+            error("http_server_config: { headers: { x-frame-options: deny } }")
+                .contains("cannot be configured")
+        );
+    }
+
+    #[test]
+    fn users_have_hashes_that_do_not_print() {
+        let config = parse(&format!("basic_auth_users:\n  alice: {HASH}\n")).unwrap();
+        assert_eq!(config.users["alice"], PasswordHash(HASH.to_owned()));
+        assert!(!format!("{config:?}").contains("$2y$"));
+        for bad in [
+            "doe",
+            "",
+            "$2y$03$qDwo.lAisC94iLAyP81MCesa29IzH37oigHC/42V2pdJlUprsJPzG",
+        ] {
+            assert!(parse(&format!("basic_auth_users: {{ alice: \"{bad}\" }}")).is_err());
+        }
+    }
+
+    #[test]
+    fn a_rate_limit_needs_an_interval() {
+        let limit = |text: &str| parse(&format!("rate_limit: {text}")).unwrap().rate_limit;
+        let second = Some(RateLimit {
+            interval: Duration::from_secs(1),
+            burst: 20,
+        });
+        assert_eq!(limit("{ interval: 1s, burst: 20 }"), second);
+        assert_eq!(limit("{ interval: 1000000000, burst: 20 }"), second);
+        for none in [
+            "{}",
+            "{ burst: 20 }",
+            "{ interval: 0, burst: 20 }",
+            "{ interval: 0s }",
+        ] {
+            assert_eq!(limit(none), None, "{none}");
+        }
+        let longer = limit("{ interval: 1m30s, burst: 1 }").unwrap();
+        assert_eq!(longer.interval, Duration::from_secs(90));
+        assert_eq!(limit("{ interval: 1s }").unwrap().burst, 0);
+    }
+}

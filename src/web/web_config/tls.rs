@@ -1,0 +1,433 @@
+//! The section `tls_server_config`.
+
+use std::path::{Path, PathBuf};
+
+use rustls::crypto::ring;
+use rustls::{CipherSuite, SupportedCipherSuite};
+use secrecy::SecretString;
+
+use super::boolean;
+use crate::document::{Field, Section};
+
+/// How to serve with TLS.
+#[derive(Debug)]
+pub struct TlsSettings {
+    /// The server's certificate chain.
+    pub certificate: Pem,
+    /// Its key.
+    pub key: Pem,
+    /// What is asked of clients.
+    pub client_auth: ClientAuth,
+    /// The authorities that client certificates are checked against; the machine's where `None`.
+    pub client_ca: Option<Pem>,
+    /// Subject alternative names, one of which a client's certificate must bear; any where empty.
+    pub client_allowed_sans: Vec<String>,
+    /// TLS 1.2 is served.
+    pub tls12: bool,
+    /// TLS 1.3 is served.
+    pub tls13: bool,
+    /// The cipher suites of TLS 1.2, by preference; the library's where empty.
+    pub cipher_suites: Vec<CipherSuite>,
+    /// The key exchange groups, by preference; the library's where empty.
+    pub curves: Vec<Curve>,
+}
+
+/// Where a certificate or key in PEM form is found. A file goes before what stands inline.
+#[derive(Debug)]
+pub enum Pem {
+    /// In this file.
+    File(PathBuf),
+    /// In the configuration itself.
+    Inline(SecretString),
+}
+
+/// What is asked of clients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientAuth {
+    /// Nothing.
+    None,
+    /// A certificate, which may be missing and is not checked.
+    Request,
+    /// A certificate, which is not checked.
+    RequireAny,
+    /// A certificate, which may be missing; it is checked where it is there.
+    VerifyIfGiven,
+    /// A certificate that is checked.
+    RequireAndVerify,
+}
+
+/// A key exchange group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Curve {
+    /// X25519
+    X25519,
+    /// NIST P-256
+    P256,
+    /// NIST P-384
+    P384,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Version {
+    Old,
+    Tls12,
+    Tls13,
+}
+
+impl TlsSettings {
+    /// Reads the section; `None` where it asks for no TLS, or is wrong. TLS is asked for by a
+    /// certificate, a key, authorities or a way to check clients.
+    pub(super) fn read(field: &Field<'_>, http2: bool, folder: &Path) -> Option<Self> {
+        field.section(|section| Self::read_section(field, section, http2, folder))?
+    }
+
+    fn read_section(
+        field: &Field<'_>,
+        section: &mut Section<'_>,
+        http2: bool,
+        folder: &Path,
+    ) -> Option<Self> {
+        let mut pem = |file, inline| read_pem(section, file, inline, folder);
+        let certificate = pem("cert_file", "cert");
+        let key = pem("key_file", "key");
+        let client_ca = pem("client_ca_file", "client_ca");
+        let client_auth = section
+            .get("client_auth_type")
+            .filter(|field| !is_empty(field));
+        let asked_for =
+            certificate.is_some() || key.is_some() || client_ca.is_some() || client_auth.is_some();
+        let client_auth = match &client_auth {
+            Some(field) => field.parse(ClientAuth::parse),
+            None => Some(ClientAuth::None),
+        };
+        let sans = section.get("client_allowed_sans");
+        let client_allowed_sans = sans.as_ref().map_or_else(Vec::new, read_texts);
+        if let (Some(sans), Some(auth)) = (&sans, client_auth)
+            && !auth.verifies()
+        {
+            sans.reject(
+                "needs client_auth_type VerifyClientCertIfGiven or RequireAndVerifyClientCert",
+            );
+        }
+        let (lowest, highest) = read_versions(section);
+        let cipher_suites = read_cipher_suites(section, http2 && lowest < Version::Tls13);
+        let curves = section.get("curve_preferences").map(|field| {
+            let items = field.items();
+            items
+                .iter()
+                .filter_map(|item| item.parse(Curve::parse))
+                .collect()
+        });
+        if let Some(field) = section.get("prefer_server_cipher_suites") {
+            boolean(&field);
+        }
+        if !asked_for {
+            return None;
+        }
+        if certificate.is_none() {
+            field.reject("needs cert_file or cert");
+        }
+        if key.is_none() {
+            field.reject("needs key_file or key");
+        }
+        if client_ca.is_some() && client_auth == Some(ClientAuth::None) {
+            field.reject("client_ca and client_ca_file need a client_auth_type");
+        }
+        Some(Self {
+            certificate: certificate?,
+            key: key?,
+            client_auth: client_auth?,
+            client_ca,
+            client_allowed_sans,
+            tls12: lowest <= Version::Tls12,
+            tls13: highest == Version::Tls13,
+            cipher_suites,
+            curves: curves.unwrap_or_default(),
+        })
+    }
+}
+
+fn is_empty(field: &Field<'_>) -> bool {
+    field.text() == Some("")
+}
+
+fn read_pem(
+    section: &mut Section<'_>,
+    file: &'static str,
+    inline: &'static str,
+    folder: &Path,
+) -> Option<Pem> {
+    let file = section.get(file).and_then(|field| field.text());
+    let inline = section.get(inline).and_then(|field| field.text());
+    match (file.unwrap_or_default(), inline.unwrap_or_default()) {
+        ("", "") => None,
+        ("", inline) => Some(Pem::Inline(SecretString::from(inline))),
+        (file, _) => Some(Pem::File(folder.join(file))),
+    }
+}
+
+fn read_texts(list: &Field<'_>) -> Vec<String> {
+    let items = list.items();
+    let texts = items.iter().filter_map(Field::text);
+    texts.map(str::to_owned).collect()
+}
+
+/// The lowest and the highest version that are served.
+fn read_versions(section: &mut Section<'_>) -> (Version, Version) {
+    let lowest = section.get("min_version");
+    let lowest = lowest.and_then(|field| {
+        let version = field.parse(Version::parse)?;
+        if version == Version::Old {
+            tracing::warn!(
+                place = %field.place(),
+                "min_version: TLS 1.0 and 1.1 are not served; TLS 1.2 is the lowest version"
+            );
+        }
+        Some(version.max(Version::Tls12))
+    });
+    let lowest = lowest.unwrap_or(Version::Tls12);
+    let highest = section.get("max_version").and_then(|field| {
+        let version = field.parse(Version::parse)?;
+        if version == Version::Old {
+            field.reject("TLS 1.0 and 1.1 are not served; expected TLS12 or TLS13");
+        } else if version < lowest {
+            field.reject("is below min_version");
+        }
+        Some(version)
+    });
+    (lowest, highest.unwrap_or(Version::Tls13))
+}
+
+/// The suites of TLS 1.2. Those of TLS 1.3 can be named and change nothing.
+fn read_cipher_suites(section: &mut Section<'_>, for_http2: bool) -> Vec<CipherSuite> {
+    let Some(field) = section.get("cipher_suites") else {
+        return Vec::new();
+    };
+    let items = field.items();
+    let named: Vec<_> = items
+        .iter()
+        .filter_map(|item| item.parse(parse_cipher_suite))
+        .collect();
+    let required = [
+        CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+        CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+    ];
+    let usable = named.iter().any(|suite| required.contains(&suite.suite()));
+    if for_http2 && !named.is_empty() && !usable {
+        field.reject(
+            "HTTP/2 needs TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256 or \
+             TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256 (RFC 9113, section 9.2.2); add one, or set \
+             http_server_config.http2 to false",
+        );
+    }
+    named
+        .iter()
+        .filter(|suite| suite.tls13().is_none())
+        .map(SupportedCipherSuite::suite)
+        .collect()
+}
+
+fn parse_cipher_suite(text: &str) -> Result<SupportedCipherSuite, String> {
+    let name = |suite: &SupportedCipherSuite| {
+        let name = format!("{:?}", suite.suite());
+        name.replacen("TLS13_", "TLS_", 1)
+    };
+    let known = ring::ALL_CIPHER_SUITES;
+    known
+        .iter()
+        .find(|suite| name(suite) == text)
+        .copied()
+        .ok_or_else(|| {
+            let known: Vec<_> = known.iter().map(name).collect();
+            format!(
+                "a cipher suite that is served here, one of {}",
+                known.join(", ")
+            )
+        })
+}
+
+impl ClientAuth {
+    /// Whether certificates are checked.
+    pub fn verifies(self) -> bool {
+        matches!(self, Self::VerifyIfGiven | Self::RequireAndVerify)
+    }
+
+    fn parse(text: &str) -> Result<Self, &'static str> {
+        match text {
+            "NoClientCert" => Ok(Self::None),
+            "RequestClientCert" => Ok(Self::Request),
+            // The second spelling is an old one of the first.
+            "RequireAnyClientCert" | "RequireClientCert" => Ok(Self::RequireAny),
+            "VerifyClientCertIfGiven" => Ok(Self::VerifyIfGiven),
+            "RequireAndVerifyClientCert" => Ok(Self::RequireAndVerify),
+            _ => Err("NoClientCert, RequestClientCert, RequireAnyClientCert, \
+                      VerifyClientCertIfGiven or RequireAndVerifyClientCert"),
+        }
+    }
+}
+
+impl Curve {
+    fn parse(text: &str) -> Result<Self, &'static str> {
+        match text {
+            "X25519" => Ok(Self::X25519),
+            "CurveP256" => Ok(Self::P256),
+            "CurveP384" => Ok(Self::P384),
+            "CurveP521" => Err("X25519, CurveP256 or CurveP384; CurveP521 is not served here"),
+            _ => Err("X25519, CurveP256 or CurveP384"),
+        }
+    }
+}
+
+impl Version {
+    fn parse(text: &str) -> Result<Self, &'static str> {
+        match text {
+            "TLS10" | "TLS11" => Ok(Self::Old),
+            "TLS12" => Ok(Self::Tls12),
+            "TLS13" => Ok(Self::Tls13),
+            _ => Err("TLS12 or TLS13"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{error, parse};
+    use super::*;
+
+    fn tls(extra: &str) -> TlsSettings {
+        parse(&format!(
+            "tls_server_config: {{ cert_file: a, key_file: b, {extra} }}"
+        ))
+        .unwrap()
+        .tls
+        .unwrap()
+    }
+
+    fn tls_error(extra: &str) -> String {
+        error(&format!(
+            "tls_server_config: {{ cert_file: a, key_file: b, {extra} }}"
+        ))
+    }
+
+    #[test]
+    fn files_are_relative_to_the_configuration_and_go_before_inline_ones() {
+        let tls = tls("cert: x");
+        assert!(
+            matches!(&tls.certificate, Pem::File(path) if path == Path::new("/etc/exporter/a"))
+        );
+        assert!(matches!(&tls.key, Pem::File(path) if path == Path::new("/etc/exporter/b")));
+        let config = parse("tls_server_config: { cert: c, key: the-key, cert_file: '' }").unwrap();
+        assert!(!format!("{config:?}").contains("the-key"));
+        assert!(matches!(config.tls.unwrap().certificate, Pem::Inline(_)));
+    }
+
+    #[test]
+    fn certificate_and_key_belong_together() {
+        for (text, part) in [
+            ("cert_file: a", "needs key_file or key"),
+            ("key_file: a", "needs cert_file or cert"),
+            ("client_auth_type: NoClientCert", "needs cert_file or cert"),
+            ("cert_file: '', key_file: b", "needs cert_file or cert"),
+        ] {
+            let errors = error(&format!("tls_server_config: {{ {text} }}"));
+            assert!(errors.contains(part), "{errors}");
+        }
+        for text in ["{}", "{ min_version: TLS13 }", "{ cert_file: '' }"] {
+            let config = parse(&format!("tls_server_config: {text}")).unwrap();
+            assert!(config.tls.is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn clients_are_asked_in_five_ways() {
+        for (text, expected) in [
+            ("NoClientCert", ClientAuth::None),
+            ("RequestClientCert", ClientAuth::Request),
+            ("RequireAnyClientCert", ClientAuth::RequireAny),
+            ("RequireClientCert", ClientAuth::RequireAny),
+            ("VerifyClientCertIfGiven", ClientAuth::VerifyIfGiven),
+            ("RequireAndVerifyClientCert", ClientAuth::RequireAndVerify),
+        ] {
+            assert_eq!(
+                tls(&format!("client_auth_type: {text}")).client_auth,
+                expected
+            );
+        }
+        assert_eq!(tls("client_auth_type: ''").client_auth, ClientAuth::None);
+        assert!(tls_error("client_auth_type: Maybe").contains("client_auth_type: expected"));
+        assert!(tls_error("client_ca_file: ca").contains("need a client_auth_type"));
+    }
+
+    #[test]
+    fn names_of_clients_are_checked_only_with_their_certificates() {
+        let sans = "client_allowed_sans: [a.example, 192.0.2.1]";
+        let verified = tls(&format!(
+            "client_auth_type: RequireAndVerifyClientCert, {sans}"
+        ));
+        assert_eq!(verified.client_allowed_sans, ["a.example", "192.0.2.1"]);
+        for auth in ["", "client_auth_type: RequireAnyClientCert, "] {
+            let errors = tls_error(&format!("{auth}{sans}"));
+            assert!(
+                errors.contains("client_allowed_sans: needs client_auth_type"),
+                "{errors}"
+            );
+        }
+    }
+
+    #[test]
+    fn versions_below_tls_1_2_are_a_floor_and_no_ceiling() {
+        for (text, tls12, tls13) in [
+            ("", true, true),
+            ("min_version: TLS10", true, true),
+            ("min_version: TLS13", false, true),
+            ("max_version: TLS12", true, false),
+        ] {
+            let tls = tls(text);
+            assert_eq!((tls.tls12, tls.tls13), (tls12, tls13), "{text}");
+        }
+        for (text, part) in [
+            (
+                "max_version: TLS11",
+                "max_version: TLS 1.0 and 1.1 are not served",
+            ),
+            (
+                "min_version: TLS13, max_version: TLS12",
+                "max_version: is below min_version",
+            ),
+            ("min_version: SSL3", "min_version: expected TLS12 or TLS13"),
+        ] {
+            assert!(tls_error(text).contains(part), "{}", tls_error(text));
+        }
+    }
+
+    #[test]
+    fn cipher_suites_and_curves_are_those_that_can_be_served() {
+        let tls = tls(
+            "cipher_suites: [TLS_AES_128_GCM_SHA256, TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256], \
+             curve_preferences: [CurveP384, X25519], prefer_server_cipher_suites: yes",
+        );
+        assert_eq!(
+            tls.cipher_suites,
+            [CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256]
+        );
+        assert_eq!(tls.curves, [Curve::P384, Curve::X25519]);
+        for (text, part) in [
+            (
+                "cipher_suites: [TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA]",
+                "\"TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA\"",
+            ),
+            (
+                "cipher_suites: [TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384]",
+                "HTTP/2 needs",
+            ),
+            (
+                "curve_preferences: [CurveP521]",
+                "CurveP521 is not served here",
+            ),
+            ("curve_preferences: [P1]", "found \"P1\""),
+            ("min_versoin: TLS12", "did you mean \"min_version\""),
+        ] {
+            assert!(tls_error(text).contains(part), "{}", tls_error(text));
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! HTTP/1 as clients of all kinds speak it.
+
+use crate::support::*;
+
+#[tokio::test]
+async fn pipelined_requests_are_answered_in_order() {
+    let server = Server::start().await;
+    let answer = server
+        .raw(
+            b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n\
+              HEAD /metrics HTTP/1.1\r\nHost: x\r\n\r\n\
+              GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n\
+              GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+        )
+        .await;
+    let codes: Vec<_> = answer
+        .match_indices("HTTP/1.1 ")
+        .map(|(at, _)| status(&answer[at..]))
+        .collect();
+    assert_eq!(codes, [200, 200, 404, 200]);
+    assert!(answer.ends_with(METRICS), "{answer}");
+}
+
+#[tokio::test]
+async fn garbage_is_refused_and_harms_nobody() {
+    let server = Server::start().await;
+    for garbage in [
+        &b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 a TLS hello\r\n\r\n"[..],
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"\r\n\r\n\0\0\0\0\r\n\r\n",
+        b"GET\r\n\r\n",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"GET /metrics HTTP/1.1\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n",
+        b"GET /metrics HTTP/1.1\r\nbad header\r\n\r\n",
+    ] {
+        let answer = server.raw(garbage).await;
+        assert!(
+            answer.is_empty() || status(&answer) == 400,
+            "{garbage:?}: {answer}"
+        );
+    }
+    assert_eq!(server.get("/-/healthy").await.0, 200);
+}
+
+#[tokio::test]
+async fn old_clients_and_proxies_are_answered() {
+    let server = Server::start().await;
+    let answer = server.raw(b"GET /metrics HTTP/1.0\r\n\r\n").await;
+    assert_eq!(status(&answer), 200);
+    assert!(answer.ends_with(METRICS), "{answer}");
+    let answer = server
+        .raw(b"GET http://exporter.example:10955/metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        .await;
+    assert_eq!(status(&answer), 200);
+}

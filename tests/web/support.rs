@@ -1,0 +1,192 @@
+//! A server to talk to, and what is needed to talk to it.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use cloudflare_origin_region_exporter::exposition::Encoding;
+use cloudflare_origin_region_exporter::snapshot::Snapshot;
+use cloudflare_origin_region_exporter::web::{
+    Handlers, Limits, Listener, Metrics, Render, Settings, bind, serve,
+};
+use prometheus::Registry;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+/// Everything that is to happen happens within this time, or the test fails.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+/// The server's time-outs, shortened.
+pub(crate) const SHORT: Duration = Duration::from_millis(300);
+
+pub(crate) const METRICS: &str = "# TYPE up gauge\nup 1\n";
+/// Stands for the compressed form; the server does not look into it.
+pub(crate) const COMPRESSED: &[u8] = b"\x1f\x8bcompressed";
+
+pub(crate) struct Server {
+    pub(crate) addresses: Vec<SocketAddr>,
+    pub(crate) ready: watch::Sender<bool>,
+    pub(crate) snapshot: Snapshot,
+    pub(crate) registry: Registry,
+    pub(crate) shutdown: CancellationToken,
+    pub(crate) task: JoinHandle<()>,
+}
+
+pub(crate) struct Options {
+    pub(crate) settings: Settings,
+    pub(crate) limits: Limits,
+    pub(crate) render: Render,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            settings: Settings {
+                listen: vec!["127.0.0.1:0".to_owned()],
+                telemetry_path: "/metrics".to_owned(),
+                max_requests: 40,
+                web_config_file: None,
+                systemd_socket: false,
+                enable_lifecycle: false,
+            },
+            limits: Limits::default(),
+            render: render(|encoding| async move {
+                Bytes::from_static(match encoding {
+                    Encoding::Identity => METRICS.as_bytes(),
+                    Encoding::Gzip => COMPRESSED,
+                })
+            }),
+        }
+    }
+}
+
+pub(crate) fn render<F>(body: impl Fn(Encoding) -> F + Send + Sync + 'static) -> Render
+where
+    F: Future<Output = Bytes> + Send + 'static,
+{
+    Arc::new(move |encoding| {
+        let body = body(encoding);
+        Box::pin(async move { Ok(body.await) })
+    })
+}
+
+/// A body that is ready when the gate opens for it.
+pub(crate) fn gated(gate: &Arc<Notify>) -> Render {
+    let gate = Arc::clone(gate);
+    render(move |_| {
+        let gate = Arc::clone(&gate);
+        async move {
+            gate.notified().await;
+            Bytes::from_static(METRICS.as_bytes())
+        }
+    })
+}
+
+impl Options {
+    pub(crate) async fn start(self) -> Server {
+        let listeners = bind(&self.settings).await.unwrap();
+        let addresses = listeners.iter().map(Listener::local_addr).collect();
+        let (ready, ready_seen) = watch::channel(false);
+        let snapshot = Snapshot::default();
+        let registry = Registry::new();
+        let metrics = Metrics::register(&registry).unwrap();
+        let handlers = Handlers::new(
+            &self.settings,
+            self.render,
+            snapshot.clone(),
+            ready_seen,
+            metrics,
+        );
+        let shutdown = CancellationToken::new();
+        let task = tokio::spawn(serve(listeners, handlers, self.limits, shutdown.clone()));
+        Server {
+            addresses,
+            ready,
+            snapshot,
+            registry,
+            shutdown,
+            task,
+        }
+    }
+}
+
+impl Server {
+    pub(crate) async fn start() -> Self {
+        Options::default().start().await
+    }
+
+    pub(crate) async fn connect(&self) -> TcpStream {
+        TcpStream::connect(self.addresses[0]).await.unwrap()
+    }
+
+    /// Sends bytes on a connection of their own and reads until the server closes it.
+    pub(crate) async fn raw(&self, request: &[u8]) -> String {
+        let mut stream = self.connect().await;
+        // The server may refuse before it has read everything.
+        let _ = stream.write_all(request).await;
+        read_to_end(&mut stream).await
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> (u16, String) {
+        let answer = self
+            .raw(format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").as_bytes())
+            .await;
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        (status(head), body.to_owned())
+    }
+
+    pub(crate) fn expect_requests(&self, handler: &str, code: &str, count: u32) {
+        let text = prometheus::TextEncoder::new()
+            .encode_to_string(&self.registry.gather())
+            .unwrap();
+        let line = format!(
+            "cloudflare_origin_region_exporter_http_requests_total\
+             {{code=\"{code}\",handler=\"{handler}\"}} {count}\n"
+        );
+        assert!(text.contains(&line), "{text}");
+    }
+}
+
+pub(crate) async fn read_to_end(stream: &mut TcpStream) -> String {
+    let mut answer = Vec::new();
+    // A reset after the answer ends it as well as a close does.
+    let _ = timeout(PATIENCE, stream.read_to_end(&mut answer))
+        .await
+        .expect("the server closes the connection");
+    String::from_utf8(answer).unwrap()
+}
+
+/// Reads one response with a Content-Length from a connection that stays open.
+pub(crate) async fn read_response(stream: &mut TcpStream) -> (String, Vec<u8>) {
+    timeout(PATIENCE, async {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(stream.read_u8().await.unwrap());
+        }
+        let head = String::from_utf8(head).unwrap();
+        let length = header(&head, "content-length").unwrap().parse().unwrap();
+        let mut body = vec![0; length];
+        stream.read_exact(&mut body).await.unwrap();
+        (head, body)
+    })
+    .await
+    .expect("a whole response")
+}
+
+pub(crate) fn status(head: &str) -> u16 {
+    head.split(' ').nth(1).unwrap().parse().unwrap()
+}
+
+pub(crate) fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
+    head.lines().find_map(|line| {
+        let (found, value) = line.split_once(':')?;
+        found.eq_ignore_ascii_case(name).then(|| value.trim())
+    })
+}
+
+pub(crate) const GET_METRICS: &[u8] = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n";
