@@ -1,1 +1,121 @@
-//! Puts the parts together.
+//! Puts the parts together, runs the commands, supervises, drains.
+
+mod check;
+mod daemon;
+mod demo;
+mod get;
+mod logging;
+mod once;
+mod output;
+mod parts;
+mod signals;
+mod table;
+
+use std::process::ExitCode;
+
+use crate::config::cli::CliError;
+use crate::config::{self, Cli, Command, ConfigErrors, Environment, Settings};
+use crate::outbound::OutboundError;
+use crate::web::ListenError;
+
+/// Exit code of a wrong command line or configuration, and of `get` where it could not tell.
+const USAGE: u8 = 2;
+
+/// Why a command could not do its work, in words for the person who gave it.
+#[derive(Debug, thiserror::Error)]
+enum AppError {
+    /// The configuration is wrong.
+    #[error("{0}")]
+    Config(#[from] ConfigErrors),
+    /// An address cannot be listened on.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// The HTTP client cannot be set up.
+    #[error(transparent)]
+    Outbound(#[from] OutboundError),
+    /// The result could not be written.
+    #[error(transparent)]
+    Output(#[from] output::OutputError),
+    /// Two parts registered one metric: a defect of this program.
+    #[error("the metrics contradict each other: {0}")]
+    Metrics(#[from] prometheus::Error),
+    /// A part broke off: a defect of this program.
+    #[error("{0}")]
+    Broken(String),
+}
+
+/// More threads than this gain nothing: one task polls, and a scrape is a few milliseconds of
+/// work. A machine with many cores would otherwise give each of them a thread.
+const MOST_THREADS: usize = 4;
+
+/// Does what the command line says.
+pub fn run(cli: &Cli, environment: &Environment) -> ExitCode {
+    let threads = std::thread::available_parallelism()
+        .map_or(1, usize::from)
+        .min(MOST_THREADS);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads)
+        .enable_all()
+        .build()
+        .map_err(|error| AppError::Broken(format!("cannot start threads: {error}")));
+    match runtime.and_then(|runtime| runtime.block_on(command(cli, environment))) {
+        Ok(code) => code,
+        Err(error) => {
+            complain(&format!("error: {error}"));
+            ExitCode::from(if matches!(error, AppError::Config(_)) {
+                USAGE
+            } else {
+                1
+            })
+        }
+    }
+}
+
+/// Shows help, the version, or what is wrong with the command line.
+pub fn explain(error: &CliError) -> ExitCode {
+    let (text, asked_for) = error.text();
+    if asked_for {
+        // Nobody is there to be told that standard output is closed.
+        drop(output::write(None, text.as_bytes()));
+    } else {
+        complain(text.trim_end());
+    }
+    ExitCode::from(error.exit_code())
+}
+
+async fn command(cli: &Cli, environment: &Environment) -> Result<ExitCode, AppError> {
+    match &cli.command {
+        Command::Demo { api_listen_address } => {
+            demo::run(&cli.flags, environment, api_listen_address.as_deref()).await
+        }
+        command => command_with(command, load(cli, environment)?).await,
+    }
+}
+
+async fn command_with(command: &Command, settings: Settings) -> Result<ExitCode, AppError> {
+    match command {
+        Command::Check { online } => check::run(settings, *online).await,
+        Command::Once { format, output } => once::run(settings, *format, output.as_deref()).await,
+        Command::Get { zone, ip } => get::run(settings, zone, *ip).await,
+        Command::Serve | Command::Demo { .. } => daemon::run(settings).await,
+    }
+}
+
+fn load(cli: &Cli, environment: &Environment) -> Result<Settings, AppError> {
+    let settings = config::load(&cli.flags, environment)?;
+    logging::init(&settings.log);
+    for warning in &settings.warnings {
+        tracing::warn!("{warning}");
+    }
+    Ok(settings)
+}
+
+/// Errors go to standard error as they are: before the log is set up there is no other place, and
+/// afterwards they are still the last word of a command that a person gave.
+#[expect(
+    clippy::print_stderr,
+    reason = "what ends a command is said to whoever gave it"
+)]
+fn complain(text: &str) {
+    eprintln!("{text}");
+}

@@ -1,5 +1,247 @@
-//! When each zone is read; the only writer of the snapshot.
+//! When each zone is read, for which account, and what becomes of the answer. The only writer of
+//! the snapshot.
+//!
+//! One task owns all schedules and does all publishing; the API calls run in tasks of their own
+//! and bring their answers back to it. So no state is shared, no zone is ever polled twice at
+//! once, and a call that hangs holds up nothing but itself.
 
+mod account;
+mod answers;
+mod assignment;
+mod directory;
+mod estimate;
+mod follow_up;
+mod jobs;
+mod judgement;
+mod lag;
+mod schedule;
+mod secondary;
 mod settings;
+mod starts;
+mod transition;
+mod upper_tiers;
+mod zone_turns;
 
-pub use settings::{Settings, Shard, ZoneOverride, ZoneSelection};
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::time::Duration;
+
+use prometheus::{Gauge, Registry};
+use tokio::sync::watch;
+use tokio::task::{Id, JoinSet};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+use self::account::Account;
+use self::assignment::Unmatched;
+pub use self::estimate::Load;
+use self::jobs::{Answer, Job};
+use self::lag::LagBoard;
+pub use self::settings::{Settings, Shard, ZoneOverride, ZoneSelection};
+use self::upper_tiers::UpperTiers;
+use self::zone_turns::ZoneTurns;
+use crate::cloudflare::Client;
+use crate::domain::ZoneId;
+use crate::findings::{ExpectSettings, VerifySettings};
+use crate::snapshot::Snapshot;
+use crate::vendor_ranges::VendorRanges;
+
+/// After this long the daemon calls itself ready whatever is still missing, so that a slow or
+/// broken account does not keep the others out of service for ever.
+const READY_AT_LATEST: Duration = Duration::from_mins(1);
+
+/// The poller's own metrics.
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    lag: LagBoard,
+    interval: Gauge,
+    upper_tiers: UpperTiers,
+}
+
+impl Metrics {
+    /// Registers `poll_lag_seconds`, `poll_interval_seconds` and `upper_tier_info`.
+    pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let lag = LagBoard::new()?;
+        let interval = Gauge::new(
+            "cloudflare_origin_region_exporter_poll_interval_seconds",
+            "The configured interval in which each zone is polled.",
+        )?;
+        registry.register(Box::new(lag.clone()))?;
+        registry.register(Box::new(interval.clone()))?;
+        let upper_tiers = UpperTiers::new()?;
+        registry.register(Box::new(upper_tiers.clone()))?;
+        Ok(Self {
+            lag,
+            interval,
+            upper_tiers,
+        })
+    }
+}
+
+/// What the mappings are judged by.
+#[derive(Debug, Clone)]
+pub struct Judging {
+    /// Where expectations come from.
+    pub expect: ExpectSettings,
+    /// Which of Cloudflare's own settings are read.
+    pub verify: VerifySettings,
+    /// The vendors' published ranges.
+    pub ranges: VendorRanges,
+}
+
+/// Reads the zones of all accounts, again and again, and publishes what it finds.
+pub struct Poller {
+    settings: Settings,
+    judging: Judging,
+    snapshot: Snapshot,
+    metrics: Metrics,
+    ready: watch::Sender<bool>,
+    accounts: Vec<Account>,
+    zones: HashMap<ZoneId, ZoneTurns>,
+    /// Zones with a job under way, those among them that have left the account meanwhile too.
+    busy: HashSet<ZoneId>,
+    jobs: JoinSet<Answer>,
+    /// What each task is about.
+    about: HashMap<Id, Job>,
+    /// When the last good data of failing zones is to be dropped.
+    expiries: BTreeSet<(Instant, ZoneId)>,
+    unmatched: Unmatched,
+    /// Zones found since the start, for their places in the interval.
+    found: u32,
+    started: Instant,
+    directory_changed: bool,
+    ranges_changed: watch::Receiver<u64>,
+    /// Each zone is polled once and no more.
+    once: bool,
+}
+
+impl Poller {
+    /// A poller for the accounts behind `clients`, which are those of `settings.selections` in the
+    /// same order. The receiver turns true when the daemon is ready, for good.
+    pub fn new(
+        settings: Settings,
+        judging: Judging,
+        clients: Vec<Client>,
+        snapshot: Snapshot,
+        metrics: Metrics,
+    ) -> (Self, watch::Receiver<bool>) {
+        let started = Instant::now();
+        let (ready, readiness) = watch::channel(false);
+        let ranges_changed = judging.ranges.changed();
+        metrics.interval.set(settings.interval.as_secs_f64());
+        let selections = settings
+            .selections
+            .iter()
+            .map(|(_, selection)| selection.clone());
+        let accounts = clients
+            .into_iter()
+            .zip(selections)
+            .map(|(client, selection)| Account::new(client, selection, started))
+            .collect();
+        let poller = Self {
+            settings,
+            judging,
+            snapshot,
+            metrics,
+            ready,
+            accounts,
+            zones: HashMap::new(),
+            busy: HashSet::new(),
+            jobs: JoinSet::new(),
+            about: HashMap::new(),
+            expiries: BTreeSet::new(),
+            unmatched: Unmatched::default(),
+            found: 0,
+            started,
+            directory_changed: true,
+            ranges_changed,
+            once: false,
+        };
+        (poller, readiness)
+    }
+
+    /// Polls until the shutdown.
+    pub async fn run(mut self, shutdown: CancellationToken) {
+        loop {
+            self.start_due();
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                () = self.next_event() => {}
+            }
+        }
+    }
+
+    /// Lists every account's zones, polls each zone once, well or badly, and follows it up.
+    pub async fn run_once(mut self) {
+        self.once = true;
+        loop {
+            self.start_due();
+            let over = self.accounts.iter().all(Account::first_round_over);
+            if over && self.jobs.is_empty() {
+                return;
+            }
+            self.next_event().await;
+        }
+    }
+
+    /// Starts what is due, then publishes and tells what has changed.
+    fn start_due(&mut self) {
+        let now = Instant::now();
+        self.expire(now);
+        for index in 0..self.accounts.len() {
+            self.start_due_of(index, now);
+        }
+        if std::mem::take(&mut self.directory_changed) {
+            self.publish_directory();
+        }
+        let tried = self.accounts.iter().all(|account| account.tried(now));
+        if (tried || now >= self.started + READY_AT_LATEST) && !*self.ready.borrow() {
+            info!(
+                zones = self.zones.len(),
+                "ready: every account and zone was tried"
+            );
+            self.ready.send_replace(true);
+        }
+    }
+
+    /// Waits for the next answers, or for the time at which something is due.
+    async fn next_event(&mut self) {
+        let wake = self.next_wake();
+        let timer = async {
+            match wake {
+                Some(at) => tokio::time::sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            Some(done) = self.jobs.join_next_with_id() => {
+                self.finish(done);
+                while let Some(done) = self.jobs.try_join_next_with_id() {
+                    self.finish(done);
+                }
+            }
+            // The sender lives as long as the ranges that this poller holds.
+            Ok(()) = self.ranges_changed.changed() => self.judge_again(None, Instant::now()),
+            () = timer => {}
+        }
+    }
+
+    fn next_wake(&self) -> Option<Instant> {
+        let now = Instant::now();
+        let of_accounts = self.accounts.iter().filter_map(|account| {
+            let poll = account.due.first().map(|(due, _)| *due);
+            let poll = poll.filter(|_| account.running < account.most_running());
+            let next = account.listing.due.into_iter().chain(poll).min()?;
+            Some(next.max(account.client.paused_until().unwrap_or(next)))
+        });
+        let expiry = self.expiries.first().map(|(at, _)| *at);
+        let ready = (!*self.ready.borrow()).then_some(self.started + READY_AT_LATEST);
+        of_accounts
+            .chain(expiry)
+            .chain(ready.filter(|at| *at > now))
+            .min()
+    }
+}

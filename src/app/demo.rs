@@ -1,0 +1,126 @@
+//! The daemon over an embedded simulation of the Cloudflare API.
+
+use std::fmt::Write as _;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::process::ExitCode;
+
+use jiff::Timestamp;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+use super::{AppError, daemon, logging, output, signals};
+use crate::config::{self, Environment, Format, ProcessFlags};
+use crate::simulator::{Simulator, demo};
+use crate::web::{self, Listener};
+
+/// The changes of the simulated world are the same at every run.
+const SEED: u64 = 1;
+
+/// Serves until SIGTERM or SIGINT.
+pub(super) async fn run(
+    flags: &ProcessFlags,
+    environment: &Environment,
+    api_listen: Option<&str>,
+) -> Result<ExitCode, AppError> {
+    logging::init(&flags.log());
+    let shutdown = signals::shutdown()?;
+    let api = start_api(api_listen, shutdown.clone()).await?;
+    let text = configuration(&api);
+    let settings = config::load_text(
+        "the demo's configuration",
+        Format::Yaml,
+        &text,
+        flags,
+        environment,
+    )?;
+    let listeners = web::bind(&settings.web).await?;
+    let telemetry_path = &settings.web.telemetry_path;
+    output::write(None, welcome(&api, &listeners, telemetry_path).as_bytes())?;
+    let living = tokio::spawn(demo::live(api, shutdown.clone(), SEED));
+    daemon::serve(settings, listeners, shutdown).await?;
+    living
+        .await
+        .map_err(|error| AppError::Broken(format!("the demo broke off: {error}")))?;
+    info!("stopped");
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn start_api(
+    address: Option<&str>,
+    shutdown: CancellationToken,
+) -> Result<Simulator, AppError> {
+    let address = match address {
+        Some(port) if port.starts_with(':') => format!("0.0.0.0{port}"),
+        Some(address) => address.to_owned(),
+        None => "127.0.0.1:0".to_owned(),
+    };
+    let fail = |error| {
+        AppError::Broken(format!(
+            "cannot serve the simulated API on {address}: {error}; choose another address with \
+             --api.listen-address"
+        ))
+    };
+    let listener = TcpListener::bind(&address).await.map_err(fail)?;
+    Simulator::start(listener, demo::world(Timestamp::now()), shutdown).map_err(fail)
+}
+
+/// What an operator of the simulated zones would write.
+fn configuration(api: &Simulator) -> String {
+    let mut text = format!(
+        "poll: {{ interval: 15s, discovery_interval: 30s, retain: 10m }}\n\
+         cloudflare: {{ base_url: \"{}\", rate_limit: {{ requests: 6000 }} }}\n\
+         accounts: [{{ name: demo, api_token: {} }}]\n\
+         expect:\n\
+         \x20 from_dns: true\n\
+         \x20 from_load_balancers: true\n\
+         \x20 zones:\n\
+         \x20   example.com:\n\
+         \x20     - {{ origin_ip: 192.0.2.10, vendor: aws, region: us-east-1 }}\n\
+         \x20   blog.example:\n\
+         \x20     - {{ origin_ip: 2001:db8:a:1::20, vendor: aws, region: eu-west-1 }}\n\
+         verify:\n\
+         \x20 vendor_ranges:\n\
+         \x20   enabled: true\n\
+         \x20   sources:\n",
+        api.base_url(),
+        demo::TOKEN,
+    );
+    for file in demo::range_files() {
+        let _ = writeln!(
+            text,
+            "      {}: \"{}\"",
+            file.vendor,
+            api.file_url(file.path)
+        );
+    }
+    text
+}
+
+fn welcome(api: &Simulator, listeners: &[Listener], telemetry_path: &str) -> String {
+    let mut text = "A simulated Cloudflare API, and the exporter reading it:\n\n".to_owned();
+    for listener in listeners {
+        let address = reachable(listener.local_addr());
+        let _ = writeln!(text, "  page     http://{address}/");
+        let _ = writeln!(text, "  metrics  http://{address}{telemetry_path}");
+    }
+    let _ = writeln!(
+        text,
+        "  API      {}  (token: {})",
+        api.base_url(),
+        demo::TOKEN
+    );
+    text.push_str(
+        "\nMappings come, go and change; one zone fails now and then. Ctrl-C ends it.\n\n",
+    );
+    text
+}
+
+/// An address that a browser on this host can open.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        SocketAddr::from((Ipv4Addr::LOCALHOST, address.port()))
+    } else {
+        address
+    }
+}

@@ -1,0 +1,200 @@
+//! Polls every zone once and prints what was found.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::parts::Parts;
+use super::{AppError, output, table};
+use crate::config::Settings;
+use crate::config::cli::OnceFormat;
+use crate::exposition::Encoding;
+use crate::exposition::rows::{FindingRow, MappingRow, ZoneRow};
+use crate::snapshot::{Directory, ZoneState};
+
+/// What was found, for programs.
+#[derive(Debug, Serialize)]
+struct Report {
+    zones: Vec<ZoneRow>,
+    mappings: Vec<MappingRow>,
+    findings: Vec<FindingRow>,
+    /// Why the zones of an account could not be listed.
+    errors: Vec<AccountError>,
+}
+
+#[derive(Debug, Serialize)]
+struct AccountError {
+    account: String,
+    error: String,
+}
+
+/// Exit code 0, or 1 if a zone could not be read or an account's zones not be listed; what could
+/// be read is printed all the same.
+pub(super) async fn run(
+    settings: Settings,
+    format: OnceFormat,
+    file: Option<&Path>,
+) -> Result<ExitCode, AppError> {
+    let parts = Parts::new(&settings)?;
+    parts.ranges.refresh_all_once().await;
+    parts.poller.run_once().await;
+    let now = Timestamp::now();
+    let directory = parts.snapshot.directory();
+    let report = Report::of(&directory, now);
+    let content = match format {
+        OnceFormat::Prometheus => parts
+            .exposition
+            .render_now(now, Encoding::Identity)
+            .to_vec(),
+        OnceFormat::Table => report.table().into_bytes(),
+        OnceFormat::Json => report.json(),
+    };
+    output::write(file, &content)?;
+    Ok(report.exit_code())
+}
+
+impl Report {
+    fn of(directory: &Directory, now: Timestamp) -> Self {
+        let states: Vec<Arc<ZoneState>> = directory.zones.iter().map(|slot| slot.load()).collect();
+        let errors = directory.accounts.iter().filter_map(|account| {
+            let error = account.error.clone()?;
+            Some(AccountError {
+                account: account.name.to_string(),
+                error,
+            })
+        });
+        Self {
+            zones: states.iter().map(|state| ZoneRow::of(state, now)).collect(),
+            mappings: states
+                .iter()
+                .flat_map(|state| MappingRow::of(state))
+                .collect(),
+            findings: states
+                .iter()
+                .flat_map(|state| FindingRow::of(state, now))
+                .collect(),
+            errors: errors.collect(),
+        }
+    }
+
+    fn exit_code(&self) -> ExitCode {
+        let good = self.errors.is_empty() && self.zones.iter().all(|zone| zone.up == Some(true));
+        if good {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::from(1)
+        }
+    }
+
+    fn json(&self) -> Vec<u8> {
+        // Rows of texts and numbers with fixed names always serialise.
+        let mut json = serde_json::to_vec_pretty(self).unwrap_or_default();
+        json.push(b'\n');
+        json
+    }
+
+    fn table(&self) -> String {
+        let mut text = String::new();
+        for error in &self.errors {
+            let _ = writeln!(text, "account {}: {}\n", error.account, error.error);
+        }
+        text.push_str(&self.zone_table());
+        if !self.mappings.is_empty() {
+            text.push_str("\nMappings\n");
+            text.push_str(&self.mapping_table());
+        }
+        if !self.findings.is_empty() {
+            text.push_str("\nFindings\n");
+            text.push_str(&self.finding_table());
+        }
+        text
+    }
+
+    fn zone_table(&self) -> String {
+        let count = |count: Option<usize>| count.map(|n| n.to_string()).unwrap_or_default();
+        let rows: Vec<Vec<String>> = self
+            .zones
+            .iter()
+            .map(|zone| {
+                let state = match zone.up {
+                    Some(true) => "ok".to_owned(),
+                    Some(false) => zone.error.clone().unwrap_or_default(),
+                    None => "not polled".to_owned(),
+                };
+                vec![
+                    zone.zone.clone(),
+                    zone.account.clone(),
+                    count(zone.mappings),
+                    count(zone.missing),
+                    count(zone.wrong),
+                    count(zone.stale),
+                    state,
+                ]
+            })
+            .collect();
+        table::render(
+            &[
+                "zone", "account", "mappings", "missing", "wrong", "stale", "state",
+            ],
+            &rows,
+        )
+    }
+
+    fn mapping_table(&self) -> String {
+        let rows: Vec<Vec<String>> = self
+            .mappings
+            .iter()
+            .map(|mapping| {
+                vec![
+                    mapping.zone.clone(),
+                    mapping.origin_ip.clone(),
+                    mapping.vendor.clone(),
+                    mapping.region.clone(),
+                    mapping
+                        .modified_on
+                        .map(|at| at.to_string())
+                        .unwrap_or_default(),
+                ]
+            })
+            .collect();
+        table::render(
+            &["zone", "origin", "vendor", "region", "modified on"],
+            &rows,
+        )
+    }
+
+    fn finding_table(&self) -> String {
+        let rows: Vec<Vec<String>> = self
+            .findings
+            .iter()
+            .map(|finding| {
+                vec![
+                    finding.zone.clone(),
+                    finding.origin_ip.clone(),
+                    finding.in_words(),
+                    place(finding.vendor.as_deref(), finding.region.as_deref()),
+                    place(
+                        finding.expected_vendor.as_deref(),
+                        finding.expected_region.as_deref(),
+                    ),
+                ]
+            })
+            .collect();
+        table::render(
+            &["zone", "origin", "finding", "mapped to", "expected"],
+            &rows,
+        )
+    }
+}
+
+fn place(vendor: Option<&str>, region: Option<&str>) -> String {
+    [vendor, region]
+        .into_iter()
+        .flatten()
+        .collect::<Vec<_>>()
+        .join(" ")
+}

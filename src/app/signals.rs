@@ -1,0 +1,32 @@
+//! The signals that end the process.
+
+use std::io;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+use super::AppError;
+
+/// A token that is cancelled at the first SIGTERM or SIGINT. Further ones change nothing: the drain
+/// has a deadline of its own.
+pub(super) fn shutdown() -> Result<CancellationToken, AppError> {
+    let fail = |error: io::Error| AppError::Broken(format!("cannot take signals: {error}"));
+    let mut terminate = signal(SignalKind::terminate()).map_err(fail)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(fail)?;
+    let shutdown = CancellationToken::new();
+    let cancel = shutdown.clone();
+    tokio::spawn(async move {
+        let name = first(&mut terminate, &mut interrupt).await;
+        info!(signal = name, "stopping: finishing what is in flight");
+        cancel.cancel();
+    });
+    Ok(shutdown)
+}
+
+async fn first(terminate: &mut Signal, interrupt: &mut Signal) -> &'static str {
+    tokio::select! {
+        _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
+    }
+}

@@ -1,0 +1,176 @@
+//! One account's schedule: its zone listing and its zones' turns.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+use tracing::{debug, info, warn};
+
+use super::ZoneSelection;
+use super::follow_up::PoolCache;
+use super::schedule::listing_backoff;
+use super::secondary::Regions;
+use crate::cloudflare::{ApiError, Client, Operation, Reason};
+use crate::domain::{Zone, ZoneId};
+use crate::snapshot::{AccountState, ZoneCounts};
+
+/// Zones of an account that are read at once, as a multiple of its requests in flight: enough that
+/// zones which wait before a retry do not keep the others from using the connection.
+const POLLS_PER_REQUEST: usize = 4;
+
+/// What the poller knows of an account.
+pub(super) struct Account {
+    pub(super) client: Client,
+    pub(super) selection: ZoneSelection,
+    pub(super) state: AccountState,
+    /// The zones of the last good listing; for explicit ids, all of them from their first answer.
+    pub(super) zones: BTreeMap<ZoneId, Zone>,
+    /// Explicit ids that, by the last answer, are no zones of this account.
+    pub(super) absent: BTreeSet<ZoneId>,
+    pub(super) listing: ListingTurn,
+    /// Zones by when they are due; a zone that is being polled is not in it.
+    pub(super) due: BTreeSet<(Instant, ZoneId)>,
+    /// Zones whose secondary data is to be read when no poll is waiting.
+    pub(super) follow_ups: VecDeque<ZoneId>,
+    /// Zones that were found and not tried yet.
+    pub(super) untried: HashSet<ZoneId>,
+    /// Jobs on zones that are under way.
+    pub(super) running: usize,
+    /// The regions that Cloudflare supports, by way of one of the zones.
+    pub(super) regions: Regions,
+    /// The load balancer pools, read once for all zones.
+    pub(super) pools: Arc<PoolCache>,
+    /// Failures of optional calls that the log has told.
+    pub(super) optional_failures: HashSet<(Operation, Reason)>,
+    /// When the token is verified next; `None` while it is.
+    pub(super) verification: Option<Instant>,
+}
+
+/// When the zones are listed next, and how the listing under way fares.
+#[derive(Debug)]
+pub(super) struct ListingTurn {
+    /// `None` while one is under way.
+    pub(super) due: Option<Instant>,
+    /// Listings that failed in a row.
+    pub(super) failures: u32,
+    /// Answers that the listing under way still waits for.
+    pub(super) outstanding: usize,
+    /// Its first failure.
+    pub(super) error: Option<ApiError>,
+}
+
+impl Account {
+    pub(super) fn new(client: Client, selection: ZoneSelection, now: Instant) -> Self {
+        let state = AccountState {
+            name: client.account().clone(),
+            up: None,
+            last_success: None,
+            error: None,
+            zones: ZoneCounts::default(),
+        };
+        let listing = ListingTurn {
+            due: Some(now),
+            failures: 0,
+            outstanding: 0,
+            error: None,
+        };
+        Self {
+            client,
+            selection,
+            state,
+            zones: BTreeMap::new(),
+            absent: BTreeSet::new(),
+            listing,
+            due: BTreeSet::new(),
+            follow_ups: VecDeque::new(),
+            untried: HashSet::new(),
+            running: 0,
+            regions: Regions::default(),
+            pools: Arc::default(),
+            optional_failures: HashSet::new(),
+            verification: Some(now),
+        }
+    }
+
+    /// Whether the zones were listed whole since the start.
+    pub(super) fn listed(&self) -> bool {
+        self.state.last_success.is_some()
+    }
+
+    /// How many jobs on zones may be under way at once.
+    pub(super) fn most_running(&self) -> usize {
+        POLLS_PER_REQUEST * self.client.concurrency()
+    }
+
+    /// Whether the listing and every zone were tried once, or cannot be for a while.
+    pub(super) fn tried(&self, now: Instant) -> bool {
+        let paused = self.client.paused_until().is_some_and(|end| end > now);
+        paused || self.first_round_over()
+    }
+
+    /// Whether the listing and every zone were tried once, well or badly.
+    pub(super) fn first_round_over(&self) -> bool {
+        self.state.up.is_some() && self.untried.is_empty()
+    }
+
+    /// Takes the whole listing of the account.
+    pub(super) fn list(&mut self, zones: Vec<Zone>) {
+        self.zones = zones
+            .into_iter()
+            .map(|zone| (zone.id.clone(), zone))
+            .collect();
+    }
+
+    /// Takes the answer on one explicit id. That there is no such zone is an answer too.
+    pub(super) fn name(&mut self, id: ZoneId, answer: Result<Zone, ApiError>) {
+        match answer {
+            Ok(zone) => {
+                self.absent.remove(&id);
+                self.zones.insert(id, zone);
+            }
+            Err(error) => {
+                let reason = error.reason;
+                self.zones
+                    .entry(id.clone())
+                    .or_insert_with(|| Zone::unknown(id.clone()));
+                if matches!(
+                    reason,
+                    Reason::NotFound | Reason::Forbidden | Reason::NoRoute
+                ) {
+                    self.absent.insert(id);
+                } else {
+                    self.listing.error.get_or_insert(error);
+                }
+            }
+        }
+    }
+    /// Takes note of how the listing ended and when the next is due.
+    pub(super) fn conclude_listing(&mut self, interval: Duration, now: Instant, at: Timestamp) {
+        let account = &self.state.name;
+        let pause = if let Some(error) = self.listing.error.take() {
+            let text = error.to_string();
+            if self.state.error.as_ref() == Some(&text) {
+                debug!(%account, %error, "listing the zones failed again");
+            } else {
+                warn!(%account, reason = %error.reason, %error, "listing the zones failed");
+            }
+            self.listing.failures = self.listing.failures.saturating_add(1);
+            self.state.up = Some(false);
+            self.state.error = Some(text);
+            listing_backoff(self.listing.failures, interval, fastrand::f64())
+        } else {
+            if self.state.up == Some(false) {
+                info!(%account, zones = self.zones.len(), "the zones can be listed again");
+            }
+            self.listing.failures = 0;
+            self.state.up = Some(true);
+            self.state.last_success = Some(at);
+            self.state.error = None;
+            interval
+        };
+        self.listing.due = Some(now + pause);
+    }
+}

@@ -1,0 +1,187 @@
+//! Taking the answers of jobs.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::task::{Id, JoinError};
+use tokio::time::Instant;
+use tracing::{debug, error, warn};
+
+use super::Poller;
+use super::jobs::{Answer, Job, Poll};
+use super::transition::{self, Ended, Read};
+use crate::cloudflare::{ApiError, TokenState, TokenStatus};
+use crate::domain::{Zone, ZoneId};
+use crate::snapshot::ZoneState;
+
+/// Tokens are revoked and expire rarely; an answer that refuses one tells it at once.
+const VERIFY_EVERY: Duration = Duration::from_hours(1);
+
+impl Poller {
+    pub(super) fn finish(&mut self, done: Result<(Id, Answer), JoinError>) {
+        let (id, answer) = match done {
+            Ok((id, answer)) => (id, Ok(answer)),
+            Err(error) => (error.id(), Err(error)),
+        };
+        let Some(job) = self.about.remove(&id) else {
+            return;
+        };
+        match (job, answer) {
+            (Job::List(index), Ok(Answer::Listed(zones))) => self.listed(index, zones),
+            (Job::Name(index, id), Ok(Answer::Named(zone))) => self.named(index, id, zone),
+            (Job::Poll(index, id), Ok(Answer::Polled { poll, duration })) => {
+                self.polled(
+                    index,
+                    &id,
+                    poll,
+                    Ended {
+                        at: Timestamp::now(),
+                        duration,
+                    },
+                );
+            }
+            (Job::FollowUp { index, zone, asks }, Ok(Answer::FollowedUp(done))) => {
+                self.followed_up(index, &zone, asks, *done);
+            }
+            (Job::Verify(index), Ok(Answer::Verified(answer))) => self.verified(index, &answer),
+            (job, answer) => self.broken(job, answer.err().as_ref()),
+        }
+    }
+
+    /// A job panicked. That is a defect of this program; it costs one poll and not the daemon.
+    fn broken(&mut self, job: Job, error: Option<&JoinError>) {
+        error!(
+            ?job,
+            ?error,
+            "a task of the poller broke off; please report this"
+        );
+        let now = Instant::now();
+        match job {
+            Job::List(index) | Job::Name(index, _) => self.listing_ended(index),
+            Job::Poll(index, id) => {
+                self.poll_ended(index, &id);
+                self.schedule(&id, now + self.settings.interval);
+            }
+            Job::FollowUp { index, zone, asks } => {
+                self.follow_up_ended(index, &zone, asks);
+                self.schedule(&zone, now + self.settings.interval);
+            }
+            Job::Verify(index) => {
+                if let Some(account) = self.accounts.get_mut(index) {
+                    account.verification = Some(now + VERIFY_EVERY);
+                }
+            }
+        }
+    }
+
+    fn listed(&mut self, index: usize, zones: Result<Vec<Zone>, ApiError>) {
+        let Some(account) = self.accounts.get_mut(index) else {
+            return;
+        };
+        match zones {
+            Ok(zones) => account.list(zones),
+            Err(error) => account.listing.error = Some(error),
+        }
+        self.listing_ended(index);
+    }
+
+    fn named(&mut self, index: usize, id: ZoneId, zone: Result<Zone, ApiError>) {
+        let Some(account) = self.accounts.get_mut(index) else {
+            return;
+        };
+        account.name(id, zone);
+        self.listing_ended(index);
+    }
+
+    /// One of the answers that a listing waits for is there, or will never be.
+    fn listing_ended(&mut self, index: usize) {
+        let now = Instant::now();
+        let Some(account) = self.accounts.get_mut(index) else {
+            return;
+        };
+        account.listing.outstanding = account.listing.outstanding.saturating_sub(1);
+        if account.listing.outstanding == 0 {
+            account.conclude_listing(self.settings.discovery_interval, now, Timestamp::now());
+        }
+        self.directory_changed = true;
+        self.reassign(now);
+    }
+
+    fn polled(&mut self, index: usize, id: &ZoneId, poll: Result<Poll, ApiError>, ended: Ended) {
+        self.poll_ended(index, id);
+        let now = Instant::now();
+        let retain = self.settings.retain;
+        let Some(turns) = self.zones.get_mut(id) else {
+            return;
+        };
+        let mut old = ZoneState::clone(&turns.slot.load());
+        old.tiered_cache = turns.secondary.tiered_cache(now, retain);
+        let due = match poll {
+            Ok(Poll {
+                mappings,
+                rejected,
+                findings,
+                unconfirmed,
+            }) => {
+                if let Some(at) = turns.expiry.take() {
+                    self.expiries.remove(&(at, id.clone()));
+                }
+                let due = turns.succeeded(&old, &rejected, now);
+                turns.secondary.polled(unconfirmed);
+                let read = Read {
+                    mappings,
+                    findings,
+                    rejected: rejected.count,
+                };
+                turns.slot.publish(transition::succeeded(&old, read, ended));
+                due
+            }
+            Err(error) => {
+                if turns.failures == 0 && old.data.is_some() {
+                    let at = now + retain;
+                    turns.expiry = Some(at);
+                    self.expiries.insert((at, id.clone()));
+                }
+                let due = turns.failed(&old, &error, now);
+                turns.slot.publish(transition::failed(&old, &error, ended));
+                due
+            }
+        };
+        self.schedule(id, due);
+        self.expire(now);
+        self.queue_follow_up(id, now);
+    }
+
+    fn verified(&mut self, index: usize, answer: &Result<TokenStatus, ApiError>) {
+        let Some(account) = self.accounts.get_mut(index) else {
+            return;
+        };
+        account.verification = Some(Instant::now() + VERIFY_EVERY);
+        let name = &account.state.name;
+        match answer {
+            Ok(TokenStatus {
+                state: TokenState::Active,
+                expires_on,
+            }) => {
+                debug!(account = %name, ?expires_on, "the token is good");
+            }
+            Ok(TokenStatus { state, .. }) => {
+                warn!(account = %name, ?state, "the token is not good");
+            }
+            // Each kind of token answers to its own address alone, so this proves nothing.
+            Err(error) => debug!(account = %name, %error, "the token could not be verified"),
+        }
+    }
+
+    fn poll_ended(&mut self, index: usize, id: &ZoneId) {
+        self.busy.remove(id);
+        let Some(account) = self.accounts.get_mut(index) else {
+            return;
+        };
+        account.running = account.running.saturating_sub(1);
+        self.metrics.lag.ended(&account.state.name, id);
+        for account in &mut self.accounts {
+            account.untried.remove(id);
+        }
+    }
+}

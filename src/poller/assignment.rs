@@ -1,0 +1,323 @@
+//! Which zones this process polls, and for which account: pure, over what the accounts list.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::hash::Hasher as _;
+
+use siphasher::sip::SipHasher13;
+
+use super::{Settings, Shard, ZoneSelection};
+use crate::domain::{AccountName, Zone, ZoneId};
+use crate::snapshot::{UnmatchedZones, ZoneCounts};
+
+/// What one account lists.
+pub(super) struct Listing<'a> {
+    pub(super) account: &'a AccountName,
+    pub(super) selection: &'a ZoneSelection,
+    /// By identifier.
+    pub(super) zones: &'a BTreeMap<ZoneId, Zone>,
+    /// Whether a whole listing was read since the start, so that what is not in it is not there.
+    pub(super) complete: bool,
+}
+
+/// The zones to poll, and what became of the others.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Assignment {
+    /// Each zone once, with the index of the account that polls it.
+    pub(super) zones: HashMap<ZoneId, (usize, Zone)>,
+    /// In the order of the accounts.
+    pub(super) counts: Vec<ZoneCounts>,
+    /// Zones that a second account lists too, with that account's name.
+    pub(super) duplicates: Vec<(ZoneId, AccountName)>,
+    /// The wanted zones, those of other shards among them, by name in lower case. A name that
+    /// several zones bear means the active one.
+    pub(super) names: HashMap<String, ZoneId>,
+    /// Names, ids and globs of the configuration without a zone, as the configuration spells them.
+    pub(super) unmatched: Unmatched,
+}
+
+/// The configuration's names that no zone answers to, by the key under which they stand.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(super) struct Unmatched {
+    pub(super) ids: Vec<String>,
+    pub(super) include: Vec<String>,
+    pub(super) expect: Vec<String>,
+    pub(super) zone_overrides: Vec<String>,
+}
+
+impl Unmatched {
+    pub(super) fn counts(&self) -> UnmatchedZones {
+        UnmatchedZones {
+            ids: self.ids.len(),
+            include: self.include.len(),
+            expect: self.expect.len(),
+            zone_overrides: self.zone_overrides.len(),
+        }
+    }
+
+    /// With the configuration's keys, for the log.
+    pub(super) fn by_key(&self) -> [(&'static str, &[String]); 4] {
+        [
+            ("accounts.zones.ids", &self.ids),
+            ("accounts.zones.include", &self.include),
+            ("expect.zones", &self.expect),
+            ("zone_overrides", &self.zone_overrides),
+        ]
+    }
+}
+
+/// Assigns each wanted zone to the first account that lists it. `expected` are the names under
+/// `expect.zones`.
+pub(super) fn assign<'a>(
+    listings: &[Listing<'_>],
+    settings: &Settings,
+    expected: impl Iterator<Item = &'a str>,
+) -> Assignment {
+    let mut result = Assignment::default();
+    let mut wanted = HashSet::new();
+    for (index, listing) in listings.iter().enumerate() {
+        let mut counts = ZoneCounts::default();
+        for (id, zone) in listing.zones {
+            if !listing.selection.wants(zone) {
+                counts.filtered += 1;
+            } else if !wanted.insert(id.clone()) {
+                counts.duplicate += 1;
+                result
+                    .duplicates
+                    .push((id.clone(), listing.account.clone()));
+            } else if !settings.shard.owns(id) {
+                counts.other_shard += 1;
+            } else {
+                counts.polled += 1;
+                result.zones.insert(id.clone(), (index, zone.clone()));
+            }
+        }
+        result.counts.push(counts);
+        if let ZoneSelection::Filter { include, .. } = listing.selection
+            && listing.complete
+        {
+            let zones = || listing.zones.values();
+            let lonely = include
+                .iter()
+                .filter(|glob| !zones().any(|z| glob_matches(glob, z)));
+            result
+                .unmatched
+                .include
+                .extend(lonely.map(|glob| glob.glob().to_string()));
+        }
+    }
+    result.names = names(listings, &wanted);
+    // Before every account has listed its zones, a name without a zone proves nothing.
+    if listings.iter().all(|listing| listing.complete) {
+        let ids: HashSet<&str> = wanted.iter().map(ZoneId::as_str).collect();
+        let lonely = |name: &&str| {
+            !ids.contains(name) && !result.names.contains_key(&name.to_ascii_lowercase())
+        };
+        result.unmatched.expect = expected.filter(lonely).map(str::to_owned).collect();
+        let overrides = settings.overrides.iter().map(|own| own.zone.as_str());
+        result.unmatched.zone_overrides = overrides.filter(lonely).map(str::to_owned).collect();
+    }
+    result
+}
+
+fn names(listings: &[Listing<'_>], wanted: &HashSet<ZoneId>) -> HashMap<String, ZoneId> {
+    let mut names = HashMap::new();
+    let zones = listings.iter().flat_map(|listing| listing.zones);
+    for (id, zone) in zones.filter(|(id, _)| wanted.contains(*id)) {
+        let name = zone.name.as_str().to_ascii_lowercase();
+        if zone.is_active() {
+            names.insert(name, id.clone());
+        } else {
+            names.entry(name).or_insert_with(|| id.clone());
+        }
+    }
+    names
+}
+
+impl ZoneSelection {
+    /// Whether the configuration wants this zone of the account.
+    pub(super) fn wants(&self, zone: &Zone) -> bool {
+        match self {
+            Self::Ids(ids) => ids.contains(&zone.id),
+            Self::Filter { include, exclude } => {
+                (include.is_empty() || include.iter().any(|glob| glob_matches(glob, zone)))
+                    && !exclude.iter().any(|glob| glob_matches(glob, zone))
+            }
+        }
+    }
+}
+
+fn glob_matches(glob: &globset::GlobMatcher, zone: &Zone) -> bool {
+    glob.is_match(zone.name.as_str())
+}
+
+impl Shard {
+    /// Whether this process polls the zone. Rendezvous hashing: each shard bids for the zone and
+    /// the highest bid has it, so that one shard more takes only the zones that it wins. The
+    /// hash is `SipHash` 1-3 with a fixed key, the same on every machine and in every version.
+    pub fn owns(self, zone: &ZoneId) -> bool {
+        let bid = |ordinal: u32| {
+            let mut hasher = SipHasher13::new();
+            hasher.write(zone.as_str().as_bytes());
+            hasher.write_u32(ordinal.to_le());
+            hasher.finish()
+        };
+        self.total <= 1 || (0..self.total).max_by_key(|&n| (bid(n), n)) == Some(self.ordinal)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use globset::GlobBuilder;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::domain::ZoneName;
+    use crate::poller::ZoneOverride;
+    use crate::poller::tests::settings;
+
+    fn zone(id: &str, name: &str) -> (ZoneId, Zone) {
+        let id = ZoneId::parse(id).unwrap();
+        let name = ZoneName::parse(name).unwrap();
+        (
+            id.clone(),
+            Zone {
+                name,
+                ..Zone::unknown(id)
+            },
+        )
+    }
+
+    fn globs(patterns: &[&str]) -> Vec<globset::GlobMatcher> {
+        let build = |p: &&str| {
+            GlobBuilder::new(p)
+                .case_insensitive(true)
+                .build()
+                .unwrap()
+                .compile_matcher()
+        };
+        patterns.iter().map(build).collect()
+    }
+
+    fn filter(include: &[&str], exclude: &[&str]) -> ZoneSelection {
+        ZoneSelection::Filter {
+            include: globs(include),
+            exclude: globs(exclude),
+        }
+    }
+
+    #[test]
+    fn filters_are_globs_over_names() {
+        let selection = filter(&["*.example.com", "example.org"], &["old.*"]);
+        for (name, wanted) in [
+            ("a.example.com", true),
+            ("a.b.example.com", true),
+            ("A.EXAMPLE.com", true),
+            ("example.com", false),
+            ("example.org", true),
+            ("www.example.org", false),
+            ("old.example.com", false),
+        ] {
+            assert_eq!(selection.wants(&zone("z", name).1), wanted, "{name}");
+        }
+        assert!(filter(&[], &[]).wants(&zone("z", "anything").1));
+    }
+
+    #[test]
+    fn a_zone_that_two_accounts_list_belongs_to_the_first() {
+        let [first, second] = ["first", "second"].map(|n| AccountName::parse(n).unwrap());
+        let zones_of_first = BTreeMap::from([zone("a", "a.test")]);
+        let zones_of_second = BTreeMap::from([zone("a", "a.test"), zone("b", "b.test")]);
+        let everything = filter(&[], &[]);
+        let listings = [
+            Listing {
+                account: &first,
+                selection: &everything,
+                zones: &zones_of_first,
+                complete: true,
+            },
+            Listing {
+                account: &second,
+                selection: &everything,
+                zones: &zones_of_second,
+                complete: true,
+            },
+        ];
+        let result = assign(&listings, &settings(), std::iter::empty());
+        let owner = |id: &str| result.zones[&ZoneId::parse(id).unwrap()].0;
+        assert_eq!((owner("a"), owner("b")), (0, 1));
+        assert_eq!(
+            result.counts[1],
+            ZoneCounts {
+                polled: 1,
+                duplicate: 1,
+                ..Default::default()
+            }
+        );
+        assert_eq!(
+            result.duplicates,
+            [(ZoneId::parse("a").unwrap(), second.clone())]
+        );
+    }
+
+    #[test]
+    fn names_without_a_zone_are_told_once_every_account_has_listed() {
+        let account = AccountName::parse("default").unwrap();
+        let zones = BTreeMap::from([zone("a", "a.test"), zone("x", "excluded.test")]);
+        let selection = filter(&["*.test", "*.nowhere"], &["excluded.*"]);
+        let mut settings = settings();
+        settings.overrides = ["A.test", "a", "gone.test", "excluded.test"]
+            .map(|zone| ZoneOverride {
+                zone: zone.to_owned(),
+                interval: None,
+                stale_after: None,
+            })
+            .to_vec();
+        let expected = || ["a.test", "missing.test"].into_iter();
+        let mut listing = Listing {
+            account: &account,
+            selection: &selection,
+            zones: &zones,
+            complete: false,
+        };
+        let result = assign(std::slice::from_ref(&listing), &settings, expected());
+        assert_eq!(result.unmatched, Unmatched::default());
+        listing.complete = true;
+        let result = assign(&[listing], &settings, expected());
+        assert_eq!(result.unmatched.include, ["*.nowhere"]);
+        assert_eq!(result.unmatched.expect, ["missing.test"]);
+        assert_eq!(
+            result.unmatched.zone_overrides,
+            ["gone.test", "excluded.test"]
+        );
+        assert_eq!(result.unmatched.counts().zone_overrides, 2);
+    }
+
+    #[test]
+    fn the_hash_does_not_change_between_versions() {
+        let id = ZoneId::parse("023e105f4ecef8ad9ca31a8372d0c353").unwrap();
+        let owner = |total| (0..total).find(|&ordinal| Shard { ordinal, total }.owns(&id));
+        assert_eq!(
+            [1, 2, 3, 10].map(owner),
+            [Some(0), Some(0), Some(0), Some(4)]
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn shards_cover_each_zone_once(id in "[0-9a-f]{32}", total in 1_u32..20) {
+            let id = ZoneId::parse(&id).unwrap();
+            let owners = (0..total).filter(|&ordinal| Shard { ordinal, total }.owns(&id)).count();
+            prop_assert_eq!(owners, 1);
+        }
+
+        #[test]
+        fn one_shard_more_moves_zones_to_itself_only(id in "[0-9a-f]{32}", total in 1_u32..20) {
+            let id = ZoneId::parse(&id).unwrap();
+            for ordinal in 0..total {
+                let before = Shard { ordinal, total }.owns(&id);
+                let after = Shard { ordinal, total: total + 1 }.owns(&id);
+                prop_assert!(before || !after, "an old shard took the zone from another");
+            }
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! What is read of a zone beside its mappings, after these: its DNS records, load balancers and
+//! tiered cache settings, and whether origins that seem to be missing really are.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use super::judgement::{Yardstick, add_missing};
+use crate::cloudflare::{
+    self, ApiError, Call, Client, DnsRecord, Operation, OriginTarget, Pool, PoolOrigin, Reason,
+};
+use crate::domain::{Zone, ZoneMappings};
+use crate::findings::{
+    Candidates, ExpectedOrigin, LeftOut, SupportedRegion, SupportedRegions, ZoneFindings,
+};
+
+/// What one follow-up may spend, waiting for the rate limit aside: the zone's next poll waits for
+/// its end.
+const BUDGET: Duration = Duration::from_secs(30);
+/// Origins that are looked up one by one before they are called missing. Where more seem to be
+/// missing at once, the list itself is as believable as they are.
+const CONFIRMATIONS: usize = 5;
+
+/// What to read.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "four things that are read independently"
+)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Wanted {
+    pub(super) dns: bool,
+    pub(super) load_balancers: bool,
+    pub(super) tiered_cache: bool,
+    pub(super) supported_regions: bool,
+}
+
+impl Wanted {
+    pub(super) fn anything(self) -> bool {
+        self != Self::default()
+    }
+}
+
+/// A follow-up to be done.
+pub(super) struct FollowUp {
+    pub(super) client: Client,
+    pub(super) zone: Zone,
+    pub(super) wanted: Wanted,
+    pub(super) mappings: Arc<ZoneMappings>,
+    pub(super) yardstick: Yardstick,
+    pub(super) pools: Arc<PoolCache>,
+    /// How old the account's pools may be.
+    pub(super) pools_age: Duration,
+}
+
+/// What came of it; `None` where it was not wanted.
+#[derive(Debug, Default)]
+pub(super) struct FollowedUp {
+    pub(super) dns: Option<Result<Candidates, ApiError>>,
+    pub(super) load_balancers: Option<Result<Candidates, ApiError>>,
+    pub(super) tiered_cache: Option<Result<bool, ApiError>>,
+    pub(super) smart_tiered_cache: Option<Result<bool, ApiError>>,
+    /// `None` inside where this zone cannot tell.
+    pub(super) supported_regions: Option<Result<Option<SupportedRegions>, ApiError>>,
+    pub(super) findings: ZoneFindings,
+    /// Look-ups of single mappings that failed.
+    pub(super) failed_look_up: Option<ApiError>,
+}
+
+/// Reads what is wanted and judges the mappings anew.
+pub(super) async fn run(mut job: FollowUp) -> FollowedUp {
+    let call = Call::new(BUDGET);
+    let (client, zone, wanted) = (&job.client, &job.zone, job.wanted);
+    let mut done = FollowedUp::default();
+    if wanted.supported_regions {
+        let answer = client.supported_regions(&zone.id, &call).await;
+        let answer = answer.map(|regions| regions.map(supported));
+        if let Ok(Some(regions)) = &answer {
+            job.yardstick.supported = Some(Arc::new(regions.clone()));
+        }
+        done.supported_regions = Some(answer);
+    }
+    if wanted.load_balancers {
+        let answer = job.load_balancers(&call).await;
+        if let Ok(candidates) = &answer {
+            job.yardstick.discovered.load_balancers = Some(candidates.clone());
+        }
+        done.load_balancers = Some(answer);
+    }
+    if wanted.dns {
+        let answer = client.dns_records(&zone.id, &call).await.map(of_records);
+        if let Ok(candidates) = &answer {
+            job.yardstick.discovered.dns = Some(candidates.clone());
+        }
+        done.dns = Some(answer);
+    }
+    if wanted.tiered_cache {
+        done.tiered_cache = Some(client.tiered_cache(&zone.id, &call).await);
+        done.smart_tiered_cache = Some(client.smart_tiered_cache(&zone.id, &call).await);
+    }
+    let (mut findings, new) = job.yardstick.judge(&job.mappings);
+    let (missing, failed) = job.confirm(new, &call).await;
+    add_missing(&mut findings, missing);
+    done.findings = findings;
+    done.failed_look_up = failed;
+    done
+}
+
+impl FollowUp {
+    /// Looks the first of the origins up one by one. One that is mapped after all means that the
+    /// list was out of date; every other counts as missing.
+    async fn confirm(
+        &self,
+        origins: Vec<ExpectedOrigin>,
+        call: &Call,
+    ) -> (Vec<ExpectedOrigin>, Option<ApiError>) {
+        let mut missing = Vec::new();
+        let mut failed = None;
+        for (index, origin) in origins.into_iter().enumerate() {
+            if index < CONFIRMATIONS && failed.is_none() {
+                match self
+                    .client
+                    .get_mapping(&self.zone.id, origin.origin_ip, call)
+                    .await
+                {
+                    Ok(Some(_)) => continue,
+                    Ok(None) => {}
+                    Err(error) => failed = Some(error),
+                }
+            }
+            missing.push(origin);
+        }
+        (missing, failed)
+    }
+
+    async fn load_balancers(&self, call: &Call) -> Result<Candidates, ApiError> {
+        let ids = self.client.load_balancers(&self.zone.id, call).await?;
+        match &self.zone.owner {
+            _ if ids.is_empty() => Ok(Candidates::default()),
+            Some(owner) => {
+                let pools = self
+                    .pools
+                    .get(&self.client, owner, self.pools_age, call)
+                    .await?;
+                Ok(of_pools(&pools, &ids))
+            }
+            None => Err(ApiError {
+                operation: Operation::LoadBalancerPools,
+                reason: Reason::NotFound,
+                detail: "the API does not say which account owns the zone".to_owned(),
+                status: None,
+                codes: Vec::new(),
+            }),
+        }
+    }
+}
+
+/// The pools of one client's Cloudflare accounts, read once for all zones.
+#[derive(Debug, Default)]
+pub(super) struct PoolCache {
+    // Held while the pools are read, so that the other zones wait for the answer instead of asking
+    // too. A failure is kept as long: it would be the same for the next zone.
+    owners: Mutex<HashMap<Arc<str>, (Instant, Pools)>>,
+}
+
+type Pools = Result<Arc<Vec<Pool>>, ApiError>;
+
+impl PoolCache {
+    async fn get(&self, client: &Client, owner: &Arc<str>, age: Duration, call: &Call) -> Pools {
+        let mut owners = self.owners.lock().await;
+        if let Some((at, pools)) = owners.get(owner)
+            && at.elapsed() < age
+        {
+            return pools.clone();
+        }
+        let pools = client.load_balancer_pools(owner, call).await.map(Arc::new);
+        owners.insert(Arc::clone(owner), (Instant::now(), pools.clone()));
+        pools
+    }
+}
+
+/// The addresses of A and AAAA records; a CNAME names a host.
+fn of_records(records: Vec<DnsRecord>) -> Candidates {
+    candidates(records.into_iter().map(|record| Ok(record.target)))
+}
+
+/// The enabled origins of the enabled ones among the pools that the load balancers name.
+fn of_pools(pools: &[Pool], ids: &BTreeSet<String>) -> Candidates {
+    let pools = pools
+        .iter()
+        .filter(|pool| pool.enabled && ids.contains(&pool.id));
+    let origins = pools
+        .flat_map(|pool| &pool.origins)
+        .filter(|origin| origin.enabled);
+    candidates(origins.map(|origin: &PoolOrigin| {
+        if origin.in_virtual_network {
+            Err(LeftOut::VirtualNetwork)
+        } else {
+            Ok(origin.target.clone())
+        }
+    }))
+}
+
+fn candidates(targets: impl Iterator<Item = Result<OriginTarget, LeftOut>>) -> Candidates {
+    let mut ips = BTreeSet::new();
+    let mut left_out: BTreeMap<LeftOut, usize> = BTreeMap::new();
+    for target in targets {
+        match target {
+            Ok(OriginTarget::Address(ip)) => {
+                ips.insert(ip);
+            }
+            Ok(OriginTarget::Host(_)) => *left_out.entry(LeftOut::HostName).or_default() += 1,
+            Err(why) => *left_out.entry(why).or_default() += 1,
+        }
+    }
+    Candidates {
+        ips: ips.into_iter().collect(),
+        left_out,
+    }
+}
+
+fn supported(regions: cloudflare::SupportedRegions) -> SupportedRegions {
+    let rows = regions.vendors.into_iter().flat_map(|(vendor, regions)| {
+        regions.into_iter().map(move |(region, colos)| {
+            let upper_tier_colos = colos.iter().map(|colo| Arc::from(colo.as_str())).collect();
+            (
+                vendor.clone(),
+                SupportedRegion {
+                    region,
+                    upper_tier_colos,
+                },
+            )
+        })
+    });
+    rows.collect()
+}
+
+/// The permission that a call lacks when the API forbids it, as the dashboard names it.
+pub(super) fn permission(operation: Operation) -> &'static str {
+    match operation {
+        Operation::DnsRecords => "Zone: DNS: Read",
+        Operation::LoadBalancers => "Zone: Load Balancers: Read",
+        Operation::LoadBalancerPools => "Account: Load Balancing: Monitors and Pools: Read",
+        _ => "Zone: Zone Settings: Read",
+    }
+}
+
+/// Whether a failure of an optional call says that a permission is lacking.
+pub(super) fn lacks_permission(error: &ApiError) -> bool {
+    error.reason == Reason::Forbidden
+}

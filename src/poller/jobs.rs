@@ -1,0 +1,119 @@
+//! The API calls that the poller starts, each in a task of its own.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tracing::warn;
+
+use super::follow_up::{self, FollowUp, FollowedUp};
+use super::judgement::Yardstick;
+use crate::cloudflare::{ApiError, Call, Client, MappingList, RejectedRows, TokenStatus};
+use crate::domain::{OriginIp, Zone, ZoneId, ZoneMappings};
+use crate::findings::ZoneFindings;
+
+/// What one reading of a zone may spend, waiting for the rate limit aside.
+const POLL_BUDGET: Duration = Duration::from_mins(2);
+/// What listing all zones of an account may spend: many pages, each of them retried.
+const LISTING_BUDGET: Duration = Duration::from_mins(10);
+
+/// What a task was about: known even where it panicked.
+#[derive(Debug, Clone)]
+pub(super) enum Job {
+    /// Listing the zones of the account with this index.
+    List(usize),
+    /// Looking up one explicit id of the account with this index.
+    Name(usize, ZoneId),
+    /// Reading the mappings of a zone for the account with this index.
+    Poll(usize, ZoneId),
+    /// Reading what stands beside the mappings; `asks` for the account's supported regions too.
+    FollowUp {
+        index: usize,
+        zone: ZoneId,
+        asks: bool,
+    },
+    /// Verifying the token of the account with this index.
+    Verify(usize),
+}
+
+/// What came of it.
+pub(super) enum Answer {
+    Listed(Result<Vec<Zone>, ApiError>),
+    Named(Result<Zone, ApiError>),
+    Polled {
+        poll: Result<Poll, ApiError>,
+        duration: Duration,
+    },
+    FollowedUp(Box<FollowedUp>),
+    Verified(Result<TokenStatus, ApiError>),
+}
+
+/// Lists an account's zones. A listing that is suddenly empty is read again before it is believed.
+pub(super) async fn list(client: Client, had_zones: bool) -> Answer {
+    let call = Call::new(LISTING_BUDGET);
+    let mut zones = client.list_zones(&call).await;
+    if had_zones && matches!(&zones, Ok(zones) if zones.is_empty()) {
+        warn!(account = %client.account(), "the zone list is suddenly empty: reading it again");
+        zones = client.list_zones(&call).await;
+    }
+    Answer::Listed(zones)
+}
+
+/// Looks up one zone.
+pub(super) async fn name(client: Client, id: ZoneId) -> Answer {
+    Answer::Named(client.get_zone(&id, &Call::new(POLL_BUDGET)).await)
+}
+
+/// The time budget of one poll.
+pub(super) fn poll_call() -> Arc<Call> {
+    Arc::new(Call::new(POLL_BUDGET))
+}
+
+/// A zone's mappings and the judgement on them.
+pub(super) struct Poll {
+    pub(super) mappings: ZoneMappings,
+    pub(super) rejected: RejectedRows,
+    pub(super) findings: ZoneFindings,
+    /// Origins that seem to be missing for the first time, and are not among the findings.
+    pub(super) unconfirmed: BTreeSet<OriginIp>,
+}
+
+/// Reads a zone's mappings and judges them.
+pub(super) async fn poll(
+    client: Client,
+    id: ZoneId,
+    yardstick: Yardstick,
+    call: Arc<Call>,
+) -> Answer {
+    let started = Instant::now();
+    let list = client.list_mappings(&id, &call).await;
+    let poll = list.map(|MappingList { mappings, rejected }| {
+        let (findings, new) = yardstick.judge(&mappings);
+        let unconfirmed = new.into_iter().map(|origin| origin.origin_ip).collect();
+        Poll {
+            mappings,
+            rejected,
+            findings,
+            unconfirmed,
+        }
+    });
+    Answer::Polled {
+        poll,
+        duration: started.elapsed(),
+    }
+}
+
+/// Reads what stands beside a zone's mappings.
+pub(super) async fn follow_up(job: FollowUp) -> Answer {
+    Answer::FollowedUp(Box::new(follow_up::run(job).await))
+}
+
+/// Verifies an account's token. `owner` is the Cloudflare account of one of its zones.
+pub(super) async fn verify(client: Client, owner: Option<Arc<str>>) -> Answer {
+    Answer::Verified(
+        client
+            .verify_token(owner.as_deref(), &Call::new(POLL_BUDGET))
+            .await,
+    )
+}

@@ -1,0 +1,122 @@
+//! How late the most overdue zone of each account is, as of the scrape.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use prometheus::core::{Collector, Desc};
+use prometheus::proto::MetricFamily;
+use prometheus::{GaugeVec, Opts};
+use tokio::time::Instant;
+
+use crate::cloudflare::Call;
+use crate::domain::{AccountName, ZoneId};
+
+/// Less than this is how long it takes to start a task, and no zone is late by it.
+const NOISE: Duration = Duration::from_millis(50);
+
+/// Who waits for what. Clones share it; the lock is held for a look-up only.
+#[derive(Debug, Clone)]
+pub(super) struct LagBoard {
+    accounts: Arc<Mutex<HashMap<AccountName, AccountLag>>>,
+    gauge: GaugeVec,
+}
+
+#[derive(Debug, Default)]
+struct AccountLag {
+    /// When the first of the zones that are not being polled is due.
+    first_due: Option<Instant>,
+    /// Polls under way, with how late they started.
+    running: HashMap<ZoneId, (Duration, Arc<Call>)>,
+}
+
+impl AccountLag {
+    fn at(&self, now: Instant) -> Duration {
+        let waiting = self.first_due.map(|due| now.saturating_duration_since(due));
+        let running = self
+            .running
+            .values()
+            .map(|(late, call)| *late + call.waited());
+        waiting
+            .into_iter()
+            .chain(running)
+            .max()
+            .filter(|lag| *lag >= NOISE)
+            .unwrap_or_default()
+    }
+}
+
+impl LagBoard {
+    pub(super) fn new() -> Result<Self, prometheus::Error> {
+        let opts = Opts::new(
+            "cloudflare_origin_region_exporter_poll_lag_seconds",
+            "How late the most overdue zone is, waits for rate limit, pause and concurrency \
+             included and backoff excluded; 0 when none is.",
+        );
+        Ok(Self {
+            accounts: Arc::default(),
+            gauge: GaugeVec::new(opts, &["account"])?,
+        })
+    }
+
+    /// The first poll of the account that is still to be started is due then.
+    pub(super) fn waiting(&self, account: &AccountName, first_due: Option<Instant>) {
+        let mut accounts = self.lock();
+        match accounts.get_mut(account) {
+            Some(lag) => lag.first_due = first_due,
+            None => {
+                accounts.insert(
+                    account.clone(),
+                    AccountLag {
+                        first_due,
+                        running: HashMap::new(),
+                    },
+                );
+            }
+        }
+    }
+
+    /// A poll started this late.
+    pub(super) fn started(
+        &self,
+        account: &AccountName,
+        zone: ZoneId,
+        late: Duration,
+        call: Arc<Call>,
+    ) {
+        let mut accounts = self.lock();
+        accounts
+            .entry(account.clone())
+            .or_default()
+            .running
+            .insert(zone, (late, call));
+    }
+
+    /// A poll ended.
+    pub(super) fn ended(&self, account: &AccountName, zone: &ZoneId) {
+        if let Some(lag) = self.lock().get_mut(account) {
+            lag.running.remove(zone);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<AccountName, AccountLag>> {
+        self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Collector for LagBoard {
+    fn desc(&self) -> Vec<&Desc> {
+        self.gauge.desc()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        let now = Instant::now();
+        self.gauge.reset();
+        for (account, lag) in &*self.lock() {
+            self.gauge
+                .with_label_values(&[account.as_str()])
+                .set(lag.at(now).as_secs_f64());
+        }
+        self.gauge.collect()
+    }
+}

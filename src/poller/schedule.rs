@@ -1,0 +1,139 @@
+//! When a zone is due: pure arithmetic on the monotonic clock.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// The part of an interval by which a poll may come early, so that the zones of several
+/// exporters that were started together do not stay in step.
+const JITTER: f64 = 0.05;
+/// The first pause after a failed poll; each further failure doubles it.
+const POLL_BACKOFF: Duration = Duration::from_secs(30);
+/// The same for a failed listing of zones, without which nothing is served at all.
+const LISTING_BACKOFF: Duration = Duration::from_secs(5);
+
+/// The golden ratio's fraction: its multiples modulo 1 are spread evenly however many there are,
+/// so zones that come one by one need no moving of the others.
+const GOLDEN: f64 = 0.618_033_988_749_894_9;
+
+/// A zone's place within the interval.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Cadence {
+    origin: Instant,
+    /// In [0, 1).
+    phase: f64,
+}
+
+impl Cadence {
+    /// The place of the `nth` zone that was found since `origin`.
+    pub(super) fn nth(origin: Instant, nth: u32) -> Self {
+        Self {
+            origin,
+            phase: (f64::from(nth) * GOLDEN).fract(),
+        }
+    }
+
+    /// The zone's next turn after a poll at `now`; `random` in [0, 1) sets how early it comes.
+    /// Turns that were missed are left out.
+    pub(super) fn next(self, interval: Duration, now: Instant, random: f64) -> Instant {
+        let jitter = interval.mul_f64(JITTER);
+        let since = (now + jitter)
+            .saturating_duration_since(self.origin)
+            .as_secs_f64();
+        let turn = (since / interval.as_secs_f64() - self.phase).floor() + 1.0;
+        let turn = interval.mul_f64((turn.max(0.0) + self.phase).max(0.0));
+        let due = self.origin + turn;
+        (due - jitter.mul_f64(random).min(turn)).max(now)
+    }
+}
+
+/// The pause after so many failed polls in a row (at least one): 30 s, 1 min, 2 min, … and never
+/// longer than the interval. `random` in [0, 1) takes off up to a tenth, so that zones that failed
+/// together do not come back together.
+pub(super) fn poll_backoff(failures: u32, interval: Duration, random: f64) -> Duration {
+    backoff(POLL_BACKOFF, failures, interval, random)
+}
+
+/// As [`poll_backoff`], for listings: from 5 s up to the discovery interval.
+pub(super) fn listing_backoff(failures: u32, interval: Duration, random: f64) -> Duration {
+    backoff(LISTING_BACKOFF, failures, interval, random)
+}
+
+fn backoff(first: Duration, failures: u32, most: Duration, random: f64) -> Duration {
+    let doublings = failures.saturating_sub(1).min(16);
+    let pause = first.saturating_mul(1 << doublings).min(most);
+    pause.mul_f64(1.0 - random / 10.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const MINUTE: Duration = Duration::from_mins(1);
+
+    #[test]
+    fn backoff_doubles_up_to_the_interval() {
+        let seconds = |failures| poll_backoff(failures, MINUTE * 5, 0.0).as_secs();
+        assert_eq!(
+            [1, 2, 3, 4, 5, 60].map(seconds),
+            [30, 60, 120, 240, 300, 300]
+        );
+        let millis = poll_backoff(1, Duration::from_millis(100), 0.0).as_millis();
+        assert_eq!(millis, 100);
+        assert_eq!(listing_backoff(1, MINUTE, 0.0).as_secs(), 5);
+    }
+
+    #[test]
+    fn zones_found_together_are_spread_evenly() {
+        let origin = Instant::now();
+        for zones in [2_u32, 3, 10, 100, 1000] {
+            let mut turns: Vec<f64> = (0..zones)
+                .map(|n| Cadence::nth(origin, n).next(MINUTE, origin + MINUTE, 0.0))
+                .map(|due| due.duration_since(origin).as_secs_f64() % 60.0)
+                .collect();
+            turns.sort_by(f64::total_cmp);
+            let even = 60.0 / f64::from(zones);
+            for pair in turns.windows(2) {
+                assert!(pair[1] - pair[0] > even / 3.0, "{zones} zones: {pair:?}");
+                assert!(pair[1] - pair[0] < even * 3.0, "{zones} zones: {pair:?}");
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_zone_is_polled_once_an_interval(
+            nth in 0_u32..10_000,
+            millis in 100_u64..1_000_000,
+            start in 0_u64..10_000_000,
+            random in 0.0_f64..1.0,
+        ) {
+            let interval = Duration::from_millis(millis);
+            let origin = Instant::now();
+            let cadence = Cadence::nth(origin, nth);
+            let mut at = cadence.next(interval, origin + Duration::from_millis(start), random);
+            for _ in 0..20 {
+                let next = cadence.next(interval, at, random);
+                let gap = next.duration_since(at).as_secs_f64() / interval.as_secs_f64();
+                prop_assert!((0.9..=1.1).contains(&gap), "gap of {gap} intervals");
+                at = next;
+            }
+        }
+
+        #[test]
+        fn the_next_turn_is_never_in_the_past(
+            nth in 0_u32..10_000,
+            millis in 100_u64..1_000_000,
+            start in 0_u64..10_000_000,
+            random in 0.0_f64..1.0,
+        ) {
+            let interval = Duration::from_millis(millis);
+            let now = Instant::now() + Duration::from_millis(start);
+            let due = Cadence::nth(Instant::now(), nth).next(interval, now, random);
+            prop_assert!(due >= now);
+            prop_assert!(due <= now + interval.mul_f64(1.1));
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! How a poll changes the state of its zone: pure.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::cloudflare::ApiError;
+use crate::domain::{AccountName, Changes, Zone, ZoneMappings};
+use crate::findings::{TieredCache, ZoneFindings};
+use crate::snapshot::{ChangeCounts, LastPoll, StaleAfter, ZoneData, ZoneState};
+
+/// What a good poll read, and the judgement on it.
+pub(super) struct Read {
+    pub(super) mappings: ZoneMappings,
+    pub(super) findings: ZoneFindings,
+    /// Rows that were no mappings.
+    pub(super) rejected: u64,
+}
+
+/// When a poll ended, and how long it took.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ended {
+    pub(super) at: Timestamp,
+    pub(super) duration: Duration,
+}
+
+/// A zone that was found and not polled yet.
+pub(super) fn found(
+    zone: Zone,
+    account: AccountName,
+    interval: Duration,
+    stale_after: StaleAfter,
+) -> ZoneState {
+    ZoneState {
+        zone,
+        account,
+        interval,
+        stale_after,
+        last_poll: None,
+        last_success: None,
+        data: None,
+        tiered_cache: TieredCache::default(),
+        changes: None,
+        polls: 0,
+        errors: BTreeMap::new(),
+        rejected_rows: 0,
+    }
+}
+
+/// After a good poll. Mappings and findings that are as they were keep their allocations, by which
+/// readers see that nothing changed.
+pub(super) fn succeeded(old: &ZoneState, read: Read, ended: Ended) -> ZoneState {
+    let mut changes = old.changes.unwrap_or_default();
+    if let Some(data) = &old.data {
+        changes = add(changes, data.mappings.changes(&read.mappings));
+    }
+    let shared = old.data.as_ref();
+    let data = ZoneData {
+        mappings: keep(shared.map(|data| &data.mappings), read.mappings),
+        findings: keep(shared.map(|data| &data.findings), read.findings),
+    };
+    ZoneState {
+        last_poll: Some(LastPoll {
+            ended: ended.at,
+            duration: ended.duration,
+            error: None,
+        }),
+        last_success: Some(ended.at),
+        data: Some(data),
+        changes: Some(changes),
+        polls: old.polls + 1,
+        rejected_rows: old.rejected_rows + read.rejected,
+        ..old.clone()
+    }
+}
+
+/// After a failed poll: what is served of mappings and findings stays.
+pub(super) fn failed(old: &ZoneState, error: &ApiError, ended: Ended) -> ZoneState {
+    let mut new = old.clone();
+    let text = Some(error.to_string());
+    new.last_poll = Some(LastPoll {
+        ended: ended.at,
+        duration: ended.duration,
+        error: text,
+    });
+    new.polls += 1;
+    *new.errors.entry(error.reason).or_default() += 1;
+    new
+}
+
+/// After the retention of a failing zone's data has passed.
+pub(super) fn expired(old: &ZoneState) -> ZoneState {
+    ZoneState {
+        data: None,
+        ..old.clone()
+    }
+}
+
+fn add(old: ChangeCounts, seen: Changes) -> ChangeCounts {
+    ChangeCounts {
+        added: old.added + seen.added as u64,
+        removed: old.removed + seen.removed as u64,
+        changed: old.changed + seen.changed as u64,
+    }
+}
+
+fn keep<T: PartialEq>(old: Option<&Arc<T>>, new: T) -> Arc<T> {
+    match old {
+        Some(old) if **old == new => Arc::clone(old),
+        _ => Arc::new(new),
+    }
+}
