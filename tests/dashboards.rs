@@ -1,0 +1,107 @@
+//! Holds the Grafana dashboards to what makes them fit any Grafana: no data source of their own,
+//! the same variables everywhere, and every panel explained.
+
+#![expect(
+    clippy::panic,
+    reason = "a helper fails the test where a file cannot be read"
+)]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+
+const DASHBOARDS: [&str; 3] = ["overview", "zone", "exporter"];
+
+#[test]
+fn every_dashboard_has_a_fixed_identity_and_leads_to_the_others() {
+    for name in DASHBOARDS {
+        let dashboard = dashboard(name);
+
+        assert_eq!(dashboard["uid"], format!("origin-region-{name}"));
+        assert!(dashboard["schemaVersion"].as_u64() >= Some(39), "{name}");
+        assert!(
+            list(&dashboard["tags"]).contains(&"origin-region".into()),
+            "{name}"
+        );
+        let link = &list(&dashboard["links"])[0];
+        assert_eq!(link["type"], "dashboards", "{name}");
+        assert_eq!(link["tags"], serde_json::json!(["origin-region"]), "{name}");
+    }
+}
+
+#[test]
+fn every_dashboard_can_be_narrowed_by_the_same_variables() {
+    for name in DASHBOARDS {
+        let dashboard = dashboard(name);
+        let variables: Vec<&str> = list(&dashboard["templating"]["list"])
+            .iter()
+            .map(|v| text(&v["name"]))
+            .collect();
+
+        assert_eq!(
+            variables,
+            ["datasource", "job", "instance", "zone"],
+            "{name}"
+        );
+        for variable in list(&dashboard["templating"]["list"]).iter().skip(1) {
+            assert_eq!(variable["datasource"]["uid"], "${datasource}", "{name}");
+        }
+    }
+}
+
+#[test]
+fn every_panel_is_explained_and_asks_the_chosen_data_source() {
+    for name in DASHBOARDS {
+        let dashboard = dashboard(name);
+        let mut ids = BTreeSet::new();
+        for panel in list(&dashboard["panels"]) {
+            assert!(
+                ids.insert(panel["id"].as_u64()),
+                "{name}: a panel's id is used twice"
+            );
+            if panel["type"] == "row" {
+                continue;
+            }
+            let title = text(&panel["title"]);
+            assert!(!title.is_empty(), "{name}");
+            assert!(!text(&panel["description"]).is_empty(), "{name}: {title}");
+            assert!(
+                !text(&panel["fieldConfig"]["defaults"]["unit"]).is_empty(),
+                "{name}: {title}"
+            );
+            assert!(!list(&panel["targets"]).is_empty(), "{name}: {title}");
+            assert_eq!(
+                panel["datasource"]["uid"], "${datasource}",
+                "{name}: {title}"
+            );
+            for target in list(&panel["targets"]) {
+                assert_eq!(
+                    target["datasource"]["uid"], "${datasource}",
+                    "{name}: {title}"
+                );
+                let expression = text(&target["expr"]);
+                assert!(expression.contains("$job"), "{name}: {title}: {expression}");
+                assert!(
+                    !expression.contains("rate(") || expression.contains("[$__rate_interval]"),
+                    "{name}: {title}: {expression}",
+                );
+            }
+        }
+    }
+}
+
+fn dashboard(name: &str) -> Value {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("dashboards/{name}.json"));
+    let contents = fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    serde_json::from_slice(&contents).expect("the file is JSON")
+}
+
+fn list(value: &Value) -> &[Value] {
+    value.as_array().expect("a list")
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().expect("a string")
+}
