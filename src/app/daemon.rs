@@ -8,14 +8,15 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use super::parts::Parts;
-use super::{AppError, signals};
+use super::reload::{Load, Reloader};
+use super::{AppError, signals, supervisor};
 use crate::build_info;
 use crate::config::Settings;
 use crate::exposition::process::ProcessCollector;
 use crate::web::{self, Handlers, Limits};
 
-/// Serves until SIGTERM or SIGINT.
-pub(super) async fn run(settings: Settings) -> Result<ExitCode, AppError> {
+/// Serves until SIGTERM or SIGINT. `load` reads the settings again.
+pub(super) async fn run(settings: Settings, load: Load) -> Result<ExitCode, AppError> {
     let shutdown = signals::shutdown()?;
     info!(
         version = build_info::VERSION,
@@ -23,7 +24,7 @@ pub(super) async fn run(settings: Settings) -> Result<ExitCode, AppError> {
         "starting"
     );
     let listeners = web::bind(&settings.web).await?;
-    serve(settings, listeners, shutdown).await?;
+    serve(settings, load, listeners, shutdown).await?;
     info!("stopped");
     Ok(ExitCode::SUCCESS)
 }
@@ -32,6 +33,7 @@ pub(super) async fn run(settings: Settings) -> Result<ExitCode, AppError> {
 /// answered. An error is a defect of this program, and what restarts it should.
 pub(super) async fn serve(
     settings: Settings,
+    load: Load,
     listeners: Vec<web::Listener>,
     shutdown: CancellationToken,
 ) -> Result<(), AppError> {
@@ -45,6 +47,8 @@ pub(super) async fn serve(
         let exposition = exposition.clone();
         Box::pin(async move { exposition.render(encoding).await })
     });
+    let reloader = Reloader::new(load, settings.clone(), &parts)?;
+    let (_reload, reloading) = reloader.start(shutdown.clone())?;
     let handlers = Handlers::new(
         &settings.web,
         render,
@@ -52,25 +56,36 @@ pub(super) async fn serve(
         parts.ready,
         metrics,
     );
-    let polling = tokio::spawn(parts.poller.run(shutdown.clone()));
-    let refreshing = tokio::spawn(parts.ranges.run(shutdown.clone()));
-    let serving = tokio::spawn(web::serve(
-        listeners,
-        handlers,
-        Limits::default(),
-        shutdown.clone(),
-    ));
-    let (polled, refreshed, served) = tokio::join!(
-        supervise(polling, &shutdown),
-        supervise(refreshing, &shutdown),
-        supervise(serving, &shutdown),
-    );
-    polled.and(refreshed).and(served)
+    let serving = web::serve(listeners, handlers, Limits::default(), shutdown.clone());
+    let all = [
+        tokio::spawn(parts.poller.run(shutdown.clone())),
+        tokio::spawn(reloading),
+        tokio::spawn(supervisor::keep_alive(shutdown.clone())),
+        tokio::spawn(serving),
+    ];
+    supervisor::ready();
+    supervise(all, &shutdown).await
 }
 
-/// Waits for a part. Whichever ends first, by the shutdown or by a defect, ends the others.
-async fn supervise(part: JoinHandle<()>, shutdown: &CancellationToken) -> Result<(), AppError> {
-    let ended = part.await;
-    shutdown.cancel();
-    ended.map_err(|error| AppError::Broken(format!("a part broke off: {error}")))
+/// Waits for all parts. Whichever ends first, by the shutdown or by a defect, ends the others.
+async fn supervise<const N: usize>(
+    parts: [JoinHandle<()>; N],
+    shutdown: &CancellationToken,
+) -> Result<(), AppError> {
+    let watched = parts.map(|part| {
+        let end = shutdown.clone().drop_guard();
+        tokio::spawn(async move {
+            let _end = end;
+            part.await
+        })
+    });
+    shutdown.cancelled().await;
+    supervisor::stopping();
+    let mut result = Ok(());
+    for part in watched {
+        if let Err(error) = part.await.and_then(|ended| ended) {
+            result = Err(AppError::Broken(format!("a part broke off: {error}")));
+        }
+    }
+    result
 }

@@ -27,18 +27,22 @@ pub(super) async fn run(
     let shutdown = signals::shutdown()?;
     let api = start_api(api_listen, shutdown.clone()).await?;
     let text = configuration(&api);
-    let settings = config::load_text(
-        "the demo's configuration",
-        Format::Yaml,
-        &text,
-        flags,
-        environment,
-    )?;
+    let (flags, environment) = (flags.clone(), environment.clone());
+    let load = move || {
+        config::load_text(
+            "the demo's configuration",
+            Format::Yaml,
+            &text,
+            &flags,
+            &environment,
+        )
+    };
+    let settings = load()?;
     let listeners = web::bind(&settings.web).await?;
     let telemetry_path = &settings.web.telemetry_path;
     output::write(None, welcome(&api, &listeners, telemetry_path).as_bytes())?;
     let living = tokio::spawn(demo::live(api, shutdown.clone(), SEED));
-    daemon::serve(settings, listeners, shutdown).await?;
+    daemon::serve(settings, Box::new(load), listeners, shutdown).await?;
     living
         .await
         .map_err(|error| AppError::Broken(format!("the demo broke off: {error}")))?;

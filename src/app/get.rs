@@ -6,7 +6,7 @@ use std::time::Duration;
 use prometheus::Registry;
 
 use super::{AppError, output, parts};
-use crate::cloudflare::{ApiError, Call, Client};
+use crate::cloudflare::{ApiError, Call, Client, Metrics};
 use crate::config::Settings;
 use crate::domain::{OriginIp, Zone, ZoneId};
 
@@ -25,7 +25,8 @@ pub(super) async fn run(
     zone: &str,
     ip: OriginIp,
 ) -> Result<ExitCode, AppError> {
-    let clients = parts::clients(&settings, &Registry::new())?;
+    let http = parts::http_client(&settings)?;
+    let clients = parts::clients(&settings, &http, &Metrics::register(&Registry::new())?);
     let (code, text) = match look_up(&clients, zone, ip).await {
         Ok(Answer::Mapped(text)) => (MAPPED, text),
         Ok(Answer::NotMapped) => (NOT_MAPPED, format!("{ip} has no mapping in {zone}")),

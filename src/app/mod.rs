@@ -8,7 +8,9 @@ mod logging;
 mod once;
 mod output;
 mod parts;
+mod reload;
 mod signals;
+mod supervisor;
 mod table;
 
 use std::process::ExitCode;
@@ -88,16 +90,20 @@ async fn command(cli: &Cli, environment: &Environment) -> Result<ExitCode, AppEr
         Command::Demo { api_listen_address } => {
             demo::run(&cli.flags, environment, api_listen_address.as_deref()).await
         }
-        command => command_with(command, load(cli, environment)?).await,
-    }
-}
-
-async fn command_with(command: &Command, settings: Settings) -> Result<ExitCode, AppError> {
-    match command {
-        Command::Check { online } => check::run(settings, *online).await,
-        Command::Once { format, output } => once::run(settings, *format, output.as_deref()).await,
-        Command::Get { zone, ip } => get::run(settings, zone, *ip).await,
-        Command::Serve | Command::Demo { .. } => daemon::run(settings).await,
+        Command::Serve => {
+            let settings = load(cli, environment)?;
+            let (flags, environment) = (cli.flags.clone(), environment.clone());
+            daemon::run(
+                settings,
+                Box::new(move || config::load(&flags, &environment)),
+            )
+            .await
+        }
+        Command::Check { online } => check::run(load(cli, environment)?, *online).await,
+        Command::Once { format, output } => {
+            once::run(load(cli, environment)?, *format, output.as_deref()).await
+        }
+        Command::Get { zone, ip } => get::run(load(cli, environment)?, zone, *ip).await,
     }
 }
 

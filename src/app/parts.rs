@@ -1,6 +1,5 @@
 //! The parts of the program, put together from the settings.
 
-use jiff::Timestamp;
 use prometheus::{Gauge, GaugeVec, Opts, Registry};
 use tokio::sync::watch;
 
@@ -10,7 +9,7 @@ use crate::cloudflare::{self, Client};
 use crate::config::Settings;
 use crate::exposition::{self, BuildInfo, Exposition};
 use crate::outbound::{self, OutboundError};
-use crate::poller::{self, Judging, Poller, Shard};
+use crate::poller::{self, Judging, Poller, PollerHandle, Shard};
 use crate::snapshot::Snapshot;
 use crate::vendor_ranges::{self, VendorRanges};
 
@@ -20,31 +19,31 @@ pub(super) struct Parts {
     pub(super) snapshot: Snapshot,
     pub(super) clients: Vec<Client>,
     pub(super) poller: Poller,
+    pub(super) poller_handle: PollerHandle,
     pub(super) ready: watch::Receiver<bool>,
     pub(super) exposition: Exposition,
     pub(super) ranges: VendorRanges,
+    pub(super) api_metrics: cloudflare::Metrics,
+    pub(super) range_metrics: vendor_ranges::Metrics,
 }
 
 impl Parts {
     pub(super) fn new(settings: &Settings) -> Result<Self, AppError> {
         let registry = Registry::new();
         let snapshot = Snapshot::default();
-        let clients = clients(settings, &registry)?;
-        let ranges = vendor_ranges(settings, &registry)?;
-        let judging = Judging {
-            expect: settings.expect.clone(),
-            verify: settings.verify,
-            ranges: ranges.clone(),
-        };
-        let (poller, ready) = Poller::new(
+        let http = http_client(settings)?;
+        let api_metrics = cloudflare::Metrics::register(&registry)?;
+        let clients = clients(settings, &http, &api_metrics);
+        let range_metrics = vendor_ranges::Metrics::register(&registry)?;
+        let ranges = VendorRanges::new(&settings.vendor_ranges, http, &range_metrics);
+        let (poller, poller_handle, ready) = Poller::new(
             settings.poller.clone(),
-            judging,
+            judging(settings, &ranges),
             clients.clone(),
             snapshot.clone(),
             poller::Metrics::register(&registry)?,
         );
         register_shard(settings.poller.shard, &registry)?;
-        register_configuration(&registry)?;
         let exposition = Exposition::new(
             exposition::Settings {
                 detail: settings.detail,
@@ -58,41 +57,42 @@ impl Parts {
             snapshot,
             clients,
             poller,
+            poller_handle,
             ready,
             exposition,
             ranges,
+            api_metrics,
+            range_metrics,
         })
     }
 }
 
+/// The HTTP client of all accounts and of the vendors' ranges.
+pub(super) fn http_client(settings: &Settings) -> Result<reqwest::Client, OutboundError> {
+    outbound::client_builder(settings.cloudflare.ca_file.as_deref())?
+        .build()
+        .map_err(|error| OutboundError::Client(outbound::describe(error)))
+}
+
 /// The API clients of all accounts, in the order of the configuration.
-pub(super) fn clients(settings: &Settings, registry: &Registry) -> Result<Vec<Client>, AppError> {
-    let http = http_client(settings)?;
-    let metrics = cloudflare::Metrics::register(registry)?;
-    Ok(settings
-        .accounts
-        .iter()
-        .map(|account| {
-            Client::new(
-                &settings.cloudflare,
-                account.clone(),
-                http.clone(),
-                &metrics,
-            )
-        })
-        .collect())
+pub(super) fn clients(
+    settings: &Settings,
+    http: &reqwest::Client,
+    metrics: &cloudflare::Metrics,
+) -> Vec<Client> {
+    let client = |account: &cloudflare::AccountSettings| {
+        Client::new(&settings.cloudflare, account.clone(), http.clone(), metrics)
+    };
+    settings.accounts.iter().map(client).collect()
 }
 
-/// The vendors' ranges; nothing is read yet.
-fn vendor_ranges(settings: &Settings, registry: &Registry) -> Result<VendorRanges, AppError> {
-    let http = http_client(settings)?;
-    let metrics = vendor_ranges::Metrics::register(registry)?;
-    Ok(VendorRanges::new(&settings.vendor_ranges, http, &metrics))
-}
-
-fn http_client(settings: &Settings) -> Result<reqwest::Client, AppError> {
-    let client = outbound::client_builder(settings.cloudflare.ca_file.as_deref())?.build();
-    Ok(client.map_err(|error| OutboundError::Client(outbound::describe(error)))?)
+/// What mappings are judged by.
+pub(super) fn judging(settings: &Settings, ranges: &VendorRanges) -> Judging {
+    Judging {
+        expect: settings.expect.clone(),
+        verify: settings.verify,
+        ranges: ranges.clone(),
+    }
 }
 
 const BUILD: BuildInfo = BuildInfo {
@@ -105,7 +105,7 @@ fn register_shard(shard: Shard, registry: &Registry) -> Result<(), prometheus::E
     let ordinal = GaugeVec::new(
         Opts::new(
             "cloudflare_origin_region_exporter_shard_ordinal",
-            "The number of this process among those that share the zones, from 0.",
+            "The number of this shard, from 0.",
         ),
         &["shard_ordinal"],
     )?;
@@ -114,25 +114,9 @@ fn register_shard(shard: Shard, registry: &Registry) -> Result<(), prometheus::E
         .set(f64::from(shard.ordinal));
     let total = Gauge::new(
         "cloudflare_origin_region_exporter_total_shards",
-        "How many processes share the zones.",
+        "Number of shards that divide the zones between them.",
     )?;
     total.set(f64::from(shard.total));
     registry.register(Box::new(ordinal))?;
     registry.register(Box::new(total))
-}
-
-/// The configuration was read, or there would be no registry.
-fn register_configuration(registry: &Registry) -> Result<(), prometheus::Error> {
-    let successful = Gauge::new(
-        "cloudflare_origin_region_exporter_config_last_reload_successful",
-        "Whether the last reading of the configuration succeeded: 1 or 0.",
-    )?;
-    let at = Gauge::new(
-        "cloudflare_origin_region_exporter_config_last_reload_success_timestamp_seconds",
-        "When the configuration was last read successfully, in Unix seconds.",
-    )?;
-    successful.set(1.0);
-    at.set(Timestamp::now().as_duration().as_secs_f64());
-    registry.register(Box::new(successful))?;
-    registry.register(Box::new(at))
 }

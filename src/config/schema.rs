@@ -156,7 +156,7 @@ fn read_api(section: &mut Section<'_>, folder: Folder<'_>) -> Api {
         rate_limit: section.section("rate_limit", |limit| RateLimit {
             requests: limit
                 .get("requests")
-                .and_then(|field| field.integer(&(1..=1_000_000)))
+                .and_then(|field| field.integer(&(1..=1_000_000_000)))
                 .unwrap_or(1200),
             window: limit
                 .get("window")

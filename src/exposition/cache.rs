@@ -80,6 +80,10 @@ impl Cache {
         }
     }
 
+    pub(super) fn settings(&self) -> Settings {
+        self.settings
+    }
+
     /// Brings everything up to the zones and states of `directory`.
     pub(super) fn refresh(&mut self, directory: Arc<Directory>) {
         if !Arc::ptr_eq(&self.directory, &directory) {

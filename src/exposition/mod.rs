@@ -79,7 +79,6 @@ pub struct Exposition {
 
 #[derive(Debug)]
 struct Shared {
-    settings: Settings,
     snapshot: Snapshot,
     registry: Registry,
     /// Held while a body is made, so that one is made at a time and the rest wait for it.
@@ -102,7 +101,6 @@ impl Exposition {
     pub fn new(settings: Settings, snapshot: Snapshot, registry: Registry) -> Self {
         Self {
             shared: Arc::new(Shared {
-                settings,
                 snapshot,
                 registry,
                 cache: Mutex::new(Cache::new(settings)),
@@ -119,6 +117,17 @@ impl Exposition {
         }
         let shared = Arc::clone(&self.shared);
         Ok(tokio::task::spawn_blocking(move || shared.render(encoding)).await?)
+    }
+
+    /// Shows or leaves out the families that have a series for each mapping, from the next body
+    /// on. Blocks while a body is being made.
+    pub fn show_detail(&self, detail: bool) {
+        let mut cache = self.shared.lock_cache();
+        let settings = cache.settings();
+        if settings.detail != detail {
+            *cache = Cache::new(Settings { detail, ..settings });
+            self.shared.lock_bodies().clear();
+        }
     }
 
     /// A body as of `now`, made on this thread and shared with nobody.
@@ -185,7 +194,7 @@ impl Shared {
         self.cache.lock().unwrap_or_else(|poisoned| {
             // Whoever panicked may have left it half done.
             let mut cache = poisoned.into_inner();
-            *cache = Cache::new(self.settings);
+            *cache = Cache::new(cache.settings());
             self.cache.clear_poison();
             cache
         })

@@ -141,6 +141,13 @@ impl Poller {
         {
             turns.slot.publish(new);
         }
+        if turns.due.is_some() && old.interval != own.interval {
+            let due = turns.cadence.next(own.interval, now, fastrand::f64());
+            self.schedule(id, due);
+        }
+        let Some(turns) = self.zones.get_mut(id) else {
+            return;
+        };
         if turns.declared != own.declared {
             turns.declared = own.declared;
             turns.secondary.ask_for_judgement();

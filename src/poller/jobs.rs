@@ -37,6 +37,19 @@ pub(super) enum Job {
     Verify(usize),
 }
 
+impl Job {
+    /// The index of the account that the job is for.
+    pub(super) fn account_mut(&mut self) -> &mut usize {
+        match self {
+            Self::List(index)
+            | Self::Name(index, _)
+            | Self::Poll(index, _)
+            | Self::FollowUp { index, .. }
+            | Self::Verify(index) => index,
+        }
+    }
+}
+
 /// What came of it.
 pub(super) enum Answer {
     Listed(Result<Vec<Zone>, ApiError>),

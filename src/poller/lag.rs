@@ -50,8 +50,7 @@ impl LagBoard {
     pub(super) fn new() -> Result<Self, prometheus::Error> {
         let opts = Opts::new(
             "cloudflare_origin_region_exporter_poll_lag_seconds",
-            "How late the most overdue zone is, waits for rate limit, pause and concurrency \
-             included and backoff excluded; 0 when none is.",
+            "How late the poll of the account's most overdue zone is; 0 when none is.",
         );
         Ok(Self {
             accounts: Arc::default(),
@@ -97,6 +96,11 @@ impl LagBoard {
         if let Some(lag) = self.lock().get_mut(account) {
             lag.running.remove(zone);
         }
+    }
+
+    /// The account has gone.
+    pub(super) fn forget(&self, account: &AccountName) {
+        self.lock().remove(account);
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<AccountName, AccountLag>> {

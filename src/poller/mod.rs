@@ -14,6 +14,7 @@ mod follow_up;
 mod jobs;
 mod judgement;
 mod lag;
+mod reconfigure;
 mod schedule;
 mod secondary;
 mod settings;
@@ -40,6 +41,8 @@ use self::assignment::Unmatched;
 pub use self::estimate::Load;
 use self::jobs::{Answer, Job};
 use self::lag::LagBoard;
+use self::reconfigure::Reconfigurations;
+pub use self::reconfigure::{PollerHandle, Reconfiguration};
 pub use self::settings::{Settings, Shard, ZoneOverride, ZoneSelection};
 use self::upper_tiers::UpperTiers;
 use self::zone_turns::ZoneTurns;
@@ -67,7 +70,7 @@ impl Metrics {
         let lag = LagBoard::new()?;
         let interval = Gauge::new(
             "cloudflare_origin_region_exporter_poll_interval_seconds",
-            "The configured interval in which each zone is polled.",
+            "The configured poll interval.",
         )?;
         registry.register(Box::new(lag.clone()))?;
         registry.register(Box::new(interval.clone()))?;
@@ -114,6 +117,7 @@ pub struct Poller {
     started: Instant,
     directory_changed: bool,
     ranges_changed: watch::Receiver<u64>,
+    reconfigurations: Reconfigurations,
     /// Each zone is polled once and no more.
     once: bool,
 }
@@ -127,10 +131,11 @@ impl Poller {
         clients: Vec<Client>,
         snapshot: Snapshot,
         metrics: Metrics,
-    ) -> (Self, watch::Receiver<bool>) {
+    ) -> (Self, PollerHandle, watch::Receiver<bool>) {
         let started = Instant::now();
         let (ready, readiness) = watch::channel(false);
         let ranges_changed = judging.ranges.changed();
+        let (handle, reconfigurations) = reconfigure::channel();
         metrics.interval.set(settings.interval.as_secs_f64());
         let selections = settings
             .selections
@@ -158,9 +163,10 @@ impl Poller {
             started,
             directory_changed: true,
             ranges_changed,
+            reconfigurations,
             once: false,
         };
-        (poller, readiness)
+        (poller, handle, readiness)
     }
 
     /// Polls until the shutdown.
@@ -225,6 +231,11 @@ impl Poller {
             }
             // The sender lives as long as the ranges that this poller holds.
             Ok(()) = self.ranges_changed.changed() => self.judge_again(None, Instant::now()),
+            Some((change, done)) = self.reconfigurations.recv() => {
+                self.reconfigure(change);
+                // Whoever asked may have stopped waiting.
+                let _ = done.send(());
+            }
             () = timer => {}
         }
     }

@@ -76,6 +76,11 @@ impl Secondary {
         }
     }
 
+    /// Where expectations come from may have changed.
+    pub(super) fn read_origins_again(&mut self) {
+        self.origins_due = true;
+    }
+
     /// The findings are out of date.
     pub(super) fn ask_for_judgement(&mut self) {
         self.judge_again = true;
@@ -106,16 +111,22 @@ impl Poller {
     pub(super) fn yardstick(&self, id: &ZoneId, now: Instant) -> Option<Yardstick> {
         let turns = self.zones.get(id)?;
         let keep = self.settings.retain;
+        let expect = &self.judging.expect;
+        let secondary = &turns.secondary;
+        let dns = secondary.dns.get(now, keep).filter(|_| expect.from_dns);
+        let pools = secondary.load_balancers.get(now, keep);
+        let pools = pools.filter(|_| expect.from_load_balancers);
+        let regions = self.accounts.get(turns.account)?.regions.known.clone();
         let shown = turns.slot.load();
         let shown = shown.data.iter().flat_map(|data| &data.findings.missing);
         let shown = shown.map(|origin| origin.origin_ip);
         Some(Yardstick {
             declared: Arc::clone(&turns.declared),
             discovered: Discovered {
-                dns: turns.secondary.dns.get(now, keep).cloned(),
-                load_balancers: turns.secondary.load_balancers.get(now, keep).cloned(),
+                dns: dns.cloned(),
+                load_balancers: pools.cloned(),
             },
-            supported: self.accounts.get(turns.account)?.regions.known.clone(),
+            supported: regions.filter(|_| self.judging.verify.supported_regions),
             ranges: self.judging.ranges.clone(),
             known_missing: shown
                 .chain(turns.secondary.unconfirmed.iter().copied())

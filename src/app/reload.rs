@@ -1,0 +1,239 @@
+//! Reading the configuration again while the daemon runs, all or nothing.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use jiff::Timestamp;
+use prometheus::{Gauge, Registry};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use super::parts::{self, Parts};
+use super::{AppError, supervisor};
+use crate::cloudflare::{self, Client};
+use crate::config::{ConfigErrors, Settings};
+use crate::exposition::Exposition;
+use crate::poller::{PollerHandle, Reconfiguration};
+use crate::vendor_ranges::{self, VendorRanges};
+
+/// Reads the configuration as at the start.
+pub(super) type Load = Box<dyn Fn() -> Result<Settings, ConfigErrors> + Send + Sync>;
+
+/// What a reload came to, in words for whoever asked for it.
+type Outcome = Result<String, String>;
+
+const IN_FORCE: &str = "The new configuration is in force. Flags, among them the addresses to \
+                        listen on, stay as they are until a restart.";
+
+/// Everything that a reload changes. Reloads are made one after the other by one task.
+pub(super) struct Reloader {
+    load: Load,
+    settings: Settings,
+    clients: Vec<Client>,
+    api_metrics: cloudflare::Metrics,
+    poller: PollerHandle,
+    exposition: Exposition,
+    ranges: RunningRanges,
+    metrics: Metrics,
+}
+
+/// The vendors' ranges in use, and the end of their refreshes.
+struct RunningRanges {
+    ranges: VendorRanges,
+    metrics: vendor_ranges::Metrics,
+    end: CancellationToken,
+}
+
+struct Metrics {
+    successful: Gauge,
+    success_timestamp: Gauge,
+}
+
+/// Asks for reloads. Clones reach the same task.
+#[derive(Clone)]
+pub(super) struct ReloadHandle(mpsc::Sender<oneshot::Sender<Outcome>>);
+
+impl ReloadHandle {
+    /// Reloads and says what it came to.
+    pub(super) fn reload(&self) -> Pin<Box<dyn Future<Output = Outcome> + Send>> {
+        let Self(requests) = self.clone();
+        Box::pin(async move {
+            let (answer, outcome) = oneshot::channel();
+            let ending = || "the daemon is ending".to_owned();
+            requests.send(answer).await.map_err(|_| ending())?;
+            outcome.await.map_err(|_| ending())?
+        })
+    }
+}
+
+impl Reloader {
+    /// The configuration in `settings` is in force; `load` reads it again.
+    pub(super) fn new(load: Load, settings: Settings, parts: &Parts) -> Result<Self, AppError> {
+        let metrics = Metrics::register(&parts.registry)?;
+        metrics.succeeded(Timestamp::now());
+        Ok(Self {
+            load,
+            settings,
+            clients: parts.clients.clone(),
+            api_metrics: parts.api_metrics.clone(),
+            poller: parts.poller_handle.clone(),
+            exposition: parts.exposition.clone(),
+            ranges: RunningRanges {
+                ranges: parts.ranges.clone(),
+                metrics: parts.range_metrics.clone(),
+                end: CancellationToken::new(),
+            },
+            metrics,
+        })
+    }
+
+    /// Keeps the vendors' ranges fresh, and reloads at each SIGHUP and each request until the
+    /// shutdown.
+    pub(super) fn start(
+        mut self,
+        shutdown: CancellationToken,
+    ) -> Result<(ReloadHandle, impl Future<Output = ()> + Send + 'static), AppError> {
+        let fail = |error| AppError::Broken(format!("cannot take signals: {error}"));
+        let mut hangup = signal(SignalKind::hangup()).map_err(fail)?;
+        // Whoever asks while a reload goes on waits for his own.
+        let (sender, mut requests) = mpsc::channel::<oneshot::Sender<Outcome>>(1);
+        let task = async move {
+            self.ranges.end = shutdown.child_token();
+            tokio::spawn(self.ranges.ranges.clone().run(self.ranges.end.clone()));
+            loop {
+                tokio::select! {
+                    () = shutdown.cancelled() => return,
+                    _ = hangup.recv() => {
+                        info!(signal = "SIGHUP", "reading the configuration again");
+                        drop(self.reload(&shutdown).await);
+                    }
+                    Some(answer) = requests.recv() => {
+                        info!("reading the configuration again, as asked for over HTTP");
+                        // Whoever asked may have gone.
+                        drop(answer.send(self.reload(&shutdown).await));
+                    }
+                }
+            }
+        };
+        Ok((ReloadHandle(sender), task))
+    }
+
+    async fn reload(&mut self, shutdown: &CancellationToken) -> Outcome {
+        supervisor::reloading();
+        let outcome = self.try_reload(shutdown).await;
+        supervisor::ready();
+        match &outcome {
+            Ok(_) => {
+                self.metrics.succeeded(Timestamp::now());
+                info!(
+                    accounts = self.settings.accounts.len(),
+                    "the new configuration is in force"
+                );
+            }
+            Err(problems) => {
+                self.metrics.successful.set(0.0);
+                for problem in problems.lines() {
+                    error!(
+                        problem,
+                        "the new configuration is bad: the old one stays in force"
+                    );
+                }
+            }
+        }
+        outcome
+    }
+
+    /// Everything that can fail comes first.
+    async fn try_reload(&mut self, shutdown: &CancellationToken) -> Outcome {
+        let settings = (self.load)().map_err(|errors| errors.to_string())?;
+        let http = parts::http_client(&settings).map_err(|error| error.to_string())?;
+        for warning in &settings.warnings {
+            warn!("{warning}");
+        }
+        let gone = self.replace_clients(&settings, &http);
+        self.replace_ranges(&settings, http, shutdown);
+        let change = Reconfiguration {
+            settings: settings.poller.clone(),
+            judging: parts::judging(&settings, &self.ranges.ranges),
+            clients: self.clients.clone(),
+        };
+        if !self.poller.reconfigure(change).await {
+            return Err("the daemon is ending".to_owned());
+        }
+        for client in &gone {
+            self.api_metrics.forget(client.account());
+        }
+        let (exposition, detail) = (self.exposition.clone(), settings.detail);
+        // It waits for an exposition that is being made.
+        drop(tokio::task::spawn_blocking(move || exposition.show_detail(detail)).await);
+        self.settings = settings;
+        Ok(IN_FORCE.to_owned())
+    }
+
+    /// Accounts that stay keep their client, with its rate limit and counters. Returns the clients
+    /// of those that have gone.
+    fn replace_clients(&mut self, settings: &Settings, http: &reqwest::Client) -> Vec<Client> {
+        let mut old = std::mem::take(&mut self.clients);
+        for account in &settings.accounts {
+            let place = old
+                .iter()
+                .position(|client| *client.account() == account.name);
+            let client = match place.map(|place| old.swap_remove(place)) {
+                Some(client) => {
+                    client.reconfigure(&settings.cloudflare, account.clone(), http.clone());
+                    client
+                }
+                None => Client::new(
+                    &settings.cloudflare,
+                    account.clone(),
+                    http.clone(),
+                    &self.api_metrics,
+                ),
+            };
+            self.clients.push(client);
+        }
+        old
+    }
+
+    /// Ranges whose settings are as they were stay loaded.
+    fn replace_ranges(
+        &mut self,
+        settings: &Settings,
+        http: reqwest::Client,
+        shutdown: &CancellationToken,
+    ) {
+        if settings.vendor_ranges != self.settings.vendor_ranges {
+            self.ranges.end.cancel();
+            self.ranges.end = shutdown.child_token();
+            self.ranges.ranges =
+                VendorRanges::new(&settings.vendor_ranges, http, &self.ranges.metrics);
+            tokio::spawn(self.ranges.ranges.clone().run(self.ranges.end.clone()));
+        }
+    }
+}
+
+impl Metrics {
+    fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let successful = Gauge::new(
+            "cloudflare_origin_region_exporter_config_last_reload_successful",
+            "1 if the configuration was last read with success.",
+        )?;
+        let success_timestamp = Gauge::new(
+            "cloudflare_origin_region_exporter_config_last_reload_success_timestamp_seconds",
+            "When the configuration was last read with success.",
+        )?;
+        registry.register(Box::new(successful.clone()))?;
+        registry.register(Box::new(success_timestamp.clone()))?;
+        Ok(Self {
+            successful,
+            success_timestamp,
+        })
+    }
+
+    fn succeeded(&self, at: Timestamp) {
+        self.successful.set(1.0);
+        self.success_timestamp.set(at.as_duration().as_secs_f64());
+    }
+}

@@ -1,0 +1,126 @@
+//! Another configuration while polls go on: what is known of accounts and zones stays.
+
+use std::collections::HashMap;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+
+use super::account::Account;
+use super::{Judging, Poller, Settings, ZoneSelection};
+use crate::cloudflare::Client;
+use crate::domain::{AccountName, ZoneId};
+
+/// Reconfigurations that wait for the poller's task; reloads are made one after the other.
+const WAITING: usize = 1;
+
+/// What is to be in force from now on.
+pub struct Reconfiguration {
+    /// How the poller works.
+    pub settings: Settings,
+    /// What the mappings are judged by.
+    pub judging: Judging,
+    /// The accounts' clients, in the order of `settings.selections`. An account that stays keeps
+    /// the client that it had.
+    pub clients: Vec<Client>,
+}
+
+/// A way to reach a poller that runs.
+#[derive(Debug, Clone)]
+pub struct PollerHandle(mpsc::Sender<(Reconfiguration, oneshot::Sender<()>)>);
+
+/// The poller's end of it.
+pub(super) type Reconfigurations = mpsc::Receiver<(Reconfiguration, oneshot::Sender<()>)>;
+
+pub(super) fn channel() -> (PollerHandle, Reconfigurations) {
+    let (sender, receiver) = mpsc::channel(WAITING);
+    (PollerHandle(sender), receiver)
+}
+
+impl PollerHandle {
+    /// Puts a configuration into force; returns when it is. Whether the poller still runs.
+    pub async fn reconfigure(&self, change: Reconfiguration) -> bool {
+        let (done, applied) = oneshot::channel();
+        self.0.send((change, done)).await.is_ok() && applied.await.is_ok()
+    }
+}
+
+impl Poller {
+    pub(super) fn reconfigure(&mut self, change: Reconfiguration) {
+        let now = Instant::now();
+        let Reconfiguration {
+            settings,
+            judging,
+            clients,
+        } = change;
+        self.replace_accounts(&settings, clients, now);
+        self.metrics.interval.set(settings.interval.as_secs_f64());
+        for account in &mut self.accounts {
+            let soonest = now + settings.discovery_interval;
+            account.listing.due = account.listing.due.map(|due| due.min(soonest));
+        }
+        self.settings = settings;
+        self.ranges_changed = judging.ranges.changed();
+        self.judging = judging;
+        self.reassign(now);
+        for turns in self.zones.values_mut() {
+            turns.secondary.read_origins_again();
+        }
+        self.judge_again(None, now);
+        self.directory_changed = true;
+    }
+
+    /// Accounts that stay keep their zones and schedules; what refers to an account by its place
+    /// follows it to its new one.
+    fn replace_accounts(&mut self, settings: &Settings, clients: Vec<Client>, now: Instant) {
+        let old = std::mem::take(&mut self.accounts);
+        let mut places: HashMap<AccountName, usize> = HashMap::new();
+        let mut staying: HashMap<AccountName, Account> = HashMap::new();
+        for (place, account) in old.into_iter().enumerate() {
+            places.insert(account.state.name.clone(), place);
+            staying.insert(account.state.name.clone(), account);
+        }
+        let mut moved: HashMap<usize, usize> = HashMap::new();
+        for (place, (client, (name, selection))) in
+            clients.into_iter().zip(&settings.selections).enumerate()
+        {
+            let mut account = staying
+                .remove(name)
+                .unwrap_or_else(|| Account::new(client, selection.clone(), now));
+            account.select(selection.clone(), now);
+            self.accounts.push(account);
+            if let Some(old) = places.get(name) {
+                moved.insert(*old, place);
+            }
+        }
+        for name in staying.keys() {
+            self.metrics.lag.forget(name);
+        }
+        // What belonged to an account that has gone refers to none.
+        let place_of = |old: usize| moved.get(&old).copied().unwrap_or(usize::MAX);
+        for turns in self.zones.values_mut() {
+            turns.account = place_of(turns.account);
+        }
+        for job in self.about.values_mut() {
+            *job.account_mut() = place_of(*job.account_mut());
+        }
+    }
+}
+
+impl Account {
+    /// Wants these zones from now on.
+    fn select(&mut self, selection: ZoneSelection, now: Instant) {
+        let same_kind = match (&self.selection, &selection) {
+            (ZoneSelection::Filter { .. }, ZoneSelection::Filter { .. }) => true,
+            (ZoneSelection::Ids(old), ZoneSelection::Ids(new)) => old == new,
+            _ => false,
+        };
+        if let ZoneSelection::Ids(ids) = &selection {
+            self.zones.retain(|id: &ZoneId, _| ids.contains(id));
+            self.absent.retain(|id| ids.contains(id));
+        }
+        self.selection = selection;
+        if !same_kind {
+            self.listing.due = self.listing.due.map(|_| now);
+        }
+    }
+}
