@@ -1,0 +1,71 @@
+"""The systemd units, judged by systemd itself."""
+
+import configparser
+import pathlib
+import re
+import tempfile
+import unittest
+
+from support import DEPLOY, NAME, assert_succeeds, assert_takes_arguments, binary
+
+UNITS = DEPLOY / "systemd"
+DAEMON = UNITS / f"{NAME}.service"
+TEXTFILE = UNITS / "cloudflare-origin-region-textfile.service"
+INSTALLED = f"/usr/local/bin/{NAME}"
+# What a unit may be exposed to at most, on systemd's scale from 0 to 10.
+MOST_EXPOSURE = 1.5
+
+
+class Unit(configparser.RawConfigParser):
+    """A unit file; of a repeated key, the last value."""
+
+    def __init__(self, path):
+        super().__init__(strict=False, delimiters=("=",), comment_prefixes=("#",), interpolation=None)
+        self.optionxform = str
+        self.read(path)
+
+
+class SystemdTest(unittest.TestCase):
+    def test_systemd_finds_no_fault_with_the_units(self):
+        with tempfile.TemporaryDirectory() as directory:
+            copies = []
+            for unit in sorted(UNITS.iterdir()):
+                copy = pathlib.Path(directory) / unit.name
+                # The program is not installed where the tests run.
+                copy.write_text(unit.read_text().replace(INSTALLED, str(binary())))
+                copies.append(copy)
+            output = assert_succeeds(self, "systemd-analyze", "verify", "--man=no", *copies)
+        self.assertEqual(output, "")
+
+    def test_the_services_are_hardened(self):
+        for service in (DAEMON, TEXTFILE):
+            output = assert_succeeds(
+                self, "systemd-analyze", "security", "--offline=true", "--no-pager", service
+            )
+            exposure = re.search(r"Overall exposure level for \S+: ([0-9.]+)", output)
+            self.assertLessEqual(float(exposure[1]), MOST_EXPOSURE, output)
+
+    def test_the_exporter_knows_the_arguments(self):
+        for service in (DAEMON, TEXTFILE):
+            program, *arguments = Unit(service)["Service"]["ExecStart"].split()
+            self.assertEqual(program, INSTALLED)
+            assert_takes_arguments(self, arguments)
+
+    def test_the_token_is_the_credential_that_systemd_loads(self):
+        for service in (DAEMON, TEXTFILE):
+            settings = Unit(service)["Service"]
+            credential = settings["LoadCredential"].split(":")[0]
+            self.assertEqual(settings["Environment"], f"CLOUDFLARE_API_TOKEN_FILE=%d/{credential}")
+
+    def test_the_daemon_takes_its_socket_and_tells_that_it_lives(self):
+        unit = Unit(DAEMON)
+        self.assertIn("--web.systemd-socket", unit["Service"]["ExecStart"])
+        self.assertEqual(unit["Unit"]["Requires"], f"{NAME}.socket")
+        self.assertEqual(unit["Service"]["Type"], "notify")
+        self.assertIn("WatchdogSec", unit["Service"])
+        self.assertEqual(unit["Service"]["ExecReload"], "/bin/kill -HUP $MAINPID")
+        self.assertEqual(Unit(UNITS / f"{NAME}.socket")["Socket"]["ListenStream"], "10955")
+
+
+if __name__ == "__main__":
+    unittest.main()
