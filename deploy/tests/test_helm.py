@@ -1,0 +1,323 @@
+"""The Helm chart: linted, rendered with each of the values files, and held against the schemas of
+Kubernetes, the exporter's own check of its configuration, and the files that it has from elsewhere."""
+
+import base64
+import functools
+import json
+import os
+import pathlib
+import tarfile
+import tempfile
+import unittest
+
+import helm_python as helm
+import kubernetes_validate
+import yaml
+
+from support import (
+    DASHBOARDS,
+    DEPLOY,
+    NAME,
+    RULES,
+    assert_succeeds,
+    assert_takes_arguments,
+    binary,
+    read_yaml,
+    version,
+)
+
+CHART = DEPLOY / "helm" / NAME
+VALUES = sorted((DEPLOY / "helm" / "tests").glob("values-*.yaml"))
+# The oldest that the chart allows, or that there are schemas of, and the newest.
+KUBERNETES = ("1.25.0", kubernetes_validate.latest_version())
+# Kinds of the Prometheus Operator, which the schemas of Kubernetes do not know.
+OPERATOR_KINDS = {"ServiceMonitor", "PrometheusRule"}
+LINT_WARNING = 2
+
+
+# The chart as it is installed: packaged, with the files in the place of the links.
+PACKAGED = tempfile.TemporaryDirectory()
+
+
+def setUpModule():
+    unittest.addModuleCleanup(PACKAGED.cleanup)
+    helm.package(CHART, destination=PACKAGED.name)
+
+
+def package():
+    (archive,) = pathlib.Path(PACKAGED.name).iterdir()
+    return archive
+
+
+def render(values):
+    """The objects that a release with these values has, the test's pod included."""
+    with helm.Chart.load(package()) as chart:
+        chart.validate_schema(values)
+        files = chart.render(values, name="demo", namespace="edge")
+    return [
+        document
+        for path, text in files.items()
+        if not path.endswith("NOTES.txt")
+        for document in yaml.safe_load_all(text)
+        if document
+    ]
+
+
+def values_of(path):
+    """The values as Helm reads them."""
+    return helm.values_from_yaml(pathlib.Path(path).read_text())
+
+
+def of_kind(objects, *kinds):
+    return [an_object for an_object in objects if an_object["kind"] in kinds]
+
+
+def only(objects, *kinds):
+    (found,) = of_kind(objects, *kinds)
+    return found
+
+
+def workload(objects):
+    return only(objects, "Deployment", "StatefulSet")
+
+
+def pod_specs(objects):
+    return [workload(objects)["spec"]["template"]["spec"], only(objects, "Pod")["spec"]]
+
+
+def selects(selector, labels):
+    return selector.items() <= labels.items()
+
+
+def for_each_release(test):
+    """Runs a test with the objects of each of the values files."""
+
+    @functools.wraps(test)
+    def run(self):
+        for path in VALUES:
+            with self.subTest(values=path.name):
+                test(self, render(values_of(path)))
+
+    return run
+
+
+class EveryValuesFileTest(unittest.TestCase):
+    """What holds for each of the values files."""
+
+    def test_the_linter_finds_no_fault(self):
+        for path in VALUES:
+            with self.subTest(values=path.name):
+                report = helm.lint(package(), values_of(path), strict=True)
+                faults = [m for m in report["messages"] if m["severity"] >= LINT_WARNING]
+                self.assertEqual((faults, report["errors"]), ([], []))
+
+    @for_each_release
+    def test_kubernetes_knows_every_field(self, objects):
+        for an_object in objects:
+            if an_object["kind"] not in OPERATOR_KINDS:
+                for release in KUBERNETES:
+                    kubernetes_validate.validate(an_object, release, strict=True)
+
+    @for_each_release
+    def test_pods_have_no_privileges(self, objects):
+        for spec in pod_specs(objects):
+            self.assertFalse(spec["automountServiceAccountToken"])
+            self.assertTrue(spec["securityContext"]["runAsNonRoot"])
+            self.assertEqual(spec["securityContext"]["seccompProfile"], {"type": "RuntimeDefault"})
+            (container,) = spec["containers"]
+            context = container["securityContext"]
+            self.assertFalse(context["allowPrivilegeEscalation"])
+            self.assertTrue(context["readOnlyRootFilesystem"])
+            self.assertEqual(context["capabilities"], {"drop": ["ALL"]})
+            self.assertIn("memory", container["resources"]["limits"])
+
+    @for_each_release
+    def test_probes_ask_what_needs_no_password(self, objects):
+        (container,) = workload(objects)["spec"]["template"]["spec"]["containers"]
+        self.assertEqual(container["livenessProbe"]["httpGet"]["path"], "/-/healthy")
+        self.assertEqual(container["readinessProbe"]["httpGet"]["path"], "/-/ready")
+
+    @for_each_release
+    def test_the_exporter_knows_the_arguments(self, objects):
+        for spec in pod_specs(objects):
+            assert_takes_arguments(self, spec["containers"][0]["args"])
+
+    @for_each_release
+    def test_the_exporter_takes_its_configuration(self, objects):
+        with tempfile.TemporaryDirectory() as directory:
+            file = pathlib.Path(directory) / "config.yaml"
+            file.write_text(of_kind(objects, "ConfigMap")[0]["data"]["config.yaml"])
+            environment = {**os.environ, "CLOUDFLARE_API_TOKEN": "placeholder"}
+            assert_succeeds(self, binary(), "check", f"--config.file={file}", env=environment)
+
+    @for_each_release
+    def test_all_that_is_mounted_is_a_volume(self, objects):
+        for spec in pod_specs(objects):
+            volumes = {volume["name"] for volume in spec["volumes"]}
+            mounts = {mount["name"] for mount in spec["containers"][0]["volumeMounts"]}
+            self.assertEqual(volumes, mounts)
+
+    @for_each_release
+    def test_selectors_meet_the_pods_and_not_the_test(self, objects):
+        pod = workload(objects)["spec"]["template"]["metadata"]["labels"]
+        test = only(objects, "Pod")["metadata"]["labels"]
+        service = only(objects, "Service")
+        selectors = [service["spec"]["selector"], workload(objects)["spec"]["selector"]["matchLabels"]]
+        for policy in of_kind(objects, "NetworkPolicy"):
+            selectors.append(policy["spec"]["podSelector"]["matchLabels"])
+        for budget in of_kind(objects, "PodDisruptionBudget"):
+            selectors.append(budget["spec"]["selector"]["matchLabels"])
+        for selector in selectors:
+            self.assertTrue(selects(selector, pod))
+            self.assertFalse(selects(selector, test))
+
+    @for_each_release
+    def test_the_service_monitor_finds_the_service_and_honours_labels(self, objects):
+        service = only(objects, "Service")
+        for monitor in of_kind(objects, "ServiceMonitor"):
+            selector = monitor["spec"]["selector"]["matchLabels"]
+            self.assertTrue(selects(selector, service["metadata"]["labels"]))
+            self.assertEqual(monitor["spec"]["namespaceSelector"], {"matchNames": ["edge"]})
+            (endpoint,) = monitor["spec"]["endpoints"]
+            self.assertTrue(endpoint["honorLabels"])
+            self.assertEqual(endpoint["port"], service["spec"]["ports"][0]["name"])
+
+
+class OptionsTest(unittest.TestCase):
+    """What single values change."""
+
+    def test_by_default_nothing_needs_the_operator_or_grafana(self):
+        kinds = sorted(an_object["kind"] for an_object in render({}))
+        self.assertEqual(
+            kinds, ["ConfigMap", "Deployment", "Pod", "Service", "ServiceAccount"]
+        )
+
+    def test_the_default_is_the_version_of_the_package(self):
+        chart = read_yaml(CHART / "Chart.yaml")
+        self.assertEqual((chart["version"], chart["appVersion"]), (version(), version()))
+        image = workload(render({}))["spec"]["template"]["spec"]["containers"][0]["image"]
+        self.assertTrue(image.endswith(f":{version()}"), image)
+
+    def test_the_token_file_is_in_the_secret(self):
+        for credentials, secret in (
+            ({"existingSecret": "mine", "key": "token"}, "mine"),
+            ({"apiToken": "placeholder", "key": "token"}, f"demo-{NAME}-credentials"),
+        ):
+            objects = render({"credentials": credentials})
+            for spec in pod_specs(objects):
+                (volume,) = [v for v in spec["volumes"] if v["name"] == "credentials"]
+                self.assertEqual(volume["secret"]["secretName"], secret)
+                (container,) = spec["containers"]
+                (mount,) = [m for m in container["volumeMounts"] if m["name"] == "credentials"]
+                self.assertIn(
+                    {"name": "CLOUDFLARE_API_TOKEN_FILE", "value": f"{mount['mountPath']}/token"},
+                    container["env"],
+                )
+
+    def test_a_token_is_in_the_secret_and_nowhere_else(self):
+        objects = render({"credentials": {"apiToken": "placeholder-of-a-token"}})
+        secret = only(objects, "Secret")
+        encoded = base64.b64encode(b"placeholder-of-a-token").decode()
+        self.assertEqual(secret["data"], {"api-token": encoded})
+        objects.remove(secret)
+        for spelling in ("placeholder-of-a-token", encoded):
+            self.assertNotIn(spelling, json.dumps(objects))
+
+    def test_shards_are_a_stateful_set_that_starts_at_once(self):
+        objects = render({"shards": 4})
+        stateful_set = only(objects, "StatefulSet")
+        self.assertEqual(of_kind(objects, "Deployment"), [])
+        self.assertEqual(stateful_set["spec"]["replicas"], 4)
+        self.assertEqual(stateful_set["spec"]["podManagementPolicy"], "Parallel")
+        arguments = stateful_set["spec"]["template"]["spec"]["containers"][0]["args"]
+        self.assertIn("--shard=auto", arguments)
+        self.assertIn("--total-shards=4", arguments)
+        service = only(objects, "Service")
+        self.assertEqual(service["spec"]["clusterIP"], "None")
+        self.assertEqual(stateful_set["spec"]["serviceName"], service["metadata"]["name"])
+
+    def test_a_changed_configuration_replaces_the_pods(self):
+        def checksum(values):
+            return workload(render(values))["spec"]["template"]["metadata"]["annotations"]["checksum/config"]
+
+        self.assertEqual(checksum({}), checksum({"replicas": 3}))
+        self.assertNotEqual(checksum({}), checksum({"config": {"poll": {"interval": "1m"}}}))
+
+    def test_tls_reaches_probes_and_scrapes(self):
+        objects = render(
+            {"web": {"existingSecret": "web", "tls": True}, "serviceMonitor": {"enabled": True}}
+        )
+        (container,) = workload(objects)["spec"]["template"]["spec"]["containers"]
+        for probe in ("livenessProbe", "readinessProbe"):
+            self.assertEqual(container[probe]["httpGet"]["scheme"], "HTTPS")
+        self.assertEqual(only(objects, "ServiceMonitor")["spec"]["endpoints"][0]["scheme"], "https")
+        (mount,) = [m for m in container["volumeMounts"] if m["name"] == "web"]
+        self.assertIn(f"--web.config.file={mount['mountPath']}/web.yaml", container["args"])
+
+    def test_long_names_leave_room_for_what_is_added(self):
+        with helm.Chart.load(package()) as chart:
+            text = chart.render({"shards": 2}, name="a" * 53)[f"{NAME}/templates/workload.yaml"]
+        self.assertLessEqual(len(yaml.safe_load(text)["metadata"]["name"]), 52)
+
+    def test_what_cannot_be_meant_is_refused(self):
+        for values in (
+            {"sharts": 2},
+            {"shards": 0},
+            {"shards": 2, "replicas": 2},
+            {"credentials": {"existingSecret": ""}},
+            {"config": {"accounts": [{"name": "a", "api_token": "placeholder"}]}},
+            {"config": {"accounts": [{"name": "a", "email": "a@b", "api_key": "placeholder"}]}},
+            {"log": {"level": "verbose"}},
+            {"serviceMonitor": {"interval": 30}},
+            {"extraArgs": ["demo"]},
+        ):
+            with self.subTest(values=values), self.assertRaises(helm.HelmError):
+                render(values)
+
+
+class OneSourceTest(unittest.TestCase):
+    """Rules and dashboards are those of this repository, byte for byte."""
+
+    def setUp(self):
+        self.objects = render({"prometheusRule": {"enabled": True}, "dashboards": {"enabled": True}})
+
+    def test_the_chart_holds_links_and_no_copies(self):
+        self.assertEqual((CHART / "files" / "rules.yaml").resolve(), RULES)
+        self.assertEqual((CHART / "files" / "dashboards").resolve(), DASHBOARDS)
+        for entry in (CHART / "files").iterdir():
+            self.assertTrue(entry.is_symlink(), entry)
+
+    def test_the_rules_are_the_shipped_ones(self):
+        specification = only(self.objects, "PrometheusRule")["spec"]
+        self.assertEqual(specification, read_yaml(RULES))
+        with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+            yaml.safe_dump(specification, file)
+            file.flush()
+            assert_succeeds(self, "promtool", "check", "rules", file.name)
+
+    def test_the_dashboards_are_the_shipped_ones(self):
+        expected = {
+            f"origin-region-{path.name}": json.loads(path.read_text())
+            for path in DASHBOARDS.glob("*.json")
+        }
+        found = {
+            key: json.loads(text)
+            for config_map in of_kind(self.objects, "ConfigMap")
+            if "grafana_dashboard" in config_map["metadata"]["labels"]
+            for key, text in config_map["data"].items()
+        }
+        self.assertEqual(found, expected)
+
+    def test_a_packaged_chart_holds_the_files_themselves(self):
+        with tarfile.open(package()) as archive:
+            files = {
+                member.name.removeprefix(f"{NAME}/files/"): archive.extractfile(member).read()
+                for member in archive.getmembers()
+                if "/files/" in member.name
+            }
+        expected = {f"dashboards/{path.name}": path.read_bytes() for path in DASHBOARDS.glob("*.json")}
+        self.assertEqual(files, {"rules.yaml": RULES.read_bytes(), **expected})
+
+
+if __name__ == "__main__":
+    unittest.main()
