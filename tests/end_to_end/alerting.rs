@@ -1,0 +1,174 @@
+//! From a mapping that is deleted to a notification, through the real Prometheus and Alertmanager.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use cloudflare_origin_region_exporter::simulator::{Simulator, StaticFile, World, demo};
+use jiff::{Timestamp, ToSpan as _};
+use tempfile::tempdir;
+use tokio::process::Command;
+use tokio_util::sync::CancellationToken;
+
+use crate::support::alertmanager::Alertmanager;
+use crate::support::exporter::Exporter;
+use crate::support::prometheus::Prometheus;
+use crate::support::webhook::Webhook;
+use crate::support::{eventually, rules};
+
+const TOKEN: &str = "token-of-a-test";
+const ORIGIN: &str = "192.0.2.2";
+const MISSING: &str = "OriginRegionMappingMissing";
+/// The exporter is not scraped yet when the rules are evaluated for the first time, so this one may
+/// be pending for a moment.
+const AT_FIRST: &str = "OriginRegionExporterAbsent";
+/// How often each zone is read before it counts as healthy.
+const POLLS: &str = "15";
+
+#[tokio::test]
+#[ignore = "needs Debian's prometheus; run by scripts/test"]
+async fn nothing_fires_where_all_is_well() {
+    let directory = tempdir().unwrap();
+    let shutdown = CancellationToken::new();
+    let _stop = shutdown.clone().drop_guard();
+    let api = Simulator::local(healthy(), shutdown).await.unwrap();
+    let exporter = Exporter::serve(directory.path(), &configuration(&api)).await;
+    let prometheus =
+        Prometheus::start(directory.path(), exporter.address, &rules::hurried(), None).await;
+    eventually("enough polls of each zone", async || {
+        let polls = "cloudflare_origin_region_zone_polls_total >= ".to_owned() + POLLS;
+        match prometheus.query(&polls).await.len() {
+            3 => Ok(()),
+            zones => Err(format!("{zones} zones only")),
+        }
+    })
+    .await;
+    let pending = format!("max_over_time(ALERTS{{alertname!=\"{AT_FIRST}\"}}[1h]) or ALERTS");
+    assert_eq!(prometheus.query(&pending).await, [], "not even pending");
+    let findings = prometheus
+        .query("sum(cloudflare_origin_region_expected_origins) > 2")
+        .await;
+    assert_eq!(findings.len(), 1, "something is expected");
+}
+
+#[tokio::test]
+#[ignore = "needs Debian's prometheus and prometheus-alertmanager, and EXPORTER_PYTHON, the \
+            interpreter that scripts/python-env prints; run by scripts/test"]
+async fn a_deleted_mapping_is_told_and_so_is_its_return() {
+    let directory = tempdir().unwrap();
+    let shutdown = CancellationToken::new();
+    let _stop = shutdown.clone().drop_guard();
+    let api = Simulator::local(healthy(), shutdown).await.unwrap();
+    let exporter = Exporter::serve(directory.path(), &configuration(&api)).await;
+    let webhook = Webhook::start().await;
+    let alertmanager = Alertmanager::start(directory.path(), webhook.address).await;
+    let _prometheus = Prometheus::start(
+        directory.path(),
+        exporter.address,
+        &rules::hurried(),
+        Some(alertmanager.address),
+    )
+    .await;
+    assert_eq!(webhook.find(MISSING, "firing"), None);
+
+    official_client(&api, &["delete", "example.com", ORIGIN]).await;
+    let alert = eventually("the alert", async || {
+        webhook.find(MISSING, "firing").ok_or_else(String::new)
+    })
+    .await;
+    assert_eq!(alert["labels"]["zone"], "example.com");
+    assert_eq!(alert["labels"]["severity"], "warning");
+    let annotation = |name: &str| alert["annotations"][name].as_str().unwrap();
+    assert_eq!(
+        annotation("summary"),
+        "Origins have no cloud region mapping."
+    );
+    let description = annotation("description");
+    assert!(
+        description.contains("Zone example.com has 1 expected origins without a mapping")
+            && description.contains("192.0.2.2 (by config, in aws us-east-1)"),
+        "{description}"
+    );
+    let runbook = annotation("runbook_url");
+    assert!(
+        runbook.ends_with("/deploy/runbooks.md#originregionmappingmissing"),
+        "{runbook}"
+    );
+    assert_eq!(webhook.find(MISSING, "resolved"), None);
+
+    let put = ["put", "example.com", ORIGIN, "aws", "us-east-1"];
+    official_client(&api, &put).await;
+    eventually("the end of the alert", async || {
+        webhook.find(MISSING, "resolved").ok_or_else(String::new)
+    })
+    .await;
+}
+
+/// Three zones, of which one is empty, that are as they should be by every check.
+fn healthy() -> World {
+    let mut world = World::single_token(TOKEN)
+        .zone("example.com", [])
+        .zone("shop.example", [])
+        .zone("empty.example", []);
+    let written = Timestamp::now() - (24 * 30).hours();
+    let zone = world.zone_mut("example.com");
+    zone.map("192.0.2.1", "aws", "us-east-1", Some(written));
+    zone.map(ORIGIN, "aws", "us-east-1", Some(written));
+    zone.record("A", "www.example.com", "192.0.2.1", true);
+    let zone = world.zone_mut("shop.example");
+    zone.map("198.51.100.1", "gcp", "us-central1", Some(written));
+    zone.map("2001:db8:b:1::1", "gcp", "us-central1", Some(written));
+    zone.record("AAAA", "www.shop.example", "2001:db8:b:1::1", true);
+    for file in demo::range_files() {
+        let served = StaticFile {
+            content_type: "application/json".to_owned(),
+            body: file.json.into(),
+            etag: None,
+        };
+        world.files.insert(file.path.to_owned(), served);
+    }
+    world
+}
+
+fn configuration(api: &Simulator) -> String {
+    let mut text = format!(
+        "poll: {{ interval: 1s }}\n\
+         cloudflare: {{ base_url: \"{}\" }}\n\
+         accounts: [{{ name: test, api_token: {TOKEN} }}]\n\
+         expect:\n\
+         \x20 from_dns: true\n\
+         \x20 from_load_balancers: true\n\
+         \x20 zones:\n\
+         \x20   example.com: [{{ origin_ip: {ORIGIN}, vendor: aws, region: us-east-1 }}]\n\
+         verify:\n\
+         \x20 vendor_ranges:\n\
+         \x20   enabled: true\n\
+         \x20   sources:\n",
+        api.base_url()
+    );
+    for file in demo::range_files() {
+        let source = api.file_url(file.path);
+        writeln!(text, "      {}: \"{source}\"", file.vendor).unwrap();
+    }
+    text
+}
+
+/// Writes with Cloudflare's official client.
+async fn official_client(api: &Simulator, arguments: &[&str]) {
+    let python = std::env::var("EXPORTER_PYTHON")
+        .expect("EXPORTER_PYTHON names the interpreter that scripts/python-env prints");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/mapping.py");
+    let output = Command::new(python)
+        .arg(script)
+        .args([&*api.base_url(), TOKEN])
+        .args(arguments)
+        .env_remove("CLOUDFLARE_API_KEY")
+        .env_remove("CLOUDFLARE_EMAIL")
+        .output()
+        .await
+        .expect("the interpreter starts");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}

@@ -1,0 +1,61 @@
+//! The exporter as it is built.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use tokio::process::Command;
+
+use super::program::Program;
+use super::{eventually, http};
+
+/// A running exporter that has read its zones.
+pub(crate) struct Exporter {
+    pub(crate) address: SocketAddr,
+    _program: Program,
+}
+
+impl Exporter {
+    /// The demo, which reads its zones every three seconds, so that the tests need not wait.
+    pub(crate) async fn demo(directory: &Path) -> Self {
+        Self::start(directory, |command| {
+            command
+                .arg("demo")
+                .env("ORIGIN_REGION_EXPORTER__POLL__INTERVAL", "3s")
+        })
+        .await
+    }
+
+    /// The daemon with this configuration.
+    pub(crate) async fn serve(directory: &Path, configuration: &str) -> Self {
+        let file = directory.join("exporter.yaml");
+        fs::write(&file, configuration).unwrap();
+        Self::start(directory, |command| {
+            command.arg("serve").arg("--config.file").arg(file)
+        })
+        .await
+    }
+
+    async fn start(directory: &Path, arguments: impl FnOnce(&mut Command) -> &mut Command) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cloudflare-origin-region-exporter"));
+        arguments(command.env_clear()).args(["--web.listen-address", "127.0.0.1:0"]);
+        let mut program = Program::start("exporter", directory, &mut command);
+        let exporter = Self {
+            address: program.address().await,
+            _program: program,
+        };
+        eventually("the first round of polls", async || {
+            let answer = http().get(exporter.url("/-/ready")).send().await;
+            match answer.map(|answer| answer.status().as_u16()) {
+                Ok(200) => Ok(()),
+                other => Err(format!("{other:?}")),
+            }
+        })
+        .await;
+        exporter
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+}
