@@ -1,0 +1,162 @@
+//! Answers that come whole and say that something is wrong, or say nothing.
+
+use cloudflare_origin_region_exporter::simulator::FaultKind;
+
+use crate::support::{Api, BAD, Config, GOOD, ON_BAD, ON_GOOD, world};
+
+/// A zone's readings fail in this way: the reason and the code are counted, retries are made where
+/// they may help, what was read before is served, the other zone goes on, and the end of the
+/// failure is noticed.
+pub(crate) async fn zone_fails(kind: FaultKind, reason: &str, code: &str, retried: bool) {
+    let api = Api::start(world()).await;
+    let poll = "interval: 200ms, discovery_interval: 1h, timeout: 1s, retries: 1";
+    let mut daemon = api.daemon(&Config::polling(poll)).await;
+    let before = daemon.until_read().await;
+    let last_success = before.value("zone_last_success_timestamp_seconds", ON_BAD);
+    api.fail(kind);
+    let polls_of_good = daemon.scrape().await.polls(GOOD);
+    let failed = daemon
+        .until("the poll failed, and the other zone goes on", |scrape| {
+            scrape.poll_errors(BAD) >= 1.0 && scrape.polls(GOOD) >= polls_of_good + 2.0
+        })
+        .await;
+    let reasons = failed.values_of("reason", "zone_poll_errors_total", ON_BAD);
+    assert_eq!(reasons, [reason]);
+    assert_eq!(failed.up(BAD), Some(false));
+    assert_eq!(failed.mappings(BAD), 3);
+    assert_eq!(failed.value("zone_mappings", ON_BAD), Some(3.0));
+    assert!(failed.value("zone_last_success_timestamp_seconds", ON_BAD) >= last_success);
+    assert_eq!((failed.up(GOOD), failed.mappings(GOOD)), (Some(true), 3));
+    assert_eq!(failed.count("zone_poll_errors_total", ON_GOOD), 0);
+
+    let operation = ("operation", "list_mappings");
+    let errors = failed.sum(
+        "exporter_api_errors_total",
+        &[operation, ("reason", reason)],
+    );
+    let retries = failed.sum("exporter_api_retries_total", &[operation]);
+    let attempts = failed.sum("exporter_api_requests_total", &[operation, ("code", code)]);
+    assert!(attempts >= errors, "{attempts} attempts with code {code}");
+    let (most_retries, least_errors) = if retried { (errors, 2.0) } else { (0.0, 1.0) };
+    assert!(errors >= least_errors, "{errors} attempts failed");
+    assert!(retries <= most_retries, "{retries} retries");
+    assert_eq!(retries > 0.0, retried, "{retries} retries");
+    assert!(daemon.logged(&["poll failed", BAD, reason]) >= 1);
+
+    api.simulator.clear_faults();
+    let after = daemon.until_read().await;
+    assert_eq!(after.sum("mapping_changes_total", ON_BAD), 0.0);
+    assert_eq!(daemon.logged(&["the zone can be read again", BAD]), 1);
+    daemon.stop().await;
+}
+
+/// A zone is read although its answers are odd.
+async fn zone_is_read(kind: FaultKind) {
+    let api = Api::start(world()).await;
+    api.fail(kind);
+    let mut daemon = api.daemon(&Config::default()).await;
+    let scrape = daemon.until_read().await;
+    assert_eq!(scrape.mappings(BAD), 3);
+    let scrape = daemon.until_polled_again(2.0).await;
+    assert_eq!(
+        (scrape.poll_errors(BAD), scrape.poll_errors(GOOD)),
+        (0.0, 0.0)
+    );
+    assert_eq!(scrape.sum("mapping_changes_total", ON_BAD), 0.0);
+    daemon.stop().await;
+}
+
+fn refusal(status: u16, code: u32) -> FaultKind {
+    FaultKind::ApiError(status, code, "No".to_owned())
+}
+
+#[tokio::test]
+async fn a_server_error() {
+    zone_fails(FaultKind::Status(500, None), "server_error", "500", true).await;
+}
+
+#[tokio::test]
+async fn a_gateway_with_a_page_of_its_own() {
+    let page = Some("<html>502 Bad Gateway</html>".to_owned());
+    zone_fails(FaultKind::Status(502, page), "server_error", "502", true).await;
+}
+
+#[tokio::test]
+async fn a_lack_of_permission_is_not_tried_again() {
+    zone_fails(refusal(403, 10000), "forbidden", "403", false).await;
+}
+
+#[tokio::test]
+async fn refused_credentials_are_not_tried_again() {
+    zone_fails(refusal(401, 10000), "unauthorized", "401", false).await;
+}
+
+#[tokio::test]
+async fn refused_credentials_in_the_clothes_of_a_bad_request() {
+    zone_fails(refusal(400, 9106), "unauthorized", "400", false).await;
+}
+
+#[tokio::test]
+async fn a_zone_that_is_not_there_is_not_tried_again() {
+    zone_fails(refusal(404, 1001), "not_found", "404", false).await;
+}
+
+#[tokio::test]
+async fn a_path_that_is_not_served_is_not_tried_again_and_does_not_mean_no_mappings() {
+    zone_fails(refusal(400, 7003), "no_route", "400", false).await;
+}
+
+#[tokio::test]
+async fn another_refusal_is_not_tried_again() {
+    zone_fails(refusal(400, 1146), "client_error", "400", false).await;
+}
+
+#[tokio::test]
+async fn half_a_document() {
+    zone_fails(FaultKind::TruncatedJson, "malformed", "200", true).await;
+}
+
+#[tokio::test]
+async fn bytes_that_are_no_text() {
+    zone_fails(FaultKind::Garbage, "malformed", "200", true).await;
+}
+
+#[tokio::test]
+async fn the_page_of_a_captive_portal() {
+    zone_fails(FaultKind::Html, "malformed", "200", true).await;
+}
+
+#[tokio::test]
+async fn an_empty_body() {
+    zone_fails(FaultKind::EmptyBody, "malformed", "200", true).await;
+}
+
+#[tokio::test]
+async fn an_answer_without_a_result() {
+    zone_fails(FaultKind::NullResult, "malformed", "200", true).await;
+}
+
+#[tokio::test]
+async fn an_answer_that_calls_itself_unsuccessful() {
+    zone_fails(FaultKind::Unsuccessful, "unsuccessful", "200", true).await;
+}
+
+#[tokio::test]
+async fn another_content_type_is_read_all_the_same() {
+    zone_is_read(FaultKind::ContentType("text/plain".to_owned())).await;
+}
+
+#[tokio::test]
+async fn an_answer_without_messages_is_read() {
+    zone_is_read(FaultKind::NoMessages).await;
+}
+
+#[tokio::test]
+async fn fields_that_nobody_knows_are_ignored() {
+    zone_is_read(FaultKind::UnknownFields).await;
+}
+
+#[tokio::test]
+async fn a_page_without_result_info_is_read() {
+    zone_is_read(FaultKind::NoResultInfo).await;
+}

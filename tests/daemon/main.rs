@@ -1,0 +1,26 @@
+//! The real program over real HTTP, reading a simulated Cloudflare API that fails on purpose.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests and their helpers say what they expect by failing"
+)]
+
+mod answers;
+mod backoff;
+mod consistency;
+mod credentials;
+mod discovery;
+mod families;
+mod lying_pages;
+mod pauses;
+mod process;
+mod rate_limit;
+mod retention;
+mod rows;
+mod scrape;
+mod selection;
+mod start;
+mod support;
+mod transport;

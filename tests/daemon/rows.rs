@@ -1,0 +1,111 @@
+//! Single rows that are odd: they cost themselves and nothing else.
+
+use cloudflare_origin_region_exporter::simulator::FaultKind;
+use serde_json::json;
+
+use crate::support::{Api, BAD, Config, GOOD, ON_BAD, world};
+
+/// The bad zone's last row cannot be read; its other two are served.
+async fn row_is_rejected(row: serde_json::Value) {
+    let api = Api::start(world()).await;
+    api.fail(FaultKind::BadRow(row));
+    let mut daemon = api.daemon(&Config::default()).await;
+    let scrape = daemon.until_read().await;
+    assert_eq!((scrape.mappings(BAD), scrape.mappings(GOOD)), (2, 3));
+    assert_eq!(scrape.value("zone_mappings", ON_BAD), Some(2.0));
+    let rejected = |scrape: &crate::scrape::Scrape| {
+        let of_bad = scrape.value("zone_rejected_rows_total", ON_BAD).unwrap();
+        assert_eq!(of_bad, scrape.sum("zone_rejected_rows_total", &[]));
+        of_bad
+    };
+    assert!(rejected(scrape) >= 1.0);
+    let scrape = daemon.until_polled_again(3.0).await;
+    assert!(
+        rejected(scrape) >= 2.0,
+        "each poll counts the rows that it rejects"
+    );
+    assert_eq!(scrape.poll_errors(BAD), 0.0);
+    // Once, not at every poll.
+    assert_eq!(daemon.logged(&["rows of the API are no mappings", BAD]), 1);
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn an_address_that_is_none() {
+    row_is_rejected(json!({"origin_ip": "origin.example", "vendor": "aws", "region": "r"})).await;
+}
+
+#[tokio::test]
+async fn a_row_without_a_vendor() {
+    row_is_rejected(json!({"origin_ip": "192.0.2.9", "region": "us-east-1"})).await;
+}
+
+#[tokio::test]
+async fn a_region_that_is_a_number() {
+    row_is_rejected(json!({"origin_ip": "192.0.2.9", "vendor": "aws", "region": 7})).await;
+}
+
+#[tokio::test]
+async fn a_row_that_is_no_object() {
+    row_is_rejected(json!(null)).await;
+}
+
+#[tokio::test]
+async fn a_row_that_is_there_twice_is_one_mapping() {
+    let api = Api::start(world()).await;
+    api.fail(FaultKind::DuplicateRow { agreeing: true });
+    let mut daemon = api.daemon(&Config::default()).await;
+    let scrape = daemon.until_read().await;
+    assert_eq!((scrape.mappings(BAD), scrape.poll_errors(BAD)), (2, 0.0));
+    assert_eq!(scrape.value("zone_rejected_rows_total", ON_BAD), Some(0.0));
+    let of_one = [("zone", BAD), ("origin_ip", "192.0.2.1")];
+    assert_eq!(scrape.count("mapping_info", &of_one), 1);
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn rows_that_disagree_about_one_address_are_not_believed() {
+    let api = Api::start(world()).await;
+    let mut daemon = api.daemon(&Config::default()).await;
+    daemon.until_read().await;
+    api.fail(FaultKind::DuplicateRow { agreeing: false });
+    let scrape = daemon
+        .until("the rows were refused", |scrape| {
+            scrape.poll_errors(BAD) >= 1.0
+        })
+        .await;
+    let reasons = scrape.values_of("reason", "zone_poll_errors_total", ON_BAD);
+    assert_eq!(reasons, ["inconsistent_pages"]);
+    assert_eq!((scrape.mappings(BAD), scrape.up(GOOD)), (3, Some(true)));
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn a_vendor_that_nobody_knows_keeps_its_name() {
+    let api = Api::start(world()).await;
+    let row = json!({"origin_ip": "192.0.2.9", "vendor": "a \"new\" one\\", "region": "r-1"});
+    api.fail(FaultKind::BadRow(row));
+    let mut daemon = api.daemon(&Config::default()).await;
+    let scrape = daemon.until_read().await;
+    let series = [("vendor", "a \"new\" one\\"), ("region", "r-1")];
+    assert_eq!(scrape.value("mappings", &series), Some(1.0));
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn a_time_that_cannot_be_read_costs_the_time_alone() {
+    let api = Api::start(world()).await;
+    api.fail(FaultKind::BadRow(json!({
+        "origin_ip": "192.0.2.9", "vendor": "oci", "region": "r-1", "modified_on": "yesterday"
+    })));
+    let mut daemon = api.daemon(&Config::default()).await;
+    let scrape = daemon.until_read().await;
+    let vendor = [("vendor", "oci")];
+    assert_eq!(scrape.count("mapping_info", &vendor), 1);
+    assert_eq!(
+        scrape.count("mapping_last_modified_timestamp_seconds", &vendor),
+        0
+    );
+    assert_eq!(scrape.count("oldest_mapping_age_seconds", &vendor), 0);
+    daemon.stop().await;
+}

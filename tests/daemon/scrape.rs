@@ -1,0 +1,229 @@
+//! Reading what the program exposes, strictly.
+
+use std::collections::{BTreeMap, HashSet};
+
+use cloudflare_origin_region_exporter::exposition::families::{self, Family, Kind};
+
+/// What most families begin with; tests leave it out.
+const PREFIX: &str = "cloudflare_origin_region_";
+
+/// One exposition, checked against the table of families.
+#[derive(Debug, Default)]
+pub(crate) struct Scrape {
+    pub(crate) text: String,
+    samples: Vec<Sample>,
+}
+
+#[derive(Debug)]
+struct Sample {
+    family: &'static Family,
+    /// The name as it stands there, with a histogram's suffix.
+    name: String,
+    labels: Vec<(String, String)>,
+    value: f64,
+}
+
+/// Labels by which a test picks series.
+pub(crate) type Labels<'a> = &'a [(&'a str, &'a str)];
+
+impl Scrape {
+    /// Reads the text format. Panics where it breaks a rule of the format, or where a family is
+    /// not as the table of families says.
+    pub(crate) fn parse(text: &str) -> Self {
+        assert!(text.ends_with('\n'), "the last line ends");
+        let known: BTreeMap<_, _> = families::all()
+            .map(|family| (family.name, family))
+            .collect();
+        let mut samples = Vec::new();
+        let mut seen = HashSet::new();
+        let mut current: Option<&'static Family> = None;
+        for line in text.lines() {
+            if let Some(rest) = line.strip_prefix("# HELP ") {
+                let (name, help) = rest.split_once(' ').unwrap();
+                assert!(seen.insert(name.to_owned()), "{name} comes twice");
+                let family = known.get(name).copied();
+                let family = family.unwrap_or_else(|| panic!("{name} is not in the table"));
+                assert_eq!(help, family.help, "the help of {name}");
+                current = Some(family);
+            } else if let Some(rest) = line.strip_prefix("# TYPE ") {
+                let family = current.unwrap();
+                let expected = format!("{} {}", family.name, family.kind.as_str());
+                assert_eq!(rest, expected);
+            } else {
+                let sample = Sample::parse(line, current.unwrap());
+                let series = format!("{} {:?}", sample.name, sample.labels);
+                assert!(seen.insert(series), "{line} comes twice");
+                samples.push(sample);
+            }
+        }
+        Self {
+            text: text.to_owned(),
+            samples,
+        }
+    }
+
+    fn find<'a>(&'a self, name: &'a str, labels: Labels<'a>) -> impl Iterator<Item = &'a Sample> {
+        self.samples
+            .iter()
+            .filter(move |sample| sample.is(name) && labels.iter().all(|label| sample.has(label)))
+    }
+
+    /// The value of the one series with these labels; `None` where there is none.
+    pub(crate) fn value(&self, name: &str, labels: Labels<'_>) -> Option<f64> {
+        let mut found = self.find(name, labels);
+        let value = found.next()?.value;
+        assert!(found.next().is_none(), "{name} {labels:?} are several");
+        Some(value)
+    }
+
+    /// The sum of the series with these labels; 0 where there is none.
+    pub(crate) fn sum(&self, name: &str, labels: Labels<'_>) -> f64 {
+        self.find(name, labels).map(|sample| sample.value).sum()
+    }
+
+    /// How many series have these labels.
+    pub(crate) fn count(&self, name: &str, labels: Labels<'_>) -> usize {
+        self.find(name, labels).count()
+    }
+
+    /// The values that a label has among the series, sorted, each once.
+    pub(crate) fn values_of(&self, label: &str, name: &str, labels: Labels<'_>) -> Vec<String> {
+        let mut values: Vec<String> = self
+            .find(name, labels)
+            .filter_map(|sample| sample.labels.iter().find(|(name, _)| name == label))
+            .map(|(_, value)| value.clone())
+            .collect();
+        values.sort();
+        values.dedup();
+        values
+    }
+
+    /// Whether the last poll of a zone succeeded; `None` before the first ended.
+    pub(crate) fn up(&self, zone: &str) -> Option<bool> {
+        self.value("zone_up", &[("zone", zone)]).map(is_one)
+    }
+
+    /// Polls of a zone that ended.
+    pub(crate) fn polls(&self, zone: &str) -> f64 {
+        self.sum("zone_polls_total", &[("zone", zone)])
+    }
+
+    /// Polls of a zone that failed.
+    pub(crate) fn poll_errors(&self, zone: &str) -> f64 {
+        self.sum("zone_poll_errors_total", &[("zone", zone)])
+    }
+
+    /// Mappings of a zone that have a series of their own.
+    pub(crate) fn mappings(&self, zone: &str) -> usize {
+        self.count("mapping_info", &[("zone", zone)])
+    }
+
+    /// Families that have a series of this zone, without their common prefix.
+    pub(crate) fn families_of(&self, zone: &str) -> Vec<&'static str> {
+        let of_zone = self.samples.iter().filter(|s| s.has(&("zone", zone)));
+        let mut names: Vec<_> = of_zone
+            .map(|sample| sample.family.name.trim_start_matches(PREFIX))
+            .collect();
+        names.dedup();
+        names
+    }
+
+    /// The names of all families that have series.
+    pub(crate) fn families(&self) -> HashSet<&'static str> {
+        let samples = self.samples.iter();
+        samples.map(|sample| sample.family.name).collect()
+    }
+
+    /// Panics where a counter is smaller than it was in an earlier scrape.
+    pub(crate) fn assert_follows(&self, earlier: &Self) {
+        let key = |sample: &Sample| (sample.name.clone(), sample.labels.clone());
+        let now: BTreeMap<_, _> = self.samples.iter().map(|s| (key(s), s.value)).collect();
+        for sample in earlier.samples.iter().filter(|s| s.only_grows()) {
+            if let Some(value) = now.get(&key(sample)) {
+                let (name, labels, before) = (&sample.name, &sample.labels, sample.value);
+                assert!(
+                    *value >= before,
+                    "{name} {labels:?}: {before}, then {value}"
+                );
+            }
+        }
+    }
+}
+
+#[expect(clippy::float_cmp, reason = "the text format writes exactly 1 or 0")]
+fn is_one(value: f64) -> bool {
+    assert!(value == 0.0 || value == 1.0, "{value} is no truth value");
+    value == 1.0
+}
+
+impl Sample {
+    fn parse(line: &str, family: &'static Family) -> Self {
+        let end = line.find(['{', ' ']).unwrap();
+        let (name, rest) = line.split_at(end);
+        let (mut labels, rest) = match rest.strip_prefix('{') {
+            Some(rest) => parse_labels(rest),
+            None => (Vec::new(), rest),
+        };
+        let value: f64 = rest.strip_prefix(' ').unwrap().parse().unwrap();
+        assert!(value.is_finite(), "{line}");
+        let sample = Self {
+            family,
+            name: name.to_owned(),
+            labels: labels.clone(),
+            value,
+        };
+        let suffix = name.strip_prefix(family.name);
+        let suffix = suffix.unwrap_or_else(|| panic!("{line} stands under {}", family.name));
+        match suffix {
+            "" => assert_ne!(family.kind, Kind::Histogram, "{line}"),
+            "_bucket" => assert_eq!(labels.pop().unwrap().0, "le", "{line}"),
+            _ => assert!(["_sum", "_count"].contains(&suffix), "{line}"),
+        }
+        assert!(suffix.is_empty() || family.kind == Kind::Histogram);
+        let mut names: Vec<_> = labels.iter().map(|(name, _)| name.as_str()).collect();
+        let mut expected = family.labels.to_vec();
+        names.sort_unstable();
+        expected.sort_unstable();
+        assert_eq!(names, expected, "the labels of {line}");
+        sample
+    }
+
+    fn is(&self, name: &str) -> bool {
+        self.name == name || self.name.strip_prefix(PREFIX) == Some(name)
+    }
+
+    fn has(&self, (name, value): &(&str, &str)) -> bool {
+        self.labels.iter().any(|(n, v)| n == name && v == value)
+    }
+
+    fn only_grows(&self) -> bool {
+        self.family.kind != Kind::Gauge
+    }
+}
+
+/// Reads labels up to and with the closing brace.
+fn parse_labels(mut rest: &str) -> (Vec<(String, String)>, &str) {
+    let mut labels = Vec::new();
+    loop {
+        let (name, quoted) = rest.split_once("=\"").unwrap();
+        let mut value = String::new();
+        let mut chars = quoted.chars();
+        loop {
+            match chars.next().unwrap() {
+                '"' => break,
+                '\\' => value.push(match chars.next().unwrap() {
+                    'n' => '\n',
+                    c @ ('\\' | '"') => c,
+                    c => panic!("\\{c} is no escape"),
+                }),
+                c => value.push(c),
+            }
+        }
+        labels.push((name.to_owned(), value));
+        rest = chars.as_str();
+        rest = match rest.strip_prefix(',') {
+            Some(next) => next,
+            None => return (labels, rest.strip_prefix('}').unwrap()),
+        };
+    }
+}

@@ -1,0 +1,355 @@
+//! The program under test, the simulated API that it reads, and what tests ask of both.
+
+use std::fs::{self, File};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use cloudflare_origin_region_exporter::simulator::{
+    Fault, FaultKind, Operation, RateLimit, RecordedRequest, SimulatedZone, Simulator, World,
+    zone_id_of,
+};
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::process::{Child, Command};
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::scrape::Scrape;
+
+/// Everything that is to happen happens within this time, or the test fails.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+/// A stop that takes longer is not a quick one; the drain itself has a few seconds.
+const QUICK: Duration = Duration::from_secs(5);
+/// Between two looks at something that is about to happen.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
+/// The token of the first account. No output of the program may ever hold it, nor the others.
+pub(crate) const TOKEN: &str = "first-secret-token-of-the-tests";
+/// The token of a second account, or one that takes the first one's place.
+pub(crate) const OTHER_TOKEN: &str = "other-secret-token-of-the-tests";
+/// What all secrets have in common.
+const SECRET: &str = "-secret-token-of-the-";
+
+/// The zone that fails, or changes, in most tests.
+pub(crate) const BAD: &str = "bad.example";
+/// The zone that nothing may happen to.
+pub(crate) const GOOD: &str = "good.example";
+
+pub(crate) const ON_BAD: &[(&str, &str)] = &[("zone", BAD)];
+pub(crate) const ON_GOOD: &[(&str, &str)] = &[("zone", GOOD)];
+
+/// Two zones, of three mappings each, and no rate limit.
+pub(crate) fn world() -> World {
+    World {
+        rate_limit: RateLimit::NONE,
+        ..World::single_token(TOKEN)
+    }
+    .zone(GOOD, three_mappings())
+    .zone(BAD, three_mappings())
+}
+
+fn three_mappings() -> [(&'static str, &'static str, &'static str); 3] {
+    [
+        ("192.0.2.1", "aws", "us-east-1"),
+        ("192.0.2.2", "gcp", "us-central1"),
+        ("2001:db8::3", "aws", "us-east-1"),
+    ]
+}
+
+/// Gives a zone so many mappings, all in one region.
+pub(crate) fn fill(zone: &mut SimulatedZone, mappings: usize, region: &str) {
+    zone.mappings.clear();
+    for number in 0..mappings {
+        let ip = format!("10.0.{}.{}", number / 256, number % 256);
+        zone.map(&ip, "aws", region, None);
+    }
+}
+
+/// The parts of a configuration that tests vary, as YAML.
+pub(crate) struct Config {
+    /// The keys under `poll`.
+    pub(crate) poll: String,
+    /// The keys under `cloudflare.rate_limit`.
+    pub(crate) rate_limit: String,
+    /// The list of accounts.
+    pub(crate) accounts: String,
+    /// The keys under `verify`.
+    pub(crate) verify: String,
+    /// Further sections.
+    pub(crate) more: String,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            poll: "interval: 200ms, retries: 0".to_owned(),
+            rate_limit: "requests: 1000000, window: 1s, share: 1".to_owned(),
+            accounts: format!("[{{ name: main, api_token: {TOKEN} }}]"),
+            verify: "supported_regions: false, tiered_cache: false".to_owned(),
+            more: String::new(),
+        }
+    }
+}
+
+impl Config {
+    pub(crate) fn polling(poll: &str) -> Self {
+        Self {
+            poll: poll.to_owned(),
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn text(&self, base_url: &str) -> String {
+        let Self {
+            poll,
+            rate_limit,
+            accounts,
+            verify,
+            more,
+        } = self;
+        format!(
+            "poll: {{ {poll} }}\n\
+             cloudflare: {{ base_url: \"{base_url}\", rate_limit: {{ {rate_limit} }} }}\n\
+             accounts: {accounts}\n\
+             verify: {{ {verify} }}\n\
+             {more}\n"
+        )
+    }
+}
+
+/// A simulated API for one test.
+pub(crate) struct Api {
+    pub(crate) simulator: Simulator,
+    _stop: DropGuard,
+}
+
+impl Api {
+    pub(crate) async fn start(world: World) -> Self {
+        let shutdown = CancellationToken::new();
+        Self {
+            simulator: Simulator::local(world, shutdown.clone()).await.unwrap(),
+            _stop: shutdown.drop_guard(),
+        }
+    }
+
+    /// Starts the program on it.
+    pub(crate) async fn daemon(&self, config: &Config) -> Daemon {
+        Daemon::start(&config.text(&self.simulator.base_url())).await
+    }
+
+    /// Makes the reading of the bad zone's mappings fail.
+    pub(crate) fn fail(&self, kind: FaultKind) {
+        let fault = Fault::new(kind).on(Operation::ListMappings).zone(BAD);
+        self.simulator.add_fault(fault);
+    }
+
+    /// The readings of a zone's mappings so far.
+    pub(crate) fn readings(&self, zone: &str) -> Vec<RecordedRequest> {
+        let id = zone_id_of(zone);
+        let mut requests = self.simulator.requests();
+        requests.retain(|request| {
+            request.operation == Some(Operation::ListMappings)
+                && request.zone.as_deref() == Some(id.as_str())
+        });
+        requests
+    }
+}
+
+/// The longest time in which no request came.
+pub(crate) fn longest_gap(requests: &[RecordedRequest]) -> Duration {
+    let gaps = requests.windows(2).map(|pair| pair[1].at - pair[0].at);
+    gaps.max().unwrap_or_default()
+}
+
+/// The shortest time between two requests.
+pub(crate) fn shortest_gap(requests: &[RecordedRequest]) -> Duration {
+    let gaps = requests.windows(2).map(|pair| pair[1].at - pair[0].at);
+    gaps.min().unwrap_or(Duration::MAX)
+}
+
+/// The program itself, in a folder of its own.
+pub(crate) fn program(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cloudflare-origin-region-exporter"));
+    command
+        .args(arguments)
+        .current_dir(folder)
+        .env_clear()
+        .stdin(Stdio::null())
+        .kill_on_drop(true);
+    command
+}
+
+/// The running program.
+pub(crate) struct Daemon {
+    child: Child,
+    pub(crate) address: SocketAddr,
+    pub(crate) folder: TempDir,
+    last: Scrape,
+}
+
+impl Daemon {
+    /// Starts the program with this configuration and waits until it listens.
+    pub(crate) async fn start(config: &str) -> Self {
+        Self::start_in(tempfile::tempdir().unwrap(), config).await
+    }
+
+    /// As [`Daemon::start`], in a folder that holds files of the configuration.
+    pub(crate) async fn start_in(folder: TempDir, config: &str) -> Self {
+        fs::write(folder.path().join("config.yaml"), config).unwrap();
+        let arguments = [
+            "--config.file=config.yaml",
+            "--web.listen-address=127.0.0.1:0",
+            "--log.level=trace",
+        ];
+        let file = |name| File::create(folder.path().join(name)).unwrap();
+        let child = program(folder.path(), &arguments)
+            .stdout(file("stdout"))
+            .stderr(file("stderr"))
+            .spawn()
+            .unwrap();
+        let mut daemon = Self {
+            child,
+            address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            folder,
+            last: Scrape::default(),
+        };
+        daemon.address = daemon.listening().await;
+        daemon
+    }
+
+    async fn listening(&mut self) -> SocketAddr {
+        let start = Instant::now();
+        loop {
+            let log = self.log();
+            if let Some((_, rest)) = log.split_once("Listening address=") {
+                if let Some((address, _)) = rest.split_once('\n') {
+                    return address.parse().unwrap();
+                }
+            }
+            let ended = self.child.try_wait().unwrap();
+            assert!(ended.is_none(), "the program ended: {ended:?}\n{log}");
+            assert!(start.elapsed() < PATIENCE, "nothing listens\n{log}");
+            sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    /// What it has logged so far.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("stderr")).unwrap()
+    }
+
+    /// Lines of the log that hold all of these words.
+    pub(crate) fn logged(&self, words: &[&str]) -> usize {
+        let log = self.log();
+        let hits = log
+            .lines()
+            .filter(|line| words.iter().all(|word| line.contains(word)));
+        hits.count()
+    }
+
+    /// The status and body of a page.
+    pub(crate) async fn get(&self, path: &str) -> (u16, String) {
+        timeout(PATIENCE, get(self.address, path))
+            .await
+            .unwrap_or_else(|_| panic!("no answer on {path}\n{}", self.log()))
+    }
+
+    /// One scrape. It is held against the table of families, the last scrape's counters and the
+    /// secrets.
+    pub(crate) async fn scrape(&mut self) -> &Scrape {
+        let (status, text) = self.get("/metrics").await;
+        assert_eq!(status, 200, "{text}");
+        assert!(!text.contains(SECRET), "a secret is exposed");
+        let scrape = Scrape::parse(&text);
+        scrape.assert_follows(&self.last);
+        self.last = scrape;
+        &self.last
+    }
+
+    /// Scrapes until something is so.
+    pub(crate) async fn until(&mut self, what: &str, so: impl Fn(&Scrape) -> bool) -> &Scrape {
+        let start = Instant::now();
+        while !so(self.scrape().await) {
+            let waited = start.elapsed();
+            assert!(
+                waited < PATIENCE,
+                "not within {waited:?}: {what}\n{}\n{}",
+                self.last.text,
+                self.log()
+            );
+            sleep(LOOK_AGAIN).await;
+        }
+        &self.last
+    }
+
+    /// Scrapes until both zones of [`world`] were read.
+    pub(crate) async fn until_read(&mut self) -> &Scrape {
+        self.until("both zones are up", |scrape| {
+            scrape.up(GOOD) == Some(true) && scrape.up(BAD) == Some(true)
+        })
+        .await
+    }
+
+    /// Scrapes until the good zone was polled so many times more.
+    pub(crate) async fn until_polled_again(&mut self, times: f64) -> &Scrape {
+        let enough = self.scrape().await.polls(GOOD) + times;
+        self.until("the good zone goes on being polled", |scrape| {
+            scrape.polls(GOOD) >= enough
+        })
+        .await
+    }
+
+    pub(crate) async fn until_ready(&self) {
+        let start = Instant::now();
+        while self.get("/-/ready").await.0 != 200 {
+            assert!(start.elapsed() < PATIENCE, "not ready\n{}", self.log());
+            sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    /// Sends a signal by its name.
+    pub(crate) fn signal(&self, name: &str) {
+        let pid = self.child.id().unwrap();
+        let sent = std::process::Command::new("sh")
+            .args(["-c", &format!("kill -{name} {pid}")])
+            .status();
+        assert!(sent.unwrap().success());
+    }
+
+    /// Waits for the end after a signal. It must come soon, with exit code 0, and nothing that the
+    /// program wrote in its life may hold a secret or tell of a panic.
+    pub(crate) async fn ended(mut self) {
+        let status = timeout(QUICK, self.child.wait()).await;
+        let log = self.log();
+        let status = status
+            .unwrap_or_else(|_| panic!("still running\n{log}"))
+            .unwrap();
+        assert_eq!(status.code(), Some(0), "{log}");
+        let output = fs::read_to_string(self.folder.path().join("stdout")).unwrap();
+        for text in [&log, &output] {
+            assert!(!text.contains(SECRET), "a secret is told: {text}");
+            assert!(!text.contains("panicked"), "{text}");
+        }
+    }
+
+    /// Ends the program by SIGTERM.
+    pub(crate) async fn stop(self) {
+        self.signal("TERM");
+        self.ended().await;
+    }
+}
+
+/// The status and body of a page, on a connection of its own.
+pub(crate) async fn get(address: SocketAddr, path: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    (status, body.to_owned())
+}
