@@ -37,8 +37,10 @@ pub(super) struct Account {
     pub(super) follow_ups: VecDeque<ZoneId>,
     /// Zones that were found and not tried yet.
     pub(super) untried: HashSet<ZoneId>,
-    /// Jobs on zones that are under way.
+    /// Polls of zones that are under way.
     pub(super) running: usize,
+    /// Follow-ups that are under way.
+    pub(super) following: usize,
     /// The regions that Cloudflare supports, by way of one of the zones.
     pub(super) regions: Regions,
     /// The load balancer pools, read once for all zones.
@@ -88,6 +90,7 @@ impl Account {
             follow_ups: VecDeque::new(),
             untried: HashSet::new(),
             running: 0,
+            following: 0,
             regions: Regions::default(),
             pools: Arc::default(),
             optional_failures: HashSet::new(),
@@ -100,9 +103,21 @@ impl Account {
         self.state.last_success.is_some()
     }
 
-    /// How many jobs on zones may be under way at once.
+    /// How many polls of zones may be under way at once.
     pub(super) fn most_running(&self) -> usize {
         POLLS_PER_REQUEST * self.client.concurrency()
+    }
+
+    /// How many follow-ups may be under way at once. Each has one request in flight, so that those
+    /// which hang leave polls at least half of the requests, where there are two or more. Where
+    /// polls have to wait one follow-up still runs, or an account whose polls always wait would
+    /// never know of its DNS records.
+    pub(super) fn most_following(&self, poll_waits: bool) -> usize {
+        if poll_waits {
+            1
+        } else {
+            (self.client.concurrency() / 2).max(1)
+        }
     }
 
     /// Whether the listing and every zone were tried once, or cannot be for a while.

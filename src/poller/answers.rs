@@ -9,6 +9,7 @@ use tracing::{debug, error, warn};
 
 use super::Poller;
 use super::jobs::{Answer, Job, Poll};
+use super::notices;
 use super::transition::{self, Ended, Read};
 use crate::cloudflare::{ApiError, TokenState, TokenStatus};
 use crate::domain::{Zone, ZoneId};
@@ -64,7 +65,6 @@ impl Poller {
             }
             Job::FollowUp { index, zone, asks } => {
                 self.follow_up_ended(index, &zone, asks);
-                self.schedule(&zone, now + self.settings.interval);
             }
             Job::Verify(index) => {
                 if let Some(account) = self.accounts.get_mut(index) {
@@ -111,6 +111,7 @@ impl Poller {
         self.poll_ended(index, id);
         let now = Instant::now();
         let retain = self.settings.retain;
+        let poll = poll.map(|poll| self.judge_by_latest(id, poll, now));
         let Some(turns) = self.zones.get_mut(id) else {
             return;
         };
@@ -133,7 +134,9 @@ impl Poller {
                     findings,
                     rejected: rejected.count,
                 };
-                turns.slot.publish(transition::succeeded(&old, read, ended));
+                let new = transition::succeeded(&old, read, ended);
+                notices::tell_left_out(&old, &new);
+                turns.slot.publish(new);
                 due
             }
             Err(error) => {
@@ -150,6 +153,16 @@ impl Poller {
         self.schedule(id, due);
         self.expire(now);
         self.queue_follow_up(id, now);
+    }
+
+    /// A poll that a follow-up overtook was judged by what was known when it began.
+    fn judge_by_latest(&mut self, id: &ZoneId, poll: Poll, now: Instant) -> Poll {
+        let turns = self.zones.get_mut(id);
+        let overtaken = turns.is_some_and(|turns| turns.secondary.has_learnt());
+        match self.yardstick(id, now).filter(|_| overtaken) {
+            Some(yardstick) => Poll::judge(poll.mappings, poll.rejected, &yardstick),
+            None => poll,
+        }
     }
 
     fn verified(&mut self, index: usize, answer: &Result<TokenStatus, ApiError>) {

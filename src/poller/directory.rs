@@ -187,27 +187,30 @@ impl Poller {
         Some(due)
     }
 
-    /// What the configuration says of one zone.
+    /// What the configuration says of one zone. An entry by its name and one by its identifier
+    /// add up; where they contradict each other, the first counts.
     fn settings_of(&self, id: &ZoneId, names: &HashMap<String, ZoneId>) -> Own {
         let means =
             |name: &str| name == id.as_str() || names.get(&name.to_ascii_lowercase()) == Some(id);
-        let own = self.settings.overrides.iter().find(|own| means(&own.zone));
-        let declared = self
-            .judging
-            .expect
-            .zones
+        let mut overrides = self
+            .settings
+            .overrides
             .iter()
-            .find(|declared| means(&declared.zone));
+            .filter(|own| means(&own.zone));
+        let declared = self.judging.expect.zones.iter();
+        let declared = declared.filter(|declared| means(&declared.zone));
         Own {
-            interval: own
-                .and_then(|own| own.interval)
+            interval: overrides
+                .clone()
+                .find_map(|own| own.interval)
                 .unwrap_or(self.settings.interval),
-            stale_after: own
-                .and_then(|own| own.stale_after)
+            stale_after: overrides
+                .find_map(|own| own.stale_after)
                 .unwrap_or(self.settings.stale_after),
             declared: declared
-                .map(|declared| declared.origins.as_slice().into())
-                .unwrap_or_default(),
+                .flat_map(|declared| &declared.origins)
+                .cloned()
+                .collect(),
         }
     }
 

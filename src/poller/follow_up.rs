@@ -17,8 +17,8 @@ use crate::findings::{
     Candidates, ExpectedOrigin, LeftOut, SupportedRegion, SupportedRegions, ZoneFindings,
 };
 
-/// What one follow-up may spend, waiting for the rate limit aside: the zone's next poll waits for
-/// its end.
+/// What each of a follow-up's calls may spend, waiting for the rate limit aside: one that hangs
+/// leaves the others their time.
 const BUDGET: Duration = Duration::from_secs(30);
 /// Origins that are looked up one by one before they are called missing. Where more seem to be
 /// missing at once, the list itself is as believable as they are.
@@ -64,17 +64,34 @@ pub(super) struct FollowedUp {
     pub(super) smart_tiered_cache: Option<Result<bool, ApiError>>,
     /// `None` inside where this zone cannot tell.
     pub(super) supported_regions: Option<Result<Option<SupportedRegions>, ApiError>>,
+    /// The mappings that were judged.
+    pub(super) mappings: Arc<ZoneMappings>,
     pub(super) findings: ZoneFindings,
-    /// Look-ups of single mappings that failed.
+    /// Why a look-up of a single mapping failed.
     pub(super) failed_look_up: Option<ApiError>,
 }
 
-/// Reads what is wanted and judges the mappings anew.
+impl FollowedUp {
+    /// Why calls failed.
+    pub(super) fn failures(&self) -> impl Iterator<Item = &ApiError> {
+        let origins = [self.dns.as_ref(), self.load_balancers.as_ref()].map(failure);
+        let settings = [self.tiered_cache.as_ref(), self.smart_tiered_cache.as_ref()].map(failure);
+        let regions = failure(self.supported_regions.as_ref());
+        let all = origins.into_iter().chain(settings).chain([regions]);
+        all.flatten().chain(&self.failed_look_up)
+    }
+}
+
+fn failure<T>(answer: Option<&Result<T, ApiError>>) -> Option<&ApiError> {
+    answer.and_then(|answer| answer.as_ref().err())
+}
+
+/// Reads what is wanted, one call after another, and judges the mappings anew.
 pub(super) async fn run(mut job: FollowUp) -> FollowedUp {
-    let call = Call::new(BUDGET);
     let (client, zone, wanted) = (&job.client, &job.zone, job.wanted);
     let mut done = FollowedUp::default();
     if wanted.supported_regions {
+        let call = Call::new(BUDGET);
         let answer = client.supported_regions(&zone.id, &call).await;
         let answer = answer.map(|regions| regions.map(supported));
         if let Ok(Some(regions)) = &answer {
@@ -83,13 +100,14 @@ pub(super) async fn run(mut job: FollowUp) -> FollowedUp {
         done.supported_regions = Some(answer);
     }
     if wanted.load_balancers {
-        let answer = job.load_balancers(&call).await;
+        let answer = job.load_balancers(&Call::new(BUDGET)).await;
         if let Ok(candidates) = &answer {
             job.yardstick.discovered.load_balancers = Some(candidates.clone());
         }
         done.load_balancers = Some(answer);
     }
     if wanted.dns {
+        let call = Call::new(BUDGET);
         let answer = client.dns_records(&zone.id, &call).await.map(of_records);
         if let Ok(candidates) = &answer {
             job.yardstick.discovered.dns = Some(candidates.clone());
@@ -97,12 +115,14 @@ pub(super) async fn run(mut job: FollowUp) -> FollowedUp {
         done.dns = Some(answer);
     }
     if wanted.tiered_cache {
+        let call = Call::new(BUDGET);
         done.tiered_cache = Some(client.tiered_cache(&zone.id, &call).await);
         done.smart_tiered_cache = Some(client.smart_tiered_cache(&zone.id, &call).await);
     }
     let (mut findings, new) = job.yardstick.judge(&job.mappings);
-    let (missing, failed) = job.confirm(new, &call).await;
+    let (missing, failed) = job.confirm(new, &Call::new(BUDGET)).await;
     add_missing(&mut findings, missing);
+    done.mappings = job.mappings;
     done.findings = findings;
     done.failed_look_up = failed;
     done
@@ -237,17 +257,144 @@ fn supported(regions: cloudflare::SupportedRegions) -> SupportedRegions {
     rows.collect()
 }
 
-/// The permission that a call lacks when the API forbids it, as the dashboard names it.
-pub(super) fn permission(operation: Operation) -> &'static str {
-    match operation {
-        Operation::DnsRecords => "Zone: DNS: Read",
-        Operation::LoadBalancers => "Zone: Load Balancers: Read",
-        Operation::LoadBalancerPools => "Account: Load Balancing: Monitors and Pools: Read",
-        _ => "Zone: Zone Settings: Read",
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{OriginIp, Region, Vendor};
 
-/// Whether a failure of an optional call says that a permission is lacking.
-pub(super) fn lacks_permission(error: &ApiError) -> bool {
-    error.reason == Reason::Forbidden
+    fn address(text: &str) -> OriginTarget {
+        OriginTarget::Address(OriginIp::parse(text).unwrap())
+    }
+
+    fn host(name: &str) -> OriginTarget {
+        OriginTarget::Host(name.to_owned())
+    }
+
+    fn shown(candidates: &Candidates) -> (Vec<String>, Vec<(&'static str, usize)>) {
+        let left_out = candidates.left_out.iter();
+        (
+            candidates.ips.iter().map(ToString::to_string).collect(),
+            left_out
+                .map(|(why, count)| (why.as_str(), *count))
+                .collect(),
+        )
+    }
+
+    #[test]
+    fn records_name_addresses_once_and_hosts_are_counted() {
+        let record = |id: &str, target| DnsRecord {
+            id: id.to_owned(),
+            name: "www.example.com".to_owned(),
+            target,
+        };
+        let records = vec![
+            record("1", address("192.0.2.2")),
+            record("2", host("elsewhere.example")),
+            record("3", address("192.0.2.1")),
+            record("4", address("::ffff:192.0.2.2")),
+        ];
+        let expected = ["192.0.2.1", "192.0.2.2"].map(str::to_owned).to_vec();
+        assert_eq!(
+            shown(&of_records(records)),
+            (expected, vec![("host_name", 1)])
+        );
+    }
+
+    #[test]
+    fn only_enabled_origins_of_enabled_pools_that_are_used_count() {
+        let origin = |target, enabled, in_virtual_network| PoolOrigin {
+            enabled,
+            target,
+            in_virtual_network,
+        };
+        let pool = |id: &str, enabled, origins| Pool {
+            id: id.to_owned(),
+            enabled,
+            origins,
+        };
+        let pools = [
+            pool(
+                "used",
+                true,
+                vec![
+                    origin(address("192.0.2.1"), true, false),
+                    origin(address("192.0.2.2"), false, false),
+                    origin(address("10.0.0.1"), true, true),
+                    origin(host("origin.example"), true, false),
+                    origin(host("off.example"), false, false),
+                ],
+            ),
+            pool(
+                "off",
+                false,
+                vec![origin(address("192.0.2.3"), true, false)],
+            ),
+            pool(
+                "of others",
+                true,
+                vec![origin(address("192.0.2.4"), true, false)],
+            ),
+        ];
+        let ids = ["used", "off", "unknown"].map(str::to_owned).into();
+        let (ips, left_out) = shown(&of_pools(&pools, &ids));
+        assert_eq!(ips, ["192.0.2.1"]);
+        assert_eq!(left_out, [("virtual_network", 1), ("host_name", 1)]);
+    }
+
+    #[test]
+    fn supported_regions_keep_their_upper_tiers() {
+        let region = |name: &str| Region::parse(name).unwrap();
+        let vendors = [(
+            Vendor::Aws,
+            [(
+                region("us-east-1"),
+                ["IAD", "EWR"].map(str::to_owned).into(),
+            )]
+            .into(),
+        )];
+        let regions = supported(cloudflare::SupportedRegions {
+            vendors: vendors.into(),
+            ..Default::default()
+        });
+        let rows: Vec<_> = regions
+            .iter()
+            .map(|(vendor, row)| {
+                (
+                    vendor.as_str(),
+                    row.region.as_str(),
+                    row.upper_tier_colos.len(),
+                )
+            })
+            .collect();
+        assert_eq!(rows, [("aws", "us-east-1", 2)]);
+    }
+
+    #[test]
+    fn every_failure_is_told() {
+        let error = |operation| ApiError {
+            operation,
+            reason: Reason::Timeout,
+            detail: String::new(),
+            status: None,
+            codes: Vec::new(),
+        };
+        let done = FollowedUp {
+            dns: Some(Err(error(Operation::DnsRecords))),
+            load_balancers: Some(Ok(Candidates::default())),
+            smart_tiered_cache: Some(Err(error(Operation::SmartTieredCache))),
+            supported_regions: Some(Err(error(Operation::SupportedRegions))),
+            failed_look_up: Some(error(Operation::GetMapping)),
+            ..FollowedUp::default()
+        };
+        let operations: Vec<_> = done.failures().map(|error| error.operation).collect();
+        assert_eq!(
+            operations,
+            [
+                Operation::DnsRecords,
+                Operation::SmartTieredCache,
+                Operation::SupportedRegions,
+                Operation::GetMapping
+            ]
+        );
+    }
 }

@@ -92,6 +92,22 @@ pub(super) struct Poll {
     pub(super) unconfirmed: BTreeSet<OriginIp>,
 }
 
+impl Poll {
+    pub(super) fn judge(
+        mappings: ZoneMappings,
+        rejected: RejectedRows,
+        yardstick: &Yardstick,
+    ) -> Self {
+        let (findings, new) = yardstick.judge(&mappings);
+        Self {
+            mappings,
+            rejected,
+            findings,
+            unconfirmed: new.into_iter().map(|origin| origin.origin_ip).collect(),
+        }
+    }
+}
+
 /// Reads a zone's mappings and judges them.
 pub(super) async fn poll(
     client: Client,
@@ -101,16 +117,8 @@ pub(super) async fn poll(
 ) -> Answer {
     let started = Instant::now();
     let list = client.list_mappings(&id, &call).await;
-    let poll = list.map(|MappingList { mappings, rejected }| {
-        let (findings, new) = yardstick.judge(&mappings);
-        let unconfirmed = new.into_iter().map(|origin| origin.origin_ip).collect();
-        Poll {
-            mappings,
-            rejected,
-            findings,
-            unconfirmed,
-        }
-    });
+    let poll =
+        list.map(|MappingList { mappings, rejected }| Poll::judge(mappings, rejected, &yardstick));
     Answer::Polled {
         poll,
         duration: started.elapsed(),

@@ -11,9 +11,11 @@ mod assignment;
 mod directory;
 mod estimate;
 mod follow_up;
+mod follow_ups;
 mod jobs;
 mod judgement;
 mod lag;
+mod notices;
 mod reconfigure;
 mod schedule;
 mod secondary;
@@ -104,8 +106,10 @@ pub struct Poller {
     ready: watch::Sender<bool>,
     accounts: Vec<Account>,
     zones: HashMap<ZoneId, ZoneTurns>,
-    /// Zones with a job under way, those among them that have left the account meanwhile too.
+    /// Zones with a poll under way, those among them that have left the account meanwhile too.
     busy: HashSet<ZoneId>,
+    /// As `busy`, with a follow-up under way.
+    following: HashSet<ZoneId>,
     jobs: JoinSet<Answer>,
     /// What each task is about.
     about: HashMap<Id, Job>,
@@ -155,6 +159,7 @@ impl Poller {
             accounts,
             zones: HashMap::new(),
             busy: HashSet::new(),
+            following: HashSet::new(),
             jobs: JoinSet::new(),
             about: HashMap::new(),
             expiries: BTreeSet::new(),
@@ -187,6 +192,7 @@ impl Poller {
             self.start_due();
             let over = self.accounts.iter().all(Account::first_round_over);
             if over && self.jobs.is_empty() {
+                self.show_unconfirmed(Instant::now());
                 return;
             }
             self.next_event().await;
@@ -205,10 +211,12 @@ impl Poller {
         }
         let tried = self.accounts.iter().all(|account| account.tried(now));
         if (tried || now >= self.started + READY_AT_LATEST) && !*self.ready.borrow() {
-            info!(
-                zones = self.zones.len(),
-                "ready: every account and zone was tried"
-            );
+            if !self.once {
+                info!(
+                    zones = self.zones.len(),
+                    "ready: every account and zone was tried"
+                );
+            }
             self.ready.send_replace(true);
         }
     }

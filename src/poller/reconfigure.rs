@@ -6,6 +6,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::account::Account;
+use super::secondary::Regions;
 use super::{Judging, Poller, Settings, ZoneSelection};
 use crate::cloudflare::Client;
 use crate::domain::{AccountName, ZoneId};
@@ -62,8 +63,15 @@ impl Poller {
         self.ranges_changed = judging.ranges.changed();
         self.judging = judging;
         self.reassign(now);
+        let (expect, verify) = (&self.judging.expect, self.judging.verify);
         for turns in self.zones.values_mut() {
-            turns.secondary.read_origins_again();
+            turns.secondary.reconfigure(expect, verify);
+        }
+        if !verify.supported_regions {
+            for account in &mut self.accounts {
+                account.regions = Regions::default();
+            }
+            self.metrics.upper_tiers.set(Vec::new());
         }
         self.judge_again(None, now);
         self.directory_changed = true;

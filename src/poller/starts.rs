@@ -42,8 +42,7 @@ impl Poller {
         if let Some(zone) = self.zones.get_mut(&next.1) {
             zone.due = None;
         }
-        // A follow-up of the zone may be under way, or its old poll where it went and came back;
-        // the end of that schedules it.
+        // Its old poll may be under way where it went and came back; the end of that schedules it.
         if self.busy.contains(&next.1) {
             self.next_due(index, now)
         } else {
@@ -87,6 +86,9 @@ impl Poller {
             .lag
             .started(&account.state.name, zone.clone(), late, Arc::clone(&call));
         self.busy.insert(zone.clone());
+        if let Some(turns) = self.zones.get_mut(&zone) {
+            turns.secondary.polling();
+        }
         let job = Job::Poll(index, zone.clone());
         self.spawn(job, jobs::poll(client, zone, yardstick, call));
     }
