@@ -131,6 +131,12 @@ impl Account {
         self.state.up.is_some() && self.untried.is_empty()
     }
 
+    /// When the token is to be verified; `None` while that has to wait or cannot be.
+    pub(super) fn verification_due(&self) -> Option<Instant> {
+        self.verification
+            .filter(|_| self.first_round_over() && self.client.has_token())
+    }
+
     /// Takes the whole listing of the account.
     pub(super) fn list(&mut self, zones: Vec<Zone>) {
         self.zones = zones

@@ -102,9 +102,11 @@ impl Poller {
         account.listing.outstanding = account.listing.outstanding.saturating_sub(1);
         if account.listing.outstanding == 0 {
             account.conclude_listing(self.settings.discovery_interval, now, Timestamp::now());
+            if self.once {
+                account.listing.due = None;
+            }
         }
-        self.directory_changed = true;
-        self.reassign(now);
+        self.listings_changed = true;
     }
 
     fn polled(&mut self, index: usize, id: &ZoneId, poll: Result<Poll, ApiError>, ended: Ended) {

@@ -119,7 +119,8 @@ pub struct Poller {
     /// Zones found since the start, for their places in the interval.
     found: u32,
     started: Instant,
-    directory_changed: bool,
+    /// What the accounts list, or what is wanted of it, is not what the directory says.
+    listings_changed: bool,
     ranges_changed: watch::Receiver<u64>,
     reconfigurations: Reconfigurations,
     /// Each zone is polled once and no more.
@@ -166,7 +167,7 @@ impl Poller {
             unmatched: Unmatched::default(),
             found: 0,
             started,
-            directory_changed: true,
+            listings_changed: true,
             ranges_changed,
             reconfigurations,
             once: false,
@@ -203,11 +204,13 @@ impl Poller {
     fn start_due(&mut self) {
         let now = Instant::now();
         self.expire(now);
+        // Answers that came together are taken together.
+        if std::mem::take(&mut self.listings_changed) {
+            self.reassign(now);
+            self.publish_directory();
+        }
         for index in 0..self.accounts.len() {
             self.start_due_of(index, now);
-        }
-        if std::mem::take(&mut self.directory_changed) {
-            self.publish_directory();
         }
         let tried = self.accounts.iter().all(|account| account.tried(now));
         if (tried || now >= self.started + READY_AT_LATEST) && !*self.ready.borrow() {
@@ -253,7 +256,8 @@ impl Poller {
         let of_accounts = self.accounts.iter().filter_map(|account| {
             let poll = account.due.first().map(|(due, _)| *due);
             let poll = poll.filter(|_| account.running < account.most_running());
-            let next = account.listing.due.into_iter().chain(poll).min()?;
+            let turns = [account.listing.due, poll, account.verification_due()];
+            let next = turns.into_iter().flatten().min()?;
             Some(next.max(account.client.paused_until().unwrap_or(next)))
         });
         let expiry = self.expiries.first().map(|(at, _)| *at);

@@ -62,7 +62,6 @@ impl Poller {
         self.settings = settings;
         self.ranges_changed = judging.ranges.changed();
         self.judging = judging;
-        self.reassign(now);
         let (expect, verify) = (&self.judging.expect, self.judging.verify);
         for turns in self.zones.values_mut() {
             turns.secondary.reconfigure(expect, verify);
@@ -73,8 +72,9 @@ impl Poller {
             }
             self.metrics.upper_tiers.set(Vec::new());
         }
+        self.reassign(now);
+        self.publish_directory();
         self.judge_again(None, now);
-        self.directory_changed = true;
     }
 
     /// Accounts that stay keep their zones and schedules; what refers to an account by its place

@@ -15,8 +15,7 @@ impl Poller {
             return;
         };
         if account.client.paused_until().is_none_or(|end| end <= now) {
-            let listed = self.once && account.state.up.is_some();
-            if !listed && account.listing.due.is_some_and(|due| due <= now) {
+            if account.listing.due.is_some_and(|due| due <= now) {
                 self.start_listing(index);
             }
             while let Some((due, zone)) = self.next_due(index, now) {
@@ -98,8 +97,7 @@ impl Poller {
         let Some(account) = self.accounts.get_mut(index) else {
             return;
         };
-        let due = account.verification.is_some_and(|due| due <= now);
-        if due && account.first_round_over() && account.client.has_token() {
+        if account.verification_due().is_some_and(|due| due <= now) {
             account.verification = None;
             let owner = account.zones.values().find_map(|zone| zone.owner.clone());
             let client = account.client.clone();
