@@ -13,7 +13,7 @@ use super::{AppError, output, table};
 use crate::config::Settings;
 use crate::config::cli::OnceFormat;
 use crate::exposition::Encoding;
-use crate::exposition::rows::{FindingRow, MappingRow, ZoneRow};
+use crate::exposition::rows::{Finding, FindingRow, MappingRow, ZoneRow};
 use crate::snapshot::{Directory, ZoneState};
 
 /// What was found, for programs.
@@ -68,14 +68,14 @@ impl Report {
             })
         });
         Self {
-            zones: states.iter().map(|state| ZoneRow::of(state, now)).collect(),
-            mappings: states
+            zones: states
                 .iter()
-                .flat_map(|state| MappingRow::of(state))
+                .map(|state| ZoneRow::of(state, None, now))
                 .collect(),
+            mappings: states.iter().flat_map(|state| mappings(state)).collect(),
             findings: states
                 .iter()
-                .flat_map(|state| FindingRow::of(state, now))
+                .flat_map(|state| findings(state, now))
                 .collect(),
             errors: errors.collect(),
         }
@@ -189,6 +189,15 @@ impl Report {
             &rows,
         )
     }
+}
+
+fn mappings(state: &ZoneState) -> impl Iterator<Item = MappingRow> {
+    let mappings = state.data.iter().flat_map(|data| data.mappings.as_slice());
+    mappings.map(|mapping| MappingRow::of(state, mapping))
+}
+
+fn findings(state: &ZoneState, now: Timestamp) -> impl Iterator<Item = FindingRow> {
+    Finding::all(state, now).map(|finding| FindingRow::of(state, finding))
 }
 
 fn place(vendor: Option<&str>, region: Option<&str>) -> String {

@@ -26,6 +26,25 @@ pub struct Client {
     inner: Arc<Inner>,
 }
 
+/// How an account stands with Cloudflare: its token and its rate limit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccountStatus {
+    /// The account's name in the configuration.
+    pub name: AccountName,
+    /// Whether it authenticates with an API token rather than a global key.
+    pub has_token: bool,
+    /// Whether Cloudflare accepts the token; `None` while that is not known.
+    pub token_valid: Option<bool>,
+    /// When the token expires, where it does.
+    pub token_expires_on: Option<Timestamp>,
+    /// Requests that this process allows itself in one window of the rate limit.
+    pub budget: u32,
+    /// Requests left in Cloudflare's rate limit, as its last answer said.
+    pub remaining: Option<u64>,
+    /// Until when nothing is sent; `None` when there is no pause.
+    pub paused_until: Option<Timestamp>,
+}
+
 struct Inner {
     account: AccountName,
     gate: Gate,
@@ -115,6 +134,25 @@ impl Client {
     /// Requests that this process allows itself in one window of the rate limit.
     pub fn budget(&self) -> u32 {
         self.inner.config.load().budget
+    }
+
+    /// How the account stands with Cloudflare, as far as its answers told.
+    pub fn status(&self) -> AccountStatus {
+        let inner = &*self.inner;
+        let standing = inner.metrics.standing();
+        let paused_until = self.paused_until().and_then(|until| {
+            let left = until.saturating_duration_since(Instant::now());
+            Timestamp::now().checked_add(left).ok()
+        });
+        AccountStatus {
+            name: inner.account.clone(),
+            has_token: self.has_token(),
+            token_valid: standing.token_valid,
+            token_expires_on: standing.token_expiry,
+            budget: self.budget(),
+            remaining: standing.remaining,
+            paused_until,
+        }
     }
 
     /// Whether the account has an API token, which can be verified, rather than a global key.

@@ -1,7 +1,7 @@
 //! The client's own metrics.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -211,17 +211,38 @@ impl Collector for BlockedUntil {
 pub(super) struct AccountMetrics {
     families: Metrics,
     account: AccountName,
+    standing: Mutex<Standing>,
+}
+
+/// What the last answers said of the account, for the page; the gauges show the same.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Standing {
+    pub(super) remaining: Option<u64>,
+    pub(super) token_valid: Option<bool>,
+    pub(super) token_expiry: Option<Timestamp>,
 }
 
 impl AccountMetrics {
     pub(super) fn new(families: Metrics, account: AccountName, pauses: Arc<Pauses>) -> Self {
         families.blocked.add(account.as_str(), pauses);
-        let metrics = Self { families, account };
+        let metrics = Self {
+            families,
+            account,
+            standing: Mutex::default(),
+        };
         // These start at 0, so that the first 429 and the first wait show as an increase.
         metrics.error_counter(Operation::ListMappings, Reason::RateLimited);
         let throttled = &metrics.families.throttled;
         throttled.with_label_values(&[metrics.account.as_str()]);
         metrics
+    }
+
+    pub(super) fn standing(&self) -> Standing {
+        *self.standing_mut()
+    }
+
+    fn standing_mut(&self) -> MutexGuard<'_, Standing> {
+        self.standing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// An attempt ended; `code` is the HTTP status where a response came.
@@ -258,6 +279,7 @@ impl AccountMetrics {
     }
 
     pub(super) fn remaining(&self, requests: u64) {
+        self.standing_mut().remaining = Some(requests);
         #[expect(
             clippy::cast_precision_loss,
             reason = "a quota is far below 2^53; a lie may be inexact"
@@ -283,6 +305,7 @@ impl AccountMetrics {
     }
 
     pub(super) fn token_valid(&self, valid: bool) {
+        self.standing_mut().token_valid = Some(valid);
         self.families
             .token_valid
             .with_label_values(&[self.account.as_str()])
@@ -290,6 +313,7 @@ impl AccountMetrics {
     }
 
     pub(super) fn token_expiry(&self, expiry: Option<Timestamp>) {
+        self.standing_mut().token_expiry = expiry;
         match expiry {
             Some(expiry) => self
                 .families
@@ -302,6 +326,10 @@ impl AccountMetrics {
 
     /// The account authenticates with a key now: nothing is known of a token.
     pub(super) fn no_token(&self) {
+        let mut standing = self.standing_mut();
+        standing.token_valid = None;
+        standing.token_expiry = None;
+        drop(standing);
         remove(&self.families.token_valid, self.account.as_str());
         remove(&self.families.token_expiry, self.account.as_str());
     }

@@ -25,7 +25,7 @@ mod wire;
 mod zones;
 
 pub use call::Call;
-pub use client::Client;
+pub use client::{AccountStatus, Client};
 pub use credentials::{Credentials, Secret};
 pub use error::{ApiError, Operation, Reason};
 pub use mappings::MappingList;

@@ -1,9 +1,12 @@
 //! The snapshot as plain rows, for JSON and tables. Field names are those of the metrics' labels.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::findings::{ExpectedPlace, Source};
+use crate::domain::{Mapping, OriginIp, Region, Vendor};
+use crate::findings::{ExpectedOrigin, ExpectedPlace, WrongMapping, ZoneFindings};
 use crate::snapshot::{StaleAfter, ZoneState};
 
 /// One zone.
@@ -23,8 +26,14 @@ pub struct ZoneRow {
     pub up: Option<bool>,
     /// When the last poll ended.
     pub last_poll: Option<Timestamp>,
+    /// How long it took, in seconds.
+    pub poll_duration_seconds: Option<f64>,
     /// When a poll last succeeded.
     pub last_success: Option<Timestamp>,
+    /// When the next poll is due; `null` where none is planned.
+    pub next_poll: Option<Timestamp>,
+    /// The interval between its polls, in seconds.
+    pub poll_interval_seconds: f64,
     /// Why the last poll failed.
     pub error: Option<String>,
     /// Number of mappings; `null` where none are known, because the zone could not be read.
@@ -35,6 +44,16 @@ pub struct ZoneRow {
     pub wrong: Option<usize>,
     /// Mappings older than the zone's threshold; `null` where it has none.
     pub stale: Option<usize>,
+    /// The age in seconds from which a mapping is stale; `null` where none ever is.
+    pub stale_after_seconds: Option<f64>,
+    /// Expected origins by source (`config`, `load_balancer`, `dns`).
+    pub expected_origins: BTreeMap<&'static str, usize>,
+    /// Mappings that the vendors' ranges could not judge, by reason.
+    pub unverified_mappings: BTreeMap<&'static str, usize>,
+    /// What the sources name and is no expected origin, by reason.
+    pub left_out: BTreeMap<&'static str, usize>,
+    /// Rows of the API, since the start, that could not be read as a mapping.
+    pub rejected_rows: u64,
     /// Whether tiered caching is on; `null` where not known.
     pub tiered_cache_enabled: Option<bool>,
     /// Whether the smart topology is on; `null` where not known.
@@ -85,89 +104,155 @@ pub struct FindingRow {
     pub modified_on: Option<Timestamp>,
 }
 
+/// One thing that is wrong with a zone's mappings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Finding<'a> {
+    /// An expected origin without a mapping.
+    Missing(&'a ExpectedOrigin),
+    /// A mapping that disagrees with a check.
+    Wrong(&'a WrongMapping),
+    /// A mapping older than the zone's threshold.
+    Stale(&'a Mapping),
+}
+
+impl<'a> Finding<'a> {
+    /// The kinds of findings, as [`Self::kind`] names them.
+    pub const KINDS: [&'static str; 3] = ["missing", "wrong", "stale"];
+
+    /// What is wrong with the zone as of `now`: missing, then wrong, then stale, each by address.
+    pub fn all(state: &'a ZoneState, now: Timestamp) -> impl Iterator<Item = Self> {
+        let findings = state.data.iter().map(|data| &*data.findings);
+        let missing = findings.clone().flat_map(|f| &f.missing).map(Self::Missing);
+        let wrong = findings.flat_map(|f| &f.wrong).map(Self::Wrong);
+        let stale = stale_mappings(state, now).into_iter().flatten();
+        missing.chain(wrong).chain(stale.map(Self::Stale))
+    }
+
+    /// `missing`, `wrong` or `stale`.
+    pub fn kind(self) -> &'static str {
+        match self {
+            Self::Missing(_) => "missing",
+            Self::Wrong(_) => "wrong",
+            Self::Stale(_) => "stale",
+        }
+    }
+
+    /// The origin's address.
+    pub fn origin_ip(self) -> OriginIp {
+        match self {
+            Self::Missing(origin) => origin.origin_ip,
+            Self::Wrong(wrong) => wrong.origin_ip,
+            Self::Stale(mapping) => mapping.origin_ip,
+        }
+    }
+
+    /// Where the mapping says that the origin is; `None` where there is no mapping.
+    pub fn mapped_to(self) -> Option<(&'a Vendor, &'a Region)> {
+        match self {
+            Self::Missing(_) => None,
+            Self::Wrong(wrong) => Some((&wrong.vendor, &wrong.region)),
+            Self::Stale(mapping) => Some((&mapping.vendor, &mapping.region)),
+        }
+    }
+}
+
 impl ZoneRow {
     /// The zone as of `now`.
-    pub fn of(state: &ZoneState, now: Timestamp) -> Self {
-        let findings = state.data.as_ref().map(|data| &data.findings);
+    pub fn of(state: &ZoneState, next_poll: Option<Timestamp>, now: Timestamp) -> Self {
+        let findings = state.data.as_ref().map(|data| &*data.findings);
+        let poll = state.last_poll.as_ref();
         Self {
             zone: state.zone.name.to_string(),
             zone_id: state.zone.id.to_string(),
             account: state.account.to_string(),
             status: state.zone.status.to_string(),
             plan: state.zone.plan.to_string(),
-            up: state.last_poll.as_ref().map(|poll| poll.error.is_none()),
-            last_poll: state.last_poll.as_ref().map(|poll| poll.ended),
+            up: poll.map(|poll| poll.error.is_none()),
+            last_poll: poll.map(|poll| poll.ended),
+            poll_duration_seconds: poll.map(|poll| poll.duration.as_secs_f64()),
             last_success: state.last_success,
-            error: state.last_poll.as_ref().and_then(|poll| poll.error.clone()),
+            next_poll,
+            poll_interval_seconds: state.interval.as_secs_f64(),
+            error: poll.and_then(|poll| poll.error.clone()),
             mappings: state.data.as_ref().map(|data| data.mappings.len()),
             missing: findings
                 .filter(|f| !f.expected.is_empty())
                 .map(|f| f.missing.len()),
             wrong: findings
                 .filter(|f| !f.checks.is_empty())
-                .map(|f| f.wrong_origins()),
+                .map(ZoneFindings::wrong_origins),
             stale: stale_mappings(state, now).map(Iterator::count),
+            stale_after_seconds: match state.stale_after {
+                StaleAfter::Never => None,
+                StaleAfter::Age(age) => Some(age.as_secs_f64()),
+            },
+            expected_origins: findings
+                .map(|f| by_word(&f.expected, |source| source.as_str()))
+                .unwrap_or_default(),
+            unverified_mappings: findings
+                .map(|f| by_word(&f.unverified, |why| why.as_str()))
+                .unwrap_or_default(),
+            left_out: findings
+                .map(|f| by_word(&f.left_out, |why| why.as_str()))
+                .unwrap_or_default(),
+            rejected_rows: state.rejected_rows,
             tiered_cache_enabled: state.tiered_cache.enabled,
             smart_tiered_cache_enabled: state.tiered_cache.smart_enabled,
         }
     }
+
+    /// Whether the zone cannot be read or something is wrong with its mappings.
+    pub fn has_problem(&self) -> bool {
+        let findings = [self.missing, self.wrong, self.stale];
+        self.up == Some(false) || findings.into_iter().flatten().any(|count| count > 0)
+    }
 }
 
 impl MappingRow {
-    /// The zone's mappings, by address.
-    pub fn of(state: &ZoneState) -> impl Iterator<Item = Self> + '_ {
-        let mappings = state.data.iter().flat_map(|data| data.mappings.as_slice());
-        mappings.map(|mapping| Self {
+    /// A mapping of the zone.
+    pub fn of(state: &ZoneState, mapping: &Mapping) -> Self {
+        Self {
             zone: state.zone.name.to_string(),
             zone_id: state.zone.id.to_string(),
             origin_ip: mapping.origin_ip.to_string(),
             vendor: mapping.vendor.to_string(),
             region: mapping.region.to_string(),
             modified_on: mapping.modified_on,
-        })
+        }
     }
 }
 
 impl FindingRow {
-    /// What is wrong with the zone as of `now`: missing, then wrong, then stale, each by address.
-    pub fn of(state: &ZoneState, now: Timestamp) -> Vec<Self> {
-        let row = |finding, origin_ip: String| Self {
+    /// A finding of the zone.
+    pub fn of(state: &ZoneState, finding: Finding<'_>) -> Self {
+        let (vendor, region) = finding.mapped_to().unzip();
+        let expected = match finding {
+            Finding::Missing(origin) => origin.place.clone(),
+            Finding::Wrong(wrong) => wrong.expected.clone(),
+            Finding::Stale(_) => ExpectedPlace::default(),
+        };
+        Self {
             zone: state.zone.name.to_string(),
             zone_id: state.zone.id.to_string(),
-            finding,
-            origin_ip,
-            source: None,
-            check: None,
-            vendor: None,
-            region: None,
-            expected_vendor: None,
-            expected_region: None,
-            modified_on: None,
-        };
-        let findings = state.data.iter().map(|data| &data.findings);
-        let missing = findings.clone().flat_map(|f| &f.missing).map(|origin| {
-            let row = row("missing", origin.origin_ip.to_string());
-            Self {
-                source: Some(Source::as_str(origin.source)),
-                ..row.expecting(&origin.place)
-            }
-        });
-        let wrong = findings.flat_map(|f| &f.wrong).map(|wrong| Self {
-            check: Some(wrong.check.as_str()),
-            vendor: Some(wrong.vendor.to_string()),
-            region: Some(wrong.region.to_string()),
-            ..row("wrong", wrong.origin_ip.to_string()).expecting(&wrong.expected)
-        });
-        let old = stale_mappings(state, now)
-            .into_iter()
-            .flatten()
-            .map(|mapping| Self {
-                vendor: Some(mapping.vendor.to_string()),
-                region: Some(mapping.region.to_string()),
-                modified_on: mapping.modified_on,
-                ..row("stale", mapping.origin_ip.to_string())
-            });
-        missing.chain(wrong).chain(old).collect()
+            finding: finding.kind(),
+            origin_ip: finding.origin_ip().to_string(),
+            source: match finding {
+                Finding::Missing(origin) => Some(origin.source.as_str()),
+                _ => None,
+            },
+            check: match finding {
+                Finding::Wrong(wrong) => Some(wrong.check.as_str()),
+                _ => None,
+            },
+            vendor: vendor.map(ToString::to_string),
+            region: region.map(ToString::to_string),
+            expected_vendor: expected.vendor.map(|vendor| vendor.to_string()),
+            expected_region: expected.region.map(|region| region.to_string()),
+            modified_on: match finding {
+                Finding::Stale(mapping) => mapping.modified_on,
+                _ => None,
+            },
+        }
     }
 
     /// What is wrong, for people.
@@ -179,27 +264,27 @@ impl FindingRow {
             (finding, ..) => finding.to_owned(),
         }
     }
+}
 
-    fn expecting(mut self, place: &ExpectedPlace) -> Self {
-        self.expected_vendor = place.vendor.as_ref().map(ToString::to_string);
-        self.expected_region = place.region.as_ref().map(ToString::to_string);
-        self
-    }
+fn by_word<K>(
+    counts: &BTreeMap<K, usize>,
+    word: impl Fn(&K) -> &'static str,
+) -> BTreeMap<&'static str, usize> {
+    counts
+        .iter()
+        .map(|(key, &count)| (word(key), count))
+        .collect()
 }
 
 /// The mappings that are older than the zone's threshold; `None` where there is no threshold or
 /// nothing is known.
-fn stale_mappings(
-    state: &ZoneState,
-    now: Timestamp,
-) -> Option<impl Iterator<Item = &crate::domain::Mapping>> {
+fn stale_mappings(state: &ZoneState, now: Timestamp) -> Option<impl Iterator<Item = &Mapping>> {
     let StaleAfter::Age(age) = state.stale_after else {
         return None;
     };
     let data = state.data.as_ref()?;
     let since = now.checked_sub(age).unwrap_or(Timestamp::MIN);
-    let old = move |mapping: &&crate::domain::Mapping| {
-        mapping.modified_on.is_some_and(|modified| modified < since)
-    };
+    let old =
+        move |mapping: &&Mapping| mapping.modified_on.is_some_and(|modified| modified < since);
     Some(data.mappings.as_slice().iter().filter(old))
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::jobs::{self, Answer, Job};
@@ -125,5 +126,8 @@ impl Poller {
             account.due.remove(&(old, id.clone()));
         }
         account.due.insert((due, id.clone()));
+        let ahead = due.saturating_duration_since(Instant::now());
+        let due = Timestamp::now().saturating_add(ahead);
+        zone.slot.announce_poll(due.unwrap_or(Timestamp::MAX));
     }
 }

@@ -8,7 +8,8 @@ mod state;
 
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
+use jiff::Timestamp;
 
 pub use state::{
     AccountState, ChangeCounts, LastPoll, StaleAfter, UnmatchedZones, ZoneCounts, ZoneData,
@@ -23,6 +24,7 @@ pub struct ZoneSlot {
     /// The zone's identifier.
     pub id: ZoneId,
     state: ArcSwap<ZoneState>,
+    next_poll: ArcSwapOption<Timestamp>,
 }
 
 impl ZoneSlot {
@@ -31,12 +33,24 @@ impl ZoneSlot {
         Self {
             id,
             state: ArcSwap::from_pointee(state),
+            next_poll: ArcSwapOption::empty(),
         }
     }
 
     /// The zone as of its last complete poll.
     pub fn load(&self) -> Arc<ZoneState> {
         self.state.load_full()
+    }
+
+    /// When the zone's next poll is due, the rate limit aside; `None` where none is planned. While
+    /// a poll waits or runs, it is the time at which that one was due.
+    pub fn next_poll(&self) -> Option<Timestamp> {
+        self.next_poll.load().as_deref().copied()
+    }
+
+    /// Announces the next poll. Only the poller calls this.
+    pub fn announce_poll(&self, due: Timestamp) {
+        self.next_poll.store(Some(Arc::new(due)));
     }
 
     /// Replaces the state. Only the poller calls this, and for one zone never twice at once.
