@@ -1,7 +1,6 @@
 //! The daemon: polls and serves until a signal.
 
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -9,7 +8,7 @@ use tracing::info;
 
 use super::parts::Parts;
 use super::reload::{Load, Reloader};
-use super::{AppError, signals, supervisor};
+use super::{AppError, signals, sources, supervisor};
 use crate::build_info;
 use crate::config::Settings;
 use crate::exposition::process::ProcessCollector;
@@ -42,20 +41,10 @@ pub(super) async fn serve(
         .registry
         .register(Box::new(ProcessCollector::new()?))?;
     let metrics = web::Metrics::register(&parts.registry)?;
-    let exposition = parts.exposition.clone();
-    let render: web::Render = Arc::new(move |encoding| {
-        let exposition = exposition.clone();
-        Box::pin(async move { exposition.render(encoding).await })
-    });
     let reloader = Reloader::new(load, settings.clone(), &parts)?;
-    let (_reload, reloading) = reloader.start(shutdown.clone())?;
-    let handlers = Handlers::new(
-        &settings.web,
-        render,
-        parts.snapshot.clone(),
-        parts.ready,
-        metrics,
-    );
+    let (reload, reloading) = reloader.start(shutdown.clone())?;
+    let sources = sources::of(&parts, reload);
+    let handlers = Handlers::new(&settings.web, sources, metrics);
     let serving = web::serve(listeners, handlers, Limits::default(), shutdown.clone());
     let all = [
         tokio::spawn(parts.poller.run(shutdown.clone())),

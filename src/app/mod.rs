@@ -10,6 +10,7 @@ mod output;
 mod parts;
 mod reload;
 mod signals;
+mod sources;
 mod supervisor;
 mod table;
 

@@ -95,7 +95,7 @@ pub struct ProcessFlags {
     #[arg(long = "web.listen-address", value_name = "ADDRESS", value_parser = listen_address, help_heading = "Web")]
     listen: Vec<String>,
 
-    /// Path of the metrics [default: /metrics]
+    /// Path of the metrics; "/" puts them in the place of the page [default: /metrics]
     #[arg(long = "web.telemetry-path", value_name = "PATH", value_parser = telemetry_path, help_heading = "Web")]
     telemetry_path: Option<String>,
 

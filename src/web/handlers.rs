@@ -1,113 +1,129 @@
-//! From a request to its reply.
+//! From a request to its reply: which path is whose.
 
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use hyper::http::request::Parts;
 use hyper::{Method, StatusCode};
 use jiff::Timestamp;
-use tokio::sync::{Semaphore, watch};
-use tracing::error;
+use tokio::sync::watch;
 
 use super::Settings;
-use super::encoding::negotiate;
-use super::landing::{self, Links, Query};
+use super::api::{Api, Resource};
+use super::docs;
+use super::landing::{self, Landing};
 use super::metrics::{Handler, Metrics};
+use super::page::Site;
+use super::probe::{LookUp, Probes};
 use super::reply::Reply;
-use crate::exposition::{Encoding, RenderError};
+use super::scrape::{Render, Scrapes};
+use super::zone_page;
+use crate::cloudflare::AccountStatus;
 use crate::snapshot::Snapshot;
 
-/// A body in the making.
-pub type Rendering = Pin<Box<dyn Future<Output = Result<Bytes, RenderError>> + Send>>;
+/// Tells how the accounts stand with Cloudflare now.
+pub type Accounts = Arc<dyn Fn() -> Vec<AccountStatus> + Send + Sync>;
 
-/// Renders the metrics as of now.
-pub type Render = Arc<dyn Fn(Encoding) -> Rendering + Send + Sync>;
+/// What the routes show and what they trigger.
+pub struct Sources {
+    /// Makes the body of a scrape.
+    pub render: Render,
+    /// The zones.
+    pub snapshot: Snapshot,
+    /// Turns true when the first round of polls has ended.
+    pub ready: watch::Receiver<bool>,
+    /// The accounts.
+    pub accounts: Accounts,
+    /// Asks Cloudflare for one mapping.
+    pub look_up: LookUp,
+}
 
-/// What the routes show.
+/// Answers requests.
 pub struct Handlers {
     telemetry_path: String,
-    max_requests: usize,
-    scrapes: Arc<Semaphore>,
-    render: Render,
+    scrapes: Scrapes,
+    api: Api,
+    probes: Probes,
     snapshot: Snapshot,
     ready: watch::Receiver<bool>,
+    accounts: Accounts,
     metrics: Metrics,
 }
 
+/// What a path leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Route<'a> {
+    Metrics,
+    Healthy,
+    Ready,
+    Landing,
+    /// The page of the zone with this identifier.
+    Zone(&'a str),
+    /// The documentation under this name.
+    Docs(&'a str),
+    Api(Resource),
+    Probe,
+    Nothing,
+}
+
 impl Handlers {
-    /// `render` makes the body of a scrape; `ready` turns true when the first round has ended.
-    pub fn new(
-        settings: &Settings,
-        render: Render,
-        snapshot: Snapshot,
-        ready: watch::Receiver<bool>,
-        metrics: Metrics,
-    ) -> Self {
-        let scrapes = match settings.max_requests {
-            0 => Semaphore::MAX_PERMITS,
-            limit => limit.min(Semaphore::MAX_PERMITS),
-        };
+    /// Answers with what `sources` give.
+    pub fn new(settings: &Settings, sources: Sources, metrics: Metrics) -> Self {
         Self {
             telemetry_path: settings.telemetry_path.clone(),
-            max_requests: settings.max_requests,
-            scrapes: Arc::new(Semaphore::new(scrapes)),
-            render,
-            snapshot,
-            ready,
+            scrapes: Scrapes::new(sources.render, settings.max_requests),
+            api: Api::new(sources.snapshot.clone()),
+            probes: Probes::new(sources.look_up, sources.snapshot.clone()),
+            snapshot: sources.snapshot,
+            ready: sources.ready,
+            accounts: sources.accounts,
             metrics,
         }
     }
 
     /// Answers a request, whose body is of no interest to any route, and counts it.
     pub(super) async fn answer(&self, request: &Parts) -> Reply {
-        let handler = self.route(request.uri.path());
-        let reply = match handler {
-            Handler::Other => Reply::text(
+        let route = self.route(request.uri.path());
+        let query = request.uri.query().unwrap_or_default();
+        let reply = match route {
+            Route::Nothing => Reply::text(
                 StatusCode::NOT_FOUND,
                 "There is nothing at this path. The page at / links to what there is.",
             ),
             _ if !matches!(request.method, Method::GET | Method::HEAD) => {
                 Reply::method_not_allowed("GET, HEAD")
             }
-            Handler::Metrics => self.scrape(negotiate(&request.headers)).await,
-            Handler::Healthy => Reply::text(StatusCode::OK, "Healthy"),
-            Handler::Ready => self.readiness(),
-            Handler::Landing => self.landing(request.uri.query()),
+            Route::Metrics => self.scrapes.answer(&request.headers).await,
+            Route::Healthy => Reply::text(StatusCode::OK, "Healthy"),
+            Route::Ready => self.readiness(),
+            Route::Landing => self.landing(query),
+            Route::Zone(id) => self.zone(id, query),
+            Route::Docs(name) => docs::answer(name, &self.site()),
+            Route::Api(resource) => self.api.answer(resource, query, Timestamp::now()),
+            Route::Probe => self.probes.answer(query, &request.headers).await,
         };
-        self.metrics.count(handler, reply.status());
+        self.metrics.count(route.handler(), reply.status());
         reply
     }
 
-    fn route(&self, path: &str) -> Handler {
+    /// Metrics at `/` take the place of the pages, all of which link there.
+    fn route<'a>(&self, path: &'a str) -> Route<'a> {
+        let pages = self.telemetry_path != "/";
         match path {
-            "/-/healthy" => Handler::Healthy,
-            "/-/ready" => Handler::Ready,
-            _ if path == self.telemetry_path => Handler::Metrics,
-            "/" => Handler::Landing,
-            _ => Handler::Other,
-        }
-    }
-
-    async fn scrape(&self, encoding: Encoding) -> Reply {
-        let Ok(permit) = Arc::clone(&self.scrapes).try_acquire_owned() else {
-            return Reply::text(
-                StatusCode::SERVICE_UNAVAILABLE,
-                &format!(
-                    "{} scrapes are being served already, as many as --web.max-requests allows.",
-                    self.max_requests
-                ),
-            );
-        };
-        match (self.render)(encoding).await {
-            Ok(body) => Reply::metrics(body, encoding, permit),
-            Err(error) => {
-                error!(%error, "a scrape could not be answered");
-                Reply::text(
-                    StatusCode::INTERNAL_SERVER_ERROR,
-                    "The metrics could not be rendered.",
-                )
+            "/-/healthy" => Route::Healthy,
+            "/-/ready" => Route::Ready,
+            "/probe" => Route::Probe,
+            _ if path == self.telemetry_path => Route::Metrics,
+            "/" => Route::Landing,
+            _ => {
+                if let Some(resource) = path.strip_prefix("/api/v1/") {
+                    Resource::named(resource).map_or(Route::Nothing, Route::Api)
+                } else if let Some(id) = path.strip_prefix("/zones/").filter(|_| pages) {
+                    Route::Zone(id)
+                } else if let Some(name) = path.strip_prefix("/docs/").filter(|_| pages) {
+                    Route::Docs(name)
+                } else {
+                    Route::Nothing
+                }
             }
         }
     }
@@ -123,13 +139,44 @@ impl Handlers {
         }
     }
 
-    fn landing(&self, query: Option<&str>) -> Reply {
-        let links = Links {
+    fn site(&self) -> Site<'_> {
+        Site {
             metrics: &self.telemetry_path,
             ready: *self.ready.borrow(),
+        }
+    }
+
+    fn landing(&self, query: &str) -> Reply {
+        let landing = Landing {
+            directory: &self.snapshot.directory(),
+            accounts: &(self.accounts)(),
+            now: Timestamp::now(),
         };
-        let query = Query::parse(query.unwrap_or_default());
+        let page = landing.page(&landing::Query::parse(query), &self.site());
+        Reply::page(StatusCode::OK, page)
+    }
+
+    fn zone(&self, id: &str, query: &str) -> Reply {
         let directory = self.snapshot.directory();
-        Reply::page(landing::page(&directory, &query, &links, Timestamp::now()))
+        let Some(slot) = directory.zones.iter().find(|slot| slot.id.as_str() == id) else {
+            return Reply::page(StatusCode::NOT_FOUND, zone_page::not_found(&self.site()));
+        };
+        let query = zone_page::Query::parse(query);
+        let page = zone_page::page(slot, &query, &self.site(), Timestamp::now());
+        Reply::page(StatusCode::OK, page)
+    }
+}
+
+impl Route<'_> {
+    fn handler(self) -> Handler {
+        match self {
+            Self::Metrics => Handler::Metrics,
+            Self::Healthy => Handler::Healthy,
+            Self::Ready => Handler::Ready,
+            Self::Landing | Self::Zone(_) | Self::Docs(_) => Handler::Landing,
+            Self::Api(_) => Handler::Api,
+            Self::Probe => Handler::Probe,
+            Self::Nothing => Handler::Other,
+        }
     }
 }

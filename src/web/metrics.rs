@@ -9,7 +9,10 @@ pub(super) enum Handler {
     Metrics,
     Healthy,
     Ready,
+    /// Every page for people.
     Landing,
+    Api,
+    Probe,
     /// No route.
     Other,
 }
@@ -21,6 +24,8 @@ impl Handler {
             Self::Healthy => "healthy",
             Self::Ready => "ready",
             Self::Landing => "landing",
+            Self::Api => "api",
+            Self::Probe => "probe",
             Self::Other => "other",
         }
     }

@@ -1,25 +1,34 @@
 //! The HTTP server: listeners, limits, routes, pages.
 //!
 //! [`bind`] takes every address before anything starts; [`serve`] then answers on them until it is
-//! told to end. What the routes show is handed in as [`Handlers`].
+//! told to end. What the routes show and trigger is handed in as [`Sources`].
 
+mod api;
+mod api_query;
 mod connections;
+mod docs;
 mod encoding;
 mod handlers;
 mod landing;
 mod limits;
 mod listen;
 mod metrics;
+mod page;
+mod probe;
 mod progress;
 mod reply;
+mod scrape;
 mod server;
 mod settings;
 mod web_config;
+mod zone_page;
 
-pub use handlers::{Handlers, Render, Rendering};
+pub use handlers::{Accounts, Handlers, Sources};
 pub use limits::Limits;
 pub use listen::{ListenError, Listener, bind};
 pub use metrics::Metrics;
+pub use probe::{LookUp, LookUpError, LookingUp, Wanted};
+pub use scrape::{Render, Rendering};
 pub use server::serve;
 pub use settings::Settings;
 pub use web_config::{ClientAuth, Curve, PasswordHash, Pem, RateLimit, TlsSettings, WebConfig};

@@ -8,6 +8,7 @@ use hyper::header::{
 };
 use hyper::{Method, Response, StatusCode};
 use maud::Markup;
+use serde::Serialize;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::connections::Busy;
@@ -42,10 +43,39 @@ impl Reply {
         reply
     }
 
+    /// A text as it is.
+    pub(super) fn document(text: &'static str) -> Self {
+        Self::new(
+            StatusCode::OK,
+            PLAIN_TEXT,
+            Bytes::from_static(text.as_bytes()),
+        )
+    }
+
+    /// The metrics of a probe.
+    pub(super) fn probe(text: String) -> Self {
+        Self::new(StatusCode::OK, exposition::CONTENT_TYPE, Bytes::from(text))
+    }
+
+    /// A JSON document; the permit is free again when its last byte has been sent.
+    pub(super) fn json(
+        status: StatusCode,
+        value: &impl Serialize,
+        permit: Option<OwnedSemaphorePermit>,
+    ) -> Self {
+        // Rows of texts and numbers with fixed names always serialise.
+        let mut body = serde_json::to_vec(value).unwrap_or_default();
+        body.push(b'\n');
+        let mut reply = Self::new(status, "application/json", Bytes::from(body))
+            .with(CACHE_CONTROL, "no-store");
+        reply.permit = permit;
+        reply
+    }
+
     /// A page.
-    pub(super) fn page(page: Markup) -> Self {
+    pub(super) fn page(status: StatusCode, page: Markup) -> Self {
         let body = Bytes::from(page.into_string());
-        Self::new(StatusCode::OK, "text/html; charset=utf-8", body)
+        Self::new(status, "text/html; charset=utf-8", body)
             .with(CONTENT_SECURITY_POLICY, PAGE_POLICY)
             .with(REFERRER_POLICY, "no-referrer")
             .with(CACHE_CONTROL, "no-store")

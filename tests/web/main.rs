@@ -6,8 +6,12 @@
     reason = "a test says what it expects by unwrapping"
 )]
 
+mod api;
 mod limits;
 mod listening;
+mod page;
+mod probe;
 mod protocol;
 mod routes;
 mod support;
+mod world;

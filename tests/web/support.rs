@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use cloudflare_origin_region_exporter::cloudflare::AccountStatus;
 use cloudflare_origin_region_exporter::exposition::Encoding;
 use cloudflare_origin_region_exporter::snapshot::Snapshot;
 use cloudflare_origin_region_exporter::web::{
-    Handlers, Limits, Listener, Metrics, Render, Settings, bind, serve,
+    Handlers, Limits, Listener, LookUp, Metrics, Render, Settings, Sources, bind, serve,
 };
 use prometheus::Registry;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -41,6 +42,8 @@ pub(crate) struct Options {
     pub(crate) settings: Settings,
     pub(crate) limits: Limits,
     pub(crate) render: Render,
+    pub(crate) accounts: Vec<AccountStatus>,
+    pub(crate) look_up: LookUp,
 }
 
 impl Default for Options {
@@ -61,6 +64,8 @@ impl Default for Options {
                     Encoding::Gzip => COMPRESSED,
                 })
             }),
+            accounts: Vec::new(),
+            look_up: Arc::new(|_| Box::pin(async { Ok(None) })),
         }
     }
 }
@@ -95,13 +100,15 @@ impl Options {
         let snapshot = Snapshot::default();
         let registry = Registry::new();
         let metrics = Metrics::register(&registry).unwrap();
-        let handlers = Handlers::new(
-            &self.settings,
-            self.render,
-            snapshot.clone(),
-            ready_seen,
-            metrics,
-        );
+        let accounts = self.accounts;
+        let sources = Sources {
+            render: self.render,
+            snapshot: snapshot.clone(),
+            ready: ready_seen,
+            accounts: Arc::new(move || accounts.clone()),
+            look_up: self.look_up,
+        };
+        let handlers = Handlers::new(&self.settings, sources, metrics);
         let shutdown = CancellationToken::new();
         let task = tokio::spawn(serve(listeners, handlers, self.limits, shutdown.clone()));
         Server {

@@ -72,7 +72,7 @@ pub(super) fn listen_address(text: &str) -> Result<String, &'static str> {
     }
 }
 
-/// A path that no other page has.
+/// A path that no endpoint of its own has; `/` takes the place of the pages.
 pub(super) fn telemetry_path(text: &str) -> Result<String, &'static str> {
     let plain = text.starts_with('/')
         && text
@@ -81,8 +81,8 @@ pub(super) fn telemetry_path(text: &str) -> Result<String, &'static str> {
     if !plain {
         return Err("expected a path such as \"/metrics\", without \"?\", \"#\" and \"%\"");
     }
-    let taken = matches!(text, "/" | "/probe")
-        || ["/-/", "/api/", "/zones"]
+    let taken = text == "/probe"
+        || ["/-/", "/api/", "/docs/", "/zones/"]
             .iter()
             .any(|prefix| text.starts_with(prefix));
     if taken {

@@ -168,7 +168,7 @@ fn bad_values_say_what_was_expected() {
         ("--web.listen-address=:70000", "expected \"host:port\""),
         ("--web.telemetry-path=metrics", "expected a path"),
         ("--web.telemetry-path=/-/healthy", "another page's"),
-        ("--web.telemetry-path=/", "another page's"),
+        ("--web.telemetry-path=/zones/x", "another page's"),
         ("--web.max-requests=0", "1..=100000"),
         ("--log.level=loud", "expected trace"),
         ("--log.format=xml", "[possible values: logfmt, json]"),

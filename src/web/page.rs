@@ -1,0 +1,254 @@
+//! What all pages for people share: their frame, paging, and facts in words.
+//!
+//! Everything on them may come from outside and is escaped by the template engine. They load
+//! nothing and run nothing.
+
+use jiff::Timestamp;
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+use crate::build_info;
+
+const STYLE: &str = include_str!("page.css");
+/// Rows of a table on one page; some screens full, and about 70 kB.
+pub(super) const PAGE_SIZE: usize = 100;
+/// Longest error text that is shown; the log has the rest.
+const MAX_ERROR_CHARS: usize = 300;
+/// Longest search that is shown again; no zone's name is longer.
+pub(super) const MAX_SEARCH_CHARS: usize = 255;
+
+/// What every page links to.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Site<'a> {
+    /// The path of the metrics.
+    pub(super) metrics: &'a str,
+    /// Whether the first round of polls has ended.
+    pub(super) ready: bool,
+}
+
+/// A whole page with this content.
+pub(super) fn shell(title: &str, site: &Site<'_>, content: &Markup) -> Markup {
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                title { (title) " – Cloudflare origin region exporter" }
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                header {
+                    a.home href="/" { "Cloudflare origin region exporter" }
+                    nav aria-label="This exporter" {
+                        a href="/" { "Zones" }
+                        a href=(site.metrics) { "Metrics" }
+                        a href="/-/healthy" { "Health" }
+                        a href="/-/ready" { "Readiness" }
+                        a href="/api/v1/zones" { "API: zones" }
+                        a href="/api/v1/mappings" { "API: mappings" }
+                        a href="/api/v1/findings" { "API: findings" }
+                        a href="/docs/" { "Documentation" }
+                    }
+                }
+                main {
+                    @if !site.ready {
+                        p.notice role="status" {
+                            "The first round of polls has not ended yet, so some zones are still "
+                            "to come."
+                        }
+                    }
+                    (content)
+                }
+                footer { "Version " (build_info::LINE) }
+            }
+        }
+    }
+}
+
+/// A place in a table that is shown page by page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Paging {
+    /// From 1.
+    page: usize,
+    pages: usize,
+}
+
+impl Paging {
+    /// The asked page of so many rows, or the last where there are fewer.
+    pub(super) fn new(rows: usize, asked: usize) -> Self {
+        let pages = rows.div_ceil(PAGE_SIZE).max(1);
+        let page = asked.clamp(1, pages);
+        Self { page, pages }
+    }
+
+    /// The rows of the page.
+    pub(super) fn of<T>(self, rows: &[T]) -> &[T] {
+        rows.chunks(PAGE_SIZE).nth(self.page - 1).unwrap_or(&[])
+    }
+
+    /// Links to the pages before and after; nothing where there is one page alone.
+    pub(super) fn links(self, label: &str, link: impl Fn(usize) -> String) -> Markup {
+        let Self { page, pages } = self;
+        html! {
+            @if pages > 1 {
+                nav.pages aria-label=(label) {
+                    @if page > 1 { a rel="prev" href=(link(page - 1)) { "Previous" } }
+                    span { "Page " (page) " of " (pages) }
+                    @if page < pages { a rel="next" href=(link(page + 1)) { "Next" } }
+                }
+            }
+        }
+    }
+}
+
+/// A search in lower case. What is too long is cut.
+pub(super) fn search_text(value: &str) -> String {
+    let text = value.trim().to_lowercase();
+    text.chars().take(MAX_SEARCH_CHARS).collect()
+}
+
+/// A number and what it counts; one that tells of something bad stands out unless it is 0.
+pub(super) fn tile(label: &str, number: usize, bad: bool) -> Markup {
+    let class = if bad && number > 0 {
+        "tile bad"
+    } else {
+        "tile"
+    };
+    html! { li class=(class) { strong { (number) } " " span { (label) } } }
+}
+
+/// The state in words, so that its colour is not needed to understand it.
+pub(super) fn state(good: Option<bool>) -> Markup {
+    match good {
+        Some(true) => html! { span.good { "good" } },
+        Some(false) => html! { span.bad { "failing" } },
+        None => html! { span.quiet { "not read yet" } },
+    }
+}
+
+/// A number of something that is neither good nor bad.
+pub(super) fn count(number: Option<usize>) -> Markup {
+    html! {
+        @if let Some(number) = number { (number) } @else { span.quiet { "unknown" } }
+    }
+}
+
+/// A number of findings; `None` where nothing is looked for.
+pub(super) fn findings(number: Option<usize>) -> Markup {
+    match number {
+        Some(0) => html! { "0" },
+        Some(number) => html! { span.bad { (number) } },
+        None => html! { span.quiet { "–" } },
+    }
+}
+
+/// How long ago.
+pub(super) fn when(time: Option<Timestamp>, now: Timestamp) -> Markup {
+    html! {
+        @if let Some(time) = time { (instant(time, &ago(time, now))) }
+        @else { span.quiet { "never" } }
+    }
+}
+
+/// How far ahead.
+pub(super) fn ahead(time: Option<Timestamp>, now: Timestamp) -> Markup {
+    html! {
+        @if let Some(time) = time { (instant(time, &until(time, now))) }
+        @else { span.quiet { "not planned" } }
+    }
+}
+
+/// A moment in words, with the exact one for machines and for a pointer that rests on it.
+fn instant(time: Timestamp, words: &str) -> Markup {
+    let exact = to_seconds(time);
+    html! { time datetime=(exact) title=(exact) { (words) } }
+}
+
+/// The moment in whole seconds of UTC.
+pub(super) fn to_seconds(time: Timestamp) -> Timestamp {
+    Timestamp::from_second(time.as_second()).unwrap_or(time)
+}
+
+/// The time since then in its largest unit. A time that lies ahead, as after a step of the clock,
+/// is "just now".
+fn ago(time: Timestamp, now: Timestamp) -> String {
+    match now.duration_since(time).as_secs() {
+        ..1 => "just now".to_owned(),
+        seconds => format!("{} ago", span(seconds)),
+    }
+}
+
+fn until(time: Timestamp, now: Timestamp) -> String {
+    match time.duration_since(now).as_secs() {
+        ..1 => "now".to_owned(),
+        seconds => format!("in {}", span(seconds)),
+    }
+}
+
+/// A duration in its largest unit.
+pub(super) fn span(seconds: i64) -> String {
+    match seconds {
+        ..120 => format!("{seconds} s"),
+        120..7_200 => format!("{} min", seconds / 60),
+        7_200..172_800 => format!("{} h", seconds / 3_600),
+        _ => format!("{} days", seconds / 86_400),
+    }
+}
+
+/// An error text, cut where it is very long.
+pub(super) fn error(text: Option<&str>) -> String {
+    let Some(text) = text else {
+        return String::new();
+    };
+    let mut shown: String = text.chars().take(MAX_ERROR_CHARS).collect();
+    if shown.len() < text.len() {
+        shown.push('…');
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::constant(1_800_000_000, 0);
+
+    #[test]
+    fn times_are_told_in_their_largest_unit() {
+        for (seconds, before, after) in [
+            (-5, "just now", "now"),
+            (0, "just now", "now"),
+            (1, "1 s ago", "in 1 s"),
+            (119, "119 s ago", "in 119 s"),
+            (120, "2 min ago", "in 2 min"),
+            (7_200, "2 h ago", "in 2 h"),
+            (172_800, "2 days ago", "in 2 days"),
+        ] {
+            let distance = SignedDuration::from_secs(seconds);
+            assert_eq!(ago(NOW - distance, NOW), before);
+            assert_eq!(until(NOW + distance, NOW), after);
+        }
+    }
+
+    #[test]
+    fn long_errors_are_cut_between_characters() {
+        let long = "é".repeat(MAX_ERROR_CHARS + 1);
+        assert_eq!(error(Some(&long)).chars().count(), MAX_ERROR_CHARS + 1);
+        assert!(error(Some(&long)).ends_with('…'));
+        assert_eq!(error(Some("short")), "short");
+    }
+
+    #[test]
+    fn a_page_beyond_the_last_is_the_last() {
+        let rows: Vec<_> = (0..250).collect();
+        let shown = |asked| Paging::new(rows.len(), asked).of(&rows).len();
+        assert_eq!(
+            [0, 1, 2, 3, 4, usize::MAX].map(shown),
+            [100, 100, 100, 50, 50, 50]
+        );
+        assert_eq!(Paging::new(0, 7).of(&[(); 0]).len(), 0);
+    }
+}

@@ -1,0 +1,281 @@
+//! A live look-up of one mapping, in the pattern of exporters that probe many targets.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::{HeaderMap, StatusCode};
+use prometheus::{Gauge, GaugeVec, Opts, Registry, TextEncoder};
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout};
+use tracing::{error, info};
+use url::form_urlencoded;
+
+use super::reply::Reply;
+use crate::cloudflare::ApiError;
+use crate::domain::{AccountName, Mapping, OriginIp, ZoneId};
+use crate::snapshot::Snapshot;
+
+/// In which header Prometheus tells its time-out.
+const TIMEOUT_HEADER: &str = "X-Prometheus-Scrape-Timeout-Seconds";
+/// Prometheus's own default.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+/// However patient the caller is.
+const LONGEST_TIMEOUT: Duration = Duration::from_mins(2);
+/// The answer is on its way this long before the caller gives up, as far as its time allows.
+const HEAD_START: Duration = Duration::from_millis(500);
+/// Probes that wait at once; more get 503. They wait for the rate limit, and connections that do
+/// must not keep scrapers out.
+const MOST_AT_ONCE: usize = 64;
+/// Longest value that an error repeats.
+const MAX_SHOWN_CHARS: usize = 255;
+
+/// The mapping that a probe wants to know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// The account that polls the zone.
+    pub account: AccountName,
+    /// The zone.
+    pub zone: ZoneId,
+    /// The origin's address.
+    pub origin_ip: OriginIp,
+    /// What the look-up may spend; after it nobody waits for the answer.
+    pub limit: Duration,
+}
+
+/// Why it could not be told whether there is a mapping.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LookUpError {
+    /// The configuration has lost the account since the zone was polled.
+    #[error("there is no account {0} any more")]
+    NoAccount(AccountName),
+    /// The API did not tell.
+    #[error(transparent)]
+    Api(#[from] ApiError),
+}
+
+/// A look-up under way; `None` where the API says that there is no mapping.
+pub type LookingUp = Pin<Box<dyn Future<Output = Result<Option<Mapping>, LookUpError>> + Send>>;
+
+/// Asks Cloudflare for one mapping.
+pub type LookUp = Arc<dyn Fn(Wanted) -> LookingUp + Send + Sync>;
+
+/// Answers probes.
+pub(super) struct Probes {
+    look_up: LookUp,
+    snapshot: Snapshot,
+    permits: Semaphore,
+}
+
+/// A request that cannot be answered.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+enum BadProbe {
+    #[error("{name} is missing: expected /probe?zone=NAME-OR-ID&target=IP-ADDRESS.")]
+    Missing { name: &'static str },
+    #[error("{name} is given twice.")]
+    Twice { name: &'static str },
+    #[error("No zone {0:?} is polled by this process.")]
+    UnknownZone(String),
+    #[error("target is {0:?}; expected an IPv4 or IPv6 address.")]
+    BadTarget(String),
+}
+
+impl Probes {
+    pub(super) fn new(look_up: LookUp, snapshot: Snapshot) -> Self {
+        Self {
+            look_up,
+            snapshot,
+            permits: Semaphore::new(MOST_AT_ONCE),
+        }
+    }
+
+    pub(super) async fn answer(&self, query: &str, headers: &HeaderMap) -> Reply {
+        let wanted = match self.wanted(query, time_limit(headers)) {
+            Ok(wanted) => wanted,
+            Err(error) => return Reply::text(StatusCode::BAD_REQUEST, &error.to_string()),
+        };
+        let Ok(_permit) = self.permits.try_acquire() else {
+            return Reply::text(
+                StatusCode::SERVICE_UNAVAILABLE,
+                &format!("{MOST_AT_ONCE} probes are under way already; try again."),
+            );
+        };
+        let started = Instant::now();
+        let outcome = timeout(wanted.limit, (self.look_up)(wanted.clone())).await;
+        let outcome = match outcome {
+            Ok(Ok(mapping)) => Ok(mapping),
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(_) => Err(format!(
+                "no answer within {:?}, waiting for the rate limit included",
+                wanted.limit
+            )),
+        };
+        if let Err(error) = &outcome {
+            info!(zone_id = %wanted.zone, origin_ip = %wanted.origin_ip, %error,
+                  "a probe could not tell");
+        }
+        exposition(&outcome, started.elapsed()).map_or_else(
+            |error| {
+                error!(%error, "a probe could not be answered");
+                Reply::text(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    "The metrics could not be rendered.",
+                )
+            },
+            Reply::probe,
+        )
+    }
+
+    fn wanted(&self, query: &str, limit: Duration) -> Result<Wanted, BadProbe> {
+        let (mut zone, mut target) = (None, None);
+        for (key, value) in form_urlencoded::parse(query.as_bytes()) {
+            let (name, slot) = match &*key {
+                "zone" => ("zone", &mut zone),
+                "target" => ("target", &mut target),
+                // A scrape configuration may say more, such as a module for other exporters.
+                _ => continue,
+            };
+            if slot.replace(value).is_some() {
+                return Err(BadProbe::Twice { name });
+            }
+        }
+        let zone = zone.ok_or(BadProbe::Missing { name: "zone" })?;
+        let target = target.ok_or(BadProbe::Missing { name: "target" })?;
+        let origin_ip =
+            OriginIp::parse(&target).map_err(|_| BadProbe::BadTarget(shortened(&target)))?;
+        let directory = self.snapshot.directory();
+        let slot = directory
+            .find(&zone)
+            .ok_or_else(|| BadProbe::UnknownZone(shortened(&zone)))?;
+        Ok(Wanted {
+            account: slot.load().account.clone(),
+            zone: slot.id.clone(),
+            origin_ip,
+            limit,
+        })
+    }
+}
+
+fn shortened(text: &str) -> String {
+    text.chars().take(MAX_SHOWN_CHARS).collect()
+}
+
+/// A bit less than the time that the caller waits, so that it hears that the look-up failed. A
+/// header that makes no sense is as if it were not there.
+fn time_limit(headers: &HeaderMap) -> Duration {
+    let patience = headers
+        .get(TIMEOUT_HEADER)
+        .and_then(|value| value.to_str().ok()?.trim().parse().ok())
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        .filter(|patience| !patience.is_zero())
+        .unwrap_or(DEFAULT_TIMEOUT)
+        .min(LONGEST_TIMEOUT);
+    patience - HEAD_START.min(patience / 4)
+}
+
+fn exposition(
+    outcome: &Result<Option<Mapping>, String>,
+    took: Duration,
+) -> Result<String, prometheus::Error> {
+    let registry = Registry::new();
+    let gauge = |name: &str, help: &str, value: f64| {
+        let gauge = Gauge::new(name, help)?;
+        gauge.set(value);
+        registry.register(Box::new(gauge))
+    };
+    let success = f64::from(u8::from(outcome.is_ok()));
+    gauge(
+        "probe_success",
+        "Whether Cloudflare told if the origin has a mapping (1) or not (0).",
+        success,
+    )?;
+    gauge(
+        "probe_duration_seconds",
+        "How long the look-up took, waiting for the rate limit included.",
+        took.as_secs_f64(),
+    )?;
+    let mut text = String::new();
+    match outcome {
+        Ok(mapping) => {
+            let present = f64::from(u8::from(mapping.is_some()));
+            gauge(
+                "probe_mapping_present",
+                "Whether the origin has a mapping (1) or not (0).",
+                present,
+            )?;
+            if let Some(mapping) = mapping {
+                add_mapping(&registry, mapping)?;
+            }
+        }
+        Err(error) => text = comment(error),
+    }
+    TextEncoder::new().encode_utf8(&registry.gather(), &mut text)?;
+    Ok(text)
+}
+
+fn add_mapping(registry: &Registry, mapping: &Mapping) -> Result<(), prometheus::Error> {
+    let info = GaugeVec::new(
+        Opts::new(
+            "probe_mapping_info",
+            "Where Cloudflare believes the origin to be; always 1.",
+        ),
+        &["origin_ip", "vendor", "region"],
+    )?;
+    let ip = mapping.origin_ip.to_string();
+    info.with_label_values(&[&*ip, mapping.vendor.as_str(), mapping.region.as_str()])
+        .set(1.0);
+    registry.register(Box::new(info))?;
+    if let Some(at) = mapping.modified_on {
+        let modified = Gauge::new(
+            "probe_mapping_last_modified_timestamp_seconds",
+            "When the mapping was last written, in Unix seconds.",
+        )?;
+        modified.set(at.as_duration().as_secs_f64());
+        registry.register(Box::new(modified))?;
+    }
+    Ok(())
+}
+
+/// The reason for whoever opens the address by hand; scrapers skip comments.
+fn comment(error: &str) -> String {
+    let line: String = error
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
+    format!("# It could not be told: {line}\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_answer_comes_before_the_caller_gives_up() {
+        let limit = |value: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(TIMEOUT_HEADER, value.parse().unwrap());
+            time_limit(&headers).as_secs_f64()
+        };
+        for (header, seconds) in [
+            ("10", 9.5),
+            ("2.5", 2.0),
+            ("1", 0.75),
+            ("0.1", 0.075),
+            ("1e9", 119.5),
+            ("0", 9.5),
+            ("-1", 9.5),
+            ("NaN", 9.5),
+            ("inf", 9.5),
+            ("soon", 9.5),
+        ] {
+            assert!((limit(header) - seconds).abs() < 1e-9, "{header}");
+        }
+        assert_eq!(time_limit(&HeaderMap::new()), Duration::from_millis(9500));
+    }
+
+    #[test]
+    fn an_error_stays_in_its_comment() {
+        assert_eq!(comment("a\nb 1\r"), "# It could not be told: a b 1 \n");
+    }
+}

@@ -1,0 +1,65 @@
+//! The metrics.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use hyper::{HeaderMap, StatusCode};
+use tokio::sync::Semaphore;
+use tracing::error;
+
+use super::encoding::negotiate;
+use super::reply::Reply;
+use crate::exposition::{Encoding, RenderError};
+
+/// A body in the making.
+pub type Rendering = Pin<Box<dyn Future<Output = Result<Bytes, RenderError>> + Send>>;
+
+/// Renders the metrics as of now.
+pub type Render = Arc<dyn Fn(Encoding) -> Rendering + Send + Sync>;
+
+/// Serves scrapes, a limited number at once.
+pub(super) struct Scrapes {
+    render: Render,
+    limit: usize,
+    permits: Arc<Semaphore>,
+}
+
+impl Scrapes {
+    /// At most `limit` at once; 0 is no limit.
+    pub(super) fn new(render: Render, limit: usize) -> Self {
+        let permits = match limit {
+            0 => Semaphore::MAX_PERMITS,
+            limit => limit.min(Semaphore::MAX_PERMITS),
+        };
+        Self {
+            render,
+            limit,
+            permits: Arc::new(Semaphore::new(permits)),
+        }
+    }
+
+    pub(super) async fn answer(&self, headers: &HeaderMap) -> Reply {
+        let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else {
+            return Reply::text(
+                StatusCode::SERVICE_UNAVAILABLE,
+                &format!(
+                    "{} scrapes are being served already, as many as --web.max-requests allows.",
+                    self.limit
+                ),
+            );
+        };
+        let encoding = negotiate(headers);
+        match (self.render)(encoding).await {
+            Ok(body) => Reply::metrics(body, encoding, permit),
+            Err(error) => {
+                error!(%error, "a scrape could not be answered");
+                Reply::text(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    "The metrics could not be rendered.",
+                )
+            }
+        }
+    }
+}

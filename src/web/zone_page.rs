@@ -1,0 +1,344 @@
+//! The page of one zone: its facts, what is wrong, its mappings.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use maud::{Markup, html};
+use url::form_urlencoded;
+
+use super::page::{self, MAX_SEARCH_CHARS, Paging, Site};
+use crate::domain::OriginIp;
+use crate::exposition::rows::{Finding, FindingRow, MappingRow, ZoneRow};
+use crate::snapshot::{ZoneSlot, ZoneState};
+
+/// Which part of the zone is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Query {
+    /// Part of an address, a vendor or a region, in lower case; empty for everything.
+    search: String,
+    /// Page of the mappings, from 1.
+    mappings: usize,
+    /// Page of the findings, from 1.
+    findings: usize,
+}
+
+impl Query {
+    /// Reads `?q=…&mappings=…&findings=…`. What cannot be read counts as not given.
+    pub(super) fn parse(query: &str) -> Self {
+        let mut parsed = Self {
+            search: String::new(),
+            mappings: 1,
+            findings: 1,
+        };
+        for (key, value) in form_urlencoded::parse(query.as_bytes()) {
+            match &*key {
+                "q" => parsed.search = page::search_text(&value),
+                "mappings" => parsed.mappings = value.parse().unwrap_or(1),
+                "findings" => parsed.findings = value.parse().unwrap_or(1),
+                _ => {}
+            }
+        }
+        parsed
+    }
+
+    fn takes(&self, origin_ip: &str, words: &[Option<&str>]) -> bool {
+        let spelled = OriginIp::parse(&self.search).map(|ip| ip.to_string());
+        spelled.is_ok_and(|ip| ip == origin_ip)
+            || origin_ip.contains(&self.search)
+            || words
+                .iter()
+                .flatten()
+                .any(|word| word.to_lowercase().contains(&self.search))
+    }
+
+    fn link(&self) -> String {
+        let mut query = form_urlencoded::Serializer::for_suffix("?".to_owned(), 1);
+        if !self.search.is_empty() {
+            query.append_pair("q", &self.search);
+        }
+        query
+            .append_pair("mappings", &self.mappings.to_string())
+            .append_pair("findings", &self.findings.to_string())
+            .finish()
+    }
+}
+
+/// The page where no zone has the identifier.
+pub(super) fn not_found(site: &Site<'_>) -> Markup {
+    page::shell(
+        "No such zone",
+        site,
+        &html! {
+            h1 { "No such zone" }
+            p {
+                "No zone with this identifier is polled by this process: it may have left its "
+                "account, or another shard polls it. " a href="/" { "All zones" }
+            }
+        },
+    )
+}
+
+/// The page of the zone as of `now`.
+pub(super) fn page(slot: &ZoneSlot, query: &Query, site: &Site<'_>, now: Timestamp) -> Markup {
+    let state = slot.load();
+    let zone = ZoneRow::of(&state, slot.next_poll(), now);
+    let content = html! {
+        p { a href="/" { "← All zones" } }
+        h1 { (zone.zone) }
+        (tiles(&zone))
+        @if let Some(error) = &zone.error {
+            p.notice.bad role="status" {
+                "The last poll failed: " (page::error(Some(error)))
+                @if zone.mappings.is_some() {
+                    " What is shown below is from the last good poll."
+                }
+            }
+        }
+        (effect(&zone))
+        (search(&zone, query))
+        h2 { "Findings" }
+        (findings(&state, query, now))
+        h2 { "Zone" }
+        (facts(&zone, now))
+        h2 { "Mappings" }
+        (mappings(&state, query, now))
+        p.quiet {
+            "The same as JSON: "
+            a href={ "/api/v1/zones?zone=" (zone.zone_id) } { "zone" } ", "
+            a href={ "/api/v1/findings?zone=" (zone.zone_id) } { "findings" } ", "
+            a href={ "/api/v1/mappings?zone=" (zone.zone_id) } { "mappings" }
+        }
+    };
+    page::shell(&zone.zone, site, &content)
+}
+
+fn tiles(zone: &ZoneRow) -> Markup {
+    html! {
+        ul.tiles aria-label="In this zone" {
+            li.tile { strong { (page::state(zone.up)) } " " span { "state" } }
+            @if let Some(number) = zone.mappings { (page::tile("mappings", number, false)) }
+            @if let Some(number) = zone.missing { (page::tile("missing", number, true)) }
+            @if let Some(number) = zone.wrong { (page::tile("wrong", number, true)) }
+            @if let Some(number) = zone.stale { (page::tile("stale", number, true)) }
+        }
+    }
+}
+
+/// Mappings that cannot have any effect are worth a word.
+fn effect(zone: &ZoneRow) -> Markup {
+    let off = match (zone.tiered_cache_enabled, zone.smart_tiered_cache_enabled) {
+        (Some(false), _) => Some("Tiered Cache"),
+        (_, Some(false)) => Some("Smart Tiered Cache"),
+        _ => None,
+    };
+    html! {
+        @if let Some(off) = off {
+            p.notice { (off) " is off for this zone, so its mappings have no effect." }
+        }
+    }
+}
+
+fn facts(zone: &ZoneRow, now: Timestamp) -> Markup {
+    html! {
+        dl {
+            (fact("Identifier", &html! { code { (zone.zone_id) } }))
+            (fact("Account", &html! { (zone.account) }))
+            (fact("Status and plan", &html! { (or_unknown(&zone.status)) ", " (or_unknown(&zone.plan)) }))
+            (fact("Tiered Cache", &on_off(zone.tiered_cache_enabled)))
+            (fact("Smart Tiered Cache", &on_off(zone.smart_tiered_cache_enabled)))
+            (fact("Last poll", &html! {
+                (page::when(zone.last_poll, now))
+                @if let Some(took) = zone.poll_duration_seconds { ", took " (duration(took)) }
+            }))
+            (fact("Last good poll", &html! {
+                (page::when(zone.last_success, now))
+                @if let Some(at) = zone.last_success { " (" (page::to_seconds(at)) ")" }
+            }))
+            (fact("Next poll", &html! {
+                (page::ahead(zone.next_poll, now)) ", every " (duration(zone.poll_interval_seconds))
+            }))
+            (fact("Stale after", &html! {
+                @match zone.stale_after_seconds {
+                    Some(after) => (duration(after)),
+                    None => "never",
+                }
+            }))
+            @for (name, counts) in [
+                ("Expected origins", &zone.expected_origins),
+                ("Not judged by vendor ranges", &zone.unverified_mappings),
+                ("Left out of what is expected", &zone.left_out),
+            ] {
+                @if !counts.is_empty() { (fact(name, &html! { (in_words(counts)) })) }
+            }
+            @if zone.rejected_rows > 0 {
+                (fact("Unreadable rows since the start", &html! { (zone.rejected_rows) }))
+            }
+        }
+    }
+}
+
+fn fact(name: &str, value: &Markup) -> Markup {
+    html! { div { dt { (name) } dd { (value) } } }
+}
+
+fn or_unknown(text: &str) -> &str {
+    if text.is_empty() { "unknown" } else { text }
+}
+
+fn on_off(on: Option<bool>) -> Markup {
+    html! { @match on { Some(true) => "on", Some(false) => "off", None => "unknown" } }
+}
+
+/// `3 config, 1 dns`
+fn in_words(counts: &BTreeMap<&'static str, usize>) -> String {
+    let words: Vec<_> = counts
+        .iter()
+        .map(|(word, number)| format!("{number} {}", word.replace('_', " ")))
+        .collect();
+    words.join(", ")
+}
+
+/// A duration to the millisecond; days are not made months of.
+fn duration(seconds: f64) -> String {
+    const DAY: f64 = 86_400.0;
+    let days = seconds / DAY;
+    if days >= 2.0 && days.fract() == 0.0 {
+        return format!("{days} days");
+    }
+    let milliseconds = Duration::try_from_secs_f64((seconds * 1000.0).round() / 1000.0);
+    humantime::format_duration(milliseconds.unwrap_or_default()).to_string()
+}
+
+fn search(zone: &ZoneRow, query: &Query) -> Markup {
+    let path = format!("/zones/{}", zone.zone_id);
+    html! {
+        form method="get" action=(path) role="search" {
+            input type="search" name="q" value=(query.search) maxlength=(MAX_SEARCH_CHARS)
+                placeholder="Part of an address, vendor or region"
+                aria-label="Search in this zone";
+            button { "Search" }
+            @if !query.search.is_empty() { a href=(path) { "Everything" } }
+        }
+    }
+}
+
+fn findings(state: &ZoneState, query: &Query, now: Timestamp) -> Markup {
+    let found: Vec<FindingRow> = Finding::all(state, now)
+        .map(|finding| FindingRow::of(state, finding))
+        .filter(|row| {
+            let words = [
+                &row.vendor,
+                &row.region,
+                &row.expected_vendor,
+                &row.expected_region,
+            ];
+            query.takes(&row.origin_ip, &words.map(Option::as_deref))
+        })
+        .collect();
+    let paging = Paging::new(found.len(), query.findings);
+    html! {
+        @if found.is_empty() {
+            p.quiet { @if state.data.is_some() { "None." } @else { "None are known." } }
+        } @else {
+            table.cards {
+                thead { tr {
+                    th scope="col" { "Origin" }
+                    th scope="col" { "Finding" }
+                    th scope="col" { "Why" }
+                    th scope="col" { "Mapped to" }
+                    th scope="col" { "Expected" }
+                } }
+                tbody {
+                    @for row in paging.of(&found) {
+                        tr {
+                            th scope="row" { (row.origin_ip) }
+                            td data-label="Finding" { span.bad { (row.finding) } }
+                            td data-label="Why" { (why(row, now)) }
+                            td data-label="Mapped to" {
+                                (place(row.vendor.as_deref(), row.region.as_deref(), "no mapping"))
+                            }
+                            td data-label="Expected" {
+                                (place(
+                                    row.expected_vendor.as_deref(),
+                                    row.expected_region.as_deref(),
+                                    "–",
+                                ))
+                            }
+                        }
+                    }
+                }
+            }
+            (paging.links("Pages of findings", |findings| {
+                Query { findings, ..query.clone() }.link()
+            }))
+        }
+    }
+}
+
+fn why(row: &FindingRow, now: Timestamp) -> Markup {
+    html! {
+        @match (row.source, row.check, row.modified_on) {
+            (Some("config"), ..) => "the configuration expects it",
+            (Some("dns"), ..) => "a proxied DNS record points to it",
+            (Some("load_balancer"), ..) => "a load balancer sends requests to it",
+            (_, Some("declared"), _) => "the configuration says otherwise",
+            (_, Some("vendor_ranges"), _) => "the vendor’s published ranges say otherwise",
+            (_, Some("supported_regions"), _) => "Cloudflare supports no such region",
+            (_, _, Some(_)) => { "last written " (page::when(row.modified_on, now)) }
+            _ => "",
+        }
+    }
+}
+
+fn place(vendor: Option<&str>, region: Option<&str>, neither: &str) -> Markup {
+    html! {
+        @if vendor.is_none() && region.is_none() {
+            span.quiet { (neither) }
+        } @else {
+            (vendor.unwrap_or_default()) " " (region.unwrap_or_default())
+        }
+    }
+}
+
+fn mappings(state: &ZoneState, query: &Query, now: Timestamp) -> Markup {
+    let mappings = state.data.iter().flat_map(|data| data.mappings.as_slice());
+    let found: Vec<MappingRow> = mappings
+        .map(|mapping| MappingRow::of(state, mapping))
+        .filter(|row| query.takes(&row.origin_ip, &[Some(&*row.vendor), Some(&*row.region)]))
+        .collect();
+    let paging = Paging::new(found.len(), query.mappings);
+    html! {
+        @if found.is_empty() {
+            p.quiet { @if state.data.is_some() { "None." } @else { "None are known." } }
+        } @else {
+            table.cards {
+                thead { tr {
+                    th scope="col" { "Origin" }
+                    th scope="col" { "Vendor" }
+                    th scope="col" { "Region" }
+                    th scope="col" { "Last written" }
+                } }
+                tbody {
+                    @for row in paging.of(&found) {
+                        tr {
+                            th scope="row" { (row.origin_ip) }
+                            td data-label="Vendor" { (row.vendor) }
+                            td data-label="Region" { (row.region) }
+                            td data-label="Last written" {
+                                @if row.modified_on.is_some() {
+                                    (page::when(row.modified_on, now))
+                                } @else {
+                                    span.quiet { "unknown" }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+            (paging.links("Pages of mappings", |mappings| {
+                Query { mappings, ..query.clone() }.link()
+            }))
+        }
+    }
+}

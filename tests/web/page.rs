@@ -1,0 +1,281 @@
+//! The pages for people.
+
+use std::time::Duration;
+
+use cloudflare_origin_region_exporter::cloudflare::AccountStatus;
+use cloudflare_origin_region_exporter::domain::{AccountName, ZoneName};
+use cloudflare_origin_region_exporter::snapshot::{Directory, ZoneState};
+use jiff::Timestamp;
+
+use crate::support::*;
+use crate::world;
+
+const EVIL: &str = "<script>alert(1)</script>";
+
+async fn serving(directory: Directory) -> Server {
+    let server = Server::start().await;
+    server.ready.send(true).unwrap();
+    server.snapshot.publish(directory);
+    server
+}
+
+/// The page's content without its style.
+async fn page(server: &Server, path: &str) -> String {
+    let (status, body) = server.get(path).await;
+    assert_eq!(status, 200, "{path}");
+    body.split_once("</style>").unwrap().1.to_owned()
+}
+
+fn many(count: usize) -> Directory {
+    let zones = (0..count).map(|n| {
+        let zone = world::zone(&format!("id{n:029}x"), &format!("zone{n:05}.example"));
+        let error = "list_mappings: the API answered 403: the token lacks a permission";
+        if n % 7 == 0 {
+            world::failed(zone, error)
+        } else {
+            world::read(zone, vec![], Default::default())
+        }
+    });
+    world::directory(zones.collect())
+}
+
+#[tokio::test]
+async fn what_comes_from_outside_is_harmless() {
+    let mut bad = world::failed(world::zone("abc", EVIL), EVIL);
+    bad.zone = cloudflare_origin_region_exporter::domain::Zone {
+        status: EVIL.into(),
+        plan: EVIL.into(),
+        ..bad.zone
+    };
+    let mapped = world::read(
+        ZoneState { ..bad.clone() },
+        vec![world::mapping("192.0.2.1", EVIL, EVIL, "")],
+        Default::default(),
+    );
+    let both = ZoneState {
+        last_poll: bad.last_poll,
+        ..mapped
+    };
+    let mut directory = world::directory(vec![both]);
+    for account in &mut directory.accounts {
+        account.name = AccountName::parse(EVIL).unwrap();
+        account.error = Some(EVIL.to_owned());
+    }
+    let server = serving(directory).await;
+    for path in [
+        "/",
+        "/?q=%3Cscript%3E",
+        "/?q=%22%3E%3Cscript%3E",
+        "/zones/abc",
+        "/zones/abc?q=%3Cscript%3E",
+        "/zones/abc?q=%22%3E%3Cscript%3E",
+    ] {
+        let page = page(&server, path).await;
+        assert!(
+            !page.contains("<script") && !page.contains("\"\">"),
+            "{path}: {page}"
+        );
+        assert!(page.contains("&lt;script&gt;"), "{path}: {page}");
+    }
+    let not_found = server.get("/zones/%3Cscript%3E").await;
+    assert_eq!(not_found.0, 404);
+    assert!(!not_found.1.contains("<script"));
+}
+
+#[tokio::test]
+async fn pages_load_nothing_and_run_nothing() {
+    let server = serving(world::small()).await;
+    for path in ["/", "/zones/a1", "/zones/none", "/docs/"] {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        let answer = server.raw(request.as_bytes()).await;
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert_eq!(
+            header(head, "content-type"),
+            Some("text/html; charset=utf-8")
+        );
+        let policy = header(head, "content-security-policy").unwrap();
+        assert!(policy.starts_with("default-src 'none'"), "{policy}");
+        for forbidden in [
+            "http:", "https:", "//", "<script", "<img", "<link", "url(", "@import",
+        ] {
+            assert!(!body.contains(forbidden), "{path}: {forbidden}");
+        }
+    }
+    server.expect_requests("landing", "200", 3);
+    server.expect_requests("landing", "404", 1);
+}
+
+#[tokio::test]
+async fn every_link_of_the_pages_leads_somewhere() {
+    let server = serving(world::small()).await;
+    let mut links = std::collections::BTreeSet::new();
+    for path in ["/", "/zones/a1", "/docs/"] {
+        let (_, body) = server.get(path).await;
+        for link in body.split("href=\"").skip(1) {
+            let link = link.split('"').next().unwrap().replace("&amp;", "&");
+            links.insert(if link.starts_with('/') {
+                link
+            } else {
+                format!("{path}{link}")
+            });
+        }
+    }
+    for wanted in [
+        "/metrics",
+        "/-/healthy",
+        "/-/ready",
+        "/api/v1/zones",
+        "/docs/",
+        "/zones/c3",
+    ] {
+        assert!(links.contains(wanted), "{wanted}: {links:?}");
+    }
+    for link in links {
+        assert_eq!(server.get(&link).await.0, 200, "{link}");
+    }
+}
+
+#[tokio::test]
+async fn a_thousand_zones_come_in_small_pages_with_the_bad_ones_first() {
+    let server = serving(many(1000)).await;
+    let (_, first) = server.get("/").await;
+    assert!(first.len() < 120_000, "{} bytes", first.len());
+    assert_eq!(first.matches("href=\"/zones/").count(), 100);
+    assert_eq!(
+        first.matches("failing</span>").count(),
+        101,
+        "100 rows and the tile"
+    );
+    assert!(first.contains("Page 1 of 10") && first.contains("?page=2"));
+    let last = page(&server, "/?page=10").await;
+    assert!(last.contains("zone00999") && !last.contains("rel=\"next\""));
+    for beyond in ["page=11", "page=99999999999999999999", "page=0", "page=x"] {
+        assert!(
+            page(&server, &format!("/?{beyond}"))
+                .await
+                .contains("href=\"/zones/")
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_search_finds_parts_of_names_whole_ids_and_problems() {
+    let server = serving(many(1000)).await;
+    for (query, found) in [
+        ("q=ZONE0000", 10),
+        ("q=id00000000000000000000000000007X", 1),
+        ("show=problems", 143),
+        ("q=zone000&show=problems", 15),
+    ] {
+        let page = page(&server, &format!("/?{query}")).await;
+        assert!(
+            page.contains(&format!("{found} of 1000 match")),
+            "{query}: {page}"
+        );
+    }
+    let second = page(&server, "/?q=example&show=problems&page=2").await;
+    assert!(
+        second.contains("?q=example&amp;show=problems&amp;page=1"),
+        "{second}"
+    );
+    assert!(page(&server, "/?q=nothing").await.contains("No zone."));
+}
+
+#[tokio::test]
+async fn accounts_show_token_and_rate_limit() {
+    let status = AccountStatus {
+        name: AccountName::parse("production").unwrap(),
+        has_token: true,
+        token_valid: Some(false),
+        token_expires_on: Some(Timestamp::now() + Duration::from_hours(24 * 9 + 1)),
+        budget: 600,
+        remaining: Some(42),
+        paused_until: Some(Timestamp::now() + Duration::from_secs(250)),
+    };
+    let options = Options {
+        accounts: vec![status],
+        ..Options::default()
+    };
+    let server = options.start().await;
+    server.snapshot.publish(world::small());
+    let page = page(&server, "/").await;
+    for part in [
+        "not accepted",
+        "in 9 days",
+        "paused",
+        "in 4 min",
+        "600 requests a window, 42 left at Cloudflare",
+        "4 polled, 3 filtered",
+        "The first round of polls has not ended yet",
+    ] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+}
+
+#[tokio::test]
+async fn a_zone_shows_what_is_wrong_with_it() {
+    let server = serving(world::small()).await;
+    let due = Timestamp::now() + Duration::from_secs(200);
+    server.snapshot.directory().zones[0].announce_poll(due);
+    let zone = page(&server, "/zones/a1").await;
+    for part in [
+        "<h1>example.com</h1>",
+        "a proxied DNS record points to it",
+        "the configuration says otherwise",
+        "gcp us-east1",
+        "aws us-east-1",
+        "in 3 min",
+        "every 5m",
+        "180 days",
+        "2 dns",
+        "2026-03-01T12:00:00Z",
+    ] {
+        assert!(zone.contains(part), "{part}: {zone}");
+    }
+    assert_eq!(
+        zone.matches("2001:db8::1</th>").count(),
+        2,
+        "stale, and a mapping"
+    );
+    let found = page(&server, "/zones/a1?q=2001:DB8:0::1").await;
+    assert!(
+        found.contains("2001:db8::1</th>") && !found.contains("192.0.2."),
+        "{found}"
+    );
+    let failing = page(&server, "/zones/c3").await;
+    assert!(failing.contains("The last poll failed: list_mappings: the API answered 403"));
+    assert!(failing.contains("None are known."));
+}
+
+#[tokio::test]
+async fn a_zone_with_many_mappings_is_shown_page_by_page() {
+    let rows = (0..3500).map(|n| {
+        let ip = format!("10.0.{}.{}", n / 256, n % 256);
+        world::mapping(&ip, "aws", "us-east-1", "2020-03-01T12:30:00Z")
+    });
+    let state = world::read(
+        world::zone("z", "z.example"),
+        rows.collect(),
+        Default::default(),
+    );
+    let server = serving(world::directory(vec![state])).await;
+    let (_, first) = server.get("/zones/z").await;
+    assert!(first.len() < 120_000, "{} bytes", first.len());
+    assert_eq!(first.matches("<th scope=\"row\">").count(), 200);
+    assert_eq!(first.matches("Page 1 of 35").count(), 2);
+    let second = page(&server, "/zones/z?mappings=35&findings=2&q=10.0").await;
+    assert!(second.contains("10.0.13.171"), "the last mapping");
+    assert!(
+        second.contains("?q=10.0&amp;mappings=34&amp;findings=2"),
+        "{second}"
+    );
+}
+
+#[tokio::test]
+async fn a_name_that_is_not_known_is_the_identifier() {
+    let mut state = world::zone("abc", "x");
+    state.zone.name = ZoneName::from(&state.zone.id);
+    let server = serving(world::directory(vec![state])).await;
+    assert!(page(&server, "/").await.contains("not read yet"));
+    assert!(page(&server, "/zones/abc").await.contains("<h1>abc</h1>"));
+}

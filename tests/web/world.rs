@@ -1,0 +1,149 @@
+//! A snapshot with something in it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cloudflare_origin_region_exporter::domain::{
+    AccountName, Mapping, OriginIp, Region, Vendor, Zone, ZoneId, ZoneMappings, ZoneName,
+};
+use cloudflare_origin_region_exporter::findings::{
+    Check, ExpectedOrigin, ExpectedPlace, Source, TieredCache, WrongMapping, ZoneFindings,
+};
+use cloudflare_origin_region_exporter::snapshot::{
+    AccountState, Directory, LastPoll, StaleAfter, ZoneCounts, ZoneData, ZoneSlot, ZoneState,
+};
+use jiff::Timestamp;
+
+pub(crate) fn zone(id: &str, name: &str) -> ZoneState {
+    ZoneState {
+        zone: Zone {
+            name: ZoneName::parse(name).unwrap(),
+            status: "active".into(),
+            plan: "Enterprise Website".into(),
+            ..Zone::unknown(ZoneId::parse(id).unwrap())
+        },
+        account: AccountName::parse("production").unwrap(),
+        interval: Duration::from_mins(5),
+        stale_after: StaleAfter::Age(Duration::from_hours(24 * 180)),
+        last_poll: None,
+        last_success: None,
+        data: None,
+        tiered_cache: TieredCache::default(),
+        changes: None,
+        polls: 0,
+        errors: [].into(),
+        rejected_rows: 0,
+    }
+}
+
+pub(crate) fn mapping(ip: &str, vendor: &str, region: &str, modified_on: &str) -> Mapping {
+    Mapping {
+        origin_ip: OriginIp::parse(ip).unwrap(),
+        vendor: Vendor::parse(vendor).unwrap(),
+        region: Region::parse(region).unwrap(),
+        modified_on: modified_on.parse().ok(),
+    }
+}
+
+/// The zone after a good poll.
+pub(crate) fn read(zone: ZoneState, mappings: Vec<Mapping>, findings: ZoneFindings) -> ZoneState {
+    let at = "2026-03-01T12:00:00Z".parse().unwrap();
+    ZoneState {
+        last_poll: Some(LastPoll {
+            ended: at,
+            duration: Duration::from_millis(250),
+            error: None,
+        }),
+        last_success: Some(at),
+        data: Some(ZoneData {
+            mappings: Arc::new(ZoneMappings::from_rows(mappings).unwrap()),
+            findings: Arc::new(findings),
+        }),
+        tiered_cache: TieredCache {
+            enabled: Some(true),
+            smart_enabled: Some(true),
+        },
+        polls: 1,
+        ..zone
+    }
+}
+
+/// The zone after a failed poll.
+pub(crate) fn failed(zone: ZoneState, error: &str) -> ZoneState {
+    ZoneState {
+        last_poll: Some(LastPoll {
+            ended: Timestamp::now(),
+            duration: Duration::from_secs(30),
+            error: Some(error.to_owned()),
+        }),
+        polls: zone.polls + 1,
+        ..zone
+    }
+}
+
+/// Two zones with a finding of each kind, one that fails, one that was not read yet.
+pub(crate) fn small() -> Directory {
+    let recently = Timestamp::now().to_string();
+    let wrong = WrongMapping {
+        origin_ip: OriginIp::parse("192.0.2.2").unwrap(),
+        vendor: Vendor::Gcp,
+        region: Region::parse("us-east1").unwrap(),
+        expected: ExpectedPlace {
+            vendor: Some(Vendor::Aws),
+            region: Region::parse("us-east-1").ok(),
+        },
+        check: Check::Declared,
+    };
+    let missing = ExpectedOrigin {
+        origin_ip: OriginIp::parse("2001:db8::99").unwrap(),
+        source: Source::Dns,
+        place: ExpectedPlace {
+            vendor: Some(Vendor::Aws),
+            region: None,
+        },
+    };
+    let one = read(
+        zone("a1", "example.com"),
+        vec![
+            mapping("192.0.2.1", "aws", "us-east-1", &recently),
+            mapping("192.0.2.2", "gcp", "us-east1", &recently),
+            mapping("2001:db8::1", "aws", "us-east-1", "2020-03-01T12:30:00Z"),
+        ],
+        ZoneFindings {
+            expected: [(Source::Dns, 2)].into(),
+            missing: vec![missing],
+            wrong: vec![wrong],
+            checks: [Check::Declared].into(),
+            ..ZoneFindings::default()
+        },
+    );
+    let two = read(
+        zone("b2", "example.org"),
+        vec![mapping("192.0.2.1", "aws", "eu-west-1", "")],
+        ZoneFindings::default(),
+    );
+    let bad = failed(
+        zone("c3", "failing.example"),
+        "list_mappings: the API answered 403",
+    );
+    directory(vec![one, two, bad, zone("d4", "new.example")])
+}
+
+pub(crate) fn directory(zones: Vec<ZoneState>) -> Directory {
+    let slot = |state: ZoneState| Arc::new(ZoneSlot::new(state.zone.id.clone(), state));
+    Directory {
+        zones: zones.into_iter().map(slot).collect(),
+        accounts: vec![AccountState {
+            name: AccountName::parse("production").unwrap(),
+            up: Some(true),
+            last_success: Some(Timestamp::now()),
+            error: None,
+            zones: ZoneCounts {
+                polled: 4,
+                filtered: 3,
+                ..ZoneCounts::default()
+            },
+        }],
+        ..Directory::default()
+    }
+}
