@@ -124,8 +124,8 @@ impl<'a> Finding<'a> {
         let findings = state.data.iter().map(|data| &*data.findings);
         let missing = findings.clone().flat_map(|f| &f.missing).map(Self::Missing);
         let wrong = findings.flat_map(|f| &f.wrong).map(Self::Wrong);
-        let stale = stale_mappings(state, now).into_iter().flatten();
-        missing.chain(wrong).chain(stale.map(Self::Stale))
+        let old = stale_mappings(state, now).into_iter().flatten();
+        missing.chain(wrong).chain(old.map(Self::Stale))
     }
 
     /// `missing`, `wrong` or `stale`.

@@ -199,17 +199,17 @@ fn rate_limit(status: &AccountStatus, now: Timestamp) -> Markup {
 
 fn zone_counts(account: &AccountState) -> String {
     let zones = account.zones;
-    let mut text = format!("{} polled", zones.polled);
-    for (number, what) in [
+    let counts = [
+        (zones.polled, "polled"),
         (zones.filtered, "filtered"),
         (zones.other_shard, "in other shards"),
         (zones.duplicate, "in an earlier account"),
-    ] {
-        if number > 0 {
-            text.push_str(&format!(", {number} {what}"));
-        }
-    }
-    text
+    ];
+    let words = counts
+        .iter()
+        .filter(|(number, what)| *number > 0 || *what == "polled")
+        .map(|(number, what)| format!("{number} {what}"));
+    words.collect::<Vec<_>>().join(", ")
 }
 
 fn search(query: &Query) -> Markup {

@@ -171,7 +171,7 @@ fn time_limit(headers: &HeaderMap) -> Duration {
         .filter(|patience| !patience.is_zero())
         .unwrap_or(DEFAULT_TIMEOUT)
         .min(LONGEST_TIMEOUT);
-    patience - HEAD_START.min(patience / 4)
+    patience.saturating_sub(HEAD_START.min(patience / 4))
 }
 
 fn exposition(

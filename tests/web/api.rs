@@ -176,7 +176,7 @@ async fn answers_are_json_and_not_cached() {
     }
 }
 
-/// Each answer in `docs/api.md` has the fields, in their order, that the server gives.
+/// Each answer in `docs/api.md` has the fields that the server gives, and each is explained.
 #[tokio::test]
 async fn the_documentation_shows_the_fields_as_they_are() {
     let server = server().await;

@@ -1,0 +1,82 @@
+//! Probes through the program itself, with the simulated API behind it.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test says what it expects by unwrapping"
+)]
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::TcpStream;
+use tokio::process::{Child, Command};
+use tokio::time::{sleep, timeout};
+
+/// Everything that is to happen happens within this time, or the test fails.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// The demo on a free port, and its address. It ends with the test.
+async fn demo() -> (Child, String) {
+    let mut demo = Command::new(env!("CARGO_BIN_EXE_cloudflare-origin-region-exporter"))
+        .args(["demo", "--web.listen-address", "127.0.0.1:0"])
+        .env_clear()
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(demo.stdout.take().unwrap()).lines();
+    loop {
+        let line = lines.next_line().await.unwrap();
+        let line = line.expect("the demo says its address");
+        if let Some((_, address)) = line.split_once("page     http://") {
+            return (demo, address.trim_end_matches('/').to_owned());
+        }
+    }
+}
+
+async fn get(address: &str, path: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    (status, body.to_owned())
+}
+
+#[tokio::test]
+async fn a_probe_asks_the_api_and_is_counted() {
+    timeout(PATIENCE, async {
+        let (_demo, address) = demo().await;
+        while get(&address, "/-/ready").await.0 != 200 {
+            sleep(Duration::from_millis(50)).await;
+        }
+
+        let mapped = "/probe?zone=Example.com&target=%3A%3Affff%3A192.0.2.10";
+        let (status, body) = get(&address, mapped).await;
+        assert_eq!(status, 200);
+        let place = "probe_mapping_info{origin_ip=\"192.0.2.10\",region=\"us-east-1\",\
+                     vendor=\"aws\"} 1\n";
+        assert!(body.contains("\nprobe_success 1\n"), "{body}");
+        assert!(body.contains("\nprobe_mapping_present 1\n"), "{body}");
+        assert!(body.contains(place), "{body}");
+
+        let (status, body) = get(&address, "/probe?zone=example.com&target=192.0.2.254").await;
+        assert_eq!(status, 200);
+        assert!(body.contains("\nprobe_success 1\n"), "{body}");
+        assert!(body.contains("\nprobe_mapping_present 0\n"), "{body}");
+
+        let (status, _) = get(&address, "/probe?zone=example.net&target=192.0.2.1").await;
+        assert_eq!(status, 400);
+
+        let (_, metrics) = get(&address, "/metrics").await;
+        let requests = "cloudflare_origin_region_exporter_api_requests_total{account=\"demo\",\
+                        code=\"200\",operation=\"get_mapping\"} 1\n";
+        assert!(metrics.contains(requests), "{metrics}");
+    })
+    .await
+    .unwrap();
+}
