@@ -41,7 +41,7 @@ pub(super) async fn run(settings: Settings, online: bool) -> Result<ExitCode, Ap
 
 async fn try_online(settings: &Settings, text: &mut String) -> Result<bool, AppError> {
     let parts = Parts::new(settings)?;
-    let clients = parts.clients.clone();
+    let clients = parts.clients.load_full();
     parts.ranges.refresh_all_once().await;
     parts.poller.run_once().await;
     let directory = parts.snapshot.directory();

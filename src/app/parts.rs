@@ -1,5 +1,8 @@
 //! The parts of the program, put together from the settings.
 
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
 use prometheus::{Gauge, GaugeVec, Opts, Registry};
 use tokio::sync::watch;
 
@@ -13,11 +16,14 @@ use crate::poller::{self, Judging, Poller, PollerHandle, Shard};
 use crate::snapshot::Snapshot;
 use crate::vendor_ranges::{self, VendorRanges};
 
+/// The accounts' clients, in the order of the configuration; a reload replaces the list.
+pub(super) type Clients = ArcSwap<Vec<Client>>;
+
 /// What every command that polls is made of.
 pub(super) struct Parts {
     pub(super) registry: Registry,
     pub(super) snapshot: Snapshot,
-    pub(super) clients: Vec<Client>,
+    pub(super) clients: Arc<Clients>,
     pub(super) poller: Poller,
     pub(super) poller_handle: PollerHandle,
     pub(super) ready: watch::Receiver<bool>,
@@ -55,7 +61,7 @@ impl Parts {
         Ok(Self {
             registry,
             snapshot,
-            clients,
+            clients: Arc::new(ArcSwap::from_pointee(clients)),
             poller,
             poller_handle,
             ready,

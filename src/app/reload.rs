@@ -1,7 +1,6 @@
 //! Reading the configuration again while the daemon runs, all or nothing.
 
-use std::future::Future;
-use std::pin::Pin;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use prometheus::{Gauge, Registry};
@@ -10,13 +9,14 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use super::parts::{self, Parts};
+use super::parts::{self, Clients, Parts};
 use super::{AppError, supervisor};
 use crate::cloudflare::{self, Client};
 use crate::config::{ConfigErrors, Settings};
 use crate::exposition::Exposition;
 use crate::poller::{PollerHandle, Reconfiguration};
 use crate::vendor_ranges::{self, VendorRanges};
+use crate::web::Reloading;
 
 /// Reads the configuration as at the start.
 pub(super) type Load = Box<dyn Fn() -> Result<Settings, ConfigErrors> + Send + Sync>;
@@ -31,7 +31,7 @@ const IN_FORCE: &str = "The new configuration is in force. Flags, among them the
 pub(super) struct Reloader {
     load: Load,
     settings: Settings,
-    clients: Vec<Client>,
+    clients: Arc<Clients>,
     api_metrics: cloudflare::Metrics,
     poller: PollerHandle,
     exposition: Exposition,
@@ -57,7 +57,7 @@ pub(super) struct ReloadHandle(mpsc::Sender<oneshot::Sender<Outcome>>);
 
 impl ReloadHandle {
     /// Reloads and says what it came to.
-    pub(super) fn reload(&self) -> Pin<Box<dyn Future<Output = Outcome> + Send>> {
+    pub(super) fn reload(&self) -> Reloading {
         let Self(requests) = self.clone();
         Box::pin(async move {
             let (answer, outcome) = oneshot::channel();
@@ -76,7 +76,7 @@ impl Reloader {
         Ok(Self {
             load,
             settings,
-            clients: parts.clients.clone(),
+            clients: Arc::clone(&parts.clients),
             api_metrics: parts.api_metrics.clone(),
             poller: parts.poller_handle.clone(),
             exposition: parts.exposition.clone(),
@@ -157,7 +157,7 @@ impl Reloader {
         let change = Reconfiguration {
             settings: settings.poller.clone(),
             judging: parts::judging(&settings, &self.ranges.ranges),
-            clients: self.clients.clone(),
+            clients: self.clients.load().to_vec(),
         };
         if !self.poller.reconfigure(change).await {
             return Err("the daemon is ending".to_owned());
@@ -174,8 +174,9 @@ impl Reloader {
 
     /// Accounts that stay keep their client, with its rate limit and counters. Returns the clients
     /// of those that have gone.
-    fn replace_clients(&mut self, settings: &Settings, http: &reqwest::Client) -> Vec<Client> {
-        let mut old = std::mem::take(&mut self.clients);
+    fn replace_clients(&self, settings: &Settings, http: &reqwest::Client) -> Vec<Client> {
+        let mut old = self.clients.load().to_vec();
+        let mut new = Vec::new();
         for account in &settings.accounts {
             let place = old
                 .iter()
@@ -192,8 +193,9 @@ impl Reloader {
                     &self.api_metrics,
                 ),
             };
-            self.clients.push(client);
+            new.push(client);
         }
+        self.clients.store(Arc::new(new));
         old
     }
 

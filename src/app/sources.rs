@@ -2,18 +2,20 @@
 
 use std::sync::Arc;
 
-use super::parts::Parts;
+use super::parts::{Clients, Parts};
+use super::reload::ReloadHandle;
 use crate::cloudflare::{Call, Client};
 use crate::web::{Accounts, LookUp, LookUpError, Render, Sources};
 
 /// The server's view of the parts.
-pub(super) fn of(parts: &Parts) -> Sources {
+pub(super) fn of(parts: &Parts, reload: ReloadHandle) -> Sources {
     Sources {
         render: render(parts),
         snapshot: parts.snapshot.clone(),
         ready: parts.ready.clone(),
-        accounts: accounts(parts.clients.clone()),
-        look_up: look_up(parts.clients.clone()),
+        accounts: accounts(Arc::clone(&parts.clients)),
+        look_up: look_up(Arc::clone(&parts.clients)),
+        reload: Arc::new(move || reload.reload()),
     }
 }
 
@@ -25,13 +27,14 @@ fn render(parts: &Parts) -> Render {
     })
 }
 
-fn accounts(clients: Vec<Client>) -> Accounts {
-    Arc::new(move || clients.iter().map(Client::status).collect())
+fn accounts(clients: Arc<Clients>) -> Accounts {
+    Arc::new(move || clients.load().iter().map(Client::status).collect())
 }
 
-fn look_up(clients: Vec<Client>) -> LookUp {
+fn look_up(clients: Arc<Clients>) -> LookUp {
     Arc::new(move |wanted| {
         let client = clients
+            .load()
             .iter()
             .find(|client| *client.account() == wanted.account)
             .cloned();

@@ -14,6 +14,7 @@ use super::landing::{self, Landing};
 use super::metrics::{Handler, Metrics};
 use super::page::Site;
 use super::probe::{LookUp, Probes};
+use super::reload::{self, Reload};
 use super::reply::Reply;
 use super::scrape::{Render, Scrapes};
 use super::zone_page;
@@ -35,6 +36,8 @@ pub struct Sources {
     pub accounts: Accounts,
     /// Asks Cloudflare for one mapping.
     pub look_up: LookUp,
+    /// Reads the configuration again; served where the settings allow it.
+    pub reload: Reload,
 }
 
 /// Answers requests.
@@ -46,6 +49,7 @@ pub struct Handlers {
     snapshot: Snapshot,
     ready: watch::Receiver<bool>,
     accounts: Accounts,
+    reload: Option<Reload>,
     metrics: Metrics,
 }
 
@@ -55,6 +59,7 @@ enum Route<'a> {
     Metrics,
     Healthy,
     Ready,
+    Reload,
     Landing,
     /// The page of the zone with this identifier.
     Zone(&'a str),
@@ -76,6 +81,7 @@ impl Handlers {
             snapshot: sources.snapshot,
             ready: sources.ready,
             accounts: sources.accounts,
+            reload: settings.enable_lifecycle.then_some(sources.reload),
             metrics,
         }
     }
@@ -89,6 +95,7 @@ impl Handlers {
                 StatusCode::NOT_FOUND,
                 "There is nothing at this path. The page at / links to what there is.",
             ),
+            Route::Reload => reload::answer(self.reload.as_ref(), &request.method).await,
             _ if !matches!(request.method, Method::GET | Method::HEAD) => {
                 Reply::method_not_allowed("GET, HEAD")
             }
@@ -111,6 +118,7 @@ impl Handlers {
         match path {
             "/-/healthy" => Route::Healthy,
             "/-/ready" => Route::Ready,
+            "/-/reload" => Route::Reload,
             "/probe" => Route::Probe,
             _ if path == self.telemetry_path => Route::Metrics,
             "/" => Route::Landing,
@@ -173,6 +181,7 @@ impl Route<'_> {
             Self::Metrics => Handler::Metrics,
             Self::Healthy => Handler::Healthy,
             Self::Ready => Handler::Ready,
+            Self::Reload => Handler::Reload,
             Self::Landing | Self::Zone(_) | Self::Docs(_) => Handler::Landing,
             Self::Api(_) => Handler::Api,
             Self::Probe => Handler::Probe,

@@ -9,6 +9,7 @@ pub(super) enum Handler {
     Metrics,
     Healthy,
     Ready,
+    Reload,
     /// Every page for people.
     Landing,
     Api,
@@ -23,6 +24,7 @@ impl Handler {
             Self::Metrics => "metrics",
             Self::Healthy => "healthy",
             Self::Ready => "ready",
+            Self::Reload => "reload",
             Self::Landing => "landing",
             Self::Api => "api",
             Self::Probe => "probe",

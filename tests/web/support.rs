@@ -107,6 +107,7 @@ impl Options {
             ready: ready_seen,
             accounts: Arc::new(move || accounts.clone()),
             look_up: self.look_up,
+            reload: Arc::new(|| Box::pin(async { Ok("Reloaded.".to_owned()) })),
         };
         let handlers = Handlers::new(&self.settings, sources, metrics);
         let shutdown = CancellationToken::new();
