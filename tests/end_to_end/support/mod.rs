@@ -14,8 +14,8 @@ use cloudflare_origin_region_exporter::outbound;
 use tokio::time::{Instant, sleep};
 
 /// Everything that is to happen happens within this time, or the test fails. The slowest, an alert
-/// that is pending for two minutes, takes a little longer than that on an idle machine.
-pub(crate) const PATIENCE: Duration = Duration::from_mins(5);
+/// that is pending for a minute, takes a little longer than that on an idle machine.
+pub(crate) const PATIENCE: Duration = Duration::from_mins(4);
 /// Between two looks at what is to happen.
 const PAUSE: Duration = Duration::from_millis(250);
 

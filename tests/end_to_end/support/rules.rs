@@ -6,13 +6,16 @@ use super::read;
 
 /// What stands before a duration in the rules.
 const BEFORE_DURATIONS: [&str; 3] = ["for: ", "[", "offset "];
+/// No hurried duration is longer, for nobody waits longer for a test.
+const LONGEST_SECONDS: u32 = 60;
 
 /// The rules as they are shipped.
 pub(crate) fn shipped() -> String {
     read("deploy/prometheus/rules.yaml")
 }
 
-/// The rules with pending times, windows and offsets in which a minute lasts a second.
+/// The rules with pending times, windows and offsets in which a minute lasts a second, and what is
+/// longer than an hour no longer than an hour.
 pub(crate) fn hurried() -> String {
     let mut rules = shipped();
     for before in BEFORE_DURATIONS {
@@ -23,7 +26,7 @@ pub(crate) fn hurried() -> String {
             text += before;
             if let Some((number, unit, rest)) = duration(part) {
                 count += 1;
-                let seconds = number * unit;
+                let seconds = (number * unit).min(LONGEST_SECONDS);
                 write!(text, "{seconds}s{rest}").unwrap();
             } else {
                 text += part;
