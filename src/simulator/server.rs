@@ -1,15 +1,14 @@
 //! Serving a world over HTTP.
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::error::Error as _;
-use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use flate2::Compression;
-use flate2::write::GzEncoder;
+use flate2::{Compress, Compression, FlushCompress, Status};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use hyper::header::{
@@ -43,6 +42,8 @@ const REMEMBERED_REQUESTS: usize = 100_000;
 const REQUEST_BODY_LIMIT: usize = 1 << 20;
 /// A pause after a failed accept, so that a lack of file descriptors is no busy loop.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// The largest window of deflate, which every client takes (RFC 1950, section 2.2).
+const WINDOW_BITS: u8 = 15;
 
 /// A running simulation; clones are handles of the same one.
 #[derive(Clone)]
@@ -394,10 +395,23 @@ fn reply(mut headers: HeaderMap, outcome: Outcome, compress: bool) -> Reply {
     }
 }
 
+thread_local! {
+    /// Used again and again: its large aligned buffers, allocated for each answer, would leave
+    /// glibc's heap in pieces, and a demo that runs for hours would grow.
+    static COMPRESSOR: RefCell<Compress> =
+        RefCell::new(Compress::new_gzip(Compression::fast(), WINDOW_BITS));
+}
+
 fn compressed(body: &[u8]) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 4), Compression::fast());
-    encoder.write_all(body).expect("writing into memory");
-    encoder.finish().expect("writing into memory")
+    // What deflate may add to bytes that it cannot compress, and the frame around them.
+    let slack = body.len() / 64 + 64;
+    let mut output = Vec::with_capacity(body.len() + slack);
+    COMPRESSOR.with_borrow_mut(|compressor| {
+        compressor.reset();
+        let status = compressor.compress_vec(body, &mut output, FlushCompress::Finish);
+        assert_eq!(status.expect("writing into memory"), Status::StreamEnd);
+    });
+    output
 }
 
 fn accepts_gzip(headers: &HeaderMap) -> bool {
