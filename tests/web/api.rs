@@ -1,5 +1,6 @@
 //! The JSON API.
 
+use cloudflare_origin_region_exporter::findings::ZoneFindings;
 use serde_json::{Value, json};
 
 use crate::support::*;
@@ -128,7 +129,7 @@ async fn an_answer_is_bounded_however_much_there_is() {
             world::mapping(&ip, "aws", "us-east-1", "2026-03-01T12:30:00Z")
         });
         let state = world::zone(&format!("z{zone}"), &format!("z{zone}.example"));
-        world::read(state, rows.collect(), Default::default())
+        world::read(state, rows.collect(), ZoneFindings::default())
     });
     server.snapshot.publish(world::directory(zones.collect()));
     for (query, rows) in [

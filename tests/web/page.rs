@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use cloudflare_origin_region_exporter::cloudflare::AccountStatus;
 use cloudflare_origin_region_exporter::domain::{AccountName, ZoneName};
+use cloudflare_origin_region_exporter::findings::ZoneFindings;
 use cloudflare_origin_region_exporter::snapshot::{Directory, ZoneState};
 use jiff::Timestamp;
 
@@ -33,7 +34,7 @@ fn many(count: usize) -> Directory {
         if n % 7 == 0 {
             world::failed(zone, error)
         } else {
-            world::read(zone, vec![], Default::default())
+            world::read(zone, vec![], ZoneFindings::default())
         }
     });
     world::directory(zones.collect())
@@ -50,7 +51,7 @@ async fn what_comes_from_outside_is_harmless() {
     let mapped = world::read(
         ZoneState { ..bad.clone() },
         vec![world::mapping("192.0.2.1", EVIL, EVIL, "")],
-        Default::default(),
+        ZoneFindings::default(),
     );
     let both = ZoneState {
         last_poll: bad.last_poll,
@@ -256,7 +257,7 @@ async fn a_zone_with_many_mappings_is_shown_page_by_page() {
     let state = world::read(
         world::zone("z", "z.example"),
         rows.collect(),
-        Default::default(),
+        ZoneFindings::default(),
     );
     let server = serving(world::directory(vec![state])).await;
     let (_, first) = server.get("/zones/z").await;
