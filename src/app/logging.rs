@@ -1,5 +1,7 @@
 //! Logs on standard error, as logfmt or JSON.
 
+use std::io;
+
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -21,12 +23,17 @@ pub(super) fn init(settings: &LogSettings) {
             LevelFilter::from_level(settings.level),
         );
     let layer = match settings.format {
-        LogFormat::Logfmt => tracing_logfmt::builder().with_target(false).layer().boxed(),
+        LogFormat::Logfmt => tracing_logfmt::builder()
+            .with_target(false)
+            .layer()
+            .with_writer(io::stderr)
+            .boxed(),
         LogFormat::Json => fmt::layer()
             .json()
             .flatten_event(true)
             .with_target(false)
             .with_current_span(false)
+            .with_writer(io::stderr)
             .boxed(),
     };
     // A subscriber that is there already is a test's, and stays.
