@@ -134,19 +134,19 @@ families! {
             "1 if the smart topology of tiered cache is on for the zone; without it mappings have no effect.";
         UPPER_TIER_INFO = Gauge "cloudflare_origin_region_upper_tier_info"
             ["vendor", "region", "colo"]
-            "1 for each upper tier data centre of a supported region.";
+            "An upper tier data centre of a region that Cloudflare supports; always 1.";
         VENDOR_RANGES_UP = Gauge "cloudflare_origin_region_vendor_ranges_up"
             ["vendor"]
-            "1 if the last refresh of the vendor's published ranges succeeded.";
+            "1 if the last refresh of the vendor's published address ranges succeeded, 0 if it failed or none has ended yet.";
         VENDOR_RANGES_PREFIXES = Gauge "cloudflare_origin_region_vendor_ranges_prefixes"
             ["vendor"]
-            "Number of prefixes in the vendor's ranges in use.";
+            "Address prefixes of the vendor in the range table in use.";
         VENDOR_RANGES_PUBLISHED = Gauge "cloudflare_origin_region_vendor_ranges_published_timestamp_seconds"
             ["vendor"]
-            "When the vendor published the ranges in use, where the file says so.";
+            "When the vendor published the ranges in use; Azure does not say.";
         VENDOR_RANGES_LAST_SUCCESS = Gauge "cloudflare_origin_region_vendor_ranges_last_success_timestamp_seconds"
             ["vendor"]
-            "When the vendor's ranges were last refreshed with success.";
+            "When the vendor's ranges were last read, or found to be unchanged.";
     }
     "Zones" {
         ZONE_INFO = Gauge "cloudflare_origin_region_zone_info"
@@ -186,34 +186,34 @@ families! {
             "Number of names, ids and globs of the configuration that no zone answers to.";
         SHARD_ORDINAL = Gauge "cloudflare_origin_region_exporter_shard_ordinal"
             ["shard_ordinal"]
-            "The number of this shard, from 0.";
+            "The number of this process among those that share the zones, from 0.";
         TOTAL_SHARDS = Gauge "cloudflare_origin_region_exporter_total_shards"
             []
-            "Number of shards that divide the zones between them.";
+            "How many processes share the zones.";
         API_REQUESTS = Counter "cloudflare_origin_region_exporter_api_requests_total"
             ["account", "operation", "code"]
-            "Attempts to call the Cloudflare API, by HTTP status, or none where no response came.";
+            "Attempts to call the Cloudflare API, by HTTP status; code \"none\" where no response came.";
         API_ERRORS = Counter "cloudflare_origin_region_exporter_api_errors_total"
             ["account", "operation", "reason"]
-            "Attempts to call the Cloudflare API that failed.";
+            "Attempts to call the Cloudflare API that failed; an expected \"no\" is not counted.";
         API_RETRIES = Counter "cloudflare_origin_region_exporter_api_retries_total"
             ["account", "operation"]
             "Attempts to call the Cloudflare API that repeated a failed one.";
         API_REQUEST_DURATION = Histogram "cloudflare_origin_region_exporter_api_request_duration_seconds"
             ["account", "operation"]
-            "How long attempts to call the Cloudflare API took.";
+            "Duration of attempts to call the Cloudflare API, the response body included.";
         API_RATE_LIMIT_REMAINING = Gauge "cloudflare_origin_region_exporter_api_rate_limit_remaining"
             ["account"]
-            "Requests left in Cloudflare's window, as its last answer said.";
+            "Requests left in Cloudflare's rate limit, as the last Ratelimit header said.";
         API_BUDGET_REQUESTS = Gauge "cloudflare_origin_region_exporter_api_budget_requests"
             ["account"]
-            "Requests that this program allows itself in a window of Cloudflare's rate limit.";
+            "Requests that this process allows itself in one window of the rate limit.";
         API_BLOCKED_UNTIL = Gauge "cloudflare_origin_region_exporter_api_blocked_until_timestamp_seconds"
             ["account"]
-            "When the pause after a 429 ends; 0 when there is none.";
+            "End of the pause after a 429, in Unix time; 0 when there is none.";
         API_THROTTLED = Counter "cloudflare_origin_region_exporter_api_throttled_seconds_total"
             ["account"]
-            "Time that requests waited for the rate limit.";
+            "Time that requests waited for the rate limit, pauses after a 429 included.";
         DISCOVERY_UP = Gauge "cloudflare_origin_region_exporter_discovery_up"
             ["account"]
             "1 if the account's zones were last listed with success.";
@@ -222,25 +222,25 @@ families! {
             "When the account's zones were last listed with success.";
         TOKEN_VALID = Gauge "cloudflare_origin_region_exporter_token_valid"
             ["account"]
-            "1 if Cloudflare accepts the account's token.";
+            "Whether Cloudflare accepts the API token (1) or not (0).";
         TOKEN_EXPIRY = Gauge "cloudflare_origin_region_exporter_token_expiry_timestamp_seconds"
             ["account"]
-            "When the account's token expires, where it does.";
+            "When the API token expires, in Unix time; absent where it does not.";
         POLL_INTERVAL = Gauge "cloudflare_origin_region_exporter_poll_interval_seconds"
             []
-            "The configured poll interval.";
+            "The configured interval in which each zone is polled.";
         POLL_LAG = Gauge "cloudflare_origin_region_exporter_poll_lag_seconds"
             ["account"]
-            "How late the poll of the account's most overdue zone is; 0 when none is.";
+            "How late the most overdue zone is, waits for rate limit, pause and concurrency included and backoff excluded; 0 when none is.";
         CONFIG_LAST_RELOAD_SUCCESSFUL = Gauge "cloudflare_origin_region_exporter_config_last_reload_successful"
             []
-            "1 if the configuration was last read with success.";
+            "Whether the last reading of the configuration succeeded: 1 or 0.";
         CONFIG_LAST_RELOAD_SUCCESS = Gauge "cloudflare_origin_region_exporter_config_last_reload_success_timestamp_seconds"
             []
-            "When the configuration was last read with success.";
+            "When the configuration was last read successfully, in Unix seconds.";
         HTTP_REQUESTS = Counter "cloudflare_origin_region_exporter_http_requests_total"
             ["handler", "code"]
-            "HTTP requests that this program answered.";
+            "Requests that this exporter answered, by the part that answered and the status code.";
     }
     "Process" {
         PROCESS_CPU = Counter "process_cpu_seconds_total"
