@@ -228,7 +228,7 @@ fn takeover(reply: &Reply, kind: &FaultKind) -> Takeover {
 
 /// So many bytes of white space, compressed.
 fn bomb(bytes: u64) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     let mut left = bytes;
     while left > 0 {
         let piece = PIECE.len().min(usize::try_from(left).unwrap_or(usize::MAX));

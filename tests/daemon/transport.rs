@@ -59,7 +59,7 @@ async fn gzip_that_is_none() {
 
 #[tokio::test]
 async fn a_gzip_bomb() {
-    zone_fails(FaultKind::GzipBomb(20 << 20), "too_large", "200", false).await;
+    zone_fails(FaultKind::GzipBomb(17 << 20), "too_large", "200", false).await;
 }
 
 #[tokio::test]
