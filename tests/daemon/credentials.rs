@@ -1,1 +1,118 @@
-//! .
+//! Credentials that are revoked, replaced, or never right.
+
+use std::fs;
+
+use cloudflare_origin_region_exporter::simulator::{Credential, CredentialStatus, Secret};
+
+use crate::support::{Api, BAD, Config, Daemon, GOOD, OTHER_TOKEN, TOKEN, world};
+
+const VALID: &str = "exporter_token_valid";
+
+#[tokio::test]
+async fn a_token_that_is_revoked_in_flight_is_told_and_its_return_too() {
+    let api = Api::start(world()).await;
+    let set = |status| {
+        api.simulator
+            .update(|world| world.credentials[0].status = status)
+    };
+    let mut daemon = api.daemon(&Config::default()).await;
+    daemon.until_read().await;
+    daemon
+        .until("the token is good", |s| s.value(VALID, &[]) == Some(1.0))
+        .await;
+    set(CredentialStatus::Disabled);
+    let scrape = daemon
+        .until("the token is refused and both zones fail", |scrape| {
+            scrape.value(VALID, &[]) == Some(0.0)
+                && scrape.up(BAD) == Some(false)
+                && scrape.up(GOOD) == Some(false)
+                && scrape.value("exporter_discovery_up", &[]) == Some(0.0)
+        })
+        .await;
+    let reasons = scrape.values_of("reason", "zone_poll_errors_total", &[]);
+    assert_eq!(reasons, ["unauthorized"]);
+    assert_eq!((scrape.mappings(BAD), scrape.mappings(GOOD)), (3, 3));
+    assert_eq!(scrape.sum("exporter_api_retries_total", &[]), 0.0);
+    set(CredentialStatus::Active);
+    daemon.until_read().await;
+    daemon
+        .until("the token is good again", |s| {
+            s.value(VALID, &[]) == Some(1.0)
+        })
+        .await;
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn a_token_file_that_is_replaced_is_read_again() {
+    let api = Api::start(world()).await;
+    let folder = tempfile::tempdir().unwrap();
+    let token_file = folder.path().join("token");
+    fs::write(&token_file, format!("{TOKEN}\n")).unwrap();
+    let config = Config {
+        accounts: "[{ name: main, api_token_file: token }]".to_owned(),
+        ..Config::default()
+    };
+    let config = config.text(&api.simulator.base_url());
+    let mut daemon = Daemon::start_in(folder, &config).await;
+    daemon.until_read().await;
+    api.simulator.update(|world| {
+        world.credentials[0].secret = Secret::UserToken(OTHER_TOKEN.to_owned());
+    });
+    daemon
+        .until("the old token is refused", |s| s.up(GOOD) == Some(false))
+        .await;
+    fs::write(&token_file, format!("{OTHER_TOKEN}\n")).unwrap();
+    daemon.until_read().await;
+    daemon
+        .until("the token is good", |s| s.value(VALID, &[]) == Some(1.0))
+        .await;
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn a_token_file_that_is_replaced_in_time_costs_no_poll() {
+    let api = Api::start(world()).await;
+    let folder = tempfile::tempdir().unwrap();
+    let token_file = folder.path().join("token");
+    fs::write(&token_file, TOKEN).unwrap();
+    let config = Config {
+        accounts: "[{ name: main, api_token_file: token }]".to_owned(),
+        ..Config::default()
+    };
+    let config = config.text(&api.simulator.base_url());
+    let mut daemon = Daemon::start_in(folder, &config).await;
+    daemon.until_read().await;
+    api.simulator.update(|world| {
+        let new = Credential::user_token("token-2", OTHER_TOKEN);
+        world.credentials.push(new);
+    });
+    fs::write(&token_file, OTHER_TOKEN).unwrap();
+    api.simulator.update(|world| world.credentials.remove(0));
+    let scrape = daemon.until_polled_again(3.0).await;
+    assert_eq!(scrape.sum("zone_poll_errors_total", &[]), 0.0);
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn a_key_with_an_address_is_sent_as_such_and_is_not_verified() {
+    let mut world = world();
+    world.credentials = vec![Credential::key("key-1", "ops@example.com", OTHER_TOKEN)];
+    let api = Api::start(world).await;
+    let config = Config {
+        accounts: format!("[{{ name: main, email: ops@example.com, api_key: {OTHER_TOKEN} }}]"),
+        ..Config::default()
+    };
+    let mut daemon = api.daemon(&config).await;
+    daemon.until_read().await;
+    let scrape = daemon.until_polled_again(1.0).await;
+    assert_eq!(scrape.count(VALID, &[]), 0);
+    assert_eq!(
+        scrape.sum(
+            "exporter_api_requests_total",
+            &[("operation", "verify_token")]
+        ),
+        0.0
+    );
+    daemon.stop().await;
+}
