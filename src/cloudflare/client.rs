@@ -61,6 +61,7 @@ struct Config {
     retries: u32,
     quota: u32,
     budget: u32,
+    window: Duration,
 }
 
 impl fmt::Debug for Client {
@@ -155,6 +156,11 @@ impl Client {
         }
     }
 
+    /// That window.
+    pub fn window(&self) -> Duration {
+        self.inner.config.load().window
+    }
+
     /// Whether the account has an API token, which can be verified, rather than a global key.
     pub fn has_token(&self) -> bool {
         self.inner.config.load().authenticator.is_token()
@@ -230,6 +236,7 @@ impl Config {
             retries: settings.retries,
             quota: settings.rate_limit.requests,
             budget: settings.rate_limit.budget(),
+            window: settings.rate_limit.window,
         }
     }
 }

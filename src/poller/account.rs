@@ -11,6 +11,7 @@ use tracing::{debug, info, warn};
 
 use super::ZoneSelection;
 use super::follow_up::PoolCache;
+use super::pace::Pace;
 use super::schedule::listing_backoff;
 use super::secondary::Regions;
 use crate::cloudflare::{ApiError, Client, Operation, Reason};
@@ -49,6 +50,8 @@ pub(super) struct Account {
     pub(super) optional_failures: HashSet<(Operation, Reason)>,
     /// When the token is verified next; `None` while it is.
     pub(super) verification: Option<Instant>,
+    /// Whether the interval can be kept.
+    pub(super) pace: Pace,
 }
 
 /// When the zones are listed next, and how the listing under way fares.
@@ -95,6 +98,7 @@ impl Account {
             pools: Arc::default(),
             optional_failures: HashSet::new(),
             verification: Some(now),
+            pace: Pace::default(),
         }
     }
 
@@ -193,5 +197,6 @@ impl Account {
             interval
         };
         self.listing.due = Some(now + pause);
+        self.pace.judged = false;
     }
 }

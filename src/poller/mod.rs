@@ -16,6 +16,7 @@ mod jobs;
 mod judgement;
 mod lag;
 mod notices;
+mod pace;
 mod reconfigure;
 mod schedule;
 mod secondary;
@@ -211,6 +212,9 @@ impl Poller {
         }
         for index in 0..self.accounts.len() {
             self.start_due_of(index, now);
+        }
+        for index in 0..self.accounts.len() {
+            self.judge_pace(index);
         }
         let tried = self.accounts.iter().all(|account| account.tried(now));
         if (tried || now >= self.started + READY_AT_LATEST) && !*self.ready.borrow() {
