@@ -34,14 +34,15 @@ impl Poller {
             return;
         }
         let window = humantime::format_duration(window);
-        match fitting {
-            Some(fitting) => warn!(
+        if let Some(fitting) = fitting {
+            warn!(
                 account = %name, budget, %window,
                 fitting_interval = %humantime::format_duration(fitting),
                 "the zones need more requests than are allowed, so polls come late: choose a longer \
                  poll.interval, fewer zones, or a larger share of the rate limit"
-            ),
-            None => info!(account = %name, budget, %window, "the poll interval can be kept"),
+            );
+        } else {
+            info!(account = %name, budget, %window, "the poll interval can be kept again");
         }
     }
 }

@@ -1,1 +1,59 @@
-//! .
+//! Every family of the table is exposed by a program that has everything to tell, as the table
+//! says. That no scrape of any test has another one is checked with each of them.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use cloudflare_origin_region_exporter::exposition::families;
+use cloudflare_origin_region_exporter::simulator::{Fault, FaultKind, Operation};
+use jiff::Timestamp;
+
+use crate::support::{Api, BAD, Config, Daemon, world};
+
+#[tokio::test]
+async fn every_family_of_the_table_can_be_seen() {
+    let now = Timestamp::now();
+    let mut world = world();
+    world.credentials[0].expires_on = Some(now + Duration::from_hours(100));
+    let zone = world.zone_mut(BAD);
+    zone.map("192.0.2.1", "aws", "eu-west-1", Some(now));
+    zone.map("203.0.113.200", "aws", "us-east-1", Some(now));
+    zone.record("A", "bad.example", "192.0.2.50", true);
+    let api = Api::start(world).await;
+    let failure = Fault::new(FaultKind::Status(503, None)).on(Operation::ListMappings);
+    api.simulator.add_fault(failure.zone(BAD).times(3));
+    let folder = tempfile::tempdir().unwrap();
+    let ranges = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/ip-ranges");
+    for vendor in ["aws", "azure", "gcp", "oci"] {
+        let file = format!("{vendor}.json");
+        fs::copy(ranges.join(&file), folder.path().join(&file)).unwrap();
+    }
+    let config = Config {
+        verify: "vendor_ranges: { enabled: true, sources: { aws: aws.json, azure: azure.json, \
+                 gcp: gcp.json, oci: oci.json } }"
+            .to_owned(),
+        more: "expect: { from_dns: true, from_load_balancers: true }".to_owned(),
+        ..Config::polling("interval: 200ms, retries: 1")
+    };
+    let mut daemon = Daemon::start_in(folder, &config.text(&api.simulator.base_url())).await;
+    let missing = |scrape: &crate::scrape::Scrape| -> Vec<&str> {
+        let seen = scrape.families();
+        let names = families::all().map(|family| family.name);
+        names.filter(|name| !seen.contains(name)).collect()
+    };
+    let start = tokio::time::Instant::now();
+    loop {
+        let missing = missing(daemon.scrape().await);
+        if missing.is_empty() {
+            break;
+        }
+        assert!(
+            start.elapsed() < Duration::from_secs(15),
+            "{missing:?}\n{}",
+            daemon.log()
+        );
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    daemon.stop().await;
+}

@@ -82,13 +82,13 @@ async fn pages_without_end() {
 }
 
 #[tokio::test]
-async fn pages_without_end_that_announce_nothing() {
+async fn the_same_full_page_again_and_again_without_any_total() {
     let api = api().await;
     let mut daemon = api
         .daemon(&Config::polling("interval: 500ms, retries: 0"))
         .await;
     daemon.until_read().await;
-    // The first fault that fits strikes; so the totals go by a body of its own.
+    // Every page is the same full one.
     let page = |rows: &str| format!("{{\"success\": true, \"result\": [{rows}]}}");
     let rows: Vec<_> = (0..100)
         .map(|n| {

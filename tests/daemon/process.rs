@@ -1,1 +1,130 @@
-//! .
+//! The process: how it ends, and what keeps it from starting.
+
+use std::fs;
+use std::time::Duration;
+
+use cloudflare_origin_region_exporter::simulator::{FaultKind, World};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpSocket};
+use tokio::time::{sleep, timeout};
+
+use crate::support::{Api, BAD, Config, GOOD, PATIENCE, TOKEN, fill, program, world};
+
+async fn stops_in_the_middle_of_a_poll(signal: &str) {
+    let api = Api::start(world()).await;
+    api.fail(FaultKind::Hang);
+    let mut daemon = api
+        .daemon(&Config::polling("interval: 200ms, timeout: 1m"))
+        .await;
+    daemon
+        .until("the other zone is read", |s| s.up(GOOD) == Some(true))
+        .await;
+    assert_eq!(api.readings(BAD).len(), 1);
+    daemon.signal(signal);
+    daemon.ended().await;
+}
+
+#[tokio::test]
+async fn sigterm_in_the_middle_of_a_poll() {
+    stops_in_the_middle_of_a_poll("TERM").await;
+}
+
+#[tokio::test]
+async fn sigint_in_the_middle_of_a_poll() {
+    stops_in_the_middle_of_a_poll("INT").await;
+}
+
+#[tokio::test]
+async fn a_scrape_under_way_is_finished_before_the_end() {
+    let mut world = World::generate(TOKEN, 4, 0, 1);
+    for number in 0..4 {
+        fill(
+            world.zone_mut(&format!("zone-0000{number}.example")),
+            3500,
+            "us-east-1",
+        );
+    }
+    let api = Api::start(world).await;
+    let mut daemon = api.daemon(&Config::polling("interval: 1h")).await;
+    daemon
+        .until("all zones are read", |s| s.sum("zone_up", &[]) == 4.0)
+        .await;
+    // A client that takes little at a time keeps the answer from being sent in one go.
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let mut stream = socket.connect(daemon.address).await.unwrap();
+    stream
+        .write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+        .await
+        .unwrap();
+    let mut answer = vec![0; 1000];
+    stream.read_exact(&mut answer).await.unwrap();
+    daemon.signal("TERM");
+    sleep(Duration::from_millis(200)).await;
+    let address = daemon.address;
+    let refused = tokio::net::TcpStream::connect(address).await;
+    assert!(refused.is_err(), "nothing new is accepted");
+    let reading = stream.read_to_end(&mut answer);
+    timeout(PATIENCE, reading).await.unwrap().unwrap();
+    let answer = String::from_utf8(answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let length = format!("content-length: {}\r\n", body.len());
+    assert!(
+        head.to_lowercase().contains(&length),
+        "{head}\n{}",
+        body.len()
+    );
+    daemon.ended().await;
+}
+
+#[tokio::test]
+async fn an_address_in_use_is_a_clear_error() {
+    let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let folder = tempfile::tempdir().unwrap();
+    let listen = format!("--web.listen-address={address}");
+    let mut command = program(folder.path(), &[&listen]);
+    let output = command.env("CLOUDFLARE_API_TOKEN", TOKEN).output();
+    let output = timeout(PATIENCE, output).await.unwrap().unwrap();
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains(&address) && text.contains("in use"), "{text}");
+    assert!(!text.contains(TOKEN), "{text}");
+    assert!(output.stdout.is_empty());
+}
+
+#[tokio::test]
+async fn four_mistakes_are_four_errors_and_no_secret_is_among_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = format!(
+        "poll: {{ intervall: 5m, timeout: 30 }}\n\
+         cloudflare: {{ rate_limit: {{ share: 1.5 }} }}\n\
+         accounts: [{{ name: main, api_token: {TOKEN}, api_tokn: {TOKEN} }}]\n"
+    );
+    fs::write(folder.path().join("config.yaml"), config).unwrap();
+    for command in ["serve", "check"] {
+        let arguments = [
+            command,
+            "--config.file=config.yaml",
+            "--web.listen-address=127.0.0.1:0",
+        ];
+        let output = program(folder.path(), &arguments).output();
+        let output = timeout(PATIENCE, output).await.unwrap().unwrap();
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{text}");
+        for (path, word) in [
+            ("poll.intervall", "interval"),
+            ("poll.timeout", "30"),
+            ("cloudflare.rate_limit.share", "1.5"),
+            ("accounts[0].api_tokn", "api_token"),
+        ] {
+            let mut lines = text.lines();
+            assert!(
+                lines.any(|line| line.contains(path) && line.contains(word)),
+                "{path}: {text}"
+            );
+        }
+        assert_eq!(text.matches("config.yaml:").count(), 4, "{text}");
+        assert!(!text.contains(TOKEN), "{text}");
+    }
+}
