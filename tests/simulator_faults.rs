@@ -35,7 +35,7 @@ impl Api {
         let builder = outbound::client_builder(None).unwrap();
         Self {
             simulator,
-            client: builder.timeout(Duration::from_secs(5)).build().unwrap(),
+            client: builder.timeout(Duration::from_mins(1)).build().unwrap(),
             _stop: shutdown.drop_guard(),
         }
     }
