@@ -111,7 +111,7 @@ fn register_shard(shard: Shard, registry: &Registry) -> Result<(), prometheus::E
     let ordinal = GaugeVec::new(
         Opts::new(
             "cloudflare_origin_region_exporter_shard_ordinal",
-            "The number of this shard, from 0.",
+            "The number of this process among those that share the zones, from 0.",
         ),
         &["shard_ordinal"],
     )?;
@@ -120,7 +120,7 @@ fn register_shard(shard: Shard, registry: &Registry) -> Result<(), prometheus::E
         .set(f64::from(shard.ordinal));
     let total = Gauge::new(
         "cloudflare_origin_region_exporter_total_shards",
-        "Number of shards that divide the zones between them.",
+        "How many processes share the zones.",
     )?;
     total.set(f64::from(shard.total));
     registry.register(Box::new(ordinal))?;

@@ -220,11 +220,11 @@ impl Metrics {
     fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
         let successful = Gauge::new(
             "cloudflare_origin_region_exporter_config_last_reload_successful",
-            "1 if the configuration was last read with success.",
+            "Whether the last reading of the configuration succeeded: 1 or 0.",
         )?;
         let success_timestamp = Gauge::new(
             "cloudflare_origin_region_exporter_config_last_reload_success_timestamp_seconds",
-            "When the configuration was last read with success.",
+            "When the configuration was last read successfully, in Unix seconds.",
         )?;
         registry.register(Box::new(successful.clone()))?;
         registry.register(Box::new(success_timestamp.clone()))?;

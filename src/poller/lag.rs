@@ -50,7 +50,8 @@ impl LagBoard {
     pub(super) fn new() -> Result<Self, prometheus::Error> {
         let opts = Opts::new(
             "cloudflare_origin_region_exporter_poll_lag_seconds",
-            "How late the poll of the account's most overdue zone is; 0 when none is.",
+            "How late the most overdue zone is, waits for rate limit, pause and concurrency \
+             included and backoff excluded; 0 when none is.",
         );
         Ok(Self {
             accounts: Arc::default(),

@@ -73,7 +73,7 @@ impl Metrics {
         let lag = LagBoard::new()?;
         let interval = Gauge::new(
             "cloudflare_origin_region_exporter_poll_interval_seconds",
-            "The configured poll interval.",
+            "The configured interval in which each zone is polled.",
         )?;
         registry.register(Box::new(lag.clone()))?;
         registry.register(Box::new(interval.clone()))?;

@@ -36,7 +36,7 @@ impl UpperTiers {
 fn gauge() -> Result<GaugeVec, prometheus::Error> {
     let opts = Opts::new(
         "cloudflare_origin_region_upper_tier_info",
-        "1 for each upper tier data centre of a supported region.",
+        "An upper tier data centre of a region that Cloudflare supports; always 1.",
     );
     GaugeVec::new(opts, &LABELS)
 }

@@ -198,6 +198,24 @@ impl Daemon {
 
     /// As [`Daemon::start`], in a folder that holds files of the configuration.
     pub(crate) async fn start_in(folder: TempDir, config: &str) -> Self {
+        Self::spawn(folder, config, &[], &[]).await
+    }
+
+    /// As [`Daemon::start`], with further flags and environment variables.
+    pub(crate) async fn start_with(
+        config: &str,
+        flags: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Self {
+        Self::spawn(tempfile::tempdir().unwrap(), config, flags, environment).await
+    }
+
+    async fn spawn(
+        folder: TempDir,
+        config: &str,
+        flags: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Self {
         fs::write(folder.path().join("config.yaml"), config).unwrap();
         let arguments = [
             "--config.file=config.yaml",
@@ -206,6 +224,8 @@ impl Daemon {
         ];
         let file = |name| File::create(folder.path().join(name)).unwrap();
         let child = program(folder.path(), &arguments)
+            .args(flags)
+            .envs(environment.iter().copied())
             .stdout(file("stdout"))
             .stderr(file("stderr"))
             .spawn()
@@ -295,9 +315,14 @@ impl Daemon {
 
     /// Scrapes until the good zone was polled so many times more.
     pub(crate) async fn until_polled_again(&mut self, times: f64) -> &Scrape {
-        let enough = self.scrape().await.polls(GOOD) + times;
-        self.until("the good zone goes on being polled", |scrape| {
-            scrape.polls(GOOD) >= enough
+        self.until_polls_of(GOOD, times).await
+    }
+
+    /// Scrapes until a zone was polled so many times more.
+    pub(crate) async fn until_polls_of(&mut self, zone: &str, times: f64) -> &Scrape {
+        let enough = self.scrape().await.polls(zone) + times;
+        self.until("the zone goes on being polled", |scrape| {
+            scrape.polls(zone) >= enough
         })
         .await
     }
@@ -344,8 +369,13 @@ impl Daemon {
 
 /// The status and body of a page, on a connection of its own.
 pub(crate) async fn get(address: SocketAddr, path: &str) -> (u16, String) {
+    request(address, "GET", path).await
+}
+
+/// The status and body of the answer to any method.
+pub(crate) async fn request(address: SocketAddr, method: &str, path: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(address).await.unwrap();
-    let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    let request = format!("{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
