@@ -78,7 +78,7 @@ impl Landing<'_> {
         let mut zones: Vec<ZoneRow> = slots
             .map(|slot| ZoneRow::of(&slot.load(), slot.next_poll(), self.now))
             .collect();
-        zones.sort_by_key(|zone| !zone.has_problem());
+        zones.sort_by_key(|zone| (zone.up != Some(false), !zone.has_problem()));
         let content = html! {
             h1 { "Zones and their origins" }
             p {

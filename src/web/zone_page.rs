@@ -91,7 +91,8 @@ pub(super) fn page(slot: &ZoneSlot, query: &Query, site: &Site<'_>, now: Timesta
             p.notice.bad role="status" {
                 "The last poll failed: " (page::error(Some(error)))
                 @if zone.mappings.is_some() {
-                    " What is shown below is from the last good poll."
+                    br;
+                    "What is shown below is from the last good poll."
                 }
             }
         }
