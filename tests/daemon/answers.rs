@@ -9,7 +9,7 @@ use crate::support::{Api, BAD, Config, GOOD, ON_BAD, ON_GOOD, world};
 /// failure is noticed.
 pub(crate) async fn zone_fails(kind: FaultKind, reason: &str, code: &str, retried: bool) {
     let api = Api::start(world()).await;
-    let poll = "interval: 200ms, discovery_interval: 1h, timeout: 1s, retries: 1";
+    let poll = "interval: 200ms, discovery_interval: 1h, timeout: 3s, retries: 1";
     let mut daemon = api.daemon(&Config::polling(poll)).await;
     let before = daemon.until_read().await;
     let last_success = before.value("zone_last_success_timestamp_seconds", ON_BAD);
