@@ -1,0 +1,102 @@
+//! `check`
+
+use std::fs;
+
+use cloudflare_origin_region_exporter::simulator::{CredentialStatus, Fault, FaultKind, Operation};
+
+use crate::support::{Setup, TOKEN, world};
+
+#[tokio::test]
+async fn a_good_configuration_is_said_to_be_good_without_a_request() {
+    let setup = Setup::new(world(), "").await;
+    let ended = setup.run(&["check"]).await;
+    ended.code(0).says(&["configuration is good", "5m"]);
+    assert!(setup.api.requests().is_empty());
+    assert_eq!(ended.err, "");
+}
+
+#[tokio::test]
+async fn every_mistake_is_said_at_once_and_no_secret() {
+    let setup = Setup::new(world(), "").await;
+    let text = format!(
+        "poll:\n\
+         \x20 interval: 5 parsecs\n\
+         \x20 intervall: 5m\n\
+         cloudflare: {{ rate_limit: {{ share: 7 }} }}\n\
+         accounts: [{{ name: main, api_token: {TOKEN}, api_key: {TOKEN} }}]\n"
+    );
+    fs::write(setup.file(), text).unwrap();
+    let ended = setup.run(&["check"]).await;
+    ended.code(2).complains(&[
+        "poll.interval",
+        "5 parsecs",
+        "poll.intervall",
+        "cloudflare.rate_limit.share",
+        "accounts[0]",
+    ]);
+    assert_eq!(ended.out, "");
+}
+
+#[tokio::test]
+async fn what_is_probably_not_meant_is_a_warning() {
+    let setup = Setup::new(world(), "expect: { from_dns: true }\n").await;
+    let ended = setup.run(&["check"]).await;
+    ended
+        .code(0)
+        .says(&["Warning", "from_dns", "vendor_ranges"]);
+    // Once is enough.
+    assert_eq!(ended.err, "");
+}
+
+#[tokio::test]
+async fn online_each_account_and_zone_is_tried() {
+    let more = "expect: { zones: { a.test: [{ origin_ip: 192.0.2.1 }], lost.test: [{ origin_ip: 192.0.2.2 }] } }\n\
+                zone_overrides: { gone.test: { interval: 1m } }\n";
+    let setup = Setup::new(world(), more).await;
+    let ended = setup.run(&["check", "--online"]).await;
+    ended
+        .code(0)
+        .says(&["main", "active", "a.test", "b.test", "ok"]);
+    ended.says(&["expect.zones", "lost.test", "zone_overrides", "gone.test"]);
+}
+
+#[tokio::test]
+async fn online_what_cannot_be_read_is_one() {
+    let setup = Setup::new(world(), "poll: { retries: 0 }\n").await;
+    let kind = FaultKind::ApiError(
+        403,
+        9109,
+        "Unauthorized to access requested resource".to_owned(),
+    );
+    setup
+        .api
+        .add_fault(Fault::new(kind).on(Operation::ListMappings).zone("b.test"));
+    let ended = setup.run(&["check", "--online"]).await;
+    ended.code(1).says(&["b.test", "403", "a.test"]);
+
+    let setup = Setup::new(world(), "").await;
+    let disable = |status| {
+        setup
+            .api
+            .update(|world| world.credentials[0].status = status);
+    };
+    disable(CredentialStatus::Disabled);
+    let ended = setup.run(&["check", "--online"]).await;
+    ended.code(1).says(&["disabled", "401"]);
+}
+
+#[tokio::test]
+async fn online_it_says_which_interval_would_fit() {
+    let more = "poll: { interval: 10s, discovery_interval: 5m }\n";
+    let setup = Setup::new(world(), more).await;
+    let limit = "ORIGIN_REGION_EXPORTER__CLOUDFLARE__RATE_LIMIT__REQUESTS";
+    let variables = [
+        ("CLOUDFLARE_API_TOKEN", TOKEN),
+        (limit, "40"),
+        ("ORIGIN_REGION_EXPORTER__POLL__INTERVAL", "10s"),
+    ];
+    let ended = setup.run_in(&variables, &["check", "--online"]).await;
+    ended
+        .code(0)
+        .says(&["default", "20 requests", "interval of"]);
+}

@@ -1,0 +1,15 @@
+//! What a person types: the commands of the real program, with their output and exit codes.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test says what it expects by unwrapping"
+)]
+
+mod check;
+mod demo;
+mod get;
+mod once;
+mod strict;
+mod support;
+mod usage;

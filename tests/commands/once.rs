@@ -1,0 +1,203 @@
+//! `once`
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use cloudflare_origin_region_exporter::simulator::{Fault, FaultKind, Operation};
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::strict::families;
+use crate::support::{Setup, world};
+
+const EXPECT: &str = "expect:\n\
+                      \x20 zones:\n\
+                      \x20   a.test:\n\
+                      \x20     - { origin_ip: 192.0.2.1, vendor: aws, region: eu-west-1 }\n\
+                      \x20     - { origin_ip: 192.0.2.7, vendor: gcp, region: us-central1 }\n\
+                      mappings: { stale_after: 1h }\n";
+
+async fn setup_with_findings() -> Setup {
+    Setup::new(world(), EXPECT).await
+}
+
+fn forbid(setup: &Setup, zone: &str) {
+    let kind = FaultKind::ApiError(
+        403,
+        9109,
+        "Unauthorized to access requested resource".to_owned(),
+    );
+    let fault = Fault::new(kind).on(Operation::ListMappings);
+    setup.api.add_fault(fault.zone(zone));
+}
+
+#[tokio::test]
+async fn the_exposition_is_strictly_the_format_and_clashes_with_no_other() {
+    let setup = setup_with_findings().await;
+    let ended = setup.run(&["once"]).await;
+    let families = families(&ended.code(0).out);
+    for name in families.keys() {
+        assert!(name.starts_with("cloudflare_origin_region_"), "{name}");
+        assert!(!name.contains("_http_"), "{name}");
+    }
+    for (name, series) in [
+        ("mapping_info", 2),
+        ("zone_up", 2),
+        ("missing_mapping", 1),
+        ("wrong_mapping", 1),
+        ("stale_mappings", 2),
+        ("tiered_cache_enabled", 2),
+        ("exporter_build_info", 1),
+    ] {
+        let name = format!("cloudflare_origin_region_{name}");
+        assert_eq!(families[&name].1, series, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn the_table_is_for_people() {
+    let setup = setup_with_findings().await;
+    let ended = setup.run(&["once", "--format=table"]).await;
+    ended
+        .code(0)
+        .says(&["ZONE", "MAPPINGS", "Findings", "missing", "wrong", "stale"]);
+    let lines: Vec<&str> = ended.out.lines().collect();
+    let line = |words: &[&str]| {
+        let found = lines
+            .iter()
+            .find(|line| words.iter().all(|word| line.contains(word)));
+        assert!(found.is_some(), "{words:?} in\n{}", ended.out);
+    };
+    line(&[
+        "a.test",
+        "192.0.2.7",
+        "missing",
+        "config",
+        "gcp us-central1",
+    ]);
+    line(&[
+        "a.test",
+        "192.0.2.1",
+        "wrong",
+        "declared",
+        "aws us-east-1",
+        "aws eu-west-1",
+    ]);
+    line(&["a.test", "2001:db8::1", "stale"]);
+    assert!(lines.iter().all(|line| line.trim_end() == *line));
+}
+
+#[tokio::test]
+async fn the_json_has_the_labels_names_and_instants_of_rfc_3339() {
+    let setup = setup_with_findings().await;
+    let ended = setup.run(&["once", "--format", "json"]).await;
+    let report: Value = serde_json::from_str(&ended.code(0).out).unwrap();
+    assert_eq!(report["zones"].as_array().unwrap().len(), 2);
+    let zone = &report["zones"][0];
+    assert_eq!(
+        (zone["zone"].as_str(), zone["up"].as_bool()),
+        (Some("a.test"), Some(true))
+    );
+    assert_eq!(
+        (zone["missing"].as_u64(), zone["wrong"].as_u64()),
+        (Some(1), Some(1))
+    );
+    let mapping = &report["mappings"][0];
+    assert_eq!(mapping["origin_ip"], "192.0.2.1");
+    for instant in [
+        &mapping["modified_on"],
+        &zone["last_poll"],
+        &zone["last_success"],
+    ] {
+        let text = instant.as_str().unwrap();
+        assert!(
+            text.parse::<Timestamp>().is_ok() && text.ends_with('Z'),
+            "{text}"
+        );
+    }
+    let findings = report["findings"].as_array().unwrap();
+    let missing = findings
+        .iter()
+        .find(|row| row["finding"] == "missing")
+        .unwrap();
+    assert_eq!(missing["expected_region"], "us-central1");
+    assert_eq!(report["errors"].as_array().unwrap().len(), 0);
+}
+
+#[tokio::test]
+async fn a_zone_that_cannot_be_read_is_one_and_the_rest_is_printed() {
+    let setup = Setup::new(world(), "").await;
+    forbid(&setup, "b.test");
+    let ended = setup.run(&["once", "--format=table"]).await;
+    ended.code(1).says(&["192.0.2.1", "b.test", "403"]);
+    let ended = setup.run(&["once"]).await;
+    ended.code(1).says(&[
+        "cloudflare_origin_region_zone_up{zone=\"b.test\"",
+        "cloudflare_origin_region_mapping_info{zone=\"a.test\"",
+    ]);
+    families(&ended.out);
+}
+
+#[tokio::test]
+async fn a_listing_that_fails_is_one_and_says_why() {
+    let setup = Setup::new(world(), "poll: { retries: 0 }\n").await;
+    setup.api.update(|world| world.credentials.clear());
+    let ended = setup.run(&["once", "--format=table"]).await;
+    ended.code(1).says(&["main", "401"]);
+    let ended = setup.run(&["once", "--format=json"]).await;
+    let report: Value = serde_json::from_str(&ended.code(1).out).unwrap();
+    assert_eq!(report["errors"][0]["account"], "main");
+}
+
+#[tokio::test]
+async fn an_origin_that_nobody_could_confirm_is_missing_all_the_same() {
+    let setup = Setup::new(world(), EXPECT).await;
+    // The other zone's poll meets a 429, so that no follow-up runs any more.
+    let fault = Fault::new(FaultKind::TooManyRequests(
+        cloudflare_origin_region_exporter::simulator::RetryAfter::Seconds(600),
+    ));
+    setup
+        .api
+        .add_fault(fault.on(Operation::ListMappings).zone("b.test"));
+    let ended = setup.run(&["once", "--format=json"]).await;
+    let report: Value = serde_json::from_str(&ended.code(1).out).unwrap();
+    let zones = report["zones"].as_array().unwrap();
+    let read = zones.iter().find(|zone| zone["zone"] == "a.test").unwrap();
+    if read["up"] == true {
+        assert_eq!(read["missing"], 1);
+    }
+}
+
+#[tokio::test]
+async fn a_file_is_replaced_in_one_step_and_stays_where_that_fails() {
+    let setup = setup_with_findings().await;
+    let folder = setup.folder.path().join("textfile");
+    fs::create_dir(&folder).unwrap();
+    let file = folder.join("origins.prom");
+    fs::write(&file, "old\n").unwrap();
+    let words = ["once", "--output", file.to_str().unwrap()];
+    let ended = setup.run(&words).await;
+    assert_eq!(ended.code(0).out, "");
+    families(&fs::read_to_string(&file).unwrap());
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
+    let mode = fs::metadata(&file).unwrap().permissions().mode();
+    assert_eq!(mode & 0o444, 0o444, "others may read it: {mode:o}");
+
+    // Its place is taken by a folder, which no file replaces.
+    let taken = folder.join("taken.prom");
+    fs::create_dir(&taken).unwrap();
+    let ended = setup
+        .run(&["once", "--output", taken.to_str().unwrap()])
+        .await;
+    ended.code(1).complains(&["taken.prom"]);
+    let missing = folder.join("no").join("origins.prom");
+    let ended = setup
+        .run(&["once", "--output", missing.to_str().unwrap()])
+        .await;
+    ended.code(1).complains(&["origins.prom"]);
+    assert_eq!(
+        fs::read_dir(&folder).unwrap().count(),
+        2,
+        "nothing is left over"
+    );
+}

@@ -1,0 +1,150 @@
+//! Running the program to its end against a simulated API.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Output, Stdio};
+use std::time::Duration;
+
+use cloudflare_origin_region_exporter::simulator::{Simulator, World};
+use tempfile::TempDir;
+use tokio::process::Command;
+use tokio::time::timeout;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+/// No command takes longer, or the test fails.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const TOKEN: &str = "s3cret-token-of-the-commands";
+
+/// Zones of a token that may do everything.
+pub(crate) fn world() -> World {
+    World::single_token(TOKEN)
+        .zone(
+            "a.test",
+            [
+                ("192.0.2.1", "aws", "us-east-1"),
+                ("2001:db8::1", "gcp", "us-central1"),
+            ],
+        )
+        .zone("b.test", [])
+}
+
+/// A simulated API, and a folder with the configuration to read it.
+pub(crate) struct Setup {
+    pub(crate) api: Simulator,
+    pub(crate) folder: TempDir,
+    _guard: DropGuard,
+}
+
+impl Setup {
+    /// With `more` under the usual configuration.
+    pub(crate) async fn new(world: World, more: &str) -> Self {
+        let shutdown = CancellationToken::new();
+        let api = Simulator::local(world, shutdown.clone()).await.unwrap();
+        let setup = Self {
+            api,
+            folder: tempfile::tempdir().unwrap(),
+            _guard: shutdown.drop_guard(),
+        };
+        let usual = format!(
+            "cloudflare: {{ base_url: \"{}\" }}\n\
+             accounts: [{{ name: main, api_token: {TOKEN} }}]\n",
+            setup.api.base_url()
+        );
+        fs::write(setup.file(), usual + more).unwrap();
+        setup
+    }
+
+    pub(crate) fn file(&self) -> PathBuf {
+        self.folder.path().join("exporter.yaml")
+    }
+
+    /// Runs a command with the configuration.
+    pub(crate) async fn run(&self, words: &[&str]) -> Ended {
+        let file = self.file();
+        let mut all = vec![OsStr::new("--config.file"), file.as_os_str()];
+        all.extend(words.iter().map(OsStr::new));
+        run(&mut command(&all)).await
+    }
+
+    /// Runs a command without a configuration file, with these variables.
+    pub(crate) async fn run_in(&self, variables: &[(&str, &str)], words: &[&str]) -> Ended {
+        let mut command = command(words);
+        command.env(
+            "ORIGIN_REGION_EXPORTER__CLOUDFLARE__BASE_URL",
+            self.api.base_url(),
+        );
+        command.envs(variables.iter().copied());
+        run(&mut command).await
+    }
+}
+
+pub(crate) fn command(words: &[impl AsRef<OsStr>]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cloudflare-origin-region-exporter"));
+    let own = |name: &str| name.starts_with("CLOUDFLARE_") || name.starts_with("ORIGIN_REGION");
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(own) {
+            command.env_remove(name);
+        }
+    }
+    command
+        .args(words)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    command
+}
+
+pub(crate) async fn run(command: &mut Command) -> Ended {
+    let output = timeout(PATIENCE, command.output()).await;
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = output.expect("an end in time").unwrap();
+    let ended = Ended {
+        code: status.code(),
+        out: String::from_utf8(stdout).unwrap(),
+        err: String::from_utf8(stderr).unwrap(),
+    };
+    for secret in ["s3cret", "Bearer "] {
+        assert!(!ended.out.contains(secret) && !ended.err.contains(secret));
+    }
+    ended
+}
+
+/// How a command ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl Ended {
+    /// Fails the test unless it ended with this code.
+    #[track_caller]
+    pub(crate) fn code(&self, code: i32) -> &Self {
+        assert_eq!(self.code, Some(code), "{}\n{}", self.out, self.err);
+        self
+    }
+
+    /// Fails the test unless standard output holds each of these.
+    #[track_caller]
+    pub(crate) fn says(&self, words: &[&str]) -> &Self {
+        for word in words {
+            assert!(self.out.contains(word), "no {word:?} in\n{}", self.out);
+        }
+        self
+    }
+
+    /// Fails the test unless standard error holds each of these.
+    #[track_caller]
+    pub(crate) fn complains(&self, words: &[&str]) -> &Self {
+        for word in words {
+            assert!(self.err.contains(word), "no {word:?} in\n{}", self.err);
+        }
+        self
+    }
+}

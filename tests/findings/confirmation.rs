@@ -1,0 +1,128 @@
+//! An origin is looked up before it is called missing for the first time.
+
+use cloudflare_origin_region_exporter::simulator::{Fault, FaultKind, Operation};
+use serde_json::Value;
+
+use crate::support::{Exporter, Exposition, break_call, simulate, world};
+
+fn missing(seen: &Exposition) -> Option<f64> {
+    seen.of("a.test", "missing_mappings")
+}
+
+fn declare(ips: impl Iterator<Item = String>) -> String {
+    let rows = ips.map(|ip| format!("{{ origin_ip: {ip} }}"));
+    let rows = rows.collect::<Vec<_>>().join(", ");
+    format!("expect: {{ zones: {{ a.test: [{rows}] }} }}\n")
+}
+
+#[tokio::test]
+async fn a_mapping_that_the_list_lacks_and_the_look_up_finds_is_not_missing() {
+    let mappings = [
+        ("192.0.2.1", "aws", "us-east-1"),
+        ("192.0.2.2", "aws", "us-east-1"),
+    ];
+    let (api, _guard) = simulate(world().zone("a.test", mappings)).await;
+    // The list shows something else in the place of 192.0.2.2.
+    break_call(
+        &api,
+        Operation::ListMappings,
+        FaultKind::BadRow(Value::Null),
+    );
+    let ips = ["192.0.2.1", "192.0.2.2"].map(str::to_owned).into_iter();
+    let exporter = Exporter::start(&api, &declare(ips)).await;
+    exporter.polls(4).await;
+    let seen = exporter.scrape().await;
+    assert_eq!(missing(&seen), Some(0.0));
+    assert_eq!(seen.of("a.test", "zone_mappings"), Some(1.0));
+    assert!(api.count(Operation::GetMapping) >= 3);
+    // Now it goes indeed.
+    api.update(|world| world.zone_mut("a.test").unmap("192.0.2.2"));
+    exporter
+        .until("the missing origins", |seen| {
+            // The bad row stands in the place of the last mapping that is left.
+            seen.rows("missing_mapping", &["origin_ip"]) == ["192.0.2.2"]
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn only_a_few_origins_are_looked_up_and_all_are_shown() {
+    let (api, _guard) = simulate(world().zone("a.test", [])).await;
+    let ips = (1..=40).map(|number| format!("192.0.2.{number}"));
+    let exporter = Exporter::start(&api, &declare(ips)).await;
+    exporter
+        .until("all", |seen| missing(seen) == Some(40.0))
+        .await;
+    exporter.polls(3).await;
+    assert_eq!(api.count(Operation::GetMapping), 5);
+    let seen = exporter.scrape().await;
+    assert_eq!(missing(&seen), Some(40.0));
+    // "Not mapped" is the expected answer.
+    assert_eq!(seen.errors("get_mapping"), [""; 0]);
+}
+
+#[tokio::test]
+async fn an_origin_whose_look_up_fails_or_hangs_is_missing_all_the_same() {
+    for kind in [FaultKind::Html, FaultKind::Hang] {
+        let (api, _guard) = simulate(world().zone("a.test", [])).await;
+        break_call(&api, Operation::GetMapping, kind);
+        let ips = ["192.0.2.1".to_owned()].into_iter();
+        let poll = "interval: 500ms, retries: 0";
+        let exporter = Exporter::polling(&api, poll, &declare(ips)).await;
+        let seen = exporter
+            .until("it", |seen| missing(seen) == Some(1.0))
+            .await;
+        let polls = seen.of("a.test", "zone_polls_total").unwrap();
+        assert!(polls <= 3.0, "at most one poll later, and it took {polls}");
+    }
+}
+
+#[tokio::test]
+async fn an_origin_that_goes_missing_later_is_shown_although_other_calls_hang() {
+    let mappings = [("192.0.2.1", "aws", "us-east-1")];
+    let mut world = world().zone("a.test", mappings);
+    world
+        .zone_mut("a.test")
+        .record("A", "www.a.test", "192.0.2.1", true);
+    let (api, _guard) = simulate(world).await;
+    let exporter = Exporter::start(&api, "expect: { from_dns: true }\n").await;
+    exporter
+        .until("a zero", |seen| missing(seen) == Some(0.0))
+        .await;
+    break_call(&api, Operation::DnsRecords, FaultKind::Hang);
+    api.update(|world| world.zone_mut("a.test").unmap("192.0.2.1"));
+    exporter
+        .until("it", |seen| missing(seen) == Some(1.0))
+        .await;
+}
+
+#[tokio::test]
+async fn a_zone_that_goes_while_its_origins_are_looked_up_leaves_nothing() {
+    let (api, _guard) = simulate(world().zone("a.test", []).zone("b.test", [])).await;
+    api.add_fault(
+        Fault::new(FaultKind::Delay(std::time::Duration::from_secs(1))).on(Operation::GetMapping),
+    );
+    let ips = ["192.0.2.1".to_owned()].into_iter();
+    let exporter = Exporter::polling(
+        &api,
+        "interval: 10s, discovery_interval: 200ms",
+        &declare(ips),
+    )
+    .await;
+    exporter
+        .until("the zone", |seen| seen.of("a.test", "zone_up") == Some(1.0))
+        .await;
+    let zone = api.update(|world| world.remove_zone("a.test")).unwrap();
+    exporter
+        .until("its end", |seen| seen.of("a.test", "zone_info").is_none())
+        .await;
+    tokio::time::sleep(std::time::Duration::from_millis(1200)).await;
+    assert_eq!(
+        exporter.scrape().await.rows("missing_mappings", &["zone"]),
+        [""; 0]
+    );
+    api.update(|world| world.zones.insert(zone.zone.id.clone(), zone));
+    exporter
+        .until("it again", |seen| missing(seen) == Some(1.0))
+        .await;
+}

@@ -1,0 +1,260 @@
+//! The vendors' range files: not loaded, replaced, and broken.
+
+use std::fmt::Write as _;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use cloudflare_origin_region_exporter::simulator::{Simulator, StaticFile, demo};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+use crate::support::{Exporter, Exposition, simulate, world};
+
+/// What the source of AWS answers.
+#[derive(Clone)]
+enum Answer {
+    Status(&'static str, Vec<u8>),
+    /// A body that never ends, at a moderate speed.
+    Endless,
+    Hang,
+}
+
+fn json(text: &str) -> Answer {
+    Answer::Status("200 OK", text.as_bytes().to_vec())
+}
+
+/// A source whose answers change.
+#[derive(Clone)]
+struct Source {
+    url: String,
+    state: Arc<Mutex<(Answer, usize)>>,
+}
+
+impl Source {
+    async fn start(answer: Answer) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/aws.json", listener.local_addr().unwrap());
+        let state = Arc::new(Mutex::new((answer, 0)));
+        let shared = Arc::clone(&state);
+        tokio::spawn(async move {
+            let mut open = JoinSet::new();
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let answer = {
+                    let mut state = shared.lock().unwrap();
+                    state.1 += 1;
+                    state.0.clone()
+                };
+                open.spawn(async move {
+                    let mut request = [0; 4096];
+                    let _ = stream.read(&mut request).await;
+                    match answer {
+                        Answer::Hang => std::future::pending::<()>().await,
+                        Answer::Status(status, body) => {
+                            let head = format!(
+                                "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+                                body.len()
+                            );
+                            let _ = stream.write_all(head.as_bytes()).await;
+                            let _ = stream.write_all(&body).await;
+                        }
+                        Answer::Endless => {
+                            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n[").await;
+                            while stream.write_all(&[b' '; 1 << 13]).await.is_ok() {}
+                        }
+                    }
+                });
+            }
+        });
+        Self { url, state }
+    }
+
+    fn answer(&self, answer: Answer) {
+        *self.state.lock().unwrap() = (answer, 0);
+    }
+
+    /// Waits for so many requests since the last change.
+    async fn asked(&self, times: usize) {
+        while self.state.lock().unwrap().1 < times {
+            sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
+
+/// The other three vendors' files come from the simulation.
+fn configuration(api: &Simulator, aws: &str) -> String {
+    let mut more = "expect: { from_dns: true }\n\
+                    verify:\n\
+                    \x20 vendor_ranges:\n\
+                    \x20   enabled: true\n\
+                    \x20   refresh: 200ms\n\
+                    \x20   sources:\n"
+        .to_owned();
+    for file in demo::range_files() {
+        let url = match file.vendor {
+            "aws" => aws.to_owned(),
+            _ => api.file_url(file.path),
+        };
+        writeln!(more, "      {}: {url}", file.vendor).unwrap();
+    }
+    more
+}
+
+fn serve_files(api: &Simulator) {
+    for file in demo::range_files() {
+        let served = StaticFile {
+            content_type: "application/json".to_owned(),
+            body: Bytes::from_static(file.json.as_bytes()),
+            etag: Some(format!("\"{}\"", file.vendor)),
+        };
+        api.update(|world| world.files.insert(file.path.to_owned(), served));
+    }
+}
+
+fn up(seen: &Exposition) -> Option<f64> {
+    seen.value("vendor_ranges_up", &[("vendor", "aws")])
+}
+
+fn missing(seen: &Exposition) -> Option<f64> {
+    seen.of("a.test", "missing_mappings")
+}
+
+async fn zone_with_a_record() -> (Simulator, tokio_util::sync::DropGuard) {
+    let mut world = world().zone("a.test", [("198.51.100.1", "gcp", "europe-west1")]);
+    let zone = world.zone_mut("a.test");
+    zone.record("A", "www.a.test", "192.0.2.1", true);
+    let (api, guard) = simulate(world).await;
+    serve_files(&api);
+    (api, guard)
+}
+
+/// An AWS file with so many prefixes, 192.0.2.0/24 among them.
+fn aws(prefixes: usize, region: &str) -> Answer {
+    let mut rows = vec![format!(
+        r#"{{"ip_prefix":"192.0.2.0/24","region":"{region}","service":"AMAZON"}}"#
+    )];
+    rows.extend((1..prefixes).map(|number| {
+        let (high, low) = (number / 256, number % 256);
+        format!(r#"{{"ip_prefix":"100.{high}.{low}.0/24","region":"{region}","service":"AMAZON"}}"#)
+    }));
+    json(&format!(
+        r#"{{"syncToken":"1788220800","createDate":"2026-09-01-00-00-00","prefixes":[{}],"ipv6_prefixes":[]}}"#,
+        rows.join(",")
+    ))
+}
+
+#[tokio::test]
+async fn while_a_vendors_ranges_were_never_loaded_dns_is_not_judged() {
+    let (api, _guard) = zone_with_a_record().await;
+    let source = Source::start(Answer::Hang).await;
+    let exporter = Exporter::start(&api, &configuration(&api, &source.url)).await;
+    let seen = exporter
+        .until("the other vendors", |seen| {
+            seen.value("vendor_ranges_up", &[("vendor", "gcp")]) == Some(1.0)
+                && seen.of("a.test", "zone_up") == Some(1.0)
+        })
+        .await;
+    assert_eq!(exporter.get("/-/ready").await.0, 200);
+    assert_eq!(up(&seen), Some(0.0));
+    assert_eq!(
+        seen.value("vendor_ranges_prefixes", &[("vendor", "aws")]),
+        None
+    );
+    exporter.polls(3).await;
+    let seen = exporter.scrape().await;
+    assert_eq!(missing(&seen), None);
+    assert_eq!(seen.rows("expected_origins", &["source"]), [""; 0]);
+    // What the loaded files can judge, they do.
+    let wrong = ["origin_ip", "expected_region", "check"];
+    assert_eq!(
+        seen.rows("wrong_mapping", &wrong),
+        ["198.51.100.1 us-central1 vendor_ranges"]
+    );
+    drop(exporter);
+
+    // An answer that is wrong is tried again, and once it is good DNS is judged.
+    source.answer(Answer::Status("500 Oops", Vec::new()));
+    let exporter = Exporter::start(&api, &configuration(&api, &source.url)).await;
+    source.asked(2).await;
+    assert_eq!(missing(&exporter.scrape().await), None);
+    source.answer(aws(10, "us-east-1"));
+    let seen = exporter
+        .until("it", |seen| missing(seen) == Some(1.0))
+        .await;
+    assert_eq!(
+        seen.rows("missing_mapping", &["expected_vendor", "expected_region"]),
+        ["aws us-east-1"]
+    );
+}
+
+#[tokio::test]
+async fn the_last_good_table_stays_whatever_the_source_answers_later() {
+    let (api, _guard) = zone_with_a_record().await;
+    let source = Source::start(aws(400, "us-east-1")).await;
+    let exporter = Exporter::start(&api, &configuration(&api, &source.url)).await;
+    let good = exporter
+        .until("it", |seen| missing(seen) == Some(1.0))
+        .await;
+    let published = [("vendor", "aws")];
+    let published = good.value("vendor_ranges_published_timestamp_seconds", &published);
+    assert_eq!(published, Some(1_788_220_800.0));
+    let azure = [("vendor", "azure")];
+    let azure = good.value("vendor_ranges_published_timestamp_seconds", &azure);
+    assert_eq!(azure, None);
+    let html = b"<!DOCTYPE html><html><body>Please sign in</body></html>".to_vec();
+    let bad = [
+        ("HTML", Answer::Status("200 OK", html)),
+        ("an error", Answer::Status("503 Busy", b"busy".to_vec())),
+        ("nothing", json("")),
+        ("no prefixes", json(r#"{"prefixes":[],"ipv6_prefixes":[]}"#)),
+        ("fewer", aws(3, "eu-west-1")),
+        ("too much", Answer::Endless),
+    ];
+    for (what, answer) in bad {
+        source.answer(answer);
+        let seen = exporter.until(what, |seen| up(seen) == Some(0.0)).await;
+        let labels = [("vendor", "aws")];
+        assert_eq!(
+            seen.value("vendor_ranges_prefixes", &labels),
+            Some(400.0),
+            "{what}"
+        );
+        let age = "vendor_ranges_last_success_timestamp_seconds";
+        let last = seen.value(age, &labels).unwrap();
+        sleep(Duration::from_millis(300)).await;
+        let seen = exporter.scrape().await;
+        assert_eq!(
+            seen.value(age, &labels),
+            Some(last),
+            "{what}: the age shows"
+        );
+        assert_eq!(missing(&seen), Some(1.0), "{what}");
+        assert_eq!(
+            seen.rows("missing_mapping", &["expected_region"]),
+            ["us-east-1"]
+        );
+        source.answer(aws(400, "us-east-1"));
+        exporter
+            .until("good again", |seen| up(seen) == Some(1.0))
+            .await;
+    }
+    // A newer file takes the old one's place, and the findings follow.
+    source.answer(aws(500, "eu-west-1"));
+    exporter
+        .until("the new region", |seen| {
+            seen.rows("missing_mapping", &["expected_region"]) == ["eu-west-1"]
+        })
+        .await;
+    // One that hangs changes nothing either.
+    source.answer(Answer::Hang);
+    source.asked(1).await;
+    exporter.polls(2).await;
+    let seen = exporter.scrape().await;
+    assert_eq!(missing(&seen), Some(1.0));
+    assert_eq!(
+        seen.value("vendor_ranges_prefixes", &[("vendor", "aws")]),
+        Some(500.0)
+    );
+}
