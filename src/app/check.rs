@@ -65,6 +65,12 @@ async fn try_online(settings: &Settings, text: &mut String) -> Result<bool, AppE
     ));
     text.push_str("\nZones\n");
     text.push_str(&zone_table(&directory));
+    for (key, names) in directory.unmatched.by_key() {
+        if !names.is_empty() {
+            let names = names.join(", ");
+            let _ = writeln!(text, "\nWarning: {key}: no zone answers to {names}");
+        }
+    }
     for (client, account) in clients.iter().zip(&directory.accounts) {
         tell_fitting_interval(settings, &directory, account, client.budget(), text);
     }

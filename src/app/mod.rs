@@ -111,8 +111,11 @@ async fn command(cli: &Cli, environment: &Environment) -> Result<ExitCode, AppEr
 fn load(cli: &Cli, environment: &Environment) -> Result<Settings, AppError> {
     let settings = config::load(&cli.flags, environment)?;
     logging::init(&settings.log);
-    for warning in &settings.warnings {
-        tracing::warn!("{warning}");
+    // `check` prints them.
+    if !matches!(cli.command, Command::Check { .. }) {
+        for warning in &settings.warnings {
+            tracing::warn!("{warning}");
+        }
     }
     Ok(settings)
 }

@@ -34,13 +34,13 @@ pub(super) fn push_families(out: &mut String, directory: &Directory, build: &Bui
     });
     push(&families::UNMATCHED_ZONES, &|out| {
         let unmatched = &directory.unmatched;
-        for (kind, count) in [
-            ("ids", unmatched.ids),
-            ("include", unmatched.include),
-            ("expect", unmatched.expect),
-            ("zone_overrides", unmatched.zone_overrides),
+        for (kind, names) in [
+            ("ids", &unmatched.ids),
+            ("include", &unmatched.include),
+            ("expect", &unmatched.expect),
+            ("zone_overrides", &unmatched.zone_overrides),
         ] {
-            out.add(&[kind], count);
+            out.add(&[kind], names.len());
         }
     });
     push(&families::DISCOVERY_UP, &|out| {

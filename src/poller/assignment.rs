@@ -32,37 +32,7 @@ pub(super) struct Assignment {
     /// several zones bear means the active one.
     pub(super) names: HashMap<String, ZoneId>,
     /// Names, ids and globs of the configuration without a zone, as the configuration spells them.
-    pub(super) unmatched: Unmatched,
-}
-
-/// The configuration's names that no zone answers to, by the key under which they stand.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub(super) struct Unmatched {
-    pub(super) ids: Vec<String>,
-    pub(super) include: Vec<String>,
-    pub(super) expect: Vec<String>,
-    pub(super) zone_overrides: Vec<String>,
-}
-
-impl Unmatched {
-    pub(super) fn counts(&self) -> UnmatchedZones {
-        UnmatchedZones {
-            ids: self.ids.len(),
-            include: self.include.len(),
-            expect: self.expect.len(),
-            zone_overrides: self.zone_overrides.len(),
-        }
-    }
-
-    /// With the configuration's keys, for the log.
-    pub(super) fn by_key(&self) -> [(&'static str, &[String]); 4] {
-        [
-            ("accounts.zones.ids", &self.ids),
-            ("accounts.zones.include", &self.include),
-            ("expect.zones", &self.expect),
-            ("zone_overrides", &self.zone_overrides),
-        ]
-    }
+    pub(super) unmatched: UnmatchedZones,
 }
 
 /// Assigns each wanted zone to the first account that lists it. `expected` are the names under
@@ -280,7 +250,7 @@ mod tests {
             complete: false,
         };
         let result = assign(std::slice::from_ref(&listing), &settings, expected());
-        assert_eq!(result.unmatched, Unmatched::default());
+        assert_eq!(result.unmatched, UnmatchedZones::default());
         listing.complete = true;
         let result = assign(&[listing], &settings, expected());
         assert_eq!(result.unmatched.include, ["*.nowhere"]);
@@ -289,7 +259,7 @@ mod tests {
             result.unmatched.zone_overrides,
             ["gone.test", "excluded.test"]
         );
-        assert_eq!(result.unmatched.counts().zone_overrides, 2);
+        assert_eq!(result.unmatched.zone_overrides.len(), 2);
     }
 
     #[test]

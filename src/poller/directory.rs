@@ -8,13 +8,13 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::Poller;
-use super::assignment::{Assignment, Listing, Unmatched, assign};
+use super::assignment::{Assignment, Listing, assign};
 use super::schedule::Cadence;
 use super::transition;
 use super::zone_turns::ZoneTurns;
 use crate::domain::{Zone, ZoneId};
 use crate::findings::DeclaredOrigin;
-use crate::snapshot::{Directory, StaleAfter, ZoneSlot, ZoneState};
+use crate::snapshot::{Directory, StaleAfter, UnmatchedZones, ZoneSlot, ZoneState};
 
 /// What the configuration says of one zone.
 struct Own {
@@ -214,7 +214,7 @@ impl Poller {
         }
     }
 
-    fn tell_unmatched(&mut self, unmatched: Unmatched) {
+    fn tell_unmatched(&mut self, unmatched: UnmatchedZones) {
         if unmatched != self.unmatched {
             for (key, names) in unmatched.by_key() {
                 if !names.is_empty() {
@@ -259,7 +259,7 @@ impl Poller {
                 .iter()
                 .map(|account| account.state.clone())
                 .collect(),
-            unmatched: self.unmatched.counts(),
+            unmatched: self.unmatched.clone(),
         });
     }
 }

@@ -46,3 +46,66 @@ pub(super) fn add_missing(findings: &mut ZoneFindings, origins: Vec<ExpectedOrig
     findings.missing.extend(origins);
     findings.missing.sort_by_key(|origin| origin.origin_ip);
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use prometheus::Registry;
+
+    use super::*;
+    use crate::domain::{Mapping, Region, Vendor};
+    use crate::findings::ExpectedPlace;
+    use crate::{outbound, vendor_ranges};
+
+    fn ip(text: &str) -> OriginIp {
+        OriginIp::parse(text).unwrap()
+    }
+
+    /// Ranges that are not used.
+    fn no_ranges() -> VendorRanges {
+        let settings = vendor_ranges::Settings {
+            enabled: false,
+            refresh: Duration::from_hours(24),
+            sources: std::collections::BTreeMap::new(),
+        };
+        let http = outbound::client_builder(None).unwrap().build().unwrap();
+        let metrics = vendor_ranges::Metrics::register(&Registry::new()).unwrap();
+        VendorRanges::new(&settings, http, &metrics)
+    }
+
+    fn yardstick(known_missing: &[&str]) -> Yardstick {
+        let declared = ["192.0.2.1", "192.0.2.2", "192.0.2.3"].map(|text| DeclaredOrigin {
+            origin_ip: ip(text),
+            place: ExpectedPlace::default(),
+        });
+        Yardstick {
+            declared: declared.into(),
+            discovered: Discovered::default(),
+            supported: None,
+            ranges: no_ranges(),
+            known_missing: known_missing.iter().map(|text| ip(text)).collect(),
+        }
+    }
+
+    fn addresses(origins: &[ExpectedOrigin]) -> Vec<String> {
+        let addresses = origins.iter().map(|origin| origin.origin_ip.to_string());
+        addresses.collect()
+    }
+
+    #[test]
+    fn an_origin_that_nobody_saw_missing_before_is_held_back_and_the_others_are_shown() {
+        let mapping = Mapping {
+            origin_ip: ip("192.0.2.1"),
+            vendor: Vendor::Aws,
+            region: Region::parse("us-east-1").unwrap(),
+            modified_on: None,
+        };
+        let mappings = ZoneMappings::from_rows(vec![mapping]).unwrap();
+        let (mut findings, new) = yardstick(&["192.0.2.1", "192.0.2.3"]).judge(&mappings);
+        assert_eq!(addresses(&findings.missing), ["192.0.2.3"]);
+        assert_eq!(addresses(&new), ["192.0.2.2"]);
+        add_missing(&mut findings, new);
+        assert_eq!(addresses(&findings.missing), ["192.0.2.2", "192.0.2.3"]);
+    }
+}

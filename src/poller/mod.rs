@@ -40,7 +40,6 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use self::account::Account;
-use self::assignment::Unmatched;
 pub use self::estimate::Load;
 use self::jobs::{Answer, Job};
 use self::lag::LagBoard;
@@ -52,7 +51,7 @@ use self::zone_turns::ZoneTurns;
 use crate::cloudflare::Client;
 use crate::domain::ZoneId;
 use crate::findings::{ExpectSettings, VerifySettings};
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Snapshot, UnmatchedZones};
 use crate::vendor_ranges::VendorRanges;
 
 /// After this long the daemon calls itself ready whatever is still missing, so that a slow or
@@ -116,7 +115,7 @@ pub struct Poller {
     about: HashMap<Id, Job>,
     /// When the last good data of failing zones is to be dropped.
     expiries: BTreeSet<(Instant, ZoneId)>,
-    unmatched: Unmatched,
+    unmatched: UnmatchedZones,
     /// Zones found since the start, for their places in the interval.
     found: u32,
     started: Instant,
@@ -165,7 +164,7 @@ impl Poller {
             jobs: JoinSet::new(),
             about: HashMap::new(),
             expiries: BTreeSet::new(),
-            unmatched: Unmatched::default(),
+            unmatched: UnmatchedZones::default(),
             found: 0,
             started,
             listings_changed: true,

@@ -290,9 +290,9 @@ mod tests {
         secondary.tiered_cache.take(Some(failure()), start + HOUR);
         secondary.smart_tiered_cache.take(Some(failure()), start);
         let shown = |after, retain| secondary.tiered_cache(start + after, retain).enabled;
-        assert_eq!(shown(HOUR * 2 - MINUTE, Duration::ZERO), Some(true));
+        assert_eq!(shown(MINUTE * 119, Duration::ZERO), Some(true));
         assert_eq!(shown(HOUR * 2, HOUR), None);
-        assert_eq!(shown(HOUR * 3 - MINUTE, HOUR * 3), Some(true));
+        assert_eq!(shown(MINUTE * 179, HOUR * 3), Some(true));
         assert_eq!(secondary.tiered_cache(start, HOUR).smart_enabled, None);
     }
 

@@ -109,15 +109,27 @@ pub struct ZoneCounts {
     pub duplicate: usize,
 }
 
-/// How many names, ids and globs of the configuration no zone answers to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// Names, ids and globs of the configuration that no zone answers to, as it spells them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct UnmatchedZones {
     /// `accounts[].zones.ids`
-    pub ids: usize,
+    pub ids: Vec<String>,
     /// `accounts[].zones.include`
-    pub include: usize,
+    pub include: Vec<String>,
     /// `expect.zones`
-    pub expect: usize,
+    pub expect: Vec<String>,
     /// `zone_overrides`
-    pub zone_overrides: usize,
+    pub zone_overrides: Vec<String>,
+}
+
+impl UnmatchedZones {
+    /// With the configuration's keys, for people.
+    pub fn by_key(&self) -> [(&'static str, &[String]); 4] {
+        [
+            ("accounts.zones.ids", &self.ids),
+            ("accounts.zones.include", &self.include),
+            ("expect.zones", &self.expect),
+            ("zone_overrides", &self.zone_overrides),
+        ]
+    }
 }

@@ -154,7 +154,7 @@ async fn an_origin_that_nobody_could_confirm_is_missing_all_the_same() {
     let setup = Setup::new(world(), EXPECT).await;
     // The other zone's poll meets a 429, so that no follow-up runs any more.
     let fault = Fault::new(FaultKind::TooManyRequests(
-        cloudflare_origin_region_exporter::simulator::RetryAfter::Seconds(600),
+        cloudflare_origin_region_exporter::simulator::RetryAfter::Seconds(2),
     ));
     setup
         .api

@@ -42,20 +42,20 @@ pub(crate) fn families(text: &str) -> BTreeMap<String, (String, usize)> {
 
 /// Reads a sample and returns its name.
 fn sample<'a>(line: &'a str, series: &mut BTreeSet<&'a str>) -> &'a str {
-    let (named, value) = line.rsplit_once(' ').unwrap();
+    let (series_name, value) = line.rsplit_once(' ').unwrap();
     let number = value.parse::<f64>();
     assert!(number.is_ok(), "{line}");
-    assert!(series.insert(named), "{named} is there twice");
-    let Some((name, labels)) = named.split_once('{') else {
-        assert!(is_name(named), "{line}");
-        return named;
+    assert!(series.insert(series_name), "{series_name} is there twice");
+    let Some((name, labels)) = series_name.split_once('{') else {
+        assert!(is_name(series_name), "{line}");
+        return series_name;
     };
     assert!(is_name(name), "{line}");
     let mut rest = labels.strip_suffix('}').unwrap();
-    let mut names = BTreeSet::new();
+    let mut seen = BTreeSet::new();
     while !rest.is_empty() {
         let (label, after) = rest.split_once("=\"").unwrap();
-        assert!(is_name(label) && names.insert(label), "{line}");
+        assert!(is_name(label) && seen.insert(label), "{line}");
         let end = end_of_value(after).unwrap();
         rest = &after[end + 1..];
         rest = rest.strip_prefix(',').unwrap_or(rest);

@@ -126,8 +126,11 @@ async fn a_permission_that_is_missing_fails_no_poll_and_is_named_once() {
             "Account: Load Balancing: Monitors and Pools: Read",
         ])
         .await;
-    let seen = exporter.scrape().await;
-    assert_eq!(seen.errors("load_balancer_pools"), ["forbidden"]);
+    let seen = exporter
+        .until("the refusal", |seen| {
+            seen.errors("load_balancer_pools") == ["forbidden"]
+        })
+        .await;
     assert_eq!(seen.rows("zone_up", &["zone"]).len(), 3);
     assert_eq!(seen.rows("zone_poll_errors_total", &["zone"]), [""; 0]);
     // Once everything is allowed, everything is found without a restart.

@@ -71,7 +71,7 @@ pub(super) fn small_installation() -> Directory {
             },
         }],
         unmatched: UnmatchedZones {
-            include: 1,
+            include: vec!["*.nowhere".to_owned()],
             ..UnmatchedZones::default()
         },
         ..directory(vec![example, silent])
