@@ -193,7 +193,8 @@ impl Exporter {
             let polls = samples.filter(|sample| sample.is("zone_polls_total"));
             polls.map(|sample| sample.value).fold(f64::MAX, f64::min)
         };
-        let goal = polls(&self.scrape().await) + f64::from(more);
+        let known = |exposition: &Exposition| polls(exposition) < f64::MAX;
+        let goal = polls(&self.until("zones", known).await) + f64::from(more);
         self.until("more polls", |exposition| polls(exposition) >= goal)
             .await;
     }
