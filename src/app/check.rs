@@ -11,6 +11,7 @@ use crate::cloudflare::{Call, TokenState, TokenStatus};
 use crate::config::Settings;
 use crate::poller::Load;
 use crate::snapshot::{AccountState, Directory};
+use crate::web::Protection;
 
 /// What verifying one token may spend.
 const BUDGET: Duration = Duration::from_mins(1);
@@ -18,6 +19,7 @@ const BUDGET: Duration = Duration::from_mins(1);
 /// Exit code 0 where all is well, 1 where an account or zone could not be read. A configuration
 /// with errors does not come this far.
 pub(super) async fn run(settings: Settings, online: bool) -> Result<ExitCode, AppError> {
+    Protection::load(settings.web.web_config_file.as_deref())?;
     let mut text = format!(
         "The configuration is good: {} account(s), each zone polled every {}.\n",
         settings.accounts.len(),

@@ -12,7 +12,7 @@ use super::{AppError, signals, sources, supervisor};
 use crate::build_info;
 use crate::config::Settings;
 use crate::exposition::process::ProcessCollector;
-use crate::web::{self, Handlers, Limits};
+use crate::web::{self, Handlers, Limits, Protection};
 
 /// Serves until SIGTERM or SIGINT. `load` reads the settings again.
 pub(super) async fn run(settings: Settings, load: Load) -> Result<ExitCode, AppError> {
@@ -22,8 +22,9 @@ pub(super) async fn run(settings: Settings, load: Load) -> Result<ExitCode, AppE
         revision = build_info::REVISION,
         "starting"
     );
+    let protection = Protection::load(settings.web.web_config_file.as_deref())?;
     let listeners = web::bind(&settings.web).await?;
-    serve(settings, load, listeners, shutdown).await?;
+    serve(settings, load, protection, listeners, shutdown).await?;
     info!("stopped");
     Ok(ExitCode::SUCCESS)
 }
@@ -33,6 +34,7 @@ pub(super) async fn run(settings: Settings, load: Load) -> Result<ExitCode, AppE
 pub(super) async fn serve(
     settings: Settings,
     load: Load,
+    protection: Protection,
     listeners: Vec<web::Listener>,
     shutdown: CancellationToken,
 ) -> Result<(), AppError> {
@@ -45,7 +47,13 @@ pub(super) async fn serve(
     let (reload, reloading) = reloader.start(shutdown.clone())?;
     let sources = sources::of(&parts, reload);
     let handlers = Handlers::new(&settings.web, sources, metrics);
-    let serving = web::serve(listeners, handlers, Limits::default(), shutdown.clone());
+    let serving = web::serve(
+        listeners,
+        protection,
+        handlers,
+        Limits::default(),
+        shutdown.clone(),
+    );
     let all = [
         tokio::spawn(parts.poller.run(shutdown.clone())),
         tokio::spawn(reloading),

@@ -12,7 +12,7 @@ use tracing::info;
 use super::{AppError, daemon, logging, output, signals};
 use crate::config::{self, Environment, Format, ProcessFlags};
 use crate::simulator::{Simulator, demo};
-use crate::web::{self, Listener};
+use crate::web::{self, Listener, Protection};
 
 /// The changes of the simulated world are the same at every run.
 const SEED: u64 = 1;
@@ -38,11 +38,16 @@ pub(super) async fn run(
         )
     };
     let settings = load()?;
+    let protection = Protection::load(settings.web.web_config_file.as_deref())?;
     let listeners = web::bind(&settings.web).await?;
     let telemetry_path = &settings.web.telemetry_path;
-    output::write(None, welcome(&api, &listeners, telemetry_path).as_bytes())?;
+    let scheme = protection.scheme();
+    output::write(
+        None,
+        welcome(&api, &listeners, scheme, telemetry_path).as_bytes(),
+    )?;
     let living = tokio::spawn(demo::live(api, shutdown.clone(), SEED));
-    daemon::serve(settings, Box::new(load), listeners, shutdown).await?;
+    daemon::serve(settings, Box::new(load), protection, listeners, shutdown).await?;
     living
         .await
         .map_err(|error| AppError::Broken(format!("the demo broke off: {error}")))?;
@@ -101,12 +106,12 @@ fn configuration(api: &Simulator) -> String {
     text
 }
 
-fn welcome(api: &Simulator, listeners: &[Listener], telemetry_path: &str) -> String {
+fn welcome(api: &Simulator, listeners: &[Listener], scheme: &str, telemetry_path: &str) -> String {
     let mut text = "A simulated Cloudflare API, and the exporter reading it:\n\n".to_owned();
     for listener in listeners {
         let address = reachable(listener.local_addr());
-        let _ = writeln!(text, "  page     http://{address}/");
-        let _ = writeln!(text, "  metrics  http://{address}{telemetry_path}");
+        let _ = writeln!(text, "  page     {scheme}://{address}/");
+        let _ = writeln!(text, "  metrics  {scheme}://{address}{telemetry_path}");
     }
     let _ = writeln!(
         text,

@@ -19,7 +19,7 @@ use std::process::ExitCode;
 use crate::config::cli::CliError;
 use crate::config::{self, Cli, Command, ConfigErrors, Environment, Settings};
 use crate::outbound::OutboundError;
-use crate::web::ListenError;
+use crate::web::{ListenError, ProtectionError};
 
 /// Exit code of a wrong command line or configuration, and of `get` where it could not tell.
 const USAGE: u8 = 2;
@@ -30,6 +30,9 @@ enum AppError {
     /// The configuration is wrong.
     #[error("{0}")]
     Config(#[from] ConfigErrors),
+    /// The web configuration file is wrong.
+    #[error(transparent)]
+    Protection(#[from] ProtectionError),
     /// An address cannot be listened on.
     #[error(transparent)]
     Listen(#[from] ListenError),
@@ -65,10 +68,9 @@ pub fn run(cli: &Cli, environment: &Environment) -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             complain(&format!("error: {error}"));
-            ExitCode::from(if matches!(error, AppError::Config(_)) {
-                USAGE
-            } else {
-                1
+            ExitCode::from(match error {
+                AppError::Config(_) | AppError::Protection(_) => USAGE,
+                _ => 1,
             })
         }
     }

@@ -6,10 +6,14 @@
 //! closed. A scraper sends its request at once, from when on its connection is not spared.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
+
+use super::body::Sending;
 
 /// The open connections of all listeners.
 #[derive(Debug)]
@@ -52,6 +56,8 @@ impl Connections {
             state: Mutex::new(State {
                 in_flight: 0,
                 ticket,
+                waiting_since: Instant::now(),
+                sending: Vec::new(),
             }),
             _permit: permit,
         })
@@ -91,6 +97,10 @@ pub(super) struct Place {
 struct State {
     in_flight: usize,
     ticket: u64,
+    /// Since when there has been no request in flight, if there is none.
+    waiting_since: Instant,
+    /// The responses of an HTTP/2 connection that are being sent, and some that have been.
+    sending: Vec<Weak<Sending>>,
 }
 
 impl Place {
@@ -107,6 +117,34 @@ impl Place {
         }
         state.in_flight += 1;
         Busy(Arc::clone(self))
+    }
+
+    /// Begins to send a response of an HTTP/2 connection.
+    pub(super) fn send(&self) -> Arc<Sending> {
+        let sending = Sending::begin();
+        let mut state = self.state();
+        state.sending.retain(|sending| sending.strong_count() > 0);
+        state.sending.push(Arc::downgrade(&sending));
+        sending
+    }
+
+    /// Ends when there has been no request in flight for this time.
+    pub(super) async fn idle(&self, limit: Duration) {
+        passed(limit, || {
+            let state = self.state();
+            (state.in_flight == 0).then_some(state.waiting_since)
+        })
+        .await;
+    }
+
+    /// Ends when the client has taken nothing of one of the responses for this time.
+    pub(super) async fn stalled(&self, limit: Duration) {
+        passed(limit, || {
+            let state = self.state();
+            let sending = state.sending.iter().filter_map(Weak::upgrade);
+            sending.map(|sending| sending.last_progress()).min()
+        })
+        .await;
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -130,15 +168,27 @@ impl Drop for Busy {
         let mut state = self.0.state();
         state.in_flight -= 1;
         if state.in_flight == 0 {
+            state.waiting_since = Instant::now();
             state.ticket = self.0.connections.waiting().begin(self.0.cut.clone());
         }
     }
 }
 
+/// Ends when `since` was this long ago. It can only move on while this sleeps, and where there is
+/// none now there is none that ends before.
+async fn passed(limit: Duration, since: impl Fn() -> Option<Instant>) {
+    loop {
+        let now = Instant::now();
+        let at = since().unwrap_or(now) + limit;
+        if at <= now {
+            return;
+        }
+        sleep_until(at).await;
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use tokio::time::timeout;
 
     use super::*;

@@ -14,6 +14,7 @@ use super::landing::{self, Landing};
 use super::metrics::{Handler, Metrics};
 use super::page::Site;
 use super::probe::{LookUp, Probes};
+use super::protection::InForce;
 use super::reload::{self, Reload};
 use super::reply::Reply;
 use super::scrape::{Render, Scrapes};
@@ -86,11 +87,25 @@ impl Handlers {
         }
     }
 
-    /// Answers a request, whose body is of no interest to any route, and counts it.
-    pub(super) async fn answer(&self, request: &Parts) -> Reply {
+    /// Answers a request, whose body is of no interest to any route, and counts it. What watches
+    /// over this process has no password and must not be turned away by other clients' requests.
+    pub(super) async fn answer(&self, request: &Parts, protection: &InForce) -> Reply {
         let route = self.route(request.uri.path());
+        let refusal = match route {
+            Route::Healthy | Route::Ready => None,
+            _ => protection.refusal(&request.headers).await,
+        };
+        let reply = match refusal {
+            Some(refusal) => refusal,
+            None => self.reply(route, request).await,
+        };
+        self.metrics.count(route.handler(), reply.status());
+        reply
+    }
+
+    async fn reply(&self, route: Route<'_>, request: &Parts) -> Reply {
         let query = request.uri.query().unwrap_or_default();
-        let reply = match route {
+        match route {
             Route::Nothing => Reply::text(
                 StatusCode::NOT_FOUND,
                 "There is nothing at this path. The page at / links to what there is.",
@@ -107,9 +122,7 @@ impl Handlers {
             Route::Docs(name) => docs::answer(name, &self.site()),
             Route::Api(resource) => self.api.answer(resource, query, Timestamp::now()),
             Route::Probe => self.probes.answer(query, &request.headers).await,
-        };
-        self.metrics.count(route.handler(), reply.status());
-        reply
+        }
     }
 
     /// Metrics at `/` take the place of the pages, all of which link there.

@@ -8,6 +8,8 @@ pub struct Limits {
     /// Time for a connection to send one whole request head, from its start or from the end of
     /// the response before; idle keep-alive connections are closed by it too.
     pub head_timeout: Duration,
+    /// Time for a TLS handshake, which comes before that.
+    pub handshake_timeout: Duration,
     /// Time after which a response is cut if the client takes none of it.
     pub stall_timeout: Duration,
     /// Time for the responses in flight when the server is told to end.
@@ -20,16 +22,20 @@ pub struct Limits {
     /// `head_bytes` it bounds what requests hold in memory (16 MB), and it stays below the usual
     /// limit of 1024 open files.
     pub connections: usize,
+    /// Requests that one HTTP/2 connection may have in flight. Scrapers use one, browsers a few.
+    pub http2_streams: u32,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         Self {
             head_timeout: Duration::from_secs(30),
+            handshake_timeout: Duration::from_secs(10),
             stall_timeout: Duration::from_secs(30),
             drain_timeout: Duration::from_secs(5),
             head_bytes: 32 << 10,
             connections: 512,
+            http2_streams: 32,
         }
     }
 }

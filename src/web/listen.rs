@@ -4,14 +4,12 @@
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::PathBuf;
 
 use listenfd::ListenFd;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, lookup_host};
 
-use super::{Settings, WebConfig};
-use crate::document::ConfigErrors;
+use super::Settings;
 
 /// Connections that the kernel keeps until they are accepted; the usual upper bound of Linux would
 /// be 4096, and more scrapers than this at one moment there are not.
@@ -79,20 +77,6 @@ pub enum ListenError {
     /// No address at all is configured.
     #[error("there is no address to listen on; give one with --web.listen-address")]
     NoAddress,
-    /// The web configuration file is wrong.
-    #[error("{0}")]
-    WebConfig(#[from] ConfigErrors),
-    /// The web configuration file asks for something that is not served. Serving without it could
-    /// show to everybody what was meant for few.
-    #[error(
-        "{}: TLS, users, headers and rate limits cannot be served yet; leave --web.config.file out \
-         and let a proxy do it",
-        path.display()
-    )]
-    Unprotected {
-        /// The file.
-        path: PathBuf,
-    },
     /// The sockets of systemd were asked for and are not there or not usable.
     #[error("--web.systemd-socket: {problem}")]
     Systemd {
@@ -104,11 +88,6 @@ pub enum ListenError {
 /// Takes every address of the settings, or none of them. `:port` is every address of this host,
 /// by IPv4 and IPv6; of a name with several addresses the first is taken, IPv4 before IPv6.
 pub async fn bind(settings: &Settings) -> Result<Vec<Listener>, ListenError> {
-    if let Some(path) = &settings.web_config_file
-        && !WebConfig::load(path)?.is_empty()
-    {
-        return Err(ListenError::Unprotected { path: path.clone() });
-    }
     if settings.systemd_socket {
         return from_systemd();
     }

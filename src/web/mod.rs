@@ -1,10 +1,13 @@
 //! The HTTP server: listeners, limits, routes, pages.
 //!
-//! [`bind`] takes every address before anything starts; [`serve`] then answers on them until it is
-//! told to end. What the routes show and trigger is handed in as [`Sources`].
+//! [`Protection`] reads the web configuration file; [`bind`] takes every address before anything
+//! starts; [`serve`] then answers on them until it is told to end. What the routes show and trigger
+//! is handed in as [`Sources`].
 
 mod api;
 mod api_query;
+mod body;
+mod connection;
 mod connections;
 mod docs;
 mod encoding;
@@ -16,6 +19,7 @@ mod metrics;
 mod page;
 mod probe;
 mod progress;
+mod protection;
 mod reload;
 mod reply;
 mod scrape;
@@ -29,6 +33,7 @@ pub use limits::Limits;
 pub use listen::{ListenError, Listener, bind};
 pub use metrics::Metrics;
 pub use probe::{LookUp, LookUpError, LookingUp, Wanted};
+pub use protection::{Protection, ProtectionError};
 pub use reload::{Reload, Reloading};
 pub use scrape::{Render, Rendering};
 pub use server::serve;

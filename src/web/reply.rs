@@ -1,10 +1,9 @@
 //! Responses with a finished body.
 
 use bytes::Bytes;
-use http_body_util::Full;
 use hyper::header::{
     ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE,
-    HeaderName, HeaderValue, REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
+    HeaderName, HeaderValue, REFERRER_POLICY, VARY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{Method, Response, StatusCode};
 use maud::Markup;
@@ -18,6 +17,8 @@ const PLAIN_TEXT: &str = "text/plain; charset=utf-8";
 /// Pages load nothing but their own inline style, run nothing and are framed by nobody.
 const PAGE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; \
                            base-uri 'none'; frame-ancestors 'none'";
+/// How to log in (RFC 7617).
+const CHALLENGE: &str = "Basic realm=\"cloudflare-origin-region-exporter\", charset=\"UTF-8\"";
 
 /// A whole response, and what it holds until it has been sent.
 #[derive(Debug)]
@@ -87,6 +88,15 @@ impl Reply {
         Self::text(StatusCode::METHOD_NOT_ALLOWED, &sentence).with(ALLOW, allow)
     }
 
+    /// The refusal of a request without the name and password of a user.
+    pub(super) fn unauthorized() -> Self {
+        Self::text(
+            StatusCode::UNAUTHORIZED,
+            "This needs a user name and a password.",
+        )
+        .with(WWW_AUTHENTICATE, CHALLENGE)
+    }
+
     fn new(status: StatusCode, content_type: &'static str, body: Bytes) -> Self {
         let mut response = Response::new(body);
         *response.status_mut() = status;
@@ -104,12 +114,22 @@ impl Reply {
         self
     }
 
+    /// Adds headers, which take the place of those with the same name.
+    pub(super) fn with_headers(mut self, headers: &[(HeaderName, HeaderValue)]) -> Self {
+        for (name, value) in headers {
+            self.response
+                .headers_mut()
+                .insert(name.clone(), value.clone());
+        }
+        self
+    }
+
     pub(super) fn status(&self) -> StatusCode {
         self.response.status()
     }
 
     /// The response as it is sent to a request of this method. HEAD gets the headers of GET.
-    pub(super) fn into_response(self, method: &Method, busy: Busy) -> Response<Full<Bytes>> {
+    pub(super) fn into_response(self, method: &Method, busy: Busy) -> Response<Bytes> {
         let (mut head, body) = self.response.into_parts();
         head.headers.insert(CONTENT_LENGTH, body.len().into());
         let body = if method == Method::HEAD {
@@ -121,7 +141,7 @@ impl Reply {
                 _busy: busy,
             })
         };
-        Response::from_parts(head, Full::new(body))
+        Response::from_parts(head, body)
     }
 }
 

@@ -45,27 +45,6 @@ async fn addresses_that_cannot_work_are_errors() {
 }
 
 #[tokio::test]
-async fn nothing_is_served_without_the_protection_that_is_asked_for() {
-    let file = tempfile::NamedTempFile::new().unwrap();
-    let mut settings = Options::default().settings;
-    settings.web_config_file = Some(file.path().to_owned());
-    assert!(bind(&settings).await.is_ok(), "an empty file asks nothing");
-
-    for (text, part) in [
-        ("tls_server_config: { cert: c, key: k }", "cannot be served"),
-        ("rate_limit: { interval: 1s, burst: 1 }", "cannot be served"),
-        ("tls_server_config: { cert: c }", "needs key_file or key"),
-    ] {
-        std::fs::write(file.path(), text).unwrap();
-        let error = bind(&settings).await.unwrap_err().to_string();
-        assert!(error.contains(part), "{error}");
-    }
-    settings.web_config_file = Some("no-such-file.yml".into());
-    let error = bind(&settings).await.unwrap_err().to_string();
-    assert!(error.contains("no-such-file.yml: cannot read"), "{error}");
-}
-
-#[tokio::test]
 async fn every_listener_serves_and_reports_its_real_port() {
     let mut options = Options::default();
     options.settings.listen = vec![

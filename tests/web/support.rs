@@ -10,7 +10,7 @@ use cloudflare_origin_region_exporter::cloudflare::AccountStatus;
 use cloudflare_origin_region_exporter::exposition::Encoding;
 use cloudflare_origin_region_exporter::snapshot::Snapshot;
 use cloudflare_origin_region_exporter::web::{
-    Handlers, Limits, Listener, LookUp, Metrics, Render, Settings, Sources, bind, serve,
+    Handlers, Limits, Listener, LookUp, Metrics, Protection, Render, Settings, Sources, bind, serve,
 };
 use prometheus::Registry;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -94,6 +94,7 @@ pub(crate) fn gated(gate: &Arc<Notify>) -> Render {
 
 impl Options {
     pub(crate) async fn start(self) -> Server {
+        let protection = Protection::load(self.settings.web_config_file.as_deref()).unwrap();
         let listeners = bind(&self.settings).await.unwrap();
         let addresses = listeners.iter().map(Listener::local_addr).collect();
         let (ready, ready_seen) = watch::channel(false);
@@ -111,7 +112,13 @@ impl Options {
         };
         let handlers = Handlers::new(&self.settings, sources, metrics);
         let shutdown = CancellationToken::new();
-        let task = tokio::spawn(serve(listeners, handlers, self.limits, shutdown.clone()));
+        let task = tokio::spawn(serve(
+            listeners,
+            protection,
+            handlers,
+            self.limits,
+            shutdown.clone(),
+        ));
         Server {
             addresses,
             ready,

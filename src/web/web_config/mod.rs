@@ -47,12 +47,18 @@ pub struct WebConfig {
 pub struct PasswordHash(String);
 
 impl PasswordHash {
-    fn parse(text: &str) -> Option<Self> {
+    /// A hash as `htpasswd -B` writes it; `None` where it is none.
+    pub(super) fn parse(text: &str) -> Option<Self> {
         let parts: HashParts = text.parse().ok()?;
         // Costs beyond these are none (bcrypt, "A Future-Adaptable Password Scheme").
         (4..=31)
             .contains(&parts.get_cost())
             .then(|| Self(text.to_owned()))
+    }
+
+    /// Whether this is the password's hash. Takes a core for as long as the hash's cost says.
+    pub(super) fn verify(&self, password: &[u8]) -> bool {
+        bcrypt::verify(password, &self.0).unwrap_or(false)
     }
 }
 
@@ -72,14 +78,6 @@ pub struct RateLimit {
 }
 
 impl WebConfig {
-    /// Whether it leaves the server as it is without a file.
-    pub fn is_empty(&self) -> bool {
-        self.tls.is_none()
-            && self.headers.is_empty()
-            && self.users.is_empty()
-            && self.rate_limit.is_none()
-    }
-
     /// Reads and checks a file. The files that it names are relative to it and not read yet.
     pub fn load(path: &Path) -> Result<Self, ConfigErrors> {
         let place = Place::file(&path.to_string_lossy());
@@ -231,7 +229,7 @@ mod tests {
     #[test]
     fn an_empty_file_changes_nothing() {
         let config = parse("").unwrap();
-        assert!(config.is_empty() && config.http2);
+        assert!(config.tls.is_none() && config.users.is_empty() && config.http2);
     }
 
     #[test]

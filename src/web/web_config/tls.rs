@@ -20,13 +20,13 @@ pub struct TlsSettings {
     pub client_auth: ClientAuth,
     /// The authorities that client certificates are checked against; the machine's where `None`.
     pub client_ca: Option<Pem>,
-    /// Subject alternative names, one of which a client's certificate must bear; any where empty.
-    pub client_allowed_sans: Vec<String>,
+    /// Subject alternative names, one of which a client's certificate must bear; any where `None`.
+    pub client_allowed_sans: Option<Vec<String>>,
     /// TLS 1.2 is served.
     pub tls12: bool,
     /// TLS 1.3 is served.
     pub tls13: bool,
-    /// The cipher suites of TLS 1.2, by preference; the library's where empty.
+    /// The cipher suites of TLS 1.2, in no order; the library's where empty.
     pub cipher_suites: Vec<CipherSuite>,
     /// The key exchange groups, by preference; the library's where empty.
     pub curves: Vec<Curve>,
@@ -101,7 +101,7 @@ impl TlsSettings {
             None => Some(ClientAuth::None),
         };
         let sans = section.get("client_allowed_sans");
-        let client_allowed_sans = sans.as_ref().map_or_else(Vec::new, read_texts);
+        let client_allowed_sans = sans.as_ref().map(read_texts);
         if let (Some(sans), Some(auth)) = (&sans, client_auth)
             && !auth.verifies()
         {
@@ -364,7 +364,10 @@ mod tests {
         let verified = tls(&format!(
             "client_auth_type: RequireAndVerifyClientCert, {sans}"
         ));
-        assert_eq!(verified.client_allowed_sans, ["a.example", "192.0.2.1"]);
+        let names = verified.client_allowed_sans.unwrap();
+        assert_eq!(names, ["a.example", "192.0.2.1"]);
+        let nobody = tls("client_auth_type: RequireAndVerifyClientCert, client_allowed_sans: []");
+        assert_eq!(nobody.client_allowed_sans, Some(Vec::new()));
         for auth in ["", "client_auth_type: RequireAnyClientCert, "] {
             let errors = tls_error(&format!("{auth}{sans}"));
             assert!(

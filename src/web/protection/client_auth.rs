@@ -1,0 +1,194 @@
+//! The certificates that clients show.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
+
+use rustls::client::danger::HandshakeSignatureValid;
+use rustls::crypto::{
+    CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature,
+};
+use rustls::pki_types::{CertificateDer, UnixTime};
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::{
+    CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError, RootCertStore,
+    SignatureScheme,
+};
+use x509_parser::prelude::{ASN1Time, FromDer as _, GeneralName, X509Certificate};
+
+use crate::web::ClientAuth;
+
+/// Asks clients for certificates, and looks at them as the configuration says. Whatever it says,
+/// a client must prove that it holds the key of the certificate that it shows.
+#[derive(Debug)]
+pub(super) struct ClientVerifier {
+    auth: ClientAuth,
+    /// Checks against the authorities; without it no certificate is accepted.
+    authorities: Option<Arc<dyn ClientCertVerifier>>,
+    /// The authorities as they are: a client may show one of them as its own certificate.
+    trusted: Vec<CertificateDer<'static>>,
+    /// One of these names must be in the certificate, unless any may.
+    allowed_names: Option<Vec<String>>,
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+/// Why a certificate that the authorities vouch for is refused.
+#[derive(Debug, thiserror::Error)]
+enum Refused {
+    #[error("the certificate is not valid now or not made for clients")]
+    Unfit,
+    #[error("none of the certificate's names is in client_allowed_sans")]
+    Name,
+}
+
+impl ClientVerifier {
+    /// `roots` are the usable ones of the authorities; `trusted` those that a client may show as
+    /// its own certificate.
+    pub(super) fn new(
+        auth: ClientAuth,
+        roots: RootCertStore,
+        trusted: Vec<CertificateDer<'static>>,
+        allowed_names: Option<Vec<String>>,
+        provider: &Arc<CryptoProvider>,
+    ) -> Result<Self, String> {
+        let authorities = if roots.is_empty() {
+            None
+        } else {
+            let provider = Arc::clone(provider);
+            let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+            Some(builder.build().map_err(|error| error.to_string())?)
+        };
+        Ok(Self {
+            auth,
+            authorities,
+            trusted,
+            allowed_names,
+            algorithms: provider.signature_verification_algorithms,
+        })
+    }
+
+    fn check_authority(
+        &self,
+        certificate: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<(), Error> {
+        if self.trusted.contains(certificate) {
+            return if is_fit(&parse(certificate)?, now) {
+                Ok(())
+            } else {
+                Err(refused(Refused::Unfit))
+            };
+        }
+        match &self.authorities {
+            Some(authorities) => authorities
+                .verify_client_cert(certificate, intermediates, now)
+                .map(drop),
+            None => Err(CertificateError::UnknownIssuer.into()),
+        }
+    }
+
+    fn check_names(&self, certificate: &CertificateDer<'_>) -> Result<(), Error> {
+        let Some(allowed) = &self.allowed_names else {
+            return Ok(());
+        };
+        if names(&parse(certificate)?).any(|name| allowed.contains(&name)) {
+            Ok(())
+        } else {
+            Err(refused(Refused::Name))
+        }
+    }
+}
+
+impl ClientCertVerifier for ClientVerifier {
+    fn client_auth_mandatory(&self) -> bool {
+        matches!(
+            self.auth,
+            ClientAuth::RequireAny | ClientAuth::RequireAndVerify
+        )
+    }
+
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        self.authorities
+            .as_ref()
+            .map_or(&[], |authorities| authorities.root_hint_subjects())
+    }
+
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        if self.auth.verifies() {
+            self.check_authority(end_entity, intermediates, now)?;
+            self.check_names(end_entity)?;
+        }
+        Ok(ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(message, cert, dss, &self.algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, cert, dss, &self.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
+    }
+}
+
+fn refused(why: Refused) -> Error {
+    CertificateError::Other(OtherError(Arc::new(why))).into()
+}
+
+fn parse<'a>(certificate: &'a CertificateDer<'_>) -> Result<X509Certificate<'a>, Error> {
+    let (_, parsed) = X509Certificate::from_der(certificate)
+        .map_err(|_| Error::from(CertificateError::BadEncoding))?;
+    Ok(parsed)
+}
+
+/// Within its time, and made for clients where it says what it is made for.
+fn is_fit(certificate: &X509Certificate<'_>, now: UnixTime) -> bool {
+    let in_time = i64::try_from(now.as_secs())
+        .ok()
+        .and_then(|seconds| ASN1Time::from_timestamp(seconds).ok())
+        .is_some_and(|now| certificate.validity().is_valid_at(now));
+    let for_clients = certificate
+        .extended_key_usage()
+        .is_ok_and(|usage| usage.is_none_or(|usage| usage.value.client_auth || usage.value.any));
+    in_time && for_clients
+}
+
+/// The alternative names of the subject as the configuration spells them.
+fn names(certificate: &X509Certificate<'_>) -> impl Iterator<Item = String> {
+    let extension = certificate.subject_alternative_name().ok().flatten();
+    let names = extension.map_or(&[][..], |extension| &extension.value.general_names);
+    names.iter().filter_map(|name| match name {
+        GeneralName::DNSName(name) | GeneralName::RFC822Name(name) | GeneralName::URI(name) => {
+            Some((*name).to_owned())
+        }
+        GeneralName::IPAddress(bytes) => address(bytes).map(|address| address.to_string()),
+        _ => None,
+    })
+}
+
+fn address(bytes: &[u8]) -> Option<IpAddr> {
+    if let Ok(bytes) = <[u8; 4]>::try_from(bytes) {
+        return Some(Ipv4Addr::from(bytes).into());
+    }
+    let bytes = <[u8; 16]>::try_from(bytes).ok()?;
+    Some(IpAddr::from(Ipv6Addr::from(bytes)).to_canonical())
+}

@@ -1,0 +1,242 @@
+//! What stands between the network and the routes: TLS, users, the rate limit and the headers of
+//! the web configuration file. It follows the files from which it was read.
+
+mod client_auth;
+mod files;
+mod rate;
+mod tls;
+mod users;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use hyper::header::{HeaderName, HeaderValue};
+use hyper::{HeaderMap, StatusCode};
+use rustls::ServerConfig;
+use tokio::task::spawn_blocking;
+use tokio::time::{Instant, sleep};
+use tracing::{error, info};
+
+use self::files::Files;
+use self::rate::Bucket;
+use self::users::{Access, Users};
+use super::reply::Reply;
+use super::{Pem, TlsSettings, WebConfig};
+use crate::document::ConfigErrors;
+
+/// How often the files are looked at.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+/// A file that changed must stay as it is for this long before it is read: one that is being
+/// written is not yet what it is meant to be, and an empty one would let everybody in.
+const SETTLE: Duration = Duration::from_millis(200);
+
+/// Why the web configuration file cannot be served with.
+#[derive(Debug, thiserror::Error)]
+pub enum ProtectionError {
+    /// The file is wrong.
+    #[error("{0}")]
+    Config(#[from] ConfigErrors),
+    /// A certificate, a key or an authority is not there or not usable.
+    #[error("{}: tls_server_config: {setting}: {problem}", path.display())]
+    Tls {
+        /// The web configuration file.
+        path: PathBuf,
+        /// Its key.
+        setting: &'static str,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The file turned TLS on or off for a server that runs.
+    #[error(
+        "{}: TLS cannot be turned on or off while the exporter runs; restart it",
+        path.display()
+    )]
+    NeedsRestart {
+        /// The web configuration file.
+        path: PathBuf,
+    },
+    /// The operating system has no random numbers.
+    #[error("the operating system gives no random numbers, which TLS and passwords need")]
+    NoRandomness,
+}
+
+/// TLS, users, rate limit and headers, as the web configuration file says now.
+pub struct Protection {
+    path: Option<PathBuf>,
+    in_force: ArcSwap<InForce>,
+    files: Mutex<Files>,
+}
+
+/// What holds for a connection or a request.
+#[derive(Default)]
+pub(super) struct InForce {
+    tls: Option<Arc<ServerConfig>>,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    users: Option<Users>,
+    bucket: Option<Arc<Bucket>>,
+}
+
+impl Protection {
+    /// Reads a web configuration file and the certificates that it names. Without a file there is
+    /// no protection at all.
+    pub fn load(path: Option<&Path>) -> Result<Self, ProtectionError> {
+        let mut files = Files::default();
+        let in_force = match path {
+            Some(path) => InForce::load(path, &mut files)?,
+            None => InForce::default(),
+        };
+        Ok(Self {
+            path: path.map(Path::to_owned),
+            in_force: ArcSwap::from_pointee(in_force),
+            files: Mutex::new(files),
+        })
+    }
+
+    /// `https` or `http`.
+    pub fn scheme(&self) -> &'static str {
+        match self.in_force.load().tls {
+            Some(_) => "https",
+            None => "http",
+        }
+    }
+
+    pub(super) fn in_force(&self) -> Arc<InForce> {
+        self.in_force.load_full()
+    }
+
+    /// Follows the files, for ever. What cannot be used is told once, and what was read before
+    /// stays in force.
+    pub(super) async fn follow(self: Arc<Self>) {
+        let Some(path) = self.path.clone() else {
+            return;
+        };
+        loop {
+            sleep(LOOK_INTERVAL).await;
+            let this = Arc::clone(&self);
+            let path = path.clone();
+            // What the look says is told there; a panic in it ends no more than this one look.
+            drop(spawn_blocking(move || this.look(&path)).await);
+        }
+    }
+
+    fn look(&self, path: &Path) {
+        let before = self.files().clone();
+        let now = before.now();
+        if now == before {
+            return;
+        }
+        std::thread::sleep(SETTLE);
+        if now.now() != now {
+            return;
+        }
+        match self.reload(path) {
+            Ok(()) => info!(path = %path.display(), "The web configuration was read again"),
+            Err(error) => error!(
+                path = %path.display(),
+                %error,
+                "The web configuration changed and cannot be used; the one before stays in force"
+            ),
+        }
+    }
+
+    fn reload(&self, path: &Path) -> Result<(), ProtectionError> {
+        let mut files = Files::default();
+        let loaded = InForce::load(path, &mut files);
+        *self.files() = files;
+        let mut new = loaded?;
+        let old = self.in_force.load();
+        if new.tls.is_some() != old.tls.is_some() {
+            return Err(ProtectionError::NeedsRestart {
+                path: path.to_owned(),
+            });
+        }
+        new.keep_bucket(&old);
+        self.in_force.store(Arc::new(new));
+        Ok(())
+    }
+
+    fn files(&self) -> MutexGuard<'_, Files> {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl InForce {
+    /// `files` are those that were read, as they were before, whether that went well or not.
+    fn load(path: &Path, files: &mut Files) -> Result<Self, ProtectionError> {
+        files.add(path);
+        let config = WebConfig::load(path)?;
+        for file in config.tls.iter().flat_map(pem_files) {
+            files.add(file);
+        }
+        let tls = config.tls.as_ref().map(|tls| {
+            tls::server_config(tls, config.http2).map_err(|problem| ProtectionError::Tls {
+                path: path.to_owned(),
+                setting: problem.setting,
+                problem: problem.problem,
+            })
+        });
+        let users = (!config.users.is_empty()).then(|| Users::new(&config.users));
+        let bucket = |limit| Arc::new(Bucket::new(limit, Instant::now()));
+        Ok(Self {
+            tls: tls.transpose()?,
+            headers: config.headers,
+            users: users
+                .transpose()
+                .map_err(|_| ProtectionError::NoRandomness)?,
+            bucket: config.rate_limit.map(bucket),
+        })
+    }
+
+    /// A bucket whose limit did not change is not filled by a new certificate.
+    fn keep_bucket(&mut self, old: &Self) {
+        if let (Some(new), Some(old)) = (&mut self.bucket, &old.bucket)
+            && new.limit() == old.limit()
+        {
+            *new = Arc::clone(old);
+        }
+    }
+
+    /// How to serve with TLS; `None` in the clear.
+    pub(super) fn tls(&self) -> Option<&Arc<ServerConfig>> {
+        self.tls.as_ref()
+    }
+
+    /// Headers that every response carries.
+    pub(super) fn headers(&self) -> &[(HeaderName, HeaderValue)] {
+        &self.headers
+    }
+
+    /// The answer to a request that may not pass; `None` to one that may.
+    pub(super) async fn refusal(&self, request: &HeaderMap) -> Option<Reply> {
+        if let Some(bucket) = &self.bucket
+            && !bucket.take(Instant::now())
+        {
+            return Some(Reply::text(
+                StatusCode::TOO_MANY_REQUESTS,
+                "There are more requests than rate_limit of the web configuration allows.",
+            ));
+        }
+        match self.users.as_ref()?.check(request).await {
+            Access::Granted => None,
+            Access::Denied => Some(Reply::unauthorized()),
+            Access::Busy => Some(Reply::text(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "Too many passwords are being checked. Try again.",
+            )),
+        }
+    }
+}
+
+fn pem_files(tls: &TlsSettings) -> impl Iterator<Item = &Path> {
+    let pems = [
+        Some(&tls.certificate),
+        Some(&tls.key),
+        tls.client_ca.as_ref(),
+    ];
+    pems.into_iter().flatten().filter_map(|pem| match pem {
+        Pem::File(path) => Some(path.as_path()),
+        Pem::Inline(_) => None,
+    })
+}

@@ -1,0 +1,179 @@
+//! From the settings of TLS to what the TLS library serves with.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::crypto::ring::{self, kx_group};
+use rustls::crypto::{CryptoProvider, SupportedKxGroup};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::NoServerSessionStorage;
+use rustls::version::{TLS12, TLS13};
+use rustls::{RootCertStore, ServerConfig};
+use secrecy::{ExposeSecret as _, SecretSlice};
+use tracing::warn;
+
+use super::client_auth::ClientVerifier;
+use crate::web::{ClientAuth, Curve, Pem, TlsSettings};
+
+/// The largest file of certificates; all the authorities of the web take 250 kB.
+const MAX_PEM_BYTES: u64 = 1 << 20;
+
+/// What is wrong with a certificate, a key or an authority.
+#[derive(Debug)]
+pub(super) struct TlsProblem {
+    /// The key of the configuration.
+    pub(super) setting: &'static str,
+    pub(super) problem: String,
+}
+
+/// Reads the files and makes the configuration of the TLS library; `http2` offers HTTP/2.
+pub(super) fn server_config(
+    settings: &TlsSettings,
+    http2: bool,
+) -> Result<Arc<ServerConfig>, TlsProblem> {
+    let provider = Arc::new(provider(settings));
+    let mut versions = Vec::new();
+    versions.extend(settings.tls12.then_some(&TLS12));
+    versions.extend(settings.tls13.then_some(&TLS13));
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_protocol_versions(&versions)
+        .map_err(|error| problem("cipher_suites", error.to_string()))?;
+    let builder = match settings.client_auth {
+        ClientAuth::None => builder.with_no_client_auth(),
+        auth => builder.with_client_cert_verifier(client_verifier(settings, auth, &provider)?),
+    };
+    let certificates = certificates(&settings.certificate)?;
+    let key = key(&settings.key)?;
+    let mut config = builder
+        .with_single_cert(certificates, key)
+        .map_err(|error| problem("cert and key", error.to_string()))?;
+    if settings.client_auth != ClientAuth::None {
+        // A resumed session would not look at the client's certificate again.
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+    }
+    if http2 {
+        config.alpn_protocols.push(b"h2".to_vec());
+    }
+    config.alpn_protocols.push(b"http/1.1".to_vec());
+    Ok(Arc::new(config))
+}
+
+fn problem(setting: &'static str, problem: impl Into<String>) -> TlsProblem {
+    TlsProblem {
+        setting,
+        problem: problem.into(),
+    }
+}
+
+fn provider(settings: &TlsSettings) -> CryptoProvider {
+    let mut provider = ring::default_provider();
+    if !settings.cipher_suites.is_empty() {
+        provider.cipher_suites.retain(|suite| {
+            suite.tls13().is_some() || settings.cipher_suites.contains(&suite.suite())
+        });
+    }
+    if !settings.curves.is_empty() {
+        provider.kx_groups = settings.curves.iter().map(|&curve| group(curve)).collect();
+    }
+    provider
+}
+
+fn group(curve: Curve) -> &'static dyn SupportedKxGroup {
+    match curve {
+        Curve::X25519 => kx_group::X25519,
+        Curve::P256 => kx_group::SECP256R1,
+        Curve::P384 => kx_group::SECP384R1,
+    }
+}
+
+fn certificates(pem: &Pem) -> Result<Vec<CertificateDer<'static>>, TlsProblem> {
+    let bytes = read(pem).map_err(|error| problem("cert", error))?;
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(bytes.expose_secret()).collect();
+    match found {
+        Ok(found) if !found.is_empty() => Ok(found),
+        _ => Err(problem(
+            "cert",
+            format!("{} holds no certificate in PEM form", name(pem)),
+        )),
+    }
+}
+
+fn key(pem: &Pem) -> Result<PrivateKeyDer<'static>, TlsProblem> {
+    let bytes = read(pem).map_err(|error| problem("key", error))?;
+    // What the parser says may quote the file, and so the key.
+    PrivateKeyDer::from_pem_slice(bytes.expose_secret()).map_err(|_| {
+        problem(
+            "key",
+            format!(
+                "{} holds no private key in PEM form (PKCS#8, PKCS#1 or SEC1, not encrypted)",
+                name(pem)
+            ),
+        )
+    })
+}
+
+fn client_verifier(
+    settings: &TlsSettings,
+    auth: ClientAuth,
+    provider: &Arc<CryptoProvider>,
+) -> Result<Arc<ClientVerifier>, TlsProblem> {
+    let authorities = match &settings.client_ca {
+        _ if !auth.verifies() => Vec::new(),
+        Some(pem) => {
+            let bytes = read(pem).map_err(|error| problem("client_ca", error))?;
+            // Other blocks of the file are no authorities, and do not make it a wrong one.
+            let found = CertificateDer::pem_slice_iter(bytes.expose_secret());
+            found.filter_map(Result::ok).collect()
+        }
+        None => rustls_native_certs::load_native_certs().certs,
+    };
+    let mut roots = RootCertStore::empty();
+    let (usable, unusable) = roots.add_parsable_certificates(authorities.iter().cloned());
+    if auth.verifies() && usable == 0 {
+        warn!("client_ca: there is no usable authority, so no client's certificate is accepted");
+    } else if unusable > 0 {
+        warn!(unusable, "client_ca: some authorities cannot be used");
+    }
+    // A client's certificate may be its own authority; those of the machine are for servers.
+    let trusted = settings.client_ca.as_ref().map(|_| authorities);
+    ClientVerifier::new(
+        auth,
+        roots,
+        trusted.unwrap_or_default(),
+        settings.client_allowed_sans.clone(),
+        provider,
+    )
+    .map(Arc::new)
+    .map_err(|error| problem("client_ca", error))
+}
+
+fn read(pem: &Pem) -> Result<SecretSlice<u8>, String> {
+    match pem {
+        Pem::Inline(text) => Ok(text.expose_secret().as_bytes().to_vec().into()),
+        Pem::File(path) => {
+            read_file(path).map_err(|error| format!("cannot read {}: {error}", path.display()))
+        }
+    }
+}
+
+fn read_file(path: &Path) -> Result<SecretSlice<u8>, String> {
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(MAX_PEM_BYTES + 1).read_to_end(&mut bytes))
+        .map_err(|error| error.to_string())?;
+    if bytes.len() as u64 > MAX_PEM_BYTES {
+        return Err(format!("it is larger than {} KiB", MAX_PEM_BYTES >> 10));
+    }
+    Ok(bytes.into())
+}
+
+fn name(pem: &Pem) -> String {
+    match pem {
+        Pem::File(path) => path.display().to_string(),
+        Pem::Inline(_) => "the text".to_owned(),
+    }
+}
