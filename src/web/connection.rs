@@ -150,24 +150,27 @@ impl Server {
         let http = &self.protocols.http2;
         let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
         let limits = &self.limits;
+        let closing = async {
+            tokio::select! {
+                () = self.shutdown.cancelled() => {}
+                () = place.idle(limits.head_timeout) => {}
+            }
+        };
+        let mut overdue = pin!(async {
+            tokio::select! {
+                () = place.stalled(limits.stall_timeout) => {}
+                // It has been asked to close, and had time for it.
+                () = place.idle(limits.head_timeout + limits.drain_timeout) => {}
+            }
+        });
         tokio::select! {
-            outcome = connection.as_mut() => tell(peer, outcome),
-            () = place.stalled(limits.stall_timeout) => {
-                debug!(%peer, "Connection cut: the client does not take a response");
-            }
-            () = async {
-                tokio::select! {
-                    () = self.shutdown.cancelled() => {}
-                    () = place.idle(limits.head_timeout) => {}
-                }
-            } => {
-                connection.as_mut().graceful_shutdown();
-                if let Ok(outcome) = timeout(limits.drain_timeout, connection).await {
-                    tell(peer, outcome);
-                } else {
-                    debug!(%peer, "Connection cut: the client does not let go");
-                }
-            }
+            outcome = connection.as_mut() => return tell(peer, outcome),
+            () = overdue.as_mut() => return debug!(%peer, "The client takes nothing; connection cut"),
+            () = closing => connection.as_mut().graceful_shutdown(),
+        }
+        tokio::select! {
+            outcome = connection => tell(peer, outcome),
+            () = overdue => debug!(%peer, "The client does not let go; connection cut"),
         }
     }
 }

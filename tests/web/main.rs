@@ -6,12 +6,17 @@
     reason = "a test says what it expects by unwrapping"
 )]
 
+mod access;
 mod api;
+mod http2;
 mod limits;
 mod listening;
 mod page;
 mod probe;
 mod protocol;
+mod rotation;
 mod routes;
+mod secure;
 mod support;
+mod tls;
 mod world;

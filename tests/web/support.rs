@@ -168,12 +168,21 @@ impl Server {
 }
 
 pub(crate) async fn read_to_end(stream: &mut TcpStream) -> String {
+    String::from_utf8(read_all(stream).await).unwrap()
+}
+
+/// The same for answers that may hold no text.
+pub(crate) async fn read_to_end_lossy(stream: &mut TcpStream) -> String {
+    String::from_utf8_lossy(&read_all(stream).await).into_owned()
+}
+
+async fn read_all(stream: &mut TcpStream) -> Vec<u8> {
     let mut answer = Vec::new();
     // A reset after the answer ends it as well as a close does.
     let _ = timeout(PATIENCE, stream.read_to_end(&mut answer))
         .await
         .expect("the server closes the connection");
-    String::from_utf8(answer).unwrap()
+    answer
 }
 
 /// Reads one response with a Content-Length from a connection that stays open.

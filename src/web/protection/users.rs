@@ -164,7 +164,7 @@ mod tests {
 
     use super::*;
 
-    const COST: u32 = 8;
+    const COST: u32 = 6;
 
     fn users() -> Users {
         let hash =

@@ -1,0 +1,177 @@
+//! What one HTTP/2 client cannot do to the others.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use h2::client::{Builder, SendRequest};
+use hyper::Request;
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::secure::*;
+use crate::support::*;
+
+/// More than the buffers between a client and this server hold, its window included.
+const LARGE: usize = 4 << 20;
+
+struct Client {
+    requests: SendRequest<Bytes>,
+    connection: JoinHandle<Result<(), h2::Error>>,
+}
+
+impl Client {
+    /// With so many bytes of room for each response.
+    async fn connect(site: &Site, server: &Server, window: u32) -> Self {
+        let mut config = site.client(None);
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        let stream = connect(server, config).await.unwrap();
+        let (requests, connection) = Builder::new()
+            .initial_window_size(window)
+            .initial_connection_window_size(1 << 20)
+            .handshake(stream)
+            .await
+            .unwrap();
+        Self {
+            requests,
+            connection: tokio::spawn(connection),
+        }
+    }
+
+    async fn send(&mut self, path: &str) -> h2::client::ResponseFuture {
+        let request = Request::get(format!("https://localhost{path}"));
+        let mut ready = self.requests.clone().ready().await.unwrap();
+        let (response, _) = ready.send_request(request.body(()).unwrap(), true).unwrap();
+        response
+    }
+
+    /// Waits for the server to close the connection.
+    async fn ends(mut self) {
+        let _ = timeout(PATIENCE, &mut self.connection)
+            .await
+            .expect("the server closes the connection")
+            .unwrap();
+    }
+}
+
+fn options(site: &Site) -> Options {
+    let mut options = site.options();
+    options.render = render(|_| std::future::ready(Bytes::from(vec![b'x'; LARGE])));
+    options
+}
+
+async fn read(response: h2::client::ResponseFuture, pause: Duration) -> Result<usize, h2::Error> {
+    let mut body = response.await?.into_body();
+    let mut received = 0;
+    while let Some(chunk) = body.data().await {
+        let size = chunk?.len();
+        received += size;
+        body.flow_control().release_capacity(size)?;
+        sleep(pause).await;
+    }
+    Ok(received)
+}
+
+#[tokio::test]
+async fn a_connection_without_requests_is_closed() {
+    let site = Site::new(TLS);
+    let mut options = site.options();
+    options.limits.head_timeout = SHORT * 3;
+    let server = options.start().await;
+    let unused = Client::connect(&site, &server, 65_535).await;
+    let mut used = Client::connect(&site, &server, 65_535).await;
+    let start = Instant::now();
+    let response = used.send("/metrics").await;
+    assert_eq!(read(response, Duration::ZERO).await.unwrap(), METRICS.len());
+    used.ends().await;
+    assert!(start.elapsed() >= SHORT);
+    unused.ends().await;
+}
+
+#[tokio::test]
+async fn a_response_that_is_not_taken_is_cut_and_frees_its_place() {
+    let site = Site::new(TLS);
+    let mut options = options(&site);
+    options.limits.stall_timeout = SHORT * 3;
+    options.limits.head_timeout = SHORT * 3;
+    options.settings.max_requests = 1;
+    let server = options.start().await;
+    for window in [0, 1, 100_000] {
+        let mut lazy = Client::connect(&site, &server, window).await;
+        let response = timeout(PATIENCE, lazy.send("/metrics").await).await;
+        let response = response.unwrap().unwrap();
+        assert_eq!(response.status(), 200);
+        // The client is alive and asks for other things; only this response does not move.
+        let start = Instant::now();
+        while !lazy.connection.is_finished() {
+            assert!(start.elapsed() < PATIENCE, "{window}: it is never cut");
+            sleep(SHORT / 10).await;
+        }
+        lazy.ends().await;
+        let mut other = Client::connect(&site, &server, 1 << 20).await;
+        let response = other.send("/metrics").await;
+        assert_eq!(read(response, Duration::ZERO).await.unwrap(), LARGE);
+    }
+}
+
+#[tokio::test]
+async fn a_slow_client_gets_the_whole_response() {
+    let site = Site::new(TLS);
+    let mut options = options(&site);
+    options.limits.stall_timeout = SHORT * 3;
+    options.limits.head_timeout = SHORT * 3;
+    let server = options.start().await;
+    let mut slow = Client::connect(&site, &server, 1 << 20).await;
+    let start = Instant::now();
+    let response = slow.send("/metrics").await;
+    let received = read(response, Duration::from_millis(5)).await.unwrap();
+    assert_eq!(received, LARGE);
+    assert!(start.elapsed() > SHORT, "the time-outs had no chance");
+}
+
+#[tokio::test]
+async fn the_requests_of_one_connection_are_bounded() {
+    let site = Site::new(TLS);
+    let mut options = site.options();
+    options.limits.http2_streams = 3;
+    options.settings.max_requests = 0;
+    let gate = Arc::new(Notify::new());
+    options.render = gated(&gate);
+    let server = options.start().await;
+    let mut client = Client::connect(&site, &server, 65_535).await;
+    read(client.send("/-/healthy").await, Duration::ZERO)
+        .await
+        .unwrap();
+    assert_eq!(client.requests.current_max_send_streams(), 3);
+}
+
+#[tokio::test]
+async fn an_oversized_head_is_refused() {
+    let site = Site::new(TLS);
+    let server = site.start().await;
+    let client = reqwest(&server, site.client(None), &["h2"]);
+    let request = client.get(url(&server, "/metrics"));
+    let answer = request.header("x", "y".repeat(40 << 10)).send().await;
+    assert!(answer.is_err() || answer.unwrap().status() == 431);
+    let answer = client.get(url(&server, "/metrics")).send().await.unwrap();
+    assert_eq!(answer.status(), 200);
+}
+
+#[tokio::test]
+async fn what_is_in_flight_at_the_end_is_answered() {
+    let site = Site::new(TLS);
+    let mut options = site.options();
+    let gate = Arc::new(Notify::new());
+    options.render = gated(&gate);
+    let server = options.start().await;
+    let mut client = Client::connect(&site, &server, 65_535).await;
+    let response = client.send("/metrics").await;
+    sleep(SHORT).await;
+    server.shutdown.cancel();
+    sleep(SHORT).await;
+    gate.notify_one();
+    assert_eq!(read(response, Duration::ZERO).await.unwrap(), METRICS.len());
+    client.ends().await;
+    timeout(PATIENCE, server.task).await.unwrap().unwrap();
+}

@@ -1,0 +1,91 @@
+//! Certificates and users change while the server runs.
+
+use std::time::Duration;
+
+use rustls::RootCertStore;
+use tokio::time::{Instant, sleep};
+
+use crate::access::{PASSWORD, get_as, user};
+use crate::secure::*;
+use crate::support::*;
+
+/// Time after which a change is certainly seen.
+const SEEN: Duration = Duration::from_secs(3);
+
+/// Waits until the server is as expected.
+async fn eventually(mut expected: impl AsyncFnMut() -> bool) {
+    let start = Instant::now();
+    while !expected().await {
+        assert!(start.elapsed() < PATIENCE, "the change is not seen");
+        sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test]
+async fn certificates_rotate_without_a_restart() {
+    let site = Site::new(TLS);
+    let server = site.start().await;
+    let old = || site.client(None);
+    let kept = connect(&server, old()).await.unwrap();
+    let next = Authority::new("next");
+    let roots = || -> RootCertStore { next.roots() };
+    let new = || client(roots(), rustls::ALL_VERSIONS, None);
+    assert!(is_served(&server, old()).await && !is_served(&server, new()).await);
+
+    site.write_identity(&next.server());
+    eventually(async || is_served(&server, new()).await).await;
+    assert!(!is_served(&server, old()).await);
+    drop(kept);
+}
+
+#[tokio::test]
+async fn a_bad_certificate_keeps_the_one_before_until_it_is_mended() {
+    let site = Site::new(TLS);
+    let server = site.start().await;
+    let next = Authority::new("next");
+    let identity = next.server();
+    site.write("server.pem", &identity.certificate);
+    sleep(SEEN).await;
+    assert!(is_served(&server, site.client(None)).await);
+
+    site.write("server.key", &identity.key);
+    let new = || client(next.roots(), rustls::ALL_VERSIONS, None);
+    eventually(async || is_served(&server, new()).await).await;
+}
+
+#[tokio::test]
+async fn users_change_without_a_restart() {
+    let site = Site::new(&user("alice", PASSWORD));
+    let server = site.start().await;
+    let code =
+        async |name, password| status(&get_as(&server, "/metrics", Some((name, password))).await);
+    assert_eq!(code("alice", PASSWORD).await, 200);
+
+    site.write("web.yml", &user("bob", "another"));
+    eventually(async || code("bob", "another").await == 200).await;
+    assert_eq!(code("alice", PASSWORD).await, 401);
+
+    // Neither a mistake, nor that the file goes, lets anybody in or keeps anybody out.
+    site.write("web.yml", "basic_auth_users: { eve: no-hash }");
+    sleep(SEEN).await;
+    assert_eq!(code("bob", "another").await, 200);
+    assert_eq!(code("eve", "no-hash").await, 401);
+    std::fs::remove_file(site.path("web.yml")).unwrap();
+    sleep(SEEN).await;
+    assert_eq!(code("bob", "another").await, 200);
+    assert_eq!(server.get("/metrics").await.0, 401);
+
+    site.write("web.yml", &user("bob", "third"));
+    eventually(async || code("bob", "third").await == 200).await;
+    assert_eq!(code("bob", "another").await, 401);
+}
+
+#[tokio::test]
+async fn tls_does_not_vanish_from_a_server_that_runs() {
+    let site = Site::new(TLS);
+    let server = site.start().await;
+    site.write("web.yml", "");
+    sleep(SEEN).await;
+    assert!(is_served(&server, site.client(None)).await);
+    assert_eq!(server.get("/metrics").await.0, 400);
+}
