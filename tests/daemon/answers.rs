@@ -7,7 +7,7 @@ use crate::support::{Api, BAD, Config, GOOD, ON_BAD, ON_GOOD, world};
 /// A zone's readings fail in this way: the reason and the code are counted, retries are made where
 /// they may help, what was read before is served, the other zone goes on, and the end of the
 /// failure is noticed.
-pub(crate) async fn zone_fails(kind: FaultKind, reason: &str, code: &str, retried: bool) {
+pub(crate) async fn zone_fails(kind: FaultKind, reason: &str, code: &str, worth_retrying: bool) {
     let api = Api::start(world()).await;
     let poll = "interval: 200ms, discovery_interval: 1h, timeout: 3s, retries: 1";
     let mut daemon = api.daemon(&Config::polling(poll)).await;
@@ -37,10 +37,14 @@ pub(crate) async fn zone_fails(kind: FaultKind, reason: &str, code: &str, retrie
     let retries = failed.sum("exporter_api_retries_total", &[operation]);
     let attempts = failed.sum("exporter_api_requests_total", &[operation, ("code", code)]);
     assert!(attempts >= errors, "{attempts} attempts with code {code}");
-    let (most_retries, least_errors) = if retried { (errors, 2.0) } else { (0.0, 1.0) };
+    let (most_retries, least_errors) = if worth_retrying {
+        (errors, 2.0)
+    } else {
+        (0.0, 1.0)
+    };
     assert!(errors >= least_errors, "{errors} attempts failed");
     assert!(retries <= most_retries, "{retries} retries");
-    assert_eq!(retries > 0.0, retried, "{retries} retries");
+    assert_eq!(retries > 0.0, worth_retrying, "{retries} retries");
     assert!(daemon.logged(&["poll failed", BAD, reason]) >= 1);
 
     api.simulator.clear_faults();

@@ -13,7 +13,7 @@ async fn a_token_that_is_revoked_in_flight_is_told_and_its_return_too() {
     let api = Api::start(world()).await;
     let set = |status| {
         api.simulator
-            .update(|world| world.credentials[0].status = status)
+            .update(|world| world.credentials[0].status = status);
     };
     let mut daemon = api.daemon(&Config::default()).await;
     daemon.until_read().await;

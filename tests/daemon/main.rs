@@ -6,6 +6,10 @@
     clippy::indexing_slicing,
     reason = "tests and their helpers say what they expect by failing"
 )]
+#![expect(
+    clippy::float_cmp,
+    reason = "counts are whole numbers, which the text format writes exactly"
+)]
 
 mod answers;
 mod backoff;

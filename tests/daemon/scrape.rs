@@ -150,7 +150,6 @@ impl Scrape {
     }
 }
 
-#[expect(clippy::float_cmp, reason = "the text format writes exactly 1 or 0")]
 fn is_one(value: f64) -> bool {
     assert!(value == 0.0 || value == 1.0, "{value} is no truth value");
     value == 1.0

@@ -244,10 +244,10 @@ impl Daemon {
         let start = Instant::now();
         loop {
             let log = self.log();
-            if let Some((_, rest)) = log.split_once("Listening address=") {
-                if let Some((address, _)) = rest.split_once('\n') {
-                    return address.parse().unwrap();
-                }
+            if let Some((_, rest)) = log.split_once("Listening address=")
+                && let Some((address, _)) = rest.split_once('\n')
+            {
+                return address.parse().unwrap();
             }
             let ended = self.child.try_wait().unwrap();
             assert!(ended.is_none(), "the program ended: {ended:?}\n{log}");
