@@ -1,10 +1,15 @@
-//! Serves a generated Cloudflare API for measurements: `simulate ADDRESS ZONES MAPPINGS_PER_ZONE`.
-//! It takes the token `token`, and ends with its standard input.
+//! Serves a generated Cloudflare API for measurements:
+//! `simulate ADDRESS ZONES MAPPINGS_PER_ZONE [PLACES_PER_ZONE]`, where a place is a vendor and a
+//! region. It takes the token `token`.
+//!
+//! For each line on its standard input it prints one with the requests so far, by the kind of call,
+//! and how long ago the last of them came; it ends with its input.
 
+use std::collections::BTreeMap;
 use std::error::Error;
-use std::io::Read as _;
 
 use cloudflare_origin_region_exporter::simulator::{Simulator, World};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -14,13 +19,45 @@ const SEED: u64 = 1;
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [address, zones, mappings] = arguments.as_slice() else {
-        return Err("usage: simulate ADDRESS ZONES MAPPINGS_PER_ZONE".into());
+    let (address, zones, mappings, places) = match arguments.as_slice() {
+        [address, zones, mappings] => (address, zones, mappings, None),
+        [address, zones, mappings, places] => (address, zones, mappings, Some(places)),
+        _ => {
+            return Err("usage: simulate ADDRESS ZONES MAPPINGS_PER_ZONE [PLACES_PER_ZONE]".into());
+        }
     };
-    let world = World::generate("token", zones.parse()?, mappings.parse()?, SEED);
+    let (zones, mappings) = (zones.parse()?, mappings.parse()?);
+    let world = match places {
+        None => World::generate("token", zones, mappings, SEED),
+        Some(places) => World::generate_spread("token", zones, mappings, places.parse()?, SEED),
+    };
     let end = CancellationToken::new();
-    Simulator::start(TcpListener::bind(address).await?, world, end.clone())?;
-    tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new())).await??;
+    let api = Simulator::start(TcpListener::bind(address).await?, world, end.clone())?;
+    let mut lines = BufReader::new(tokio::io::stdin()).lines();
+    while lines.next_line().await?.is_some() {
+        println!("{}", report(&api));
+    }
     end.cancel();
     Ok(())
+}
+
+/// Such as `ListMappings=10 ListZones=1 last_ms_ago=12.5`.
+fn report(api: &Simulator) -> String {
+    let requests = api.requests();
+    let mut counts = BTreeMap::<String, usize>::new();
+    for request in &requests {
+        let operation = request
+            .operation
+            .map_or_else(|| "none".to_owned(), |operation| format!("{operation:?}"));
+        *counts.entry(operation).or_default() += 1;
+    }
+    let mut words: Vec<_> = counts
+        .into_iter()
+        .map(|(operation, count)| format!("{operation}={count}"))
+        .collect();
+    if let Some(last) = requests.last() {
+        let ago = last.at.elapsed().as_secs_f64() * 1e3;
+        words.push(format!("last_ms_ago={ago:.1}"));
+    }
+    words.join(" ")
 }

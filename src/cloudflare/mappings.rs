@@ -25,6 +25,20 @@ pub struct MappingList {
     pub rejected: RejectedRows,
 }
 
+impl MappingList {
+    /// What the body of one page holds, read as [`Client::list_mappings`] reads each of its pages.
+    /// Fails, with the reason in words, where it is no answer, or its rows contradict each other.
+    pub fn from_page(body: &[u8]) -> Result<Self, String> {
+        let mut interner = Interner::default();
+        let page = wire::page(body, |row| MappingListing::read(row, &mut interner))
+            .map_err(|problem| problem.to_string())?;
+        Ok(Self {
+            mappings: MappingListing::collect(page.rows)?,
+            rejected: page.rejected,
+        })
+    }
+}
+
 impl Client {
     /// Every mapping of a zone, 100 a request.
     pub async fn list_mappings(&self, zone: &ZoneId, call: &Call) -> Result<MappingList, ApiError> {

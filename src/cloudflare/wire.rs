@@ -21,13 +21,16 @@ const SHOWN_ERRORS: usize = 3;
 const SHOWN_CHARACTERS: usize = 200;
 
 /// Why a body with a 2xx status is not an answer.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum BodyProblem {
     /// It is not the envelope, or has no result.
+    #[error("{0}")]
     Malformed(String),
     /// `success` is false.
+    #[error("the answer says that it is no success")]
     Unsuccessful,
     /// It has more rows than any honest answer.
+    #[error("{0}")]
     TooLarge(String),
 }
 

@@ -18,17 +18,36 @@ const IPV6_EVERY: usize = 5;
 /// Mappings were written in the year before this moment, 2026-09-01T00:00:00Z.
 const NEWEST: i64 = 1_788_220_800;
 const YEAR_SECONDS: i64 = 365 * 86_400;
+/// In how many places (vendor and region) the origins of a usual zone are.
+const USUAL_PLACES: usize = 4;
 
 impl World {
     /// Zones `zone-00000.example` and so on, each with the same number of mappings, which follow
-    /// from the seed; no rate limit. At most 131,072 mappings a zone have addresses of their own.
+    /// from the seed and are in four places at most; no rate limit. At most 131,072 mappings a
+    /// zone have addresses of their own.
     ///
     /// # Panics
     ///
     /// Never: the generated names are valid.
     pub fn generate(token: &str, zones: usize, mappings_per_zone: usize, seed: u64) -> Self {
+        Self::generate_spread(token, zones, mappings_per_zone, USUAL_PLACES, seed)
+    }
+
+    /// The same with the mappings of each zone in at most `places` vendors and regions, other
+    /// ones for each zone. There are 48.
+    ///
+    /// # Panics
+    ///
+    /// Never: the generated names are valid.
+    pub fn generate_spread(
+        token: &str,
+        zones: usize,
+        mappings_per_zone: usize,
+        places: usize,
+        seed: u64,
+    ) -> Self {
         let mut random = fastrand::Rng::with_seed(seed);
-        let places: Vec<(Vendor, Region)> = regions::names()
+        let all: Vec<(Vendor, Region)> = regions::names()
             .map(|(vendor, region)| {
                 let vendor = Vendor::parse(vendor).expect("a vendor of the table");
                 (
@@ -42,6 +61,7 @@ impl World {
         for number in 0..zones {
             let mut zone = SimulatedZone::new(&format!("zone-{number:05}.example"), FIRST_ACCOUNT);
             zone.zone.plan = Arc::from("Business Website");
+            let places = random.choose_multiple(&all, places);
             for at in 0..mappings_per_zone {
                 let Some((vendor, region)) = random.choice(&places) else {
                     break;
@@ -50,8 +70,8 @@ impl World {
                 let age = random.i64(0..YEAR_SECONDS);
                 let mapping = Mapping {
                     origin_ip,
-                    vendor: vendor.clone(),
-                    region: region.clone(),
+                    vendor: Vendor::clone(vendor),
+                    region: Region::clone(region),
                     modified_on: Timestamp::from_second(NEWEST - age).ok(),
                 };
                 zone.mappings.insert(origin_ip, mapping);

@@ -6,7 +6,6 @@ mod golden;
 mod incremental;
 mod parser;
 mod presence;
-mod speed;
 
 use std::io::Read;
 use std::sync::Arc;

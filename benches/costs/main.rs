@@ -1,0 +1,26 @@
+//! What the work that grows with zones and mappings costs: `cargo bench`.
+//!
+//! `cargo bench -- rendering` runs one group. The whole daemon under load is measured by
+//! `scripts/bench`.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a benchmark whose input cannot be made has to end"
+)]
+
+mod findings;
+mod parsing;
+mod ranges;
+mod rendering;
+mod zones;
+
+use criterion::Criterion;
+
+fn main() {
+    let mut criterion = Criterion::default().configure_from_args();
+    rendering::bench(&mut criterion);
+    parsing::bench(&mut criterion);
+    findings::bench(&mut criterion);
+    ranges::bench(&mut criterion);
+    criterion.final_summary();
+}

@@ -1,0 +1,63 @@
+//! Generated zones, as the poller would publish them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cloudflare_origin_region_exporter::domain::{AccountName, Mapping, Zone, ZoneMappings};
+use cloudflare_origin_region_exporter::findings::{Check, Source, TieredCache, ZoneFindings};
+use cloudflare_origin_region_exporter::simulator::World;
+use cloudflare_origin_region_exporter::snapshot::{
+    ChangeCounts, LastPoll, StaleAfter, ZoneData, ZoneState,
+};
+use jiff::Timestamp;
+
+/// As many mappings as the API gives on one page.
+pub(crate) const MAPPINGS: usize = 100;
+
+/// The moment of the measurement, after the last change of every generated mapping.
+pub(crate) fn now() -> Timestamp {
+    "2026-10-01T12:00:00.25Z".parse().unwrap()
+}
+
+/// Zones with [`MAPPINGS`] mappings each.
+pub(crate) fn generated(zones: usize) -> Vec<(Zone, Vec<Mapping>)> {
+    World::generate("token", zones, MAPPINGS, 1)
+        .zones
+        .into_values()
+        .map(|zone| (zone.zone, zone.mappings.into_values().collect()))
+        .collect()
+}
+
+/// A zone after its first good poll.
+pub(crate) fn polled(zone: Zone, mappings: Vec<Mapping>) -> ZoneState {
+    let findings = ZoneFindings {
+        expected: [(Source::Config, mappings.len())].into(),
+        checks: Check::ALL.into(),
+        ..ZoneFindings::default()
+    };
+    ZoneState {
+        zone,
+        account: AccountName::parse("production").unwrap(),
+        interval: Duration::from_mins(5),
+        stale_after: StaleAfter::Age(Duration::from_hours(180 * 24)),
+        last_poll: Some(LastPoll {
+            ended: now(),
+            duration: Duration::from_micros(123_456),
+            error: None,
+        }),
+        last_success: Some(now()),
+        data: Some(ZoneData {
+            mappings: Arc::new(ZoneMappings::from_rows(mappings).unwrap()),
+            findings: Arc::new(findings),
+        }),
+        tiered_cache: TieredCache {
+            enabled: Some(true),
+            smart_enabled: Some(true),
+        },
+        changes: Some(ChangeCounts::default()),
+        polls: 1,
+        errors: BTreeMap::new(),
+        rejected_rows: 0,
+    }
+}
