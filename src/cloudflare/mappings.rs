@@ -92,7 +92,7 @@ fn says_not_mapped(error: &ApiError) -> bool {
     error.reason == Reason::NotFound && error.has_code(NOT_MAPPED)
 }
 
-struct MappingListing;
+pub(super) struct MappingListing;
 
 #[derive(Deserialize)]
 struct MappingRow<'a> {

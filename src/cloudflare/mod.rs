@@ -8,6 +8,8 @@ mod call;
 mod client;
 mod credentials;
 mod error;
+#[doc(hidden)]
+pub mod fuzzing;
 mod gate;
 mod headers;
 mod listing;

@@ -114,7 +114,7 @@ impl Client {
     }
 }
 
-struct DnsListing;
+pub(super) struct DnsListing;
 
 #[derive(Deserialize)]
 struct DnsRow {
@@ -213,7 +213,7 @@ impl Pools {
     }
 }
 
-fn read_balancer(row: &RawValue) -> Result<Vec<String>, String> {
+pub(super) fn read_balancer(row: &RawValue) -> Result<Vec<String>, String> {
     serde_json::from_str::<Pools>(row.get())
         .map(Pools::ids)
         .map_err(|_| "no load balancer".to_owned())
@@ -237,7 +237,7 @@ struct OriginRow {
     virtual_network_id: Option<String>,
 }
 
-fn read_pool(row: &RawValue) -> Result<Pool, String> {
+pub(super) fn read_pool(row: &RawValue) -> Result<Pool, String> {
     let row: PoolRow = serde_json::from_str(row.get()).map_err(|_| "no pool".to_owned())?;
     let origins = row.origins.unwrap_or_default();
     Ok(Pool {

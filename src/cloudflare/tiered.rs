@@ -103,7 +103,7 @@ fn says_never_set(error: &ApiError) -> bool {
 }
 
 #[derive(Deserialize)]
-struct Setting {
+pub(super) struct Setting {
     value: Switch,
 }
 
@@ -121,7 +121,7 @@ impl Setting {
 }
 
 #[derive(Deserialize)]
-struct RegionsRow {
+pub(super) struct RegionsRow {
     #[serde(default, deserialize_with = "lenient")]
     obtained_codes: Option<bool>,
     vendors: BTreeMap<String, Vec<RegionRow>>,
@@ -135,7 +135,7 @@ struct RegionRow {
 }
 
 impl SupportedRegions {
-    fn from_row(row: RegionsRow) -> Self {
+    pub(super) fn from_row(row: RegionsRow) -> Self {
         let mut vendors: BTreeMap<_, BTreeMap<_, BTreeSet<_>>> = BTreeMap::new();
         for (vendor, regions) in row.vendors {
             let Ok(vendor) = Vendor::parse(&vendor) else {

@@ -93,7 +93,7 @@ fn does_not_fit(error: &ApiError) -> bool {
 }
 
 #[derive(Deserialize)]
-struct TokenRow {
+pub(super) struct TokenRow {
     #[serde(default, deserialize_with = "lenient")]
     status: Option<String>,
     #[serde(default, deserialize_with = "lenient")]
@@ -101,7 +101,7 @@ struct TokenRow {
 }
 
 impl TokenRow {
-    fn into_status(self) -> TokenStatus {
+    pub(super) fn into_status(self) -> TokenStatus {
         TokenStatus {
             state: match self.status.as_deref() {
                 Some("active") => TokenState::Active,

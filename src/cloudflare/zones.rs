@@ -51,7 +51,7 @@ impl Client {
     }
 }
 
-struct ZoneListing;
+pub(super) struct ZoneListing;
 
 #[derive(Deserialize)]
 struct ZoneRow<'a> {

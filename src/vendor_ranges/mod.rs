@@ -6,6 +6,8 @@
 mod download_page;
 mod fetch;
 mod format;
+#[doc(hidden)]
+pub mod fuzzing;
 mod metrics;
 mod refresh;
 mod settings;

@@ -11,6 +11,8 @@ mod connection;
 mod connections;
 mod docs;
 mod encoding;
+#[doc(hidden)]
+pub mod fuzzing;
 mod handlers;
 mod landing;
 mod limits;

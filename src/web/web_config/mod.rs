@@ -86,7 +86,7 @@ impl WebConfig {
         Self::parse(&Format::Yaml.parse(&text, &place)?, folder)
     }
 
-    fn parse(document: &Node, folder: &Path) -> Result<Self, ConfigErrors> {
+    pub(super) fn parse(document: &Node, folder: &Path) -> Result<Self, ConfigErrors> {
         let errors = Collector::default();
         let config = errors.root(document).section(|root| {
             let (http2, headers) = root.section("http_server_config", |http| {

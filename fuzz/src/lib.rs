@@ -1,0 +1,102 @@
+//! Everything that parses bytes from outside, as functions that must end well whatever the bytes
+//! are. The fuzzer calls each through a program of its own in `fuzz_targets`; `tests/corpus.rs`
+//! calls them with the inputs that are kept in `corpus`.
+
+// All go through `exporter`, since the test includes this file as a module.
+use cloudflare_origin_region_exporter as exporter;
+use exporter::config::{Environment, cli};
+use exporter::document::{Format, Place};
+use exporter::{cloudflare, config, vendor_ranges, web};
+
+/// A parser under test.
+pub type Target = fn(&[u8]);
+
+/// Every target with its name, which is that of its program and of its folder of inputs.
+pub const ALL: [(&str, Target); 8] = [
+    ("api_answer", api_answer),
+    ("api_headers", api_headers),
+    ("vendor_ranges", vendor_ranges_file),
+    ("document", document),
+    ("configuration", configuration),
+    ("variables", variables),
+    ("web_config", web_config),
+    ("request", request),
+];
+
+/// The body of an answer of the Cloudflare API.
+pub fn api_answer(body: &[u8]) {
+    cloudflare::fuzzing::answer(body);
+}
+
+/// The headers of an answer that say how often may be asked, a line each.
+pub fn api_headers(lines: &[u8]) {
+    cloudflare::fuzzing::headers(lines);
+}
+
+/// A vendor's file of ranges, and Azure's page that links to one.
+pub fn vendor_ranges_file(file: &[u8]) {
+    for format in vendor_ranges::Format::ALL {
+        match format.parse(file) {
+            Ok(table) => drop(format!("{table:?}")),
+            Err(error) => assert!(error.to_string().len() < 2000),
+        }
+    }
+    let page = url::Url::parse("https://www.microsoft.com/download/details.aspx?id=1");
+    vendor_ranges::fuzzing::download_page(&page.expect("a constant address"), file);
+}
+
+/// A document in any of the three spellings.
+pub fn document(text: &[u8]) {
+    let Ok(text) = str::from_utf8(text) else {
+        return;
+    };
+    for format in [Format::Yaml, Format::Toml, Format::Json] {
+        if let Err(error) = format.parse(text, &Place::file("x")) {
+            let _ = error.to_string();
+        }
+    }
+}
+
+/// The configuration file, in YAML and in TOML.
+pub fn configuration(text: &[u8]) {
+    if let Ok(text) = str::from_utf8(text) {
+        load(Format::Yaml, text, &Environment::new([], None));
+        load(Format::Toml, text, &Environment::new([], None));
+    }
+}
+
+/// Environment variables that replace values of the file, one `NAME=VALUE` a line.
+pub fn variables(lines: &[u8]) {
+    if let Ok(lines) = str::from_utf8(lines) {
+        let variables = lines.lines().filter_map(|line| line.split_once('='));
+        load(Format::Yaml, "", &Environment::new(variables, None));
+    }
+}
+
+/// The file of `--web.config.file`.
+pub fn web_config(text: &[u8]) {
+    if let Ok(text) = str::from_utf8(text) {
+        web::fuzzing::web_config(text);
+    }
+}
+
+/// The query of a request, and then lines of its `Accept-Encoding`.
+pub fn request(lines: &[u8]) {
+    let end = lines.iter().position(|&byte| byte == b'\n');
+    let (query, encodings) = lines.split_at(end.unwrap_or(lines.len()));
+    if let Ok(query) = str::from_utf8(query) {
+        web::fuzzing::query(query);
+    }
+    web::fuzzing::accept_encoding(encodings);
+}
+
+/// Settings print without their secrets, and errors are told.
+fn load(format: Format, text: &str, environment: &Environment) {
+    let Ok(cli) = cli::parse(["exporter".into()], environment) else {
+        return;
+    };
+    match config::load_text("x", format, text, &cli.flags, environment) {
+        Ok(settings) => drop(format!("{settings:?}")),
+        Err(errors) => drop(errors.to_string()),
+    }
+}

@@ -1,0 +1,77 @@
+//! What of the API's answers is parsed, as plain functions of bytes: for `fuzz/`, which is another
+//! crate and cannot see the wire types. Each panics where a promise of its parser is broken.
+
+use jiff::Timestamp;
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use serde_json::value::RawValue;
+
+use super::headers::{LONGEST_PAUSE, pause_after_429, quota};
+use super::listing::Listing;
+use super::mappings::MappingListing;
+use super::origins::{DnsListing, read_balancer, read_pool};
+use super::tiered::{RegionsRow, Setting, SupportedRegions};
+use super::token::TokenRow;
+use super::walk::Walk;
+use super::wire::{self, Complaint, Interner, RejectedRows};
+use super::zones::ZoneListing;
+
+/// Reads a body as the answer of every call.
+pub fn answer(body: &[u8]) {
+    listing::<MappingListing>(body);
+    listing::<ZoneListing>(body);
+    listing::<DnsListing>(body);
+    page(body, read_balancer);
+    page(body, read_pool);
+    if let Ok(row) = wire::result::<RegionsRow>(body) {
+        SupportedRegions::from_row(row);
+    }
+    wire::result::<Setting>(body).ok();
+    if let Ok(row) = wire::result::<TokenRow>(body) {
+        row.into_status();
+    }
+    let complaint = Complaint::read(body);
+    one_short_line(&wire::shown(&complaint.text));
+}
+
+/// Reads the headers that say how often may be asked; one line each for `Retry-After`, `Date`,
+/// `Ratelimit` and `Ratelimit-Policy`.
+pub fn headers(lines: &[u8]) {
+    let names = ["retry-after", "date", "ratelimit", "ratelimit-policy"];
+    let mut headers = HeaderMap::new();
+    for (name, line) in names.into_iter().zip(lines.split(|&byte| byte == b'\n')) {
+        if let Ok(value) = HeaderValue::from_bytes(line) {
+            headers.insert(HeaderName::from_static(name), value);
+        }
+    }
+    assert!(pause_after_429(&headers, Timestamp::UNIX_EPOCH) <= LONGEST_PAUSE);
+    if let Some(quota) = quota(&headers) {
+        assert!(quota.reset <= LONGEST_PAUSE);
+        quota.is_nearly_spent(1200);
+    }
+}
+
+fn listing<L: Listing>(body: &[u8]) {
+    let mut interner = Interner::default();
+    if let Some(page) = page(body, |row| L::read(row, &mut interner)) {
+        let mut walk = Walk::new(L::PER_PAGE, L::MAX_PAGES);
+        walk.accept(page.row_count, page.info, page.rows.iter().map(L::key))
+            .ok();
+        L::collect(page.rows).ok();
+    }
+}
+
+fn page<T>(body: &[u8], read: impl FnMut(&RawValue) -> Result<T, String>) -> Option<wire::Page<T>> {
+    let page = wire::page(body, read).ok()?;
+    assert_eq!(page.row_count, page.rows.len() as u64 + page.rejected.count);
+    assert!(page.rejected.examples.len() <= RejectedRows::MAX_EXAMPLES);
+    for example in &page.rejected.examples {
+        one_short_line(example);
+    }
+    Some(page)
+}
+
+/// What is shown of a foreign text can neither fill nor forge a log.
+fn one_short_line(shown: &str) {
+    assert!(shown.len() <= 4096, "{} bytes are shown", shown.len());
+    assert!(!shown.contains(char::is_control), "{shown:?}");
+}
