@@ -163,7 +163,7 @@ impl Reloader {
             return Err("the daemon is ending".to_owned());
         }
         for client in &gone {
-            self.api_metrics.forget(client.account());
+            client.forget_metrics();
         }
         let (exposition, detail) = (self.exposition.clone(), settings.detail);
         // It waits for an exposition that is being made.

@@ -166,6 +166,12 @@ impl Client {
         self.inner.config.load().authenticator.is_token()
     }
 
+    /// Removes every series of the account, which is gone; calls that are still under way count no
+    /// more.
+    pub fn forget_metrics(&self) {
+        self.inner.metrics.forget();
+    }
+
     pub(super) fn metrics(&self) -> &AccountMetrics {
         &self.inner.metrics
     }

@@ -1,7 +1,7 @@
 //! The client's own metrics.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -123,9 +123,8 @@ impl Metrics {
         Ok(metrics)
     }
 
-    /// Removes every series of an account that is gone. Its client must not be used any more.
-    pub fn forget(&self, account: &AccountName) {
-        let account = account.as_str();
+    /// Removes every series of an account.
+    fn forget(&self, account: &str) {
         remove(&self.requests, account);
         remove(&self.errors, account);
         remove(&self.retries, account);
@@ -209,7 +208,9 @@ impl Collector for BlockedUntil {
 /// One account's part of the families.
 #[derive(Debug)]
 pub(super) struct AccountMetrics {
-    families: Metrics,
+    /// `None` once the account is gone: a call that is still under way then must not bring its
+    /// series back.
+    families: RwLock<Option<Metrics>>,
     account: AccountName,
     standing: Mutex<Standing>,
 }
@@ -225,16 +226,36 @@ pub(super) struct Standing {
 impl AccountMetrics {
     pub(super) fn new(families: Metrics, account: AccountName, pauses: Arc<Pauses>) -> Self {
         families.blocked.add(account.as_str(), pauses);
-        let metrics = Self {
-            families,
+        // These start at 0, so that the first 429 and the first wait show as an increase.
+        let (operation, reason) = (Operation::ListMappings, Reason::RateLimited);
+        families
+            .errors
+            .with_label_values(&[account.as_str(), operation.as_str(), reason.as_str()]);
+        families.throttled.with_label_values(&[account.as_str()]);
+        Self {
+            families: RwLock::new(Some(families)),
             account,
             standing: Mutex::default(),
-        };
-        // These start at 0, so that the first 429 and the first wait show as an increase.
-        metrics.error_counter(Operation::ListMappings, Reason::RateLimited);
-        let throttled = &metrics.families.throttled;
-        throttled.with_label_values(&[metrics.account.as_str()]);
-        metrics
+        }
+    }
+
+    /// Removes every series of the account, and counts no more.
+    pub(super) fn forget(&self) {
+        let mut families = self
+            .families
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(families) = families.take() {
+            families.forget(self.account.as_str());
+        }
+    }
+
+    /// Changes the series of an account that is not gone.
+    fn with(&self, change: impl FnOnce(&Metrics, &str)) {
+        let families = self.families.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(families) = &*families {
+            change(families, self.account.as_str());
+        }
     }
 
     pub(super) fn standing(&self) -> Standing {
@@ -248,34 +269,37 @@ impl AccountMetrics {
     /// An attempt ended; `code` is the HTTP status where a response came.
     pub(super) fn attempt(&self, operation: Operation, code: Option<u16>, took: Duration) {
         let code = code.map_or_else(|| "none".to_owned(), |code| code.to_string());
-        let (account, operation) = (self.account.as_str(), operation.as_str());
-        self.families
-            .requests
-            .with_label_values(&[account, operation, &code])
-            .inc();
-        self.families
-            .duration
-            .with_label_values(&[account, operation])
-            .observe(took.as_secs_f64());
+        let operation = operation.as_str();
+        self.with(|families, account| {
+            let requests = &families.requests;
+            requests
+                .with_label_values(&[account, operation, &code])
+                .inc();
+            let duration = &families.duration;
+            duration
+                .with_label_values(&[account, operation])
+                .observe(took.as_secs_f64());
+        });
     }
 
     pub(super) fn error(&self, operation: Operation, reason: Reason) {
-        self.error_counter(operation, reason).inc();
-    }
-
-    fn error_counter(&self, operation: Operation, reason: Reason) -> prometheus::IntCounter {
-        self.families.errors.with_label_values(&[
-            self.account.as_str(),
-            operation.as_str(),
-            reason.as_str(),
-        ])
+        let (operation, reason) = (operation.as_str(), reason.as_str());
+        self.with(|families, account| {
+            let errors = &families.errors;
+            errors
+                .with_label_values(&[account, operation, reason])
+                .inc();
+        });
     }
 
     pub(super) fn retry(&self, operation: Operation) {
-        self.families
-            .retries
-            .with_label_values(&[self.account.as_str(), operation.as_str()])
-            .inc();
+        let operation = operation.as_str();
+        self.with(|families, account| {
+            families
+                .retries
+                .with_label_values(&[account, operation])
+                .inc();
+        });
     }
 
     pub(super) fn remaining(&self, requests: u64) {
@@ -284,44 +308,51 @@ impl AccountMetrics {
             clippy::cast_precision_loss,
             reason = "a quota is far below 2^53; a lie may be inexact"
         )]
-        self.families
-            .remaining
-            .with_label_values(&[self.account.as_str()])
-            .set(requests as f64);
+        self.with(|families, account| {
+            families
+                .remaining
+                .with_label_values(&[account])
+                .set(requests as f64);
+        });
     }
 
     pub(super) fn budget(&self, requests: u32) {
-        self.families
-            .budget
-            .with_label_values(&[self.account.as_str()])
-            .set(requests.into());
+        self.with(|families, account| {
+            families
+                .budget
+                .with_label_values(&[account])
+                .set(requests.into());
+        });
     }
 
     pub(super) fn throttled(&self, waited: Duration) {
-        self.families
-            .throttled
-            .with_label_values(&[self.account.as_str()])
-            .inc_by(waited.as_secs_f64());
+        self.with(|families, account| {
+            let throttled = families.throttled.with_label_values(&[account]);
+            throttled.inc_by(waited.as_secs_f64());
+        });
     }
 
     pub(super) fn token_valid(&self, valid: bool) {
         self.standing_mut().token_valid = Some(valid);
-        self.families
-            .token_valid
-            .with_label_values(&[self.account.as_str()])
-            .set(valid.into());
+        self.with(|families, account| {
+            families
+                .token_valid
+                .with_label_values(&[account])
+                .set(valid.into());
+        });
     }
 
     pub(super) fn token_expiry(&self, expiry: Option<Timestamp>) {
         self.standing_mut().token_expiry = expiry;
-        match expiry {
-            Some(expiry) => self
-                .families
-                .token_expiry
-                .with_label_values(&[self.account.as_str()])
-                .set(unix_seconds(expiry)),
-            None => remove(&self.families.token_expiry, self.account.as_str()),
-        }
+        self.with(|families, account| {
+            let token_expiry = &families.token_expiry;
+            match expiry {
+                Some(expiry) => token_expiry
+                    .with_label_values(&[account])
+                    .set(unix_seconds(expiry)),
+                None => remove(token_expiry, account),
+            }
+        });
     }
 
     /// The account authenticates with a key now: nothing is known of a token.
@@ -330,8 +361,10 @@ impl AccountMetrics {
         standing.token_valid = None;
         standing.token_expiry = None;
         drop(standing);
-        remove(&self.families.token_valid, self.account.as_str());
-        remove(&self.families.token_expiry, self.account.as_str());
+        self.with(|families, account| {
+            remove(&families.token_valid, account);
+            remove(&families.token_expiry, account);
+        });
     }
 }
 
@@ -375,19 +408,27 @@ mod tests {
     fn an_account_that_is_gone_leaves_no_series_and_the_others_stay() {
         let registry = Registry::new();
         let families = Metrics::register(&registry).unwrap();
-        for name in ["gone", "stays"] {
-            let account = AccountName::parse(name).unwrap();
-            let metrics = AccountMetrics::new(families.clone(), account, Arc::default());
+        let use_all = |metrics: &AccountMetrics| {
             metrics.attempt(Operation::GetZone, Some(200), Duration::ZERO);
             metrics.attempt(Operation::GetZone, None, Duration::ZERO);
+            metrics.error(Operation::GetZone, Reason::Timeout);
             metrics.retry(Operation::GetZone);
             metrics.remaining(7);
             metrics.budget(600);
+            metrics.throttled(Duration::ZERO);
             metrics.token_valid(true);
             metrics.token_expiry(Some(Timestamp::UNIX_EPOCH));
-        }
+        };
+        let [gone, _stays] = ["gone", "stays"].map(|name| {
+            let account = AccountName::parse(name).unwrap();
+            let metrics = AccountMetrics::new(families.clone(), account, Arc::default());
+            use_all(&metrics);
+            metrics
+        });
         let both = text(&registry);
-        families.forget(&AccountName::parse("gone").unwrap());
+        gone.forget();
+        // A call that was still under way ends.
+        use_all(&gone);
         let rest = text(&registry);
         assert!(!rest.contains("gone"), "{rest}");
         let lines = |text: &str, name: &str| text.matches(&format!("\"{name}\"")).count();
