@@ -26,6 +26,7 @@ mod retention;
 mod rows;
 mod scrape;
 mod selection;
+mod soak;
 mod start;
 mod supervision;
 mod support;

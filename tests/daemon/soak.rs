@@ -1,0 +1,485 @@
+//! A compressed week: seven days of faults at random, of zones that come and go, of reloads and of
+//! scrapes, each ended by a calm in which everything must be as the API has it. What the program
+//! holds in memory, files and threads must not grow from day to day.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use cloudflare_origin_region_exporter::exposition::families;
+use cloudflare_origin_region_exporter::outbound;
+use cloudflare_origin_region_exporter::simulator::{
+    Credential, Fault, FaultKind, Operation, RateLimit, RetryAfter, SimulatedZone, World,
+};
+use fastrand::Rng;
+use serde_json::json;
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use crate::scrape::Scrape;
+use crate::support::{Api, Config, Daemon, OTHER_TOKEN, TOKEN, get};
+
+/// Seconds of the whole week.
+const SECONDS: &str = "EXPORTER_SOAK_SECONDS";
+/// The seed of a run that is to be repeated.
+const SEED: &str = "EXPORTER_SOAK_SEED";
+const DEFAULT_SECONDS: u64 = 20;
+const DAYS: u32 = 7;
+/// Between two things that happen.
+const STEP: Duration = Duration::from_millis(100);
+/// In this time the calm must have come, on a busy machine too.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+const FIRST: &str = "0123456789abcdef0123456789abcdef";
+const SECOND: &str = "fedcba9876543210fedcba9876543210";
+const MOST_ZONES: usize = 40;
+const FEWEST_ZONES: usize = 10;
+const MOST_MAPPINGS: usize = 250;
+
+/// Memory that later days may have above the most of the first three: the allocator's own spread.
+const MORE_MEMORY: f64 = 16e6;
+/// Connections to the API and from the clients, which come and go.
+const MORE_FILES: f64 = 16.0;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "takes as long as it is told to: scripts/soak"]
+async fn a_week_leaves_nothing_behind() {
+    let seed = variable(SEED).unwrap_or_else(|| fastrand::u64(..));
+    let week = Duration::from_secs(variable(SECONDS).unwrap_or(DEFAULT_SECONDS));
+    println!("{SEED}={seed} {SECONDS}={}", week.as_secs());
+    let mut soak = Soak::start(seed).await;
+    let stop = CancellationToken::new();
+    let mut clients = clients(soak.daemon.address, &stop);
+    let mut days = Vec::new();
+    for day in 1..=DAYS {
+        soak.live_through(week / DAYS).await;
+        let end = soak.calm().await;
+        println!("day {day}: {end:?}");
+        days.push(end);
+    }
+    stop.cancel();
+    while let Some(scrapes) = clients.join_next().await {
+        println!("{} by a client", scrapes.unwrap());
+    }
+    println!(
+        "{:?}, {} requests",
+        soak.done,
+        soak.api.simulator.requests().len()
+    );
+    assert_no_growth(&days);
+    soak.daemon.stop().await;
+}
+
+fn variable(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+/// What the program holds at the end of a day.
+#[derive(Debug)]
+#[expect(dead_code, reason = "some are there to be printed")]
+struct Held {
+    memory: f64,
+    files: f64,
+    threads: f64,
+    zones: usize,
+    mappings: usize,
+    polls: f64,
+    failed: f64,
+    to_calm: Duration,
+}
+
+fn assert_no_growth(days: &[Held]) {
+    let (early, late) = days.split_at(3);
+    let most = |days: &[Held], held: fn(&Held) -> f64| days.iter().map(held).fold(0.0, f64::max);
+    for (name, held, more) in [
+        (
+            "memory",
+            (|day| day.memory) as fn(&Held) -> f64,
+            MORE_MEMORY,
+        ),
+        ("files", |day| day.files, MORE_FILES),
+        ("threads", |day| day.threads, 0.0),
+    ] {
+        let (early, late) = (most(early, held), most(late, held));
+        assert!(late <= early + more, "{name} grew from {early} to {late}");
+    }
+}
+
+/// How often what was done.
+#[derive(Debug, Default)]
+struct Done {
+    zones_added: usize,
+    zones_removed: usize,
+    zones_changed: usize,
+    faults: usize,
+    reloads: usize,
+    bad_reloads: usize,
+}
+
+struct Soak {
+    api: Api,
+    daemon: Daemon,
+    random: Rng,
+    /// The last zone's number; none comes twice, so that no counter may ever begin anew.
+    number: usize,
+    /// The configured name of the second account, which has a new one whenever it comes back.
+    second_account: Option<String>,
+    done: Done,
+}
+
+impl Soak {
+    async fn start(seed: u64) -> Self {
+        let user = |id, token, account| Credential::user_token(id, token).only_accounts([account]);
+        let mut world = World::empty()
+            .account(FIRST, "First")
+            .account(SECOND, "Second")
+            .credential(user("token-1", TOKEN, FIRST))
+            .credential(user("token-2", OTHER_TOKEN, SECOND));
+        world.rate_limit = RateLimit::NONE;
+        let api = Api::start(world).await;
+        let daemon = api.daemon(&Config::default()).await;
+        Self {
+            api,
+            daemon,
+            random: Rng::with_seed(seed),
+            number: 0,
+            second_account: None,
+            done: Done::default(),
+        }
+    }
+
+    async fn live_through(&mut self, day: Duration) {
+        let start = Instant::now();
+        while start.elapsed() < day {
+            match self.random.u32(..12) {
+                0..=2 => self.add_zones(),
+                3 => self.remove_zones(),
+                4..=6 => self.change_a_zone(),
+                7..=9 => self.add_fault(),
+                10 => self.api.simulator.clear_faults(),
+                _ => self.reload(),
+            }
+            sleep(STEP).await;
+        }
+    }
+
+    fn zone_names(&self) -> Vec<String> {
+        self.api.simulator.look(|world| {
+            let zones = world.zones.values();
+            zones.map(|zone| zone.zone.name.to_string()).collect()
+        })
+    }
+
+    fn add_zones(&mut self) {
+        let room = MOST_ZONES.saturating_sub(self.zone_names().len());
+        for _ in 0..self.random.usize(..10).min(room) {
+            let account = if self.random.bool() { FIRST } else { SECOND };
+            self.add_zone(account);
+        }
+    }
+
+    fn add_zone(&mut self, account: &str) {
+        self.number += 1;
+        let name = format!("zone-{}.example", self.number);
+        let mut zone = SimulatedZone::new(&name, account);
+        zone.record("A", &name, "192.0.2.200", true);
+        self.map_anew(&mut zone);
+        let id = zone.zone.id.clone();
+        self.api
+            .simulator
+            .update(|world| world.zones.insert(id, zone));
+        self.done.zones_added += 1;
+    }
+
+    fn map_anew(&mut self, zone: &mut SimulatedZone) {
+        zone.mappings.clear();
+        for _ in 0..self.random.usize(..MOST_MAPPINGS) {
+            let ip = format!("10.0.{}.{}", self.random.u8(..2), self.random.u8(..));
+            let region = ["us-east-1", "eu-west-1", "nowhere"][self.random.usize(..3)];
+            zone.map(
+                &ip,
+                "aws",
+                region,
+                Some("2026-01-01T00:00:00Z".parse().unwrap()),
+            );
+        }
+    }
+
+    /// Up to all but a few at once.
+    fn remove_zones(&mut self) {
+        let mut names = self.zone_names();
+        self.random.shuffle(&mut names);
+        let spare = names.len().saturating_sub(FEWEST_ZONES);
+        for name in names.iter().take(self.random.usize(..=spare)) {
+            self.api.simulator.update(|world| world.remove_zone(name));
+            self.done.zones_removed += 1;
+        }
+    }
+
+    fn change_a_zone(&mut self) {
+        let names = self.zone_names();
+        if let Some(name) = self.random.choice(&names) {
+            let mut zone = self.api.simulator.update(|w| w.zone_mut(name).clone());
+            self.map_anew(&mut zone);
+            self.api
+                .simulator
+                .update(|world| *world.zone_mut(name) = zone);
+            self.done.zones_changed += 1;
+        }
+    }
+
+    fn add_fault(&mut self) {
+        let mut fault = Fault::new(self.fault_kind()).times(self.random.u64(1..30));
+        let operations = [
+            Operation::ListMappings,
+            Operation::ListMappings,
+            Operation::ListZones,
+            Operation::DnsRecords,
+            Operation::SupportedRegions,
+        ];
+        if let Some(operation) = operations.get(self.random.usize(..7)) {
+            fault = fault.on(*operation);
+        }
+        self.api.simulator.add_fault(fault);
+        self.done.faults += 1;
+    }
+
+    fn fault_kind(&mut self) -> FaultKind {
+        let status = [401, 403, 404, 500, 502, 503][self.random.usize(..6)];
+        let kinds = [
+            FaultKind::Status(status, None),
+            FaultKind::ApiError(400, 10000, format!("Invalid {TOKEN}")),
+            FaultKind::TooManyRequests(RetryAfter::Seconds(1)),
+            FaultKind::Delay(Duration::from_millis(300)),
+            FaultKind::Hang,
+            FaultKind::CutBeforeHead,
+            FaultKind::CutInHead,
+            FaultKind::CutInBody,
+            FaultKind::Reset,
+            FaultKind::Raw(Bytes::from_static(b"SSH-2.0-x\r\n")),
+            FaultKind::ChunkedGarbage,
+            FaultKind::Http10,
+            FaultKind::Garbage,
+            FaultKind::Html,
+            FaultKind::EmptyBody,
+            FaultKind::TruncatedJson,
+            FaultKind::Redirect("https://elsewhere.example/".to_owned()),
+            FaultKind::HugeBody(20 << 20),
+            FaultKind::GzipBomb(20 << 20),
+            FaultKind::CorruptGzip,
+            FaultKind::Slow(Duration::from_millis(20)),
+            FaultKind::Unsuccessful,
+            FaultKind::NullResult,
+            FaultKind::NoResultInfo,
+            FaultKind::UnknownFields,
+            FaultKind::BadRow(json!({"origin_ip": "x"})),
+            FaultKind::DuplicateRow {
+                agreeing: self.random.bool(),
+            },
+            FaultKind::TotalCount(self.random.i64(-3..3)),
+            FaultKind::ShiftingTotal(1),
+            FaultKind::RepeatedRows,
+            FaultKind::ShortPage,
+            FaultKind::EndlessPages,
+        ];
+        kinds[self.random.usize(..kinds.len())].clone()
+    }
+
+    fn reload(&mut self) {
+        if self.random.u32(..4) == 0 {
+            self.write("poll: { interval: often }\n");
+            self.done.bad_reloads += 1;
+        } else {
+            if self.random.bool() {
+                self.replace_second_account();
+            }
+            let detail = self.random.bool();
+            let verify = self.random.bool();
+            self.configure(detail, verify);
+            self.done.reloads += 1;
+        }
+        self.daemon.signal("HUP");
+    }
+
+    /// Its zones change with it, since they would begin to count anew.
+    fn replace_second_account(&mut self) {
+        self.api.simulator.update(|world| {
+            let zones = &mut world.zones;
+            zones.retain(|_, zone| zone.zone.owner.as_deref() != Some(SECOND));
+        });
+        self.second_account = match self.second_account.take() {
+            Some(_) => None,
+            None => Some(format!("second-{}", self.number)),
+        };
+        self.add_zone(SECOND);
+    }
+
+    fn configure(&mut self, detail: bool, verify: bool) {
+        let mut accounts = format!("{{ name: main, api_token: {TOKEN} }}");
+        if let Some(name) = &self.second_account {
+            accounts += &format!(", {{ name: {name}, api_token: {OTHER_TOKEN} }}");
+        }
+        let interval = self.random.u32(200..=1000);
+        let config = Config {
+            poll: format!(
+                "interval: {interval}ms, discovery_interval: 300ms, timeout: 1s, retries: 1"
+            ),
+            accounts: format!("[{accounts}]"),
+            verify: format!("supported_regions: {verify}, tiered_cache: {verify}"),
+            more: format!("mappings: {{ detail: {detail} }}\nexpect: {{ from_dns: {verify} }}"),
+            ..Config::default()
+        };
+        let text = config.text(&self.api.simulator.base_url());
+        self.write(&text);
+    }
+
+    fn write(&self, config: &str) {
+        fs::write(self.daemon.folder.path().join("config.yaml"), config).unwrap();
+    }
+
+    /// Lets everything succeed, and waits until what is shown is what the API has.
+    async fn calm(&mut self) -> Held {
+        self.api.simulator.clear_faults();
+        self.configure(true, true);
+        self.daemon.signal("HUP");
+        let start = Instant::now();
+        loop {
+            let scrape = Scrape::parse(&self.daemon.scrape().await.text);
+            match self.difference(&scrape) {
+                None => return self.held(&scrape, start.elapsed()),
+                Some(difference) => assert!(
+                    start.elapsed() < PATIENCE,
+                    "{difference}\n{}\n{}",
+                    scrape.text,
+                    last_lines(&self.daemon.log())
+                ),
+            }
+            sleep(STEP).await;
+        }
+    }
+
+    /// The first thing that is not as the API has it.
+    fn difference(&self, scrape: &Scrape) -> Option<String> {
+        let reload = scrape.value("exporter_config_last_reload_successful", &[]);
+        if reload != Some(1.0) {
+            return Some("the configuration is still bad".to_owned());
+        }
+        let polled = |zone: &&SimulatedZone| {
+            self.second_account.is_some() || zone.zone.owner.as_deref() == Some(FIRST)
+        };
+        self.api.simulator.look(|world| {
+            let zones: Vec<_> = world.zones.values().filter(polled).collect();
+            let names: BTreeSet<_> = zones
+                .iter()
+                .map(|zone| zone.zone.name.to_string())
+                .collect();
+            let known: BTreeSet<_> = scrape
+                .values_of("zone", "zone_info", &[])
+                .into_iter()
+                .collect();
+            if names != known {
+                return Some(format!("the zones are {known:?} instead of {names:?}"));
+            }
+            for family in families::all() {
+                let shown = scrape.values_of("zone", family.name, &[]);
+                if let Some(gone) = shown.iter().find(|zone| !names.contains(*zone)) {
+                    return Some(format!("{} has series of {gone}", family.name));
+                }
+                let mut accounts = scrape.values_of("account", family.name, &[]);
+                let count = format!("{}_count", family.name);
+                accounts.extend(scrape.values_of("account", &count, &[]));
+                let known = ["main", self.second_account.as_deref().unwrap_or("main")];
+                if let Some(gone) = accounts.iter().find(|name| !known.contains(&name.as_str())) {
+                    return Some(format!("{} has series of the account {gone}", family.name));
+                }
+            }
+            zones
+                .into_iter()
+                .find_map(|zone| difference_of(zone, scrape))
+        })
+    }
+
+    fn held(&self, scrape: &Scrape, to_calm: Duration) -> Held {
+        let value = |name| scrape.value(name, &[]).unwrap();
+        Held {
+            memory: value("process_resident_memory_bytes"),
+            files: value("process_open_fds"),
+            threads: value("process_threads"),
+            zones: scrape.count("zone_info", &[]),
+            mappings: scrape.count("mapping_info", &[]),
+            polls: scrape.sum("zone_polls_total", &[]),
+            failed: scrape.sum("zone_poll_errors_total", &[]),
+            to_calm,
+        }
+    }
+}
+
+fn difference_of(zone: &SimulatedZone, scrape: &Scrape) -> Option<String> {
+    let name = zone.zone.name.as_str();
+    if scrape.up(name) != Some(true) {
+        return Some(format!("{name} is not up"));
+    }
+    let mut expected: Vec<_> = zone
+        .mappings
+        .values()
+        .map(|mapping| format!("{} {}", mapping.origin_ip, mapping.region))
+        .collect();
+    let regions = scrape.values_of("region", "mapping_info", &[("zone", name)]);
+    let mut shown: Vec<_> = regions
+        .iter()
+        .flat_map(|region| {
+            let series = [("zone", name), ("region", region.as_str())];
+            let addresses = scrape.values_of("origin_ip", "mapping_info", &series);
+            addresses
+                .into_iter()
+                .map(move |ip| format!("{ip} {region}"))
+        })
+        .collect();
+    expected.sort();
+    shown.sort();
+    (expected != shown).then(|| format!("{name} has other mappings"))
+}
+
+fn last_lines(log: &str) -> String {
+    let lines: Vec<_> = log.lines().collect();
+    lines[lines.len().saturating_sub(200)..].join("\n")
+}
+
+/// Clients that scrape at their own pace until the end, each sure that no counter goes back, and
+/// one that opens the page. Each returns how often it asked.
+fn clients(address: SocketAddr, stop: &CancellationToken) -> JoinSet<usize> {
+    let mut clients = JoinSet::new();
+    for pause in [70, 150, 400].map(Duration::from_millis) {
+        let stop = stop.clone();
+        clients.spawn(async move {
+            // It keeps its connection and takes gzip.
+            let http = outbound::client_builder(None).unwrap().build().unwrap();
+            let url = format!("http://{address}/metrics");
+            let (mut last, mut scrapes) = (Scrape::default(), 0);
+            while !stop.is_cancelled() {
+                let answer = http.get(&url).send().await.unwrap();
+                let answer = answer.error_for_status().unwrap();
+                let scrape = Scrape::parse(&answer.text().await.unwrap());
+                scrape.assert_follows(&last);
+                last = scrape;
+                scrapes += 1;
+                sleep(pause).await;
+            }
+            scrapes
+        });
+    }
+    let stop = stop.clone();
+    clients.spawn(async move {
+        let mut views = 0;
+        while !stop.is_cancelled() {
+            assert_eq!(get(address, "/").await.0, 200);
+            views += 1;
+            sleep(STEP).await;
+        }
+        views
+    });
+    clients
+}
