@@ -763,6 +763,30 @@ proptest! {
     }
 
     #[test]
+    fn a_variable_replaces_its_value_of_the_file_and_no_other(
+        file in prop::option::of([1_u32..100, 1_u32..10]),
+        environment in prop::array::uniform2(prop::option::of(1_u32..10)),
+    ) {
+        let text = file.map_or_else(String::new, |[concurrency, retries]| {
+            format!("poll: {{concurrency: {concurrency}, retries: {retries}}}")
+        });
+        let names = ["CONCURRENCY", "RETRIES"]
+            .map(|key| format!("ORIGIN_REGION_EXPORTER__POLL__{key}"));
+        let values = environment.map(|value| value.map(|value| value.to_string()));
+        let mut variables = vec![TOKEN];
+        for (name, value) in names.iter().zip(&values) {
+            variables.extend(value.as_deref().map(|value| (name.as_str(), value)));
+        }
+        let settings = load_with(Format::Yaml, &text, &variables).unwrap().cloudflare;
+        let [concurrency, retries] = [0, 1].map(|index| {
+            let of_file = file.and_then(|values| values.get(index).copied());
+            environment.get(index).copied().flatten().or(of_file)
+        });
+        prop_assert_eq!(u32::try_from(settings.concurrency).unwrap(), concurrency.unwrap_or(8));
+        prop_assert_eq!(settings.retries, retries.unwrap_or(3));
+    }
+
+    #[test]
     fn no_document_ends_the_process(text in "[a-z:{}\\[\\]&*!|>'\"#,.0-9 \n-]{0,200}") {
         for format in [Format::Yaml, Format::Toml, Format::Json] {
             let _ = load_with(format, &text, &[TOKEN]);

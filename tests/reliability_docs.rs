@@ -1,5 +1,10 @@
 //! The pages on reliability and security say what the code and the tests say.
 
+#![expect(
+    clippy::panic,
+    reason = "tests and their helpers say what they expect by failing"
+)]
+
 use std::fs;
 use std::path::Path;
 

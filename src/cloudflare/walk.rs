@@ -313,6 +313,29 @@ mod tests {
         }
 
         #[test]
+        fn a_list_that_lacks_a_row_is_never_taken_for_whole(
+            per_page in 1u64..10,
+            total in 1u64..40,
+            at: prop::sample::Index,
+            announced: bool,
+        ) {
+            let mut pages = honest(per_page, total);
+            let page = at.index(pages.len());
+            let is_last = page + 1 == pages.len();
+            pages[page].0.pop();
+            if !announced {
+                // Without a total only a page before the last can be seen to lack something.
+                prop_assume!(!is_last);
+                pages = without_info(pages);
+                for (_, info) in &mut pages {
+                    info.total_pages = Some(total.div_ceil(per_page));
+                }
+            }
+            prop_assume!(pages.len() <= 5);
+            prop_assert!(walk(per_page, &pages).is_err());
+        }
+
+        #[test]
         fn whatever_the_pages_say_a_walk_ends(
             pages in prop::collection::vec(
                 (prop::collection::vec(0u64..20, 0..4), any::<[Option<u8>; 4]>()),

@@ -6,9 +6,12 @@ use std::path::Path;
 use hyper::HeaderMap;
 use hyper::header::{ACCEPT_ENCODING, HeaderValue};
 
+use super::api::Resource;
+use super::api_query::Filter;
 use super::encoding::negotiate;
 use super::landing::Query;
 use super::web_config::WebConfig;
+use super::zone_page;
 use crate::document::{Format, Place};
 
 /// Reads a file of `--web.config.file`, but none of the files that it names.
@@ -25,6 +28,12 @@ pub fn web_config(text: &str) {
 /// Reads the query of a request.
 pub fn query(text: &str) {
     Query::parse(text);
+    zone_page::Query::parse(text);
+    for resource in [Resource::Zones, Resource::Mappings, Resource::Findings] {
+        if let Err(problem) = Filter::parse(text, resource) {
+            let _ = problem.to_string();
+        }
+    }
 }
 
 /// Chooses a form of the body for the lines of an `Accept-Encoding`.
