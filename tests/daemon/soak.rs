@@ -43,8 +43,9 @@ const MOST_ZONES: usize = 40;
 const FEWEST_ZONES: usize = 10;
 const MOST_MAPPINGS: usize = 250;
 
-/// Memory that later days may have above the most of the first three: the allocator's own spread.
-const MORE_MEMORY: f64 = 16e6;
+/// Memory that later days may have above the most of the first three: four of the largest bodies
+/// that are read, since what the allocator keeps of them depends on how many came at once.
+const MORE_MEMORY: f64 = 64e6;
 /// Connections to the API and from the clients, which come and go.
 const MORE_FILES: f64 = 16.0;
 
