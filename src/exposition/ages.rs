@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::families::{self, Family};
-use super::text::{Samples, push_family};
+use super::text::{Samples, WholeMillis, joined_labels, push_family};
 use super::zone_lines::by_place;
 use crate::domain::Mapping;
 use crate::snapshot::{StaleAfter, ZoneState};
@@ -22,15 +22,16 @@ pub(super) struct Ages {
 /// When the mappings of one vendor and region were last written.
 #[derive(Debug)]
 struct PlaceTimes {
-    vendor: Box<str>,
-    region: Box<str>,
+    /// Zone, vendor and region, in text form.
+    labels: Box<str>,
     first: Timestamp,
     last: Timestamp,
 }
 
 impl Ages {
-    /// Takes what is needed from a zone's state.
-    pub(super) fn of(zone: &ZoneState) -> Self {
+    /// Takes what is needed from a zone's state; `labels` are those that every line of the zone
+    /// begins with.
+    pub(super) fn of(zone: &ZoneState, labels: &str) -> Self {
         let Some(data) = &zone.data else {
             return Self::default();
         };
@@ -39,9 +40,9 @@ impl Ages {
             .into_iter()
             .filter_map(|((vendor, region), mappings)| {
                 let times = sorted_times(mappings);
+                let place = [vendor.as_str(), region.as_str()];
                 Some(PlaceTimes {
-                    vendor: vendor.as_str().into(),
-                    region: region.as_str().into(),
+                    labels: joined_labels(&families::OLDEST_MAPPING_AGE, labels, &place),
                     first: *times.first()?,
                     last: *times.last()?,
                 })
@@ -81,28 +82,27 @@ where
 {
     let mut push_ages = |family: &'static Family, time: fn(&PlaceTimes) -> Timestamp| {
         push_family(out, family, |out| {
-            for (labels, ages) in zones.clone() {
-                let mut samples = Samples::new(out, family, labels);
-                for place in &ages.places {
-                    samples.add(&[&place.vendor, &place.region], age(now, time(place)));
-                }
+            let mut samples = Samples::new(out, family, "");
+            for place in zones.clone().flat_map(|(_, ages)| &ages.places) {
+                samples.add_labelled(&place.labels, age(now, time(place)));
             }
         });
     };
     push_ages(&families::OLDEST_MAPPING_AGE, |place| place.first);
     push_ages(&families::NEWEST_MAPPING_AGE, |place| place.last);
     push_family(out, &families::STALE_MAPPINGS, |out| {
+        let mut samples = Samples::new(out, &families::STALE_MAPPINGS, "");
         for (labels, ages) in zones.clone() {
             if let Some(stale) = ages.stale_at(now) {
-                Samples::new(out, &families::STALE_MAPPINGS, labels).add(&[], stale);
+                samples.add_labelled(labels, stale);
             }
         }
     });
 }
 
-/// Seconds since `time`, in whole milliseconds, for more would be noise; never negative, though
+/// The time since `time`, in whole milliseconds, for more would be noise; never negative, though
 /// a clock may step backwards or Cloudflare's may be ahead.
-fn age(now: Timestamp, time: Timestamp) -> f64 {
+fn age(now: Timestamp, time: Timestamp) -> WholeMillis {
     let age = Duration::try_from(now.duration_since(time)).unwrap_or_default();
-    Duration::from_millis(u64::try_from(age.as_millis()).unwrap_or(u64::MAX)).as_secs_f64()
+    WholeMillis(u64::try_from(age.as_millis()).unwrap_or(u64::MAX))
 }

@@ -252,7 +252,7 @@ impl CachedZone {
         Self {
             id: slot.id.clone(),
             lines: ZoneLines::write(&state, &labels),
-            ages: Ages::of(&state),
+            ages: Ages::of(&state, &labels),
             state,
             labels,
             detail: Default::default(),
@@ -270,7 +270,7 @@ impl CachedZone {
         if !same_detail {
             self.detail = Default::default();
         }
-        self.ages = Ages::of(&state);
+        self.ages = Ages::of(&state, &labels);
         let lines = ZoneLines::write(&state, &labels);
         self.state = state;
         self.labels = labels;

@@ -33,20 +33,42 @@ impl<'a> Samples<'a> {
     /// `common` does not hold. Numbers are written as they display, which for `f64` is the
     /// shortest decimal that reads back as the same number.
     pub(super) fn add(&mut self, labels: &[&str], value: impl Display) {
-        let out = &mut *self.out;
-        out.push_str(&self.prefix);
-        let common = self.family.labels.len().saturating_sub(labels.len());
-        let mut separator = if common == 0 { "" } else { "," };
-        for (name, value) in self.family.labels.iter().skip(common).zip(labels) {
-            out.push_str(separator);
-            push_label(out, name, value);
-            separator = ",";
-        }
+        self.out.push_str(&self.prefix);
+        push_last_labels(self.out, self.family, labels);
+        self.end(value);
+    }
+
+    /// Writes one sample whose labels, those that `common` does not hold, are in text form already.
+    pub(super) fn add_labelled(&mut self, labels: &str, value: impl Display) {
+        self.out.push_str(&self.prefix);
+        self.out.push_str(labels);
+        self.end(value);
+    }
+
+    fn end(&mut self, value: impl Display) {
         if !self.family.labels.is_empty() {
-            out.push('}');
+            self.out.push('}');
         }
         // Writing to a `String` cannot fail.
-        let _ = writeln!(out, " {value}");
+        let _ = writeln!(self.out, " {value}");
+    }
+}
+
+/// Every label of a sample of `family`: `common`, which is in text form, then the last ones with
+/// these values.
+pub(super) fn joined_labels(family: &Family, common: &str, values: &[&str]) -> Box<str> {
+    let mut labels = common.to_owned();
+    push_last_labels(&mut labels, family, values);
+    labels.into_boxed_str()
+}
+
+fn push_last_labels(out: &mut String, family: &Family, values: &[&str]) {
+    let common = family.labels.len().saturating_sub(values.len());
+    let mut separator = if common == 0 { "" } else { "," };
+    for (name, value) in family.labels.iter().skip(common).zip(values) {
+        out.push_str(separator);
+        push_label(out, name, value);
+        separator = ",";
     }
 }
 
@@ -123,25 +145,47 @@ impl Display for UnixSeconds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = self.0.as_second();
         let nanoseconds = self.0.subsec_nanosecond().unsigned_abs();
-        if nanoseconds == 0 {
-            return seconds.fmt(f);
-        }
         // Most of an exposition's values come this way. Up to the year 2106 an `f64` tells
         // microseconds apart, so their own digits are the shortest that read back as it.
         if nanoseconds.is_multiple_of(1000) && u32::try_from(seconds).is_ok() {
-            let (mut fraction, mut digits) = (nanoseconds / 1000, 6);
-            while fraction.is_multiple_of(10) {
-                fraction /= 10;
-                digits -= 1;
-            }
-            return write!(f, "{seconds}.{fraction:0digits$}");
+            return write_decimal(f, seconds, nanoseconds / 1000, 6);
         }
         self.0.as_duration().as_secs_f64().fmt(f)
     }
 }
 
+/// A duration as seconds, to the millisecond.
+pub(super) struct WholeMillis(pub(super) u64);
+
+impl Display for WholeMillis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_decimal(f, self.0 / 1000, self.0 % 1000, 3)
+    }
+}
+
+/// A number with so many digits behind its point, of which those at the end that say nothing are
+/// left out.
+fn write_decimal(
+    f: &mut fmt::Formatter<'_>,
+    whole: impl Display,
+    fraction: impl Into<u64>,
+    mut digits: usize,
+) -> fmt::Result {
+    let mut fraction = fraction.into();
+    if fraction == 0 {
+        return whole.fmt(f);
+    }
+    while fraction.is_multiple_of(10) {
+        fraction /= 10;
+        digits -= 1;
+    }
+    write!(f, "{whole}.{fraction:0digits$}")
+}
+
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -156,6 +200,16 @@ mod tests {
             let time = Timestamp::new(seconds, microseconds * 1000 + nanoseconds);
             let shown = UnixSeconds(time.unwrap_or_default()).to_string();
             prop_assert_eq!(shown.parse::<f64>().unwrap().to_string(), shown);
+        }
+
+        #[test]
+        fn a_duration_is_written_as_the_number_that_it_reads_back_as(
+            milliseconds in 0..1_000_000_000_000_u64,
+        ) {
+            let shown = WholeMillis(milliseconds).to_string();
+            let number: f64 = shown.parse().unwrap();
+            prop_assert_eq!(number.to_string(), shown);
+            prop_assert_eq!(number, Duration::from_millis(milliseconds).as_secs_f64());
         }
 
         #[test]
