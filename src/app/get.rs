@@ -80,7 +80,7 @@ async fn find(client: &Client, zone: &str, call: &Call) -> Result<Option<ZoneId>
     if let (true, Ok(id)) = (hex, ZoneId::parse(zone)) {
         return Ok(Some(id));
     }
-    let zones = client.list_zones(call).await?;
+    let zones = client.list_zones(call).await?.zones;
     let mut named: Vec<Zone> = zones
         .into_iter()
         .filter(|found| found.answers_to(zone))

@@ -11,8 +11,11 @@ use super::wire::{BodyProblem, Complaint, shown};
 use super::{ApiError, Operation, Reason};
 use crate::outbound::{self, BodyError, Failure};
 
-/// The largest honest body, a page of 5,000 DNS records, has about 5 MB.
-const BODY_LIMIT: usize = 16 << 20;
+/// An honest page of zones or mappings has well under 200 kB. Several requests are in flight, so
+/// the bound is what a hostile answer can cost in memory, many times over.
+const BODY_LIMIT: usize = 2 << 20;
+/// The lists that come whole or in large pages; 5,000 DNS records have about 5 MB.
+const LARGE_BODY_LIMIT: usize = 16 << 20;
 /// The body of an error is read for its codes alone.
 const ERROR_BODY_LIMIT: usize = 64 << 10;
 
@@ -42,6 +45,15 @@ impl Request<'_> {
             status: None,
             codes: Vec::new(),
         }
+    }
+}
+
+fn body_limit(operation: Operation) -> usize {
+    match operation {
+        Operation::DnsRecords | Operation::LoadBalancers | Operation::LoadBalancerPools => {
+            LARGE_BODY_LIMIT
+        }
+        _ => BODY_LIMIT,
     }
 }
 
@@ -85,7 +97,8 @@ pub(super) async fn attempt<T>(
         };
         return Err(refusal(request, status, &body, proof));
     }
-    let body = timeout_at(deadline, outbound::read_body(response, BODY_LIMIT))
+    let reading = outbound::read_body(response, body_limit(request.operation));
+    let body = timeout_at(deadline, reading)
         .await
         .map_err(|_| with_status(request.error(Reason::Timeout, too_slow())))?
         .map_err(|error| {

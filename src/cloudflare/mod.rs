@@ -37,3 +37,4 @@ pub use settings::{AccountSettings, RateLimit, Settings};
 pub use tiered::SupportedRegions;
 pub use token::{TokenState, TokenStatus};
 pub use wire::RejectedRows;
+pub use zones::ZoneList;

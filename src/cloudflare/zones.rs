@@ -18,10 +18,19 @@ use crate::domain::{Zone, ZoneId, ZoneName};
 /// Bytes of a status or plan name that are kept.
 const LABEL_LIMIT: usize = 100;
 
+/// The zones that the credentials can see.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ZoneList {
+    /// Each zone once.
+    pub zones: Vec<Zone>,
+    /// Every row could be read, so a zone that is not among them is not there.
+    pub complete: bool,
+}
+
 impl Client {
     /// Every zone that the credentials can see, 50 a request. A row that cannot be read is left
     /// out, and a warning says so.
-    pub async fn list_zones(&self, call: &Call) -> Result<Vec<Zone>, ApiError> {
+    pub async fn list_zones(&self, call: &Call) -> Result<ZoneList, ApiError> {
         let (zones, rejected) = self
             .list::<ZoneListing>(&self.url(&["zones"]), call)
             .await?;
@@ -33,7 +42,10 @@ impl Client {
                 "some zones of the list cannot be read and are left out"
             );
         }
-        Ok(zones)
+        Ok(ZoneList {
+            zones,
+            complete: rejected.count == 0,
+        })
     }
 
     /// One zone.

@@ -209,7 +209,8 @@ mod tests {
             let shown = WholeMillis(milliseconds).to_string();
             let number: f64 = shown.parse().unwrap();
             prop_assert_eq!(number.to_string(), shown);
-            prop_assert_eq!(number, Duration::from_millis(milliseconds).as_secs_f64());
+            let expected = Duration::from_millis(milliseconds).as_secs_f64();
+            prop_assert_eq!(number.to_bits(), expected.to_bits());
         }
 
         #[test]

@@ -14,7 +14,7 @@ use super::follow_up::PoolCache;
 use super::pace::Pace;
 use super::schedule::listing_backoff;
 use super::secondary::Regions;
-use crate::cloudflare::{ApiError, Client, Operation, Reason};
+use crate::cloudflare::{ApiError, Client, Operation, Reason, ZoneList};
 use crate::domain::{Zone, ZoneId};
 use crate::snapshot::{AccountState, ZoneCounts};
 
@@ -141,12 +141,15 @@ impl Account {
             .filter(|_| self.first_round_over() && self.client.has_token())
     }
 
-    /// Takes the whole listing of the account.
-    pub(super) fn list(&mut self, zones: Vec<Zone>) {
-        self.zones = zones
-            .into_iter()
-            .map(|zone| (zone.id.clone(), zone))
-            .collect();
+    /// Takes the whole listing of the account. A row that could not be read may be any zone's, so
+    /// with such a row no zone is taken to have gone.
+    pub(super) fn list(&mut self, list: ZoneList) {
+        let zones = list.zones.into_iter().map(|zone| (zone.id.clone(), zone));
+        if list.complete {
+            self.zones = zones.collect();
+        } else {
+            self.zones.extend(zones);
+        }
     }
 
     /// Takes the answer on one explicit id. That there is no such zone is an answer too.

@@ -11,7 +11,7 @@ use super::Poller;
 use super::jobs::{Answer, Job, Poll};
 use super::notices;
 use super::transition::{self, Ended, Read};
-use crate::cloudflare::{ApiError, TokenState, TokenStatus};
+use crate::cloudflare::{ApiError, TokenState, TokenStatus, ZoneList};
 use crate::domain::{Zone, ZoneId};
 use crate::snapshot::ZoneState;
 
@@ -28,7 +28,7 @@ impl Poller {
             return;
         };
         match (job, answer) {
-            (Job::List(index), Ok(Answer::Listed(zones))) => self.listed(index, zones),
+            (Job::List(index), Ok(Answer::Listed(list))) => self.listed(index, list),
             (Job::Name(index, id), Ok(Answer::Named(zone))) => self.named(index, id, zone),
             (Job::Poll(index, id), Ok(Answer::Polled { poll, duration })) => {
                 self.polled(
@@ -74,12 +74,12 @@ impl Poller {
         }
     }
 
-    fn listed(&mut self, index: usize, zones: Result<Vec<Zone>, ApiError>) {
+    fn listed(&mut self, index: usize, list: Result<ZoneList, ApiError>) {
         let Some(account) = self.accounts.get_mut(index) else {
             return;
         };
-        match zones {
-            Ok(zones) => account.list(zones),
+        match list {
+            Ok(list) => account.list(list),
             Err(error) => account.listing.error = Some(error),
         }
         self.listing_ended(index);

@@ -9,7 +9,7 @@ use tracing::warn;
 
 use super::follow_up::{self, FollowUp, FollowedUp};
 use super::judgement::Yardstick;
-use crate::cloudflare::{ApiError, Call, Client, MappingList, RejectedRows, TokenStatus};
+use crate::cloudflare::{ApiError, Call, Client, MappingList, RejectedRows, TokenStatus, ZoneList};
 use crate::domain::{OriginIp, Zone, ZoneId, ZoneMappings};
 use crate::findings::ZoneFindings;
 
@@ -52,7 +52,7 @@ impl Job {
 
 /// What came of it.
 pub(super) enum Answer {
-    Listed(Result<Vec<Zone>, ApiError>),
+    Listed(Result<ZoneList, ApiError>),
     Named(Result<Zone, ApiError>),
     Polled {
         poll: Result<Poll, ApiError>,
@@ -65,12 +65,12 @@ pub(super) enum Answer {
 /// Lists an account's zones. A listing that is suddenly empty is read again before it is believed.
 pub(super) async fn list(client: Client, had_zones: bool) -> Answer {
     let call = Call::new(LISTING_BUDGET);
-    let mut zones = client.list_zones(&call).await;
-    if had_zones && matches!(&zones, Ok(zones) if zones.is_empty()) {
+    let mut list = client.list_zones(&call).await;
+    if had_zones && matches!(&list, Ok(list) if list.zones.is_empty()) {
         warn!(account = %client.account(), "the zone list is suddenly empty: reading it again");
-        zones = client.list_zones(&call).await;
+        list = client.list_zones(&call).await;
     }
-    Answer::Listed(zones)
+    Answer::Listed(list)
 }
 
 /// Looks up one zone.

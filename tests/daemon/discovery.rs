@@ -57,6 +57,24 @@ async fn zones_are_found_on_all_pages_in_the_fewest_requests() {
 }
 
 #[tokio::test]
+async fn a_row_of_the_list_that_cannot_be_read_loses_no_zone() {
+    let api = Api::start(world()).await;
+    let mut daemon = api.daemon(&Config::default()).await;
+    daemon.until_read().await;
+    let row = serde_json::json!({"id": 7, "name": BAD});
+    let fault = Fault::new(FaultKind::BadRow(row)).on(Operation::ListZones);
+    api.simulator.add_fault(fault);
+    let told = ["some zones of the list cannot be read"];
+    while daemon.logged(&told) < 2 {
+        daemon.until_polled_again(1.0).await;
+    }
+    let scrape = daemon.scrape().await;
+    assert_eq!(scrape.count("zone_info", &[]), 2);
+    assert_eq!(scrape.value(DISCOVERY, &[]), Some(1.0));
+    daemon.stop().await;
+}
+
+#[tokio::test]
 async fn a_zone_that_disappears_takes_all_its_series_along() {
     let api = Api::start(world()).await;
     let mut daemon = api.daemon(&Config::default()).await;
