@@ -1,13 +1,16 @@
 //! Reads the configuration, and on request tries each account and zone.
 
 use std::fmt::Write as _;
+use std::fs::File;
+use std::io;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::parts::Parts;
+use super::parts::{self, Parts};
 use super::{AppError, output, table};
-use crate::cloudflare::{Call, TokenState, TokenStatus};
+use crate::cloudflare::{Call, Credentials, Secret, TokenState, TokenStatus};
 use crate::config::Settings;
 use crate::poller::Load;
 use crate::snapshot::{AccountState, Directory};
@@ -20,6 +23,8 @@ const BUDGET: Duration = Duration::from_mins(1);
 /// with errors does not come this far.
 pub(super) async fn run(settings: Settings, online: bool) -> Result<ExitCode, AppError> {
     Protection::load(settings.web.web_config_file.as_deref())?;
+    // The authorities are read here as at the start.
+    parts::http_client(&settings)?;
     let mut text = format!(
         "The configuration is good: {} account(s), each zone polled every {}.\n",
         settings.accounts.len(),
@@ -27,6 +32,13 @@ pub(super) async fn run(settings: Settings, online: bool) -> Result<ExitCode, Ap
     );
     for warning in &settings.warnings {
         let _ = writeln!(text, "Warning: {warning}");
+    }
+    for account in &settings.accounts {
+        // The daemon starts without it, for a secret may be mounted later.
+        if let Some((path, error)) = unreadable_secret(&account.credentials) {
+            let (name, path) = (&account.name, path.display());
+            let _ = writeln!(text, "Warning: account {name}: cannot read {path}: {error}");
+        }
     }
     let good = if online {
         try_online(&settings, &mut text).await?
@@ -39,6 +51,15 @@ pub(super) async fn run(settings: Settings, online: bool) -> Result<ExitCode, Ap
     } else {
         ExitCode::from(1)
     })
+}
+
+/// The file of a secret that cannot be opened now.
+fn unreadable_secret(credentials: &Credentials) -> Option<(&Path, io::Error)> {
+    let (Credentials::Token(secret) | Credentials::Key { key: secret, .. }) = credentials;
+    match secret {
+        Secret::Inline(_) => None,
+        Secret::File(path) => File::open(path).err().map(|error| (path.as_path(), error)),
+    }
 }
 
 async fn try_online(settings: &Settings, text: &mut String) -> Result<bool, AppError> {
@@ -139,7 +160,7 @@ fn tell_fitting_interval(
     text: &mut String,
 ) {
     let limit = &settings.cloudflare.rate_limit;
-    let load = Load::of(directory, &account.name, &settings.poller);
+    let load = Load::of(directory, &account.name, &settings.poller, &settings.expect);
     if let Some(fitting) = load.fitting_interval(settings.poller.interval, budget, limit.window) {
         let _ = writeln!(
             text,

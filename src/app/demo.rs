@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use tokio::net::TcpListener;
@@ -27,7 +28,8 @@ pub(super) async fn run(
     let shutdown = signals::shutdown()?;
     let api = start_api(api_listen, shutdown.clone()).await?;
     let text = configuration(&api);
-    let (flags, environment) = (flags.clone(), environment.clone());
+    // Variables that stand for keys of the file are about somebody's real zones.
+    let (flags, environment) = (flags.clone(), environment.host_only());
     let load = move || {
         config::load_text(
             "the demo's configuration",
@@ -47,7 +49,7 @@ pub(super) async fn run(
         welcome(&api, &listeners, scheme, telemetry_path).as_bytes(),
     )?;
     let living = tokio::spawn(demo::live(api, shutdown.clone(), SEED));
-    daemon::serve(settings, Box::new(load), protection, listeners, shutdown).await?;
+    daemon::serve(settings, Arc::new(load), protection, listeners, shutdown).await?;
     living
         .await
         .map_err(|error| AppError::Broken(format!("the demo broke off: {error}")))?;

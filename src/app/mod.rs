@@ -15,6 +15,7 @@ mod supervisor;
 mod table;
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use crate::config::cli::CliError;
 use crate::config::{self, Cli, Command, ConfigErrors, Environment, Settings};
@@ -98,7 +99,7 @@ async fn command(cli: &Cli, environment: &Environment) -> Result<ExitCode, AppEr
             let (flags, environment) = (cli.flags.clone(), environment.clone());
             daemon::run(
                 settings,
-                Box::new(move || config::load(&flags, &environment)),
+                Arc::new(move || config::load(&flags, &environment)),
             )
             .await
         }

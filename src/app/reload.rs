@@ -19,7 +19,7 @@ use crate::vendor_ranges::{self, VendorRanges};
 use crate::web::Reloading;
 
 /// Reads the configuration as at the start.
-pub(super) type Load = Box<dyn Fn() -> Result<Settings, ConfigErrors> + Send + Sync>;
+pub(super) type Load = Arc<dyn Fn() -> Result<Settings, ConfigErrors> + Send + Sync>;
 
 /// What a reload came to, in words for whoever asked for it.
 type Outcome = Result<String, String>;
@@ -147,7 +147,15 @@ impl Reloader {
 
     /// Everything that can fail comes first.
     async fn try_reload(&mut self, shutdown: &CancellationToken) -> Outcome {
-        let settings = (self.load)().map_err(|errors| errors.to_string())?;
+        let load = Arc::clone(&self.load);
+        // It reads files, which may hang; the shutdown waits for no file.
+        let loading = shutdown.run_until_cancelled(tokio::task::spawn_blocking(move || load()));
+        let Some(loaded) = loading.await else {
+            return Err("the daemon is ending".to_owned());
+        };
+        let settings = loaded
+            .map_err(|error| format!("reading the configuration broke off: {error}"))?
+            .map_err(|errors| errors.to_string())?;
         let http = parts::http_client(&settings).map_err(|error| error.to_string())?;
         for warning in &settings.warnings {
             warn!("{warning}");
@@ -206,7 +214,10 @@ impl Reloader {
         http: reqwest::Client,
         shutdown: &CancellationToken,
     ) {
-        if settings.vendor_ranges != self.settings.vendor_ranges {
+        let (old, new) = (&self.settings, settings);
+        if old.vendor_ranges != new.vendor_ranges
+            || old.cloudflare.ca_file != new.cloudflare.ca_file
+        {
             self.ranges.end.cancel();
             self.ranges.end = shutdown.child_token();
             self.ranges.ranges =

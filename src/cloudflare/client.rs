@@ -127,6 +127,11 @@ impl Client {
         self.inner.gate.pauses().until()
     }
 
+    /// Whether a 429 keeps everything of this account back now.
+    pub fn is_blocked(&self) -> bool {
+        self.inner.gate.pauses().blocked_until().is_some()
+    }
+
     /// Requests in flight at once.
     pub fn concurrency(&self) -> usize {
         self.inner.gate.concurrency()

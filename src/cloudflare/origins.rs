@@ -72,7 +72,7 @@ impl Client {
         url.query_pairs_mut().append_pair("proxied", "true");
         let (records, rejected) = self.list::<DnsListing>(&url, call).await?;
         if rejected.count > 0 {
-            tracing::warn!(
+            tracing::debug!(
                 account = %self.account(),
                 zone_id = %zone,
                 count = rejected.count,
@@ -118,8 +118,10 @@ pub(super) struct DnsListing;
 
 #[derive(Deserialize)]
 struct DnsRow {
-    id: String,
-    name: String,
+    #[serde(default, deserialize_with = "lenient")]
+    id: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    name: Option<String>,
     r#type: String,
     #[serde(default, deserialize_with = "lenient")]
     content: Option<String>,
@@ -139,19 +141,23 @@ impl Listing for DnsListing {
     type Output = Vec<DnsRecord>;
 
     fn read(row: &RawValue, _: &mut Interner) -> Result<Self::Row, String> {
-        let row: DnsRow = serde_json::from_str(row.get())
-            .map_err(|_| "no record with id, name and type".to_owned())?;
+        let row: DnsRow =
+            serde_json::from_str(row.get()).map_err(|_| "no record with a type".to_owned())?;
         let names_an_origin = matches!(row.r#type.as_str(), "A" | "AAAA" | "CNAME");
-        let is_proxied = row.proxied.unwrap_or(false);
-        let record = row
-            .content
-            .filter(|_| names_an_origin && is_proxied)
-            .map(|content| DnsRecord {
-                id: row.id.clone(),
-                name: row.name,
-                target: content.into(),
-            });
-        Ok((row.id, record))
+        // Proxied records alone were asked for.
+        let is_proxied = row.proxied.unwrap_or(true);
+        let name = row.name.unwrap_or_default();
+        let content = row.content.unwrap_or_default();
+        // What a record says stands for an identifier that it lacks.
+        let id = row
+            .id
+            .unwrap_or_else(|| format!("{} {name} {content}", row.r#type));
+        let record = (names_an_origin && is_proxied && !content.is_empty()).then(|| DnsRecord {
+            id: id.clone(),
+            name,
+            target: content.into(),
+        });
+        Ok((id, record))
     }
 
     fn key((id, _): &Self::Row) -> String {

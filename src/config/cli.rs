@@ -83,7 +83,7 @@ pub enum OnceFormat {
 /// The flags of every command, as given; `None` and empty lists where they were not.
 #[derive(Debug, Clone, Default, Args)]
 pub struct ProcessFlags {
-    /// Configuration file, YAML (.yaml, .yml) or TOML (.toml)
+    /// Configuration file, YAML or, by the ending .toml, TOML
     #[arg(
         long = "config.file",
         value_name = "FILE",

@@ -42,6 +42,15 @@ impl Environment {
         }
     }
 
+    /// The host's name alone.
+    #[must_use]
+    pub fn host_only(&self) -> Self {
+        Self {
+            variables: BTreeMap::new(),
+            host_name: self.host_name.clone(),
+        }
+    }
+
     /// A variable's value; an empty one is as if it were not set.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.variables

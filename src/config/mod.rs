@@ -80,9 +80,7 @@ pub fn load(flags: &ProcessFlags, environment: &Environment) -> Result<Settings,
     };
     let place = Place::file(&path.display().to_string());
     let fail = |problem: String| ConfigErrors::from(ConfigError::whole(place.clone(), problem));
-    let format = format_of(path).ok_or_else(|| {
-        fail("cannot tell YAML from TOML: expected a name in .yaml, .yml or .toml".to_owned())
-    })?;
+    let format = format_of(path);
     let text = read(path).map_err(fail)?;
     let folder = path.parent().unwrap_or(Path::new(""));
     finish(format.parse(&text, &place)?, folder, flags, environment)
@@ -119,11 +117,13 @@ fn finish(
     })
 }
 
-fn format_of(path: &Path) -> Option<Format> {
-    match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
-        "yaml" | "yml" => Some(Format::Yaml),
-        "toml" => Some(Format::Toml),
-        _ => None,
+/// YAML, unless the ending says TOML: a mounted key or a temporary file may have no ending.
+fn format_of(path: &Path) -> Format {
+    let ending = path.extension().and_then(|ending| ending.to_str());
+    if ending.is_some_and(|ending| ending.eq_ignore_ascii_case("toml")) {
+        Format::Toml
+    } else {
+        Format::Yaml
     }
 }
 

@@ -29,6 +29,8 @@ pub(super) struct Account {
     pub(super) state: AccountState,
     /// The zones of the last good listing; for explicit ids, all of them from their first answer.
     pub(super) zones: BTreeMap<ZoneId, Zone>,
+    /// These are all zones that the account has: a listing was read whole.
+    pub(super) listed: bool,
     /// Explicit ids that, by the last answer, are no zones of this account.
     pub(super) absent: BTreeSet<ZoneId>,
     pub(super) listing: ListingTurn,
@@ -65,6 +67,8 @@ pub(super) struct ListingTurn {
     pub(super) outstanding: usize,
     /// Its first failure.
     pub(super) error: Option<ApiError>,
+    /// Other zones were asked for meanwhile, so that it says nothing.
+    pub(super) again: bool,
 }
 
 impl Account {
@@ -81,12 +85,14 @@ impl Account {
             failures: 0,
             outstanding: 0,
             error: None,
+            again: false,
         };
         Self {
             client,
             selection,
             state,
             zones: BTreeMap::new(),
+            listed: false,
             absent: BTreeSet::new(),
             listing,
             due: BTreeSet::new(),
@@ -100,11 +106,6 @@ impl Account {
             verification: Some(now),
             pace: Pace::default(),
         }
-    }
-
-    /// Whether the zones were listed whole since the start.
-    pub(super) fn listed(&self) -> bool {
-        self.state.last_success.is_some()
     }
 
     /// How many polls of zones may be under way at once.
@@ -124,10 +125,9 @@ impl Account {
         }
     }
 
-    /// Whether the listing and every zone were tried once, or cannot be for a while.
-    pub(super) fn tried(&self, now: Instant) -> bool {
-        let paused = self.client.paused_until().is_some_and(|end| end > now);
-        paused || self.first_round_over()
+    /// Whether the listing and every zone were tried once, or a 429 keeps them from it.
+    pub(super) fn tried(&self) -> bool {
+        self.client.is_blocked() || self.first_round_over()
     }
 
     /// Whether the listing and every zone were tried once, well or badly.
@@ -142,18 +142,26 @@ impl Account {
     }
 
     /// Takes the whole listing of the account. A row that could not be read may be any zone's, so
-    /// with such a row no zone is taken to have gone.
-    pub(super) fn list(&mut self, list: ZoneList) {
-        let zones = list.zones.into_iter().map(|zone| (zone.id.clone(), zone));
-        if list.complete {
-            self.zones = zones.collect();
-        } else {
-            self.zones.extend(zones);
+    /// with such a row only those zones have gone that `refused` says cannot be read either.
+    pub(super) fn list(&mut self, list: ZoneList, refused: impl Fn(&ZoneId) -> bool) {
+        if matches!(self.selection, ZoneSelection::Ids(_)) {
+            return;
         }
+        if list.complete {
+            self.zones.clear();
+        } else {
+            self.zones.retain(|id, _| !refused(id));
+        }
+        let zones = list.zones.into_iter().map(|zone| (zone.id.clone(), zone));
+        self.zones.extend(zones);
+        self.listed = list.complete;
     }
 
     /// Takes the answer on one explicit id. That there is no such zone is an answer too.
     pub(super) fn name(&mut self, id: ZoneId, answer: Result<Zone, ApiError>) {
+        if !matches!(&self.selection, ZoneSelection::Ids(ids) if ids.contains(&id)) {
+            return;
+        }
         match answer {
             Ok(zone) => {
                 self.absent.remove(&id);
@@ -175,8 +183,13 @@ impl Account {
             }
         }
     }
+
     /// Takes note of how the listing ended and when the next is due.
     pub(super) fn conclude_listing(&mut self, interval: Duration, now: Instant, at: Timestamp) {
+        if std::mem::take(&mut self.listing.again) {
+            self.listing.due = Some(now);
+            return;
+        }
         let account = &self.state.name;
         let pause = if let Some(error) = self.listing.error.take() {
             let text = error.to_string();
@@ -194,6 +207,7 @@ impl Account {
                 info!(%account, zones = self.zones.len(), "the zones can be listed again");
             }
             self.listing.failures = 0;
+            self.listed |= matches!(self.selection, ZoneSelection::Ids(_));
             self.state.up = Some(true);
             self.state.last_success = Some(at);
             self.state.error = None;

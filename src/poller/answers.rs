@@ -11,7 +11,8 @@ use super::Poller;
 use super::jobs::{Answer, Job, Poll};
 use super::notices;
 use super::transition::{self, Ended, Read};
-use crate::cloudflare::{ApiError, TokenState, TokenStatus, ZoneList};
+use super::zone_turns::ZoneTurns;
+use crate::cloudflare::{ApiError, Operation, Reason, TokenState, TokenStatus, ZoneList};
 use crate::domain::{Zone, ZoneId};
 use crate::snapshot::ZoneState;
 
@@ -24,7 +25,7 @@ impl Poller {
             Ok((id, answer)) => (id, Ok(answer)),
             Err(error) => (error.id(), Err(error)),
         };
-        let Some(job) = self.about.remove(&id) else {
+        let Some((job, _)) = self.about.remove(&id) else {
             return;
         };
         match (job, answer) {
@@ -58,10 +59,14 @@ impl Poller {
         );
         let now = Instant::now();
         match job {
-            Job::List(index) | Job::Name(index, _) => self.listing_ended(index),
+            Job::List(index) => self.listed(index, Err(defect(Operation::ListZones))),
+            Job::Name(index, id) => self.named(index, id, Err(defect(Operation::GetZone))),
             Job::Poll(index, id) => {
-                self.poll_ended(index, &id);
-                self.schedule(&id, now + self.settings.interval);
+                let ended = Ended {
+                    at: Timestamp::now(),
+                    duration: Duration::ZERO,
+                };
+                self.polled(index, &id, Err(defect(Operation::ListMappings)), ended);
             }
             Job::FollowUp { index, zone, asks } => {
                 self.follow_up_ended(index, &zone, asks);
@@ -79,7 +84,10 @@ impl Poller {
             return;
         };
         match list {
-            Ok(list) => account.list(list),
+            Ok(list) => {
+                let zones = &self.zones;
+                account.list(list, |id| zones.get(id).is_some_and(ZoneTurns::refused));
+            }
             Err(error) => account.listing.error = Some(error),
         }
         self.listing_ended(index);
@@ -190,13 +198,24 @@ impl Poller {
 
     fn poll_ended(&mut self, index: usize, id: &ZoneId) {
         self.busy.remove(id);
+        for account in &mut self.accounts {
+            account.untried.remove(id);
+        }
         let Some(account) = self.accounts.get_mut(index) else {
             return;
         };
         account.running = account.running.saturating_sub(1);
         self.metrics.lag.ended(&account.state.name, id);
-        for account in &mut self.accounts {
-            account.untried.remove(id);
-        }
+    }
+}
+
+/// The failure of a call whose task panicked.
+fn defect(operation: Operation) -> ApiError {
+    ApiError {
+        operation,
+        reason: Reason::Malformed,
+        detail: "this program failed on the answer; please report it".to_owned(),
+        status: None,
+        codes: Vec::new(),
     }
 }

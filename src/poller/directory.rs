@@ -34,7 +34,7 @@ impl Poller {
                 account: &account.state.name,
                 selection: &account.selection,
                 zones: &account.zones,
-                complete: account.listed(),
+                complete: account.listed,
             })
             .collect();
         let assignment = assign(
@@ -141,9 +141,10 @@ impl Poller {
         {
             turns.slot.publish(new);
         }
-        if turns.due.is_some() && old.interval != own.interval {
-            let due = turns.cadence.next(own.interval, now, fastrand::f64());
-            self.schedule(id, due);
+        // A zone that was not read yet, or is overdue or failing, keeps its earlier turn.
+        if let Some(due) = turns.due.filter(|_| old.interval != own.interval) {
+            let next = turns.cadence.next(own.interval, now, fastrand::f64());
+            self.schedule(id, due.min(next));
         }
         let Some(turns) = self.zones.get_mut(id) else {
             return;
@@ -151,19 +152,32 @@ impl Poller {
         if turns.declared != own.declared {
             turns.declared = own.declared;
             turns.secondary.ask_for_judgement();
-            self.queue_follow_up(id, now);
         }
-        let Some(turns) = self.zones.get(id) else {
+        if turns.account != account {
+            self.transfer(id, account, now);
+        }
+        self.queue_follow_up(id, now);
+    }
+
+    /// Another account polls the zone from now on: its turn and what waits for it go along.
+    fn transfer(&mut self, id: &ZoneId, account: usize, now: Instant) {
+        let due = self.unschedule(id);
+        let Some(turns) = self.zones.get_mut(id) else {
             return;
         };
-        if turns.account != account {
-            let due = self.unschedule(id);
-            if let Some(turns) = self.zones.get_mut(id) {
-                turns.account = account;
-            }
-            if let Some(due) = due {
-                self.schedule(id, due);
-            }
+        let old = std::mem::replace(&mut turns.account, account);
+        turns.secondary.queued = false;
+        let untried = turns.slot.load().last_poll.is_none();
+        if let Some(old) = self.accounts.get_mut(old) {
+            old.untried.remove(id);
+            old.follow_ups.retain(|queued| queued != id);
+        }
+        if let Some(new) = self.accounts.get_mut(account).filter(|_| untried) {
+            new.untried.insert(id.clone());
+        }
+        // A poll that is under way schedules the next when it ends.
+        if !self.busy.contains(id) {
+            self.schedule(id, due.unwrap_or(now));
         }
     }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::Settings;
 use crate::domain::AccountName;
+use crate::findings::ExpectSettings;
 use crate::snapshot::Directory;
 
 /// Cloudflare lists at most this many mappings a page.
@@ -11,7 +12,7 @@ const MAPPINGS_PER_PAGE: usize = 100;
 /// Cloudflare lists at most this many zones a page.
 const ZONES_PER_PAGE: usize = 50;
 /// Above this nobody would poll; a budget that is used up by listing zones alone has no answer.
-const LONGEST: Duration = Duration::from_hours(24 * 30);
+const LONGEST: Duration = Duration::from_hours(24 * 7);
 
 /// What one account's schedule asks of the API.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -23,31 +24,47 @@ pub struct Load {
 }
 
 impl Load {
-    /// What polling the zones of one account needs, by what is known of them.
-    pub fn of(directory: &Directory, account: &AccountName, settings: &Settings) -> Self {
+    /// What polling the zones of one account needs, by what is known of them. A listing interval
+    /// that is the common interval is taken to follow it.
+    pub fn of(
+        directory: &Directory,
+        account: &AccountName,
+        settings: &Settings,
+        expect: &ExpectSettings,
+    ) -> Self {
         let states = directory.zones.iter().map(|slot| slot.load());
         let states: Vec<_> = states.filter(|state| state.account == *account).collect();
-        let mut load = Self::listing(states.len(), settings.discovery_interval);
+        let follows = settings.discovery_interval == settings.interval;
+        let mut load = Self::listing(
+            states.len(),
+            (!follows).then_some(settings.discovery_interval),
+        );
+        let beside = usize::from(expect.from_dns) + usize::from(expect.from_load_balancers);
         for state in states {
             let mappings = state.data.as_ref().map_or(0, |data| data.mappings.len());
             let own = (state.interval != settings.interval).then_some(state.interval);
-            load.add_zone(mappings, own);
+            load.add_zone(mappings, beside, own);
         }
         load
     }
 
-    /// Listing so many zones in this interval.
-    pub fn listing(zones: usize, interval: Duration) -> Self {
-        Self {
-            fixed: pages(zones, ZONES_PER_PAGE) / interval.as_secs_f64(),
-            round: 0.0,
+    /// Listing so many zones; `own_interval` where it is not the common one.
+    pub fn listing(zones: usize, own_interval: Option<Duration>) -> Self {
+        let mut load = Self::default();
+        load.add(pages(zones, ZONES_PER_PAGE), own_interval);
+        load
+    }
+
+    /// Adds a zone with so many calls beside its mappings; `own_interval` where it has one. A zone
+    /// that was not read yet counts as one page.
+    pub fn add_zone(&mut self, mappings: usize, beside: usize, own_interval: Option<Duration>) {
+        self.add(pages(mappings, MAPPINGS_PER_PAGE), own_interval);
+        if beside > 0 {
+            self.add(pages(beside, 1), own_interval);
         }
     }
 
-    /// Adds a zone; `own_interval` where it has one. A zone that was not read yet counts as one
-    /// page.
-    pub fn add_zone(&mut self, mappings: usize, own_interval: Option<Duration>) {
-        let requests = pages(mappings, MAPPINGS_PER_PAGE);
+    fn add(&mut self, requests: f64, own_interval: Option<Duration>) {
         match own_interval {
             Some(interval) => self.fixed += requests / interval.as_secs_f64(),
             None => self.round += requests,
@@ -88,8 +105,8 @@ mod tests {
     const MINUTES_5: Duration = Duration::from_mins(5);
 
     fn load(zones: usize, mappings: usize) -> Load {
-        let mut load = Load::listing(zones, MINUTES_5);
-        (0..zones).for_each(|_| load.add_zone(mappings, None));
+        let mut load = Load::listing(zones, Some(MINUTES_5));
+        (0..zones).for_each(|_| load.add_zone(mappings, 0, None));
         load
     }
 
@@ -112,9 +129,18 @@ mod tests {
     }
 
     #[test]
+    fn a_listing_that_follows_the_interval_is_stretched_with_it() {
+        let mut load = Load::listing(8, None);
+        (0..8).for_each(|_| load.add_zone(1, 2, None));
+        // 25 requests a round, 60 in five minutes.
+        let fitting = load.fitting_interval(Duration::from_secs(5), 60, MINUTES_5);
+        assert_eq!(fitting, Some(Duration::from_secs(125)));
+    }
+
+    #[test]
     fn a_budget_that_nothing_fits_has_a_bounded_answer() {
         let mut load = load(1, 1);
-        load.add_zone(3500, Some(Duration::from_millis(100)));
+        load.add_zone(3500, 0, Some(Duration::from_millis(100)));
         assert_eq!(
             load.fitting_interval(MINUTES_5, 600, MINUTES_5),
             Some(LONGEST)

@@ -14,7 +14,8 @@ use crate::cloudflare::{
 };
 use crate::domain::{Zone, ZoneMappings};
 use crate::findings::{
-    Candidates, ExpectedOrigin, LeftOut, SupportedRegion, SupportedRegions, ZoneFindings,
+    Candidates, ExpectSettings, ExpectedOrigin, LeftOut, SupportedRegion, SupportedRegions,
+    VerifySettings, ZoneFindings,
 };
 
 /// What each of a follow-up's calls may spend, waiting for the rate limit aside: one that hangs
@@ -84,6 +85,25 @@ impl FollowedUp {
 
 fn failure<T>(answer: Option<&Result<T, ApiError>>) -> Option<&ApiError> {
     answer.and_then(|answer| answer.as_ref().err())
+}
+
+impl FollowedUp {
+    /// Drops answers that nobody asks for any more: the configuration changed meanwhile.
+    pub(super) fn retain_wanted(&mut self, expect: &ExpectSettings, verify: VerifySettings) {
+        if !expect.from_dns {
+            self.dns = None;
+        }
+        if !expect.from_load_balancers {
+            self.load_balancers = None;
+        }
+        if !verify.tiered_cache {
+            self.tiered_cache = None;
+            self.smart_tiered_cache = None;
+        }
+        if !verify.supported_regions {
+            self.supported_regions = None;
+        }
+    }
 }
 
 /// Reads what is wanted, one call after another, and judges the mappings anew.

@@ -145,6 +145,7 @@ impl Poller {
     ) {
         let now = Instant::now();
         self.follow_up_ended(index, id, asks);
+        done.retain_wanted(&self.judging.expect, self.judging.verify);
         if let Some(account) = self.accounts.get_mut(index) {
             notices::tell_failures(account, id, &done);
         }
@@ -211,12 +212,15 @@ impl Poller {
             return;
         };
         if account.regions.learn(regions, now) {
-            let all = self
-                .accounts
-                .iter()
-                .filter_map(|account| account.regions.known.clone());
-            self.metrics.upper_tiers.set(all.collect());
+            self.show_upper_tiers();
             self.judge_again(Some(index), now);
         }
+    }
+
+    /// Shows the upper tiers of the regions that the accounts of now list.
+    pub(super) fn show_upper_tiers(&self) {
+        let accounts = self.accounts.iter();
+        let known = accounts.filter_map(|account| account.regions.known.clone());
+        self.metrics.upper_tiers.set(known.collect());
     }
 }

@@ -34,7 +34,7 @@ use std::time::Duration;
 
 use prometheus::{Gauge, Registry};
 use tokio::sync::watch;
-use tokio::task::{Id, JoinSet};
+use tokio::task::{AbortHandle, Id, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
@@ -112,7 +112,7 @@ pub struct Poller {
     following: HashSet<ZoneId>,
     jobs: JoinSet<Answer>,
     /// What each task is about.
-    about: HashMap<Id, Job>,
+    about: HashMap<Id, (Job, AbortHandle)>,
     /// When the last good data of failing zones is to be dropped.
     expiries: BTreeSet<(Instant, ZoneId)>,
     unmatched: UnmatchedZones,
@@ -215,13 +215,10 @@ impl Poller {
         for index in 0..self.accounts.len() {
             self.judge_pace(index);
         }
-        let tried = self.accounts.iter().all(|account| account.tried(now));
+        let tried = self.accounts.iter().all(Account::tried);
         if (tried || now >= self.started + READY_AT_LATEST) && !*self.ready.borrow() {
             if !self.once {
-                info!(
-                    zones = self.zones.len(),
-                    "ready: every account and zone was tried"
-                );
+                info!(zones = self.zones.len(), "ready");
             }
             self.ready.send_replace(true);
         }

@@ -22,13 +22,18 @@ impl Poller {
         let Some(account) = self.accounts.get_mut(index) else {
             return;
         };
-        if self.once || account.pace.judged || !account.listed() || !account.first_round_over() {
+        if self.once || account.pace.judged || !account.listed || !account.first_round_over() {
             return;
         }
         account.pace.judged = true;
         let (budget, window) = (account.client.budget(), account.client.window());
         let name = &account.state.name;
-        let load = Load::of(&self.snapshot.directory(), name, &self.settings);
+        let load = Load::of(
+            &self.snapshot.directory(),
+            name,
+            &self.settings,
+            &self.judging.expect,
+        );
         let fitting = load.fitting_interval(self.settings.interval, budget, window);
         if std::mem::replace(&mut account.pace.fitting, fitting) == fitting {
             return;

@@ -6,6 +6,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::account::Account;
+use super::jobs::Job;
 use super::secondary::Regions;
 use super::{Judging, Poller, Settings, ZoneSelection};
 use crate::cloudflare::Client;
@@ -70,8 +71,8 @@ impl Poller {
             for account in &mut self.accounts {
                 account.regions = Regions::default();
             }
-            self.metrics.upper_tiers.set(Vec::new());
         }
+        self.show_upper_tiers();
         self.reassign(now);
         self.publish_directory();
         self.judge_again(None, now);
@@ -95,6 +96,9 @@ impl Poller {
                 .remove(name)
                 .unwrap_or_else(|| Account::new(client, selection.clone(), now));
             account.select(selection.clone(), now);
+            // The credentials may be others.
+            account.optional_failures.clear();
+            account.verification = account.verification.map(|_| now);
             self.accounts.push(account);
             if let Some(old) = places.get(name) {
                 moved.insert(*old, place);
@@ -103,14 +107,25 @@ impl Poller {
         for name in staying.keys() {
             self.metrics.lag.forget(name);
         }
-        // What belonged to an account that has gone refers to none.
-        let place_of = |old: usize| moved.get(&old).copied().unwrap_or(usize::MAX);
+        // A zone of an account that has gone refers to none until the zones are assigned anew.
         for turns in self.zones.values_mut() {
-            turns.account = place_of(turns.account);
+            turns.account = moved.get(&turns.account).copied().unwrap_or(usize::MAX);
         }
-        for job in self.about.values_mut() {
-            *job.account_mut() = place_of(*job.account_mut());
-        }
+        let (busy, following) = (&mut self.busy, &mut self.following);
+        self.about.retain(|_, (job, task)| {
+            if let Some(place) = moved.get(job.account_mut()) {
+                *job.account_mut() = *place;
+                return true;
+            }
+            // Nothing more is sent with credentials that the configuration has lost.
+            task.abort();
+            match job {
+                Job::Poll(_, zone) => busy.remove(zone),
+                Job::FollowUp { zone, .. } => following.remove(zone),
+                Job::List(_) | Job::Name(..) | Job::Verify(_) => false,
+            };
+            false
+        });
     }
 }
 
@@ -122,12 +137,17 @@ impl Account {
             (ZoneSelection::Ids(old), ZoneSelection::Ids(new)) => old == new,
             _ => false,
         };
-        if let ZoneSelection::Ids(ids) = &selection {
-            self.zones.retain(|id: &ZoneId, _| ids.contains(id));
-            self.absent.retain(|id| ids.contains(id));
+        match &selection {
+            ZoneSelection::Ids(ids) => {
+                self.zones.retain(|id: &ZoneId, _| ids.contains(id));
+                self.absent.retain(|id| ids.contains(id));
+            }
+            ZoneSelection::Filter { .. } => self.absent.clear(),
         }
         self.selection = selection;
         if !same_kind {
+            self.listed = false;
+            self.listing.again = self.listing.due.is_none();
             self.listing.due = self.listing.due.map(|_| now);
         }
     }

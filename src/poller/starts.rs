@@ -108,7 +108,7 @@ impl Poller {
 
     pub(super) fn spawn(&mut self, job: Job, work: impl Future<Output = Answer> + Send + 'static) {
         let handle = self.jobs.spawn(work);
-        self.about.insert(handle.id(), job);
+        self.about.insert(handle.id(), (job, handle));
     }
 
     /// Puts a zone that is not being polled into its account's queue.

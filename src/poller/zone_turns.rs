@@ -58,6 +58,14 @@ impl ZoneTurns {
         }
     }
 
+    /// Whether the API says that the zone is not there, or is nobody's business here.
+    pub(super) fn refused(&self) -> bool {
+        matches!(
+            self.failing,
+            Some(Reason::NotFound | Reason::NoRoute | Reason::Forbidden)
+        )
+    }
+
     /// Takes note of a good poll and says when the next is due.
     pub(super) fn succeeded(
         &mut self,

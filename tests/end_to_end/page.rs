@@ -42,7 +42,7 @@ async fn the_page_shows_the_zones_in_a_browser_and_runs_nothing() {
 
     let page = dom(directory.path(), &exporter.url("/")).await;
     for shown in [
-        "<title>Cloudflare origin region exporter</title>",
+        "<title>Zones – Cloudflare origin region exporter</title>",
         "href=\"/metrics\"",
         "example.com",
         "shop.example",
