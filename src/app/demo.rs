@@ -28,8 +28,8 @@ pub(super) async fn run(
     let shutdown = signals::shutdown()?;
     let api = start_api(api_listen, shutdown.clone()).await?;
     let text = configuration(&api);
-    // Variables that stand for keys of the file are about somebody's real zones.
-    let (flags, environment) = (flags.clone(), environment.host_only());
+    // Whatever the environment says, the demo reads nothing but its own API.
+    let (flags, environment) = (flags.clone(), environment.without_accounts());
     let load = move || {
         config::load_text(
             "the demo's configuration",

@@ -42,11 +42,18 @@ impl Environment {
         }
     }
 
-    /// The host's name alone.
+    /// The same without the variables that name a real API and its credentials.
     #[must_use]
-    pub fn host_only(&self) -> Self {
+    pub fn without_accounts(&self) -> Self {
+        let mut variables = self.variables.clone();
+        variables.retain(|name, _| {
+            let key = name
+                .strip_prefix("ORIGIN_REGION_EXPORTER__")
+                .unwrap_or(name);
+            !key.starts_with("CLOUDFLARE_") && !key.starts_with("ACCOUNTS")
+        });
         Self {
-            variables: BTreeMap::new(),
+            variables,
             host_name: self.host_name.clone(),
         }
     }

@@ -13,4 +13,5 @@ mod alerting;
 mod dashboards;
 mod demo;
 mod page;
+mod sockets;
 mod support;
