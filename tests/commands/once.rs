@@ -2,13 +2,16 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::time::Duration;
 
-use cloudflare_origin_region_exporter::simulator::{Fault, FaultKind, Operation};
+use cloudflare_origin_region_exporter::simulator::{
+    Credential, Fault, FaultKind, Operation, World,
+};
 use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::strict::families;
-use crate::support::{Setup, world};
+use crate::support::{Setup, TOKEN, world};
 
 const EXPECT: &str = "expect:\n\
                       \x20 zones:\n\
@@ -200,4 +203,29 @@ async fn a_file_is_replaced_in_one_step_and_stays_where_that_fails() {
         2,
         "nothing is left over"
     );
+}
+
+#[tokio::test]
+async fn zones_that_an_earlier_account_lists_late_are_polled_once_and_it_ends() {
+    const ZONES: usize = 60;
+    let mut world = World::generate(TOKEN, ZONES, 1, 1)
+        .credential(Credential::user_token("late", "late-token-of-the-commands"));
+    world.latency = Duration::from_millis(5);
+    let setup = Setup::new(world, "").await;
+    let late = Fault::new(FaultKind::Delay(Duration::from_millis(400)));
+    setup
+        .api
+        .add_fault(late.on(Operation::ListZones).credential("late"));
+    let accounts = format!(
+        r#"[{{"name": "first", "api_token": "late-token-of-the-commands"}},
+            {{"name": "second", "api_token": "{TOKEN}"}}]"#
+    );
+    let variables = [
+        ("ORIGIN_REGION_EXPORTER__ACCOUNTS", accounts.as_str()),
+        ("ORIGIN_REGION_EXPORTER__POLL__CONCURRENCY", "1"),
+    ];
+    let ended = setup.run_in(&variables, &["once"]).await;
+    let families = families(&ended.code(0).out);
+    assert_eq!(families["cloudflare_origin_region_zone_up"].1, ZONES);
+    assert!(ended.out.contains(r#"account="first""#));
 }

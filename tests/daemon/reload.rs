@@ -248,3 +248,40 @@ async fn no_scrape_fails_and_readiness_stays_while_reloads_go_on() {
     }
     daemon.stop().await;
 }
+
+#[tokio::test]
+async fn zones_whose_account_goes_go_on_with_another_that_lists_them() {
+    let other = Credential::user_token("other", OTHER_TOKEN);
+    let api = Api::start(world().credential(other)).await;
+    let second = format!("{{ name: second, api_token: {OTHER_TOKEN} }}");
+    let both = Config {
+        accounts: format!("[{{ name: main, api_token: {TOKEN} }}, {second}]"),
+        ..Config::default()
+    };
+    let one = Config {
+        accounts: format!("[{second}]"),
+        ..Config::default()
+    };
+    let mut daemon = api.daemon(&both).await;
+    let duplicates = [("account", "second"), ("state", "duplicate")];
+    daemon
+        .until("both accounts have listed", |scrape| {
+            scrape.value("exporter_zones", &duplicates) == Some(2.0)
+        })
+        .await;
+    let before = daemon.until_polled_again(3.0).await.polls(GOOD);
+    for (config, account) in [(&one, "second"), (&both, "main")] {
+        write(&daemon, &api, config);
+        daemon.signal("HUP");
+        let of_account = [("zone", GOOD), ("account", account)];
+        daemon
+            .until("the zone is the other account's", |scrape| {
+                scrape.count("zone_info", &of_account) == 1
+            })
+            .await;
+        let scrape = daemon.until_polled_again(5.0).await;
+        assert!(scrape.polls(GOOD) > before, "counters go on");
+        assert_eq!(scrape.up(BAD), Some(true));
+    }
+    daemon.stop().await;
+}
