@@ -210,7 +210,7 @@ async fn zones_that_an_earlier_account_lists_late_are_polled_once_and_it_ends() 
     const ZONES: usize = 60;
     let mut world = World::generate(TOKEN, ZONES, 1, 1)
         .credential(Credential::user_token("late", "late-token-of-the-commands"));
-    world.latency = Duration::from_millis(5);
+    world.latency = Duration::from_millis(30);
     let setup = Setup::new(world, "").await;
     let late = Fault::new(FaultKind::Delay(Duration::from_millis(400)));
     setup
