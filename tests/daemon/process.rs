@@ -8,7 +8,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::time::{sleep, timeout};
 
-use crate::support::{Api, BAD, Config, GOOD, PATIENCE, TOKEN, fill, program, world};
+use crate::scrape::Scrape;
+use crate::support::{Api, BAD, Config, GOOD, PATIENCE, TOKEN, fill, get, program, world};
 
 async fn stops_in_the_middle_of_a_poll(signal: &str) {
     let api = Api::start(world()).await;
@@ -127,4 +128,29 @@ async fn four_mistakes_are_four_errors_and_no_secret_is_among_them() {
         assert_eq!(text.matches("config.yaml:").count(), 4, "{text}");
         assert!(!text.contains(TOKEN), "{text}");
     }
+}
+
+#[tokio::test]
+async fn of_200_scrapes_at_once_each_is_answered_or_refused() {
+    let api = Api::start(world()).await;
+    let mut daemon = api.daemon(&Config::default()).await;
+    daemon.until_read().await;
+    let address = daemon.address;
+    let scrapes: Vec<_> = (0..200)
+        .map(|_| tokio::spawn(get(address, "/metrics")))
+        .collect();
+    let mut answered = 0;
+    for scrape in scrapes {
+        match scrape.await.unwrap() {
+            (200, text) => {
+                Scrape::parse(&text);
+                answered += 1;
+            }
+            (503, text) => assert!(text.contains("--web.max-requests"), "{text}"),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(answered >= 40, "{answered} of 200 were answered");
+    daemon.scrape().await;
+    daemon.stop().await;
 }
