@@ -60,7 +60,7 @@ pub struct LogSettings {
 /// How a line of the log is spelt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum LogFormat {
-    /// `level=info msg="…"`
+    /// `level=info message="…"`
     Logfmt,
     /// One JSON object a line.
     Json,

@@ -31,7 +31,8 @@ use crate::snapshot::Snapshot;
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// A body is shared by scrapes for this many times the time that it took to make, so that however
-/// many scrapes there are, no more than a twentieth of the time goes into making bodies.
+/// many scrapes there are, no more than a twentieth of the time goes into making bodies that take
+/// up to 50 ms; [`SHARED_AT_MOST`] bounds it for larger ones.
 const SHARED_FOR_COST: u32 = 20;
 
 /// No body is shared for longer than this: ages are never told later.
