@@ -8,11 +8,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use flate2::Compression;
+use flate2::{Compression, Crc};
 use jiff::Timestamp;
 
 use super::ages::{self, Ages};
-use super::gzip::{self, Compressor, Fragment};
+use super::gzip::{Compressor, Fragment, Member, joint_crc};
 use super::text::{push_family, push_header, zone_labels};
 use super::zone_lines::{self, ZoneLines};
 use super::{Settings, detail, exporter_lines};
@@ -23,10 +23,10 @@ use crate::snapshot::{Directory, ZoneSlot, ZoneState};
 /// when one of them changes.
 const ZONES_PER_BLOCK: usize = 25;
 
-/// For what is kept: compressed rarely, sent often.
-const KEPT_LEVEL: Compression = Compression::new(6);
+/// For the detail: compressed rarely, sent often.
+const DETAIL_LEVEL: Compression = Compression::new(6);
 
-/// For what is compressed anew each time.
+/// For what is compressed anew at each exposition, or at each poll of a zone.
 const LIVE_LEVEL: Compression = Compression::new(1);
 
 /// The rendered state of all zones.
@@ -37,8 +37,10 @@ pub(super) struct Cache {
     blocks: Vec<Block>,
     /// The compressed headers of the families of [`zone_lines`], then of [`detail`].
     headers: Vec<Fragment>,
-    kept: Compressor,
-    live: Compressor,
+    for_detail: Compressor,
+    for_live: Compressor,
+    /// Bytes of the live text of the last exposition; the next one is about as long.
+    live_len: usize,
 }
 
 /// Neighbouring zones.
@@ -47,6 +49,9 @@ struct Block {
     zones: Vec<CachedZone>,
     /// The compressed lines of each family of [`zone_lines`]; made when first asked for.
     fragments: [Option<Fragment>; zone_lines::FAMILIES],
+    /// The checksum of the zones' fragments of each family of [`detail`], as far as none of them
+    /// was made anew.
+    detail_crcs: [Option<Crc>; detail::FAMILIES],
 }
 
 /// One zone as of one state.
@@ -64,19 +69,20 @@ struct CachedZone {
 impl Cache {
     /// Nothing is rendered yet.
     pub(super) fn new(settings: Settings) -> Self {
-        let mut kept = Compressor::new(KEPT_LEVEL);
+        let mut for_detail = Compressor::new(DETAIL_LEVEL);
         let headers = zone_lines::all().chain(detail::all()).map(|family| {
             let mut text = String::new();
             push_header(&mut text, family);
-            kept.fragment(text.as_bytes())
+            for_detail.fragment(text.as_bytes())
         });
         Self {
             settings,
             directory: Arc::default(),
             blocks: Vec::new(),
             headers: headers.collect(),
-            kept,
-            live: Compressor::new(LIVE_LEVEL),
+            for_detail,
+            for_live: Compressor::new(LIVE_LEVEL),
+            live_len: 0,
         }
     }
 
@@ -98,10 +104,14 @@ impl Cache {
 
     /// Appends the families that are written anew each time: what moves with the clock, and what
     /// is about no zone.
-    pub(super) fn push_live(&self, out: &mut String, now: Timestamp) {
-        let zones = self.zones().map(|zone| (zone.labels.as_str(), &zone.ages));
-        ages::push_families(out, now, &zones);
+    pub(super) fn push_live(&mut self, out: &mut String, now: Timestamp) {
+        out.reserve(self.live_len);
+        {
+            let zones = self.zones().map(|zone| (zone.labels.as_str(), &zone.ages));
+            ages::push_families(out, now, &zones);
+        }
         exporter_lines::push_families(out, &self.directory, &self.settings.build);
+        self.live_len = out.len();
     }
 
     /// The whole text, with `live` at its end.
@@ -129,47 +139,43 @@ impl Cache {
     pub(super) fn gzip(&mut self, live: &str) -> Vec<u8> {
         let mut text = String::new();
         for block in &mut self.blocks {
-            block.compress(&mut self.kept, &mut text, self.settings.detail);
+            block.compress(&mut self.for_live, &mut text);
+            if self.settings.detail {
+                block.compress_detail(&mut self.for_detail, &mut text);
+            }
         }
-        let live = self.live.fragment(live.as_bytes());
+        let live = self.for_live.fragment(live.as_bytes());
 
-        let mut fragments = Vec::new();
+        let mut member = Member::new();
         let mut headers = self.headers.iter();
         for index in 0..zone_lines::FAMILIES {
+            let header = headers.next();
             let blocks = self.blocks.iter();
-            push_fragments(
-                &mut fragments,
-                headers.next(),
-                blocks.filter_map(|block| block.fragments.get(index)?.as_ref()),
-            );
+            let lines = blocks.filter_map(|block| block.fragments.get(index)?.as_ref());
+            let mut lines = lines.filter(|fragment| !fragment.is_empty()).peekable();
+            if lines.peek().is_some() {
+                header
+                    .into_iter()
+                    .chain(lines)
+                    .for_each(|fragment| member.push(fragment));
+            }
         }
         for index in 0..detail::FAMILIES {
-            push_fragments(
-                &mut fragments,
-                headers.next(),
-                self.zones()
-                    .filter_map(|zone| zone.detail.get(index)?.as_ref()),
-            );
+            let header = headers.next();
+            let blocks = self.blocks.iter();
+            let runs = blocks.filter_map(|block| block.detail(index));
+            let mut runs = runs.filter(|(crc, _)| crc.amount() > 0).peekable();
+            if runs.peek().is_some() {
+                header.into_iter().for_each(|header| member.push(header));
+                runs.for_each(|(crc, lines)| member.push_all(lines, crc));
+            }
         }
-        fragments.push(&live);
-        gzip::member(&fragments)
+        member.push(&live);
+        member.finish()
     }
 
     fn zones(&self) -> impl Iterator<Item = &CachedZone> + Clone {
         self.blocks.iter().flat_map(|block| &block.zones)
-    }
-}
-
-/// Appends a family's header and lines; nothing at all where it has no lines.
-fn push_fragments<'a>(
-    fragments: &mut Vec<&'a Fragment>,
-    header: Option<&'a Fragment>,
-    lines: impl Iterator<Item = &'a Fragment>,
-) {
-    let mut lines = lines.filter(|fragment| !fragment.is_empty()).peekable();
-    if lines.peek().is_some() {
-        fragments.extend(header);
-        fragments.extend(lines);
     }
 }
 
@@ -200,6 +206,7 @@ fn rearrange(blocks: &mut Vec<Block>, slots: &[Arc<ZoneSlot>]) {
                 })
                 .collect(),
             fragments: Default::default(),
+            detail_crcs: Default::default(),
         })
     }));
 }
@@ -226,8 +233,8 @@ impl Block {
         }
     }
 
-    /// Compresses what is not; `text` is a buffer.
-    fn compress(&mut self, compressor: &mut Compressor, text: &mut String, detail: bool) {
+    /// Compresses what is not, but for the detail; `text` is a buffer.
+    fn compress(&mut self, compressor: &mut Compressor, text: &mut String) {
         for (index, fragment) in self.fragments.iter_mut().enumerate() {
             fragment.get_or_insert_with(|| {
                 text.clear();
@@ -237,11 +244,28 @@ impl Block {
                 compressor.fragment(text.as_bytes())
             });
         }
-        if detail {
+    }
+
+    /// Compresses the detail that is not; `text` is a buffer.
+    fn compress_detail(&mut self, compressor: &mut Compressor, text: &mut String) {
+        for (index, crc) in self.detail_crcs.iter_mut().enumerate() {
+            let mut new = false;
             for zone in &mut self.zones {
-                zone.compress_detail(compressor, text);
+                new |= zone.compress_detail(index, compressor, text);
+            }
+            if new || crc.is_none() {
+                let lines = self.zones.iter().filter_map(|zone| zone.detail(index));
+                *crc = Some(joint_crc(lines));
             }
         }
+    }
+
+    /// The compressed lines of the family at `index` of [`detail::all`] with their joint checksum;
+    /// `None` where they were not made.
+    fn detail(&self, index: usize) -> Option<(&Crc, impl Iterator<Item = &Fragment>)> {
+        let crc = self.detail_crcs.get(index)?.as_ref()?;
+        let lines = self.zones.iter();
+        Some((crc, lines.filter_map(move |zone| zone.detail(index))))
     }
 }
 
@@ -283,16 +307,27 @@ impl CachedZone {
         }
     }
 
-    fn compress_detail(&mut self, compressor: &mut Compressor, text: &mut String) {
-        for index in 0..detail::FAMILIES {
-            if self.detail.get(index).is_some_and(Option::is_none) {
-                text.clear();
-                self.push_detail(text, index);
-                if let Some(fragment) = self.detail.get_mut(index) {
-                    *fragment = Some(compressor.fragment(text.as_bytes()));
-                }
-            }
+    /// Compresses the lines of the family at `index` of [`detail::all`] if they are not, and says
+    /// whether it did.
+    fn compress_detail(
+        &mut self,
+        index: usize,
+        compressor: &mut Compressor,
+        text: &mut String,
+    ) -> bool {
+        if self.detail(index).is_some() {
+            return false;
         }
+        text.clear();
+        self.push_detail(text, index);
+        if let Some(fragment) = self.detail.get_mut(index) {
+            *fragment = Some(compressor.fragment(text.as_bytes()));
+        }
+        true
+    }
+
+    fn detail(&self, index: usize) -> Option<&Fragment> {
+        self.detail.get(index)?.as_ref()
     }
 
     /// About how long the zone's text is, in bytes.
@@ -336,9 +371,11 @@ mod tests {
         let mut cache = Cache::new(SETTINGS);
         cache.refresh(listing(&slots));
         for block in &mut cache.blocks {
-            block.fragments = std::array::from_fn(|_| Some(cache.kept.fragment(b"kept block\n")));
+            block.fragments =
+                std::array::from_fn(|_| Some(cache.for_live.fragment(b"kept block\n")));
             for zone in &mut block.zones {
-                zone.detail = std::array::from_fn(|_| Some(cache.kept.fragment(b"kept detail\n")));
+                zone.detail =
+                    std::array::from_fn(|_| Some(cache.for_detail.fragment(b"kept detail\n")));
             }
         }
         (slots, cache)

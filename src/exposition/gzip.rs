@@ -13,7 +13,7 @@ const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
 /// A last, empty block (RFC 1951, section 3.2.3): final bit, fixed codes, end of block.
 const LAST_BLOCK: [u8; 2] = [0x03, 0x00];
 
-/// Compressed text that can stand anywhere in a [`member`].
+/// Compressed text that can stand anywhere in a [`Member`].
 #[derive(Debug)]
 pub(super) struct Fragment {
     deflated: Box<[u8]>,
@@ -72,24 +72,54 @@ impl Compressor {
     }
 }
 
-/// Joins the fragments' texts into a gzip member.
-pub(super) fn member(fragments: &[&Fragment]) -> Vec<u8> {
-    const TRAILER_LEN: usize = 8;
-    let deflated: usize = fragments
-        .iter()
-        .map(|fragment| fragment.deflated.len())
-        .sum();
-    let mut bytes = Vec::with_capacity(HEADER.len() + deflated + LAST_BLOCK.len() + TRAILER_LEN);
+/// The checksum of the fragments' texts, one after the other.
+pub(super) fn joint_crc<'a>(fragments: impl IntoIterator<Item = &'a Fragment>) -> Crc {
     let mut crc = Crc::new();
-    bytes.extend_from_slice(&HEADER);
     for fragment in fragments {
-        bytes.extend_from_slice(&fragment.deflated);
         crc.combine(&fragment.crc);
     }
-    bytes.extend_from_slice(&LAST_BLOCK);
-    bytes.extend_from_slice(&crc.sum().to_le_bytes());
-    bytes.extend_from_slice(&crc.amount().to_le_bytes());
-    bytes
+    crc
+}
+
+/// A gzip member that is being put together of fragments.
+#[derive(Debug)]
+pub(super) struct Member<'a> {
+    deflated: Vec<&'a [u8]>,
+    crc: Crc,
+}
+
+impl<'a> Member<'a> {
+    /// A member without text.
+    pub(super) fn new() -> Self {
+        Self {
+            deflated: Vec::new(),
+            crc: Crc::new(),
+        }
+    }
+
+    /// Appends a fragment.
+    pub(super) fn push(&mut self, fragment: &'a Fragment) {
+        self.deflated.push(&fragment.deflated);
+        self.crc.combine(&fragment.crc);
+    }
+
+    /// Appends fragments whose [`joint_crc`] is known: combining takes longer than copying a small
+    /// fragment does.
+    pub(super) fn push_all(&mut self, fragments: impl Iterator<Item = &'a Fragment>, crc: &Crc) {
+        self.deflated
+            .extend(fragments.map(|fragment| &*fragment.deflated));
+        self.crc.combine(crc);
+    }
+
+    /// The whole member.
+    pub(super) fn finish(self) -> Vec<u8> {
+        let size = self.crc.amount().to_le_bytes();
+        let crc = self.crc.sum().to_le_bytes();
+        let mut pieces = vec![&HEADER[..]];
+        pieces.extend(self.deflated);
+        pieces.extend([&LAST_BLOCK[..], &crc, &size]);
+        pieces.concat()
+    }
 }
 
 #[cfg(test)]
@@ -104,7 +134,11 @@ mod tests {
     fn compressed(texts: &[Vec<u8>], level: u32) -> Vec<u8> {
         let mut compressor = Compressor::new(Compression::new(level));
         let fragments: Vec<_> = texts.iter().map(|text| compressor.fragment(text)).collect();
-        member(&fragments.iter().collect::<Vec<_>>())
+        let mut member = Member::new();
+        let (first, rest) = fragments.split_at(fragments.len() / 2);
+        first.iter().for_each(|fragment| member.push(fragment));
+        member.push_all(rest.iter(), &joint_crc(rest));
+        member.finish()
     }
 
     fn first_member(gzip: &[u8]) -> (Vec<u8>, usize) {

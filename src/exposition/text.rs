@@ -46,11 +46,15 @@ impl<'a> Samples<'a> {
     }
 
     fn end(&mut self, value: impl Display) {
-        if !self.family.labels.is_empty() {
-            self.out.push('}');
-        }
+        let separator = if self.family.labels.is_empty() {
+            " "
+        } else {
+            "} "
+        };
+        self.out.push_str(separator);
         // Writing to a `String` cannot fail.
-        let _ = writeln!(self.out, " {value}");
+        let _ = write!(self.out, "{value}");
+        self.out.push('\n');
     }
 }
 
@@ -163,23 +167,27 @@ impl Display for WholeMillis {
     }
 }
 
-/// A number with so many digits behind its point, of which those at the end that say nothing are
-/// left out.
+/// A number with so many digits behind its point, at most six, of which those at the end that say
+/// nothing are left out. The formatter's own padding takes several times as long, and a large
+/// exposition has many such numbers.
 fn write_decimal(
     f: &mut fmt::Formatter<'_>,
     whole: impl Display,
     fraction: impl Into<u64>,
-    mut digits: usize,
+    digits: usize,
 ) -> fmt::Result {
-    let mut fraction = fraction.into();
-    if fraction == 0 {
-        return whole.fmt(f);
+    whole.fmt(f)?;
+    let mut rest = fraction.into();
+    if rest == 0 {
+        return Ok(());
     }
-    while fraction.is_multiple_of(10) {
-        fraction /= 10;
-        digits -= 1;
+    let mut text = *b".000000";
+    for place in text.iter_mut().take(digits + 1).skip(1).rev() {
+        *place += u8::try_from(rest % 10).unwrap_or_default();
+        rest /= 10;
     }
-    write!(f, "{whole}.{fraction:0digits$}")
+    let text = str::from_utf8(&text).unwrap_or_default();
+    f.write_str(text.trim_end_matches('0'))
 }
 
 #[cfg(test)]
