@@ -147,27 +147,27 @@ impl Cache {
         let live = self.for_live.fragment(live.as_bytes());
 
         let mut member = Member::new();
-        let mut headers = self.headers.iter();
-        for index in 0..zone_lines::FAMILIES {
-            let header = headers.next();
+        let (headers, detail_headers) = self.headers.split_at(zone_lines::FAMILIES);
+        for (index, header) in headers.iter().enumerate() {
             let blocks = self.blocks.iter();
             let lines = blocks.filter_map(|block| block.fragments.get(index)?.as_ref());
             let mut lines = lines.filter(|fragment| !fragment.is_empty()).peekable();
             if lines.peek().is_some() {
-                header
-                    .into_iter()
-                    .chain(lines)
-                    .for_each(|fragment| member.push(fragment));
+                member.push(header);
+            }
+            for fragment in lines {
+                member.push(fragment);
             }
         }
-        for index in 0..detail::FAMILIES {
-            let header = headers.next();
+        for (index, header) in detail_headers.iter().enumerate() {
             let blocks = self.blocks.iter();
             let runs = blocks.filter_map(|block| block.detail(index));
             let mut runs = runs.filter(|(crc, _)| crc.amount() > 0).peekable();
             if runs.peek().is_some() {
-                header.into_iter().for_each(|header| member.push(header));
-                runs.for_each(|(crc, lines)| member.push_all(lines, crc));
+                member.push(header);
+            }
+            for (crc, lines) in runs {
+                member.push_all(lines, crc);
             }
         }
         member.push(&live);

@@ -136,7 +136,9 @@ mod tests {
         let fragments: Vec<_> = texts.iter().map(|text| compressor.fragment(text)).collect();
         let mut member = Member::new();
         let (first, rest) = fragments.split_at(fragments.len() / 2);
-        first.iter().for_each(|fragment| member.push(fragment));
+        for fragment in first {
+            member.push(fragment);
+        }
         member.push_all(rest.iter(), &joint_crc(rest));
         member.finish()
     }

@@ -221,6 +221,6 @@ impl Poller {
     pub(super) fn show_upper_tiers(&self) {
         let accounts = self.accounts.iter();
         let known = accounts.filter_map(|account| account.regions.known.clone());
-        self.metrics.upper_tiers.set(known.collect());
+        self.metrics.upper_tiers.set(&known.collect::<Vec<_>>());
     }
 }

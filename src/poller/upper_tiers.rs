@@ -1,6 +1,5 @@
 //! The upper tiers that the API names for the regions that it supports.
 
-use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use prometheus::core::{Collector, Desc};
@@ -11,10 +10,11 @@ use crate::findings::SupportedRegions;
 
 const LABELS: [&str; 3] = ["vendor", "region", "colo"];
 
-/// `upper_tier_info`, whose series are made for each exposition, so that none outlives its colo.
+/// `upper_tier_info`. The series are made anew with each list of regions, so that none outlives its
+/// colo.
 #[derive(Debug, Clone)]
 pub(super) struct UpperTiers {
-    regions: Arc<Mutex<Vec<Arc<SupportedRegions>>>>,
+    series: Arc<Mutex<GaugeVec>>,
     /// For its description; never holds a series.
     empty: GaugeVec,
 }
@@ -22,14 +22,22 @@ pub(super) struct UpperTiers {
 impl UpperTiers {
     pub(super) fn new() -> Result<Self, prometheus::Error> {
         Ok(Self {
-            regions: Arc::default(),
+            series: Arc::new(Mutex::new(gauge()?)),
             empty: gauge()?,
         })
     }
 
     /// The regions that each account lists.
-    pub(super) fn set(&self, regions: Vec<Arc<SupportedRegions>>) {
-        *self.regions.lock().unwrap_or_else(PoisonError::into_inner) = regions;
+    pub(super) fn set(&self, regions: &[Arc<SupportedRegions>]) {
+        // The same options made a gauge before.
+        let Ok(gauge) = gauge() else { return };
+        for (vendor, row) in regions.iter().flat_map(|regions| regions.iter()) {
+            for colo in &row.upper_tier_colos {
+                let labels = [vendor.as_str(), row.region.as_str(), colo];
+                gauge.with_label_values(&labels).set(1.0);
+            }
+        }
+        *self.series.lock().unwrap_or_else(PoisonError::into_inner) = gauge;
     }
 }
 
@@ -47,26 +55,7 @@ impl Collector for UpperTiers {
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
-        let regions = self
-            .regions
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        let tiers: BTreeSet<[&str; 3]> = regions
-            .iter()
-            .flat_map(|regions| regions.iter())
-            .flat_map(|(vendor, row)| {
-                let colos = row.upper_tier_colos.iter();
-                colos.map(|colo| [vendor.as_str(), row.region.as_str(), colo])
-            })
-            .collect();
-        // The same options made a gauge before.
-        let Ok(gauge) = gauge() else {
-            return Vec::new();
-        };
-        for labels in tiers {
-            gauge.with_label_values(&labels).set(1.0);
-        }
-        gauge.collect()
+        let series = self.series.lock().unwrap_or_else(PoisonError::into_inner);
+        series.collect()
     }
 }
