@@ -13,8 +13,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cloudflare_origin_region_exporter::cloudflare::{
-    AccountSettings, Call, Client, Credentials, Metrics, RateLimit, Reason, Secret, Settings,
-    TokenState,
+    AccountSettings, Call, Client, Credentials, Metrics, RateLimit, Reason, Secret, Secrets,
+    Settings, TokenState,
 };
 use cloudflare_origin_region_exporter::domain::{AccountName, OriginIp, ZoneId};
 use cloudflare_origin_region_exporter::outbound;
@@ -46,7 +46,13 @@ impl Set {
         change(&mut settings);
         let registry = Registry::new();
         let metrics = Metrics::register(&registry).unwrap();
-        let client = Client::new(&settings, account(secret), http(), &metrics);
+        let client = Client::new(
+            &settings,
+            account(secret),
+            http(),
+            &metrics,
+            &Secrets::default(),
+        );
         Self {
             server,
             client,
@@ -449,7 +455,13 @@ async fn no_connection_and_no_tls_have_their_classes() {
         let mut settings = settings(&base.replace("://", "://user:hidden-password@"));
         settings.retries = 0;
         settings.timeout = Duration::from_secs(5);
-        let client = Client::new(&settings, account(inline(TOKEN)), http(), &metrics);
+        let client = Client::new(
+            &settings,
+            account(inline(TOKEN)),
+            http(),
+            &metrics,
+            &Secrets::default(),
+        );
         let error = client.get_zone(&zone(), &call()).await.unwrap_err();
         assert_eq!(error.reason, reason, "{base}: {error}");
         assert!(
@@ -692,6 +704,48 @@ async fn a_secret_that_the_server_sends_back_is_not_shown() {
         "{error}"
     );
     assert!(error.detail.contains("Zone Read"), "{error}");
+}
+
+#[tokio::test]
+async fn an_answer_that_repeats_the_secret_of_another_account_is_shown_without_it() {
+    let other = "secret-of-another-account";
+    let answers = [
+        (
+            403,
+            format!(r#"{{"success":false,"errors":[{{"message":"{other}"}}]}}"#),
+        ),
+        (
+            200,
+            format!(r#"{{"success":false,"errors":[{{"message":"{other}"}}]}}"#),
+        ),
+        (
+            200,
+            format!(
+                r#"{{"success":true,"result":["{other}",{{"origin_ip":"192.0.2.1",
+                    "vendor":"{other}","region":"{other}"}}]}}"#
+            ),
+        ),
+    ];
+    let mut next = answers.into_iter();
+    let server = Server::start(move |_| {
+        let (status, body) = next.next().unwrap();
+        answer(status, &body)
+    })
+    .await;
+    let mut settings = settings(&format!("http://{}/client/v4", server.address));
+    settings.retries = 0;
+    let metrics = Metrics::register(&Registry::new()).unwrap();
+    let secrets = Secrets::default();
+    let client = |secret| Client::new(&settings, account(secret), http(), &metrics, &secrets);
+    let (asks, _other) = (client(inline(TOKEN)), client(inline(other)));
+    for _ in 0..2 {
+        let error = asks.list_mappings(&zone(), &call()).await.unwrap_err();
+        assert!(error.detail.contains("([redacted])"), "{error}");
+    }
+    let list = asks.list_mappings(&zone(), &call()).await.unwrap();
+    assert_eq!(list.mappings.as_slice()[0].region.as_str(), "[redacted]");
+    assert!(list.rejected.examples[0].contains("[redacted]"), "{list:?}");
+    assert!(!format!("{list:?}").contains(other), "{list:?}");
 }
 
 #[tokio::test]

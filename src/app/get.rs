@@ -6,7 +6,7 @@ use std::time::Duration;
 use prometheus::Registry;
 
 use super::{AppError, output, parts};
-use crate::cloudflare::{ApiError, Call, Client, Metrics};
+use crate::cloudflare::{ApiError, Call, Client, Metrics, Secrets};
 use crate::config::Settings;
 use crate::domain::{OriginIp, Zone, ZoneId};
 
@@ -26,7 +26,12 @@ pub(super) async fn run(
     ip: OriginIp,
 ) -> Result<ExitCode, AppError> {
     let http = parts::http_client(&settings)?;
-    let clients = parts::clients(&settings, &http, &Metrics::register(&Registry::new())?);
+    let clients = parts::clients(
+        &settings,
+        &http,
+        &Metrics::register(&Registry::new())?,
+        &Secrets::default(),
+    );
     let (code, text) = match look_up(&clients, zone, ip).await {
         Ok(Answer::Mapped(text)) => (MAPPED, text),
         Ok(Answer::NotMapped) => (NOT_MAPPED, format!("{ip} has no mapping in {zone}")),

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use super::AppError;
 use crate::build_info;
-use crate::cloudflare::{self, Client};
+use crate::cloudflare::{self, Client, Secrets};
 use crate::config::Settings;
 use crate::exposition::{self, BuildInfo, Exposition};
 use crate::outbound::{self, OutboundError};
@@ -30,6 +30,7 @@ pub(super) struct Parts {
     pub(super) exposition: Exposition,
     pub(super) ranges: VendorRanges,
     pub(super) api_metrics: cloudflare::Metrics,
+    pub(super) secrets: Secrets,
     pub(super) range_metrics: vendor_ranges::Metrics,
 }
 
@@ -39,7 +40,8 @@ impl Parts {
         let snapshot = Snapshot::default();
         let http = http_client(settings)?;
         let api_metrics = cloudflare::Metrics::register(&registry)?;
-        let clients = clients(settings, &http, &api_metrics);
+        let secrets = Secrets::default();
+        let clients = clients(settings, &http, &api_metrics, &secrets);
         let range_metrics = vendor_ranges::Metrics::register(&registry)?;
         let ranges = VendorRanges::new(&settings.vendor_ranges, http, &range_metrics);
         let (poller, poller_handle, ready) = Poller::new(
@@ -68,6 +70,7 @@ impl Parts {
             exposition,
             ranges,
             api_metrics,
+            secrets,
             range_metrics,
         })
     }
@@ -85,9 +88,16 @@ pub(super) fn clients(
     settings: &Settings,
     http: &reqwest::Client,
     metrics: &cloudflare::Metrics,
+    secrets: &Secrets,
 ) -> Vec<Client> {
     let client = |account: &cloudflare::AccountSettings| {
-        Client::new(&settings.cloudflare, account.clone(), http.clone(), metrics)
+        Client::new(
+            &settings.cloudflare,
+            account.clone(),
+            http.clone(),
+            metrics,
+            secrets,
+        )
     };
     settings.accounts.iter().map(client).collect()
 }

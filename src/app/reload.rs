@@ -11,7 +11,7 @@ use tracing::{error, info, warn};
 
 use super::parts::{self, Clients, Parts};
 use super::{AppError, supervisor};
-use crate::cloudflare::{self, Client};
+use crate::cloudflare::{self, Client, Secrets};
 use crate::config::{ConfigErrors, Settings};
 use crate::exposition::Exposition;
 use crate::poller::{PollerHandle, Reconfiguration};
@@ -33,6 +33,7 @@ pub(super) struct Reloader {
     settings: Settings,
     clients: Arc<Clients>,
     api_metrics: cloudflare::Metrics,
+    secrets: Secrets,
     poller: PollerHandle,
     exposition: Exposition,
     ranges: RunningRanges,
@@ -78,6 +79,7 @@ impl Reloader {
             settings,
             clients: Arc::clone(&parts.clients),
             api_metrics: parts.api_metrics.clone(),
+            secrets: parts.secrets.clone(),
             poller: parts.poller_handle.clone(),
             exposition: parts.exposition.clone(),
             ranges: RunningRanges {
@@ -199,6 +201,7 @@ impl Reloader {
                     account.clone(),
                     http.clone(),
                     &self.api_metrics,
+                    &self.secrets,
                 ),
             };
             new.push(client);

@@ -107,6 +107,7 @@ pub(super) async fn attempt<T>(
                 BodyError::Transport(error) => transport(request, error),
             })
         })?;
+    let body = proof.redact_body(body);
     let answer = parse(&body).map_err(|problem| {
         with_status(match problem {
             BodyProblem::Malformed(detail) => request.error(Reason::Malformed, detail),

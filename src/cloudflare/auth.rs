@@ -1,8 +1,5 @@
 //! The headers that prove who asks, kept fresh.
 
-use std::fs::{File, Metadata};
-use std::io::Read as _;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,9 +10,9 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::credentials::{Credentials, Secret};
+use super::secret_file::{self, SecretFile};
+use super::secrets::{Known, Secrets};
 
-/// A token has a few dozen characters; a larger file is something else.
-const SECRET_FILE_LIMIT: u64 = 64 << 10;
 /// A secret file is looked at no more often than this.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -33,11 +30,13 @@ pub(super) enum CredentialsError {
     Email,
 }
 
-/// The headers of one secret.
+/// The headers of one secret, and what no answer to them may show.
 #[derive(Debug)]
 pub(super) struct Proof {
     headers: HeaderMap,
-    secret: SecretString,
+    secrets: Secrets,
+    /// Keeps the secret known.
+    _secret: Arc<Known>,
 }
 
 impl Proof {
@@ -45,9 +44,14 @@ impl Proof {
         self.headers.clone()
     }
 
-    /// A foreign text without the secret, which a hostile peer could send back.
+    /// A foreign text without this process's secrets, which a hostile peer could send back.
     pub(super) fn redact(&self, text: &str) -> String {
-        text.replace(self.secret.expose_secret(), "[redacted]")
+        self.secrets.redact(text)
+    }
+
+    /// The body of an answer without them.
+    pub(super) fn redact_body(&self, body: Vec<u8>) -> Vec<u8> {
+        self.secrets.redact_body(body)
     }
 
     fn is_same(&self, other: &Self) -> bool {
@@ -59,29 +63,66 @@ impl Proof {
 /// it cannot be read, the last good secret stays in use.
 #[derive(Debug)]
 pub(super) struct Authenticator {
-    credentials: Credentials,
+    scheme: Scheme,
+    secrets: Secrets,
     cache: Mutex<Cache>,
 }
 
-#[derive(Debug, Default)]
+/// How the secret is sent.
+#[derive(Debug)]
+enum Scheme {
+    Token,
+    Key { email: String },
+}
+
+#[derive(Debug)]
 struct Cache {
+    source: Source,
     proof: Option<Arc<Proof>>,
-    seen: Option<Fingerprint>,
     checked: Option<Instant>,
     failing: bool,
 }
 
+/// Where the secret comes from.
+#[derive(Debug)]
+enum Source {
+    /// Known from the start on, before it is first sent.
+    Inline {
+        secret: SecretString,
+        _known: Arc<Known>,
+    },
+    File(SecretFile),
+}
+
 impl Authenticator {
-    pub(super) fn new(credentials: Credentials) -> Self {
+    /// Every secret that it comes to use is added to `secrets`.
+    pub(super) fn new(credentials: Credentials, secrets: Secrets) -> Self {
+        let (scheme, secret) = match credentials {
+            Credentials::Token(secret) => (Scheme::Token, secret),
+            Credentials::Key { email, key } => (Scheme::Key { email }, key),
+        };
+        let source = match secret {
+            Secret::Inline(secret) => Source::Inline {
+                _known: secrets.add(&secret),
+                secret,
+            },
+            Secret::File(path) => Source::File(SecretFile::new(path)),
+        };
         Self {
-            credentials,
-            cache: Mutex::default(),
+            scheme,
+            secrets,
+            cache: Mutex::new(Cache {
+                source,
+                proof: None,
+                checked: None,
+                failing: false,
+            }),
         }
     }
 
     /// Whether this is an API token, which can be verified, rather than a global key.
     pub(super) fn is_token(&self) -> bool {
-        matches!(self.credentials, Credentials::Token(_))
+        matches!(self.scheme, Scheme::Token)
     }
 
     /// What to send now.
@@ -99,49 +140,45 @@ impl Authenticator {
     /// What to send after `used` was refused, if it is something else by now.
     pub(super) async fn newer_than(&self, used: &Proof) -> Option<Arc<Proof>> {
         let mut cache = self.cache.lock().await;
-        // The file may have changed within the resolution of its time stamps.
-        cache.seen = None;
+        if let Source::File(file) = &mut cache.source {
+            file.doubt();
+        }
         let proof = self.refresh(&mut cache).await.ok()?;
         (!proof.is_same(used)).then_some(proof)
     }
 
     async fn refresh(&self, cache: &mut Cache) -> Result<Arc<Proof>, CredentialsError> {
         cache.checked = Some(Instant::now());
-        let secret = match self.secret() {
-            Secret::Inline(secret) => {
-                check(secret.expose_secret()).map_err(CredentialsError::Inline)?;
+        let secret = match &mut cache.source {
+            Source::Inline { secret, .. } => {
+                secret_file::check(secret.expose_secret()).map_err(CredentialsError::Inline)?;
                 secret.clone()
             }
-            Secret::File(path) => match read_if_changed(path.clone(), cache.seen).await {
-                Ok(read) => {
+            Source::File(file) => match (file.read().await, &cache.proof) {
+                (Ok(read), proof) => {
                     if std::mem::take(&mut cache.failing) {
-                        tracing::info!(file = %path.display(), "the secret can be read again");
+                        tracing::info!(file = %file.path().display(), "the secret can be read again");
                     }
-                    match (read, &cache.proof) {
-                        (Some((seen, secret)), _) => {
-                            cache.seen = Some(seen);
-                            secret
-                        }
+                    match (read, proof) {
+                        (Some(secret), _) => secret,
                         (None, Some(proof)) => return Ok(Arc::clone(proof)),
                         // Unchanged since it was read: then there is a proof.
-                        (None, None) => return Err(file_error(path, "it was not read yet")),
+                        (None, None) => {
+                            return Err(file_error(file.path(), "it was not read yet"));
+                        }
                     }
                 }
-                Err(problem) => {
-                    let error = file_error(path, &problem);
-                    return match &cache.proof {
-                        Some(proof) => {
-                            if !std::mem::replace(&mut cache.failing, true) {
-                                tracing::warn!(%error, "the last good secret stays in use");
-                            }
-                            Ok(Arc::clone(proof))
-                        }
-                        None => Err(error),
-                    };
+                (Err(problem), Some(proof)) => {
+                    if !std::mem::replace(&mut cache.failing, true) {
+                        let error = file_error(file.path(), &problem);
+                        tracing::warn!(%error, "the last good secret stays in use");
+                    }
+                    return Ok(Arc::clone(proof));
                 }
+                (Err(problem), None) => return Err(file_error(file.path(), &problem)),
             },
         };
-        let proof = Arc::new(self.prove(secret)?);
+        let proof = Arc::new(self.prove(&secret)?);
         if let Some(old) = cache.proof.replace(Arc::clone(&proof))
             && !old.is_same(&proof)
         {
@@ -150,13 +187,7 @@ impl Authenticator {
         Ok(proof)
     }
 
-    fn secret(&self) -> &Secret {
-        match &self.credentials {
-            Credentials::Token(secret) | Credentials::Key { key: secret, .. } => secret,
-        }
-    }
-
-    fn prove(&self, secret: SecretString) -> Result<Proof, CredentialsError> {
+    fn prove(&self, secret: &SecretString) -> Result<Proof, CredentialsError> {
         let header = |text: &str| {
             let mut value = HeaderValue::from_str(text).ok()?;
             value.set_sensitive(true);
@@ -164,78 +195,23 @@ impl Authenticator {
         };
         let bad_secret = || CredentialsError::Inline("cannot stand in a header");
         let mut headers = HeaderMap::new();
-        match &self.credentials {
-            Credentials::Token(_) => {
+        match &self.scheme {
+            Scheme::Token => {
                 let bearer = format!("Bearer {}", secret.expose_secret());
                 headers.insert(AUTHORIZATION, header(&bearer).ok_or_else(bad_secret)?);
             }
-            Credentials::Key { email, .. } => {
+            Scheme::Key { email } => {
                 let email = header(email).ok_or(CredentialsError::Email)?;
                 let key = header(secret.expose_secret()).ok_or_else(bad_secret)?;
                 headers.insert(X_AUTH_EMAIL, email);
                 headers.insert(X_AUTH_KEY, key);
             }
         }
-        Ok(Proof { headers, secret })
-    }
-}
-
-/// What changes when a file does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Fingerprint {
-    device: u64,
-    inode: u64,
-    length: u64,
-    modified: (i64, i64),
-}
-
-impl From<&Metadata> for Fingerprint {
-    fn from(metadata: &Metadata) -> Self {
-        Self {
-            device: metadata.dev(),
-            inode: metadata.ino(),
-            length: metadata.len(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
-        }
-    }
-}
-
-type ReadSecret = Option<(Fingerprint, SecretString)>;
-
-async fn read_if_changed(path: PathBuf, seen: Option<Fingerprint>) -> Result<ReadSecret, String> {
-    tokio::task::spawn_blocking(move || read_secret(&path, seen))
-        .await
-        .map_err(|error| error.to_string())?
-}
-
-fn read_secret(path: &Path, seen: Option<Fingerprint>) -> Result<ReadSecret, String> {
-    let metadata = std::fs::metadata(path).map_err(|error| error.to_string())?;
-    if !metadata.is_file() {
-        return Err("it is not a file".to_owned());
-    }
-    let fingerprint = Fingerprint::from(&metadata);
-    if seen == Some(fingerprint) {
-        return Ok(None);
-    }
-    let mut text = String::new();
-    File::open(path)
-        .and_then(|file| file.take(SECRET_FILE_LIMIT + 1).read_to_string(&mut text))
-        .map_err(|error| error.to_string())?;
-    if text.len() as u64 > SECRET_FILE_LIMIT {
-        return Err(format!("it has more than {SECRET_FILE_LIMIT} bytes"));
-    }
-    let secret = text.trim();
-    check(secret).map_err(|problem| format!("its content {problem}"))?;
-    Ok(Some((fingerprint, SecretString::from(secret))))
-}
-
-fn check(secret: &str) -> Result<(), &'static str> {
-    if secret.is_empty() {
-        Err("is empty")
-    } else if !secret.bytes().all(|b| b.is_ascii_graphic()) {
-        Err("holds something other than visible ASCII characters")
-    } else {
-        Ok(())
+        Ok(Proof {
+            headers,
+            secrets: self.secrets.clone(),
+            _secret: self.secrets.add(secret),
+        })
     }
 }
 
@@ -248,14 +224,19 @@ fn file_error(path: &Path, problem: &str) -> CredentialsError {
 
 #[cfg(test)]
 mod tests {
+    use super::super::secret_file::tests::{hang, time_passes_by};
     use super::*;
 
     fn bearer(proof: &Proof) -> &str {
         proof.headers[AUTHORIZATION].to_str().unwrap()
     }
 
+    fn authenticator(credentials: Credentials) -> Authenticator {
+        Authenticator::new(credentials, Secrets::default())
+    }
+
     fn from_file(path: &Path) -> Authenticator {
-        Authenticator::new(Credentials::Token(Secret::File(path.to_owned())))
+        authenticator(Credentials::Token(Secret::File(path.to_owned())))
     }
 
     async fn a_second_later() {
@@ -264,7 +245,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_key_is_sent_with_its_e_mail_address() {
-        let authenticator = Authenticator::new(Credentials::Key {
+        let authenticator = authenticator(Credentials::Key {
             email: "ops@example.com".to_owned(),
             key: Secret::Inline(SecretString::from("s3cret")),
         });
@@ -309,6 +290,56 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_file_that_hangs_leaves_the_last_good_secret() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "good").unwrap();
+        let authenticator = from_file(file.path());
+        let hang = async || match &mut authenticator.cache.lock().await.source {
+            Source::File(file) => hang(file),
+            Source::Inline { .. } => panic!("no file"),
+        };
+        let hanging = hang().await;
+        let (without, ()) = tokio::join!(authenticator.proof(), time_passes_by());
+        let error = without.unwrap_err().to_string();
+        assert!(error.contains("not read within"), "{error}");
+        drop(hanging);
+        let good = loop {
+            if let Ok(proof) = authenticator.proof().await {
+                break proof;
+            }
+            tokio::task::yield_now().await;
+        };
+        assert_eq!(bearer(&good), "Bearer good");
+        let _hanging = hang().await;
+        a_second_later().await;
+        let (still, ()) = tokio::join!(authenticator.proof(), time_passes_by());
+        assert_eq!(bearer(&still.unwrap()), "Bearer good");
+        a_second_later().await;
+        // Nobody waits for it any more.
+        assert_eq!(bearer(&authenticator.proof().await.unwrap()), "Bearer good");
+        assert!(authenticator.cache.lock().await.failing);
+    }
+
+    #[tokio::test]
+    async fn the_secrets_of_all_accounts_are_known_and_those_that_were_replaced_too() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "first").unwrap();
+        let secrets = Secrets::default();
+        let inline = Credentials::Token(Secret::Inline("inline".into()));
+        let inline = Authenticator::new(inline, secrets.clone());
+        let from_file = Credentials::Token(Secret::File(file.path().to_owned()));
+        let from_file = Authenticator::new(from_file, secrets);
+        let first = from_file.proof().await.unwrap();
+        std::fs::write(file.path(), "second").unwrap();
+        let second = from_file.newer_than(&first).await.unwrap();
+        drop((first, from_file, inline));
+        assert_eq!(
+            second.redact("inline first second"),
+            "[redacted] [redacted] [redacted]"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn after_a_refusal_the_file_is_read_at_once() {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), "one").unwrap();
@@ -337,7 +368,7 @@ mod tests {
             );
             assert!(bad.trim().is_empty() || !error.contains(bad), "{error}");
         }
-        let inline = Authenticator::new(Credentials::Token(Secret::Inline("a\nb".into())));
+        let inline = authenticator(Credentials::Token(Secret::Inline("a\nb".into())));
         assert!(inline.proof().await.is_err());
         let missing = from_file(Path::new("/nonexistent/token"));
         assert!(missing.proof().await.is_err());

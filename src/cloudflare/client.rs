@@ -17,7 +17,7 @@ use super::headers;
 use super::metrics::AccountMetrics;
 use super::retry;
 use super::wire::BodyProblem;
-use super::{AccountSettings, ApiError, Call, Metrics, Operation, Reason, Settings};
+use super::{AccountSettings, ApiError, Call, Metrics, Operation, Reason, Secrets, Settings};
 use crate::domain::AccountName;
 
 /// One account's client. Clones share its rate limit, pauses and counters.
@@ -49,6 +49,7 @@ struct Inner {
     account: AccountName,
     gate: Gate,
     metrics: AccountMetrics,
+    secrets: Secrets,
     config: ArcSwap<Config>,
 }
 
@@ -74,24 +75,28 @@ impl fmt::Debug for Client {
 
 impl Client {
     /// A client that sends with `http`, which comes from
-    /// [`client_builder`](crate::outbound::client_builder).
+    /// [`client_builder`](crate::outbound::client_builder). The clients of one process share
+    /// `secrets`, so that none shows another's.
     pub fn new(
         settings: &Settings,
         account: AccountSettings,
         http: reqwest::Client,
         metrics: &Metrics,
+        secrets: &Secrets,
     ) -> Self {
         let AccountSettings { name, credentials } = account;
         let gate = Gate::new(settings);
         let pauses = Arc::clone(gate.pauses());
         let metrics = AccountMetrics::new(metrics.clone(), name.clone(), pauses);
         metrics.budget(settings.rate_limit.budget());
-        let config = Config::new(settings, Authenticator::new(credentials), http);
+        let authenticator = Authenticator::new(credentials, secrets.clone());
+        let config = Config::new(settings, authenticator, http);
         Self {
             inner: Arc::new(Inner {
                 account: name,
                 gate,
                 metrics,
+                secrets: secrets.clone(),
                 config: ArcSwap::from_pointee(config),
             }),
         }
@@ -106,7 +111,7 @@ impl Client {
         http: reqwest::Client,
     ) {
         let inner = &*self.inner;
-        let authenticator = Authenticator::new(account.credentials);
+        let authenticator = Authenticator::new(account.credentials, inner.secrets.clone());
         if !authenticator.is_token() {
             inner.metrics.no_token();
         }

@@ -47,8 +47,9 @@ fn base64(bytes: &[u8]) -> String {
     groups.collect()
 }
 
-/// Faults that repeat the secret that was sent, and others.
-fn faults(secret: &str) -> Vec<FaultKind> {
+/// Faults that repeat the secrets of both accounts, and others.
+fn faults() -> Vec<FaultKind> {
+    let secret = &format!("{TOKEN} {KEY}");
     let error = format!("Invalid access token {secret}");
     vec![
         FaultKind::ApiError(400, 10000, error.clone()),
@@ -69,6 +70,8 @@ fn faults(secret: &str) -> Vec<FaultKind> {
         FaultKind::ChunkedGarbage,
         FaultKind::Hang,
         FaultKind::BadRow(json!({"origin_ip": 7})),
+        FaultKind::BadRow(json!({"origin_ip": secret})),
+        FaultKind::BadRow(json!({"origin_ip": "192.0.2.9", "vendor": secret, "region": secret})),
         FaultKind::EndlessPages,
         // It pauses the accounts, so it comes last.
         FaultKind::TooManyRequests(RetryAfter::Text(secret.to_owned())),
@@ -99,11 +102,8 @@ async fn no_output_under_any_fault_holds_a_secret() {
         .await;
     let mut output = String::new();
     let probe = format!("/probe?zone={GOOD}&target=192.0.2.1");
-    let faults = faults(TOKEN).into_iter().zip(faults(KEY));
-    for (number, (on_token, on_key)) in faults.enumerate() {
-        let simulator = &api.simulator;
-        simulator.add_fault(Fault::new(on_token).credential("token-1"));
-        simulator.add_fault(Fault::new(on_key).credential("key-1"));
+    for (number, fault) in faults().into_iter().enumerate() {
+        api.simulator.add_fault(Fault::new(fault));
         sleep(Duration::from_millis(500)).await;
         for path in [
             "/",

@@ -263,8 +263,6 @@ impl Soak {
             kind,
             FaultKind::BadRow(_) | FaultKind::DuplicateRow { .. } | FaultKind::RepeatedRows
         );
-        // It repeats the first account's token, and so happens to nobody else.
-        let repeats_token = matches!(kind, FaultKind::ApiError(..));
         let mut fault = Fault::new(kind).times(self.random.u64(1..30));
         let operations = [
             Operation::ListMappings,
@@ -273,9 +271,6 @@ impl Soak {
             Operation::DnsRecords,
             Operation::SupportedRegions,
         ];
-        if repeats_token {
-            fault = fault.credential("token-1");
-        }
         if hides_rows {
             fault = fault.on(Operation::ListMappings);
         } else if let Some(operation) = operations.get(self.random.usize(..7)) {

@@ -1,0 +1,195 @@
+//! The file that holds a secret, read again when it changes.
+
+use std::fs::{File, Metadata};
+use std::io::Read as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use secrecy::SecretString;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout_at};
+
+/// A token has a few dozen characters; a larger file is something else.
+const SECRET_FILE_LIMIT: u64 = 64 << 10;
+/// A file that takes longer stands on something that hangs, a network's file system for one. It is
+/// well below the time that a poll has, so that requests go on with the last good secret.
+const READ_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A secret file, and what was last read of it.
+#[derive(Debug)]
+pub(super) struct SecretFile {
+    path: PathBuf,
+    seen: Option<Fingerprint>,
+    /// At most one reading is under way. One that hangs cannot be ended, and another beside it
+    /// would cost one more thread.
+    reading: Option<Reading>,
+}
+
+#[derive(Debug)]
+struct Reading {
+    task: JoinHandle<Result<ReadSecret, String>>,
+    deadline: Instant,
+}
+
+/// `None` where the file is as it was.
+type ReadSecret = Option<(Fingerprint, SecretString)>;
+
+impl SecretFile {
+    pub(super) fn new(path: PathBuf) -> Self {
+        Self {
+            path,
+            seen: None,
+            reading: None,
+        }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The next reading takes the file for changed: it may be so within the resolution of its time
+    /// stamps.
+    pub(super) fn doubt(&mut self) {
+        self.seen = None;
+    }
+
+    /// The content, less white space around it; `None` where the file is as it was. Fails, with
+    /// the reason in words, where it is no secret, cannot be read, or cannot be read in time; in
+    /// the last case the next call takes up the same reading, and does not wait for it once more.
+    pub(super) async fn read(&mut self) -> Result<Option<SecretString>, String> {
+        let (path, seen) = (self.path.clone(), self.seen);
+        let reading = self.start(move || read_secret(&path, seen));
+        let Ok(read) = timeout_at(reading.deadline, &mut reading.task).await else {
+            let limit = READ_TIMEOUT.as_secs();
+            return Err(format!("it was not read within {limit} s"));
+        };
+        self.reading = None;
+        let read = read.map_err(|error| error.to_string())??;
+        Ok(read.map(|(seen, secret)| {
+            self.seen = Some(seen);
+            secret
+        }))
+    }
+
+    /// The reading that is under way, or else this one.
+    fn start(
+        &mut self,
+        read: impl FnOnce() -> Result<ReadSecret, String> + Send + 'static,
+    ) -> &mut Reading {
+        self.reading.get_or_insert_with(|| Reading {
+            task: tokio::task::spawn_blocking(read),
+            deadline: Instant::now() + READ_TIMEOUT,
+        })
+    }
+}
+
+/// What changes when a file does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Fingerprint {
+    device: u64,
+    inode: u64,
+    length: u64,
+    modified: (i64, i64),
+}
+
+impl From<&Metadata> for Fingerprint {
+    fn from(metadata: &Metadata) -> Self {
+        Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            length: metadata.len(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+        }
+    }
+}
+
+fn read_secret(path: &Path, seen: Option<Fingerprint>) -> Result<ReadSecret, String> {
+    let metadata = std::fs::metadata(path).map_err(|error| error.to_string())?;
+    if !metadata.is_file() {
+        return Err("it is not a file".to_owned());
+    }
+    let fingerprint = Fingerprint::from(&metadata);
+    if seen == Some(fingerprint) {
+        return Ok(None);
+    }
+    let mut text = String::new();
+    File::open(path)
+        .and_then(|file| file.take(SECRET_FILE_LIMIT + 1).read_to_string(&mut text))
+        .map_err(|error| error.to_string())?;
+    if text.len() as u64 > SECRET_FILE_LIMIT {
+        return Err(format!("it has more than {SECRET_FILE_LIMIT} bytes"));
+    }
+    let secret = text.trim();
+    check(secret).map_err(|problem| format!("its content {problem}"))?;
+    Ok(Some((fingerprint, SecretString::from(secret))))
+}
+
+/// Says what is wrong with a secret that can be none.
+pub(super) fn check(secret: &str) -> Result<(), &'static str> {
+    if secret.is_empty() {
+        Err("is empty")
+    } else if !secret.bytes().all(|b| b.is_ascii_graphic()) {
+        Err("holds something other than visible ASCII characters")
+    } else {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::sync::mpsc;
+
+    use secrecy::ExposeSecret as _;
+
+    use super::*;
+
+    /// A reading that hangs until what is returned is dropped.
+    pub(in super::super) fn hang(file: &mut SecretFile) -> mpsc::Sender<()> {
+        let (end, hanging) = mpsc::channel::<()>();
+        file.start(move || {
+            hanging.recv().ok();
+            Err("it hung".to_owned())
+        });
+        end
+    }
+
+    pub(in super::super) async fn time_passes_by() {
+        tokio::time::advance(READ_TIMEOUT).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_file_that_hangs_is_waited_for_once_and_costs_one_thread() {
+        let on_disk = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(on_disk.path(), "good").unwrap();
+        let mut file = SecretFile::new(on_disk.path().to_owned());
+        let end = hang(&mut file);
+        let start = Instant::now();
+        let (error, ()) = tokio::join!(file.read(), time_passes_by());
+        assert_eq!(error.unwrap_err(), "it was not read within 5 s");
+        for _ in 0..3 {
+            assert!(file.read().await.is_err());
+        }
+        assert_eq!(start.elapsed(), READ_TIMEOUT);
+        // The reading that hung has ended: its answer is the next one, and then the file's.
+        drop(end);
+        while !file.reading.as_ref().unwrap().task.is_finished() {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(file.read().await.unwrap_err(), "it hung");
+        let secret = file.read().await.unwrap().unwrap();
+        assert_eq!(secret.expose_secret(), "good");
+        assert!(file.read().await.unwrap().is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_gives_up_waiting_leaves_the_reading_to_the_next() {
+        let mut file = SecretFile::new("/nonexistent/token".into());
+        let end = hang(&mut file);
+        let impatient = tokio::time::timeout(Duration::from_secs(1), file.read());
+        let (gave_up, ()) = tokio::join!(impatient, tokio::time::advance(Duration::from_secs(1)));
+        assert!(gave_up.is_err());
+        drop(end);
+        assert_eq!(file.read().await.unwrap_err(), "it hung");
+    }
+}

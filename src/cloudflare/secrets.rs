@@ -1,0 +1,168 @@
+//! What must never be shown: every secret that this process proves itself with.
+
+use std::cmp::Reverse;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use memchr::memmem;
+use secrecy::{ExposeSecret as _, SecretString};
+
+/// What stands in the place of a secret.
+const REDACTED: &str = "[redacted]";
+/// Secrets that are in use no more and stay known. A token that is rotated every hour is so for
+/// more than a week.
+const MAX_REPLACED: usize = 256;
+/// Characters of the shortest secret that is looked for in answers before they are read. Those of
+/// Cloudflare have 37 or more; a shorter one is a mistake, and could be part of any honest answer.
+const SHORTEST_IN_BODIES: usize = 16;
+
+/// The secrets of all accounts, the ones that were replaced too: an answer to one account may
+/// repeat the secret of another. Clones share them.
+#[derive(Debug, Clone, Default)]
+pub struct Secrets {
+    known: Arc<RwLock<Vec<Arc<Known>>>>,
+}
+
+/// A secret that is known for as long as this is held, and for some time after.
+#[derive(Debug)]
+pub(super) struct Known {
+    /// As it is, and as JSON escapes it.
+    spellings: Vec<SecretString>,
+}
+
+impl Secrets {
+    /// Makes a secret known. Of those that are in use no more the oldest are forgotten, so that at
+    /// most [`MAX_REPLACED`] stay.
+    pub(super) fn add(&self, secret: &SecretString) -> Arc<Known> {
+        let spellings = spellings(secret.expose_secret());
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(same) = known.iter().find(|known| known.is_spelt(&spellings)) {
+            return Arc::clone(same);
+        }
+        let new = Arc::new(Known { spellings });
+        known.push(Arc::clone(&new));
+        let is_replaced = |known: &Arc<Known>| Arc::strong_count(known) == 1;
+        let replaced = known.iter().filter(|known| is_replaced(known)).count();
+        let mut surplus = replaced.saturating_sub(MAX_REPLACED);
+        known.retain(|known| {
+            let goes = surplus > 0 && is_replaced(known);
+            surplus -= usize::from(goes);
+            !goes
+        });
+        new
+    }
+
+    /// A foreign text without any of them.
+    pub(super) fn redact(&self, text: &str) -> String {
+        self.without(text.as_bytes(), 1)
+            .unwrap_or_else(|| text.to_owned())
+    }
+
+    /// The body of an answer without any of them, so that nothing that is read of it, a name or a
+    /// row, holds one.
+    pub(super) fn redact_body(&self, body: Vec<u8>) -> Vec<u8> {
+        self.without(&body, SHORTEST_IN_BODIES)
+            .map_or(body, String::into_bytes)
+    }
+
+    /// The text without those of so many characters; `None` where it holds none.
+    fn without(&self, text: &[u8], shortest: usize) -> Option<String> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let spellings = known.iter().flat_map(|known| &known.spellings);
+        let mut held: Vec<&str> = spellings
+            .map(SecretString::expose_secret)
+            .filter(|spelling| spelling.len() >= shortest)
+            .filter(|spelling| memmem::find(text, spelling.as_bytes()).is_some())
+            .collect();
+        if held.is_empty() {
+            return None;
+        }
+        // One may be part of another: then the longer one goes first, and goes whole.
+        held.sort_by_key(|spelling| Reverse(spelling.len()));
+        let text = String::from_utf8_lossy(text).into_owned();
+        Some(
+            held.into_iter()
+                .fold(text, |text, spelling| text.replace(spelling, REDACTED)),
+        )
+    }
+}
+
+impl Known {
+    fn is_spelt(&self, spellings: &[SecretString]) -> bool {
+        let of = |spellings: &[SecretString]| -> Vec<_> {
+            let texts = spellings.iter().map(SecretString::expose_secret);
+            texts.map(ToOwned::to_owned).collect()
+        };
+        of(&self.spellings) == of(spellings)
+    }
+}
+
+/// Visible ASCII as it is, and with the two ways in which JSON may spell it.
+fn spellings(secret: &str) -> Vec<SecretString> {
+    let escaped = secret.replace('\\', r"\\").replace('"', "\\\"");
+    let mut spellings = vec![escaped.replace('/', r"\/"), escaped, secret.to_owned()];
+    spellings.dedup();
+    spellings.into_iter().map(SecretString::from).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn add(secrets: &Secrets, secret: &str) -> Arc<Known> {
+        secrets.add(&SecretString::from(secret))
+    }
+
+    #[test]
+    fn every_secret_goes_from_a_text_in_each_of_its_spellings() {
+        let secrets = Secrets::default();
+        let _first = add(&secrets, "one/\"1\"");
+        let _second = add(&secrets, "two");
+        assert_eq!(
+            secrets.redact(r#"one/"1", one/\"1\", one\/\"1\" and two"#),
+            "[redacted], [redacted], [redacted] and [redacted]"
+        );
+        assert_eq!(secrets.redact("neither"), "neither");
+        assert!(!format!("{secrets:?}").contains("two"));
+    }
+
+    #[test]
+    fn a_secret_that_begins_with_another_goes_whole() {
+        let secrets = Secrets::default();
+        let _short = add(&secrets, "abc");
+        let _long = add(&secrets, "abcdef");
+        assert_eq!(secrets.redact("abcdef abc"), "[redacted] [redacted]");
+    }
+
+    #[test]
+    fn a_body_loses_no_word_to_a_secret_that_is_none() {
+        let secrets = Secrets::default();
+        let _short = add(&secrets, "result");
+        let _long = add(&secrets, "a-secret-of-sixteen-and-more");
+        let body = br#"{"result":"a-secret-of-sixteen-and-more"}"#.to_vec();
+        let clean = secrets.redact_body(body);
+        assert_eq!(clean, br#"{"result":"[redacted]"}"#);
+    }
+
+    #[test]
+    fn secrets_that_were_replaced_stay_known_up_to_a_bound_and_those_in_use_always() {
+        let secrets = Secrets::default();
+        let _in_use = add(&secrets, "in-use");
+        for number in 0..1000 {
+            drop(add(&secrets, &format!("rotated-{number:03}")));
+        }
+        assert_eq!(secrets.redact("in-use"), "[redacted]");
+        assert_eq!(secrets.redact("rotated-999"), "[redacted]");
+        assert_eq!(secrets.redact("rotated-000"), "rotated-000");
+        let known = secrets.known.read().unwrap().len();
+        assert!(known <= MAX_REPLACED + 2, "{known}");
+    }
+
+    #[test]
+    fn a_secret_that_comes_again_is_known_once() {
+        let secrets = Secrets::default();
+        let first = add(&secrets, "same");
+        assert!(Arc::ptr_eq(&first, &add(&secrets, "same")));
+        drop((first, add(&secrets, "other")));
+        assert_eq!(secrets.known.read().unwrap().len(), 2);
+    }
+}
