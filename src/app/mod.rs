@@ -65,7 +65,13 @@ pub fn run(cli: &Cli, environment: &Environment) -> ExitCode {
         .enable_all()
         .build()
         .map_err(|error| AppError::Broken(format!("cannot start threads: {error}")));
-    match runtime.and_then(|runtime| runtime.block_on(command(cli, environment))) {
+    let outcome = runtime.and_then(|runtime| {
+        let outcome = runtime.block_on(command(cli, environment));
+        // A thread that reads a file which hangs is not waited for.
+        runtime.shutdown_background();
+        outcome
+    });
+    match outcome {
         Ok(code) => code,
         Err(error) => {
             complain(&format!("error: {error}"));
