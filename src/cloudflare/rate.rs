@@ -16,6 +16,9 @@ use tokio::time::Instant;
 /// log, under the time of the latest. It bounds the log whatever the budget is, and makes a slot
 /// free at most 0.3 seconds late for a window of five minutes.
 const ENTRIES_PER_WINDOW: u32 = 1024;
+/// The longest window that can be configured. So long ended requests are remembered, to a minute
+/// and a half, so that a window which a reload lengthens holds them too.
+const LONGEST_WINDOW: Duration = Duration::from_hours(24);
 
 /// Lets at most `budget` requests through any window, in the order in which they asked.
 #[derive(Debug)]
@@ -31,8 +34,11 @@ struct Log {
     budget: u64,
     window: Duration,
     in_flight: u64,
+    /// Of the last window, the oldest first.
     ended: VecDeque<Ended>,
     ended_count: u64,
+    /// Those before.
+    past: VecDeque<Ended>,
 }
 
 /// Requests that ended at about the same time.
@@ -53,6 +59,7 @@ impl Limiter {
                 in_flight: 0,
                 ended: VecDeque::new(),
                 ended_count: 0,
+                past: VecDeque::new(),
             }),
             changed: Notify::new(),
         }
@@ -62,7 +69,7 @@ impl Limiter {
     pub(super) fn configure(&self, budget: u32, window: Duration) {
         let mut log = self.lock();
         log.budget = budget.max(1).into();
-        log.window = window;
+        log.set_window(window, Instant::now());
         drop(log);
         self.changed.notify_one();
     }
@@ -107,12 +114,14 @@ enum Take {
 
 impl Log {
     fn take(&mut self, now: Instant) -> Take {
-        while let Some(oldest) = self.ended.front()
-            && now.duration_since(oldest.last) >= self.window
-        {
+        let window = self.window;
+        let is_over = |ended: &mut Ended| now - ended.last >= window;
+        while let Some(oldest) = self.ended.pop_front_if(is_over) {
             self.ended_count -= oldest.count;
-            self.ended.pop_front();
+            add(&mut self.past, oldest, LONGEST_WINDOW);
         }
+        let is_forgotten = |ended: &mut Ended| now - ended.last >= LONGEST_WINDOW;
+        while self.past.pop_front_if(is_forgotten).is_some() {}
         if self.in_flight + self.ended_count < self.budget {
             self.in_flight += 1;
             return Take::Taken;
@@ -128,17 +137,32 @@ impl Log {
             return;
         }
         self.ended_count += 1;
-        match self.ended.back_mut() {
-            Some(entry) if now - entry.first < self.window / ENTRIES_PER_WINDOW => {
-                entry.last = now;
-                entry.count += 1;
-            }
-            _ => self.ended.push_back(Ended {
-                first: now,
-                last: now,
-                count: 1,
-            }),
+        let request = Ended {
+            first: now,
+            last: now,
+            count: 1,
+        };
+        add(&mut self.ended, request, self.window);
+    }
+
+    /// A longer window holds requests again that the one before held no more.
+    fn set_window(&mut self, window: Duration, now: Instant) {
+        self.window = window;
+        while let Some(latest) = self.past.pop_back_if(|ended| now - ended.last < window) {
+            self.ended_count += latest.count;
+            self.ended.push_front(latest);
         }
+    }
+}
+
+/// Adds the latest requests to a log of such a window.
+fn add(log: &mut VecDeque<Ended>, new: Ended, window: Duration) {
+    match log.back_mut() {
+        Some(entry) if new.last - entry.first < window / ENTRIES_PER_WINDOW => {
+            entry.last = new.last;
+            entry.count += new.count;
+        }
+        _ => log.push_back(new),
     }
 }
 
@@ -256,6 +280,39 @@ mod tests {
         let entries = limiter.lock().ended.len();
         assert!(entries <= 1 + ENTRIES_PER_WINDOW as usize, "{entries}");
         assert!(entries > 500, "{entries}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_longer_window_holds_the_requests_that_were_made_before_it() {
+        const MINUTE: Duration = Duration::from_mins(1);
+        let limiter = Arc::new(Limiter::new(3, 5 * MINUTE));
+        let start = Instant::now();
+        for _ in 0..3 {
+            request(&limiter, Duration::ZERO).await;
+            tokio::time::advance(10 * MINUTE).await;
+        }
+        limiter.configure(3, 60 * MINUTE);
+        request(&limiter, Duration::ZERO).await;
+        assert_eq!(start.elapsed(), 60 * MINUTE);
+        // A shorter one forgets none for good: of the minutes 10, 20, 60 and 60, the third last.
+        limiter.configure(3, 5 * MINUTE);
+        request(&limiter, Duration::ZERO).await;
+        assert_eq!(start.elapsed(), 60 * MINUTE);
+        limiter.configure(3, 60 * MINUTE);
+        request(&limiter, Duration::ZERO).await;
+        assert_eq!(start.elapsed(), 80 * MINUTE);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_remembered_of_a_day_stays_small() {
+        let limiter = Arc::new(Limiter::new(u32::MAX, Duration::from_millis(100)));
+        for _ in 0..10_000 {
+            limiter.take().await.mark_used();
+            tokio::time::advance(Duration::from_secs(10)).await;
+        }
+        let past = limiter.lock().past.len();
+        assert!(past <= 1 + ENTRIES_PER_WINDOW as usize, "{past}");
+        assert!(past > 500, "{past}");
     }
 
     proptest! {
