@@ -129,6 +129,27 @@ pub struct ApiError {
 }
 
 impl ApiError {
+    /// Whether the same call may well succeed some minutes later, though nobody mends anything.
+    pub fn may_pass(&self) -> bool {
+        match self.reason {
+            Reason::Timeout
+            | Reason::Connect
+            | Reason::Tls
+            | Reason::Http
+            | Reason::RateLimited
+            | Reason::ServerError
+            | Reason::Malformed
+            | Reason::Unsuccessful
+            | Reason::InconsistentPages => true,
+            Reason::Unauthorized
+            | Reason::Forbidden
+            | Reason::NotFound
+            | Reason::NoRoute
+            | Reason::ClientError
+            | Reason::TooLarge => false,
+        }
+    }
+
     /// Whether the answer holds this code of the API's.
     pub fn has_code(&self, code: u32) -> bool {
         self.codes.contains(&code)

@@ -13,7 +13,7 @@ use super::ZoneSelection;
 use super::follow_up::PoolCache;
 use super::pace::Pace;
 use super::schedule::listing_backoff;
-use super::secondary::Regions;
+use super::secondary::{Regions, Trouble};
 use crate::cloudflare::{ApiError, Client, Operation, Reason, ZoneList};
 use crate::domain::{Zone, ZoneId};
 use crate::snapshot::{AccountState, ZoneCounts};
@@ -46,6 +46,8 @@ pub(super) struct Account {
     pub(super) following: usize,
     /// The regions that Cloudflare supports, by way of one of the zones.
     pub(super) regions: Regions,
+    /// Of reading its zones' tiered cache settings.
+    pub(super) settings_trouble: Trouble,
     /// The load balancer pools, read once for all zones.
     pub(super) pools: Arc<PoolCache>,
     /// Failures of optional calls that the log has told.
@@ -101,6 +103,7 @@ impl Account {
             running: 0,
             following: 0,
             regions: Regions::default(),
+            settings_trouble: Trouble::default(),
             pools: Arc::default(),
             optional_failures: HashSet::new(),
             verification: Some(now),

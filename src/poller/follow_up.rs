@@ -83,6 +83,19 @@ impl FollowedUp {
     }
 }
 
+/// Failures that may pass by themselves, so that asking again soon is worth it.
+impl FollowedUp {
+    pub(super) fn has_settings_trouble(&self) -> bool {
+        let settings = [self.tiered_cache.as_ref(), self.smart_tiered_cache.as_ref()];
+        let mut failures = settings.into_iter().filter_map(failure);
+        failures.any(ApiError::may_pass)
+    }
+
+    pub(super) fn has_regions_trouble(&self) -> bool {
+        failure(self.supported_regions.as_ref()).is_some_and(ApiError::may_pass)
+    }
+}
+
 fn failure<T>(answer: Option<&Result<T, ApiError>>) -> Option<&ApiError> {
     answer.and_then(|answer| answer.as_ref().err())
 }

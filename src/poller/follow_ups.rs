@@ -49,7 +49,8 @@ impl Poller {
         };
         let secondary = &mut turns.secondary;
         let (expect, verify) = (&self.judging.expect, self.judging.verify);
-        let wanted = secondary.wanted(expect, verify, &account.regions, now);
+        let (regions, settings) = (&account.regions, &account.settings_trouble);
+        let wanted = secondary.wanted(expect, verify, regions, settings, now);
         let needed = wanted.anything() || secondary.needs_judgement();
         if needed && !secondary.queued && !self.following.contains(id) {
             secondary.queued = true;
@@ -108,9 +109,10 @@ impl Poller {
             return;
         };
         let (expect, verify) = (&self.judging.expect, self.judging.verify);
+        let (regions, settings) = (&account.regions, &account.settings_trouble);
         let wanted = turns
             .secondary
-            .wanted(expect, verify, &account.regions, now);
+            .wanted(expect, verify, regions, settings, now);
         for ip in turns.secondary.unconfirmed() {
             yardstick.known_missing.remove(ip);
         }
@@ -148,9 +150,15 @@ impl Poller {
         done.retain_wanted(&self.judging.expect, self.judging.verify);
         if let Some(account) = self.accounts.get_mut(index) {
             notices::tell_failures(account, id, &done);
+            if done.has_settings_trouble() {
+                account.settings_trouble.note(now);
+            }
+            if done.has_regions_trouble() {
+                account.regions.trouble.note(now);
+            }
         }
-        if let Some(Ok(Some(regions))) = done.supported_regions.take() {
-            self.learn_regions(index, regions, now);
+        if let Some(Ok(Some(regions))) = &done.supported_regions {
+            self.learn_regions(index, regions.clone(), now);
         }
         let retain = self.settings.retain;
         let Some(turns) = self.zones.get_mut(id) else {

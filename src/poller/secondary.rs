@@ -15,6 +15,11 @@ use crate::findings::{
 
 /// Settings and supported regions hardly ever change, and each costs a request a zone.
 const RARELY: Duration = Duration::from_hours(1);
+/// A reading of these that failed, and may succeed by itself, is made again after this; the wait
+/// doubles with each further failure, up to [`RARELY`]. It is also the time without any such
+/// failure in the account that a reading before its hour waits for: while the API is down, a few
+/// zones find that out for all.
+const SOONER: Duration = Duration::from_mins(10);
 /// How long a tiered cache setting that cannot be read any more is still shown, at the least.
 const KEEP_SETTINGS: Duration = Duration::from_hours(2);
 
@@ -63,6 +68,54 @@ impl<T> Recent<T> {
     }
 }
 
+/// When something that hardly ever changes is read of a zone.
+#[derive(Debug, Default)]
+struct Turn {
+    asked: Option<Instant>,
+    /// In a row, of those that may pass.
+    failures: u32,
+}
+
+impl Turn {
+    fn is_due(&self, trouble: &Trouble, now: Instant) -> bool {
+        let sooner = self.failures.checked_sub(1).map(|earlier| {
+            let factor = 1_u32.checked_shl(earlier).unwrap_or(u32::MAX);
+            SOONER.saturating_mul(factor)
+        });
+        self.asked.is_none_or(|at| {
+            let again = sooner.is_some_and(|wait| at + wait.min(RARELY) <= now);
+            at + RARELY <= now || (again && trouble.is_over(now))
+        })
+    }
+
+    fn ask(&mut self, now: Instant) {
+        self.asked = Some(now);
+    }
+
+    fn answered(&mut self, trouble: bool) {
+        self.failures = if trouble {
+            self.failures.saturating_add(1)
+        } else {
+            0
+        };
+    }
+}
+
+/// When a reading that is made rarely last failed, for any zone of an account, in a way that may
+/// pass.
+#[derive(Debug, Default)]
+pub(super) struct Trouble(Option<Instant>);
+
+impl Trouble {
+    pub(super) fn note(&mut self, now: Instant) {
+        self.0 = Some(now);
+    }
+
+    fn is_over(&self, now: Instant) -> bool {
+        self.0.is_none_or(|at| at + SOONER <= now)
+    }
+}
+
 /// What is known of a zone beside its mappings.
 #[expect(
     clippy::struct_excessive_bools,
@@ -74,10 +127,10 @@ pub(super) struct Secondary {
     load_balancers: Recent<Candidates>,
     tiered_cache: Recent<bool>,
     smart_tiered_cache: Recent<bool>,
-    /// When the tiered cache settings were last asked for.
-    settings_asked: Option<Instant>,
-    /// When the supported regions were last asked for by way of this zone.
-    regions_asked: Option<Instant>,
+    /// Of the tiered cache settings.
+    settings: Turn,
+    /// Of the supported regions, by way of this zone.
+    regions: Turn,
     /// Missing origins that the last poll found and nobody has confirmed yet.
     unconfirmed: BTreeSet<OriginIp>,
     /// It stands in its account's queue.
@@ -143,16 +196,16 @@ impl Secondary {
         expect: &ExpectSettings,
         verify: VerifySettings,
         regions: &Regions,
+        settings: &Trouble,
         now: Instant,
     ) -> Wanted {
         Wanted {
             dns: expect.from_dns && self.origins_due,
             load_balancers: expect.from_load_balancers && self.origins_due,
-            tiered_cache: verify.tiered_cache && due(self.settings_asked, now),
+            tiered_cache: verify.tiered_cache && self.settings.is_due(settings, now),
             supported_regions: verify.supported_regions
-                && due(self.regions_asked, now)
-                && !regions.asking
-                && due(regions.read, now),
+                && self.regions.is_due(&regions.trouble, now)
+                && regions.may_be_asked(now),
         }
     }
 
@@ -178,15 +231,21 @@ impl Secondary {
         self.judge_again = false;
         self.origins_due = false;
         if wanted.tiered_cache {
-            self.settings_asked = Some(now);
+            self.settings.ask(now);
         }
         if wanted.supported_regions {
-            self.regions_asked = Some(now);
+            self.regions.ask(now);
         }
     }
 
     /// Takes the answers of a follow-up.
     pub(super) fn learn(&mut self, done: &mut FollowedUp, now: Instant) {
+        if done.tiered_cache.is_some() {
+            self.settings.answered(done.has_settings_trouble());
+        }
+        if done.supported_regions.is_some() {
+            self.regions.answered(done.has_regions_trouble());
+        }
         self.dns.take(done.dns.take(), now);
         self.load_balancers.take(done.load_balancers.take(), now);
         self.tiered_cache.take(done.tiered_cache.take(), now);
@@ -208,9 +267,16 @@ pub(super) struct Regions {
     read: Option<Instant>,
     /// A follow-up is asking for them.
     pub(super) asking: bool,
+    pub(super) trouble: Trouble,
 }
 
 impl Regions {
+    /// Any zone would do to read them, so after a failure that may pass they all wait.
+    fn may_be_asked(&self, now: Instant) -> bool {
+        let due = self.read.is_none_or(|at| at + RARELY <= now);
+        due && !self.asking && self.trouble.is_over(now)
+    }
+
     /// Takes the list, and says whether it is another than before.
     pub(super) fn learn(&mut self, regions: SupportedRegions, now: Instant) -> bool {
         self.read = Some(now);
@@ -220,10 +286,6 @@ impl Regions {
         }
         changed
     }
-}
-
-fn due(last: Option<Instant>, now: Instant) -> bool {
-    last.is_none_or(|at| at + RARELY <= now)
 }
 
 #[cfg(test)]
@@ -239,13 +301,21 @@ mod tests {
     };
 
     fn failure<T>() -> Result<T, ApiError> {
+        failure_of(Reason::Forbidden)
+    }
+
+    fn failure_of<T>(reason: Reason) -> Result<T, ApiError> {
         Err(ApiError {
             operation: Operation::DnsRecords,
-            reason: Reason::Forbidden,
+            reason,
             detail: String::new(),
-            status: Some(403),
+            status: None,
             codes: Vec::new(),
         })
+    }
+
+    fn wanted(secondary: &Secondary, regions: &Regions, settings: &Trouble, at: Instant) -> Wanted {
+        secondary.wanted(&discovery(), EVERYTHING, regions, settings, at)
     }
 
     fn discovery() -> ExpectSettings {
@@ -301,8 +371,8 @@ mod tests {
         let start = Instant::now();
         let mut secondary = Secondary::default();
         let regions = Regions::default();
-        let wanted = |secondary: &Secondary, at| {
-            let wanted = secondary.wanted(&discovery(), EVERYTHING, &regions, at);
+        let shown = |secondary: &Secondary, at| {
+            let wanted = wanted(secondary, &regions, &Trouble::default(), at);
             (
                 wanted.dns,
                 wanted.load_balancers,
@@ -311,14 +381,99 @@ mod tests {
             )
         };
         secondary.polled(BTreeSet::new());
-        assert_eq!(wanted(&secondary, start), (true, true, true, true));
-        let all = secondary.wanted(&discovery(), EVERYTHING, &regions, start);
+        assert_eq!(shown(&secondary, start), (true, true, true, true));
+        let all = wanted(&secondary, &regions, &Trouble::default(), start);
         secondary.following_up(all, start);
-        assert_eq!(wanted(&secondary, start), (false, false, false, false));
+        assert_eq!(shown(&secondary, start), (false, false, false, false));
         secondary.polled(BTreeSet::new());
         let late = start + HOUR - MINUTE;
-        assert_eq!(wanted(&secondary, late), (true, true, false, false));
-        assert_eq!(wanted(&secondary, start + HOUR), (true, true, true, true));
+        assert_eq!(shown(&secondary, late), (true, true, false, false));
+        assert_eq!(shown(&secondary, start + HOUR), (true, true, true, true));
+    }
+
+    /// Reads the settings and the regions, with these outcomes.
+    fn follow_up(
+        secondary: &mut Secondary,
+        trouble: &mut Trouble,
+        outcome: Result<bool, ApiError>,
+        now: Instant,
+    ) {
+        let asked = Wanted {
+            tiered_cache: true,
+            supported_regions: true,
+            ..Wanted::default()
+        };
+        secondary.following_up(asked, now);
+        let mut done = FollowedUp {
+            supported_regions: Some(outcome.clone().map(|_| None)),
+            tiered_cache: Some(Ok(true)),
+            smart_tiered_cache: Some(outcome),
+            ..FollowedUp::default()
+        };
+        if done.has_settings_trouble() {
+            trouble.note(now);
+        }
+        secondary.learn(&mut done, now);
+    }
+
+    #[test]
+    fn a_failure_that_may_pass_is_made_up_for_before_the_hour_with_waits_that_double() {
+        let start = Instant::now();
+        let (mut secondary, mut trouble) = (Secondary::default(), Trouble::default());
+        let asks = |secondary: &Secondary, trouble: &Trouble, at| {
+            let wanted = wanted(secondary, &Regions::default(), trouble, at);
+            assert_eq!(wanted.tiered_cache, wanted.supported_regions);
+            wanted.tiered_cache
+        };
+        let mut at = start;
+        for wait in [10, 20, 40, 60, 60] {
+            follow_up(
+                &mut secondary,
+                &mut trouble,
+                failure_of(Reason::Timeout),
+                at,
+            );
+            assert!(
+                !asks(&secondary, &trouble, at + MINUTE * (wait - 1)),
+                "{wait}"
+            );
+            at += MINUTE * wait;
+            assert!(asks(&secondary, &trouble, at), "{wait}");
+        }
+        // What will not mend by itself waits for its hour, and so does what went well.
+        for outcome in [failure(), Ok(true)] {
+            follow_up(&mut secondary, &mut trouble, outcome, at);
+            assert!(!asks(&secondary, &trouble, at + HOUR - MINUTE));
+            at += HOUR;
+            assert!(asks(&secondary, &trouble, at));
+        }
+    }
+
+    #[test]
+    fn while_readings_of_other_zones_fail_none_is_made_before_its_hour() {
+        let start = Instant::now();
+        let (mut secondary, mut trouble) = (Secondary::default(), Trouble::default());
+        follow_up(
+            &mut secondary,
+            &mut trouble,
+            failure_of(Reason::ServerError),
+            start,
+        );
+        let mut regions = Regions::default();
+        let asks = |regions: &Regions, trouble: &Trouble, at| {
+            let wanted = wanted(&secondary, regions, trouble, at);
+            (wanted.tiered_cache, wanted.supported_regions)
+        };
+        let again = start + SOONER;
+        assert_eq!(asks(&regions, &trouble, again), (true, true));
+        trouble.note(again - MINUTE);
+        regions.trouble.note(again - MINUTE);
+        assert_eq!(asks(&regions, &trouble, again), (false, false));
+        assert_eq!(asks(&regions, &trouble, again + SOONER), (true, true));
+        trouble.note(start + HOUR);
+        regions.trouble.note(start + HOUR);
+        // Nor are the regions, which any zone may ask for, at the hour.
+        assert_eq!(asks(&regions, &trouble, start + HOUR), (true, false));
     }
 
     #[test]
@@ -326,8 +481,7 @@ mod tests {
         let start = Instant::now();
         let secondary = Secondary::default();
         let asks = |regions: &Regions, at| {
-            let wanted = secondary.wanted(&ExpectSettings::default(), EVERYTHING, regions, at);
-            wanted.supported_regions
+            wanted(&secondary, regions, &Trouble::default(), at).supported_regions
         };
         let mut regions = Regions::default();
         assert!(asks(&regions, start));
