@@ -7,9 +7,10 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use jiff::Timestamp;
 use reqwest::Client;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tokio_util::task::AbortOnDropHandle;
+use tracing::{error, info, warn};
 
 use super::fetch::{FetchError, Fetched, Version, fetch};
 use super::{Format, FormatError, Metrics, RangeSource, RangeTable, Settings, VendorTable};
@@ -60,8 +61,8 @@ enum RefreshError {
     Fetch(#[from] FetchError),
     #[error(transparent)]
     Format(#[from] FormatError),
-    #[error("the parser failed: {0}")]
-    Parser(#[from] tokio::task::JoinError),
+    #[error("it broke off: {0}")]
+    Defect(#[from] JoinError),
     #[error("the file has no address prefix")]
     Empty,
     #[error(
@@ -156,12 +157,9 @@ impl VendorRanges {
     }
 
     /// Reads one vendor's file, and says whether that went well.
-    async fn refresh(&self, feed: &Feed) -> bool {
-        let Feed { format, source, .. } = feed;
-        let result = tokio::time::timeout(REFRESH_TIMEOUT, self.update(feed))
-            .await
-            .unwrap_or(Err(RefreshError::TimedOut));
-        match result {
+    async fn refresh(&self, feed: &Arc<Feed>) -> bool {
+        let Feed { format, source, .. } = &**feed;
+        match contained(self.clone().update(Arc::clone(feed))).await {
             Ok(table) => {
                 let metrics = &self.shared.metrics;
                 metrics.succeeded(*format, &table, Timestamp::now());
@@ -170,6 +168,13 @@ impl VendorRanges {
             Err(error) => {
                 self.shared.metrics.failed(*format);
                 let kept = self.shared.table.load().get(*format).is_some();
+                if matches!(error, RefreshError::Defect(_)) {
+                    error!(
+                        vendor = %format.vendor(),
+                        %error,
+                        "a refresh of the vendor's address ranges broke off; please report this"
+                    );
+                }
                 warn!(
                     vendor = %format.vendor(),
                     %source,
@@ -183,7 +188,7 @@ impl VendorRanges {
     }
 
     /// Brings one vendor's prefixes up to date and returns those in use.
-    async fn update(&self, feed: &Feed) -> Result<Arc<VendorTable>, RefreshError> {
+    async fn update(self, feed: Arc<Feed>) -> Result<Arc<VendorTable>, RefreshError> {
         let format = feed.format;
         let in_use = self.shared.table.load().get(format).cloned();
         let version = feed.version.load_full();
@@ -212,6 +217,18 @@ impl VendorRanges {
             "the address ranges of a vendor are loaded"
         );
         Ok(table)
+    }
+}
+
+/// What a refresh comes to, within its time. One that panics fails and ends no other.
+async fn contained<T: Send + 'static>(
+    refresh: impl Future<Output = Result<T, RefreshError>> + Send + 'static,
+) -> Result<T, RefreshError> {
+    // Whoever stops waiting for it ends it.
+    let task = AbortOnDropHandle::new(tokio::spawn(refresh));
+    match tokio::time::timeout(REFRESH_TIMEOUT, task).await {
+        Ok(ended) => ended?,
+        Err(_) => Err(RefreshError::TimedOut),
     }
 }
 
@@ -252,6 +269,30 @@ mod tests {
         assert_eq!(next_wait(7, day), minutes(60));
         assert_eq!(next_wait(u32::MAX, day), minutes(60));
         assert_eq!(next_wait(1, Duration::from_secs(5)), Duration::from_secs(5));
+    }
+
+    #[tokio::test]
+    async fn a_refresh_that_panics_has_failed() {
+        let refresh = contained(async {
+            if REFRESH_TIMEOUT.is_zero() {
+                return Ok(());
+            }
+            panic!("a defect");
+        });
+        let failure = refresh.await.unwrap_err();
+        assert!(matches!(failure, RefreshError::Defect(_)), "{failure}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refresh_that_hangs_is_ended() {
+        let (held, ended) = tokio::sync::oneshot::channel::<()>();
+        let refresh = contained(async {
+            let _held = held;
+            std::future::pending::<Result<(), _>>().await
+        });
+        let failure = refresh.await.unwrap_err();
+        assert!(matches!(failure, RefreshError::TimedOut), "{failure}");
+        assert!(ended.await.is_err());
     }
 
     #[test]
