@@ -45,12 +45,8 @@ impl Reply {
     }
 
     /// A text as it is.
-    pub(super) fn document(text: &'static str) -> Self {
-        Self::new(
-            StatusCode::OK,
-            PLAIN_TEXT,
-            Bytes::from_static(text.as_bytes()),
-        )
+    pub(super) fn document(text: String) -> Self {
+        Self::new(StatusCode::OK, PLAIN_TEXT, Bytes::from(text))
     }
 
     /// The metrics of a probe.

@@ -186,3 +186,27 @@ async fn the_metrics_can_take_the_place_of_the_page() {
     }
     assert_eq!(server.get("/api/v1/zones").await.0, 200);
 }
+
+#[tokio::test]
+async fn every_link_in_the_documentation_leads_somewhere() {
+    let server = Server::start().await;
+    let (_, list) = server.get("/docs/").await;
+    let names: Vec<_> = list
+        .split("href=\"")
+        .skip(1)
+        .filter_map(|rest| rest.split('"').next())
+        .filter(|link| !link.starts_with('/'))
+        .collect();
+    assert!(names.contains(&"runbooks.md"), "{names:?}");
+    for name in names {
+        let (status, text) = server.get(&format!("/docs/{name}")).await;
+        assert_eq!(status, 200, "{name}");
+        for part in text.split("](").skip(1) {
+            let link = part.split([')', '#']).next().unwrap();
+            if !link.starts_with("https://") {
+                let (status, _) = server.get(&format!("/docs/{link}")).await;
+                assert_eq!(status, 200, "{name} links to {link}");
+            }
+        }
+    }
+}
