@@ -238,41 +238,52 @@ fn findings(state: &ZoneState, query: &Query, now: Timestamp) -> Markup {
         })
         .collect();
     let paging = Paging::new(found.len(), query.findings);
+    if found.is_empty() {
+        return none(state);
+    }
+    let heads = ["Origin", "Finding", "Why", "Mapped to", "Expected"];
+    let row = |row: &FindingRow| {
+        let mapped = place(row.vendor.as_deref(), row.region.as_deref(), "no mapping");
+        let (vendor, region) = (&row.expected_vendor, &row.expected_region);
+        let expected = place(vendor.as_deref(), region.as_deref(), "–");
+        [
+            html! { (row.origin_ip) },
+            html! { span.bad { (row.finding) } },
+            why(row, now),
+            mapped,
+            expected,
+        ]
+    };
     html! {
-        @if found.is_empty() {
-            p.quiet { @if state.data.is_some() { "None." } @else { "None are known." } }
-        } @else {
-            table.cards {
-                thead { tr {
-                    th scope="col" { "Origin" }
-                    th scope="col" { "Finding" }
-                    th scope="col" { "Why" }
-                    th scope="col" { "Mapped to" }
-                    th scope="col" { "Expected" }
-                } }
-                tbody {
-                    @for row in paging.of(&found) {
-                        tr {
-                            th scope="row" { (row.origin_ip) }
-                            td data-label="Finding" { span.bad { (row.finding) } }
-                            td data-label="Why" { (why(row, now)) }
-                            td data-label="Mapped to" {
-                                (place(row.vendor.as_deref(), row.region.as_deref(), "no mapping"))
-                            }
-                            td data-label="Expected" {
-                                (place(
-                                    row.expected_vendor.as_deref(),
-                                    row.expected_region.as_deref(),
-                                    "–",
-                                ))
+        (table(heads, paging.of(&found).iter().map(row)))
+        (paging.links("Pages of findings", |findings| {
+            Query { findings, ..query.clone() }.link()
+        }))
+    }
+}
+
+fn none(state: &ZoneState) -> Markup {
+    html! { p.quiet { @if state.data.is_some() { "None." } @else { "None are known." } } }
+}
+
+/// A table whose rows are named by their first cells.
+fn table<const N: usize>(heads: [&str; N], rows: impl Iterator<Item = [Markup; N]>) -> Markup {
+    html! {
+        table.cards {
+            thead { tr { @for head in heads { th scope="col" { (head) } } } }
+            tbody {
+                @for row in rows {
+                    tr {
+                        @for (number, (head, cell)) in heads.iter().zip(row).enumerate() {
+                            @if number == 0 {
+                                th scope="row" { (cell) }
+                            } @else {
+                                td data-label=(head) { (cell) }
                             }
                         }
                     }
                 }
             }
-            (paging.links("Pages of findings", |findings| {
-                Query { findings, ..query.clone() }.link()
-            }))
         }
     }
 }
@@ -309,37 +320,29 @@ fn mappings(state: &ZoneState, query: &Query, now: Timestamp) -> Markup {
         .filter(|row| query.takes(&row.origin_ip, &[Some(&*row.vendor), Some(&*row.region)]))
         .collect();
     let paging = Paging::new(found.len(), query.mappings);
-    html! {
-        @if found.is_empty() {
-            p.quiet { @if state.data.is_some() { "None." } @else { "None are known." } }
-        } @else {
-            table.cards {
-                thead { tr {
-                    th scope="col" { "Origin" }
-                    th scope="col" { "Vendor" }
-                    th scope="col" { "Region" }
-                    th scope="col" { "Last written" }
-                } }
-                tbody {
-                    @for row in paging.of(&found) {
-                        tr {
-                            th scope="row" { (row.origin_ip) }
-                            td data-label="Vendor" { (row.vendor) }
-                            td data-label="Region" { (row.region) }
-                            td data-label="Last written" {
-                                @if row.modified_on.is_some() {
-                                    (page::when(row.modified_on, now))
-                                } @else {
-                                    span.quiet { "unknown" }
-                                }
-                            }
-                        }
-                    }
-                }
+    if found.is_empty() {
+        return none(state);
+    }
+    let heads = ["Origin", "Vendor", "Region", "Last written"];
+    let row = |row: &MappingRow| {
+        let written = html! {
+            @if row.modified_on.is_some() {
+                (page::when(row.modified_on, now))
+            } @else {
+                span.quiet { "unknown" }
             }
-            (paging.links("Pages of mappings", |mappings| {
-                Query { mappings, ..query.clone() }.link()
-            }))
-        }
+        };
+        [
+            html! { (row.origin_ip) },
+            html! { (row.vendor) },
+            html! { (row.region) },
+            written,
+        ]
+    };
+    html! {
+        (table(heads, paging.of(&found).iter().map(row)))
+        (paging.links("Pages of mappings", |mappings| {
+            Query { mappings, ..query.clone() }.link()
+        }))
     }
 }
