@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 
 use super::api_query::{BadQuery, Filter, Window};
 use super::reply::Reply;
+use super::walks::Walks;
 use crate::exposition::rows::{Finding, FindingRow, MappingRow, ZoneRow};
 use crate::snapshot::{Directory, Snapshot, ZoneSlot, ZoneState};
 
@@ -42,6 +43,7 @@ impl Resource {
 /// Lists the snapshot.
 pub(super) struct Api {
     snapshot: Snapshot,
+    walks: Walks,
     permits: Arc<Semaphore>,
 }
 
@@ -70,25 +72,28 @@ struct Refusal {
 type Zone = (Arc<ZoneSlot>, Arc<ZoneState>);
 
 impl Api {
-    pub(super) fn new(snapshot: Snapshot) -> Self {
+    pub(super) fn new(snapshot: Snapshot, walks: Walks) -> Self {
         Self {
             snapshot,
+            walks,
             permits: Arc::new(Semaphore::new(MOST_AT_ONCE)),
         }
     }
 
     /// Answers a request as of `now`.
-    pub(super) fn answer(&self, resource: Resource, query: &str, now: Timestamp) -> Reply {
+    pub(super) async fn answer(&self, resource: Resource, query: &str, now: Timestamp) -> Reply {
         let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else {
             return refuse(
                 StatusCode::SERVICE_UNAVAILABLE,
                 format!("{MOST_AT_ONCE} requests are being answered already; try again"),
             );
         };
-        match list(&self.snapshot.directory(), resource, query, now) {
+        let (snapshot, query) = (self.snapshot.clone(), query.to_owned());
+        let make = move || match list(&snapshot.directory(), resource, &query, now) {
             Ok(listing) => Reply::json(StatusCode::OK, &listing, Some(permit)),
             Err(error) => refuse(StatusCode::BAD_REQUEST, error.to_string()),
-        }
+        };
+        self.walks.reply(make).await
     }
 }
 

@@ -18,9 +18,10 @@ use super::protection::InForce;
 use super::reload::{self, Reload};
 use super::reply::Reply;
 use super::scrape::{Render, Scrapes};
+use super::walks::Walks;
 use super::zone_page;
 use crate::cloudflare::AccountStatus;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Directory, Snapshot};
 
 /// Tells how the accounts stand with Cloudflare now.
 pub type Accounts = Arc<dyn Fn() -> Vec<AccountStatus> + Send + Sync>;
@@ -46,6 +47,7 @@ pub struct Handlers {
     telemetry_path: String,
     scrapes: Scrapes,
     api: Api,
+    walks: Walks,
     probes: Probes,
     snapshot: Snapshot,
     ready: watch::Receiver<bool>,
@@ -74,10 +76,12 @@ enum Route<'a> {
 impl Handlers {
     /// Answers with what `sources` give.
     pub fn new(settings: &Settings, sources: Sources, metrics: Metrics) -> Self {
+        let walks = Walks::new();
         Self {
             telemetry_path: settings.telemetry_path.clone(),
             scrapes: Scrapes::new(sources.render, settings.max_requests),
-            api: Api::new(sources.snapshot.clone()),
+            api: Api::new(sources.snapshot.clone(), walks.clone()),
+            walks,
             probes: Probes::new(sources.look_up, sources.snapshot.clone()),
             snapshot: sources.snapshot,
             ready: sources.ready,
@@ -117,10 +121,10 @@ impl Handlers {
             Route::Metrics => self.scrapes.answer(&request.headers).await,
             Route::Healthy => Reply::text(StatusCode::OK, "Healthy"),
             Route::Ready => self.readiness(),
-            Route::Landing => self.landing(query),
-            Route::Zone(id) => self.zone(id, query),
+            Route::Landing => self.landing(query).await,
+            Route::Zone(id) => self.zone(id, query).await,
             Route::Docs(name) => docs::answer(name, &self.site()),
-            Route::Api(resource) => self.api.answer(resource, query, Timestamp::now()),
+            Route::Api(resource) => self.api.answer(resource, query, Timestamp::now()).await,
             Route::Probe => self.probes.answer(query, &request.headers).await,
         }
     }
@@ -167,24 +171,46 @@ impl Handlers {
         }
     }
 
-    fn landing(&self, query: &str) -> Reply {
-        let landing = Landing {
-            directory: &self.snapshot.directory(),
-            accounts: &(self.accounts)(),
-            now: Timestamp::now(),
-        };
-        let page = landing.page(&landing::Query::parse(query), &self.site());
-        Reply::page(StatusCode::OK, page)
+    async fn landing(&self, query: &str) -> Reply {
+        let query = landing::Query::parse(query);
+        let accounts = Arc::clone(&self.accounts);
+        self.page(move |directory, site| {
+            let landing = Landing {
+                directory,
+                accounts: &accounts(),
+                now: Timestamp::now(),
+            };
+            Reply::page(StatusCode::OK, landing.page(&query, site))
+        })
+        .await
     }
 
-    fn zone(&self, id: &str, query: &str) -> Reply {
-        let directory = self.snapshot.directory();
-        let Some(slot) = directory.zones.iter().find(|slot| slot.id.as_str() == id) else {
-            return Reply::page(StatusCode::NOT_FOUND, zone_page::not_found(&self.site()));
+    async fn zone(&self, id: &str, query: &str) -> Reply {
+        let (id, query) = (id.to_owned(), zone_page::Query::parse(query));
+        self.page(move |directory, site| {
+            let Some(slot) = directory.zones.iter().find(|slot| slot.id.as_str() == id) else {
+                return Reply::page(StatusCode::NOT_FOUND, zone_page::not_found(site));
+            };
+            let page = zone_page::page(slot, &query, site, Timestamp::now());
+            Reply::page(StatusCode::OK, page)
+        })
+        .await
+    }
+
+    async fn page(
+        &self,
+        make: impl FnOnce(&Directory, &Site<'_>) -> Reply + Send + 'static,
+    ) -> Reply {
+        let (snapshot, metrics) = (self.snapshot.clone(), self.telemetry_path.clone());
+        let ready = *self.ready.borrow();
+        let make = move || {
+            let site = Site {
+                metrics: &metrics,
+                ready,
+            };
+            make(&snapshot.directory(), &site)
         };
-        let query = zone_page::Query::parse(query);
-        let page = zone_page::page(slot, &query, &self.site(), Timestamp::now());
-        Reply::page(StatusCode::OK, page)
+        self.walks.reply(make).await
     }
 }
 

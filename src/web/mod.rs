@@ -27,6 +27,7 @@ mod reply;
 mod scrape;
 mod server;
 mod settings;
+mod walks;
 mod web_config;
 mod zone_page;
 

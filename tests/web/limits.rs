@@ -1,11 +1,13 @@
 //! What one client cannot do to the others.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::Notify;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::support::*;
@@ -34,6 +36,37 @@ async fn a_connection_without_a_whole_head_is_closed() {
     }
     assert!(start.elapsed() >= SHORT / 2, "{:?}", start.elapsed());
     timeout(PATIENCE, drip).await.unwrap().unwrap();
+}
+
+/// Pages that are being made hold up neither the watchdog nor a scrape, and are few at once.
+#[tokio::test]
+async fn pages_that_take_long_hold_up_nothing_else() {
+    let (end, gate) = std::sync::mpsc::channel::<()>();
+    let (gate, running) = (std::sync::Mutex::new(gate), Arc::new(AtomicUsize::new(0)));
+    let mut options = Options::default();
+    let counter = Arc::clone(&running);
+    options.accounts = Arc::new(move || {
+        counter.fetch_add(1, Ordering::SeqCst);
+        // It fails when the test lets them all go.
+        gate.lock().unwrap().recv().ok();
+        Vec::new()
+    });
+    let server = Arc::new(options.start().await);
+    let mut pages = JoinSet::new();
+    for path in ["/"; 10].into_iter().chain(["/api/v1/zones"]) {
+        let server = Arc::clone(&server);
+        pages.spawn(async move { server.get(path).await.0 });
+    }
+    let start = Instant::now();
+    while running.load(Ordering::SeqCst) < 4 {
+        assert!(start.elapsed() < PATIENCE, "the pages are not being made");
+        assert_eq!(server.get("/-/healthy").await.0, 200);
+    }
+    sleep(SHORT).await;
+    assert_eq!(server.get("/metrics").await.0, 200);
+    assert_eq!(running.load(Ordering::SeqCst), 4);
+    drop(end);
+    assert_eq!(pages.join_all().await, [200; 11]);
 }
 
 /// More than the kernel buffers for a client that does not read.

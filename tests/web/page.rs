@@ -194,7 +194,7 @@ async fn accounts_show_token_and_rate_limit() {
         paused_until: Some(Timestamp::now() + Duration::from_secs(250)),
     };
     let options = Options {
-        accounts: vec![status],
+        accounts: accounts(vec![status]),
         ..Options::default()
     };
     let server = options.start().await;

@@ -10,7 +10,8 @@ use cloudflare_origin_region_exporter::cloudflare::AccountStatus;
 use cloudflare_origin_region_exporter::exposition::Encoding;
 use cloudflare_origin_region_exporter::snapshot::Snapshot;
 use cloudflare_origin_region_exporter::web::{
-    Handlers, Limits, Listener, LookUp, Metrics, Protection, Render, Settings, Sources, bind, serve,
+    Accounts, Handlers, Limits, Listener, LookUp, Metrics, Protection, Render, Settings, Sources,
+    bind, serve,
 };
 use prometheus::Registry;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -42,7 +43,7 @@ pub(crate) struct Options {
     pub(crate) settings: Settings,
     pub(crate) limits: Limits,
     pub(crate) render: Render,
-    pub(crate) accounts: Vec<AccountStatus>,
+    pub(crate) accounts: Accounts,
     pub(crate) look_up: LookUp,
 }
 
@@ -64,10 +65,14 @@ impl Default for Options {
                     Encoding::Gzip => COMPRESSED,
                 })
             }),
-            accounts: Vec::new(),
+            accounts: accounts(Vec::new()),
             look_up: Arc::new(|_| Box::pin(async { Ok(None) })),
         }
     }
+}
+
+pub(crate) fn accounts(accounts: Vec<AccountStatus>) -> Accounts {
+    Arc::new(move || accounts.clone())
 }
 
 pub(crate) fn render<F>(body: impl Fn(Encoding) -> F + Send + Sync + 'static) -> Render
@@ -101,12 +106,11 @@ impl Options {
         let snapshot = Snapshot::default();
         let registry = Registry::new();
         let metrics = Metrics::register(&registry).unwrap();
-        let accounts = self.accounts;
         let sources = Sources {
             render: self.render,
             snapshot: snapshot.clone(),
             ready: ready_seen,
-            accounts: Arc::new(move || accounts.clone()),
+            accounts: self.accounts,
             look_up: self.look_up,
             reload: Arc::new(|| Box::pin(async { Ok("Reloaded.".to_owned()) })),
         };
