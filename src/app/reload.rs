@@ -151,14 +151,16 @@ impl Reloader {
     async fn try_reload(&mut self, shutdown: &CancellationToken) -> Outcome {
         let load = Arc::clone(&self.load);
         // It reads files, which may hang; the shutdown waits for no file.
-        let loading = shutdown.run_until_cancelled(tokio::task::spawn_blocking(move || load()));
-        let Some(loaded) = loading.await else {
+        let loading = tokio::task::spawn_blocking(move || {
+            let settings = load().map_err(|errors| errors.to_string())?;
+            let http = parts::http_client(&settings).map_err(|error| error.to_string())?;
+            Ok::<_, String>((settings, http))
+        });
+        let Some(loaded) = shutdown.run_until_cancelled(loading).await else {
             return Err("the daemon is ending".to_owned());
         };
-        let settings = loaded
-            .map_err(|error| format!("reading the configuration broke off: {error}"))?
-            .map_err(|errors| errors.to_string())?;
-        let http = parts::http_client(&settings).map_err(|error| error.to_string())?;
+        let (settings, http) =
+            loaded.map_err(|error| format!("reading the configuration broke off: {error}"))??;
         for warning in &settings.warnings {
             warn!("{warning}");
         }

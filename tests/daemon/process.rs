@@ -36,6 +36,30 @@ async fn sigint_in_the_middle_of_a_poll() {
 }
 
 #[tokio::test]
+async fn a_reload_that_hangs_on_a_file_holds_up_neither_polls_nor_the_end() {
+    for hanging in ["config.yaml", "ca.pem"] {
+        let api = Api::start(world()).await;
+        let config = Config::default();
+        let mut daemon = api.daemon(&config).await;
+        daemon.until_read().await;
+        let folder = daemon.folder.path();
+        let text = config.text(&api.simulator.base_url());
+        let text = text.replace("rate_limit:", "ca_file: ca.pem, rate_limit:");
+        fs::write(folder.join("config.yaml"), text).unwrap();
+        // A pipe into which nobody writes cannot be opened.
+        drop(fs::remove_file(folder.join(hanging)));
+        let made = std::process::Command::new("mkfifo")
+            .arg(folder.join(hanging))
+            .status();
+        assert!(made.unwrap().success());
+        daemon.signal("HUP");
+        daemon.until_polled_again(3.0).await;
+        assert_eq!(daemon.logged(&["reading the configuration again"]), 1);
+        daemon.stop().await;
+    }
+}
+
+#[tokio::test]
 async fn a_scrape_under_way_is_finished_before_the_end() {
     let mut world = World::generate(TOKEN, 4, 0, 1);
     for number in 0..4 {
