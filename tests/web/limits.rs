@@ -48,7 +48,7 @@ async fn pages_that_take_long_hold_up_nothing_else() {
     options.accounts = Arc::new(move || {
         counter.fetch_add(1, Ordering::SeqCst);
         // It fails when the test lets them all go.
-        gate.lock().unwrap().recv().ok();
+        gate.lock().unwrap().recv_timeout(PATIENCE).ok();
         Vec::new()
     });
     let server = Arc::new(options.start().await);
