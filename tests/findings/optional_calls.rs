@@ -158,3 +158,19 @@ async fn an_account_whose_polls_always_wait_still_learns_of_its_dns_records() {
         })
         .await;
 }
+
+#[tokio::test]
+async fn while_the_regions_cannot_be_read_one_zone_finds_that_out_for_all() {
+    let (api, _guard) = simulate(zones(5)).await;
+    let down = FaultKind::Status(500, None);
+    break_call(&api, Operation::SupportedRegions, down);
+    let poll = "interval: 300ms, retries: 0";
+    let exporter = Exporter::polling(&api, poll, "").await;
+    exporter
+        .until("the settings of all zones", |seen| {
+            seen.rows("smart_tiered_cache_enabled", &["zone"]).len() == 5
+        })
+        .await;
+    exporter.polls(4).await;
+    assert_eq!(api.count(Operation::SupportedRegions), 1);
+}
