@@ -71,9 +71,16 @@ impl<K: Hash + Eq> Walk<K> {
         keys: impl IntoIterator<Item = K>,
     ) -> Result<Progress, WalkError> {
         self.check_info(info)?;
-        self.check_keys(keys)?;
+        let repeats = self.check_keys(keys)?;
         self.rows += rows;
         let page = self.page;
+        // Rows that come twice would make up for those of the pages that are not read then.
+        if repeats && rows > self.per_page {
+            return Err(WalkError::Inconsistent(format!(
+                "page {page} has {rows} rows instead of {}, some of them twice",
+                self.per_page
+            )));
+        }
         let is_last = match (info.total_count, info.total_pages) {
             (Some(total), _) if self.rows > total => {
                 return Err(WalkError::Inconsistent(format!(
@@ -142,9 +149,12 @@ impl<K: Hash + Eq> Walk<K> {
         Ok(())
     }
 
-    fn check_keys(&mut self, keys: impl IntoIterator<Item = K>) -> Result<(), WalkError> {
+    /// Whether a row comes twice on this page.
+    fn check_keys(&mut self, keys: impl IntoIterator<Item = K>) -> Result<bool, WalkError> {
         let page = self.page;
+        let (before, mut seen) = (self.page_of_key.len(), 0);
         for key in keys {
+            seen += 1;
             let first_on = *self.page_of_key.entry(key).or_insert(page);
             if first_on != page {
                 return Err(WalkError::Inconsistent(format!(
@@ -152,7 +162,7 @@ impl<K: Hash + Eq> Walk<K> {
                 )));
             }
         }
-        Ok(())
+        Ok(self.page_of_key.len() < before + seen)
     }
 
     fn too_large(&self) -> WalkError {
@@ -269,6 +279,14 @@ mod tests {
         let mut pages = honest(3, 8);
         pages[1].0[0] = pages[1].0[1];
         assert_eq!(walk(3, &pages), Ok(3));
+    }
+
+    #[test]
+    fn a_row_twice_does_not_make_up_for_a_page_that_is_not_read() {
+        let mut pages = honest(3, 4);
+        let again = pages[0].0[0];
+        pages[0].0.push(again);
+        assert!(is_inconsistent(&walk(3, &pages)));
     }
 
     #[test]
