@@ -1,0 +1,269 @@
+//! What holds of the API client whatever the list and whatever the headers, over real HTTP.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests say what they expect as tests do"
+)]
+
+#[expect(dead_code, reason = "other tests use the rest of it")]
+mod scripted;
+
+use std::net::Ipv4Addr;
+use std::sync::OnceLock;
+use std::time::{Duration, SystemTime};
+
+use cloudflare_origin_region_exporter::cloudflare::{
+    AccountSettings, Call, Client, Credentials, MappingList, Metrics, RateLimit, Reason, Secret,
+    Settings,
+};
+use cloudflare_origin_region_exporter::domain::{AccountName, ZoneId};
+use cloudflare_origin_region_exporter::outbound;
+use prometheus::Registry;
+use proptest::prelude::*;
+use proptest::sample::Index;
+use scripted::{Reply, Seen, Server};
+use secrecy::SecretString;
+use tokio::time::Instant;
+
+const PER_PAGE: usize = 100;
+
+/// Asks a server that answers by this script.
+fn ask<T>(
+    script: impl FnMut(&Seen) -> Reply + Send + 'static,
+    ask: impl AsyncFnOnce(&Client, &Server) -> T,
+) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let server = Server::start(script).await;
+        let settings = Settings {
+            base_url: format!("http://{}", server.address).parse().unwrap(),
+            ca_file: None,
+            rate_limit: RateLimit {
+                requests: 1000,
+                window: Duration::from_mins(5),
+                share: 1.0,
+            },
+            concurrency: 8,
+            timeout: Duration::from_secs(10),
+            retries: 0,
+        };
+        let account = AccountSettings {
+            name: AccountName::parse("main").unwrap(),
+            credentials: Credentials::Token(Secret::Inline(SecretString::from("a-token"))),
+        };
+        // Reading the machine's authorities takes a while.
+        static HTTP: OnceLock<reqwest::Client> = OnceLock::new();
+        let http = HTTP.get_or_init(|| outbound::client_builder(None).unwrap().build().unwrap());
+        let metrics = Metrics::register(&Registry::new()).unwrap();
+        let client = Client::new(&settings, account, http.clone(), &metrics);
+        ask(&client, &server).await
+    })
+}
+
+async fn read(client: &Client) -> Result<MappingList, Reason> {
+    let call = Call::new(Duration::from_secs(20));
+    let zone = ZoneId::parse("z").unwrap();
+    let list = client.list_mappings(&zone, &call).await;
+    list.map_err(|error| error.reason)
+}
+
+/// A page as the API sends it, before it is written down.
+#[derive(Debug, Clone, PartialEq)]
+struct Page {
+    rows: Vec<String>,
+    page: Option<usize>,
+    total_count: Option<usize>,
+    total_pages: Option<usize>,
+}
+
+fn row(number: usize) -> String {
+    let ip = Ipv4Addr::from(0x0a00_0000 + u32::try_from(number).unwrap());
+    format!(r#"{{"origin_ip":"{ip}","vendor":"aws","region":"us-east-1"}}"#)
+}
+
+fn honest(total: usize) -> Vec<Page> {
+    let rows: Vec<_> = (0..total).map(row).collect();
+    let pages = total.div_ceil(PER_PAGE).max(1);
+    let page = |number: usize| Page {
+        rows: rows[number * PER_PAGE..total.min((number + 1) * PER_PAGE)].to_vec(),
+        page: Some(number + 1),
+        total_count: Some(total),
+        total_pages: Some(pages),
+    };
+    (0..pages).map(page).collect()
+}
+
+impl Page {
+    fn written(&self) -> String {
+        let info = [
+            ("page", self.page),
+            ("per_page", Some(PER_PAGE)),
+            ("total_count", self.total_count),
+            ("total_pages", self.total_pages),
+        ];
+        let info = info.map(|(name, value)| Some(format!(r#""{name}":{}"#, value?)));
+        let info: Vec<_> = info.into_iter().flatten().collect();
+        format!(
+            r#"{{"success":true,"result":[{}],"result_info":{{{}}}}}"#,
+            self.rows.join(","),
+            info.join(",")
+        )
+    }
+}
+
+/// Serves these pages, an empty one beyond them.
+fn serve(pages: Vec<Page>) -> impl FnMut(&Seen) -> Reply + Send + 'static {
+    move |seen| {
+        let (_, after) = seen.target.split_once("page=").unwrap();
+        let number: usize = after.split('&').next().unwrap().parse().unwrap();
+        let empty = Page {
+            rows: Vec::new(),
+            page: Some(number),
+            ..pages[0].clone()
+        };
+        let page = pages.get(number - 1).unwrap_or(&empty);
+        Reply::Answer(200, Vec::new(), page.written().into_bytes())
+    }
+}
+
+/// One thing that is wrong with one page, or with one page in relation to another.
+#[derive(Debug, Clone)]
+enum Wrong {
+    RowLost(Index),
+    RowRepeated(Index),
+    RowOfAnotherPage(Index, Index),
+    RowsOfAnotherPage(Index),
+    RowUnreadable(Index),
+    PageNumber(Option<usize>),
+    TotalCount(Option<usize>),
+    TotalPages(Option<usize>),
+    NoInfo,
+}
+
+fn wrong() -> impl Strategy<Value = Wrong> {
+    let number = || prop::option::of(0usize..400);
+    prop_oneof![
+        any::<Index>().prop_map(Wrong::RowLost),
+        any::<Index>().prop_map(Wrong::RowRepeated),
+        any::<(Index, Index)>().prop_map(|(row, page)| Wrong::RowOfAnotherPage(row, page)),
+        any::<Index>().prop_map(Wrong::RowsOfAnotherPage),
+        any::<Index>().prop_map(Wrong::RowUnreadable),
+        number().prop_map(Wrong::PageNumber),
+        number().prop_map(Wrong::TotalCount),
+        number().prop_map(Wrong::TotalPages),
+        Just(Wrong::NoInfo),
+    ]
+}
+
+fn spoil(pages: &mut [Page], at: usize, wrong: &Wrong) {
+    let others = pages.to_vec();
+    let page = &mut pages[at];
+    let rows = page.rows.len();
+    match wrong {
+        Wrong::RowLost(row) => drop(page.rows.remove(row.index(rows))),
+        Wrong::RowRepeated(row) => {
+            let again = page.rows[row.index(rows)].clone();
+            page.rows.push(again);
+        }
+        Wrong::RowOfAnotherPage(row, other) => {
+            // A row of the same page twice is one mapping.
+            let other = at + 1 + other.index(others.len() - 1);
+            let other = &others[other % others.len()].rows;
+            page.rows[row.index(rows)].clone_from(&other[0]);
+        }
+        Wrong::RowsOfAnotherPage(other) => {
+            page.rows
+                .clone_from(&others[other.index(others.len())].rows);
+        }
+        Wrong::RowUnreadable(row) => page.rows[row.index(rows)] = "{}".to_owned(),
+        Wrong::PageNumber(number) => page.page = *number,
+        Wrong::TotalCount(number) => page.total_count = *number,
+        Wrong::TotalPages(number) => page.total_pages = *number,
+        Wrong::NoInfo => (page.page, page.total_count, page.total_pages) = (None, None, None),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn an_honest_list_of_any_size_is_read_whole_with_the_fewest_requests(
+        pages in 0usize..12, more in prop::sample::select(&[0usize, 1, 50, 99][..]),
+    ) {
+        let total = pages * PER_PAGE + more;
+        let (list, requests) = ask(serve(honest(total)), async |client, server| {
+            (read(client).await, server.seen().len())
+        });
+        let list = list.unwrap();
+        prop_assert_eq!(list.mappings.len(), total);
+        prop_assert_eq!(list.rejected.count, 0);
+        prop_assert_eq!(requests, total.div_ceil(PER_PAGE).max(1));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    #[test]
+    fn one_thing_that_is_wrong_is_noticed_or_costs_nothing(
+        total in 101usize..400, at: Index, wrong in wrong(),
+    ) {
+        let honest = honest(total);
+        let mut pages = honest.clone();
+        let at = at.index(pages.len());
+        spoil(&mut pages, at, &wrong);
+        let unreadable = matches!(wrong, Wrong::RowUnreadable(_));
+        match ask(serve(pages), async |client, _| read(client).await) {
+            Err(reason) => {
+                prop_assert!(matches!(reason, Reason::InconsistentPages | Reason::TooLarge));
+                prop_assert!(!unreadable, "a row that cannot be read costs itself alone");
+            }
+            Ok(list) => {
+                prop_assert_eq!(list.rejected.count, u64::from(unreadable));
+                prop_assert_eq!(list.mappings.len(), total - usize::from(unreadable));
+            }
+        }
+    }
+}
+
+/// What a 429 may say of when to come again, and the pause that it means.
+fn retry_after() -> impl Strategy<Value = (Option<String>, Duration)> {
+    const USUAL: Duration = Duration::from_mins(5);
+    const LONGEST: Duration = Duration::from_mins(15);
+    let pause = |seconds: u64| Duration::from_secs(seconds).min(LONGEST);
+    prop_oneof![
+        (1u64..2000).prop_map(move |seconds| (Some(seconds.to_string()), pause(seconds))),
+        (10u64..2000).prop_map(move |seconds| {
+            let at = SystemTime::now() + Duration::from_secs(seconds);
+            (Some(httpdate::fmt_http_date(at)), pause(seconds))
+        }),
+        "[a-z]{1,20}|-[0-9]{1,5}|[0-9]{1,3}s|1e[0-9]".prop_map(|text| (Some(text), USUAL)),
+        Just((None, USUAL)),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn a_refusal_pauses_for_as_long_as_it_says_within_bounds((text, expected) in retry_after()) {
+        let header = text.map(|text| ("retry-after", text));
+        let body = br#"{"success":false,"errors":[{"code":971,"message":"slow"}]}"#;
+        let script = move |_: &Seen| {
+            Reply::Answer(429, header.clone().into_iter().collect(), body.to_vec())
+        };
+        let (refused, pause, requests) = ask(script, async |client, server| {
+            let refused = read(client).await.map(drop);
+            let end = client.paused_until().unwrap();
+            (refused, end.duration_since(Instant::now()), server.seen().len())
+        });
+        prop_assert_eq!(refused, Err(Reason::RateLimited));
+        prop_assert_eq!(requests, 1, "it is not tried again");
+        let least = expected.saturating_sub(Duration::from_secs(3));
+        prop_assert!((least..=expected + Duration::from_secs(1)).contains(&pause), "{pause:?}");
+    }
+}
