@@ -152,15 +152,59 @@ fn is_this_host(url: &Url) -> bool {
 
 /// A glob over names, in any case; `*` crosses dots.
 pub(super) fn glob(field: &Field<'_>) -> Option<GlobMatcher> {
-    field.parse(|text| {
-        let text = text.trim();
-        if text.is_empty() || text.len() > MAX_GLOB_BYTES {
-            return Err(format!("a name or glob of 1 to {MAX_GLOB_BYTES} bytes"));
+    field.parse(parse_glob)
+}
+
+fn parse_glob(text: &str) -> Result<GlobMatcher, String> {
+    let text = text.trim();
+    if text.is_empty() || text.len() > MAX_GLOB_BYTES {
+        return Err(format!("a name or glob of 1 to {MAX_GLOB_BYTES} bytes"));
+    }
+    GlobBuilder::new(text)
+        .case_insensitive(true)
+        .build()
+        .map(|glob| glob.compile_matcher())
+        .map_err(|error| format!("a name or glob: {}", error.kind()))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The rules of a glob of `*`, `?` and plain characters, written anew.
+    fn matches(glob: &[u8], name: &[u8]) -> bool {
+        match (glob, name) {
+            ([b'*', glob @ ..], _) => (0..=name.len()).any(|end| matches(glob, &name[end..])),
+            ([b'?', glob @ ..], [_, name @ ..]) => matches(glob, name),
+            ([one, glob @ ..], [other, name @ ..]) => {
+                one.eq_ignore_ascii_case(other) && matches(glob, name)
+            }
+            ([], name) => name.is_empty(),
+            (_, []) => false,
         }
-        GlobBuilder::new(text)
-            .case_insensitive(true)
-            .build()
-            .map(|glob| glob.compile_matcher())
-            .map_err(|error| format!("a name or glob: {}", error.kind()))
-    })
+    }
+
+    proptest! {
+        #[test]
+        fn a_glob_matches_what_its_rules_say(
+            glob in "[abA.*?-]{1,6}", name in "[abAB.-]{0,8}", tail in "[ab.]{0,3}",
+        ) {
+            let matcher = parse_glob(&glob).unwrap();
+            // Some names are made to fit.
+            let made = glob.replace('*', &tail).replace('?', "b");
+            for name in [name, made] {
+                let expected = matches(glob.as_bytes(), name.as_bytes());
+                prop_assert_eq!(matcher.is_match(&name), expected, "{} {}", glob, name);
+            }
+        }
+
+        #[test]
+        fn no_glob_ends_the_process(glob in "[ -~]{0,40}", name in "[a-z.]{0,20}") {
+            if let Ok(matcher) = parse_glob(&glob) {
+                matcher.is_match(&name);
+            }
+        }
+    }
 }

@@ -183,7 +183,58 @@ mod tests {
         }
     }
 
+    /// Groups of an address, many of them 0, and how each is written: the zeros before it, its
+    /// case; whether the first run of zeros is left out, and whether its end is dotted.
+    fn spelled(
+        groups: [u16; 8],
+        zeros: [usize; 8],
+        upper: u8,
+        short: bool,
+        dotted: bool,
+    ) -> String {
+        let mut words: Vec<_> = (0..8)
+            .map(|n| {
+                let digits = format!("{:x}", groups[n]);
+                let width = (digits.len() + zeros[n]).min(4);
+                let word = format!("{digits:0>width$}");
+                if upper >> n & 1 == 1 {
+                    word.to_uppercase()
+                } else {
+                    word
+                }
+            })
+            .collect();
+        if dotted {
+            let [.., high, low] = groups;
+            words.truncate(6);
+            words.push(Ipv4Addr::from(u32::from(high) << 16 | u32::from(low)).to_string());
+        }
+        let hidden = groups
+            .iter()
+            .take(6)
+            .take_while(|group| **group == 0)
+            .count();
+        if short && hidden > 0 {
+            format!("::{}", words[hidden..].join(":"))
+        } else {
+            words.join(":")
+        }
+    }
+
     proptest! {
+        #[test]
+        fn every_spelling_of_an_address_is_that_address(
+            groups in prop::array::uniform8(prop_oneof![Just(0_u16), any::<u16>()]),
+            zeros in prop::array::uniform8(0_usize..4),
+            upper: u8,
+            short: bool,
+            dotted: bool,
+        ) {
+            let spelled = spelled(groups, zeros, upper, short, dotted);
+            let address = OriginIp::from(IpAddr::from(Ipv6Addr::from(groups)));
+            prop_assert_eq!(OriginIp::parse(&spelled), Ok(address), "{}", spelled);
+        }
+
         #[test]
         fn what_is_shown_reads_back_as_the_same_address(bits: u128) {
             let origin = OriginIp::from(IpAddr::from(Ipv6Addr::from(bits)));

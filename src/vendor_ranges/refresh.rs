@@ -256,6 +256,8 @@ fn next_wait(failures: u32, refresh: Duration) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -294,6 +296,19 @@ mod tests {
         assert!(matches!(failure, RefreshError::TimedOut), "{failure}");
         let ended = tokio::time::timeout(Duration::from_secs(1), ended).await;
         assert!(ended.is_ok_and(|ended| ended.is_err()));
+    }
+
+    proptest! {
+        #[test]
+        fn a_wait_is_never_longer_than_the_interval_nor_shorter_after_more_failures(
+            failures: u32, refresh in 1_u64..10_000_000,
+        ) {
+            let refresh = Duration::from_secs(refresh);
+            let wait = next_wait(failures, refresh);
+            prop_assert!(wait <= refresh && wait >= FIRST_RETRY.min(refresh));
+            prop_assert!(failures == 0 || wait <= LAST_RETRY);
+            prop_assert!(failures == 0 || next_wait(failures.saturating_add(1), refresh) >= wait);
+        }
     }
 
     #[test]
