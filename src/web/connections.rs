@@ -63,11 +63,13 @@ impl Connections {
         })
     }
 
-    /// Closes the connection that has waited longest for a request, if one waits.
-    pub(super) fn cut_longest_waiting(&self) {
-        if let Some((_, cut)) = self.waiting().tokens.pop_first() {
+    /// Closes the connection that has waited longest for a request. Whether one waits.
+    pub(super) fn cut_longest_waiting(&self) -> bool {
+        let longest = self.waiting().tokens.pop_first();
+        if let Some((_, cut)) = &longest {
             cut.cancel();
         }
+        longest.is_some()
     }
 
     fn waiting(&self) -> MutexGuard<'_, Waiting> {

@@ -21,8 +21,11 @@ use super::listen::Listener;
 use super::protection::Protection;
 
 /// Pause after an accept error. Such an error is mostly a lack of file descriptors, which asking
-/// again at once does not cure.
+/// again at once does not cure. The log does not tell it more often either.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
+/// The same where a connection was closed to make room: long enough for that to be done, short
+/// enough for a scrape that stands behind hundreds of silent connections.
+const PAUSE_AFTER_CUT: Duration = Duration::from_millis(10);
 
 /// Answers on the listeners, as `protection` says, until `shutdown` is cancelled. Then it accepts nothing more, closes
 /// idle connections, lets the responses in flight finish for the time of the limits, and returns.
@@ -83,17 +86,21 @@ impl Server {
         let shutdown = self.shutdown.clone();
         shutdown
             .run_until_cancelled(async {
+                let mut told = None::<Instant>;
                 loop {
                     match listener.socket().accept().await {
                         Ok((stream, peer)) => self.admit(stream, peer).await,
                         Err(error) => {
-                            warn!(
-                                address = %listener.local_addr(),
-                                %error,
-                                "Cannot accept a connection; closing one that waits and trying again"
-                            );
-                            self.connections.cut_longest_waiting();
-                            sleep(ACCEPT_PAUSE).await;
+                            if told.is_none_or(|at| at.elapsed() >= ACCEPT_PAUSE) {
+                                told = Some(Instant::now());
+                                warn!(
+                                    address = %listener.local_addr(),
+                                    %error,
+                                    "Cannot accept a connection; closing one that waits and trying again"
+                                );
+                            }
+                            let cut = self.connections.cut_longest_waiting();
+                            sleep(if cut { PAUSE_AFTER_CUT } else { ACCEPT_PAUSE }).await;
                         }
                     }
                 }

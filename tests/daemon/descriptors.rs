@@ -1,0 +1,55 @@
+//! Clients take every file descriptor that the process may have.
+
+use std::fs;
+use std::time::Duration;
+
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
+use tokio::net::TcpStream;
+use tokio::time::sleep;
+
+use crate::support::{Api, Config, GOOD, world};
+
+/// Descriptors beyond those that are open, and connections that want one each.
+const SPARE: u32 = 8;
+const CLIENTS: usize = 100;
+
+#[tokio::test]
+async fn a_lack_of_file_descriptors_ends_neither_scrapes_nor_polls() {
+    let api = Api::start(world()).await;
+    let mut daemon = api.daemon(&Config::default()).await;
+    daemon.until_read().await;
+    let pid = daemon.pid();
+    let open = fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count();
+    let most = u32::try_from(open).unwrap() + SPARE;
+    let limit = Rlimit {
+        current: Some(most.into()),
+        // The process has it from this one.
+        maximum: getrlimit(Resource::Nofile).maximum,
+    };
+    let process = Pid::from_raw(i32::try_from(pid).unwrap());
+    let before = prlimit(process, Resource::Nofile, limit).unwrap();
+    let mut clients = Vec::new();
+    for _ in 0..CLIENTS {
+        clients.push(TcpStream::connect(daemon.address).await.unwrap());
+    }
+    let refused = [
+        "level=warn",
+        "Cannot accept a connection; closing one that waits and trying again",
+        "error=\"Too many open files",
+    ];
+    while daemon.logged(&refused) == 0 {
+        sleep(Duration::from_millis(50)).await;
+    }
+    // The clients still hold on, and yet scrapes are answered and the zones are read.
+    let scrape = daemon.until_polled_again(5.0).await;
+    assert_eq!(
+        (scrape.up(GOOD), scrape.sum("zone_poll_errors_total", &[])),
+        (Some(true), 0.0)
+    );
+    let in_use = scrape.value("process_open_fds", &[]).unwrap();
+    assert!(in_use >= f64::from(most), "{in_use} descriptors are in use");
+    drop(clients);
+    prlimit(process, Resource::Nofile, before).unwrap();
+    daemon.until_polled_again(1.0).await;
+    daemon.stop().await;
+}
