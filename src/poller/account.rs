@@ -12,6 +12,7 @@ use tracing::{debug, info, warn};
 use super::ZoneSelection;
 use super::follow_up::PoolCache;
 use super::pace::Pace;
+use super::queue::Queue;
 use super::schedule::listing_backoff;
 use super::secondary::{Regions, Trouble};
 use crate::cloudflare::{ApiError, Client, Operation, Reason, ZoneList};
@@ -35,11 +36,13 @@ pub(super) struct Account {
     pub(super) absent: BTreeSet<ZoneId>,
     pub(super) listing: ListingTurn,
     /// Zones by when they are due; a zone that is being polled is not in it.
-    pub(super) due: BTreeSet<(Instant, ZoneId)>,
+    pub(super) due: Queue,
     /// Zones whose secondary data is to be read when no poll is waiting.
     pub(super) follow_ups: VecDeque<ZoneId>,
     /// Zones that were found and not tried yet.
     pub(super) untried: HashSet<ZoneId>,
+    /// The first round was over once. In it nothing comes before the zones that nobody has read.
+    pub(super) settled: bool,
     /// Polls of zones that are under way.
     pub(super) running: usize,
     /// Follow-ups that are under way.
@@ -97,9 +100,10 @@ impl Account {
             listed: false,
             absent: BTreeSet::new(),
             listing,
-            due: BTreeSet::new(),
+            due: Queue::default(),
             follow_ups: VecDeque::new(),
             untried: HashSet::new(),
+            settled: false,
             running: 0,
             following: 0,
             regions: Regions::default(),

@@ -205,6 +205,7 @@ impl Poller {
             return;
         };
         account.running = account.running.saturating_sub(1);
+        account.settled |= account.first_round_over();
         self.metrics.lag.ended(&account.state.name, id);
     }
 }

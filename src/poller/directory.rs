@@ -194,10 +194,8 @@ impl Poller {
     fn unschedule(&mut self, id: &ZoneId) -> Option<Instant> {
         let turns = self.zones.get_mut(id)?;
         let due = turns.due.take()?;
-        self.accounts
-            .get_mut(turns.account)?
-            .due
-            .remove(&(due, id.clone()));
+        let account = self.accounts.get_mut(turns.account)?;
+        account.due.remove(due, id);
         Some(due)
     }
 

@@ -78,7 +78,7 @@ impl Poller {
     /// Starts the follow-ups of an account for which there is room beside its polls.
     pub(super) fn start_follow_ups(&mut self, index: usize, now: Instant) {
         while let Some(account) = self.accounts.get_mut(index) {
-            let poll_waits = account.due.first().is_some_and(|(due, _)| *due <= now);
+            let poll_waits = account.due.first_due().is_some_and(|due| due <= now);
             let most = account.most_following(poll_waits);
             if !account.untried.is_empty() || account.following >= most {
                 return;

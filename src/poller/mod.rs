@@ -17,6 +17,7 @@ mod judgement;
 mod lag;
 mod notices;
 mod pace;
+mod queue;
 mod reconfigure;
 mod schedule;
 mod secondary;
@@ -254,7 +255,7 @@ impl Poller {
     fn next_wake(&self) -> Option<Instant> {
         let now = Instant::now();
         let of_accounts = self.accounts.iter().filter_map(|account| {
-            let poll = account.due.first().map(|(due, _)| *due);
+            let poll = account.due.first_due();
             let poll = poll.filter(|_| account.running < account.most_running());
             let turns = [account.listing.due, poll, account.verification_due()];
             let next = turns.into_iter().flatten().min()?;

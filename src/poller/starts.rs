@@ -26,19 +26,18 @@ impl Poller {
             self.start_verification(index, now);
         }
         if let Some(account) = self.accounts.get(index) {
-            let first_due = account.due.first().map(|(due, _)| *due);
+            let first_due = account.due.first_due();
             self.metrics.lag.waiting(&account.state.name, first_due);
         }
     }
 
-    /// Takes the zone that is due first, if there is one and it may run now.
+    /// Takes the zone whose turn it is, if there is one and it may run now.
     fn next_due(&mut self, index: usize, now: Instant) -> Option<(Instant, ZoneId)> {
         let account = self.accounts.get_mut(index)?;
-        let most = account.most_running();
-        let due = account.due.first().is_some_and(|(due, _)| *due <= now);
-        let next = (due && account.running < most)
-            .then(|| account.due.pop_first())
-            .flatten()?;
+        if account.running >= account.most_running() {
+            return None;
+        }
+        let next = account.due.pop(now, account.settled)?;
         if let Some(zone) = self.zones.get_mut(&next.1) {
             zone.due = None;
         }
@@ -123,9 +122,10 @@ impl Poller {
             return;
         }
         if let Some(old) = zone.due.replace(due) {
-            account.due.remove(&(old, id.clone()));
+            account.due.remove(old, id);
         }
-        account.due.insert((due, id.clone()));
+        let is_new = account.untried.contains(id);
+        account.due.insert(due, id.clone(), is_new);
         let ahead = due.saturating_duration_since(Instant::now());
         let due = Timestamp::now().saturating_add(ahead);
         zone.slot.announce_poll(due.unwrap_or(Timestamp::MAX));
