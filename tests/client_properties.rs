@@ -19,6 +19,7 @@ use cloudflare_origin_region_exporter::cloudflare::{
 };
 use cloudflare_origin_region_exporter::domain::{AccountName, ZoneId};
 use cloudflare_origin_region_exporter::outbound;
+use jiff::Timestamp;
 use prometheus::Registry;
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -27,6 +28,9 @@ use secrecy::SecretString;
 use tokio::time::Instant;
 
 const PER_PAGE: usize = 100;
+
+/// Reading the machine's authorities takes a while, and is done once.
+static HTTP: OnceLock<reqwest::Client> = OnceLock::new();
 
 /// Asks a server that answers by this script.
 fn ask<T>(
@@ -55,8 +59,6 @@ fn ask<T>(
             name: AccountName::parse("main").unwrap(),
             credentials: Credentials::Token(Secret::Inline(SecretString::from("a-token"))),
         };
-        // Reading the machine's authorities takes a while.
-        static HTTP: OnceLock<reqwest::Client> = OnceLock::new();
         let http = HTTP.get_or_init(|| outbound::client_builder(None).unwrap().build().unwrap());
         let metrics = Metrics::register(&Registry::new()).unwrap();
         let client = Client::new(&settings, account, http.clone(), &metrics);
@@ -75,7 +77,7 @@ async fn read(client: &Client) -> Result<MappingList, Reason> {
 #[derive(Debug, Clone, PartialEq)]
 struct Page {
     rows: Vec<String>,
-    page: Option<usize>,
+    number: Option<usize>,
     total_count: Option<usize>,
     total_pages: Option<usize>,
 }
@@ -90,7 +92,7 @@ fn honest(total: usize) -> Vec<Page> {
     let pages = total.div_ceil(PER_PAGE).max(1);
     let page = |number: usize| Page {
         rows: rows[number * PER_PAGE..total.min((number + 1) * PER_PAGE)].to_vec(),
-        page: Some(number + 1),
+        number: Some(number + 1),
         total_count: Some(total),
         total_pages: Some(pages),
     };
@@ -100,7 +102,7 @@ fn honest(total: usize) -> Vec<Page> {
 impl Page {
     fn written(&self) -> String {
         let info = [
-            ("page", self.page),
+            ("page", self.number),
             ("per_page", Some(PER_PAGE)),
             ("total_count", self.total_count),
             ("total_pages", self.total_pages),
@@ -122,7 +124,7 @@ fn serve(pages: Vec<Page>) -> impl FnMut(&Seen) -> Reply + Send + 'static {
         let number: usize = after.split('&').next().unwrap().parse().unwrap();
         let empty = Page {
             rows: Vec::new(),
-            page: Some(number),
+            number: Some(number),
             ..pages[0].clone()
         };
         let page = pages.get(number - 1).unwrap_or(&empty);
@@ -179,11 +181,11 @@ fn spoil(pages: &mut [Page], at: usize, wrong: &Wrong) {
             page.rows
                 .clone_from(&others[other.index(others.len())].rows);
         }
-        Wrong::RowUnreadable(row) => page.rows[row.index(rows)] = "{}".to_owned(),
-        Wrong::PageNumber(number) => page.page = *number,
+        Wrong::RowUnreadable(row) => "{}".clone_into(&mut page.rows[row.index(rows)]),
+        Wrong::PageNumber(number) => page.number = *number,
         Wrong::TotalCount(number) => page.total_count = *number,
         Wrong::TotalPages(number) => page.total_pages = *number,
-        Wrong::NoInfo => (page.page, page.total_count, page.total_pages) = (None, None, None),
+        Wrong::NoInfo => (page.number, page.total_count, page.total_pages) = (None, None, None),
     }
 }
 
@@ -206,7 +208,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(128))]
+    #![proptest_config(ProptestConfig::with_cases(512))]
 
     #[test]
     fn one_thing_that_is_wrong_is_noticed_or_costs_nothing(
@@ -238,7 +240,7 @@ fn retry_after() -> impl Strategy<Value = (Option<String>, Duration)> {
     prop_oneof![
         (1u64..2000).prop_map(move |seconds| (Some(seconds.to_string()), pause(seconds))),
         (10u64..2000).prop_map(move |seconds| {
-            let at = SystemTime::now() + Duration::from_secs(seconds);
+            let at = SystemTime::from(Timestamp::now()) + Duration::from_secs(seconds);
             (Some(httpdate::fmt_http_date(at)), pause(seconds))
         }),
         "[a-z]{1,20}|-[0-9]{1,5}|[0-9]{1,3}s|1e[0-9]".prop_map(|text| (Some(text), USUAL)),
