@@ -170,6 +170,14 @@ async fn bodies_that_are_no_envelope() {
 }
 
 #[tokio::test]
+async fn a_bomb_is_whole() {
+    let api = Api::failing(FaultKind::GzipBomb(3 << 20)).await;
+    let response = api.send(1).await.unwrap();
+    let body = outbound::read_body(response, 3 << 20).await.unwrap();
+    assert_eq!(body, vec![b' '; 3 << 20]);
+}
+
+#[tokio::test]
 async fn headers_that_mislead() {
     let api = Api::failing(FaultKind::ContentType("text/plain".to_owned())).await;
     assert_eq!(

@@ -5,8 +5,8 @@ use std::io::Write as _;
 use std::time::Duration;
 
 use bytes::Bytes;
-use flate2::Compression;
-use flate2::write::GzEncoder;
+use flate2::write::DeflateEncoder;
+use flate2::{Compression, Crc};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt as _, Channel, Full};
 use hyper::header::HeaderValue;
@@ -23,6 +23,8 @@ pub(super) type Body = BoxBody<Bytes, std::convert::Infallible>;
 
 /// A piece of an endless body.
 const PIECE: &[u8] = &[b' '; 64 << 10];
+/// Pieces of a bomb that are compressed; the others are copied.
+const PIECES_A_STRETCH: usize = 16;
 /// Pieces that wait for a slow reader.
 const WAITING_PIECES: usize = 2;
 const CAPTIVE_PORTAL: &str = "<!DOCTYPE html><html><head><title>Sign in</title></head>\
@@ -226,17 +228,27 @@ fn takeover(reply: &Reply, kind: &FaultKind) -> Takeover {
     }
 }
 
-/// So many bytes of white space, compressed.
+/// At least so many bytes of white space as one member of gzip. Compressing takes longer than
+/// copying, so a stretch that refers to nothing before it is repeated.
 fn bomb(bytes: u64) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-    let mut left = bytes;
-    while left > 0 {
-        let piece = PIECE.len().min(usize::try_from(left).unwrap_or(usize::MAX));
-        let written = encoder.write_all(PIECE.get(..piece).unwrap_or(PIECE));
-        written.expect("writing into memory");
-        left -= piece as u64;
+    const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
+    const LAST_BLOCK: [u8; 2] = [3, 0];
+    let mut encoder = DeflateEncoder::new(Vec::new(), Compression::fast());
+    let mut stretch = Crc::new();
+    for _ in 0..PIECES_A_STRETCH {
+        encoder.write_all(PIECE).expect("writing into memory");
+        stretch.update(PIECE);
     }
-    encoder.finish().expect("writing into memory")
+    encoder.flush().expect("writing into memory");
+    let stretches = bytes.div_ceil((PIECE.len() * PIECES_A_STRETCH) as u64);
+    let count = usize::try_from(stretches).unwrap_or(usize::MAX);
+    let mut crc = Crc::new();
+    for _ in 0..count {
+        crc.combine(&stretch);
+    }
+    let trailer = [crc.sum().to_le_bytes(), crc.amount().to_le_bytes()].concat();
+    let stretches = encoder.get_ref().repeat(count);
+    [&HEADER[..], &stretches, &LAST_BLOCK, &trailer].concat()
 }
 
 /// So many bytes of white space, as fast as the client reads them.
