@@ -12,7 +12,7 @@ use exporter::{cloudflare, config, vendor_ranges, web};
 pub type Target = fn(&[u8]);
 
 /// Every target with its name, which is that of its program and of its folder of inputs.
-pub const ALL: [(&str, Target); 8] = [
+pub const ALL: [(&str, Target); 13] = [
     ("api_answer", api_answer),
     ("api_headers", api_headers),
     ("vendor_ranges", vendor_ranges_file),
@@ -21,6 +21,11 @@ pub const ALL: [(&str, Target); 8] = [
     ("variables", variables),
     ("web_config", web_config),
     ("request", request),
+    ("probe", probe),
+    ("authorization", authorization),
+    ("client_certificate", client_certificate),
+    ("arguments", arguments),
+    ("redirect", redirect),
 ];
 
 /// The body of an answer of the Cloudflare API.
@@ -88,6 +93,59 @@ pub fn request(lines: &[u8]) {
         web::fuzzing::query(query);
     }
     web::fuzzing::accept_encoding(encodings);
+}
+
+/// The query of a probe, and then the time that its caller waits.
+pub fn probe(lines: &[u8]) {
+    let end = lines.iter().position(|&byte| byte == b'\n');
+    let (query, timeout) = lines.split_at(end.unwrap_or(lines.len()));
+    if let Ok(query) = str::from_utf8(query) {
+        web::fuzzing::probe(query, timeout.trim_ascii_start());
+    }
+}
+
+/// The user and password of a request.
+pub fn authorization(value: &[u8]) {
+    web::fuzzing::authorization(value);
+}
+
+/// The certificate of a client of the server, in DER.
+pub fn client_certificate(der: &[u8]) {
+    web::fuzzing::client_certificate(der);
+}
+
+/// The command line, an argument a line, and the same lines as the variables of flags.
+pub fn arguments(lines: &[u8]) {
+    let Ok(lines) = str::from_utf8(lines) else {
+        return;
+    };
+    let variables = lines.lines().filter_map(|line| line.split_once('='));
+    let environment = Environment::new(variables, Some("exporter-3.example"));
+    let arguments = std::iter::once("exporter").chain(lines.lines());
+    match cli::parse(arguments.map(Into::into), &environment) {
+        Err(error) => drop(error.text()),
+        Ok(cli) => {
+            const FILE: &str = "accounts: [{name: a, api_token: t}]";
+            let (format, none) = (Format::Yaml, Environment::new([], Some("exporter-3")));
+            let Ok(settings) = config::load_text("x", format, FILE, &cli.flags, &none) else {
+                return;
+            };
+            for address in &settings.web.listen {
+                assert!(web::fuzzing::can_be_listened_on(address), "{address:?}");
+            }
+        }
+    }
+}
+
+/// Where a vendor's server says that its file has gone.
+pub fn redirect(location: &[u8]) {
+    for source in [
+        "https://a.example/ranges.json",
+        "http://127.0.0.1:8080/ranges",
+    ] {
+        let source = url::Url::parse(source).expect("a constant address");
+        vendor_ranges::fuzzing::redirect(&source, location);
+    }
 }
 
 /// Settings print without their secrets, and errors are told.

@@ -185,17 +185,22 @@ async fn get(
             .await
             .map_err(|error| FetchError::Transport(describe(error)))?;
         match response.status().as_u16() {
-            301 | 302 | 303 | 307 | 308 => at = redirect_target(url, &at, &response)?,
+            301 | 302 | 303 | 307 | 308 => {
+                at = redirect_target(url, &at, response.headers().get(LOCATION))?;
+            }
             _ => return Ok(response),
         }
     }
     Err(FetchError::Redirect("more often than any published file"))
 }
 
-fn redirect_target(source: &Url, at: &Url, response: &Response) -> Result<Url, FetchError> {
-    let target = response
-        .headers()
-        .get(LOCATION)
+/// Where an answer from `at` sends a reading of `source`.
+pub(super) fn redirect_target(
+    source: &Url,
+    at: &Url,
+    location: Option<&HeaderValue>,
+) -> Result<Url, FetchError> {
+    let target = location
         .and_then(|location| location.to_str().ok())
         .and_then(|location| at.join(location).ok())
         .ok_or(FetchError::Redirect("without a usable address"))?;

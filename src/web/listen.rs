@@ -137,12 +137,12 @@ async fn bind_one(address: &str) -> Result<Listener, ListenError> {
 }
 
 #[derive(Debug, PartialEq, Eq)]
-enum Address<'a> {
+pub(super) enum Address<'a> {
     Every(u16),
     Host(&'a str, u16),
 }
 
-fn parse(address: &str) -> Option<Address<'_>> {
+pub(super) fn parse(address: &str) -> Option<Address<'_>> {
     let (host, port) = address.rsplit_once(':')?;
     if !port.bytes().all(|b| b.is_ascii_digit()) {
         return None;

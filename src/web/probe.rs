@@ -18,11 +18,11 @@ use crate::domain::{AccountName, Mapping, OriginIp, ZoneId};
 use crate::snapshot::Snapshot;
 
 /// In which header Prometheus tells its time-out.
-const TIMEOUT_HEADER: &str = "X-Prometheus-Scrape-Timeout-Seconds";
+pub(super) const TIMEOUT_HEADER: &str = "X-Prometheus-Scrape-Timeout-Seconds";
 /// Prometheus's own default.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 /// However patient the caller is.
-const LONGEST_TIMEOUT: Duration = Duration::from_mins(2);
+pub(super) const LONGEST_TIMEOUT: Duration = Duration::from_mins(2);
 /// The answer is on its way this long before the caller gives up, as far as its time allows.
 const HEAD_START: Duration = Duration::from_millis(500);
 /// Probes that wait at once; more get 503. They wait for the rate limit, and connections that do
@@ -70,7 +70,7 @@ pub(super) struct Probes {
 
 /// A request that cannot be answered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-enum BadProbe {
+pub(super) enum BadProbe {
     #[error("{name} is missing: expected /probe?zone=NAME-OR-ID&target=IP-ADDRESS.")]
     Missing { name: &'static str },
     #[error("{name} is given twice.")]
@@ -127,7 +127,7 @@ impl Probes {
         )
     }
 
-    fn wanted(&self, query: &str, limit: Duration) -> Result<Wanted, BadProbe> {
+    pub(super) fn wanted(&self, query: &str, limit: Duration) -> Result<Wanted, BadProbe> {
         let (mut zone, mut target) = (None, None);
         for (key, value) in form_urlencoded::parse(query.as_bytes()) {
             let (name, slot) = match &*key {
@@ -163,7 +163,7 @@ fn shortened(text: &str) -> String {
 
 /// A bit less than the time that the caller waits, so that it hears that the look-up failed. A
 /// header that makes no sense is as if it were not there.
-fn time_limit(headers: &HeaderMap) -> Duration {
+pub(super) fn time_limit(headers: &HeaderMap) -> Duration {
     let patience = headers
         .get(TIMEOUT_HEADER)
         .and_then(|value| value.to_str().ok()?.trim().parse().ok())

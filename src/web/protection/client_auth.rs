@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::{
@@ -183,6 +184,14 @@ fn names(certificate: &X509Certificate<'_>) -> impl Iterator<Item = String> {
         GeneralName::IPAddress(bytes) => address(bytes).map(|address| address.to_string()),
         _ => None,
     })
+}
+
+/// The names of a certificate, for `fuzzing`; `None` where it is none.
+pub(in crate::web) fn names_of(certificate: &[u8]) -> Option<Vec<String>> {
+    let certificate = CertificateDer::from(certificate);
+    let parsed = parse(&certificate).ok()?;
+    is_fit(&parsed, UnixTime::since_unix_epoch(Duration::ZERO));
+    Some(names(&parsed).collect())
 }
 
 fn address(bytes: &[u8]) -> Option<IpAddr> {

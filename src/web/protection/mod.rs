@@ -19,6 +19,9 @@ use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep};
 use tracing::{error, info};
 
+pub(super) use self::client_auth::names_of;
+pub(super) use self::users::named;
+
 use self::files::Files;
 use self::rate::Bucket;
 use self::users::{Access, Users};

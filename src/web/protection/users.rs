@@ -139,6 +139,11 @@ struct Credentials {
     password: SecretSlice<u8>,
 }
 
+/// The user that a request names, for `fuzzing`.
+pub(in crate::web) fn named(headers: &HeaderMap) -> Option<String> {
+    Credentials::read(headers).map(|credentials| credentials.name)
+}
+
 impl Credentials {
     fn read(headers: &HeaderMap) -> Option<Self> {
         let value = headers.get(AUTHORIZATION)?.as_bytes();
