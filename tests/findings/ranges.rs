@@ -1,6 +1,7 @@
 //! The vendors' range files: not loaded, replaced, and broken.
 
 use std::fmt::Write as _;
+use std::fs;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -113,8 +114,18 @@ fn serve_files(api: &Simulator) {
     }
 }
 
+/// What the log says where a vendor's file is not taken over.
+const NOT_TAKEN: [&str; 3] = ["level=warn", "cannot refresh", "vendor=aws "];
+const KEPT: &str = "the last good ones stay in use";
+
 fn up(seen: &Exposition) -> Option<f64> {
     seen.value("vendor_ranges_up", &[("vendor", "aws")])
+}
+
+/// How often it was told that the last good table stays.
+fn not_taken(exporter: &Exporter) -> usize {
+    let words = [&NOT_TAKEN[..], &[KEPT, "error="]].concat();
+    exporter.log_lines(&words).len()
 }
 
 fn missing(seen: &Exposition) -> Option<f64> {
@@ -179,6 +190,9 @@ async fn while_a_vendors_ranges_were_never_loaded_dns_is_not_judged() {
     let exporter = Exporter::start(&api, &configuration(&api, &source.url)).await;
     source.asked(2).await;
     assert_eq!(missing(&exporter.scrape().await), None);
+    exporter
+        .logs(&[&NOT_TAKEN[..], &["there are none yet", "error=\"", "500"]].concat())
+        .await;
     source.answer(aws(10, "us-east-1"));
     let seen = exporter
         .until("it", |seen| missing(seen) == Some(1.0))
@@ -203,6 +217,7 @@ async fn the_last_good_table_stays_whatever_the_source_answers_later() {
     let azure = [("vendor", "azure")];
     let azure = good.value("vendor_ranges_published_timestamp_seconds", &azure);
     assert_eq!(azure, None);
+    let mut failures = 0;
     let html = b"<!DOCTYPE html><html><body>Please sign in</body></html>".to_vec();
     let bad = [
         ("HTML", Answer::Status("200 OK", html)),
@@ -230,6 +245,9 @@ async fn the_last_good_table_stays_whatever_the_source_answers_later() {
             Some(last),
             "{what}: the age shows"
         );
+        let told = not_taken(&exporter);
+        assert!(told > failures, "{what}");
+        failures = told;
         assert_eq!(missing(&seen), Some(1.0), "{what}");
         assert_eq!(
             seen.rows("missing_mapping", &["expected_region"]),
@@ -257,4 +275,45 @@ async fn the_last_good_table_stays_whatever_the_source_answers_later() {
         seen.value("vendor_ranges_prefixes", &[("vendor", "aws")]),
         Some(500.0)
     );
+}
+
+#[tokio::test]
+async fn the_last_good_table_stays_when_a_local_file_goes_or_breaks() {
+    let (api, _guard) = zone_with_a_record().await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("aws.json");
+    let Answer::Status(_, good) = aws(400, "us-east-1") else {
+        panic!("a file");
+    };
+    fs::write(&file, &good).unwrap();
+    let exporter = Exporter::start(&api, &configuration(&api, file.to_str().unwrap())).await;
+    exporter
+        .until("it", |seen| missing(seen) == Some(1.0))
+        .await;
+    let breaks: [(&str, &dyn Fn()); 4] = [
+        ("it is gone", &|| ()),
+        ("garbage", &|| fs::write(&file, [0xff; 100]).unwrap()),
+        ("half of it", &|| {
+            fs::write(&file, &good[..good.len() / 2]).unwrap();
+        }),
+        ("a folder", &|| fs::create_dir(&file).unwrap()),
+    ];
+    for (what, break_it) in breaks {
+        let told = not_taken(&exporter);
+        fs::remove_file(&file).unwrap();
+        break_it();
+        let seen = exporter.until(what, |seen| up(seen) == Some(0.0)).await;
+        assert_eq!(missing(&seen), Some(1.0), "{what}");
+        let prefixes = seen.value("vendor_ranges_prefixes", &[("vendor", "aws")]);
+        assert_eq!(prefixes, Some(400.0), "{what}");
+        exporter.polls(1).await;
+        assert!(not_taken(&exporter) > told, "{what}");
+        if file.is_dir() {
+            fs::remove_dir(&file).unwrap();
+        }
+        fs::write(&file, &good).unwrap();
+        exporter
+            .until("good again", |seen| up(seen) == Some(1.0))
+            .await;
+    }
 }
