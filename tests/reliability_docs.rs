@@ -2,9 +2,11 @@
 
 #![expect(
     clippy::panic,
+    clippy::unwrap_used,
     reason = "tests and their helpers say what they expect by failing"
 )]
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 
@@ -51,10 +53,110 @@ fn each_fault_has_its_test() {
     }
 }
 
+/// The functions and constants of the tests that belong to a file, by name. Those of one name are
+/// taken together.
+fn items(file: &str) -> HashMap<String, String> {
+    let mut files = vec![file.to_owned()];
+    if let Some((folder, _)) = file
+        .rsplit_once('/')
+        .filter(|(folder, _)| *folder != "tests")
+    {
+        let entries = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)).unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name());
+        files = names
+            .map(|name| format!("{folder}/{}", name.display()))
+            .collect();
+    }
+    let mut items = HashMap::<_, String>::new();
+    for file in files {
+        let source = read(&file);
+        let mut lines = source.lines();
+        while let Some(line) = lines.next() {
+            let code = line.trim_start();
+            let indent = &line[..line.len() - code.len()];
+            let code = code
+                .trim_start_matches("pub(crate) ")
+                .trim_start_matches("async ");
+            let is_function = code.starts_with("fn ");
+            if !is_function && !code.starts_with("const ") {
+                continue;
+            }
+            let name = words(code).nth(1).unwrap_or_default();
+            let item = items.entry(name.to_owned()).or_default();
+            let mut next = Some(line);
+            while let Some(line) = next {
+                *item += line;
+                item.push('\n');
+                let ends = if is_function {
+                    line.strip_prefix(indent) == Some("}")
+                } else {
+                    line.ends_with(';')
+                };
+                next = if ends { None } else { lines.next() };
+            }
+        }
+    }
+    items
+}
+
+fn words(code: &str) -> impl Iterator<Item = &str> {
+    code.split(|c: char| !c.is_alphanumeric() && c != '_')
+}
+
+/// The text of a test, and of all that it calls.
+fn whole(items: &HashMap<String, String>, test: &str) -> String {
+    let mut names = vec![test];
+    let mut at = 0;
+    while let Some(name) = names.get(at) {
+        at += 1;
+        for (called, _) in words(&items[*name]).filter_map(|word| items.get_key_value(word)) {
+            if !names.contains(&called.as_str()) {
+                names.push(called);
+            }
+        }
+    }
+    names.into_iter().map(|name| items[name].as_str()).collect()
+}
+
+#[test]
+fn each_test_looks_for_the_metric_and_the_log_line_of_its_row() {
+    let mut missing = Vec::new();
+    for row in rows(&read("docs/reliability.md")) {
+        let (fault, file, test) = (&row[0], code(&row[4])[0], code(&row[4])[1]);
+        let source = whole(&items(file), test);
+        let looks_for = |metric: &&str| {
+            // The end of a literal, or the beginning of one with labels.
+            source.contains(&format!("{metric}\""))
+                || source.contains(&format!("cloudflare_origin_region_{metric}"))
+        };
+        // A metric by its name, with the values of labels; a name alone may be a reason.
+        let metrics = code(&row[1]).into_iter().flat_map(|metric| {
+            let mut parts = metric.split('"');
+            let name = parts.next().unwrap_or_default();
+            let name = name.split('{').next().unwrap_or_default();
+            std::iter::once(name).chain(parts.step_by(2))
+        });
+        let metrics = metrics.filter(|metric| !looks_for(metric));
+        let lines = code(&row[2])
+            .into_iter()
+            .filter(|line| !source.contains(line));
+        missing.extend(
+            metrics
+                .chain(lines)
+                .map(|part| format!("{fault}: {test}: {part}")),
+        );
+    }
+    assert!(
+        missing.is_empty(),
+        "not looked for:\n{}",
+        missing.join("\n")
+    );
+}
+
 #[test]
 fn each_log_line_is_one_that_the_program_writes() {
     let mut sources = String::new();
-    for part in ["app", "poller", "web"] {
+    for part in ["app", "cloudflare", "poller", "vendor_ranges", "web"] {
         for entry in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(part))
             .unwrap_or_else(|error| panic!("{part}: {error}"))
         {

@@ -2,33 +2,16 @@
 
 use cloudflare_origin_region_exporter::simulator::FaultKind;
 
-use crate::support::{Api, BAD, Config, GOOD, ON_BAD, ON_GOOD, world};
+use crate::failing::{fails, recovers};
+use crate::support::{Api, BAD, Config, GOOD, ON_BAD, world};
 
-/// A zone's readings fail in this way: the reason and the code are counted, retries are made where
-/// they may help, what was read before is served, the other zone goes on, and the end of the
-/// failure is noticed.
+/// A zone's readings fail in this way: beside what holds whatever the reason, the code is counted,
+/// and retries are made where they may help.
 pub(crate) async fn zone_fails(kind: FaultKind, reason: &str, code: &str, worth_retrying: bool) {
     let api = Api::start(world()).await;
     let poll = "interval: 200ms, discovery_interval: 1h, timeout: 3s, retries: 1";
     let mut daemon = api.daemon(&Config::polling(poll)).await;
-    let before = daemon.until_read().await;
-    let last_success = before.value("zone_last_success_timestamp_seconds", ON_BAD);
-    api.fail(kind);
-    let polls_of_good = daemon.scrape().await.polls(GOOD);
-    let failed = daemon
-        .until("the poll failed, and the other zone goes on", |scrape| {
-            scrape.poll_errors(BAD) >= 1.0 && scrape.polls(GOOD) >= polls_of_good + 2.0
-        })
-        .await;
-    let reasons = failed.values_of("reason", "zone_poll_errors_total", ON_BAD);
-    assert_eq!(reasons, [reason]);
-    assert_eq!(failed.up(BAD), Some(false));
-    assert_eq!(failed.mappings(BAD), 3);
-    assert_eq!(failed.value("zone_mappings", ON_BAD), Some(3.0));
-    assert!(failed.value("zone_last_success_timestamp_seconds", ON_BAD) >= last_success);
-    assert_eq!((failed.up(GOOD), failed.mappings(GOOD)), (Some(true), 3));
-    assert_eq!(failed.count("zone_poll_errors_total", ON_GOOD), 0);
-
+    let failed = fails(&api, &mut daemon, kind, reason).await;
     let operation = ("operation", "list_mappings");
     let errors = failed.sum(
         "exporter_api_errors_total",
@@ -45,12 +28,7 @@ pub(crate) async fn zone_fails(kind: FaultKind, reason: &str, code: &str, worth_
     assert!(errors >= least_errors, "{errors} attempts failed");
     assert!(retries <= most_retries, "{retries} retries");
     assert_eq!(retries > 0.0, worth_retrying, "{retries} retries");
-    assert!(daemon.logged(&["poll failed", BAD, reason]) >= 1);
-
-    api.simulator.clear_faults();
-    let after = daemon.until_read().await;
-    assert_eq!(after.sum("mapping_changes_total", ON_BAD), 0.0);
-    assert_eq!(daemon.logged(&["the zone can be read again", BAD]), 1);
+    recovers(&api, &mut daemon).await;
     daemon.stop().await;
 }
 

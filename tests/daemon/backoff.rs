@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use cloudflare_origin_region_exporter::simulator::FaultKind;
 
-use crate::support::{Api, BAD, Config, GOOD, shortest_gap, world};
+use crate::support::{Api, BAD, Config, GOOD, ON_BAD, shortest_gap, world};
 
 const FORBIDDEN: FaultKind = FaultKind::Status(403, None);
 
@@ -39,5 +39,8 @@ async fn a_failing_zone_is_left_alone_for_half_a_minute_and_the_other_goes_on() 
         .await;
     daemon.until_polled_again(6.0).await;
     assert_eq!(api.readings(BAD).len(), 1);
+    let scrape = daemon.last();
+    assert_eq!(scrape.sum("zone_poll_errors_total", ON_BAD), 1.0);
+    assert_eq!(daemon.logged(&["poll failed", BAD]), 1);
     daemon.stop().await;
 }

@@ -33,6 +33,8 @@ async fn a_token_that_is_revoked_in_flight_is_told_and_its_return_too() {
     assert_eq!(reasons, ["unauthorized"]);
     assert_eq!((scrape.mappings(BAD), scrape.mappings(GOOD)), (3, 3));
     assert_eq!(scrape.sum("exporter_api_retries_total", &[]), 0.0);
+    let told = ["level=warn", "poll failed", "reason=unauthorized "];
+    assert_eq!(daemon.logged(&told), 2);
     set(CredentialStatus::Active);
     daemon.until_read().await;
     daemon

@@ -10,6 +10,8 @@ const DISCOVERY: &str = "exporter_discovery_up";
 const NO_ZONES: &str = r#"{"success": true, "errors": [], "messages": [], "result": [],
     "result_info": {"page": 1, "per_page": 50, "count": 0, "total_count": 0, "total_pages": 0}}"#;
 
+const SUDDENLY_EMPTY: &str = "the zone list is suddenly empty: reading it again";
+
 fn empty_listing() -> Fault {
     let kind = FaultKind::Status(200, Some(NO_ZONES.to_owned()));
     Fault::new(kind).on(Operation::ListZones)
@@ -91,6 +93,8 @@ async fn a_zone_that_disappears_takes_all_its_series_along() {
         scrape.value("exporter_zones", &[("state", "polled")]),
         Some(1.0)
     );
+    assert_eq!(daemon.logged(&["the zones have changed", "gone=1 "]), 1);
+    daemon.until_polled_again(1.0).await;
     daemon.stop().await;
 }
 
@@ -181,7 +185,7 @@ async fn a_listing_that_is_empty_once_is_not_believed() {
             api.simulator.count(Operation::ListZones) >= before + 4
         })
         .await;
-    assert_eq!(daemon.logged(&["suddenly empty"]), 1);
+    assert_eq!(daemon.logged(&[SUDDENLY_EMPTY]), 1);
     assert_eq!(api.readings(GOOD).len(), 1);
     daemon.stop().await;
 }
@@ -200,7 +204,11 @@ async fn a_listing_that_stays_empty_is_believed() {
         .await;
     assert_eq!(scrape.value(DISCOVERY, &[]), Some(1.0));
     assert_eq!(scrape.count("zone_polls_total", &[]), 0);
-    assert!(daemon.logged(&["suddenly empty"]) >= 1);
+    for state in ["polled", "filtered", "other_shard", "duplicate"] {
+        let zones = [("state", state)];
+        assert_eq!(scrape.value("exporter_zones", &zones), Some(0.0));
+    }
+    assert!(daemon.logged(&[SUDDENLY_EMPTY]) >= 1);
     api.simulator.clear_faults();
     daemon.until_read().await;
     daemon.stop().await;
@@ -212,6 +220,7 @@ async fn a_listing_that_fails_changes_nothing() {
     let mut daemon = api.daemon(&Config::default()).await;
     let success = "exporter_discovery_last_success_timestamp_seconds";
     daemon.until_read().await;
+    let mut failures = 0;
     for kind in [
         FaultKind::Status(500, None),
         FaultKind::Html,
@@ -227,6 +236,9 @@ async fn a_listing_that_fails_changes_nothing() {
             })
             .await;
         let last_success = scrape.value(success, &[]);
+        failures += 1;
+        let told = ["level=warn", "listing the zones failed\"", "error=\""];
+        assert_eq!(daemon.logged(&told), failures);
         assert!(last_success.is_some());
         let scrape = daemon.until_polled_again(2.0).await;
         assert_eq!(scrape.value(success, &[]), last_success);

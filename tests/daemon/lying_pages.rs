@@ -1,8 +1,12 @@
 //! Pages that contradict each other: never a part of a zone, never a mixture.
 
-use cloudflare_origin_region_exporter::simulator::{Fault, FaultKind, Operation};
+use std::time::Duration;
 
-use crate::support::{Api, BAD, Config, GOOD, ON_BAD, fill, world};
+use cloudflare_origin_region_exporter::simulator::{Fault, FaultKind, Operation};
+use tokio::time::sleep;
+
+use crate::failing::{fails, recovers};
+use crate::support::{Api, BAD, Config, fill, world};
 
 /// Three pages.
 const MAPPINGS: usize = 250;
@@ -18,26 +22,9 @@ async fn api() -> Api {
 async fn pages_are_refused(kind: FaultKind, reason: &str) {
     let api = api().await;
     let mut daemon = api.daemon(&Config::default()).await;
-    daemon.until_read().await;
-    api.fail(kind);
-    let reasons = [("zone", BAD), ("reason", reason)];
-    let scrape = daemon
-        .until("the pages were refused", |scrape| {
-            scrape.sum("zone_poll_errors_total", &reasons) >= 2.0
-        })
-        .await;
-    assert_eq!(
-        scrape.poll_errors(BAD),
-        scrape.sum("zone_poll_errors_total", &reasons)
-    );
-    assert_eq!((scrape.up(BAD), scrape.up(GOOD)), (Some(false), Some(true)));
+    let scrape = fails(&api, &mut daemon, kind, reason).await;
     assert_eq!(scrape.mappings(BAD), MAPPINGS);
-    assert_eq!(scrape.poll_errors(GOOD), 0.0);
-    let errors = [("operation", "list_mappings"), ("reason", reason)];
-    assert!(scrape.sum("exporter_api_errors_total", &errors) >= 2.0);
-    api.simulator.clear_faults();
-    let scrape = daemon.until_read().await;
-    assert_eq!(scrape.sum("mapping_changes_total", ON_BAD), 0.0);
+    recovers(&api, &mut daemon).await;
     daemon.stop().await;
 }
 
@@ -83,28 +70,13 @@ async fn pages_without_end() {
 
 #[tokio::test]
 async fn the_same_full_page_again_and_again_without_any_total() {
-    let api = api().await;
-    let mut daemon = api
-        .daemon(&Config::polling("interval: 500ms, retries: 0"))
-        .await;
-    daemon.until_read().await;
-    // Every page is the same full one.
-    let page = |rows: &str| format!("{{\"success\": true, \"result\": [{rows}]}}");
     let rows: Vec<_> = (0..100)
         .map(|n| {
             format!("{{\"origin_ip\": \"10.9.0.{n}\", \"vendor\": \"aws\", \"region\": \"r\"}}")
         })
         .collect();
-    api.fail(FaultKind::Status(200, Some(page(&rows.join(",")))));
-    let scrape = daemon
-        .until("the pages were refused", |scrape| {
-            scrape.poll_errors(BAD) >= 1.0
-        })
-        .await;
-    let reasons = scrape.values_of("reason", "zone_poll_errors_total", ON_BAD);
-    assert_eq!(reasons, ["inconsistent_pages"]);
-    assert_eq!(scrape.mappings(BAD), MAPPINGS);
-    daemon.stop().await;
+    let page = format!("{{\"success\": true, \"result\": [{}]}}", rows.join(","));
+    pages_are_refused(FaultKind::Status(200, Some(page)), "inconsistent_pages").await;
 }
 
 #[tokio::test]
@@ -125,6 +97,42 @@ async fn a_walk_that_is_disturbed_once_is_read_again_and_succeeds() {
     assert_eq!(scrape.sum("exporter_api_errors_total", &errors), 1.0);
     assert_eq!(api.readings(BAD).len(), 2 + 3);
     daemon.stop().await;
+}
+
+/// The zone's mappings become so many while its first walk waits for the second of its three pages.
+async fn a_list_that_changes_is_read_again(mappings: usize) {
+    let api = api().await;
+    let late = Fault::new(FaultKind::Delay(Duration::from_millis(500)));
+    let late = late.on(Operation::ListMappings).zone(BAD).page(2).times(1);
+    api.simulator.add_fault(late);
+    let mut daemon = api
+        .daemon(&Config::polling("interval: 1h, retries: 0"))
+        .await;
+    while api.readings(BAD).len() < 2 {
+        sleep(Duration::from_millis(10)).await;
+    }
+    api.simulator
+        .update(|world| fill(world.zone_mut(BAD), mappings, "us-east-1"));
+    let scrape = daemon.until_read().await;
+    assert_eq!(scrape.mappings(BAD), mappings);
+    assert_eq!(scrape.poll_errors(BAD), 0.0);
+    let errors = [
+        ("operation", "list_mappings"),
+        ("reason", "inconsistent_pages"),
+    ];
+    assert_eq!(scrape.sum("exporter_api_errors_total", &errors), 1.0);
+    assert_eq!(api.readings(BAD).len(), 3 + 3);
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn a_list_that_shrinks_between_its_pages_is_read_again() {
+    a_list_that_changes_is_read_again(MAPPINGS - 1).await;
+}
+
+#[tokio::test]
+async fn a_list_that_grows_between_its_pages_is_read_again() {
+    a_list_that_changes_is_read_again(MAPPINGS + 1).await;
 }
 
 #[tokio::test]

@@ -13,9 +13,13 @@
 
 mod answers;
 mod backoff;
+mod clock;
 mod consistency;
 mod credentials;
+mod crowd;
+mod descriptors;
 mod discovery;
+mod failing;
 mod families;
 mod lying_pages;
 mod pauses;
@@ -33,3 +37,4 @@ mod start;
 mod supervision;
 mod support;
 mod transport;
+mod unreachable;

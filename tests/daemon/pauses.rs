@@ -120,6 +120,7 @@ async fn a_refusal_that_names_nothing_pauses_for_five_minutes() {
         })
         .await;
     let until = scrape.value(BLOCKED_UNTIL, &main).unwrap();
+    assert_eq!(daemon.logged(&["rate limit is exceeded"]), 1);
     let left = until - jiff::Timestamp::now().as_duration().as_secs_f64();
     assert!((280.0..=301.0).contains(&left), "{left} s");
     tokio::time::sleep(ON_THEIR_WAY).await;

@@ -22,6 +22,9 @@ async fn stops_in_the_middle_of_a_poll(signal: &str) {
         .await;
     assert_eq!(api.readings(BAD).len(), 1);
     daemon.signal(signal);
+    while daemon.logged(&["stopping: finishing what is in flight"]) == 0 {
+        sleep(Duration::from_millis(10)).await;
+    }
     daemon.ended().await;
 }
 

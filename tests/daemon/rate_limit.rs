@@ -6,6 +6,8 @@ use cloudflare_origin_region_exporter::simulator::World;
 
 use crate::support::{Api, Config, TOKEN};
 
+const LATE: &str = "the zones need more requests than are allowed, so polls come late";
+
 #[tokio::test]
 async fn no_window_ever_sees_more_than_the_share() {
     const WINDOW: Duration = Duration::from_secs(2);
@@ -39,10 +41,8 @@ async fn no_window_ever_sees_more_than_the_share() {
         assert!(span >= WINDOW, "{} requests in {span:?}", too_many.len());
     }
     // 30 requests a round, of which ten are allowed in two seconds; listing takes next to nothing.
-    assert_eq!(
-        daemon.logged(&["so polls come late", "account=main", "fitting_interval=7s"]),
-        1
-    );
+    let told = [LATE, "account=main", "fitting_interval=7s"];
+    assert_eq!(daemon.logged(&told), 1);
     daemon.stop().await;
 }
 
@@ -56,6 +56,6 @@ async fn an_interval_that_can_be_kept_needs_no_words() {
         })
         .await;
     assert_eq!(scrape.sum("zone_up", &[]), 10.0);
-    assert_eq!(daemon.logged(&["so polls come late"]), 0);
+    assert_eq!(daemon.logged(&[LATE]), 0);
     daemon.stop().await;
 }

@@ -128,6 +128,15 @@ impl Scrape {
         names
     }
 
+    /// The zone's series and their values, but those of some families.
+    pub(crate) fn lines_of(&self, zone: &str, but: &[&str]) -> Vec<String> {
+        let of_zone = self.samples.iter().filter(|s| s.has(&("zone", zone)));
+        of_zone
+            .filter(|sample| !but.iter().any(|name| sample.is(name)))
+            .map(|sample| format!("{} {:?} {}", sample.name, sample.labels, sample.value))
+            .collect()
+    }
+
     /// The names of all families that have series.
     pub(crate) fn families(&self) -> HashSet<&'static str> {
         let samples = self.samples.iter();

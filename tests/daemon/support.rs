@@ -289,6 +289,20 @@ impl Daemon {
         &self.last
     }
 
+    /// The last scrape again.
+    pub(crate) fn last(&self) -> &Scrape {
+        &self.last
+    }
+
+    /// The most memory that the process has held so far, in bytes.
+    pub(crate) fn peak_memory(&self) -> u64 {
+        let pid = self.pid();
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let (_, rest) = status.split_once("VmHWM:").unwrap();
+        let kibibytes: u64 = rest.split_whitespace().next().unwrap().parse().unwrap();
+        kibibytes << 10
+    }
+
     /// Scrapes until something is so.
     pub(crate) async fn until(&mut self, what: &str, so: impl Fn(&Scrape) -> bool) -> &Scrape {
         let start = Instant::now();
@@ -335,9 +349,13 @@ impl Daemon {
         }
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id().unwrap()
+    }
+
     /// Sends a signal by its name.
     pub(crate) fn signal(&self, name: &str) {
-        let pid = self.child.id().unwrap();
+        let pid = self.pid();
         let sent = std::process::Command::new("sh")
             .args(["-c", &format!("kill -{name} {pid}")])
             .status();

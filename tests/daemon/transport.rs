@@ -6,9 +6,7 @@ use bytes::Bytes;
 use cloudflare_origin_region_exporter::simulator::{Fault, FaultKind, Operation};
 
 use crate::answers::zone_fails;
-use crate::support::{Api, BAD, Config, GOOD, ON_BAD, world};
-
-const ONCE_MORE: &str = "interval: 200ms, discovery_interval: 1h, timeout: 1s, retries: 1";
+use crate::support::{Api, BAD, Config, ON_BAD, world};
 
 #[tokio::test]
 async fn no_answer_at_all_is_a_timeout() {
@@ -59,25 +57,12 @@ async fn gzip_that_is_none() {
 
 #[tokio::test]
 async fn a_gzip_bomb() {
-    zone_fails(FaultKind::GzipBomb(17 << 20), "too_large", "200", false).await;
+    zone_fails(FaultKind::GzipBomb(1 << 30), "too_large", "200", false).await;
 }
 
 #[tokio::test]
 async fn a_body_of_200_megabytes_costs_no_memory() {
-    let api = Api::start(world()).await;
-    let mut daemon = api.daemon(&Config::polling(ONCE_MORE)).await;
-    daemon.until_read().await;
-    api.fail(FaultKind::HugeBody(200 << 20));
-    let too_large = [("zone", BAD), ("reason", "too_large")];
-    let scrape = daemon
-        .until("the body was refused twice", |scrape| {
-            scrape.sum("zone_poll_errors_total", &too_large) >= 2.0
-        })
-        .await;
-    let memory = scrape.value("process_resident_memory_bytes", &[]).unwrap();
-    assert!(memory < 150e6, "{memory} bytes are in use");
-    assert_eq!(scrape.up(GOOD), Some(true));
-    daemon.stop().await;
+    zone_fails(FaultKind::HugeBody(200 << 20), "too_large", "200", false).await;
 }
 
 #[tokio::test]

@@ -165,6 +165,7 @@ async fn more_scrapes_than_allowed_are_refused() {
     let (status, body) = third.expect("a third scrape is answered at once");
     assert_eq!(status, 503);
     assert!(body.contains("2 scrapes"), "{body}");
+    server.expect_requests("metrics", "503", 1);
     // Everything else answers as ever.
     assert_eq!(server.get("/-/healthy").await.0, 200);
 

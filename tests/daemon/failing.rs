@@ -1,0 +1,76 @@
+//! What holds while a zone's readings fail, whatever the reason, and when they end.
+
+use cloudflare_origin_region_exporter::simulator::FaultKind;
+
+use crate::scrape::Scrape;
+use crate::support::{Api, BAD, Daemon, GOOD, ON_BAD, ON_GOOD};
+
+/// More than the program takes for the zones of these tests, and less than what it would take if
+/// it held everything that a faulty peer sends.
+const MOST_MEMORY: u64 = 100 << 20;
+
+const LAST_SUCCESS: &str = "zone_last_success_timestamp_seconds";
+
+/// Families that a failed poll changes, or that move with the clock. All others of a zone are what
+/// was read of it, and stay.
+pub(crate) const MOVING: [&str; 7] = [
+    "zone_up",
+    "zone_polls_total",
+    "zone_poll_errors_total",
+    "zone_poll_duration_seconds",
+    LAST_SUCCESS,
+    "oldest_mapping_age_seconds",
+    "newest_mapping_age_seconds",
+];
+
+/// Both zones are read, and then the bad one's readings fail in this way: the reason is counted and
+/// logged, no other is, every series that was read of the zone is served as it was, the other zone
+/// is read on, and memory stays small.
+pub(crate) async fn fails<'a>(
+    api: &Api,
+    daemon: &'a mut Daemon,
+    kind: FaultKind,
+    reason: &str,
+) -> &'a Scrape {
+    let before = daemon.until_read().await;
+    let read = before.lines_of(BAD, &MOVING);
+    let last_success = before.value(LAST_SUCCESS, ON_BAD);
+    api.fail(kind);
+    let failed = daemon
+        .until("the poll failed", |scrape| scrape.poll_errors(BAD) >= 1.0)
+        .await;
+    let other_success = failed.value(LAST_SUCCESS, ON_GOOD);
+    let failed = daemon
+        .until("the other zone goes on being read", |scrape| {
+            scrape.value(LAST_SUCCESS, ON_GOOD) > other_success
+        })
+        .await;
+    let reasons = failed.values_of("reason", "zone_poll_errors_total", ON_BAD);
+    assert_eq!(reasons, [reason]);
+    let errors = [("operation", "list_mappings"), ("reason", reason)];
+    assert!(failed.sum("exporter_api_errors_total", &errors) >= 1.0);
+    assert_eq!(failed.up(BAD), Some(false));
+    assert!(failed.value(LAST_SUCCESS, ON_BAD) >= last_success);
+    assert_eq!(failed.lines_of(BAD, &MOVING), read, "nothing is lost");
+    assert_eq!(failed.up(GOOD), Some(true));
+    assert_eq!(failed.count("zone_poll_errors_total", ON_GOOD), 0);
+    let told = [
+        "level=warn",
+        "message=\"poll failed\"",
+        &format!("zone={BAD} "),
+        &format!("reason={reason} "),
+        "error=\"",
+    ];
+    assert_eq!(daemon.logged(&told), 1, "{}", daemon.log());
+    let memory = daemon.peak_memory();
+    assert!(memory < MOST_MEMORY, "{memory} bytes were in use");
+    daemon.last()
+}
+
+/// The failure ends: the zone is read again, which is told and counts no change.
+pub(crate) async fn recovers(api: &Api, daemon: &mut Daemon) {
+    api.simulator.clear_faults();
+    let after = daemon.until_read().await;
+    assert_eq!(after.sum("mapping_changes_total", ON_BAD), 0.0);
+    assert_eq!(daemon.logged(&["the zone can be read again", BAD]), 1);
+}
