@@ -15,7 +15,7 @@ use std::time::{Duration, SystemTime};
 
 use cloudflare_origin_region_exporter::cloudflare::{
     AccountSettings, Call, Client, Credentials, MappingList, Metrics, RateLimit, Reason, Secret,
-    Settings,
+    Secrets, Settings,
 };
 use cloudflare_origin_region_exporter::domain::{AccountName, ZoneId};
 use cloudflare_origin_region_exporter::outbound;
@@ -61,7 +61,13 @@ fn ask<T>(
         };
         let http = HTTP.get_or_init(|| outbound::client_builder(None).unwrap().build().unwrap());
         let metrics = Metrics::register(&Registry::new()).unwrap();
-        let client = Client::new(&settings, account, http.clone(), &metrics);
+        let client = Client::new(
+            &settings,
+            account,
+            http.clone(),
+            &metrics,
+            &Secrets::default(),
+        );
         ask(&client, &server).await
     })
 }
