@@ -12,6 +12,7 @@ use url::Url;
 
 use super::attempt::{self, Request};
 use super::auth::{Authenticator, Proof};
+use super::credentials::Credentials;
 use super::gate::Gate;
 use super::headers;
 use super::metrics::AccountMetrics;
@@ -57,7 +58,9 @@ struct Inner {
 struct Config {
     http: reqwest::Client,
     base: Url,
-    authenticator: Authenticator,
+    /// What the authenticator was made of.
+    credentials: Credentials,
+    authenticator: Arc<Authenticator>,
     timeout: Duration,
     retries: u32,
     quota: u32,
@@ -89,8 +92,8 @@ impl Client {
         let pauses = Arc::clone(gate.pauses());
         let metrics = AccountMetrics::new(metrics.clone(), name.clone(), pauses);
         metrics.budget(settings.rate_limit.budget());
-        let authenticator = Authenticator::new(credentials, secrets.clone());
-        let config = Config::new(settings, authenticator, http);
+        let authenticator = Arc::new(Authenticator::new(credentials.clone(), secrets.clone()));
+        let config = Config::new(settings, credentials, authenticator, http);
         Self {
             inner: Arc::new(Inner {
                 account: name,
@@ -103,7 +106,8 @@ impl Client {
     }
 
     /// Puts other settings and credentials into force for the requests to come. The requests of
-    /// the last window, pauses and counters stay; so does the name.
+    /// the last window, pauses and counters stay; so do the name and, where the credentials are as
+    /// they were, the last good secret.
     pub fn reconfigure(
         &self,
         settings: &Settings,
@@ -111,13 +115,20 @@ impl Client {
         http: reqwest::Client,
     ) {
         let inner = &*self.inner;
-        let authenticator = Authenticator::new(account.credentials, inner.secrets.clone());
+        let credentials = account.credentials;
+        let old = inner.config.load();
+        let authenticator = if old.credentials == credentials {
+            Arc::clone(&old.authenticator)
+        } else {
+            let secrets = inner.secrets.clone();
+            Arc::new(Authenticator::new(credentials.clone(), secrets))
+        };
         if !authenticator.is_token() {
             inner.metrics.no_token();
         }
         inner.gate.configure(settings);
         inner.metrics.budget(settings.rate_limit.budget());
-        let config = Config::new(settings, authenticator, http);
+        let config = Config::new(settings, credentials, authenticator, http);
         inner.config.store(Arc::new(config));
     }
 
@@ -243,10 +254,16 @@ impl Client {
 }
 
 impl Config {
-    fn new(settings: &Settings, authenticator: Authenticator, http: reqwest::Client) -> Self {
+    fn new(
+        settings: &Settings,
+        credentials: Credentials,
+        authenticator: Arc<Authenticator>,
+        http: reqwest::Client,
+    ) -> Self {
         Self {
             http,
             base: settings.base_url.clone(),
+            credentials,
             authenticator,
             timeout: settings.timeout,
             retries: settings.retries,

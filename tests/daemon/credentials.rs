@@ -4,6 +4,7 @@ use std::fs;
 
 use cloudflare_origin_region_exporter::simulator::{Credential, CredentialStatus, Secret};
 
+use crate::scrape::Scrape;
 use crate::support::{Api, BAD, Config, Daemon, GOOD, OTHER_TOKEN, TOKEN, world};
 
 const VALID: &str = "exporter_token_valid";
@@ -91,6 +92,32 @@ async fn a_token_file_that_is_replaced_in_time_costs_no_poll() {
     });
     fs::write(&token_file, OTHER_TOKEN).unwrap();
     api.simulator.update(|world| world.credentials.remove(0));
+    let scrape = daemon.until_polled_again(3.0).await;
+    assert_eq!(scrape.sum("zone_poll_errors_total", &[]), 0.0);
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn a_reload_keeps_the_last_good_secret_of_a_file_that_cannot_be_read() {
+    let api = Api::start(world()).await;
+    let folder = tempfile::tempdir().unwrap();
+    let token_file = folder.path().join("token");
+    fs::write(&token_file, TOKEN).unwrap();
+    let config = Config {
+        accounts: "[{ name: main, api_token_file: token }]".to_owned(),
+        ..Config::default()
+    };
+    let config = config.text(&api.simulator.base_url());
+    let mut daemon = Daemon::start_in(folder, &config).await;
+    daemon.until_read().await;
+    fs::write(&token_file, "").unwrap();
+    let reloaded =
+        |s: &Scrape| s.value("exporter_config_last_reload_success_timestamp_seconds", &[]);
+    let before = reloaded(daemon.last());
+    daemon.signal("HUP");
+    daemon
+        .until("it has reloaded", |s| reloaded(s) > before)
+        .await;
     let scrape = daemon.until_polled_again(3.0).await;
     assert_eq!(scrape.sum("zone_poll_errors_total", &[]), 0.0);
     daemon.stop().await;
