@@ -60,6 +60,7 @@ impl Secrets {
     /// The body of an answer without any of them, so that nothing that is read of it, a name or a
     /// row, holds one.
     pub(super) fn redact_body(&self, body: Vec<u8>) -> Vec<u8> {
+        let body = plainly_spelt(&body).unwrap_or(body);
         self.without(&body, SHORTEST_IN_BODIES)
             .map_or(body, String::into_bytes)
     }
@@ -88,15 +89,48 @@ impl Secrets {
 
 impl Known {
     fn is_spelt(&self, spellings: &[SecretString]) -> bool {
-        let of = |spellings: &[SecretString]| -> Vec<_> {
-            let texts = spellings.iter().map(SecretString::expose_secret);
-            texts.map(ToOwned::to_owned).collect()
-        };
-        of(&self.spellings) == of(spellings)
+        let own = self.spellings.iter().map(SecretString::expose_secret);
+        own.eq(spellings.iter().map(SecretString::expose_secret))
     }
 }
 
-/// Visible ASCII as it is, and with the two ways in which JSON may spell it.
+/// The same JSON with its visible ASCII, of which secrets are made, spelt without numbers
+/// (RFC 8259, section 7); `None` where nothing is spelt by its number.
+fn plainly_spelt(json: &[u8]) -> Option<Vec<u8>> {
+    memmem::find(json, br"\u")?;
+    let mut plain = Vec::with_capacity(json.len());
+    let mut rest = json;
+    while let Some((&byte, after)) = rest.split_first() {
+        rest = after;
+        plain.push(byte);
+        if byte != b'\\' {
+            continue;
+        }
+        let number = after.strip_prefix(b"u").and_then(|digits| digits.get(..4));
+        let number = number.filter(|digits| digits.iter().all(u8::is_ascii_hexdigit));
+        let number = number.and_then(|digits| str::from_utf8(digits).ok());
+        let character = number.and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        match character.filter(u8::is_ascii_graphic) {
+            Some(special @ (b'"' | b'\\')) => plain.push(special),
+            Some(character) => {
+                plain.pop();
+                plain.push(character);
+            }
+            // Another escape: what follows the backslash belongs to it.
+            None => {
+                if let Some((&next, after)) = after.split_first() {
+                    plain.push(next);
+                    rest = after;
+                }
+                continue;
+            }
+        }
+        rest = after.get(5..).unwrap_or_default();
+    }
+    Some(plain)
+}
+
+/// Visible ASCII as it is, and with the two ways in which JSON may spell it but for numbers.
 fn spellings(secret: &str) -> Vec<SecretString> {
     let escaped = secret.replace('\\', r"\\").replace('"', "\\\"");
     let mut spellings = vec![escaped.replace('/', r"\/"), escaped, secret.to_owned()];
@@ -106,6 +140,8 @@ fn spellings(secret: &str) -> Vec<SecretString> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn add(secrets: &Secrets, secret: &str) -> Arc<Known> {
@@ -141,6 +177,39 @@ mod tests {
         let body = br#"{"result":"a-secret-of-sixteen-and-more"}"#.to_vec();
         let clean = secrets.redact_body(body);
         assert_eq!(clean, br#"{"result":"[redacted]"}"#);
+    }
+
+    #[test]
+    fn a_body_may_spell_a_secret_by_numbers() {
+        let secrets = Secrets::default();
+        let _secret = add(&secrets, r#"a-"secret\-of-sixteen"#);
+        let body = br#"["\u0061-\u0022secret\u005C-of\u002dsixteen","\n\u00e4\u0000\\u0061"]"#;
+        let clean = secrets.redact_body(body.to_vec());
+        let clean = String::from_utf8(clean).unwrap();
+        assert_eq!(clean, r#"["[redacted]","\n\u00e4\u0000\\u0061"]"#);
+    }
+
+    proptest! {
+        #[test]
+        fn json_says_the_same_in_any_spelling(texts: Vec<String>, numbers: Vec<bool>) {
+            let mut json = String::from("[");
+            let mut numbers = numbers.iter().cycle();
+            for text in &texts {
+                json.push_str(if json.len() == 1 { "\"" } else { ",\"" });
+                for unit in text.encode_utf16() {
+                    let plain = unit < 128 && numbers.next() == Some(&false);
+                    match char::from_u32(unit.into()).filter(|_| plain) {
+                        Some(c @ ('"' | '\\')) => json.extend(['\\', c]),
+                        Some(c) if !c.is_control() => json.push(c),
+                        _ => json.extend(format!("\\u{unit:04x}").chars()),
+                    }
+                }
+                json.push('"');
+            }
+            json.push(']');
+            let plain = plainly_spelt(json.as_bytes()).unwrap_or(json.into_bytes());
+            prop_assert_eq!(serde_json::from_slice::<Vec<String>>(&plain).unwrap(), texts);
+        }
     }
 
     #[test]
