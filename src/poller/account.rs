@@ -145,7 +145,8 @@ impl Account {
     /// When the token is to be verified; `None` while that has to wait or cannot be.
     pub(super) fn verification_due(&self) -> Option<Instant> {
         self.verification
-            .filter(|_| self.first_round_over() && self.client.has_token())
+            .filter(|_| self.settled || self.first_round_over())
+            .filter(|_| self.client.has_token())
     }
 
     /// Takes the whole listing of the account. A row that could not be read may be any zone's, so

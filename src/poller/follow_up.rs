@@ -83,14 +83,16 @@ impl FollowedUp {
     }
 }
 
-/// Failures that may pass by themselves, so that asking again soon is worth it.
 impl FollowedUp {
+    /// A setting could not be read for a reason that may pass, so that asking again soon is worth
+    /// it.
     pub(super) fn has_settings_trouble(&self) -> bool {
         let settings = [self.tiered_cache.as_ref(), self.smart_tiered_cache.as_ref()];
         let mut failures = settings.into_iter().filter_map(failure);
         failures.any(ApiError::may_pass)
     }
 
+    /// As [`Self::has_settings_trouble`], of the supported regions.
     pub(super) fn has_regions_trouble(&self) -> bool {
         failure(self.supported_regions.as_ref()).is_some_and(ApiError::may_pass)
     }

@@ -1,5 +1,5 @@
-//! When follow-ups run, and what becomes of their answers. Mappings come first: until every zone
-//! was tried once no follow-up runs, and then few at a time. A follow-up never holds up the polls
+//! When follow-ups run, and what becomes of their answers. Mappings come first: no follow-up
+//! runs in the first round, and then few at a time. A follow-up never holds up the polls
 //! of its zone, which go on beside it.
 
 use std::sync::Arc;
@@ -80,7 +80,8 @@ impl Poller {
         while let Some(account) = self.accounts.get_mut(index) {
             let poll_waits = account.due.first_due().is_some_and(|due| due <= now);
             let most = account.most_following(poll_waits);
-            if !account.untried.is_empty() || account.following >= most {
+            let first_round = !account.settled && !account.untried.is_empty();
+            if first_round || account.following >= most {
                 return;
             }
             let Some(id) = account.follow_ups.pop_front() else {

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 const JITTER: f64 = 0.05;
 /// Into so many steps an interval is divided; polls begin at a step. Where zones are many, some
 /// share a step: read one after the other they cost half the CPU time that they would cost if the
-/// process had to wake up for each. With few zones each has its own.
+/// process had to wake up for each. Few zones seldom share one.
 const STEPS: f64 = 128.0;
 /// The random part of the jitter: with up to one step for the beginning, and one for rounding, a
 /// poll comes no earlier than [`JITTER`] says.
