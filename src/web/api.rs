@@ -11,8 +11,8 @@ use serde::Serialize;
 use tokio::sync::Semaphore;
 
 use super::api_query::{BadQuery, Filter, Window};
+use super::heavy::HeavyReplies;
 use super::reply::Reply;
-use super::walks::Walks;
 use crate::exposition::rows::{Finding, FindingRow, MappingRow, ZoneRow};
 use crate::snapshot::{Directory, Snapshot, ZoneSlot, ZoneState};
 
@@ -43,7 +43,7 @@ impl Resource {
 /// Lists the snapshot.
 pub(super) struct Api {
     snapshot: Snapshot,
-    walks: Walks,
+    heavy: HeavyReplies,
     permits: Arc<Semaphore>,
 }
 
@@ -72,10 +72,10 @@ struct Refusal {
 type Zone = (Arc<ZoneSlot>, Arc<ZoneState>);
 
 impl Api {
-    pub(super) fn new(snapshot: Snapshot, walks: Walks) -> Self {
+    pub(super) fn new(snapshot: Snapshot, heavy: HeavyReplies) -> Self {
         Self {
             snapshot,
-            walks,
+            heavy,
             permits: Arc::new(Semaphore::new(MOST_AT_ONCE)),
         }
     }
@@ -93,7 +93,7 @@ impl Api {
             Ok(listing) => Reply::json(StatusCode::OK, &listing, Some(permit)),
             Err(error) => refuse(StatusCode::BAD_REQUEST, error.to_string()),
         };
-        self.walks.reply(make).await
+        self.heavy.reply(make).await
     }
 }
 

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use super::Settings;
 use super::api::{Api, Resource};
 use super::docs;
+use super::heavy::HeavyReplies;
 use super::landing::{self, Landing};
 use super::metrics::{Handler, Metrics};
 use super::page::Site;
@@ -18,7 +19,6 @@ use super::protection::InForce;
 use super::reload::{self, Reload};
 use super::reply::Reply;
 use super::scrape::{Render, Scrapes};
-use super::walks::Walks;
 use super::zone_page;
 use crate::cloudflare::AccountStatus;
 use crate::snapshot::{Directory, Snapshot};
@@ -47,7 +47,7 @@ pub struct Handlers {
     telemetry_path: String,
     scrapes: Scrapes,
     api: Api,
-    walks: Walks,
+    heavy: HeavyReplies,
     probes: Probes,
     snapshot: Snapshot,
     ready: watch::Receiver<bool>,
@@ -76,12 +76,12 @@ enum Route<'a> {
 impl Handlers {
     /// Answers with what `sources` give.
     pub fn new(settings: &Settings, sources: Sources, metrics: Metrics) -> Self {
-        let walks = Walks::new();
+        let heavy = HeavyReplies::new();
         Self {
             telemetry_path: settings.telemetry_path.clone(),
             scrapes: Scrapes::new(sources.render, settings.max_requests),
-            api: Api::new(sources.snapshot.clone(), walks.clone()),
-            walks,
+            api: Api::new(sources.snapshot.clone(), heavy.clone()),
+            heavy,
             probes: Probes::new(sources.look_up, sources.snapshot.clone()),
             snapshot: sources.snapshot,
             ready: sources.ready,
@@ -210,7 +210,7 @@ impl Handlers {
             };
             make(&snapshot.directory(), &site)
         };
-        self.walks.reply(make).await
+        self.heavy.reply(make).await
     }
 }
 

@@ -14,6 +14,7 @@ mod encoding;
 #[doc(hidden)]
 pub mod fuzzing;
 mod handlers;
+mod heavy;
 mod landing;
 mod limits;
 mod listen;
@@ -27,7 +28,6 @@ mod reply;
 mod scrape;
 mod server;
 mod settings;
-mod walks;
 mod web_config;
 mod zone_page;
 

@@ -1,4 +1,4 @@
-//! Work that walks over the whole snapshot, kept off the threads that serve every request.
+//! Replies that take a walk over the whole snapshot, made off the threads that serve every request.
 
 use std::sync::Arc;
 
@@ -8,17 +8,17 @@ use tracing::error;
 
 use super::reply::Reply;
 
-/// More at once than there are processors gain nothing.
+/// Each takes a processor for as long as it lasts, and there are scrapes to serve besides.
 const MOST_AT_ONCE: usize = 4;
 
 /// Makes replies in threads of their own, a few at once; more wait for their turn. Clones share
 /// the places.
 #[derive(Debug, Clone)]
-pub(super) struct Walks {
+pub(super) struct HeavyReplies {
     permits: Arc<Semaphore>,
 }
 
-impl Walks {
+impl HeavyReplies {
     pub(super) fn new() -> Self {
         Self {
             permits: Arc::new(Semaphore::new(MOST_AT_ONCE)),
