@@ -98,18 +98,15 @@ mod tests {
 
     #[test]
     fn zones_found_together_are_spread_evenly() {
-        let origin = Instant::now();
         for zones in [2_u32, 3, 10, 100, 1000] {
-            let mut turns: Vec<f64> = (0..zones)
-                .map(|n| Cadence::nth(origin, n).next(MINUTE, origin + MINUTE, 0.0))
-                .map(|due| due.duration_since(origin).as_secs_f64() % 60.0)
-                .collect();
-            turns.sort_by(f64::total_cmp);
-            let (even, step) = (60.0 / f64::from(zones), 60.0 / STEPS);
-            for pair in turns.windows(2) {
+            let place = |nth| Cadence::nth(Instant::now(), nth).phase;
+            let mut places: Vec<f64> = (0..zones).map(place).collect();
+            places.sort_by(f64::total_cmp);
+            let even = 1.0 / f64::from(zones);
+            for pair in places.windows(2) {
                 let gap = pair[1] - pair[0];
-                assert!(gap > even / 3.0 - step, "{zones} zones: {pair:?}");
-                assert!(gap < even * 3.0 + step, "{zones} zones: {pair:?}");
+                let spread = even / 3.0..even * 3.0;
+                assert!(spread.contains(&gap), "{zones} zones: {pair:?}");
             }
         }
     }
@@ -145,6 +142,35 @@ mod tests {
                 prop_assert!((0.9..=1.1).contains(&gap), "gap of {gap} intervals");
                 at = next;
             }
+        }
+
+        #[test]
+        fn a_turn_comes_at_its_place_or_up_to_the_jitter_before(
+            nth in 0_u32..10_000,
+            millis in 100_u64..1_000_000,
+            random in 0.0_f64..1.0,
+        ) {
+            let interval = Duration::from_millis(millis);
+            let origin = Instant::now();
+            let cadence = Cadence::nth(origin, nth);
+            let due = cadence.next(interval, origin + interval * 9, random);
+            let intervals = due.duration_since(origin).as_secs_f64() / interval.as_secs_f64();
+            let early = (cadence.phase - intervals + 0.5).rem_euclid(1.0) - 0.5;
+            prop_assert!((-1e-6..=JITTER).contains(&early), "{early} of an interval early");
+        }
+
+        #[test]
+        fn a_pause_doubles_with_each_failure_and_is_no_longer_than_the_interval(
+            failures in 1_u32..,
+            seconds in 1_u64..1_000_000,
+            random in 0.0_f64..1.0,
+        ) {
+            let interval = Duration::from_secs(seconds);
+            let pause = poll_backoff(failures, interval, random);
+            let doublings = i32::try_from(failures - 1).unwrap_or(i32::MAX).min(16);
+            let whole = (30.0 * 2_f64.powi(doublings)).min(interval.as_secs_f64());
+            let share = pause.as_secs_f64() / whole;
+            prop_assert!((0.9..=1.0 + f64::EPSILON).contains(&share), "{share} of {whole} s");
         }
 
         #[test]
