@@ -10,6 +10,8 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 
+use cloudflare_origin_region_exporter::exposition::families;
+
 fn read(path: &str) -> String {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     fs::read_to_string(root.join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
@@ -51,6 +53,51 @@ fn each_fault_has_its_test() {
         let function = format!("fn {name}() {{");
         assert!(read(file).contains(&function), "{file} has no test {name}");
     }
+}
+
+/// The name before the labels is that of a family, whole but for the prefix that the page leaves out.
+fn is_metric(text: &str) -> bool {
+    let name = text.split('{').next().unwrap_or_default();
+    let prefix = if name.starts_with("process_") {
+        ""
+    } else {
+        "cloudflare_origin_region_"
+    };
+    families::all().any(|family| family.name.strip_prefix(prefix) == Some(name))
+}
+
+#[test]
+fn each_metric_is_one_that_the_program_exposes() {
+    let page = read("docs/reliability.md");
+    let mut unknown = Vec::new();
+    for row in rows(&page) {
+        // What follows the word "reason" is the value of a label, and all else a metric.
+        let parts: Vec<_> = row[1].split('`').collect();
+        let named = parts.chunks_exact(2);
+        let metrics = named.filter(|pair| !pair[0].ends_with("reason "));
+        let metrics = metrics.map(|pair| pair[1].to_owned());
+        unknown.extend(metrics.filter(|metric| !is_metric(metric)));
+    }
+    // Elsewhere a metric is what looks like one.
+    let text: Vec<_> = page
+        .lines()
+        .filter(|line| !line.starts_with("| "))
+        .collect();
+    let text = text.into_iter().map(str::to_owned);
+    let kept = rows(&page).into_iter().map(|row| row[3].clone());
+    for text in text.chain(kept) {
+        let looks_like_one = |text: &&str| {
+            let is_name = text.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+            is_name && text.contains('_') && *text != "cloudflare_origin_region_"
+        };
+        let metrics = code(&text).into_iter().filter(looks_like_one);
+        unknown.extend(
+            metrics
+                .filter(|metric| !is_metric(metric))
+                .map(str::to_owned),
+        );
+    }
+    assert!(unknown.is_empty(), "no metrics: {}", unknown.join(", "));
 }
 
 /// The functions and constants of the tests that belong to a file, by name. Those of one name are
