@@ -14,6 +14,8 @@ const ZONES: f64 = 3002.0;
 const PAGES: usize = 61;
 /// On a slow machine.
 const LONG: Duration = Duration::from_mins(1);
+/// A zone that had to wait for the whole crowd would wait for eight seconds.
+const STARVED: Duration = Duration::from_secs(3);
 /// Zone names are long in an exposition, mappings few.
 const MOST_MEMORY: u64 = 150 << 20;
 
@@ -56,7 +58,7 @@ async fn thousands_of_zones_that_appear_at_once_are_read_in_turn() {
     assert_eq!(scrape.count("mapping_info", &[]), 3 * (CROWD + 2));
     assert_eq!(daemon.logged(&["the zones have changed", "found=3000 "]), 1);
     let gap = longest_gap(&api.readings(GOOD));
-    assert!(gap < Duration::from_millis(1500), "{gap:?}");
+    assert!(gap < STARVED, "{gap:?}");
     assert_eq!(api.readings("zone-00000.example").len(), 1);
     assert_eq!(api.readings(BAD).len(), 0);
     let requests = api.simulator.requests();
