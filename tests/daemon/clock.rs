@@ -9,9 +9,7 @@ use cloudflare_origin_region_exporter::simulator::FaultKind;
 use jiff::Timestamp;
 
 use crate::scrape::Scrape;
-use crate::support::{
-    Api, BAD, Config, Daemon, GOOD, ON_BAD, ON_GOOD, longest_gap, shortest_gap, world,
-};
+use crate::support::{Api, BAD, Config, Daemon, GOOD, ON_BAD, ON_GOOD, longest_gap, world};
 
 const STEP: f64 = 7200.0;
 
@@ -106,13 +104,17 @@ async fn ages_follow_a_clock_that_steps_and_polls_do_not() {
         }
         assert_eq!((scrape.up(GOOD), scrape.mappings(GOOD)), (Some(true), 1));
         assert_eq!((scrape.up(BAD), scrape.mappings(BAD)), (Some(false), 1));
-        assert_eq!(scrape.value("exporter_poll_lag_seconds", &[]), Some(0.0));
+        let lag = scrape.value("exporter_poll_lag_seconds", &[]);
+        assert!(lag.is_some_and(|lag| lag < 1.0), "{lag:?}");
         assert_eq!(daemon.get("/").await.0, 200);
     }
     let readings = api.readings(GOOD);
-    let (shortest, longest) = (shortest_gap(&readings), longest_gap(&readings));
-    assert!(shortest >= Duration::from_millis(200), "{shortest:?}");
-    assert!(longest <= Duration::from_millis(1500), "{longest:?}");
+    // Neither did one step bring on a poll for each interval that it skipped, nor did polls wait.
+    let time = readings[readings.len() - 1].at - readings[0].at;
+    let most = time.as_millis() / 200 + 3;
+    assert!(readings.len() as u128 <= most, "more than {most} readings");
+    let longest = longest_gap(&readings);
+    assert!(longest <= Duration::from_secs(3), "{longest:?}");
     let scrape = daemon.scrape().await;
     assert_eq!(scrape.sum("mapping_changes_total", &[]), 0.0);
     assert_eq!(scrape.poll_errors(GOOD), 0.0);
