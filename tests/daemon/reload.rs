@@ -63,6 +63,31 @@ async fn intervals_filters_and_expectations_change_and_counters_go_on() {
 }
 
 #[tokio::test]
+async fn a_zone_that_leaves_the_filter_takes_all_its_series_along() {
+    let api = Api::start(world()).await;
+    let mut daemon = api.daemon(&Config::default()).await;
+    let before = daemon.until_read().await.polls(GOOD);
+    let config = Config {
+        accounts: format!("[{{ name: main, api_token: {TOKEN}, zones: {{ exclude: [{BAD}] }} }}]"),
+        ..Config::default()
+    };
+    write(&daemon, &api, &config);
+    daemon.signal("HUP");
+    let scrape = daemon
+        .until("the zone is filtered", |scrape| {
+            scrape.value("exporter_zones", &[("state", "filtered")]) == Some(1.0)
+        })
+        .await;
+    assert!(!scrape.text.contains(BAD), "{}", scrape.text);
+    assert_eq!((scrape.up(GOOD), scrape.mappings(GOOD)), (Some(true), 3));
+    let scrape = daemon.until_polled_again(3.0).await;
+    assert!(scrape.polls(GOOD) > before, "counters go on");
+    assert!(!scrape.text.contains(BAD), "{}", scrape.text);
+    assert_eq!(daemon.logged(&["the zones have changed", "gone=1 "]), 1);
+    daemon.stop().await;
+}
+
+#[tokio::test]
 async fn a_bad_configuration_changes_nothing_and_the_log_says_why() {
     let api = Api::start(world()).await;
     let mut daemon = api.daemon(&Config::default()).await;

@@ -1,6 +1,9 @@
 //! Single rows that are odd: they cost themselves and nothing else.
 
+use std::time::Duration;
+
 use cloudflare_origin_region_exporter::simulator::FaultKind;
+use jiff::Timestamp;
 use serde_json::json;
 
 use crate::failing::{fails, recovers};
@@ -105,4 +108,57 @@ async fn a_time_that_cannot_be_read_costs_the_time_alone() {
     );
     assert_eq!(scrape.count("oldest_mapping_age_seconds", &vendor), 0);
     daemon.stop().await;
+}
+
+#[tokio::test]
+async fn a_row_without_a_time_has_no_timestamp_and_no_part_in_the_ages() {
+    let mut world = world();
+    let written = Timestamp::now() - Duration::from_secs(1000);
+    let zone = world.zone_mut(BAD);
+    zone.mappings.clear();
+    zone.map("192.0.2.1", "aws", "us-east-1", Some(written));
+    zone.map("192.0.2.2", "aws", "us-east-1", None);
+    zone.map("192.0.2.3", "oci", "r-1", None);
+    let api = Api::start(world).await;
+    let mut daemon = api.daemon(&Config::default()).await;
+    let scrape = daemon.until_read().await;
+    assert_eq!((scrape.mappings(BAD), scrape.poll_errors(BAD)), (3, 0.0));
+    let timestamp = "mapping_last_modified_timestamp_seconds";
+    assert_eq!(
+        scrape.values_of("origin_ip", timestamp, ON_BAD),
+        ["192.0.2.1"]
+    );
+    for family in ["oldest_mapping_age_seconds", "newest_mapping_age_seconds"] {
+        assert_eq!(scrape.values_of("vendor", family, ON_BAD), ["aws"]);
+        let age = scrape.value(family, ON_BAD).unwrap();
+        assert!((999.0..1100.0).contains(&age), "{family} is {age}");
+    }
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn an_address_in_another_spelling_is_the_same_mapping() {
+    for (ip, spelt) in [
+        ("2001:db8::3", "2001:0DB8:0:0:0:0:0:0003"),
+        ("192.0.2.1", "::ffff:192.0.2.1"),
+        ("192.0.2.1", "::FFFF:c000:0201"),
+    ] {
+        let mut world = world();
+        let zone = world.zone_mut(BAD);
+        zone.mappings.clear();
+        zone.map(ip, "aws", "us-east-1", None);
+        let api = Api::start(world).await;
+        let mut daemon = api.daemon(&Config::default()).await;
+        daemon.until_read().await;
+        api.fail(FaultKind::BadRow(json!({
+            "origin_ip": spelt, "vendor": "aws", "region": "us-east-1"
+        })));
+        let scrape = daemon.until_polls_of(BAD, 3.0).await;
+        let shown = scrape.values_of("origin_ip", "mapping_info", ON_BAD);
+        assert_eq!(shown, [ip], "{spelt}");
+        assert_eq!(scrape.sum("mapping_changes_total", ON_BAD), 0.0, "{spelt}");
+        assert_eq!(scrape.value("zone_rejected_rows_total", ON_BAD), Some(0.0));
+        assert_eq!(scrape.poll_errors(BAD), 0.0);
+        daemon.stop().await;
+    }
 }
