@@ -165,6 +165,10 @@ fn whole(items: &HashMap<String, String>, test: &str) -> String {
     names.into_iter().map(|name| items[name].as_str()).collect()
 }
 
+/// Searches the source of each row's test, and of the functions and constants that it calls, for the
+/// metrics, reasons and log lines of the row: it tells a row of which the test never speaks. It
+/// cannot tell whether the test asserts them, nor with which value or zone; and a text also counts
+/// where only another branch of a shared helper, or another function of the same name, has it.
 #[test]
 fn each_test_looks_for_the_metric_and_the_log_line_of_its_row() {
     let mut missing = Vec::new();
