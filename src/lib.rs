@@ -3,7 +3,7 @@
 //! The modules form layers; each may use what stands above it and never what stands below
 //! (`docs/architecture.md` draws the picture):
 //!
-//! [`domain`], [`outbound`], [`document`] and [`build_info`] → [`cloudflare`], [`vendor_ranges`], [`findings`] → [`snapshot`] → [`poller`] → [`exposition`] → [`web`] →
+//! [`domain`], [`outbound`], [`document`], [`reading`] and [`build_info`] → [`cloudflare`], [`vendor_ranges`], [`findings`] → [`snapshot`] → [`poller`] → [`exposition`] → [`web`] →
 //! [`config`] → [`app`] → `main`. [`simulator`] stands apart and knows [`domain`] alone.
 
 pub mod app;
@@ -16,6 +16,7 @@ pub mod exposition;
 pub mod findings;
 pub mod outbound;
 pub mod poller;
+pub mod reading;
 pub mod simulator;
 pub mod snapshot;
 pub mod vendor_ranges;

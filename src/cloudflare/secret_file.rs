@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use secrecy::SecretString;
-use tokio::task::JoinHandle;
-use tokio::time::{Instant, timeout_at};
+
+use crate::reading::Reading;
 
 /// A token has a few dozen characters; a larger file is something else.
 const SECRET_FILE_LIMIT: u64 = 64 << 10;
@@ -21,15 +21,7 @@ const READ_TIMEOUT: Duration = Duration::from_secs(5);
 pub(super) struct SecretFile {
     path: PathBuf,
     seen: Option<Fingerprint>,
-    /// At most one reading is under way. One that hangs cannot be ended, and another beside it
-    /// would cost one more thread.
-    reading: Option<Reading>,
-}
-
-#[derive(Debug)]
-struct Reading {
-    task: JoinHandle<Result<ReadSecret, String>>,
-    deadline: Instant,
+    reading: Reading<Result<ReadSecret, String>>,
 }
 
 /// `None` where the file is as it was.
@@ -40,7 +32,7 @@ impl SecretFile {
         Self {
             path,
             seen: None,
-            reading: None,
+            reading: Reading::new(READ_TIMEOUT),
         }
     }
 
@@ -59,28 +51,12 @@ impl SecretFile {
     /// the last case the next call takes up the same reading, and does not wait for it once more.
     pub(super) async fn read(&mut self) -> Result<Option<SecretString>, String> {
         let (path, seen) = (self.path.clone(), self.seen);
-        let reading = self.start(move || read_secret(&path, seen));
-        let Ok(read) = timeout_at(reading.deadline, &mut reading.task).await else {
-            let limit = READ_TIMEOUT.as_secs();
-            return Err(format!("it was not read within {limit} s"));
-        };
-        self.reading = None;
+        let read = self.reading.read(move || read_secret(&path, seen)).await;
         let read = read.map_err(|error| error.to_string())??;
         Ok(read.map(|(seen, secret)| {
             self.seen = Some(seen);
             secret
         }))
-    }
-
-    /// The reading that is under way, or else this one.
-    fn start(
-        &mut self,
-        read: impl FnOnce() -> Result<ReadSecret, String> + Send + 'static,
-    ) -> &mut Reading {
-        self.reading.get_or_insert_with(|| Reading {
-            task: tokio::task::spawn_blocking(read),
-            deadline: Instant::now() + READ_TIMEOUT,
-        })
     }
 }
 
@@ -141,17 +117,13 @@ pub(super) mod tests {
     use std::sync::mpsc;
 
     use secrecy::ExposeSecret as _;
+    use tokio::time::Instant;
 
     use super::*;
 
     /// A reading that hangs until what is returned is dropped.
     pub(in super::super) fn hang(file: &mut SecretFile) -> mpsc::Sender<()> {
-        let (end, hanging) = mpsc::channel::<()>();
-        file.start(move || {
-            hanging.recv().ok();
-            Err("it hung".to_owned())
-        });
-        end
+        file.reading.hang(Err("it hung".to_owned()))
     }
 
     pub(in super::super) async fn time_passes_by() {
@@ -173,9 +145,7 @@ pub(super) mod tests {
         assert_eq!(start.elapsed(), READ_TIMEOUT);
         // The reading that hung has ended: its answer is the next one, and then the file's.
         drop(end);
-        while !file.reading.as_ref().unwrap().task.is_finished() {
-            tokio::task::yield_now().await;
-        }
+        file.reading.ended().await;
         assert_eq!(file.read().await.unwrap_err(), "it hung");
         let secret = file.read().await.unwrap().unwrap();
         assert_eq!(secret.expose_secret(), "good");

@@ -1,28 +1,34 @@
 //! One reading of one source, bounded in size; the caller bounds its time.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::Path;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use reqwest::header::{
     ETAG, HeaderName, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, LOCATION,
 };
 use reqwest::{Client, Response, StatusCode};
-use tokio::io::AsyncReadExt as _;
+use tokio::sync::Mutex;
 use url::Url;
 
 use super::RangeSource;
 use super::download_page::latest_link;
 use crate::outbound::{BodyError, describe, read_body};
+use crate::reading::{Reading, ReadingError};
 
 /// The largest file (Azure's) has 4 MiB and grows; sixteen times that is none.
 const MAX_FILE_BYTES: usize = 64 << 20;
+/// A local file that takes longer stands on something that hangs. It is below the time that a
+/// refresh has.
+const FILE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Azure's download page has less than 1 MB.
 const MAX_PAGE_BYTES: usize = 8 << 20;
 /// A published file that has moved has moved once or twice.
 const MAX_REDIRECTS: usize = 3;
 
 /// What a reading gave.
+#[derive(Debug)]
 pub(super) enum Fetched {
     /// The source has not changed since the last good reading.
     Unchanged,
@@ -65,6 +71,9 @@ pub(super) enum FetchError {
     /// The local file cannot be read.
     #[error("cannot read the file: {0}")]
     File(#[from] io::Error),
+    /// The local file was not read in time, or its reading panicked.
+    #[error(transparent)]
+    Reading(#[from] ReadingError),
     /// The local path is a directory, a pipe or a device.
     #[error("it is not a regular file")]
     NotAFile,
@@ -85,14 +94,28 @@ impl From<BodyError> for FetchError {
     }
 }
 
-/// Reads the source, unless it is still as `last` says.
+/// The reading of a vendor's local file, of which at most one is under way.
+pub(super) type LocalReading = Mutex<Reading<Result<Fetched, FetchError>>>;
+
+/// No reading of a local file yet.
+pub(super) fn local_reading() -> LocalReading {
+    Mutex::new(Reading::new(FILE_TIMEOUT))
+}
+
+/// Reads the source, unless it is still as `last` says. A local file is read by way of `local`,
+/// which is the vendor's own.
 pub(super) async fn fetch(
     http: &Client,
     source: &RangeSource,
     last: Option<&Version>,
+    local: &LocalReading,
 ) -> Result<Fetched, FetchError> {
     match source {
-        RangeSource::File(path) => read_file(path, last).await,
+        RangeSource::File(path) => {
+            let (path, last) = (path.clone(), last.cloned());
+            let mut local = local.lock().await;
+            local.read(move || read_file(&path, last.as_ref())).await?
+        }
         RangeSource::Url(url) => download(http, url, last).await,
         RangeSource::DownloadPage(page) => {
             let response = get(http, page, &[]).await?;
@@ -106,8 +129,8 @@ pub(super) async fn fetch(
     }
 }
 
-async fn read_file(path: &Path, last: Option<&Version>) -> Result<Fetched, FetchError> {
-    let metadata = tokio::fs::metadata(path).await?;
+fn read_file(path: &Path, last: Option<&Version>) -> Result<Fetched, FetchError> {
+    let metadata = std::fs::metadata(path)?;
     if !metadata.is_file() {
         return Err(FetchError::NotAFile);
     }
@@ -119,11 +142,9 @@ async fn read_file(path: &Path, last: Option<&Version>) -> Result<Fetched, Fetch
         return Ok(Fetched::Unchanged);
     }
     let mut bytes = Vec::new();
-    tokio::fs::File::open(path)
-        .await?
+    File::open(path)?
         .take(MAX_FILE_BYTES as u64 + 1)
-        .read_to_end(&mut bytes)
-        .await?;
+        .read_to_end(&mut bytes)?;
     if bytes.len() > MAX_FILE_BYTES {
         return Err(FetchError::TooLarge(MAX_FILE_BYTES));
     }

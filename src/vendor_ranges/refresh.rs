@@ -12,9 +12,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{error, info, warn};
 
-use super::fetch::{FetchError, Fetched, Version, fetch};
+use super::fetch::{FetchError, Fetched, LocalReading, Version, fetch, local_reading};
 use super::{Format, FormatError, Metrics, RangeSource, RangeTable, Settings, VendorTable};
 use crate::domain::{OriginIp, RangeVerdict};
+use crate::reading::ReadingError;
 
 /// The time that one refresh may take, redirects and Azure's page included: 4 MiB at 1 Mbit/s.
 const REFRESH_TIMEOUT: Duration = Duration::from_mins(1);
@@ -50,6 +51,7 @@ struct Feed {
     source: RangeSource,
     /// Of the file whose prefixes are in use.
     version: ArcSwapOption<Version>,
+    local: LocalReading,
 }
 
 /// Why a refresh failed.
@@ -72,6 +74,16 @@ enum RefreshError {
     Shrunk { before: usize, now: usize },
 }
 
+impl RefreshError {
+    /// Whether it is a mistake of this program.
+    fn is_defect(&self) -> bool {
+        matches!(
+            self,
+            Self::Defect(_) | Self::Fetch(FetchError::Reading(ReadingError::BrokeOff(_)))
+        )
+    }
+}
+
 impl VendorRanges {
     /// Ranges that are not loaded yet. The metrics show the vendors of these settings alone.
     pub fn new(settings: &Settings, http: Client, metrics: &Metrics) -> Self {
@@ -84,6 +96,7 @@ impl VendorRanges {
                     format,
                     source: configured.unwrap_or_else(|| format.default_source()),
                     version: ArcSwapOption::empty(),
+                    local: local_reading(),
                 })
             })
             .collect();
@@ -167,21 +180,27 @@ impl VendorRanges {
             }
             Err(error) => {
                 self.shared.metrics.failed(*format);
-                let kept = self.shared.table.load().get(*format).is_some();
-                if matches!(error, RefreshError::Defect(_)) {
+                let kept = if self.shared.table.load().get(*format).is_some() {
+                    "the last good ones stay in use"
+                } else {
+                    "there are none yet"
+                };
+                let vendor = format.vendor();
+                if error.is_defect() {
                     error!(
-                        vendor = %format.vendor(),
+                        %vendor,
+                        %source,
                         %error,
-                        "a refresh of the vendor's address ranges broke off; please report this"
+                        "a refresh of the vendor's address ranges broke off; please report this; {kept}"
+                    );
+                } else {
+                    warn!(
+                        %vendor,
+                        %source,
+                        %error,
+                        "cannot refresh the vendor's address ranges; {kept}"
                     );
                 }
-                warn!(
-                    vendor = %format.vendor(),
-                    %source,
-                    %error,
-                    "cannot refresh the vendor's address ranges; {}",
-                    if kept { "the last good ones stay in use" } else { "there are none yet" }
-                );
                 false
             }
         }
@@ -192,7 +211,13 @@ impl VendorRanges {
         let format = feed.format;
         let in_use = self.shared.table.load().get(format).cloned();
         let version = feed.version.load_full();
-        let fetched = fetch(&self.shared.http, &feed.source, version.as_deref()).await?;
+        let fetched = fetch(
+            &self.shared.http,
+            &feed.source,
+            version.as_deref(),
+            &feed.local,
+        )
+        .await?;
         let (bytes, version) = match (fetched, &in_use) {
             (Fetched::File { bytes, version }, _) => (bytes, version),
             (Fetched::Unchanged, Some(table)) => return Ok(Arc::clone(table)),
@@ -309,6 +334,51 @@ mod tests {
             prop_assert!(failures == 0 || wait <= LAST_RETRY);
             prop_assert!(failures == 0 || next_wait(failures.saturating_add(1), refresh) >= wait);
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_local_file_that_hangs_costs_one_thread_however_often_it_is_tried() {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/ip-ranges/gcp.json");
+        let settings = Settings {
+            enabled: true,
+            refresh: Duration::from_hours(24),
+            sources: [(Format::Gcp.vendor(), RangeSource::File(file.into()))].into(),
+        };
+        let http = crate::outbound::client_builder(None).unwrap();
+        let http = http.build().unwrap();
+        let registry = prometheus::Registry::new();
+        let metrics = Metrics::register(&registry).unwrap();
+        let ranges = VendorRanges::new(&settings, http, &metrics);
+        let feeds = &ranges.shared.feeds;
+        let feed = feeds.iter().find(|feed| feed.format == Format::Gcp);
+        let feed = feed.unwrap();
+        let end = feed.local.lock().await.hang(Err(FetchError::NotAFile));
+        for _ in 0..3 {
+            tokio::join!(
+                async { assert!(!ranges.refresh(feed).await) },
+                tokio::time::advance(REFRESH_TIMEOUT)
+            );
+        }
+        // The next try takes up the old reading, and the one after it reads the file.
+        drop(end);
+        feed.local.lock().await.ended().await;
+        let taken_up = ranges.clone().update(Arc::clone(feed)).await.unwrap_err();
+        assert!(
+            matches!(taken_up, RefreshError::Fetch(FetchError::NotAFile)),
+            "{taken_up}"
+        );
+        let up = || {
+            let exposed = prometheus::TextEncoder::new().encode_to_string(&registry.gather());
+            let exposed = exposed.unwrap();
+            let mut lines = exposed.lines();
+            let up = "cloudflare_origin_region_vendor_ranges_up{vendor=\"gcp\"} ";
+            lines
+                .find_map(|line| line.strip_prefix(up))
+                .map(str::to_owned)
+        };
+        assert_eq!(up().as_deref(), Some("0"));
+        assert!(ranges.refresh(feed).await);
+        assert_eq!(up().as_deref(), Some("1"));
     }
 
     #[test]

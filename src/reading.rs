@@ -1,0 +1,149 @@
+//! Readings of files that may hang, at most one of a kind at a time.
+//!
+//! A file on a mount that hangs, a network's file system for one, holds the thread that reads it
+//! for as long as it hangs, and nothing can end that. Whoever began another reading at each try
+//! would take up all threads for blocking work in the end, those that make a scrape's answer among
+//! them.
+
+use std::time::Duration;
+
+use tokio::task::{JoinError, JoinHandle};
+use tokio::time::{Instant, timeout_at};
+
+/// The place of one reading at a time.
+#[derive(Debug)]
+pub struct Reading<T> {
+    limit: Duration,
+    under_way: Option<UnderWay<T>>,
+}
+
+#[derive(Debug)]
+struct UnderWay<T> {
+    task: JoinHandle<T>,
+    deadline: Instant,
+}
+
+/// Why a reading gave nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadingError {
+    /// It took longer than its limit, and may still be under way.
+    #[error("it was not read within {} s", .0.as_secs())]
+    TimedOut(Duration),
+    /// It panicked, or the process is ending.
+    #[error("reading it broke off: {0}")]
+    BrokeOff(#[from] JoinError),
+}
+
+impl<T: Send + 'static> Reading<T> {
+    /// No reading yet. Each may take as long as `limit`.
+    pub const fn new(limit: Duration) -> Self {
+        Self {
+            limit,
+            under_way: None,
+        }
+    }
+
+    /// What `read` comes to, on a thread for blocking work; or what an earlier reading does that
+    /// nobody has taken the outcome of. One that hangs is waited for once: while it still does,
+    /// later calls fail at once.
+    pub async fn read(
+        &mut self,
+        read: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, ReadingError> {
+        let limit = self.limit;
+        let under_way = self.start(read);
+        let ended = timeout_at(under_way.deadline, &mut under_way.task).await;
+        let ended = ended.map_err(|_| ReadingError::TimedOut(limit))?;
+        self.under_way = None;
+        Ok(ended?)
+    }
+
+    /// As [`Self::read`], where the outcome of an earlier reading is too old: it is dropped, and
+    /// while that reading is still under way, this fails at once.
+    pub async fn read_anew(
+        &mut self,
+        read: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, ReadingError> {
+        if let Some(earlier) = &self.under_way
+            && !earlier.task.is_finished()
+        {
+            return Err(ReadingError::TimedOut(self.limit));
+        }
+        self.under_way = None;
+        self.read(read).await
+    }
+
+    /// The reading that is under way, or else this one.
+    fn start(&mut self, read: impl FnOnce() -> T + Send + 'static) -> &mut UnderWay<T> {
+        let limit = self.limit;
+        self.under_way.get_or_insert_with(|| UnderWay {
+            task: tokio::task::spawn_blocking(read),
+            deadline: Instant::now() + limit,
+        })
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(5);
+
+    impl<T: Send + 'static> Reading<T> {
+        /// Begins a reading that hangs until what is returned is dropped, and then has this
+        /// outcome.
+        pub(crate) fn hang(&mut self, outcome: T) -> mpsc::Sender<()> {
+            let (end, hanging) = mpsc::channel::<()>();
+            self.start(move || {
+                hanging.recv().ok();
+                outcome
+            });
+            end
+        }
+
+        /// Waits until the reading under way has ended, where there is one.
+        pub(crate) async fn ended(&self) {
+            while let Some(under_way) = &self.under_way
+                && !under_way.task.is_finished()
+            {
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reading_that_hangs_is_waited_for_once_and_costs_one_thread() {
+        let mut reading = Reading::new(LIMIT);
+        let end = reading.hang("old");
+        let start = Instant::now();
+        let (error, ()) = tokio::join!(reading.read(|| "new"), tokio::time::advance(LIMIT));
+        assert_eq!(error.unwrap_err().to_string(), "it was not read within 5 s");
+        for _ in 0..3 {
+            assert!(reading.read(|| "new").await.is_err());
+            assert!(reading.read_anew(|| "new").await.is_err());
+        }
+        assert_eq!(start.elapsed(), LIMIT);
+        drop(end);
+        reading.ended().await;
+        assert_eq!(reading.read(|| "new").await.unwrap(), "old");
+        assert_eq!(reading.read(|| "new").await.unwrap(), "new");
+    }
+
+    #[tokio::test]
+    async fn what_an_earlier_reading_found_is_dropped_where_it_is_too_old() {
+        let mut reading = Reading::new(LIMIT);
+        drop(reading.hang("old"));
+        reading.ended().await;
+        assert_eq!(reading.read_anew(|| "new").await.unwrap(), "new");
+    }
+
+    #[tokio::test]
+    async fn a_reading_that_panics_fails_and_the_next_is_a_new_one() {
+        let mut reading = Reading::new(LIMIT);
+        let failure = reading.read(|| panic!("a defect")).await.unwrap_err();
+        assert!(matches!(failure, ReadingError::BrokeOff(_)), "{failure}");
+        reading.read(|| ()).await.unwrap();
+    }
+}
