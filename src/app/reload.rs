@@ -1,6 +1,7 @@
 //! Reading the configuration again while the daemon runs, all or nothing.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use prometheus::{Gauge, Registry};
@@ -15,11 +16,16 @@ use crate::cloudflare::{self, Client, Secrets};
 use crate::config::{ConfigErrors, Settings};
 use crate::exposition::Exposition;
 use crate::poller::{PollerHandle, Reconfiguration};
+use crate::reading::{Reading, ReadingError};
 use crate::vendor_ranges::{self, VendorRanges};
 use crate::web::Reloading;
 
 /// Reads the configuration as at the start.
 pub(super) type Load = Arc<dyn Fn() -> Result<Settings, ConfigErrors> + Send + Sync>;
+
+/// A configuration that takes longer, its file of certificate authorities included, stands on
+/// something that hangs.
+const READING_LIMIT: Duration = Duration::from_secs(30);
 
 /// What a reload came to, in words for whoever asked for it.
 type Outcome = Result<String, String>;
@@ -30,6 +36,7 @@ const IN_FORCE: &str = "The new configuration is in force. Flags, among them the
 /// Everything that a reload changes. Reloads are made one after the other by one task.
 pub(super) struct Reloader {
     load: Load,
+    reading: Reading<Read>,
     settings: Settings,
     clients: Arc<Clients>,
     api_metrics: cloudflare::Metrics,
@@ -39,6 +46,9 @@ pub(super) struct Reloader {
     ranges: RunningRanges,
     metrics: Metrics,
 }
+
+/// What reading the configuration gives, or the mistakes in it.
+type Read = Result<(Settings, reqwest::Client), String>;
 
 /// The vendors' ranges in use, and the end of their refreshes.
 struct RunningRanges {
@@ -76,6 +86,7 @@ impl Reloader {
         metrics.succeeded(Timestamp::now());
         Ok(Self {
             load,
+            reading: Reading::new(READING_LIMIT),
             settings,
             clients: Arc::clone(&parts.clients),
             api_metrics: parts.api_metrics.clone(),
@@ -151,16 +162,23 @@ impl Reloader {
     async fn try_reload(&mut self, shutdown: &CancellationToken) -> Outcome {
         let load = Arc::clone(&self.load);
         // It reads files, which may hang; the shutdown waits for no file.
-        let loading = tokio::task::spawn_blocking(move || {
+        let loading = self.reading.read_anew(move || {
             let settings = load().map_err(|errors| errors.to_string())?;
             let http = parts::http_client(&settings).map_err(|error| error.to_string())?;
-            Ok::<_, String>((settings, http))
+            Ok((settings, http))
         });
         let Some(loaded) = shutdown.run_until_cancelled(loading).await else {
             return Err("the daemon is ending".to_owned());
         };
-        let (settings, http) =
-            loaded.map_err(|error| format!("reading the configuration broke off: {error}"))??;
+        let (settings, http) = loaded.map_err(|error| match error {
+            ReadingError::TimedOut(limit) => {
+                let limit = limit.as_secs();
+                format!("the configuration was not read within {limit} s")
+            }
+            ReadingError::BrokeOff(error) => {
+                format!("reading the configuration broke off: {error}")
+            }
+        })??;
         for warning in &settings.warnings {
             warn!("{warning}");
         }
@@ -253,5 +271,62 @@ impl Metrics {
     fn succeeded(&self, at: Timestamp) {
         self.successful.set(1.0);
         self.success_timestamp.set(at.as_duration().as_secs_f64());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::{Mutex, mpsc};
+
+    use super::*;
+    use crate::config::{self, Environment, Format, ProcessFlags};
+
+    #[tokio::test]
+    async fn a_configuration_that_hangs_fails_its_reload_and_costs_one_thread() {
+        let text = "cloudflare: { base_url: 'http://127.0.0.1:9' }";
+        let environment = Environment::new([("CLOUDFLARE_API_TOKEN", "token")], None);
+        let flags = ProcessFlags::default();
+        let read = move || config::load_text("x", Format::Yaml, text, &flags, &environment);
+        let settings = read().unwrap();
+        let (end, hanging) = mpsc::channel::<()>();
+        let hanging = Mutex::new(hanging);
+        let begun = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&begun);
+        let load: Load = Arc::new(move || {
+            count.fetch_add(1, Ordering::Relaxed);
+            hanging.lock().unwrap().recv().ok();
+            read()
+        });
+        let parts = Parts::new(&settings).unwrap();
+        let mut reloader = Reloader::new(load, settings, &parts).unwrap();
+        reloader.reading = Reading::new(Duration::from_millis(50));
+        let shutdown = CancellationToken::new();
+        let _end = shutdown.clone().drop_guard();
+        tokio::spawn(parts.poller.run(shutdown.clone()));
+        let successful = || {
+            let name = "cloudflare_origin_region_exporter_config_last_reload_successful";
+            let families = parts.registry.gather();
+            let family = families.iter().find(|family| family.name() == name)?;
+            Some(family.get_metric()[0].get_gauge().get_value())
+        };
+        assert_eq!(successful(), Some(1.0));
+        for _ in 0..3 {
+            let problem = reloader.reload(&shutdown).await.unwrap_err();
+            assert!(
+                problem.starts_with("the configuration was not read within "),
+                "{problem}"
+            );
+            assert_eq!(successful(), Some(0.0));
+        }
+        assert_eq!(begun.load(Ordering::Relaxed), 1);
+        drop(end);
+        // What was read so late is too old: the next reload reads for itself.
+        reloader.reading = Reading::new(READING_LIMIT);
+        drop(reloader.reading.hang(Err("too old".to_owned())));
+        reloader.reading.ended().await;
+        reloader.reload(&shutdown).await.unwrap();
+        assert_eq!(successful(), Some(1.0));
+        assert_eq!(begun.load(Ordering::Relaxed), 2);
     }
 }
