@@ -2,10 +2,15 @@
 //! library uses.
 
 use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::FileExt as _;
 
-use procfs::process::{LimitValue, Process};
+use procfs::FromRead as _;
+use procfs::process::Stat;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::{Counter, Gauge, Metric, MetricFamily, MetricType};
+use rustix::process::{Resource, getrlimit};
 
 use super::families::{self, Family, Kind};
 
@@ -20,11 +25,60 @@ const FAMILIES: [&Family; 7] = [
     &families::PROCESS_THREADS,
 ];
 
-/// Reads `/proc/self` at each scrape. Unlike the `prometheus` crate's own collector it tells CPU
+/// `/proc/self/stat` is one line of 52 numbers and a short name.
+const STAT_BYTES: usize = 4096;
+
+/// Reads `/proc/self` at each scrape, from files that stay open: a scrape that tells that no file
+/// descriptor is left needs none itself (for the number of open ones, from Linux 6.2 on). Unlike the `prometheus` crate's own collector it tells CPU
 /// time to the kernel's tick, 10 ms as a rule, where that one counts whole seconds.
 #[derive(Debug)]
 pub struct ProcessCollector {
     descs: Vec<Desc>,
+    /// `None` where there is no `/proc`.
+    files: Option<Files>,
+}
+
+/// This process's files under `/proc`, and what never changes.
+#[derive(Debug)]
+struct Files {
+    stat: File,
+    descriptors: File,
+    /// In Unix seconds.
+    start: Option<f64>,
+}
+
+impl Files {
+    fn open() -> io::Result<Self> {
+        let mut files = Self {
+            stat: File::open("/proc/self/stat")?,
+            descriptors: File::open("/proc/self/fd")?,
+            start: None,
+        };
+        if let (Some(stat), Ok(boot)) = (files.stat(), procfs::boot_time_secs()) {
+            let ticks = f64_of(procfs::ticks_per_second());
+            files.start = Some(f64_of(boot) + f64_of(stat.starttime) / ticks);
+        }
+        Ok(files)
+    }
+
+    fn stat(&self) -> Option<Stat> {
+        let mut line = [0; STAT_BYTES];
+        let length = self.stat.read_at(&mut line, 0).ok()?;
+        Stat::from_read(line.get(..length)?).ok()
+    }
+
+    /// How many descriptors are open.
+    fn open_descriptors(&self) -> Option<u64> {
+        // The size of the folder is their number from Linux 6.2 on, and 0 before.
+        match self.descriptors.metadata().ok()?.len() {
+            0 => {
+                // Listing them takes one more.
+                let listed = fs::read_dir("/proc/self/fd").ok()?.count();
+                Some((listed as u64).saturating_sub(1))
+            }
+            size => Some(size),
+        }
+    }
 }
 
 impl ProcessCollector {
@@ -40,6 +94,7 @@ impl ProcessCollector {
         };
         Ok(Self {
             descs: FAMILIES.into_iter().map(desc).collect::<Result<_, _>>()?,
+            files: Files::open().ok(),
         })
     }
 }
@@ -51,11 +106,11 @@ impl Collector for ProcessCollector {
 
     /// What can be read; a family that cannot be is left out.
     fn collect(&self) -> Vec<MetricFamily> {
-        let Ok(process) = Process::myself() else {
+        let Some(files) = &self.files else {
             return Vec::new();
         };
         let mut collected = Vec::new();
-        if let Ok(stat) = process.stat() {
+        if let Some(stat) = files.stat() {
             let ticks = f64_of(procfs::ticks_per_second());
             let memory = f64_of(stat.rss) * f64_of(procfs::page_size());
             collected.extend([
@@ -70,17 +125,14 @@ impl Collector for ProcessCollector {
                     f64_of(stat.num_threads.unsigned_abs()),
                 ),
             ]);
-            if let Ok(boot) = procfs::boot_time_secs() {
-                let start = f64_of(boot) + f64_of(stat.starttime) / ticks;
-                collected.push(sample(&families::PROCESS_START_TIME, start));
-            }
         }
-        if let Ok(count) = process.fd_count() {
-            collected.push(sample(&families::PROCESS_OPEN_FDS, f64_of(count as u64)));
+        if let Some(start) = files.start {
+            collected.push(sample(&families::PROCESS_START_TIME, start));
         }
-        if let Ok(limits) = process.limits()
-            && let LimitValue::Value(max) = limits.max_open_files.soft_limit
-        {
+        if let Some(open) = files.open_descriptors() {
+            collected.push(sample(&families::PROCESS_OPEN_FDS, f64_of(open)));
+        }
+        if let Some(max) = getrlimit(Resource::Nofile).current {
             collected.push(sample(&families::PROCESS_MAX_FDS, f64_of(max)));
         }
         collected

@@ -96,10 +96,12 @@ impl Server {
                                 warn!(
                                     address = %listener.local_addr(),
                                     %error,
-                                    "Cannot accept a connection; closing one that waits and trying again"
+                                    "Cannot accept a connection; closing two that wait and trying again"
                                 );
                             }
                             let cut = self.connections.cut_longest_waiting();
+                            // A second one leaves a descriptor to the polls.
+                            self.connections.cut_longest_waiting();
                             sleep(if cut { PAUSE_AFTER_CUT } else { ACCEPT_PAUSE }).await;
                         }
                     }
