@@ -29,8 +29,9 @@ const FAMILIES: [&Family; 7] = [
 const STAT_BYTES: usize = 4096;
 
 /// Reads `/proc/self` at each scrape, from files that stay open: a scrape that tells that no file
-/// descriptor is left needs none itself (for the number of open ones, from Linux 6.2 on). Unlike the `prometheus` crate's own collector it tells CPU
-/// time to the kernel's tick, 10 ms as a rule, where that one counts whole seconds.
+/// descriptor is left needs none itself (for the number of open ones, from Linux 6.2 on). Unlike
+/// the `prometheus` crate's own collector it tells CPU time to the kernel's tick, 10 ms as a rule,
+/// where that one counts whole seconds.
 #[derive(Debug)]
 pub struct ProcessCollector {
     descs: Vec<Desc>,
