@@ -155,6 +155,7 @@ impl Reloader {
                 }
             }
         }
+        self.exposition.forget_bodies();
         outcome
     }
 

@@ -131,6 +131,12 @@ impl Exposition {
         }
     }
 
+    /// No later scrape shares a body that is finished by now: whoever has just changed something
+    /// looks at once whether it shows.
+    pub fn forget_bodies(&self) {
+        self.shared.lock_bodies().clear();
+    }
+
     /// A body as of `now`, made on this thread and shared with nobody.
     pub fn render_now(&self, now: Timestamp, encoding: Encoding) -> Bytes {
         let mut cache = self.shared.lock_cache();

@@ -219,7 +219,9 @@ async fn over_http_where_it_is_switched_on() {
     let (status, body) = request(daemon.address, "POST", "/-/reload").await;
     assert!((400..600).contains(&status), "{status}");
     assert!(body.contains("poll.intervall"), "{body}");
-    assert_eq!(reloads(daemon.scrape().await), Some(0.0));
+    daemon
+        .until("the failure is told", |scrape| reloads(scrape) == Some(0.0))
+        .await;
     daemon.stop().await;
 }
 
