@@ -1,6 +1,7 @@
 //! Credentials that are revoked, replaced, or never right.
 
 use std::fs;
+use std::path::PathBuf;
 
 use cloudflare_origin_region_exporter::simulator::{Credential, CredentialStatus, Secret};
 
@@ -8,6 +9,22 @@ use crate::scrape::Scrape;
 use crate::support::{Api, BAD, Config, Daemon, GOOD, OTHER_TOKEN, TOKEN, world};
 
 const VALID: &str = "exporter_token_valid";
+
+/// A daemon that has read both zones with a token from a file, and the file.
+async fn with_token_file() -> (Api, PathBuf, Daemon) {
+    let api = Api::start(world()).await;
+    let folder = tempfile::tempdir().unwrap();
+    let token_file = folder.path().join("token");
+    fs::write(&token_file, format!("{TOKEN}\n")).unwrap();
+    let config = Config {
+        accounts: "[{ name: main, api_token_file: token }]".to_owned(),
+        ..Config::default()
+    };
+    let config = config.text(&api.simulator.base_url());
+    let mut daemon = Daemon::start_in(folder, &config).await;
+    daemon.until_read().await;
+    (api, token_file, daemon)
+}
 
 #[tokio::test]
 async fn a_token_that_is_revoked_in_flight_is_told_and_its_return_too() {
@@ -48,17 +65,7 @@ async fn a_token_that_is_revoked_in_flight_is_told_and_its_return_too() {
 
 #[tokio::test]
 async fn a_token_file_that_is_replaced_is_read_again() {
-    let api = Api::start(world()).await;
-    let folder = tempfile::tempdir().unwrap();
-    let token_file = folder.path().join("token");
-    fs::write(&token_file, format!("{TOKEN}\n")).unwrap();
-    let config = Config {
-        accounts: "[{ name: main, api_token_file: token }]".to_owned(),
-        ..Config::default()
-    };
-    let config = config.text(&api.simulator.base_url());
-    let mut daemon = Daemon::start_in(folder, &config).await;
-    daemon.until_read().await;
+    let (api, token_file, mut daemon) = with_token_file().await;
     api.simulator.update(|world| {
         world.credentials[0].secret = Secret::UserToken(OTHER_TOKEN.to_owned());
     });
@@ -75,17 +82,7 @@ async fn a_token_file_that_is_replaced_is_read_again() {
 
 #[tokio::test]
 async fn a_token_file_that_is_replaced_in_time_costs_no_poll() {
-    let api = Api::start(world()).await;
-    let folder = tempfile::tempdir().unwrap();
-    let token_file = folder.path().join("token");
-    fs::write(&token_file, TOKEN).unwrap();
-    let config = Config {
-        accounts: "[{ name: main, api_token_file: token }]".to_owned(),
-        ..Config::default()
-    };
-    let config = config.text(&api.simulator.base_url());
-    let mut daemon = Daemon::start_in(folder, &config).await;
-    daemon.until_read().await;
+    let (api, token_file, mut daemon) = with_token_file().await;
     api.simulator.update(|world| {
         let new = Credential::user_token("token-2", OTHER_TOKEN);
         world.credentials.push(new);
@@ -99,17 +96,7 @@ async fn a_token_file_that_is_replaced_in_time_costs_no_poll() {
 
 #[tokio::test]
 async fn a_reload_keeps_the_last_good_secret_of_a_file_that_cannot_be_read() {
-    let api = Api::start(world()).await;
-    let folder = tempfile::tempdir().unwrap();
-    let token_file = folder.path().join("token");
-    fs::write(&token_file, TOKEN).unwrap();
-    let config = Config {
-        accounts: "[{ name: main, api_token_file: token }]".to_owned(),
-        ..Config::default()
-    };
-    let config = config.text(&api.simulator.base_url());
-    let mut daemon = Daemon::start_in(folder, &config).await;
-    daemon.until_read().await;
+    let (_api, token_file, mut daemon) = with_token_file().await;
     fs::write(&token_file, "").unwrap();
     let reloaded =
         |s: &Scrape| s.value("exporter_config_last_reload_success_timestamp_seconds", &[]);
