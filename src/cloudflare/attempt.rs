@@ -57,8 +57,8 @@ fn body_limit(operation: Operation) -> usize {
     }
 }
 
-/// Sends the request and reads the answer with `parse`; gives its status too. `on_head` sees status and headers as soon
-/// as they are there, before the body.
+/// Sends the request and reads the answer with `parse`; gives its status too. `on_head` sees status
+/// and headers as soon as they are there, before the body.
 pub(super) async fn attempt<T>(
     http: &reqwest::Client,
     proof: &Proof,

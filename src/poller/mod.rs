@@ -18,6 +18,7 @@ mod lag;
 mod notices;
 mod pace;
 mod queue;
+mod rarely;
 mod reconfigure;
 mod schedule;
 mod secondary;

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::account::Account;
 use super::jobs::Job;
-use super::secondary::Regions;
+use super::rarely::Regions;
 use super::{Judging, Poller, Settings, ZoneSelection};
 use crate::cloudflare::Client;
 use crate::domain::{AccountName, ZoneId};
