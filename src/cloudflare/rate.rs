@@ -16,9 +16,9 @@ use tokio::time::Instant;
 /// log, under the time of the latest. It bounds the log whatever the budget is, and makes a slot
 /// free at most 0.3 seconds late for a window of five minutes.
 const ENTRIES_PER_WINDOW: u32 = 1024;
-/// The longest window that can be configured. So long ended requests are remembered, to a minute
-/// and a half, so that a window which a reload lengthens holds them too.
-const LONGEST_WINDOW: Duration = Duration::from_hours(24);
+/// The longest window of a rate limit. So long ended requests are remembered, to a minute and a
+/// half, so that a window which a reload lengthens holds them too.
+pub const LONGEST_WINDOW: Duration = Duration::from_hours(24);
 
 /// Lets at most `budget` requests through any window, in the order in which they asked.
 #[derive(Debug)]

@@ -7,6 +7,7 @@ use std::time::Duration;
 use globset::{GlobBuilder, GlobMatcher};
 use url::{Host, Url};
 
+use crate::cloudflare;
 use crate::document::{Field, Place};
 use crate::snapshot::StaleAfter;
 use crate::vendor_ranges::RangeSource;
@@ -74,7 +75,8 @@ pub(super) const TIMEOUT: RangeInclusive<Duration> =
 /// How long last good data is served.
 pub(super) const RETAIN: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_hours(365 * 24);
 /// The window of a rate limit.
-pub(super) const WINDOW: RangeInclusive<Duration> = Duration::from_millis(100)..=DAY;
+pub(super) const WINDOW: RangeInclusive<Duration> =
+    Duration::from_millis(100)..=cloudflare::LONGEST_WINDOW;
 /// How often range files are read again; the vendors publish them daily to weekly.
 pub(super) const REFRESH: RangeInclusive<Duration> =
     Duration::from_millis(100)..=Duration::from_hours(30 * 24);
