@@ -14,12 +14,14 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
 
+use crate::reading;
+
 /// Time to make a connection, TLS included; an API that is up answers much sooner.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Idle connections are closed before a load balancer in between does it silently.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
 /// A file of certificate authorities larger than this is none; the largest bundles have 1 MB.
-const CA_FILE_LIMIT: u64 = 16 << 20;
+const CA_FILE_LIMIT: usize = 16 << 20;
 
 /// Why a client could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -78,15 +80,7 @@ fn add_ca_file(roots: &mut RootCertStore, path: &Path) -> Result<(), OutboundErr
         path: path.to_owned(),
         problem,
     };
-    let length = std::fs::metadata(path)
-        .map_err(|error| fail(error.to_string()))?
-        .len();
-    if length > CA_FILE_LIMIT {
-        return Err(fail(format!(
-            "it has {length} bytes, more than {CA_FILE_LIMIT}"
-        )));
-    }
-    let pem = std::fs::read(path).map_err(|error| fail(error.to_string()))?;
+    let pem = reading::bounded(path, CA_FILE_LIMIT).map_err(|error| fail(error.to_string()))?;
     let mut found = 0;
     for certificate in CertificateDer::pem_slice_iter(&pem) {
         let certificate = certificate.map_err(|error| fail(error.to_string()))?;

@@ -1,14 +1,31 @@
-//! Readings of files that may hang, at most one of a kind at a time.
+//! Reading files: bounded in size, and where one may hang, at most one of a kind at a time.
 //!
 //! A file on a mount that hangs, a network's file system for one, holds the thread that reads it
 //! for as long as it hangs, and nothing can end that. Whoever began another reading at each try
 //! would take up all threads for blocking work in the end, those that make a scrape's answer among
 //! them.
 
+use std::fs::File;
+use std::io::{self, ErrorKind, Read as _};
+use std::path::Path;
 use std::time::Duration;
 
 use tokio::task::{JoinError, JoinHandle};
 use tokio::time::{Instant, timeout_at};
+
+/// The content of a file of at most `limit` bytes. Of a larger one, or something endless such as a
+/// device, one byte more than that is read, and it fails. A pipe will do.
+pub fn bounded(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?
+        .take((limit as u64).saturating_add(1))
+        .read_to_end(&mut bytes)?;
+    if bytes.len() > limit {
+        let problem = format!("it has more than {limit} bytes");
+        return Err(io::Error::new(ErrorKind::FileTooLarge, problem));
+    }
+    Ok(bytes)
+}
 
 /// The place of one reading at a time.
 #[derive(Debug)]

@@ -572,7 +572,10 @@ fn a_file_that_cannot_be_read_is_named() {
     assert_eq!(problem("b.yaml"), "is not UTF-8 (byte 3)");
     let large = std::fs::File::create(folder.path().join("c.yaml")).unwrap();
     large.set_len(1 << 40).unwrap();
-    assert_eq!(problem("c.yaml"), "is larger than 16 MiB");
+    assert_eq!(
+        problem("c.yaml"),
+        "cannot read the configuration file: it has more than 16777216 bytes"
+    );
 }
 
 fn load_file(path: &Path, text: &str) -> Result<Settings, ConfigErrors> {

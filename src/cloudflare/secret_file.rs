@@ -1,17 +1,16 @@
 //! The file that holds a secret, read again when it changes.
 
-use std::fs::{File, Metadata};
-use std::io::Read as _;
+use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use secrecy::SecretString;
 
-use crate::reading::Reading;
+use crate::reading::{self, Reading};
 
 /// A token has a few dozen characters; a larger file is something else.
-const SECRET_FILE_LIMIT: u64 = 64 << 10;
+const SECRET_FILE_LIMIT: usize = 64 << 10;
 /// A file that takes longer stands on something that hangs, a network's file system for one. It is
 /// well below the time that a poll has, so that requests go on with the last good secret.
 const READ_TIMEOUT: Duration = Duration::from_secs(5);
@@ -89,13 +88,8 @@ fn read_secret(path: &Path, seen: Option<Fingerprint>) -> Result<ReadSecret, Str
     if seen == Some(fingerprint) {
         return Ok(None);
     }
-    let mut text = String::new();
-    File::open(path)
-        .and_then(|file| file.take(SECRET_FILE_LIMIT + 1).read_to_string(&mut text))
-        .map_err(|error| error.to_string())?;
-    if text.len() as u64 > SECRET_FILE_LIMIT {
-        return Err(format!("it has more than {SECRET_FILE_LIMIT} bytes"));
-    }
+    let bytes = reading::bounded(path, SECRET_FILE_LIMIT).map_err(|error| error.to_string())?;
+    let text = String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
     let secret = text.trim();
     check(secret).map_err(|problem| format!("its content {problem}"))?;
     Ok(Some((fingerprint, SecretString::from(secret))))

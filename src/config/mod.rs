@@ -12,8 +12,6 @@ mod overrides;
 mod schema;
 mod value;
 
-use std::fs::File;
-use std::io::Read as _;
 use std::path::Path;
 
 pub use cli::{Cli, Command, ProcessFlags};
@@ -21,7 +19,7 @@ pub use environment::Environment;
 
 use crate::document::{Collector, MAX_BYTES, Node, Place};
 pub use crate::document::{ConfigError, ConfigErrors, Format};
-use crate::{cloudflare, findings, poller, vendor_ranges, web};
+use crate::{cloudflare, findings, poller, reading, vendor_ranges, web};
 
 /// Everything that the daemon needs to know.
 #[derive(Debug, Clone)]
@@ -127,11 +125,8 @@ fn format_of(path: &Path) -> Format {
     }
 }
 
-/// Reads one byte more than allowed, so that a larger file is noticed and not read to its end.
 fn read(path: &Path) -> Result<String, String> {
-    let mut bytes = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes))
+    let bytes = reading::bounded(path, MAX_BYTES)
         .map_err(|error| format!("cannot read the configuration file: {error}"))?;
     String::from_utf8(bytes)
         .map_err(|error| format!("is not UTF-8 (byte {})", error.utf8_error().valid_up_to()))

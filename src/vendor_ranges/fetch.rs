@@ -1,7 +1,6 @@
 //! One reading of one source, bounded in size; the caller bounds its time.
 
-use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
@@ -15,7 +14,7 @@ use url::Url;
 use super::RangeSource;
 use super::download_page::latest_link;
 use crate::outbound::{BodyError, describe, read_body};
-use crate::reading::{Reading, ReadingError};
+use crate::reading::{self, Reading, ReadingError};
 
 /// The largest file (Azure's) has 4 MiB and grows; sixteen times that is none.
 const MAX_FILE_BYTES: usize = 64 << 20;
@@ -141,13 +140,7 @@ fn read_file(path: &Path, last: Option<&Version>) -> Result<Fetched, FetchError>
     if last == Some(&version) {
         return Ok(Fetched::Unchanged);
     }
-    let mut bytes = Vec::new();
-    File::open(path)?
-        .take(MAX_FILE_BYTES as u64 + 1)
-        .read_to_end(&mut bytes)?;
-    if bytes.len() > MAX_FILE_BYTES {
-        return Err(FetchError::TooLarge(MAX_FILE_BYTES));
-    }
+    let bytes = reading::bounded(path, MAX_FILE_BYTES)?;
     Ok(Fetched::File { bytes, version })
 }
 

@@ -1,8 +1,5 @@
 //! From the settings of TLS to what the TLS library serves with.
 
-use std::fs::File;
-use std::io::Read as _;
-use std::path::Path;
 use std::sync::Arc;
 
 use rustls::crypto::ring::{self, kx_group};
@@ -16,10 +13,11 @@ use secrecy::{ExposeSecret as _, SecretSlice};
 use tracing::warn;
 
 use super::client_auth::ClientVerifier;
+use crate::reading;
 use crate::web::{ClientAuth, Curve, Pem, TlsSettings};
 
 /// The largest file of certificates; all the authorities of the web take 250 kB.
-const MAX_PEM_BYTES: u64 = 1 << 20;
+const MAX_PEM_BYTES: usize = 1 << 20;
 
 /// What is wrong with a certificate, a key or an authority.
 #[derive(Debug)]
@@ -154,21 +152,10 @@ fn client_verifier(
 fn read(pem: &Pem) -> Result<SecretSlice<u8>, String> {
     match pem {
         Pem::Inline(text) => Ok(text.expose_secret().as_bytes().to_vec().into()),
-        Pem::File(path) => {
-            read_file(path).map_err(|error| format!("cannot read {}: {error}", path.display()))
-        }
+        Pem::File(path) => reading::bounded(path, MAX_PEM_BYTES)
+            .map(Into::into)
+            .map_err(|error| format!("cannot read {}: {error}", path.display())),
     }
-}
-
-fn read_file(path: &Path) -> Result<SecretSlice<u8>, String> {
-    let mut bytes = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(MAX_PEM_BYTES + 1).read_to_end(&mut bytes))
-        .map_err(|error| error.to_string())?;
-    if bytes.len() as u64 > MAX_PEM_BYTES {
-        return Err(format!("it is larger than {} KiB", MAX_PEM_BYTES >> 10));
-    }
-    Ok(bytes.into())
 }
 
 fn name(pem: &Pem) -> String {

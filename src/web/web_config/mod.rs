@@ -8,8 +8,6 @@ mod tls;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fs::File;
-use std::io::Read as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -21,11 +19,12 @@ use hyper::header::{
 use jiff::SignedDuration;
 
 use crate::document::{Collector, ConfigError, ConfigErrors, Field, Format, Node, Place, Section};
+use crate::reading;
 
 pub use tls::{ClientAuth, Curve, Pem, TlsSettings};
 
 /// The largest file: some hundred certificates and users.
-const MAX_BYTES: u64 = 1 << 20;
+const MAX_BYTES: usize = 1 << 20;
 
 /// What the file says.
 #[derive(Debug)]
@@ -114,13 +113,8 @@ impl WebConfig {
 }
 
 fn read(path: &Path) -> Result<String, String> {
-    let mut bytes = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes))
+    let bytes = reading::bounded(path, MAX_BYTES)
         .map_err(|error| format!("cannot read the file: {error}"))?;
-    if bytes.len() as u64 > MAX_BYTES {
-        return Err(format!("is larger than {} KiB", MAX_BYTES >> 10));
-    }
     String::from_utf8(bytes).map_err(|_| "is not UTF-8".to_owned())
 }
 
