@@ -12,6 +12,7 @@ use flate2::{Compression, Crc};
 use jiff::Timestamp;
 
 use super::ages::{self, Ages};
+use super::bodies::Spare;
 use super::gzip::{Compressor, Fragment, Member, joint_crc};
 use super::text::{push_family, push_header, zone_labels};
 use super::zone_lines::{self, ZoneLines};
@@ -39,8 +40,9 @@ pub(super) struct Cache {
     headers: Vec<Fragment>,
     for_detail: Compressor,
     for_live: Compressor,
-    /// Bytes of the live text of the last exposition; the next one is about as long.
-    live_len: usize,
+    /// What is written anew for each exposition. The next one is about as long, and is written
+    /// into the same memory.
+    live: String,
 }
 
 /// Neighbouring zones.
@@ -82,7 +84,7 @@ impl Cache {
             headers: headers.collect(),
             for_detail,
             for_live: Compressor::new(LIVE_LEVEL),
-            live_len: 0,
+            live: String::new(),
         }
     }
 
@@ -102,22 +104,24 @@ impl Cache {
         self.directory = directory;
     }
 
-    /// Appends the families that are written anew each time: what moves with the clock, and what
-    /// is about no zone.
-    pub(super) fn push_live(&mut self, out: &mut String, now: Timestamp) {
-        out.reserve(self.live_len);
+    /// Writes the families that are written anew each time: what moves with the clock, what is
+    /// about no zone, and what `push_own` appends.
+    pub(super) fn write_live(&mut self, now: Timestamp, push_own: impl FnOnce(&mut String)) {
+        let mut out = std::mem::take(&mut self.live);
+        out.clear();
         {
             let zones = self.zones().map(|zone| (zone.labels.as_str(), &zone.ages));
-            ages::push_families(out, now, &zones);
+            ages::push_families(&mut out, now, &zones);
         }
-        exporter_lines::push_families(out, &self.directory, &self.settings.build);
-        self.live_len = out.len();
+        exporter_lines::push_families(&mut out, &self.directory, &self.settings.build);
+        push_own(&mut out);
+        self.live = out;
     }
 
-    /// The whole text, with `live` at its end.
-    pub(super) fn identity(&self, live: &str) -> Vec<u8> {
-        let mut out =
-            String::with_capacity(live.len() + self.zones().map(CachedZone::len).sum::<usize>());
+    /// The whole text, with what was last written by [`Cache::write_live`] at its end.
+    pub(super) fn identity(&self, spare: Spare) -> Vec<u8> {
+        let len = self.live.len() + self.zones().map(CachedZone::len).sum::<usize>();
+        let mut out = String::from_utf8(spare.with_room(len)).unwrap_or_default();
         for (index, family) in zone_lines::all().enumerate() {
             push_family(&mut out, family, |out| {
                 self.zones()
@@ -131,12 +135,12 @@ impl Cache {
                 });
             }
         }
-        out.push_str(live);
+        out.push_str(&self.live);
         out.into_bytes()
     }
 
     /// The same text as one gzip member.
-    pub(super) fn gzip(&mut self, live: &str) -> Vec<u8> {
+    pub(super) fn gzip(&mut self, spare: Spare) -> Vec<u8> {
         let mut text = String::new();
         for block in &mut self.blocks {
             block.compress(&mut self.for_live, &mut text);
@@ -144,7 +148,7 @@ impl Cache {
                 block.compress_detail(&mut self.for_detail, &mut text);
             }
         }
-        let live = self.for_live.fragment(live.as_bytes());
+        let live = self.for_live.fragment(self.live.as_bytes());
 
         let mut member = Member::new();
         let (headers, detail_headers) = self.headers.split_at(zone_lines::FAMILIES);
@@ -171,7 +175,7 @@ impl Cache {
             }
         }
         member.push(&live);
-        member.finish()
+        member.finish(spare)
     }
 
     fn zones(&self) -> impl Iterator<Item = &CachedZone> + Clone {
@@ -286,15 +290,17 @@ impl CachedZone {
     /// Takes a new state; returns the lines of the old one.
     fn replace(&mut self, state: Arc<ZoneState>) -> ZoneLines {
         let labels = zone_labels(&state.zone);
-        let same_detail = labels == self.labels
+        let same_mappings = labels == self.labels
             && match (&state.data, &self.state.data) {
                 (Some(new), Some(old)) => Arc::ptr_eq(&new.mappings, &old.mappings),
                 (new, old) => new.is_none() && old.is_none(),
             };
-        if !same_detail {
+        if !same_mappings {
             self.detail = Default::default();
         }
-        self.ages = Ages::of(&state, &labels);
+        if !same_mappings || state.stale_after != self.state.stale_after {
+            self.ages = Ages::of(&state, &labels);
+        }
         let lines = ZoneLines::write(&state, &labels);
         self.state = state;
         self.labels = labels;
@@ -392,7 +398,7 @@ mod tests {
     fn kept(cache: &mut Cache, slots: &[Arc<ZoneSlot>]) -> (usize, usize) {
         cache.refresh(listing(slots));
         let mut text = String::new();
-        let gzip = cache.gzip("");
+        let gzip = cache.gzip(Spare::default());
         GzDecoder::new(&*gzip).read_to_string(&mut text).unwrap();
         let count = |what: &str| text.lines().filter(|line| *line == what).count();
         (count("kept block"), count("kept detail") / detail::FAMILIES)

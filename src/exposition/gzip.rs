@@ -7,6 +7,8 @@
 
 use flate2::{Compress, Compression, Crc, FlushCompress};
 
+use super::bodies::Spare;
+
 /// No file name, no time, unknown system (RFC 1952, section 2.3).
 const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
 
@@ -112,13 +114,18 @@ impl<'a> Member<'a> {
     }
 
     /// The whole member.
-    pub(super) fn finish(self) -> Vec<u8> {
+    pub(super) fn finish(self, spare: Spare) -> Vec<u8> {
         let size = self.crc.amount().to_le_bytes();
         let crc = self.crc.sum().to_le_bytes();
         let mut pieces = vec![&HEADER[..]];
         pieces.extend(self.deflated);
         pieces.extend([&LAST_BLOCK[..], &crc, &size]);
-        pieces.concat()
+        let len = pieces.iter().map(|piece| piece.len()).sum();
+        let mut out = spare.with_room(len);
+        for piece in pieces {
+            out.extend_from_slice(piece);
+        }
+        out
     }
 }
 
@@ -140,7 +147,7 @@ mod tests {
             member.push(fragment);
         }
         member.push_all(rest.iter(), &joint_crc(rest));
-        member.finish()
+        member.finish(Spare::default())
     }
 
     fn first_member(gzip: &[u8]) -> (Vec<u8>, usize) {

@@ -4,6 +4,7 @@
 //! moves with the clock and what the registry holds is written for each exposition.
 
 mod ages;
+mod bodies;
 mod cache;
 mod detail;
 mod exporter_lines;
@@ -17,26 +18,19 @@ mod zone_lines;
 #[cfg(test)]
 mod tests;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Instant;
 
 use bytes::Bytes;
 use jiff::Timestamp;
 use prometheus::{Registry, TextEncoder};
 
+use self::bodies::{Bodies, Spare};
 use self::cache::Cache;
 use crate::snapshot::Snapshot;
 
 /// The media type of the text format, as Prometheus spells it.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
-
-/// A body is shared by scrapes for this many times the time that it took to make, so that however
-/// many scrapes there are, no more than a twentieth of the time goes into making bodies that take
-/// up to 50 ms; [`SHARED_AT_MOST`] bounds it for larger ones.
-const SHARED_FOR_COST: u32 = 20;
-
-/// No body is shared for longer than this: ages are never told later.
-const SHARED_AT_MOST: Duration = Duration::from_secs(1);
 
 /// What is exposed.
 #[derive(Debug, Clone, Copy)]
@@ -84,16 +78,7 @@ struct Shared {
     registry: Registry,
     /// Held while a body is made, so that one is made at a time and the rest wait for it.
     cache: Mutex<Cache>,
-    /// Held for a moment only.
-    bodies: Mutex<Vec<Body>>,
-}
-
-/// A finished body that other scrapes may share.
-#[derive(Debug)]
-struct Body {
-    encoding: Encoding,
-    bytes: Bytes,
-    shared_until: Instant,
+    bodies: Bodies,
 }
 
 impl Exposition {
@@ -105,7 +90,7 @@ impl Exposition {
                 snapshot,
                 registry,
                 cache: Mutex::new(Cache::new(settings)),
-                bodies: Mutex::default(),
+                bodies: Bodies::default(),
             }),
         }
     }
@@ -113,7 +98,7 @@ impl Exposition {
     /// The body for a scrape that begins now, or at most a second earlier: scrapes in quick
     /// succession share one. The work is done on a blocking thread.
     pub async fn render(&self, encoding: Encoding) -> Result<Bytes, RenderError> {
-        if let Some(bytes) = self.shared.finished_body(encoding) {
+        if let Some(bytes) = self.shared.bodies.shared(encoding) {
             return Ok(bytes);
         }
         let shared = Arc::clone(&self.shared);
@@ -127,20 +112,21 @@ impl Exposition {
         let settings = cache.settings();
         if settings.detail != detail {
             *cache = Cache::new(Settings { detail, ..settings });
-            self.shared.lock_bodies().clear();
+            self.shared.bodies.forget();
         }
     }
 
     /// No later scrape shares a body that is finished by now: whoever has just changed something
     /// looks at once whether it shows.
     pub fn forget_bodies(&self) {
-        self.shared.lock_bodies().clear();
+        self.shared.bodies.forget();
     }
 
     /// A body as of `now`, made on this thread and shared with nobody.
     pub fn render_now(&self, now: Timestamp, encoding: Encoding) -> Bytes {
         let mut cache = self.shared.lock_cache();
-        self.shared.render_with(&mut cache, now, encoding)
+        self.shared
+            .render_with(&mut cache, now, encoding, Spare::default())
     }
 }
 
@@ -148,31 +134,28 @@ impl Shared {
     fn render(&self, encoding: Encoding) -> Bytes {
         let mut cache = self.lock_cache();
         // Somebody may have made one while this scrape waited.
-        if let Some(bytes) = self.finished_body(encoding) {
+        if let Some(bytes) = self.bodies.shared(encoding) {
             return bytes;
         }
         let started = Instant::now();
-        // Bodies are large: what nobody may share any more goes before the next one is made.
-        self.lock_bodies()
-            .retain(|body| body.encoding != encoding && started < body.shared_until);
-        let bytes = self.render_with(&mut cache, Timestamp::now(), encoding);
-        let window = (started.elapsed() * SHARED_FOR_COST).min(SHARED_AT_MOST);
-        self.lock_bodies().push(Body {
-            encoding,
-            bytes: bytes.clone(),
-            shared_until: started + window,
-        });
+        let spare = self.bodies.retire(encoding);
+        let bytes = self.render_with(&mut cache, Timestamp::now(), encoding, spare);
+        self.bodies.share(encoding, bytes.clone(), started);
         bytes
     }
 
-    fn render_with(&self, cache: &mut Cache, now: Timestamp, encoding: Encoding) -> Bytes {
+    fn render_with(
+        &self,
+        cache: &mut Cache,
+        now: Timestamp,
+        encoding: Encoding,
+        spare: Spare,
+    ) -> Bytes {
         cache.refresh(self.snapshot.directory());
-        let mut live = String::new();
-        cache.push_live(&mut live, now);
-        self.push_registry(&mut live);
+        cache.write_live(now, |out| self.push_registry(out));
         Bytes::from(match encoding {
-            Encoding::Identity => cache.identity(&live),
-            Encoding::Gzip => cache.gzip(&live),
+            Encoding::Identity => cache.identity(spare),
+            Encoding::Gzip => cache.gzip(spare),
         })
     }
 
@@ -183,18 +166,6 @@ impl Shared {
         if let Err(error) = TextEncoder::new().encode_utf8(&families, out) {
             tracing::error!(%error, "the exporter's own metrics could not be rendered");
         }
-    }
-
-    fn finished_body(&self, encoding: Encoding) -> Option<Bytes> {
-        let now = Instant::now();
-        self.lock_bodies()
-            .iter()
-            .find(|body| body.encoding == encoding && now < body.shared_until)
-            .map(|body| body.bytes.clone())
-    }
-
-    fn lock_bodies(&self) -> MutexGuard<'_, Vec<Body>> {
-        self.bodies.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock_cache(&self) -> MutexGuard<'_, Cache> {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use prometheus::Registry;
@@ -11,7 +12,7 @@ use super::{SETTINGS, data, discovered, gunzip, mapping, now, parser, polled, sl
 use crate::domain::{OriginIp, ZoneName};
 use crate::exposition::{Encoding, Exposition};
 use crate::findings::{Check, ExpectedOrigin, ExpectedPlace, Source, ZoneFindings};
-use crate::snapshot::{Directory, Snapshot, ZoneSlot, ZoneState};
+use crate::snapshot::{Directory, Snapshot, StaleAfter, ZoneSlot, ZoneState};
 
 /// Enough for three blocks.
 const ZONES: usize = 60;
@@ -28,6 +29,8 @@ enum Event {
     Dropped(usize),
     /// The zone got another name, and with it another place.
     Renamed(usize, u8),
+    /// Mappings count as stale after so many days, or never.
+    Stale(usize, Option<u8>),
     /// Discovery found just the zones whose numbers are no multiple of this.
     Discovered(usize),
 }
@@ -40,7 +43,9 @@ fn event() -> impl Strategy<Value = Event> {
             .prop_map(|(zone, rows, missing)| Event::Good(zone, rows, missing)),
         2 => zone.clone().prop_map(Event::Unchanged),
         1 => zone.clone().prop_map(Event::Dropped),
-        1 => (zone, 0u8..200).prop_map(|(zone, name)| Event::Renamed(zone, name)),
+        1 => (zone.clone(), 0u8..200).prop_map(|(zone, name)| Event::Renamed(zone, name)),
+        1 => (zone.clone(), prop::option::of(0u8..100))
+            .prop_map(|(zone, days)| Event::Stale(zone, days)),
         2 => (2usize..70).prop_map(Event::Discovered),
     ]
 }
@@ -98,6 +103,12 @@ fn apply(event: &Event, slots: &[Arc<ZoneSlot>], snapshot: &Snapshot) {
             let mut state = state.clone();
             state.zone.name = ZoneName::parse(&format!("renamed-{name}.example")).unwrap();
             state
+        }),
+        Event::Stale(zone, days) => change(*zone, &|state| ZoneState {
+            stale_after: days.map_or(StaleAfter::Never, |days| {
+                StaleAfter::Age(Duration::from_hours(24 * u64::from(days)))
+            }),
+            ..state.clone()
         }),
         Event::Discovered(divisor) => snapshot.publish(Directory {
             zones: slots

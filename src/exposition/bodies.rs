@@ -1,0 +1,173 @@
+//! Finished bodies: shared by scrapes in quick succession, then used as memory for the next ones.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use super::Encoding;
+
+/// A body is shared by scrapes for this many times the time that it took to make, so that however
+/// many scrapes there are, no more than a twentieth of the time goes into making bodies that take
+/// up to 50 ms; [`SHARED_AT_MOST`] bounds it for larger ones.
+const SHARED_FOR_COST: u32 = 20;
+
+/// No body is shared for longer than this: ages are never told later.
+const SHARED_AT_MOST: Duration = Duration::from_secs(1);
+
+/// The last body of each encoding.
+#[derive(Debug, Default)]
+pub(super) struct Bodies {
+    /// Held for a moment only.
+    bodies: Mutex<Vec<Body>>,
+}
+
+#[derive(Debug)]
+struct Body {
+    encoding: Encoding,
+    bytes: Bytes,
+    shared_until: Instant,
+}
+
+impl Bodies {
+    /// The body that a scrape may share now.
+    pub(super) fn shared(&self, encoding: Encoding) -> Option<Bytes> {
+        let now = Instant::now();
+        self.lock()
+            .iter()
+            .find(|body| body.encoding == encoding && now < body.shared_until)
+            .map(|body| body.bytes.clone())
+    }
+
+    /// Lets go of what nobody may share any more, and of every body of this encoding, whose memory
+    /// is returned unless a scrape is still reading it.
+    pub(super) fn retire(&self, encoding: Encoding) -> Spare {
+        let now = Instant::now();
+        let mut spare = Bytes::new();
+        self.lock().retain_mut(|body| {
+            if body.encoding == encoding {
+                spare = std::mem::take(&mut body.bytes);
+                return false;
+            }
+            now < body.shared_until
+        });
+        if spare.is_unique() {
+            Spare(spare.into())
+        } else {
+            Spare::default()
+        }
+    }
+
+    /// Lets scrapes share a body whose making was begun at `started` and is just finished.
+    pub(super) fn share(&self, encoding: Encoding, bytes: Bytes, started: Instant) {
+        let window = (started.elapsed() * SHARED_FOR_COST).min(SHARED_AT_MOST);
+        self.lock().push(Body {
+            encoding,
+            bytes,
+            shared_until: started + window,
+        });
+    }
+
+    /// Lets go of all bodies.
+    pub(super) fn forget(&self) {
+        self.lock().clear();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Body>> {
+        self.bodies.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Memory for a body. Bodies are large, and the system takes as long to hand out new pages as
+/// copying the text into them takes.
+#[derive(Debug, Default)]
+pub(super) struct Spare(Vec<u8>);
+
+impl Spare {
+    /// An empty buffer with room for about `len` bytes, and not for many times as much.
+    pub(super) fn with_room(mut self, len: usize) -> Vec<u8> {
+        // The next body may be a little longer.
+        let room = len + len / 16;
+        if self.0.capacity() < len || self.0.capacity() / 2 > room {
+            return Vec::with_capacity(room);
+        }
+        self.0.clear();
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ago(milliseconds: u64) -> Instant {
+        let age = Duration::from_millis(milliseconds);
+        Instant::now().checked_sub(age).unwrap()
+    }
+
+    fn finished(encoding: Encoding, len: usize) -> (Bodies, Bytes) {
+        let bodies = Bodies::default();
+        let body = Bytes::from(vec![b'x'; len]);
+        bodies.share(encoding, body.clone(), ago(100));
+        (bodies, body)
+    }
+
+    #[test]
+    fn a_body_is_shared_until_it_is_retired() {
+        let (bodies, body) = finished(Encoding::Gzip, 10);
+        assert_eq!(bodies.shared(Encoding::Gzip), Some(body));
+        assert_eq!(bodies.shared(Encoding::Identity), None);
+        bodies.retire(Encoding::Identity);
+        assert!(bodies.shared(Encoding::Gzip).is_some());
+        bodies.retire(Encoding::Gzip);
+        assert_eq!(bodies.shared(Encoding::Gzip), None);
+    }
+
+    #[test]
+    fn a_body_is_shared_for_a_second_at_most() {
+        let (bodies, _) = finished(Encoding::Gzip, 10);
+        let until = bodies.lock()[0].shared_until;
+        assert!(until <= Instant::now() + SHARED_AT_MOST);
+        bodies.share(Encoding::Identity, Bytes::new(), ago(2000));
+        assert_eq!(bodies.shared(Encoding::Identity), None);
+    }
+
+    #[test]
+    fn a_body_past_its_window_goes_with_the_next_of_any_encoding() {
+        let (bodies, body) = finished(Encoding::Gzip, 10);
+        bodies.share(Encoding::Identity, body, ago(2000));
+        bodies.retire(Encoding::Gzip);
+        assert!(bodies.lock().is_empty());
+    }
+
+    #[test]
+    fn the_next_body_takes_the_memory_of_the_last() {
+        let (bodies, body) = finished(Encoding::Gzip, 1000);
+        let place = body.as_ptr();
+        drop(body);
+        let next = bodies.retire(Encoding::Gzip).with_room(990);
+        assert!(next.is_empty());
+        assert_eq!(next.as_ptr(), place);
+    }
+
+    #[test]
+    fn a_body_that_is_still_read_stays_as_it_is() {
+        let (bodies, body) = finished(Encoding::Gzip, 1000);
+        let mut next = bodies.retire(Encoding::Gzip).with_room(1000);
+        next.extend_from_slice(&[b'y'; 1000]);
+        assert_eq!(body, vec![b'x'; 1000]);
+    }
+
+    #[test]
+    fn memory_that_does_not_suit_is_not_kept() {
+        for len in [100, 1001] {
+            let (bodies, _) = finished(Encoding::Gzip, 1000);
+            let next = bodies.retire(Encoding::Gzip).with_room(len);
+            assert!(
+                (len..=len + len / 16).contains(&next.capacity()),
+                "{len}: {}",
+                next.capacity()
+            );
+        }
+    }
+}
