@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use cloudflare_origin_region_exporter::domain::OriginIp;
 use cloudflare_origin_region_exporter::simulator::{Operation, RecordedRequest, World};
 use tokio::time::{Instant, sleep};
 
@@ -12,6 +13,8 @@ const CROWD: usize = 3000;
 const ZONES: f64 = 3002.0;
 /// Of the zone list, at 50 zones each.
 const PAGES: usize = 61;
+/// An origin of the known zone whose mapping goes while the crowd waits.
+const EXPECTED: &str = "192.0.2.1";
 /// On a slow machine.
 const LONG: Duration = Duration::from_mins(1);
 /// A zone that had to wait for the whole crowd would wait for eight seconds.
@@ -20,13 +23,16 @@ const STARVED: Duration = Duration::from_secs(3);
 const MOST_MEMORY: u64 = 150 << 20;
 
 /// The crowd takes eight seconds at the allowed rate. One zone is to be read five times a second all
-/// the while, and is: it takes turns with the crowd.
+/// the while, and is: it takes turns with the crowd. So does what follows up its polls.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn thousands_of_zones_that_appear_at_once_are_read_in_turn() {
     let api = Api::start(world()).await;
     let config = Config {
         rate_limit: "requests: 400, window: 1s, share: 1".to_owned(),
-        more: format!("zone_overrides: {{ {GOOD}: {{ interval: 200ms }} }}"),
+        more: format!(
+            "zone_overrides: {{ {GOOD}: {{ interval: 200ms }} }}\n\
+             expect: {{ zones: {{ {GOOD}: [{{ origin_ip: {EXPECTED} }}] }} }}"
+        ),
         ..Config::polling("interval: 1h, discovery_interval: 2s")
     };
     let mut daemon = api.daemon(&config).await;
@@ -48,6 +54,19 @@ async fn thousands_of_zones_that_appear_at_once_are_read_in_turn() {
     assert!(lag > Some(1.5), "{lag:?}");
     assert_eq!((scrape.mappings(GOOD), scrape.mappings(BAD)), (3, 3));
     assert_eq!(daemon.get("/-/ready").await.0, 200);
+    api.simulator.update(|world| {
+        let expected = OriginIp::parse(EXPECTED).unwrap();
+        world.zone_mut(GOOD).mappings.remove(&expected);
+    });
+    let looked_up = |r: &RecordedRequest| {
+        r.operation == Some(Operation::GetMapping) && r.path.ends_with(EXPECTED)
+    };
+    let scrape = daemon
+        .until("the missing origin is looked up", |_| {
+            api.simulator.requests().iter().any(looked_up)
+        })
+        .await;
+    assert!(scrape.sum("zone_up", &[]) < ZONES, "the crowd still waits");
     let start = Instant::now();
     while daemon.scrape().await.sum("zone_up", &[]) < ZONES {
         assert!(start.elapsed() < LONG, "the crowd is not read");
@@ -55,7 +74,7 @@ async fn thousands_of_zones_that_appear_at_once_are_read_in_turn() {
     }
     let scrape = daemon.last();
     assert_eq!(scrape.sum("zone_poll_errors_total", &[]), 0.0);
-    assert_eq!(scrape.count("mapping_info", &[]), 3 * (CROWD + 2));
+    assert_eq!(scrape.count("mapping_info", &[]), 3 * (CROWD + 2) - 1);
     assert_eq!(daemon.logged(&["the zones have changed", "found=3000 "]), 1);
     let gap = longest_gap(&api.readings(GOOD));
     assert!(gap < STARVED, "{gap:?}");
