@@ -1,14 +1,5 @@
 //! What holds of the API client whatever the list and whatever the headers, over real HTTP.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "helpers of tests say what they expect as tests do"
-)]
-
-#[expect(dead_code, reason = "other tests use the rest of it")]
-mod scripted;
-
 use std::net::Ipv4Addr;
 use std::sync::OnceLock;
 use std::time::{Duration, SystemTime};
@@ -23,9 +14,10 @@ use jiff::Timestamp;
 use prometheus::Registry;
 use proptest::prelude::*;
 use proptest::sample::Index;
-use scripted::{Reply, Seen, Server};
 use secrecy::SecretString;
 use tokio::time::Instant;
+
+use crate::scripted::{Reply, Seen, Server};
 
 const PER_PAGE: usize = 100;
 

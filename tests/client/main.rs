@@ -1,0 +1,15 @@
+//! The API client against a server that misbehaves on purpose, over real HTTP.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests say what they expect as tests do"
+)]
+
+mod credentials;
+mod faults;
+mod lists;
+mod pace;
+mod properties;
+mod scripted;
+mod support;

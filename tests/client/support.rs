@@ -1,0 +1,145 @@
+//! A client of a scripted server, and what such a server says.
+
+use std::time::Duration;
+
+use cloudflare_origin_region_exporter::cloudflare::{
+    AccountSettings, Call, Client, Credentials, Metrics, RateLimit, Secret, Secrets, Settings,
+};
+use cloudflare_origin_region_exporter::domain::{AccountName, ZoneId};
+use cloudflare_origin_region_exporter::outbound;
+use prometheus::{Registry, TextEncoder};
+use secrecy::SecretString;
+
+use crate::scripted::{Reply, Seen, Server};
+
+pub(crate) const TOKEN: &str = "very-secret-token";
+const PREFIX: &str = "cloudflare_origin_region_exporter_";
+
+pub(crate) struct Set {
+    pub(crate) server: Server,
+    pub(crate) client: Client,
+    pub(crate) registry: Registry,
+}
+
+impl Set {
+    pub(crate) async fn up(script: impl FnMut(&Seen) -> Reply + Send + 'static) -> Self {
+        Self::with(|_| {}, inline(TOKEN), script).await
+    }
+
+    pub(crate) async fn with(
+        change: impl FnOnce(&mut Settings),
+        secret: Secret,
+        script: impl FnMut(&Seen) -> Reply + Send + 'static,
+    ) -> Self {
+        let server = Server::start(script).await;
+        let mut settings = settings(&format!("http://{}/client/v4", server.address));
+        change(&mut settings);
+        let registry = Registry::new();
+        let metrics = Metrics::register(&registry).unwrap();
+        let client = Client::new(
+            &settings,
+            account(secret),
+            http(),
+            &metrics,
+            &Secrets::default(),
+        );
+        Self {
+            server,
+            client,
+            registry,
+        }
+    }
+
+    pub(crate) fn metric(&self, series: &str) -> Option<f64> {
+        let text = TextEncoder::new()
+            .encode_to_string(&self.registry.gather())
+            .unwrap();
+        text.lines().find_map(|line| {
+            line.strip_prefix(&format!("{PREFIX}{series} "))?
+                .parse()
+                .ok()
+        })
+    }
+}
+
+pub(crate) fn settings(base: &str) -> Settings {
+    Settings {
+        base_url: base.parse().unwrap(),
+        ca_file: None,
+        rate_limit: RateLimit {
+            requests: 1000,
+            window: Duration::from_mins(5),
+            share: 1.0,
+        },
+        concurrency: 8,
+        timeout: Duration::from_secs(1),
+        retries: 1,
+    }
+}
+
+pub(crate) fn inline(secret: &str) -> Secret {
+    Secret::Inline(SecretString::from(secret))
+}
+
+pub(crate) fn account(secret: Secret) -> AccountSettings {
+    AccountSettings {
+        name: AccountName::parse("main").unwrap(),
+        credentials: Credentials::Token(secret),
+    }
+}
+
+pub(crate) fn http() -> reqwest::Client {
+    outbound::client_builder(None).unwrap().build().unwrap()
+}
+
+pub(crate) fn zone() -> ZoneId {
+    ZoneId::parse("z1").unwrap()
+}
+
+pub(crate) fn call() -> Call {
+    Call::new(Duration::from_secs(20))
+}
+
+pub(crate) fn answer(status: u16, body: &str) -> Reply {
+    Reply::Answer(status, Vec::new(), body.as_bytes().to_vec())
+}
+
+pub(crate) fn error(status: u16, code: u32) -> Reply {
+    answer(
+        status,
+        &format!(
+            r#"{{"success":false,"errors":[{{"code":{code},"message":"no"}}],"result":null}}"#
+        ),
+    )
+}
+
+pub(crate) fn query(seen: &Seen, key: &str) -> Option<u64> {
+    let query = seen.target.split_once('?')?.1;
+    query
+        .split('&')
+        .find_map(|pair| pair.strip_prefix(&format!("{key}="))?.parse().ok())
+}
+
+/// An honest page of a list of `total` rows that `row` makes from their numbers.
+pub(crate) fn page(seen: &Seen, total: u64, row: impl Fn(u64) -> String) -> String {
+    let page = query(seen, "page").unwrap();
+    let per_page = query(seen, "per_page").unwrap();
+    let rows: Vec<_> = ((page - 1) * per_page..(page * per_page).min(total))
+        .map(row)
+        .collect();
+    format!(
+        r#"{{"success":true,"result":[{}],"result_info":{{"page":{page},"per_page":{per_page},
+           "count":{},"total_count":{total},"total_pages":{}}}}}"#,
+        rows.join(","),
+        rows.len(),
+        total.div_ceil(per_page)
+    )
+}
+
+pub(crate) fn mapping(number: u64) -> String {
+    format!(
+        r#"{{"origin_ip":"192.0.{}.{}","vendor":"aws","region":"us-east-1"}}"#,
+        number / 256,
+        number % 256
+    )
+}
