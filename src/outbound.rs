@@ -14,7 +14,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
 
-use crate::reading;
+use crate::reading::{self, Size};
 
 /// Time to make a connection, TLS included; an API that is up answers much sooner.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -99,7 +99,7 @@ fn add_ca_file(roots: &mut RootCertStore, path: &Path) -> Result<(), OutboundErr
 #[derive(Debug, thiserror::Error)]
 pub enum BodyError {
     /// It is larger than the caller's bound; it was not read to its end.
-    #[error("the body is larger than {limit} bytes")]
+    #[error("the body is larger than {}", Size(*limit))]
     TooLarge {
         /// The bound.
         limit: usize,

@@ -5,6 +5,7 @@
 //! would take up all threads for blocking work in the end, those that make a scrape's answer among
 //! them.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{self, ErrorKind, Read as _};
 use std::path::Path;
@@ -21,10 +22,27 @@ pub fn bounded(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
         .take((limit as u64).saturating_add(1))
         .read_to_end(&mut bytes)?;
     if bytes.len() > limit {
-        let problem = format!("it has more than {limit} bytes");
+        let problem = format!("it is larger than {}", Size(limit));
         return Err(io::Error::new(ErrorKind::FileTooLarge, problem));
     }
     Ok(bytes)
+}
+
+/// A number of bytes, shown in the largest unit of which it is a whole number.
+#[derive(Debug, Clone, Copy)]
+pub struct Size(pub usize);
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(bytes) = *self;
+        if bytes == 0 || !bytes.is_multiple_of(1 << 10) {
+            write!(f, "{bytes} bytes")
+        } else if !bytes.is_multiple_of(1 << 20) {
+            write!(f, "{} KiB", bytes >> 10)
+        } else {
+            write!(f, "{} MiB", bytes >> 20)
+        }
+    }
 }
 
 /// The place of one reading at a time.
@@ -128,6 +146,37 @@ pub(crate) mod tests {
                 tokio::task::yield_now().await;
             }
         }
+    }
+
+    #[test]
+    fn a_file_is_read_up_to_its_bound() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), [7; 2048]).unwrap();
+        assert_eq!(bounded(file.path(), 2048).unwrap(), [7; 2048]);
+        let larger = bounded(file.path(), 1024).unwrap_err();
+        assert_eq!(larger.to_string(), "it is larger than 1 KiB");
+        // A device tells no size, and has no end.
+        let endless = bounded(Path::new("/dev/zero"), 2047).unwrap_err();
+        assert_eq!(endless.to_string(), "it is larger than 2047 bytes");
+        let missing = bounded(Path::new("/nonexistent"), 1).unwrap_err();
+        assert_eq!(missing.kind(), ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn a_size_is_shown_in_whole_units() {
+        let shown = [0, 1023, 1024, 1 << 20, 16 << 20, (1 << 20) + 1024]
+            .map(|bytes| Size(bytes).to_string());
+        assert_eq!(
+            shown,
+            [
+                "0 bytes",
+                "1023 bytes",
+                "1 KiB",
+                "1 MiB",
+                "16 MiB",
+                "1025 KiB"
+            ]
+        );
     }
 
     #[tokio::test(start_paused = true)]

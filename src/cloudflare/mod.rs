@@ -35,7 +35,7 @@ pub use error::{ApiError, Operation, Reason};
 pub use mappings::MappingList;
 pub use metrics::Metrics;
 pub use origins::{DnsRecord, OriginTarget, Pool, PoolOrigin};
-pub use rate::LONGEST_WINDOW;
+pub use rate::LONGEST_RATE_WINDOW;
 pub use secrets::Secrets;
 pub use settings::{AccountSettings, RateLimit, Settings};
 pub use tiered::SupportedRegions;

@@ -16,9 +16,9 @@ use tokio::time::Instant;
 /// log, under the time of the latest. It bounds the log whatever the budget is, and makes a slot
 /// free at most 0.3 seconds late for a window of five minutes.
 const ENTRIES_PER_WINDOW: u32 = 1024;
-/// The longest window of a rate limit. So long ended requests are remembered, to a minute and a
-/// half, so that a window which a reload lengthens holds them too.
-pub const LONGEST_WINDOW: Duration = Duration::from_hours(24);
+/// The longest window of a rate limit. Ended requests are remembered for as long, give or take a
+/// minute and a half, so that a window which a reload lengthens holds them too.
+pub const LONGEST_RATE_WINDOW: Duration = Duration::from_hours(24);
 
 /// Lets at most `budget` requests through any window, in the order in which they asked.
 #[derive(Debug)]
@@ -118,9 +118,9 @@ impl Log {
         let is_over = |ended: &mut Ended| now - ended.last >= window;
         while let Some(oldest) = self.ended.pop_front_if(is_over) {
             self.ended_count -= oldest.count;
-            add(&mut self.past, oldest, LONGEST_WINDOW);
+            add(&mut self.past, oldest, LONGEST_RATE_WINDOW);
         }
-        let is_forgotten = |ended: &mut Ended| now - ended.last >= LONGEST_WINDOW;
+        let is_forgotten = |ended: &mut Ended| now - ended.last >= LONGEST_RATE_WINDOW;
         while self.past.pop_front_if(is_forgotten).is_some() {}
         if self.in_flight + self.ended_count < self.budget {
             self.in_flight += 1;

@@ -76,7 +76,7 @@ pub(super) const TIMEOUT: RangeInclusive<Duration> =
 pub(super) const RETAIN: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_hours(365 * 24);
 /// The window of a rate limit.
 pub(super) const WINDOW: RangeInclusive<Duration> =
-    Duration::from_millis(100)..=cloudflare::LONGEST_WINDOW;
+    Duration::from_millis(100)..=cloudflare::LONGEST_RATE_WINDOW;
 /// How often range files are read again; the vendors publish them daily to weekly.
 pub(super) const REFRESH: RangeInclusive<Duration> =
     Duration::from_millis(100)..=Duration::from_hours(30 * 24);

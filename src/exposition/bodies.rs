@@ -12,7 +12,7 @@ use super::Encoding;
 /// up to 50 ms; [`SHARED_AT_MOST`] bounds it for larger ones.
 const SHARED_FOR_COST: u32 = 20;
 
-/// No body is shared for longer than this: ages are never told later.
+/// No body is shared for longer than this: no age is told later than this.
 const SHARED_AT_MOST: Duration = Duration::from_secs(1);
 
 /// The last body of each encoding.
@@ -43,34 +43,39 @@ impl Bodies {
     /// is returned unless a scrape is still reading it.
     pub(super) fn retire(&self, encoding: Encoding) -> Spare {
         let now = Instant::now();
-        let mut spare = Bytes::new();
-        self.lock().retain_mut(|body| {
-            if body.encoding == encoding {
-                spare = std::mem::take(&mut body.bytes);
-                return false;
-            }
-            now < body.shared_until
-        });
-        if spare.is_unique() {
-            Spare(spare.into())
-        } else {
-            Spare::default()
+        // Freeing a large body takes a while, which must not keep scrapes from the rest.
+        let retired: Vec<_> = self
+            .lock()
+            .extract_if(.., |body| {
+                body.encoding == encoding || body.shared_until <= now
+            })
+            .collect();
+        let spare = retired.into_iter().find(|body| body.encoding == encoding);
+        match spare {
+            Some(body) if body.bytes.is_unique() => Spare(body.bytes.into()),
+            _ => Spare::default(),
         }
     }
 
     /// Lets scrapes share a body whose making was begun at `started` and is just finished.
     pub(super) fn share(&self, encoding: Encoding, bytes: Bytes, started: Instant) {
         let window = (started.elapsed() * SHARED_FOR_COST).min(SHARED_AT_MOST);
+        self.share_until(encoding, bytes, started + window);
+    }
+
+    pub(super) fn share_until(&self, encoding: Encoding, bytes: Bytes, shared_until: Instant) {
         self.lock().push(Body {
             encoding,
             bytes,
-            shared_until: started + window,
+            shared_until,
         });
     }
 
     /// Lets go of all bodies.
     pub(super) fn forget(&self) {
-        self.lock().clear();
+        // As in `retire`: freed when the lock is.
+        let forgotten = std::mem::take(&mut *self.lock());
+        drop(forgotten);
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Body>> {
@@ -100,15 +105,11 @@ impl Spare {
 mod tests {
     use super::*;
 
-    fn ago(milliseconds: u64) -> Instant {
-        let age = Duration::from_millis(milliseconds);
-        Instant::now().checked_sub(age).unwrap()
-    }
-
     fn finished(encoding: Encoding, len: usize) -> (Bodies, Bytes) {
         let bodies = Bodies::default();
         let body = Bytes::from(vec![b'x'; len]);
-        bodies.share(encoding, body.clone(), ago(100));
+        let later = Instant::now() + Duration::from_hours(1);
+        bodies.share_until(encoding, body.clone(), later);
         (bodies, body)
     }
 
@@ -125,17 +126,17 @@ mod tests {
 
     #[test]
     fn a_body_is_shared_for_a_second_at_most() {
-        let (bodies, _) = finished(Encoding::Gzip, 10);
-        let until = bodies.lock()[0].shared_until;
-        assert!(until <= Instant::now() + SHARED_AT_MOST);
-        bodies.share(Encoding::Identity, Bytes::new(), ago(2000));
-        assert_eq!(bodies.shared(Encoding::Identity), None);
+        let bodies = Bodies::default();
+        let started = Instant::now().checked_sub(2 * SHARED_AT_MOST).unwrap();
+        bodies.share(Encoding::Gzip, Bytes::new(), started);
+        assert_eq!(bodies.lock()[0].shared_until, started + SHARED_AT_MOST);
+        assert_eq!(bodies.shared(Encoding::Gzip), None);
     }
 
     #[test]
     fn a_body_past_its_window_goes_with_the_next_of_any_encoding() {
         let (bodies, body) = finished(Encoding::Gzip, 10);
-        bodies.share(Encoding::Identity, body, ago(2000));
+        bodies.share_until(Encoding::Identity, body, Instant::now());
         bodies.retire(Encoding::Gzip);
         assert!(bodies.lock().is_empty());
     }

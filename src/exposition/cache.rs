@@ -16,7 +16,7 @@ use super::bodies::Spare;
 use super::gzip::{Compressor, Fragment, Member, joint_crc};
 use super::text::{push_family, push_header, zone_labels};
 use super::zone_lines::{self, ZoneLines};
-use super::{Settings, detail, exporter_lines};
+use super::{Encoding, Settings, detail, exporter_lines};
 use crate::domain::ZoneId;
 use crate::snapshot::{Directory, ZoneSlot, ZoneState};
 
@@ -104,9 +104,24 @@ impl Cache {
         self.directory = directory;
     }
 
+    /// The exposition as of `now`, with what `push_own` appends at its end.
+    pub(super) fn render(
+        &mut self,
+        now: Timestamp,
+        encoding: Encoding,
+        spare: Spare,
+        push_own: impl FnOnce(&mut String),
+    ) -> Vec<u8> {
+        self.write_live(now, push_own);
+        match encoding {
+            Encoding::Identity => self.identity(spare),
+            Encoding::Gzip => self.gzip(spare),
+        }
+    }
+
     /// Writes the families that are written anew each time: what moves with the clock, what is
     /// about no zone, and what `push_own` appends.
-    pub(super) fn write_live(&mut self, now: Timestamp, push_own: impl FnOnce(&mut String)) {
+    fn write_live(&mut self, now: Timestamp, push_own: impl FnOnce(&mut String)) {
         let mut out = std::mem::take(&mut self.live);
         out.clear();
         {
@@ -115,12 +130,16 @@ impl Cache {
         }
         exporter_lines::push_families(&mut out, &self.directory, &self.settings.build);
         push_own(&mut out);
+        if out.capacity() / 4 > out.len() {
+            out.shrink_to_fit();
+        }
         self.live = out;
     }
 
-    /// The whole text, with what was last written by [`Cache::write_live`] at its end.
-    pub(super) fn identity(&self, spare: Spare) -> Vec<u8> {
-        let len = self.live.len() + self.zones().map(CachedZone::len).sum::<usize>();
+    /// The whole text.
+    fn identity(&self, spare: Spare) -> Vec<u8> {
+        let detail = self.settings.detail;
+        let len = self.zones().map(|zone| zone.len(detail)).sum::<usize>() + self.live.len();
         let mut out = String::from_utf8(spare.with_room(len)).unwrap_or_default();
         for (index, family) in zone_lines::all().enumerate() {
             push_family(&mut out, family, |out| {
@@ -140,7 +159,7 @@ impl Cache {
     }
 
     /// The same text as one gzip member.
-    pub(super) fn gzip(&mut self, spare: Spare) -> Vec<u8> {
+    fn gzip(&mut self, spare: Spare) -> Vec<u8> {
         let mut text = String::new();
         for block in &mut self.blocks {
             block.compress(&mut self.for_live, &mut text);
@@ -337,13 +356,10 @@ impl CachedZone {
     }
 
     /// About how long the zone's text is, in bytes.
-    fn len(&self) -> usize {
-        let mappings = self
-            .state
-            .data
-            .as_ref()
-            .map_or(0, |data| data.mappings.len());
-        self.lines.len() + mappings * detail::TYPICAL_LEN
+    fn len(&self, detail: bool) -> usize {
+        let data = self.state.data.as_ref().filter(|_| detail);
+        let mappings = data.map_or(0, |data| data.mappings.len());
+        self.lines.len() + mappings * detail::typical_len(&self.labels)
     }
 }
 
@@ -402,6 +418,15 @@ mod tests {
         GzDecoder::new(&*gzip).read_to_string(&mut text).unwrap();
         let count = |what: &str| text.lines().filter(|line| *line == what).count();
         (count("kept block"), count("kept detail") / detail::FAMILIES)
+    }
+
+    #[test]
+    fn the_memory_of_a_larger_exposition_is_given_back() {
+        let (_, mut cache) = marked();
+        cache.live.reserve(1 << 20);
+        cache.write_live(Timestamp::UNIX_EPOCH, |_| {});
+        let (kept, used) = (cache.live.capacity(), cache.live.len());
+        assert!(used > 0 && kept < 5 * used, "{kept} for {used} bytes");
     }
 
     #[test]

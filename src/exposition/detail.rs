@@ -21,8 +21,13 @@ const WRITERS: [(&Family, Writer); 2] = [
 /// How many families there are.
 pub(super) const FAMILIES: usize = WRITERS.len();
 
-/// About how long the lines of one mapping are together, in bytes.
-pub(super) const TYPICAL_LEN: usize = 420;
+/// About how long the lines of one mapping are together, in bytes, where all lines of its zone begin
+/// with these labels.
+pub(super) fn typical_len(labels: &str) -> usize {
+    /// Names, an address, a vendor and a region, a time.
+    const OTHERS: usize = 130;
+    FAMILIES * (labels.len() + OTHERS)
+}
 
 /// The families, in the order in which they are exposed.
 pub(super) fn all() -> impl ExactSizeIterator<Item = &'static Family> {

@@ -152,11 +152,7 @@ impl Shared {
         spare: Spare,
     ) -> Bytes {
         cache.refresh(self.snapshot.directory());
-        cache.write_live(now, |out| self.push_registry(out));
-        Bytes::from(match encoding {
-            Encoding::Identity => cache.identity(spare),
-            Encoding::Gzip => cache.gzip(spare),
-        })
+        Bytes::from(cache.render(now, encoding, spare, |out| self.push_registry(out)))
     }
 
     fn push_registry(&self, out: &mut String) {

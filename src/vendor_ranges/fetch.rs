@@ -14,7 +14,7 @@ use url::Url;
 use super::RangeSource;
 use super::download_page::latest_link;
 use crate::outbound::{BodyError, describe, read_body};
-use crate::reading::{self, Reading, ReadingError};
+use crate::reading::{self, Reading, ReadingError, Size};
 
 /// The largest file (Azure's) has 4 MiB and grows; sixteen times that is none.
 const MAX_FILE_BYTES: usize = 64 << 20;
@@ -65,7 +65,7 @@ pub(super) enum FetchError {
     #[error("the server redirects {0}")]
     Redirect(&'static str),
     /// More bytes than any honest file has.
-    #[error("it is larger than {0} bytes")]
+    #[error("it is larger than {}", Size(*.0))]
     TooLarge(usize),
     /// The local file cannot be read.
     #[error("cannot read the file: {0}")]

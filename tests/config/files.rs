@@ -51,7 +51,7 @@ fn a_file_that_cannot_be_read_is_named() {
     large.set_len(1 << 40).unwrap();
     assert_eq!(
         problem("c.yaml"),
-        "cannot read the configuration file: it has more than 16777216 bytes"
+        "cannot read the configuration file: it is larger than 16 MiB"
     );
 }
 

@@ -14,20 +14,30 @@ fn zones(names: &[&str]) -> crate::snapshot::Directory {
 #[tokio::test]
 async fn a_body_is_shared_within_its_window_by_scrapes_of_its_encoding() {
     let exposition = exposition(SETTINGS, zones(&["a"]));
-    let started = Instant::now()
-        .checked_sub(Duration::from_millis(100))
-        .unwrap();
+    let later = Instant::now() + Duration::from_hours(1);
     let body = Bytes::from_static(b"shared");
-    exposition
-        .shared
-        .bodies
-        .share(Encoding::Identity, body, started);
+    let bodies = &exposition.shared.bodies;
+    bodies.share_until(Encoding::Identity, body, later);
     assert_eq!(
         exposition.render(Encoding::Identity).await.unwrap(),
         "shared"
     );
     let gzip = exposition.render(Encoding::Gzip).await.unwrap();
     assert!(super::gunzip(&gzip).contains("zone_info"));
+}
+
+#[tokio::test]
+async fn a_body_is_made_in_the_memory_of_the_last_one() {
+    let exposition = exposition(SETTINGS, zones(&["a"]));
+    for encoding in [Encoding::Identity, Encoding::Gzip] {
+        let first = exposition.render(encoding).await.unwrap();
+        exposition.forget_bodies();
+        let place = first.as_ptr();
+        let bodies = &exposition.shared.bodies;
+        bodies.share_until(encoding, first, Instant::now());
+        let second = exposition.render(encoding).await.unwrap();
+        assert_eq!(second.as_ptr(), place);
+    }
 }
 
 #[tokio::test]
