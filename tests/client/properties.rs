@@ -5,19 +5,17 @@ use std::sync::OnceLock;
 use std::time::{Duration, SystemTime};
 
 use cloudflare_origin_region_exporter::cloudflare::{
-    AccountSettings, Call, Client, Credentials, MappingList, Metrics, RateLimit, Reason, Secret,
-    Secrets, Settings,
+    Call, Client, MappingList, Metrics, Reason, Secrets, Settings,
 };
-use cloudflare_origin_region_exporter::domain::{AccountName, ZoneId};
-use cloudflare_origin_region_exporter::outbound;
+use cloudflare_origin_region_exporter::domain::ZoneId;
 use jiff::Timestamp;
 use prometheus::Registry;
 use proptest::prelude::*;
 use proptest::sample::Index;
-use secrecy::SecretString;
 use tokio::time::Instant;
 
 use crate::scripted::{Reply, Seen, Server};
+use crate::support::{account, http, inline, settings};
 
 const PER_PAGE: usize = 100;
 
@@ -36,26 +34,15 @@ fn ask<T>(
     runtime.block_on(async {
         let server = Server::start(script).await;
         let settings = Settings {
-            base_url: format!("http://{}", server.address).parse().unwrap(),
-            ca_file: None,
-            rate_limit: RateLimit {
-                requests: 1000,
-                window: Duration::from_mins(5),
-                share: 1.0,
-            },
-            concurrency: 8,
             timeout: Duration::from_secs(10),
             retries: 0,
+            ..settings(&format!("http://{}", server.address))
         };
-        let account = AccountSettings {
-            name: AccountName::parse("main").unwrap(),
-            credentials: Credentials::Token(Secret::Inline(SecretString::from("a-token"))),
-        };
-        let http = HTTP.get_or_init(|| outbound::client_builder(None).unwrap().build().unwrap());
+        let http = HTTP.get_or_init(http);
         let metrics = Metrics::register(&Registry::new()).unwrap();
         let client = Client::new(
             &settings,
-            account,
+            account(inline("a-token")),
             http.clone(),
             &metrics,
             &Secrets::default(),
