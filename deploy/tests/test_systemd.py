@@ -57,6 +57,11 @@ class SystemdTest(unittest.TestCase):
             credential = settings["LoadCredential"].split(":")[0]
             self.assertEqual(settings["Environment"], f"CLOUDFLARE_API_TOKEN_FILE=%d/{credential}")
 
+    def test_the_allocator_is_told_the_same_as_in_the_image(self):
+        setting = "MALLOC_MMAP_THRESHOLD_=1048576"
+        self.assertIn(f"\nEnvironment={setting}\n", DAEMON.read_text())
+        self.assertIn(f"\nENV {setting}\n", (DEPLOY / "Dockerfile").read_text())
+
     def test_the_daemon_takes_its_socket_and_tells_that_it_lives(self):
         unit = Unit(DAEMON)
         self.assertIn("--web.systemd-socket", unit["Service"]["ExecStart"])

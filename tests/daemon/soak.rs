@@ -43,9 +43,9 @@ const MOST_ZONES: usize = 40;
 const FEWEST_ZONES: usize = 10;
 const MOST_MAPPINGS: usize = 250;
 
-/// Memory that later days may have above the most of the first three: four of the largest bodies
-/// that are read, since what the allocator keeps of them depends on how many came at once.
-const MORE_MEMORY: f64 = 64e6;
+/// Memory that later days may have above the most of the first three: two of the largest bodies
+/// that are read.
+const MORE_MEMORY: f64 = 32e6;
 /// Connections to the API and from the clients, which come and go.
 const MORE_FILES: f64 = 16.0;
 /// Threads for bodies and pages, which end some seconds after their last work: one for each of the
@@ -160,8 +160,7 @@ impl Soak {
         }
     }
 
-    /// As many large bodies at once as there can be: what the allocator keeps of them is there from
-    /// the first day on.
+    /// As many large bodies at once as there can be.
     async fn warm_up(&mut self) {
         for _ in 0..MOST_ZONES / 2 {
             self.add_zone(FIRST);

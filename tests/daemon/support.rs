@@ -177,6 +177,8 @@ pub(crate) fn program(folder: &Path, arguments: &[&str]) -> Command {
         .args(arguments)
         .current_dir(folder)
         .env_clear()
+        // As in the deployment files: what large bodies took goes back to the system.
+        .env("MALLOC_MMAP_THRESHOLD_", "1048576")
         .stdin(Stdio::null())
         .kill_on_drop(true);
     command
