@@ -63,6 +63,7 @@ impl Bodies {
         self.share_until(encoding, bytes, started + window);
     }
 
+    /// Lets scrapes that begin before `shared_until` share a body.
     pub(super) fn share_until(&self, encoding: Encoding, bytes: Bytes, shared_until: Instant) {
         self.lock().push(Body {
             encoding,
@@ -144,11 +145,11 @@ mod tests {
     #[test]
     fn the_next_body_takes_the_memory_of_the_last() {
         let (bodies, body) = finished(Encoding::Gzip, 1000);
-        let place = body.as_ptr();
         drop(body);
         let next = bodies.retire(Encoding::Gzip).with_room(990);
         assert!(next.is_empty());
-        assert_eq!(next.as_ptr(), place);
+        // New memory would have room for a little more.
+        assert_eq!(next.capacity(), 1000);
     }
 
     #[test]

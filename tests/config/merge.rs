@@ -1,9 +1,9 @@
 //! The environment over the file: the same as a file that says all of it.
 
-use cloudflare_origin_region_exporter::config::{self, Environment, Format, ProcessFlags};
+use cloudflare_origin_region_exporter::config::Format;
 use proptest::prelude::*;
 
-const TOKEN: (&str, &str) = ("CLOUDFLARE_API_TOKEN", "a-token");
+use crate::support::{TOKEN, load_with};
 
 /// Single values of the file, with some that each may have. Contradictions are among them.
 const SCALARS: [(&str, [&str; 3]); 16] = [
@@ -51,16 +51,9 @@ fn file(choice: &Choice) -> String {
 
 /// What is set, or what is wrong, as text.
 fn loaded(file: &str, variables: &[(&str, &str)]) -> Result<String, String> {
-    let environment = Environment::new(variables.iter().copied().chain([TOKEN]), None);
-    config::load_text(
-        "x",
-        Format::Toml,
-        file,
-        &ProcessFlags::default(),
-        &environment,
-    )
-    .map(|settings| format!("{settings:?}"))
-    .map_err(|errors| errors.to_string())
+    load_with(Format::Toml, file, &[variables, &[TOKEN]].concat())
+        .map(|settings| format!("{settings:?}"))
+        .map_err(|errors| errors.to_string())
 }
 
 proptest! {
