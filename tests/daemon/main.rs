@@ -33,6 +33,7 @@ mod scrape;
 mod secrets;
 mod selection;
 mod soak;
+mod soak_faults;
 mod start;
 mod supervision;
 mod support;

@@ -7,19 +7,18 @@ use std::fs;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use cloudflare_origin_region_exporter::exposition::families;
 use cloudflare_origin_region_exporter::outbound;
 use cloudflare_origin_region_exporter::simulator::{
-    Credential, Fault, FaultKind, Operation, RateLimit, RetryAfter, SimulatedZone, World,
+    Credential, Fault, FaultKind, Operation, RateLimit, SimulatedZone, World,
 };
 use fastrand::Rng;
-use serde_json::json;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::scrape::Scrape;
+use crate::soak_faults;
 use crate::support::{Api, Config, Daemon, OTHER_TOKEN, TOKEN, get};
 
 /// Seconds of the whole week.
@@ -259,68 +258,9 @@ impl Soak {
     }
 
     fn add_fault(&mut self) {
-        let kind = self.fault_kind();
-        // Where the zone list lacks a zone that is there, the zone goes, and counts anew.
-        let hides_rows = matches!(
-            kind,
-            FaultKind::BadRow(_) | FaultKind::DuplicateRow { .. } | FaultKind::RepeatedRows
-        );
-        let mut fault = Fault::new(kind).times(self.random.u64(1..30));
-        let operations = [
-            Operation::ListMappings,
-            Operation::ListMappings,
-            Operation::ListZones,
-            Operation::DnsRecords,
-            Operation::SupportedRegions,
-        ];
-        if hides_rows {
-            fault = fault.on(Operation::ListMappings);
-        } else if let Some(operation) = operations.get(self.random.usize(..7)) {
-            fault = fault.on(*operation);
-        }
+        let fault = soak_faults::fault(&mut self.random);
         self.api.simulator.add_fault(fault);
         self.done.faults += 1;
-    }
-
-    fn fault_kind(&mut self) -> FaultKind {
-        let status = [401, 403, 404, 500, 502, 503][self.random.usize(..6)];
-        let kinds = [
-            FaultKind::Status(status, None),
-            FaultKind::ApiError(400, 10000, format!("Invalid {TOKEN}")),
-            FaultKind::TooManyRequests(RetryAfter::Seconds(1)),
-            FaultKind::Delay(Duration::from_millis(300)),
-            FaultKind::Hang,
-            FaultKind::CutBeforeHead,
-            FaultKind::CutInHead,
-            FaultKind::CutInBody,
-            FaultKind::Reset,
-            FaultKind::Raw(Bytes::from_static(b"SSH-2.0-x\r\n")),
-            FaultKind::ChunkedGarbage,
-            FaultKind::Http10,
-            FaultKind::Garbage,
-            FaultKind::Html,
-            FaultKind::EmptyBody,
-            FaultKind::TruncatedJson,
-            FaultKind::Redirect("https://elsewhere.example/".to_owned()),
-            FaultKind::HugeBody(20 << 20),
-            FaultKind::GzipBomb(20 << 20),
-            FaultKind::CorruptGzip,
-            FaultKind::Slow(Duration::from_millis(20)),
-            FaultKind::Unsuccessful,
-            FaultKind::NullResult,
-            FaultKind::NoResultInfo,
-            FaultKind::UnknownFields,
-            FaultKind::BadRow(json!({"origin_ip": "x"})),
-            FaultKind::DuplicateRow {
-                agreeing: self.random.bool(),
-            },
-            FaultKind::TotalCount(self.random.i64(-3..3)),
-            FaultKind::ShiftingTotal(1),
-            FaultKind::RepeatedRows,
-            FaultKind::ShortPage,
-            FaultKind::EndlessPages,
-        ];
-        kinds[self.random.usize(..kinds.len())].clone()
     }
 
     fn reload(&mut self) {
