@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use cloudflare_origin_region_exporter::exposition::families::{self, Kind};
+use cloudflare_origin_region_exporter::metric_families::{self, Kind};
 use config::{Config, File, FileFormat};
 use serde_json::Value;
 
@@ -152,7 +152,7 @@ fn rules_runbooks_and_dashboards_speak_only_of_metrics_that_exist() {
 /// Whether a series of this name is one of the product's; a histogram's has a suffix.
 fn is_family(series: &str) -> bool {
     let suffixes: &[&str] = &["_bucket", "_count", "_sum"];
-    families::all().any(|family| match family.kind {
+    metric_families::all().any(|family| match family.kind {
         Kind::Histogram => series
             .strip_prefix(family.name)
             .is_some_and(|suffix| suffixes.contains(&suffix)),

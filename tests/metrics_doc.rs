@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use cloudflare_origin_region_exporter::exposition::families::{self, Section};
+use cloudflare_origin_region_exporter::metric_families::{self, Section};
 
 fn table(section: &Section) -> String {
     let rows = section.families.iter().map(|family| {
@@ -24,7 +24,7 @@ fn table(section: &Section) -> String {
 /// The page with the table of each section put between its markers.
 fn with_tables(page: &str) -> String {
     let mut page = page.to_owned();
-    for section in families::SECTIONS {
+    for section in metric_families::SECTIONS {
         let begin = format!("<!-- families of {}: generated -->\n", section.title);
         let (before, rest) = page.split_once(&begin).expect(&begin);
         let (_, after) = rest.split_once("<!-- end -->").expect("an end marker");
@@ -58,7 +58,7 @@ fn the_page_names_no_family_that_does_not_exist() {
             .find_map(|suffix| word.strip_suffix(suffix))
             .unwrap_or(word);
         assert!(
-            families::all().any(|family| family.name == name) || name.ends_with('_'),
+            metric_families::all().any(|family| family.name == name) || name.ends_with('_'),
             "{word} is no metric"
         );
     }

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 
-use cloudflare_origin_region_exporter::exposition::families;
+use cloudflare_origin_region_exporter::metric_families;
 
 fn read(path: &str) -> String {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -63,7 +63,7 @@ fn is_metric(text: &str) -> bool {
     } else {
         "cloudflare_origin_region_"
     };
-    families::all().any(|family| family.name.strip_prefix(prefix) == Some(name))
+    metric_families::all().any(|family| family.name.strip_prefix(prefix) == Some(name))
 }
 
 #[test]

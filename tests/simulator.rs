@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use cloudflare_origin_region_exporter::outbound;
+use cloudflare_origin_region_exporter::http_client;
 use cloudflare_origin_region_exporter::simulator::{
     Credential, CredentialStatus, Operation, Permission, Pool, PoolOrigin, RateLimit, Simulator,
     World, zone_id_of,
@@ -36,7 +36,7 @@ impl Api {
     async fn of(world: World) -> Self {
         let shutdown = CancellationToken::new();
         let simulator = Simulator::local(world, shutdown.clone()).await.unwrap();
-        let client = outbound::client_builder(None).unwrap().build().unwrap();
+        let client = http_client::client_builder(None).unwrap().build().unwrap();
         Self {
             simulator,
             client,
@@ -486,7 +486,7 @@ async fn past_the_rate_limit_everything_of_that_token_is_refused() {
 async fn answers_are_compressed_for_those_who_accept_it() {
     let api = Api::of(with_mappings(100)).await;
     let path = format!("{}?per_page=100", regions("zone-00000.example"));
-    let plain = outbound::client_builder(None)
+    let plain = http_client::client_builder(None)
         .unwrap()
         .no_gzip()
         .build()

@@ -8,7 +8,7 @@
 
 use std::time::{Duration, Instant};
 
-use cloudflare_origin_region_exporter::outbound::{self, BodyError, Failure};
+use cloudflare_origin_region_exporter::http_client::{self, BodyError, Failure};
 use cloudflare_origin_region_exporter::simulator::{
     Fault, FaultKind, Operation, RetryAfter, Simulator, World, zone_id_of,
 };
@@ -32,7 +32,7 @@ impl Api {
         let shutdown = CancellationToken::new();
         let world = World::generate(TOKEN, 1, 150, 3);
         let simulator = Simulator::local(world, shutdown.clone()).await.unwrap();
-        let builder = outbound::client_builder(None).unwrap();
+        let builder = http_client::client_builder(None).unwrap();
         Self {
             simulator,
             client: builder.timeout(Duration::from_mins(1)).build().unwrap(),
@@ -54,7 +54,7 @@ impl Api {
     }
 
     async fn bytes(&self, page: usize) -> Result<Vec<u8>, BodyError> {
-        outbound::read_body(self.send(page).await?, BODY_LIMIT).await
+        http_client::read_body(self.send(page).await?, BODY_LIMIT).await
     }
 
     async fn json(&self, page: usize) -> Value {
@@ -64,7 +64,7 @@ impl Api {
 
 fn failure_of(error: BodyError) -> Failure {
     match error {
-        BodyError::Transport(error) => outbound::classify(&error),
+        BodyError::Transport(error) => http_client::classify(&error),
         BodyError::TooLarge { limit } => panic!("larger than {limit}"),
     }
 }
@@ -112,7 +112,7 @@ async fn late_slow_and_no_answers() {
     assert!(start.elapsed() >= Duration::from_millis(200));
     for kind in [FaultKind::Hang, FaultKind::Slow(Duration::from_millis(50))] {
         let mut api = Api::failing(kind).await;
-        let builder = outbound::client_builder(None).unwrap();
+        let builder = http_client::client_builder(None).unwrap();
         api.client = builder.timeout(Duration::from_millis(300)).build().unwrap();
         assert_eq!(
             failure_of(api.bytes(1).await.unwrap_err()),
@@ -173,7 +173,7 @@ async fn bodies_that_are_no_envelope() {
 async fn a_bomb_is_whole() {
     let api = Api::failing(FaultKind::GzipBomb(3 << 20)).await;
     let response = api.send(1).await.unwrap();
-    let body = outbound::read_body(response, 3 << 20).await.unwrap();
+    let body = http_client::read_body(response, 3 << 20).await.unwrap();
     assert_eq!(body, vec![b' '; 3 << 20]);
 }
 

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use cloudflare_origin_region_exporter::domain::{OriginIp, RangeVerdict, Vendor};
-use cloudflare_origin_region_exporter::outbound::client_builder;
+use cloudflare_origin_region_exporter::http_client::client_builder;
 use cloudflare_origin_region_exporter::vendor_ranges::{
     Format, Metrics, RangeSource, RangeTable, Settings, VendorRanges,
 };

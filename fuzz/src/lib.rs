@@ -5,7 +5,7 @@
 // All go through `exporter`, since the test includes this file as a module.
 use cloudflare_origin_region_exporter as exporter;
 use exporter::config::{Environment, cli};
-use exporter::document::{Format, Place};
+use exporter::config_tree::{Format, Place};
 use exporter::{cloudflare, config, vendor_ranges, web};
 
 /// A parser under test.

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::parts::{self, Parts};
 use super::{AppError, output, table};
-use crate::cloudflare::{Call, Credentials, Secret, TokenState, TokenStatus};
+use crate::cloudflare::{CallBudget, Credentials, Secret, TokenState, TokenStatus};
 use crate::config::Settings;
 use crate::poller::Load;
 use crate::snapshot::{AccountState, Directory};
@@ -24,7 +24,7 @@ const BUDGET: Duration = Duration::from_mins(1);
 pub(super) async fn run(settings: Settings, online: bool) -> Result<ExitCode, AppError> {
     Protection::load(settings.web.web_config_file.as_deref())?;
     // The authorities are read here as at the start.
-    parts::http_client(&settings)?;
+    parts::build_http_client(&settings)?;
     let mut text = format!(
         "The configuration is good: {} account(s), each zone polled every {}.\n",
         settings.accounts.len(),
@@ -72,7 +72,10 @@ async fn try_online(settings: &Settings, text: &mut String) -> Result<bool, AppE
     let mut rows = Vec::new();
     for (client, account) in clients.iter().zip(&directory.accounts) {
         let token = match client
-            .verify_token(owner(&directory, account).as_deref(), &Call::new(BUDGET))
+            .verify_token(
+                owner(&directory, account).as_deref(),
+                &CallBudget::new(BUDGET),
+            )
             .await
         {
             Ok(status) => describe(&status),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use prometheus::Registry;
 
 use super::{AppError, output, parts};
-use crate::cloudflare::{ApiError, Call, Client, Metrics, Secrets};
+use crate::cloudflare::{ApiError, CallBudget, Client, Metrics, Secrets};
 use crate::config::Settings;
 use crate::domain::{OriginIp, Zone, ZoneId};
 
@@ -25,7 +25,7 @@ pub(super) async fn run(
     zone: &str,
     ip: OriginIp,
 ) -> Result<ExitCode, AppError> {
-    let http = parts::http_client(&settings)?;
+    let http = parts::build_http_client(&settings)?;
     let clients = parts::clients(
         &settings,
         &http,
@@ -56,7 +56,7 @@ enum Answer {
 async fn look_up(clients: &[Client], zone: &str, ip: OriginIp) -> Result<Answer, ApiError> {
     let mut failure = None;
     for client in clients {
-        let call = Call::new(BUDGET);
+        let call = CallBudget::new(BUDGET);
         match find(client, zone, &call).await {
             Ok(None) => {}
             Ok(Some(id)) => match client.get_mapping(&id, ip, &call).await {
@@ -80,7 +80,7 @@ async fn look_up(clients: &[Client], zone: &str, ip: OriginIp) -> Result<Answer,
 }
 
 /// The zone's identifier: what looks like one is taken for one, and saves listing the zones.
-async fn find(client: &Client, zone: &str, call: &Call) -> Result<Option<ZoneId>, ApiError> {
+async fn find(client: &Client, zone: &str, call: &CallBudget) -> Result<Option<ZoneId>, ApiError> {
     let hex = zone.len() == ID_DIGITS && zone.bytes().all(|byte| byte.is_ascii_hexdigit());
     if let (true, Ok(id)) = (hex, ZoneId::parse(zone)) {
         return Ok(Some(id));

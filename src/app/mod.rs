@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use crate::config::cli::CliError;
 use crate::config::{self, Cli, Command, ConfigErrors, Environment, Settings};
-use crate::outbound::OutboundError;
+use crate::http_client::HttpClientError;
 use crate::web::{ListenError, ProtectionError};
 
 /// Exit code of a wrong command line or configuration, and of `get` where it could not tell.
@@ -39,7 +39,7 @@ enum AppError {
     Listen(#[from] ListenError),
     /// The HTTP client cannot be set up.
     #[error(transparent)]
-    Outbound(#[from] OutboundError),
+    Outbound(#[from] HttpClientError),
     /// The result could not be written.
     #[error(transparent)]
     Output(#[from] output::OutputError),

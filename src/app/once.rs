@@ -13,7 +13,7 @@ use super::{AppError, output, table};
 use crate::config::Settings;
 use crate::config::cli::OnceFormat;
 use crate::exposition::Encoding;
-use crate::exposition::rows::{Finding, FindingRow, MappingRow, ZoneRow};
+use crate::snapshot::rows::{Finding, FindingRow, MappingRow, ZoneRow};
 use crate::snapshot::{Directory, ZoneState};
 
 /// What was found, for programs.

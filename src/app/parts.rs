@@ -11,8 +11,8 @@ use crate::build_info;
 use crate::cloudflare::{self, Client, Secrets};
 use crate::config::Settings;
 use crate::exposition::{self, BuildInfo, Exposition};
-use crate::outbound::{self, OutboundError};
-use crate::poller::{self, Judging, Poller, PollerHandle, Shard};
+use crate::http_client::{self, HttpClientError};
+use crate::poller::{self, EvaluationConfig, Poller, PollerHandle, Shard};
 use crate::snapshot::Snapshot;
 use crate::vendor_ranges::{self, VendorRanges};
 
@@ -38,7 +38,7 @@ impl Parts {
     pub(super) fn new(settings: &Settings) -> Result<Self, AppError> {
         let registry = Registry::new();
         let snapshot = Snapshot::default();
-        let http = http_client(settings)?;
+        let http = build_http_client(settings)?;
         let api_metrics = cloudflare::Metrics::register(&registry)?;
         let secrets = Secrets::default();
         let clients = clients(settings, &http, &api_metrics, &secrets);
@@ -77,10 +77,10 @@ impl Parts {
 }
 
 /// The HTTP client of all accounts and of the vendors' ranges.
-pub(super) fn http_client(settings: &Settings) -> Result<reqwest::Client, OutboundError> {
-    outbound::client_builder(settings.cloudflare.ca_file.as_deref())?
+pub(super) fn build_http_client(settings: &Settings) -> Result<reqwest::Client, HttpClientError> {
+    http_client::client_builder(settings.cloudflare.ca_file.as_deref())?
         .build()
-        .map_err(|error| OutboundError::Client(outbound::describe(error)))
+        .map_err(|error| HttpClientError::Client(http_client::describe(error)))
 }
 
 /// The API clients of all accounts, in the order of the configuration.
@@ -103,8 +103,8 @@ pub(super) fn clients(
 }
 
 /// What mappings are judged by.
-pub(super) fn judging(settings: &Settings, ranges: &VendorRanges) -> Judging {
-    Judging {
+pub(super) fn judging(settings: &Settings, ranges: &VendorRanges) -> EvaluationConfig {
+    EvaluationConfig {
         expect: settings.expect.clone(),
         verify: settings.verify,
         ranges: ranges.clone(),

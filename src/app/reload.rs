@@ -15,8 +15,8 @@ use super::{AppError, supervisor};
 use crate::cloudflare::{self, Client, Secrets};
 use crate::config::{ConfigErrors, Settings};
 use crate::exposition::Exposition;
+use crate::file_io::{Reading, ReadingError};
 use crate::poller::{PollerHandle, Reconfiguration};
-use crate::reading::{Reading, ReadingError};
 use crate::vendor_ranges::{self, VendorRanges};
 use crate::web::Reloading;
 
@@ -165,7 +165,7 @@ impl Reloader {
         // It reads files, which may hang; the shutdown waits for no file.
         let loading = self.reading.read_anew(move || {
             let settings = load().map_err(|errors| errors.to_string())?;
-            let http = parts::http_client(&settings).map_err(|error| error.to_string())?;
+            let http = parts::build_http_client(&settings).map_err(|error| error.to_string())?;
             Ok((settings, http))
         });
         let Some(loaded) = shutdown.run_until_cancelled(loading).await else {

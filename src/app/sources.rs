@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::parts::{Clients, Parts};
 use super::reload::ReloadHandle;
-use crate::cloudflare::{Call, Client};
+use crate::cloudflare::{CallBudget, Client};
 use crate::web::{Accounts, LookUp, LookUpError, Render, Sources};
 
 /// The server's view of the parts.
@@ -40,7 +40,7 @@ fn look_up(clients: Arc<Clients>) -> LookUp {
             .cloned();
         Box::pin(async move {
             let client = client.ok_or(LookUpError::NoAccount(wanted.account))?;
-            let call = Call::probe(wanted.limit);
+            let call = CallBudget::probe(wanted.limit);
             let mapping = client.get_mapping(&wanted.zone, wanted.origin_ip, &call);
             Ok(mapping.await?)
         })

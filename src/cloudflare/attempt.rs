@@ -6,10 +6,10 @@ use reqwest::header::HeaderMap;
 use tokio::time::{Instant, timeout_at};
 use url::Url;
 
-use super::auth::Proof;
-use super::wire::{BodyProblem, Complaint, shown};
+use super::auth::AuthHeaders;
+use super::envelope::{ApiErrors, BodyProblem, shown};
 use super::{ApiError, Operation, Reason};
-use crate::outbound::{self, BodyError, Failure};
+use crate::http_client::{self, BodyError, Failure};
 
 /// An honest page of zones or mappings has well under 200 kB. Several requests are in flight, so
 /// the bound is what a hostile answer can cost in memory, many times over.
@@ -61,7 +61,7 @@ fn body_limit(operation: Operation) -> usize {
 /// and headers as soon as they are there, before the body.
 pub(super) async fn attempt<T>(
     http: &reqwest::Client,
-    proof: &Proof,
+    proof: &AuthHeaders,
     request: Request<'_>,
     limit: Duration,
     on_head: impl FnOnce(u16, &HeaderMap),
@@ -86,7 +86,7 @@ pub(super) async fn attempt<T>(
     if !response.status().is_success() {
         // The status alone tells the class, so a body that cannot be read does not matter; a
         // redirect's says nothing, and a 429 is to fail at once.
-        let reading = outbound::read_body(response, ERROR_BODY_LIMIT);
+        let reading = http_client::read_body(response, ERROR_BODY_LIMIT);
         let body = match status {
             300..400 | 429 => Vec::new(),
             _ => timeout_at(deadline, reading)
@@ -97,7 +97,7 @@ pub(super) async fn attempt<T>(
         };
         return Err(refusal(request, status, &body, proof));
     }
-    let reading = outbound::read_body(response, body_limit(request.operation));
+    let reading = http_client::read_body(response, body_limit(request.operation));
     let body = timeout_at(deadline, reading)
         .await
         .map_err(|_| with_status(request.error(Reason::Timeout, too_slow())))?
@@ -113,7 +113,7 @@ pub(super) async fn attempt<T>(
             BodyProblem::Malformed(detail) => request.error(Reason::Malformed, detail),
             BodyProblem::TooLarge(detail) => request.error(Reason::TooLarge, detail),
             BodyProblem::Unsuccessful => {
-                let complaint = Complaint::read(&body);
+                let complaint = ApiErrors::read(&body);
                 let detail = format!(
                     "the API answered success: false{}",
                     quoted(&complaint, proof)
@@ -140,19 +140,19 @@ pub(super) fn accepts_the_credentials(error: &ApiError) -> bool {
 }
 
 fn transport(request: Request<'_>, error: reqwest::Error) -> ApiError {
-    let reason = match outbound::classify(&error) {
+    let reason = match http_client::classify(&error) {
         Failure::Timeout => Reason::Timeout,
         Failure::Connect => Reason::Connect,
         Failure::Tls => Reason::Tls,
         Failure::Decode => Reason::Malformed,
         Failure::Other => Reason::Http,
     };
-    request.error(reason, shown(&outbound::describe(error)))
+    request.error(reason, shown(&http_client::describe(error)))
 }
 
 /// The error of an answer whose status is not a success.
-fn refusal(request: Request<'_>, status: u16, body: &[u8], proof: &Proof) -> ApiError {
-    let complaint = Complaint::read(body);
+fn refusal(request: Request<'_>, status: u16, body: &[u8], proof: &AuthHeaders) -> ApiError {
+    let complaint = ApiErrors::read(body);
     let reason = reason_of(status, &complaint.codes);
     let detail = format!(
         "HTTP {status}{}{}",
@@ -182,7 +182,7 @@ fn reason_of(status: u16, codes: &[u32]) -> Reason {
 }
 
 /// What the API says, without secrets and on one line.
-fn quoted(complaint: &Complaint, proof: &Proof) -> String {
+fn quoted(complaint: &ApiErrors, proof: &AuthHeaders) -> String {
     if complaint.text.is_empty() {
         String::new()
     } else {

@@ -32,14 +32,14 @@ pub(super) enum CredentialsError {
 
 /// The headers of one secret, and what no answer to them may show.
 #[derive(Debug)]
-pub(super) struct Proof {
+pub(super) struct AuthHeaders {
     headers: HeaderMap,
     secrets: Secrets,
     /// Keeps the secret known.
     _secret: Arc<Known>,
 }
 
-impl Proof {
+impl AuthHeaders {
     pub(super) fn headers(&self) -> HeaderMap {
         self.headers.clone()
     }
@@ -78,7 +78,7 @@ enum Scheme {
 #[derive(Debug)]
 struct Cache {
     source: Source,
-    proof: Option<Arc<Proof>>,
+    proof: Option<Arc<AuthHeaders>>,
     checked: Option<Instant>,
     failing: bool,
 }
@@ -126,7 +126,7 @@ impl Authenticator {
     }
 
     /// What to send now.
-    pub(super) async fn proof(&self) -> Result<Arc<Proof>, CredentialsError> {
+    pub(super) async fn proof(&self) -> Result<Arc<AuthHeaders>, CredentialsError> {
         let mut cache = self.cache.lock().await;
         let is_fresh = cache
             .checked
@@ -138,16 +138,16 @@ impl Authenticator {
     }
 
     /// What to send after `used` was refused, if it is something else by now.
-    pub(super) async fn newer_than(&self, used: &Proof) -> Option<Arc<Proof>> {
+    pub(super) async fn newer_than(&self, used: &AuthHeaders) -> Option<Arc<AuthHeaders>> {
         let mut cache = self.cache.lock().await;
         if let Source::File(file) = &mut cache.source {
-            file.doubt();
+            file.invalidate();
         }
         let proof = self.refresh(&mut cache).await.ok()?;
         (!proof.is_same(used)).then_some(proof)
     }
 
-    async fn refresh(&self, cache: &mut Cache) -> Result<Arc<Proof>, CredentialsError> {
+    async fn refresh(&self, cache: &mut Cache) -> Result<Arc<AuthHeaders>, CredentialsError> {
         cache.checked = Some(Instant::now());
         let secret = match &mut cache.source {
             Source::Inline { secret, .. } => {
@@ -187,7 +187,7 @@ impl Authenticator {
         Ok(proof)
     }
 
-    fn prove(&self, secret: &SecretString) -> Result<Proof, CredentialsError> {
+    fn prove(&self, secret: &SecretString) -> Result<AuthHeaders, CredentialsError> {
         let header = |text: &str| {
             let mut value = HeaderValue::from_str(text).ok()?;
             value.set_sensitive(true);
@@ -207,7 +207,7 @@ impl Authenticator {
                 headers.insert(X_AUTH_KEY, key);
             }
         }
-        Ok(Proof {
+        Ok(AuthHeaders {
             headers,
             secrets: self.secrets.clone(),
             _secret: self.secrets.add(secret),
@@ -227,7 +227,7 @@ mod tests {
     use super::super::secret_file::tests::{hang, time_passes_by};
     use super::*;
 
-    fn bearer(proof: &Proof) -> &str {
+    fn bearer(proof: &AuthHeaders) -> &str {
         proof.headers[AUTHORIZATION].to_str().unwrap()
     }
 

@@ -10,15 +10,15 @@ use reqwest::header::HeaderMap;
 use tokio::time::Instant;
 use url::Url;
 
+use super::admission::Admission;
 use super::attempt::{self, Request};
-use super::auth::{Authenticator, Proof};
+use super::auth::{AuthHeaders, Authenticator};
 use super::credentials::Credentials;
-use super::gate::Gate;
+use super::envelope::BodyProblem;
 use super::headers;
 use super::metrics::AccountMetrics;
 use super::retry;
-use super::wire::BodyProblem;
-use super::{AccountSettings, ApiError, Call, Metrics, Operation, Reason, Secrets, Settings};
+use super::{AccountSettings, ApiError, CallBudget, Metrics, Operation, Reason, Secrets, Settings};
 use crate::domain::AccountName;
 
 /// One account's client. Clones share its rate limit, pauses and counters.
@@ -48,7 +48,7 @@ pub struct AccountStatus {
 
 struct Inner {
     account: AccountName,
-    gate: Gate,
+    admission: Admission,
     metrics: AccountMetrics,
     secrets: Secrets,
     config: ArcSwap<Config>,
@@ -78,7 +78,7 @@ impl fmt::Debug for Client {
 
 impl Client {
     /// A client that sends with `http`, which comes from
-    /// [`client_builder`](crate::outbound::client_builder). The clients of one process share
+    /// [`client_builder`](crate::http_client::client_builder). The clients of one process share
     /// `secrets`, so that none shows another's.
     pub fn new(
         settings: &Settings,
@@ -88,8 +88,8 @@ impl Client {
         secrets: &Secrets,
     ) -> Self {
         let AccountSettings { name, credentials } = account;
-        let gate = Gate::new(settings);
-        let pauses = Arc::clone(gate.pauses());
+        let admission = Admission::new(settings);
+        let pauses = Arc::clone(admission.pauses());
         let metrics = AccountMetrics::new(metrics.clone(), name.clone(), pauses);
         metrics.budget(settings.rate_limit.budget());
         let authenticator = Arc::new(Authenticator::new(credentials.clone(), secrets.clone()));
@@ -97,7 +97,7 @@ impl Client {
         Self {
             inner: Arc::new(Inner {
                 account: name,
-                gate,
+                admission,
                 metrics,
                 secrets: secrets.clone(),
                 config: ArcSwap::from_pointee(config),
@@ -126,7 +126,7 @@ impl Client {
         if !authenticator.is_token() {
             inner.metrics.no_token();
         }
-        inner.gate.configure(settings);
+        inner.admission.configure(settings);
         inner.metrics.budget(settings.rate_limit.budget());
         let config = Config::new(settings, credentials, authenticator, http);
         inner.config.store(Arc::new(config));
@@ -140,17 +140,17 @@ impl Client {
     /// Until when nothing is sent, because of a 429 or because the quota is nearly spent; `None`
     /// when there is no pause.
     pub fn paused_until(&self) -> Option<Instant> {
-        self.inner.gate.pauses().until()
+        self.inner.admission.pauses().until()
     }
 
     /// Whether a 429 keeps everything of this account back now.
     pub fn is_blocked(&self) -> bool {
-        self.inner.gate.pauses().blocked_until().is_some()
+        self.inner.admission.pauses().blocked_until().is_some()
     }
 
     /// Requests in flight at once.
     pub fn concurrency(&self) -> usize {
-        self.inner.gate.concurrency()
+        self.inner.admission.concurrency()
     }
 
     /// Requests that this process allows itself in one window of the rate limit.
@@ -211,7 +211,7 @@ impl Client {
     pub(super) async fn get<T>(
         &self,
         request: Request<'_>,
-        call: &Call,
+        call: &CallBudget,
         mut parse: impl FnMut(&[u8]) -> Result<T, BodyProblem>,
     ) -> Result<T, ApiError> {
         let inner = &*self.inner;
@@ -278,17 +278,17 @@ impl Config {
 struct Failed {
     error: ApiError,
     /// The secret that was used; `None` where nothing was sent.
-    proof: Option<Arc<Proof>>,
+    proof: Option<Arc<AuthHeaders>>,
 }
 
 impl Inner {
     async fn attempt<T>(
         &self,
         request: Request<'_>,
-        call: &Call,
+        call: &CallBudget,
         parse: impl FnOnce(&[u8]) -> Result<T, BodyProblem>,
     ) -> Result<T, Failed> {
-        let mut admission = self.gate.admit(call, &self.metrics).await;
+        let mut admission = self.admission.admit(call, &self.metrics).await;
         // Settings and secret are those of now: the wait may have been long.
         let config = self.config.load_full();
         let unsent = |error| Failed { error, proof: None };
@@ -348,7 +348,7 @@ impl Inner {
         if status == 429 {
             let now = Timestamp::now();
             let pause = headers::pause_after_429(headers, now);
-            if let Some(until) = self.gate.pauses().block(pause, now) {
+            if let Some(until) = self.admission.pauses().block(pause, now) {
                 tracing::warn!(
                     account = %self.account,
                     %until,
@@ -357,7 +357,7 @@ impl Inner {
                 );
             }
         } else if let Some(quota) = quota.filter(|quota| quota.is_nearly_spent(config.quota)) {
-            self.gate.pauses().wait_for_reset(quota.reset);
+            self.admission.pauses().wait_for_reset(quota.reset);
         }
     }
 

@@ -130,7 +130,7 @@ pub struct ApiError {
 
 impl ApiError {
     /// Whether the same call may well succeed some minutes later, though nobody mends anything.
-    pub fn may_pass(&self) -> bool {
+    pub fn is_transient(&self) -> bool {
         match self.reason {
             Reason::Timeout
             | Reason::Connect

@@ -5,14 +5,14 @@ use jiff::Timestamp;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::value::RawValue;
 
+use super::envelope::{self, ApiErrors, Interner, RejectedRows};
 use super::headers::{LONGEST_PAUSE, pause_after_429, quota};
 use super::listing::Listing;
 use super::mappings::MappingListing;
 use super::origins::{DnsListing, read_balancer, read_pool};
-use super::tiered::{RegionsRow, Setting, SupportedRegions};
+use super::pagination::Walk;
+use super::tiered_cache::{RegionsRow, Setting, SupportedRegions};
 use super::token::TokenRow;
-use super::walk::Walk;
-use super::wire::{self, Complaint, Interner, RejectedRows};
 use super::zones::ZoneListing;
 
 /// Reads a body as the answer of every call.
@@ -22,15 +22,15 @@ pub fn answer(body: &[u8]) {
     listing::<DnsListing>(body);
     page(body, read_balancer);
     page(body, read_pool);
-    if let Ok(row) = wire::result::<RegionsRow>(body) {
+    if let Ok(row) = envelope::result::<RegionsRow>(body) {
         SupportedRegions::from_row(row);
     }
-    wire::result::<Setting>(body).ok();
-    if let Ok(row) = wire::result::<TokenRow>(body) {
+    envelope::result::<Setting>(body).ok();
+    if let Ok(row) = envelope::result::<TokenRow>(body) {
         row.into_status();
     }
-    let complaint = Complaint::read(body);
-    one_short_line(&wire::shown(&complaint.text));
+    let complaint = ApiErrors::read(body);
+    one_short_line(&envelope::shown(&complaint.text));
 }
 
 /// Reads the headers that say how often may be asked; one line each for `Retry-After`, `Date`,
@@ -60,8 +60,11 @@ fn listing<L: Listing>(body: &[u8]) {
     }
 }
 
-fn page<T>(body: &[u8], read: impl FnMut(&RawValue) -> Result<T, String>) -> Option<wire::Page<T>> {
-    let page = wire::page(body, read).ok()?;
+fn page<T>(
+    body: &[u8],
+    read: impl FnMut(&RawValue) -> Result<T, String>,
+) -> Option<envelope::Page<T>> {
+    let page = envelope::page(body, read).ok()?;
     assert_eq!(page.row_count, page.rows.len() as u64 + page.rejected.count);
     assert!(page.rejected.examples.len() <= RejectedRows::MAX_EXAMPLES);
     for example in &page.rejected.examples {

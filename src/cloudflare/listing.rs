@@ -7,9 +7,9 @@ use url::Url;
 
 use super::attempt::Request;
 use super::client::Client;
-use super::walk::{Progress, Walk, WalkError};
-use super::wire::{self, Interner, RejectedRows};
-use super::{ApiError, Call, Operation, Reason};
+use super::envelope::{self, Interner, RejectedRows};
+use super::pagination::{Progress, Walk, WalkError};
+use super::{ApiError, CallBudget, Operation, Reason};
 
 /// A list of the API that comes in pages.
 pub(super) trait Listing {
@@ -35,7 +35,7 @@ impl Client {
     pub(super) async fn list<L: Listing>(
         &self,
         url: &Url,
-        call: &Call,
+        call: &CallBudget,
     ) -> Result<(L::Output, RejectedRows), ApiError> {
         let mut reread = false;
         loop {
@@ -52,7 +52,7 @@ impl Client {
     async fn walk<L: Listing>(
         &self,
         url: &Url,
-        call: &Call,
+        call: &CallBudget,
     ) -> Result<(L::Output, RejectedRows), ApiError> {
         let mut walk = Walk::new(L::PER_PAGE, L::MAX_PAGES);
         let mut interner = Interner::default();
@@ -71,7 +71,7 @@ impl Client {
             };
             let page = self
                 .get(request, call, |body| {
-                    wire::page(body, |row| L::read(row, &mut interner))
+                    envelope::page(body, |row| L::read(row, &mut interner))
                 })
                 .await?;
             let progress = walk

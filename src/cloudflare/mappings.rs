@@ -8,9 +8,9 @@ use serde_json::value::RawValue;
 
 use super::attempt::Request;
 use super::client::Client;
+use super::envelope::{self, BodyProblem, Interner, RejectedRows};
 use super::listing::Listing;
-use super::wire::{self, BodyProblem, Interner, RejectedRows};
-use super::{ApiError, Call, Operation, Reason};
+use super::{ApiError, CallBudget, Operation, Reason};
 use crate::domain::{Mapping, OriginIp, ZoneId, ZoneMappings};
 
 /// The code of "the zone setting does not exist" (API reference).
@@ -30,7 +30,7 @@ impl MappingList {
     /// Fails, with the reason in words, where it is no answer, or its rows contradict each other.
     pub fn from_page(body: &[u8]) -> Result<Self, String> {
         let mut interner = Interner::default();
-        let page = wire::page(body, |row| MappingListing::read(row, &mut interner))
+        let page = envelope::page(body, |row| MappingListing::read(row, &mut interner))
             .map_err(|problem| problem.to_string())?;
         Ok(Self {
             mappings: MappingListing::collect(page.rows)?,
@@ -41,7 +41,11 @@ impl MappingList {
 
 impl Client {
     /// Every mapping of a zone, 100 a request.
-    pub async fn list_mappings(&self, zone: &ZoneId, call: &Call) -> Result<MappingList, ApiError> {
+    pub async fn list_mappings(
+        &self,
+        zone: &ZoneId,
+        call: &CallBudget,
+    ) -> Result<MappingList, ApiError> {
         let url = self.url(&["zones", zone.as_str(), "origin", "cloud_regions"]);
         let (mappings, rejected) = self.list::<MappingListing>(&url, call).await?;
         Ok(MappingList { mappings, rejected })
@@ -52,7 +56,7 @@ impl Client {
         &self,
         zone: &ZoneId,
         ip: OriginIp,
-        call: &Call,
+        call: &CallBudget,
     ) -> Result<Option<Mapping>, ApiError> {
         let ip_segment = ip.to_string();
         let url = self.url(&[
@@ -68,7 +72,7 @@ impl Client {
             expected: |error| error.reason == Reason::NotFound,
         };
         let answer = self.get(request, call, |body| {
-            let row: &RawValue = wire::result(body)?;
+            let row: &RawValue = envelope::result(body)?;
             let mapping = MappingListing::read(row, &mut Interner::default())
                 .map_err(BodyProblem::Malformed)?;
             if mapping.origin_ip == ip {
@@ -155,12 +159,12 @@ mod tests {
     use super::*;
     use crate::domain::Vendor;
 
-    fn page(body: &[u8]) -> Result<wire::Page<Mapping>, BodyProblem> {
+    fn page(body: &[u8]) -> Result<envelope::Page<Mapping>, BodyProblem> {
         let mut interner = Interner::default();
-        wire::page(body, |row| MappingListing::read(row, &mut interner))
+        envelope::page(body, |row| MappingListing::read(row, &mut interner))
     }
 
-    fn rows(rows: &str) -> wire::Page<Mapping> {
+    fn rows(rows: &str) -> envelope::Page<Mapping> {
         page(format!(r#"{{"success":true,"result":[{rows}]}}"#).as_bytes()).unwrap()
     }
 

@@ -2,43 +2,43 @@
 //!
 //! Wire types are private to this module and become [`crate::domain`] types at its border.
 
+mod admission;
 mod attempt;
 mod auth;
-mod call;
+mod call_budget;
 mod client;
 mod credentials;
+mod envelope;
 mod error;
 #[doc(hidden)]
 pub mod fuzzing;
-mod gate;
 mod headers;
 mod listing;
 mod mappings;
 mod metrics;
 mod origins;
+mod pagination;
 mod pause;
-mod rate;
+mod rate_limiter;
 mod retry;
 mod secret_file;
 mod secrets;
 mod settings;
-mod tiered;
+mod tiered_cache;
 mod token;
-mod walk;
-mod wire;
 mod zones;
 
-pub use call::Call;
+pub use call_budget::CallBudget;
 pub use client::{AccountStatus, Client};
 pub use credentials::{Credentials, Secret};
+pub use envelope::RejectedRows;
 pub use error::{ApiError, Operation, Reason};
 pub use mappings::MappingList;
 pub use metrics::Metrics;
 pub use origins::{DnsRecord, OriginTarget, Pool, PoolOrigin};
-pub use rate::LONGEST_RATE_WINDOW;
+pub use rate_limiter::LONGEST_RATE_WINDOW;
 pub use secrets::Secrets;
-pub use settings::{AccountSettings, RateLimit, Settings};
-pub use tiered::SupportedRegions;
+pub use settings::{AccountSettings, AuditLogSettings, RateLimit, Settings};
+pub use tiered_cache::SupportedRegions;
 pub use token::{TokenState, TokenStatus};
-pub use wire::RejectedRows;
 pub use zones::ZoneList;

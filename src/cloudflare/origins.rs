@@ -7,10 +7,10 @@ use serde_json::value::RawValue;
 
 use super::attempt::Request;
 use super::client::Client;
+use super::envelope::{self, Interner, lenient};
 use super::listing::Listing;
-use super::wire::{self, Interner, lenient};
 use super::zones::unique;
-use super::{ApiError, Call, Operation};
+use super::{ApiError, CallBudget, Operation};
 use crate::domain::{OriginIp, ZoneId};
 
 /// What a record or a pool's origin points to.
@@ -66,7 +66,7 @@ impl Client {
     pub async fn dns_records(
         &self,
         zone: &ZoneId,
-        call: &Call,
+        call: &CallBudget,
     ) -> Result<Vec<DnsRecord>, ApiError> {
         let mut url = self.url(&["zones", zone.as_str(), "dns_records"]);
         url.query_pairs_mut().append_pair("proxied", "true");
@@ -87,14 +87,14 @@ impl Client {
     pub async fn load_balancers(
         &self,
         zone: &ZoneId,
-        call: &Call,
+        call: &CallBudget,
     ) -> Result<BTreeSet<String>, ApiError> {
         let request = Request {
             operation: Operation::LoadBalancers,
             url: &self.url(&["zones", zone.as_str(), "load_balancers"]),
             expected: |_| false,
         };
-        let page = self.get(request, call, |body| wire::page(body, read_balancer));
+        let page = self.get(request, call, |body| envelope::page(body, read_balancer));
         Ok(page.await?.rows.into_iter().flatten().collect())
     }
 
@@ -102,14 +102,14 @@ impl Client {
     pub async fn load_balancer_pools(
         &self,
         owner: &str,
-        call: &Call,
+        call: &CallBudget,
     ) -> Result<Vec<Pool>, ApiError> {
         let request = Request {
             operation: Operation::LoadBalancerPools,
             url: &self.url(&["accounts", owner, "load_balancers", "pools"]),
             expected: |_| false,
         };
-        let page = self.get(request, call, |body| wire::page(body, read_pool));
+        let page = self.get(request, call, |body| envelope::page(body, read_pool));
         Ok(page.await?.rows)
     }
 }

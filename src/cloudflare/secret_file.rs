@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-use crate::reading::{self, Reading};
+use crate::file_io::{self, Reading};
 
 /// A token has a few dozen characters; a larger file is something else.
 const SECRET_FILE_LIMIT: usize = 64 << 10;
@@ -41,7 +41,7 @@ impl SecretFile {
 
     /// The next reading takes the file for changed: it may be so within the resolution of its time
     /// stamps.
-    pub(super) fn doubt(&mut self) {
+    pub(super) fn invalidate(&mut self) {
         self.seen = None;
     }
 
@@ -88,7 +88,7 @@ fn read_secret(path: &Path, seen: Option<Fingerprint>) -> Result<ReadSecret, Str
     if seen == Some(fingerprint) {
         return Ok(None);
     }
-    let bytes = reading::bounded(path, SECRET_FILE_LIMIT).map_err(|error| error.to_string())?;
+    let bytes = file_io::bounded(path, SECRET_FILE_LIMIT).map_err(|error| error.to_string())?;
     let text = String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
     let secret = text.trim();
     check(secret).map_err(|problem| format!("its content {problem}"))?;

@@ -58,3 +58,24 @@ pub struct AccountSettings {
     /// What it proves itself with.
     pub credentials: Credentials,
 }
+
+/// How the audit logs are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AuditLogSettings {
+    /// Whether they are read at all.
+    pub enabled: bool,
+    /// The time between two readings of one log; at least 1 s.
+    pub interval: Duration,
+    /// Whether the names of those who made changes are kept. Without it no name leaves the client.
+    pub actors: bool,
+}
+
+impl Default for AuditLogSettings {
+    fn default() -> Self {
+        Self {
+            enabled: false,
+            interval: Duration::from_secs(30),
+            actors: true,
+        }
+    }
+}

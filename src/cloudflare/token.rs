@@ -5,8 +5,8 @@ use serde::Deserialize;
 
 use super::attempt::Request;
 use super::client::Client;
-use super::wire::{self, lenient};
-use super::{ApiError, Call, Operation, Reason};
+use super::envelope::{self, lenient};
+use super::{ApiError, CallBudget, Operation, Reason};
 
 /// What a verification says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,7 +39,7 @@ impl Client {
     pub async fn verify_token(
         &self,
         owner: Option<&str>,
-        call: &Call,
+        call: &CallBudget,
     ) -> Result<TokenStatus, ApiError> {
         if !self.has_token() {
             return Ok(TokenStatus {
@@ -70,7 +70,7 @@ impl Client {
         &self,
         path: &[&str],
         expected: fn(&ApiError) -> bool,
-        call: &Call,
+        call: &CallBudget,
     ) -> Result<TokenStatus, ApiError> {
         let request = Request {
             operation: Operation::VerifyToken,
@@ -78,7 +78,7 @@ impl Client {
             expected,
         };
         self.get(request, call, |body| {
-            wire::result(body).map(TokenRow::into_status)
+            envelope::result(body).map(TokenRow::into_status)
         })
         .await
     }

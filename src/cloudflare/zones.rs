@@ -10,9 +10,9 @@ use serde_json::value::RawValue;
 
 use super::attempt::Request;
 use super::client::Client;
+use super::envelope::{self, Interner, lenient, shown};
 use super::listing::Listing;
-use super::wire::{self, Interner, lenient, shown};
-use super::{ApiError, Call, Operation};
+use super::{ApiError, CallBudget, Operation};
 use crate::domain::{Zone, ZoneId, ZoneName};
 
 /// Bytes of a status or plan name that are kept.
@@ -30,7 +30,7 @@ pub struct ZoneList {
 impl Client {
     /// Every zone that the credentials can see, 50 a request. A row that cannot be read is left
     /// out, and a warning says so.
-    pub async fn list_zones(&self, call: &Call) -> Result<ZoneList, ApiError> {
+    pub async fn list_zones(&self, call: &CallBudget) -> Result<ZoneList, ApiError> {
         let (zones, rejected) = self
             .list::<ZoneListing>(&self.url(&["zones"]), call)
             .await?;
@@ -49,15 +49,16 @@ impl Client {
     }
 
     /// One zone.
-    pub async fn get_zone(&self, zone: &ZoneId, call: &Call) -> Result<Zone, ApiError> {
+    pub async fn get_zone(&self, zone: &ZoneId, call: &CallBudget) -> Result<Zone, ApiError> {
         let request = Request {
             operation: Operation::GetZone,
             url: &self.url(&["zones", zone.as_str()]),
             expected: |_| false,
         };
         self.get(request, call, |body| {
-            let row: &RawValue = wire::result(body)?;
-            ZoneListing::read(row, &mut Interner::default()).map_err(wire::BodyProblem::Malformed)
+            let row: &RawValue = envelope::result(body)?;
+            ZoneListing::read(row, &mut Interner::default())
+                .map_err(envelope::BodyProblem::Malformed)
         })
         .await
     }

@@ -6,7 +6,7 @@ use super::credentials;
 use super::environment::Environment;
 use super::value::{self, Folder};
 use crate::cloudflare::AccountSettings;
-use crate::document::{Collector, Field, Section};
+use crate::config_tree::{Collector, Field, Section};
 use crate::domain::{AccountName, ZoneId};
 use crate::poller::ZoneSelection;
 

@@ -12,7 +12,7 @@ use tracing::Level;
 use super::environment::Environment;
 use super::{LogFormat, LogSettings};
 use crate::build_info;
-use crate::document::{Collector, ConfigError, Place};
+use crate::config_tree::{Collector, ConfigError, Place};
 use crate::domain::OriginIp;
 use crate::poller::Shard;
 use crate::web;

@@ -8,7 +8,7 @@ use secrecy::SecretString;
 use super::environment::Environment;
 use super::value::Folder;
 use crate::cloudflare::{Credentials, Secret};
-use crate::document::{Collector, ConfigError, Field, Node, Place, ScalarKind, Section};
+use crate::config_tree::{Collector, ConfigError, Field, Node, Place, ScalarKind, Section};
 
 /// The names under which one source gives credentials.
 struct Names {

@@ -17,9 +17,9 @@ use std::path::Path;
 pub use cli::{Cli, Command, ProcessFlags};
 pub use environment::Environment;
 
-use crate::document::{Collector, MAX_BYTES, Node, Place};
-pub use crate::document::{ConfigError, ConfigErrors, Format};
-use crate::{cloudflare, findings, poller, reading, vendor_ranges, web};
+use crate::config_tree::{Collector, MAX_BYTES, Node, Place};
+pub use crate::config_tree::{ConfigError, ConfigErrors, Format};
+use crate::{cloudflare, file_io, findings, poller, vendor_ranges, web};
 
 /// Everything that the daemon needs to know.
 #[derive(Debug, Clone)]
@@ -126,7 +126,7 @@ fn format_of(path: &Path) -> Format {
 }
 
 fn read(path: &Path) -> Result<String, String> {
-    let bytes = reading::bounded(path, MAX_BYTES)
+    let bytes = file_io::bounded(path, MAX_BYTES)
         .map_err(|error| format!("cannot read the configuration file: {error}"))?;
     String::from_utf8(bytes)
         .map_err(|error| format!("is not UTF-8 (byte {})", error.utf8_error().valid_up_to()))

@@ -1,7 +1,7 @@
 //! Environment variables with double underscores, which replace values of the file.
 
 use super::environment::Environment;
-use crate::document::{Collector, ConfigError, Format, Node, Place, ScalarKind, unknown_key};
+use crate::config_tree::{Collector, ConfigError, Format, Node, Place, ScalarKind, unknown_key};
 
 const PREFIX: &str = "ORIGIN_REGION_EXPORTER__";
 

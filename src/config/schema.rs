@@ -11,7 +11,7 @@ use super::environment::Environment;
 use super::value::{self, DAY, Folder, HOUR};
 use super::{Settings, accounts};
 use crate::cloudflare::{self, RateLimit};
-use crate::document::{Collector, Field, Section};
+use crate::config_tree::{Collector, Field, Section};
 use crate::domain::{OriginIp, Region, Vendor};
 use crate::findings::{
     DeclaredOrigin, DeclaredZone, ExpectSettings, ExpectedPlace, VerifySettings,
@@ -197,12 +197,14 @@ fn read_expect(section: &mut Section<'_>) -> ExpectSettings {
                     .map(|(zone, list)| DeclaredZone {
                         zone: zone.to_owned(),
                         origins: read_origins(&list),
+                        hosts: Vec::new(),
                     })
                     .collect()
             })
             .unwrap_or_default(),
         from_dns: flag(section, "from_dns", false),
         from_load_balancers: flag(section, "from_load_balancers", false),
+        ..ExpectSettings::default()
     }
 }
 

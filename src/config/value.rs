@@ -8,7 +8,7 @@ use globset::{GlobBuilder, GlobMatcher};
 use url::{Host, Url};
 
 use crate::cloudflare;
-use crate::document::{Field, Place};
+use crate::config_tree::{Field, Place};
 use crate::snapshot::StaleAfter;
 use crate::vendor_ranges::RangeSource;
 

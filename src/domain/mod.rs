@@ -2,6 +2,7 @@
 //!
 //! Every type here is parsed once, at the border, and cannot be wrong inside.
 
+mod host_name;
 mod mappings;
 mod names;
 mod origin_ip;
@@ -10,6 +11,7 @@ mod vendor;
 mod verdict;
 mod zone;
 
+pub use host_name::HostName;
 pub use mappings::{Changes, ConflictingRows, Mapping, ZoneMappings};
 pub use names::{AccountName, InvalidName};
 pub use origin_ip::{InvalidOriginIp, NonPublic, OriginIp};

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::families::{self, Family};
 use super::text::{Samples, WholeMillis, joined_labels, push_family};
 use super::zone_lines::by_place;
 use crate::domain::Mapping;
+use crate::metric_families::{self, Family};
 use crate::snapshot::{StaleAfter, ZoneState};
 
 /// What is needed of one zone to tell its ages at any time.
@@ -42,7 +42,7 @@ impl Ages {
                 let times = sorted_times(mappings);
                 let place = [vendor.as_str(), region.as_str()];
                 Some(PlaceTimes {
-                    labels: joined_labels(&families::OLDEST_MAPPING_AGE, labels, &place),
+                    labels: joined_labels(&metric_families::OLDEST_MAPPING_AGE, labels, &place),
                     first: *times.first()?,
                     last: *times.last()?,
                 })
@@ -88,10 +88,10 @@ where
             }
         });
     };
-    push_ages(&families::OLDEST_MAPPING_AGE, |place| place.first);
-    push_ages(&families::NEWEST_MAPPING_AGE, |place| place.last);
-    push_family(out, &families::STALE_MAPPINGS, |out| {
-        let mut samples = Samples::new(out, &families::STALE_MAPPINGS, "");
+    push_ages(&metric_families::OLDEST_MAPPING_AGE, |place| place.first);
+    push_ages(&metric_families::NEWEST_MAPPING_AGE, |place| place.last);
+    push_family(out, &metric_families::STALE_MAPPINGS, |out| {
+        let mut samples = Samples::new(out, &metric_families::STALE_MAPPINGS, "");
         for (labels, ages) in zones.clone() {
             if let Some(stale) = ages.stale_at(now) {
                 samples.add_labelled(labels, stale);

@@ -41,7 +41,7 @@ impl Bodies {
 
     /// Lets go of what nobody may share any more, and of every body of this encoding, whose memory
     /// is returned unless a scrape is still reading it.
-    pub(super) fn retire(&self, encoding: Encoding) -> Spare {
+    pub(super) fn retire(&self, encoding: Encoding) -> ReusableBuffer {
         let now = Instant::now();
         // Freeing a large body takes a while, which must not keep scrapes from the rest.
         let retired: Vec<_> = self
@@ -52,8 +52,8 @@ impl Bodies {
             .collect();
         let spare = retired.into_iter().find(|body| body.encoding == encoding);
         match spare {
-            Some(body) if body.bytes.is_unique() => Spare(body.bytes.into()),
-            _ => Spare::default(),
+            Some(body) if body.bytes.is_unique() => ReusableBuffer(body.bytes.into()),
+            _ => ReusableBuffer::default(),
         }
     }
 
@@ -87,9 +87,9 @@ impl Bodies {
 /// Memory for a body. Bodies are large, and the system takes as long to hand out new pages as
 /// copying the text into them takes.
 #[derive(Debug, Default)]
-pub(super) struct Spare(Vec<u8>);
+pub(super) struct ReusableBuffer(Vec<u8>);
 
-impl Spare {
+impl ReusableBuffer {
     /// An empty buffer with room for about `len` bytes, and not for many times as much.
     pub(super) fn with_room(mut self, len: usize) -> Vec<u8> {
         // The next body may be a little longer.

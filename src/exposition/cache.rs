@@ -12,7 +12,7 @@ use flate2::{Compression, Crc};
 use jiff::Timestamp;
 
 use super::ages::{self, Ages};
-use super::bodies::Spare;
+use super::bodies::ReusableBuffer;
 use super::gzip::{Compressor, Fragment, Member, joint_crc};
 use super::text::{push_family, push_header, zone_labels};
 use super::zone_lines::{self, ZoneLines};
@@ -109,7 +109,7 @@ impl Cache {
         &mut self,
         now: Timestamp,
         encoding: Encoding,
-        spare: Spare,
+        spare: ReusableBuffer,
         push_own: impl FnOnce(&mut String),
     ) -> Vec<u8> {
         self.write_live(now, push_own);
@@ -137,7 +137,7 @@ impl Cache {
     }
 
     /// The whole text.
-    fn identity(&self, spare: Spare) -> Vec<u8> {
+    fn identity(&self, spare: ReusableBuffer) -> Vec<u8> {
         let detail = self.settings.detail;
         let len = self.zones().map(|zone| zone.len(detail)).sum::<usize>() + self.live.len();
         let mut out = String::from_utf8(spare.with_room(len)).unwrap_or_default();
@@ -159,7 +159,7 @@ impl Cache {
     }
 
     /// The same text as one gzip member.
-    fn gzip(&mut self, spare: Spare) -> Vec<u8> {
+    fn gzip(&mut self, spare: ReusableBuffer) -> Vec<u8> {
         let mut text = String::new();
         for block in &mut self.blocks {
             block.compress(&mut self.for_live, &mut text);
@@ -414,7 +414,7 @@ mod tests {
     fn kept(cache: &mut Cache, slots: &[Arc<ZoneSlot>]) -> (usize, usize) {
         cache.refresh(listing(slots));
         let mut text = String::new();
-        let gzip = cache.gzip(Spare::default());
+        let gzip = cache.gzip(ReusableBuffer::default());
         GzDecoder::new(&*gzip).read_to_string(&mut text).unwrap();
         let count = |what: &str| text.lines().filter(|line| *line == what).count();
         (count("kept block"), count("kept detail") / detail::FAMILIES)

@@ -2,20 +2,25 @@
 
 use std::fmt::Write;
 
-use super::families::{self, Family};
 use super::text::{Samples, UnixSeconds};
 use crate::domain::{Mapping, ZoneMappings};
+use crate::metric_families::{self, Family};
 
 type Writer = fn(&Mapping, &[&str], &mut Samples<'_>);
 
 /// The families, in the order in which they are exposed, and what writes their samples.
 const WRITERS: [(&Family, Writer); 2] = [
-    (&families::MAPPING_INFO, |_, labels, out| out.add(labels, 1)),
-    (&families::MAPPING_LAST_MODIFIED, |mapping, labels, out| {
-        if let Some(time) = mapping.modified_on {
-            out.add(labels, UnixSeconds(time));
-        }
+    (&metric_families::MAPPING_INFO, |_, labels, out| {
+        out.add(labels, 1)
     }),
+    (
+        &metric_families::MAPPING_LAST_MODIFIED,
+        |mapping, labels, out| {
+            if let Some(time) = mapping.modified_on {
+                out.add(labels, UnixSeconds(time));
+            }
+        },
+    ),
 ];
 
 /// How many families there are.

@@ -1,9 +1,9 @@
 //! The families that are about no zone, as far as the snapshot knows them.
 
 use super::BuildInfo;
-use super::families::{self, Family};
 use super::text::{Samples, UnixSeconds, push_family};
 use crate::domain::MAPPINGS_PER_ZONE_LIMIT;
+use crate::metric_families::{self, Family};
 use crate::snapshot::Directory;
 
 /// Appends the families.
@@ -13,13 +13,13 @@ pub(super) fn push_families(out: &mut String, directory: &Directory, build: &Bui
             samples(&mut Samples::new(out, family, ""));
         });
     };
-    push(&families::ZONE_MAPPINGS_LIMIT, &|out| {
+    push(&metric_families::ZONE_MAPPINGS_LIMIT, &|out| {
         out.add(&[], MAPPINGS_PER_ZONE_LIMIT);
     });
-    push(&families::BUILD_INFO, &|out| {
+    push(&metric_families::BUILD_INFO, &|out| {
         out.add(&[build.version, build.revision, build.rustc], 1);
     });
-    push(&families::EXPORTER_ZONES, &|out| {
+    push(&metric_families::EXPORTER_ZONES, &|out| {
         for account in &directory.accounts {
             let zones = &account.zones;
             for (state, count) in [
@@ -32,7 +32,7 @@ pub(super) fn push_families(out: &mut String, directory: &Directory, build: &Bui
             }
         }
     });
-    push(&families::UNMATCHED_ZONES, &|out| {
+    push(&metric_families::UNMATCHED_ZONES, &|out| {
         let unmatched = &directory.unmatched;
         for (kind, names) in [
             ("ids", &unmatched.ids),
@@ -43,14 +43,14 @@ pub(super) fn push_families(out: &mut String, directory: &Directory, build: &Bui
             out.add(&[kind], names.len());
         }
     });
-    push(&families::DISCOVERY_UP, &|out| {
+    push(&metric_families::DISCOVERY_UP, &|out| {
         for account in &directory.accounts {
             if let Some(up) = account.up {
                 out.add(&[account.name.as_str()], u8::from(up));
             }
         }
     });
-    push(&families::DISCOVERY_LAST_SUCCESS, &|out| {
+    push(&metric_families::DISCOVERY_LAST_SUCCESS, &|out| {
         for account in &directory.accounts {
             if let Some(time) = account.last_success {
                 out.add(&[account.name.as_str()], UnixSeconds(time));

@@ -7,7 +7,7 @@
 
 use flate2::{Compress, Compression, Crc, FlushCompress};
 
-use super::bodies::Spare;
+use super::bodies::ReusableBuffer;
 
 /// No file name, no time, unknown system (RFC 1952, section 2.3).
 const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
@@ -114,7 +114,7 @@ impl<'a> Member<'a> {
     }
 
     /// The whole member.
-    pub(super) fn finish(self, spare: Spare) -> Vec<u8> {
+    pub(super) fn finish(self, spare: ReusableBuffer) -> Vec<u8> {
         let size = self.crc.amount().to_le_bytes();
         let crc = self.crc.sum().to_le_bytes();
         let mut pieces = vec![&HEADER[..]];
@@ -147,7 +147,7 @@ mod tests {
             member.push(fragment);
         }
         member.push_all(rest.iter(), &joint_crc(rest));
-        member.finish(Spare::default())
+        member.finish(ReusableBuffer::default())
     }
 
     fn first_member(gzip: &[u8]) -> (Vec<u8>, usize) {

@@ -8,10 +8,8 @@ mod bodies;
 mod cache;
 mod detail;
 mod exporter_lines;
-pub mod families;
 mod gzip;
 pub mod process;
-pub mod rows;
 mod text;
 mod zone_lines;
 
@@ -25,7 +23,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use prometheus::{Registry, TextEncoder};
 
-use self::bodies::{Bodies, Spare};
+use self::bodies::{Bodies, ReusableBuffer};
 use self::cache::Cache;
 use crate::snapshot::Snapshot;
 
@@ -126,7 +124,7 @@ impl Exposition {
     pub fn render_now(&self, now: Timestamp, encoding: Encoding) -> Bytes {
         let mut cache = self.shared.lock_cache();
         self.shared
-            .render_with(&mut cache, now, encoding, Spare::default())
+            .render_with(&mut cache, now, encoding, ReusableBuffer::default())
     }
 }
 
@@ -149,7 +147,7 @@ impl Shared {
         cache: &mut Cache,
         now: Timestamp,
         encoding: Encoding,
-        spare: Spare,
+        spare: ReusableBuffer,
     ) -> Bytes {
         cache.refresh(self.snapshot.directory());
         Bytes::from(cache.render(now, encoding, spare, |out| self.push_registry(out)))

@@ -12,17 +12,17 @@ use prometheus::core::{Collector, Desc};
 use prometheus::proto::{Counter, Gauge, Metric, MetricFamily, MetricType};
 use rustix::process::{Resource, getrlimit};
 
-use super::families::{self, Family, Kind};
+use crate::metric_families::{self, Family, Kind};
 
 /// Every family of the collector.
 const FAMILIES: [&Family; 7] = [
-    &families::PROCESS_CPU,
-    &families::PROCESS_OPEN_FDS,
-    &families::PROCESS_MAX_FDS,
-    &families::PROCESS_VIRTUAL_MEMORY,
-    &families::PROCESS_RESIDENT_MEMORY,
-    &families::PROCESS_START_TIME,
-    &families::PROCESS_THREADS,
+    &metric_families::PROCESS_CPU,
+    &metric_families::PROCESS_OPEN_FDS,
+    &metric_families::PROCESS_MAX_FDS,
+    &metric_families::PROCESS_VIRTUAL_MEMORY,
+    &metric_families::PROCESS_RESIDENT_MEMORY,
+    &metric_families::PROCESS_START_TIME,
+    &metric_families::PROCESS_THREADS,
 ];
 
 /// `/proc/self/stat` is one line of 52 numbers and a short name.
@@ -116,25 +116,25 @@ impl Collector for ProcessCollector {
             let memory = f64_of(stat.rss) * f64_of(procfs::page_size());
             collected.extend([
                 sample(
-                    &families::PROCESS_CPU,
+                    &metric_families::PROCESS_CPU,
                     f64_of(stat.utime + stat.stime) / ticks,
                 ),
-                sample(&families::PROCESS_VIRTUAL_MEMORY, f64_of(stat.vsize)),
-                sample(&families::PROCESS_RESIDENT_MEMORY, memory),
+                sample(&metric_families::PROCESS_VIRTUAL_MEMORY, f64_of(stat.vsize)),
+                sample(&metric_families::PROCESS_RESIDENT_MEMORY, memory),
                 sample(
-                    &families::PROCESS_THREADS,
+                    &metric_families::PROCESS_THREADS,
                     f64_of(stat.num_threads.unsigned_abs()),
                 ),
             ]);
         }
         if let Some(start) = files.start {
-            collected.push(sample(&families::PROCESS_START_TIME, start));
+            collected.push(sample(&metric_families::PROCESS_START_TIME, start));
         }
         if let Some(open) = files.open_descriptors() {
-            collected.push(sample(&families::PROCESS_OPEN_FDS, f64_of(open)));
+            collected.push(sample(&metric_families::PROCESS_OPEN_FDS, f64_of(open)));
         }
         if let Some(max) = getrlimit(Resource::Nofile).current {
-            collected.push(sample(&families::PROCESS_MAX_FDS, f64_of(max)));
+            collected.push(sample(&metric_families::PROCESS_MAX_FDS, f64_of(max)));
         }
         collected
     }
@@ -202,7 +202,7 @@ mod tests {
         let collected = ProcessCollector::new().unwrap().collect();
         let start = collected
             .iter()
-            .find(|family| family.name() == families::PROCESS_START_TIME.name)
+            .find(|family| family.name() == metric_families::PROCESS_START_TIME.name)
             .map(|family| family.get_metric()[0].get_gauge().get_value())
             .unwrap();
         let now = jiff::Timestamp::now().as_duration().as_secs_f64();

@@ -7,8 +7,8 @@ use std::fmt::{self, Display, Write};
 
 use jiff::Timestamp;
 
-use super::families::Family;
 use crate::domain::Zone;
+use crate::metric_families::Family;
 
 /// Writes samples of one family whose first labels are the same.
 pub(super) struct Samples<'a> {

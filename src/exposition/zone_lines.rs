@@ -3,10 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use super::families::{self, Family};
 use super::text::{Samples, UnixSeconds};
 use crate::domain::{Mapping, Region, Vendor};
 use crate::findings::{Check, ExpectedPlace, Unverified, ZoneFindings};
+use crate::metric_families::{self, Family};
 use crate::snapshot::{StaleAfter, ZoneState};
 
 /// The most `missing_mapping` and `wrong_mapping` series of one zone each. The counts beside them
@@ -17,27 +17,27 @@ type Writer = fn(&ZoneState, &mut Samples<'_>);
 
 /// The families, in the order in which they are exposed, and what writes their samples.
 const WRITERS: [(&Family, Writer); 20] = [
-    (&families::ZONE_INFO, zone_info),
-    (&families::ZONE_UP, zone_up),
-    (&families::ZONE_LAST_SUCCESS, zone_last_success),
-    (&families::ZONE_POLL_DURATION, zone_poll_duration),
-    (&families::ZONE_POLL_INTERVAL, zone_poll_interval),
-    (&families::ZONE_POLLS, zone_polls),
-    (&families::ZONE_POLL_ERRORS, zone_poll_errors),
-    (&families::ZONE_REJECTED_ROWS, zone_rejected_rows),
-    (&families::ZONE_MAPPINGS, zone_mappings),
-    (&families::MAPPINGS, mappings),
-    (&families::MAPPING_CHANGES, mapping_changes),
-    (&families::EXPECTED_ORIGINS, expected_origins),
-    (&families::MISSING_MAPPINGS, missing_mappings),
-    (&families::MISSING_MAPPING, missing_mapping),
-    (&families::WRONG_MAPPINGS, wrong_mappings),
-    (&families::WRONG_MAPPING, wrong_mapping),
-    (&families::UNVERIFIED_MAPPINGS, unverified_mappings),
-    (&families::STALE_AFTER, stale_after),
-    (&families::TIERED_CACHE_ENABLED, tiered_cache_enabled),
+    (&metric_families::ZONE_INFO, zone_info),
+    (&metric_families::ZONE_UP, zone_up),
+    (&metric_families::ZONE_LAST_SUCCESS, zone_last_success),
+    (&metric_families::ZONE_POLL_DURATION, zone_poll_duration),
+    (&metric_families::ZONE_POLL_INTERVAL, zone_poll_interval),
+    (&metric_families::ZONE_POLLS, zone_polls),
+    (&metric_families::ZONE_POLL_ERRORS, zone_poll_errors),
+    (&metric_families::ZONE_REJECTED_ROWS, zone_rejected_rows),
+    (&metric_families::ZONE_MAPPINGS, zone_mappings),
+    (&metric_families::MAPPINGS, mappings),
+    (&metric_families::MAPPING_CHANGES, mapping_changes),
+    (&metric_families::EXPECTED_ORIGINS, expected_origins),
+    (&metric_families::MISSING_MAPPINGS, missing_mappings),
+    (&metric_families::MISSING_MAPPING, missing_mapping),
+    (&metric_families::WRONG_MAPPINGS, wrong_mappings),
+    (&metric_families::WRONG_MAPPING, wrong_mapping),
+    (&metric_families::UNVERIFIED_MAPPINGS, unverified_mappings),
+    (&metric_families::STALE_AFTER, stale_after),
+    (&metric_families::TIERED_CACHE_ENABLED, tiered_cache_enabled),
     (
-        &families::SMART_TIERED_CACHE_ENABLED,
+        &metric_families::SMART_TIERED_CACHE_ENABLED,
         smart_tiered_cache_enabled,
     ),
 ];

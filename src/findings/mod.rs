@@ -15,5 +15,7 @@ pub use model::{
     Check, ExpectedOrigin, ExpectedPlace, LeftOut, Source, TieredCache, Unverified, WrongMapping,
     ZoneFindings,
 };
-pub use settings::{DeclaredOrigin, DeclaredZone, ExpectSettings, VerifySettings};
+pub use settings::{
+    DeclaredHost, DeclaredOrigin, DeclaredZone, ExpectSettings, UnusedAfter, VerifySettings,
+};
 pub use supported::{SupportedRegion, SupportedRegions};

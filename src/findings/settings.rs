@@ -1,7 +1,11 @@
 //! What is expected of the mappings, and which checks are made.
 
+use std::time::Duration;
+
+use ipnet::IpNet;
+
 use super::ExpectedPlace;
-use crate::domain::OriginIp;
+use crate::domain::{HostName, OriginIp};
 
 /// Where expectations come from.
 #[derive(Debug, Clone, Default)]
@@ -12,6 +16,27 @@ pub struct ExpectSettings {
     pub from_dns: bool,
     /// Expect the addresses of enabled origins of load balancer pools.
     pub from_load_balancers: bool,
+    /// Expect the hosts of Origin Rules, Cloud Connector rules and page rules.
+    pub from_rules: bool,
+    /// Addresses that need no mapping.
+    pub ignore: Vec<IpNet>,
+    /// When a mapping that nothing names counts as unused.
+    pub unused_after: UnusedAfter,
+}
+
+/// The time without a source that names its address from which a mapping counts as unused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnusedAfter {
+    /// Mappings are never called unused.
+    Never,
+    /// Unnamed for this long, at least 1 s.
+    Age(Duration),
+}
+
+impl Default for UnusedAfter {
+    fn default() -> Self {
+        Self::Age(Duration::from_hours(7 * 24))
+    }
 }
 
 /// The declared origins of one zone.
@@ -21,6 +46,17 @@ pub struct DeclaredZone {
     pub zone: String,
     /// Its origins, each address once.
     pub origins: Vec<DeclaredOrigin>,
+    /// Its origins by host name, each host once.
+    pub hosts: Vec<DeclaredHost>,
+}
+
+/// One declared origin host: every address that it resolves to is expected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeclaredHost {
+    /// The host.
+    pub host: HostName,
+    /// Where it is, as far as the configuration says.
+    pub place: ExpectedPlace,
 }
 
 /// One declared origin.

@@ -13,7 +13,7 @@ use super::ZoneSelection;
 use super::follow_up::PoolCache;
 use super::pace::Pace;
 use super::queue::Queue;
-use super::rarely::{Regions, Trouble};
+use super::rarely::{Cooldown, Regions};
 use super::schedule::listing_backoff;
 use crate::cloudflare::{ApiError, Client, Operation, Reason, ZoneList};
 use crate::domain::{Zone, ZoneId};
@@ -50,7 +50,7 @@ pub(super) struct Account {
     /// The regions that Cloudflare supports, by way of one of the zones.
     pub(super) regions: Regions,
     /// Of reading its zones' tiered cache settings.
-    pub(super) settings_trouble: Trouble,
+    pub(super) settings_trouble: Cooldown,
     /// The load balancer pools, read once for all zones.
     pub(super) pools: Arc<PoolCache>,
     /// Failures of optional calls that the log has told.
@@ -107,7 +107,7 @@ impl Account {
             running: 0,
             following: 0,
             regions: Regions::default(),
-            settings_trouble: Trouble::default(),
+            settings_trouble: Cooldown::default(),
             pools: Arc::default(),
             optional_failures: HashSet::new(),
             verification: Some(now),

@@ -11,7 +11,7 @@ use super::Poller;
 use super::jobs::{Answer, Job, Poll};
 use super::notices;
 use super::transition::{self, Ended, Read};
-use super::zone_turns::ZoneTurns;
+use super::zone_turns::PolledZone;
 use crate::cloudflare::{ApiError, Operation, Reason, TokenState, TokenStatus, ZoneList};
 use crate::domain::{Zone, ZoneId};
 use crate::snapshot::ZoneState;
@@ -86,7 +86,7 @@ impl Poller {
         match list {
             Ok(list) => {
                 let zones = &self.zones;
-                account.list(list, |id| zones.get(id).is_some_and(ZoneTurns::refused));
+                account.list(list, |id| zones.get(id).is_some_and(PolledZone::refused));
             }
             Err(error) => account.listing.error = Some(error),
         }
@@ -169,8 +169,8 @@ impl Poller {
     fn judge_by_latest(&mut self, id: &ZoneId, poll: Poll, now: Instant) -> Poll {
         let turns = self.zones.get_mut(id);
         let overtaken = turns.is_some_and(|turns| turns.secondary.has_learnt());
-        match self.yardstick(id, now).filter(|_| overtaken) {
-            Some(yardstick) => Poll::judge(poll.mappings, poll.rejected, &yardstick),
+        match self.criteria(id, now).filter(|_| overtaken) {
+            Some(criteria) => Poll::judge(poll.mappings, poll.rejected, &criteria),
             None => poll,
         }
     }

@@ -11,7 +11,7 @@ use super::Poller;
 use super::assignment::{Assignment, Listing, assign};
 use super::schedule::Cadence;
 use super::transition;
-use super::zone_turns::ZoneTurns;
+use super::zone_turns::PolledZone;
 use crate::domain::{Zone, ZoneId};
 use crate::findings::DeclaredOrigin;
 use crate::snapshot::{Directory, StaleAfter, UnmatchedZones, ZoneSlot, ZoneState};
@@ -116,7 +116,7 @@ impl Poller {
         self.found = self.found.wrapping_add(1);
         self.zones.insert(
             id.clone(),
-            ZoneTurns::new(slot, account, cadence, own.declared),
+            PolledZone::new(slot, account, cadence, own.declared),
         );
         self.schedule(&id, now);
     }

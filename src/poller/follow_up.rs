@@ -8,9 +8,10 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use super::judgement::{Yardstick, add_missing};
+use super::judgement::{Criteria, add_missing};
 use crate::cloudflare::{
-    self, ApiError, Call, Client, DnsRecord, Operation, OriginTarget, Pool, PoolOrigin, Reason,
+    self, ApiError, CallBudget, Client, DnsRecord, Operation, OriginTarget, Pool, PoolOrigin,
+    Reason,
 };
 use crate::domain::{Zone, ZoneMappings};
 use crate::findings::{
@@ -50,7 +51,7 @@ pub(super) struct FollowUp {
     pub(super) zone: Zone,
     pub(super) wanted: Wanted,
     pub(super) mappings: Arc<ZoneMappings>,
-    pub(super) yardstick: Yardstick,
+    pub(super) criteria: Criteria,
     pub(super) pools: Arc<PoolCache>,
     /// How old the account's pools may be.
     pub(super) pools_age: Duration,
@@ -89,12 +90,12 @@ impl FollowedUp {
     pub(super) fn has_settings_trouble(&self) -> bool {
         let settings = [self.tiered_cache.as_ref(), self.smart_tiered_cache.as_ref()];
         let mut failures = settings.into_iter().filter_map(failure);
-        failures.any(ApiError::may_pass)
+        failures.any(ApiError::is_transient)
     }
 
     /// As [`Self::has_settings_trouble`], of the supported regions.
     pub(super) fn has_regions_trouble(&self) -> bool {
-        failure(self.supported_regions.as_ref()).is_some_and(ApiError::may_pass)
+        failure(self.supported_regions.as_ref()).is_some_and(ApiError::is_transient)
     }
 }
 
@@ -126,36 +127,36 @@ pub(super) async fn run(mut job: FollowUp) -> FollowedUp {
     let (client, zone, wanted) = (&job.client, &job.zone, job.wanted);
     let mut done = FollowedUp::default();
     if wanted.supported_regions {
-        let call = Call::new(BUDGET);
+        let call = CallBudget::new(BUDGET);
         let answer = client.supported_regions(&zone.id, &call).await;
         let answer = answer.map(|regions| regions.map(supported));
         if let Ok(Some(regions)) = &answer {
-            job.yardstick.supported = Some(Arc::new(regions.clone()));
+            job.criteria.supported = Some(Arc::new(regions.clone()));
         }
         done.supported_regions = Some(answer);
     }
     if wanted.load_balancers {
-        let answer = job.load_balancers(&Call::new(BUDGET)).await;
+        let answer = job.load_balancers(&CallBudget::new(BUDGET)).await;
         if let Ok(candidates) = &answer {
-            job.yardstick.discovered.load_balancers = Some(candidates.clone());
+            job.criteria.discovered.load_balancers = Some(candidates.clone());
         }
         done.load_balancers = Some(answer);
     }
     if wanted.dns {
-        let call = Call::new(BUDGET);
+        let call = CallBudget::new(BUDGET);
         let answer = client.dns_records(&zone.id, &call).await.map(of_records);
         if let Ok(candidates) = &answer {
-            job.yardstick.discovered.dns = Some(candidates.clone());
+            job.criteria.discovered.dns = Some(candidates.clone());
         }
         done.dns = Some(answer);
     }
     if wanted.tiered_cache {
-        let call = Call::new(BUDGET);
+        let call = CallBudget::new(BUDGET);
         done.tiered_cache = Some(client.tiered_cache(&zone.id, &call).await);
         done.smart_tiered_cache = Some(client.smart_tiered_cache(&zone.id, &call).await);
     }
-    let (mut findings, new) = job.yardstick.judge(&job.mappings);
-    let (missing, failed) = job.confirm(new, &Call::new(BUDGET)).await;
+    let (mut findings, new) = job.criteria.judge(&job.mappings);
+    let (missing, failed) = job.confirm(new, &CallBudget::new(BUDGET)).await;
     add_missing(&mut findings, missing);
     done.mappings = job.mappings;
     done.findings = findings;
@@ -169,7 +170,7 @@ impl FollowUp {
     async fn confirm(
         &self,
         origins: Vec<ExpectedOrigin>,
-        call: &Call,
+        call: &CallBudget,
     ) -> (Vec<ExpectedOrigin>, Option<ApiError>) {
         let mut missing = Vec::new();
         let mut failed = None;
@@ -190,7 +191,7 @@ impl FollowUp {
         (missing, failed)
     }
 
-    async fn load_balancers(&self, call: &Call) -> Result<Candidates, ApiError> {
+    async fn load_balancers(&self, call: &CallBudget) -> Result<Candidates, ApiError> {
         let ids = self.client.load_balancers(&self.zone.id, call).await?;
         match &self.zone.owner {
             _ if ids.is_empty() => Ok(Candidates::default()),
@@ -223,7 +224,13 @@ pub(super) struct PoolCache {
 type Pools = Result<Arc<Vec<Pool>>, ApiError>;
 
 impl PoolCache {
-    async fn get(&self, client: &Client, owner: &Arc<str>, age: Duration, call: &Call) -> Pools {
+    async fn get(
+        &self,
+        client: &Client,
+        owner: &Arc<str>,
+        age: Duration,
+        call: &CallBudget,
+    ) -> Pools {
         let mut owners = self.owners.lock().await;
         if let Some((at, pools)) = owners.get(owner)
             && at.elapsed() < age

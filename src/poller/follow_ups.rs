@@ -9,9 +9,9 @@ use tokio::time::Instant;
 use super::Poller;
 use super::follow_up::{FollowUp, FollowedUp};
 use super::jobs::{self, Job};
-use super::judgement::Yardstick;
+use super::judgement::Criteria;
 use super::notices;
-use super::zone_turns::ZoneTurns;
+use super::zone_turns::PolledZone;
 use crate::domain::ZoneId;
 use crate::findings::SupportedRegions;
 use crate::snapshot::{ZoneData, ZoneState};
@@ -22,12 +22,12 @@ const POOLS_AGE: f64 = 0.9;
 
 impl Poller {
     /// What a zone's mappings are held against now.
-    pub(super) fn yardstick(&self, id: &ZoneId, now: Instant) -> Option<Yardstick> {
+    pub(super) fn criteria(&self, id: &ZoneId, now: Instant) -> Option<Criteria> {
         let turns = self.zones.get(id)?;
         let shown = turns.slot.load();
         let shown = shown.data.iter().flat_map(|data| &data.findings.missing);
         let shown = shown.map(|origin| origin.origin_ip);
-        Some(Yardstick {
+        Some(Criteria {
             declared: Arc::clone(&turns.declared),
             discovered: turns.secondary.discovered(now, self.settings.retain),
             supported: self.accounts.get(turns.account)?.regions.known.clone(),
@@ -60,7 +60,7 @@ impl Poller {
 
     /// What the findings of every zone, or of those of one account, depend on has changed.
     pub(super) fn judge_again(&mut self, account: Option<usize>, now: Instant) {
-        let concerned = |turns: &ZoneTurns| account.is_none_or(|index| turns.account == index);
+        let concerned = |turns: &PolledZone| account.is_none_or(|index| turns.account == index);
         let ids: Vec<ZoneId> = self
             .zones
             .iter_mut()
@@ -98,7 +98,7 @@ impl Poller {
     }
 
     fn start_follow_up(&mut self, index: usize, id: &ZoneId, now: Instant) {
-        let Some(mut yardstick) = self.yardstick(id, now) else {
+        let Some(mut criteria) = self.criteria(id, now) else {
             return;
         };
         let Some(turns) = self.zones.get_mut(id) else {
@@ -115,7 +115,7 @@ impl Poller {
             .secondary
             .wanted(expect, verify, regions, settings, now);
         for ip in turns.secondary.unconfirmed() {
-            yardstick.known_missing.remove(ip);
+            criteria.known_missing.remove(ip);
         }
         turns.secondary.following_up(wanted, now);
         account.regions.asking |= wanted.supported_regions;
@@ -126,7 +126,7 @@ impl Poller {
             zone: state.zone.clone(),
             wanted,
             mappings: Arc::clone(&data.mappings),
-            yardstick,
+            criteria,
             pools: Arc::clone(&account.pools),
             pools_age: state.interval.mul_f64(POOLS_AGE),
         };
@@ -199,12 +199,12 @@ impl Poller {
 
     /// Shows the origins that no follow-up will confirm any more.
     pub(super) fn show_unconfirmed(&mut self, now: Instant) {
-        let held_back = |turns: &ZoneTurns| !turns.secondary.unconfirmed().is_empty();
+        let held_back = |turns: &PolledZone| !turns.secondary.unconfirmed().is_empty();
         let zones = self.zones.iter().filter(|(_, turns)| held_back(turns));
         for (id, turns) in zones {
             let state = turns.slot.load();
-            if let (Some(data), Some(yardstick)) = (&state.data, self.yardstick(id, now)) {
-                let (findings, _) = yardstick.judge(&data.mappings);
+            if let (Some(data), Some(criteria)) = (&state.data, self.criteria(id, now)) {
+                let (findings, _) = criteria.judge(&data.mappings);
                 turns.slot.publish(ZoneState {
                     data: Some(ZoneData {
                         mappings: Arc::clone(&data.mappings),

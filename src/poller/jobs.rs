@@ -8,8 +8,10 @@ use tokio::time::Instant;
 use tracing::warn;
 
 use super::follow_up::{self, FollowUp, FollowedUp};
-use super::judgement::Yardstick;
-use crate::cloudflare::{ApiError, Call, Client, MappingList, RejectedRows, TokenStatus, ZoneList};
+use super::judgement::Criteria;
+use crate::cloudflare::{
+    ApiError, CallBudget, Client, MappingList, RejectedRows, TokenStatus, ZoneList,
+};
 use crate::domain::{OriginIp, Zone, ZoneId, ZoneMappings};
 use crate::findings::ZoneFindings;
 
@@ -64,7 +66,7 @@ pub(super) enum Answer {
 
 /// Lists an account's zones. A listing that is suddenly empty is read again before it is believed.
 pub(super) async fn list(client: Client, had_zones: bool) -> Answer {
-    let call = Call::new(LISTING_BUDGET);
+    let call = CallBudget::new(LISTING_BUDGET);
     let mut list = client.list_zones(&call).await;
     if had_zones && matches!(&list, Ok(list) if list.zones.is_empty()) {
         warn!(account = %client.account(), "the zone list is suddenly empty: reading it again");
@@ -75,12 +77,12 @@ pub(super) async fn list(client: Client, had_zones: bool) -> Answer {
 
 /// Looks up one zone.
 pub(super) async fn name(client: Client, id: ZoneId) -> Answer {
-    Answer::Named(client.get_zone(&id, &Call::new(POLL_BUDGET)).await)
+    Answer::Named(client.get_zone(&id, &CallBudget::new(POLL_BUDGET)).await)
 }
 
 /// The time budget of one poll.
-pub(super) fn poll_call() -> Arc<Call> {
-    Arc::new(Call::new(POLL_BUDGET))
+pub(super) fn poll_call() -> Arc<CallBudget> {
+    Arc::new(CallBudget::new(POLL_BUDGET))
 }
 
 /// A zone's mappings and the judgement on them.
@@ -96,9 +98,9 @@ impl Poll {
     pub(super) fn judge(
         mappings: ZoneMappings,
         rejected: RejectedRows,
-        yardstick: &Yardstick,
+        criteria: &Criteria,
     ) -> Self {
-        let (findings, new) = yardstick.judge(&mappings);
+        let (findings, new) = criteria.judge(&mappings);
         Self {
             mappings,
             rejected,
@@ -112,13 +114,13 @@ impl Poll {
 pub(super) async fn poll(
     client: Client,
     id: ZoneId,
-    yardstick: Yardstick,
-    call: Arc<Call>,
+    criteria: Criteria,
+    call: Arc<CallBudget>,
 ) -> Answer {
     let started = Instant::now();
     let list = client.list_mappings(&id, &call).await;
     let poll =
-        list.map(|MappingList { mappings, rejected }| Poll::judge(mappings, rejected, &yardstick));
+        list.map(|MappingList { mappings, rejected }| Poll::judge(mappings, rejected, &criteria));
     Answer::Polled {
         poll,
         duration: started.elapsed(),
@@ -134,7 +136,7 @@ pub(super) async fn follow_up(job: FollowUp) -> Answer {
 pub(super) async fn verify(client: Client, owner: Option<Arc<str>>) -> Answer {
     Answer::Verified(
         client
-            .verify_token(owner.as_deref(), &Call::new(POLL_BUDGET))
+            .verify_token(owner.as_deref(), &CallBudget::new(POLL_BUDGET))
             .await,
     )
 }

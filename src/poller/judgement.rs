@@ -12,7 +12,7 @@ use crate::vendor_ranges::VendorRanges;
 
 /// Everything that a zone's mappings are compared with, as of the start of a job.
 #[derive(Clone)]
-pub(super) struct Yardstick {
+pub(super) struct Criteria {
     pub(super) declared: Arc<[DeclaredOrigin]>,
     pub(super) discovered: Discovered,
     pub(super) supported: Option<Arc<SupportedRegions>>,
@@ -21,7 +21,7 @@ pub(super) struct Yardstick {
     pub(super) known_missing: BTreeSet<OriginIp>,
 }
 
-impl Yardstick {
+impl Criteria {
     /// The findings, without the missing origins that nobody has seen missing before; these are
     /// returned beside them, to be confirmed.
     pub(super) fn judge(&self, mappings: &ZoneMappings) -> (ZoneFindings, Vec<ExpectedOrigin>) {
@@ -56,7 +56,7 @@ mod tests {
     use super::*;
     use crate::domain::{Mapping, Region, Vendor};
     use crate::findings::ExpectedPlace;
-    use crate::{outbound, vendor_ranges};
+    use crate::{http_client, vendor_ranges};
 
     fn ip(text: &str) -> OriginIp {
         OriginIp::parse(text).unwrap()
@@ -69,17 +69,17 @@ mod tests {
             refresh: Duration::from_hours(24),
             sources: std::collections::BTreeMap::new(),
         };
-        let http = outbound::client_builder(None).unwrap().build().unwrap();
+        let http = http_client::client_builder(None).unwrap().build().unwrap();
         let metrics = vendor_ranges::Metrics::register(&Registry::new()).unwrap();
         VendorRanges::new(&settings, http, &metrics)
     }
 
-    fn yardstick(known_missing: &[&str]) -> Yardstick {
+    fn criteria(known_missing: &[&str]) -> Criteria {
         let declared = ["192.0.2.1", "192.0.2.2", "192.0.2.3"].map(|text| DeclaredOrigin {
             origin_ip: ip(text),
             place: ExpectedPlace::default(),
         });
-        Yardstick {
+        Criteria {
             declared: declared.into(),
             discovered: Discovered::default(),
             supported: None,
@@ -102,7 +102,7 @@ mod tests {
             modified_on: None,
         };
         let mappings = ZoneMappings::from_rows(vec![mapping]).unwrap();
-        let (mut findings, new) = yardstick(&["192.0.2.1", "192.0.2.3"]).judge(&mappings);
+        let (mut findings, new) = criteria(&["192.0.2.1", "192.0.2.3"]).judge(&mappings);
         assert_eq!(addresses(&findings.missing), ["192.0.2.3"]);
         assert_eq!(addresses(&new), ["192.0.2.2"]);
         add_missing(&mut findings, new);

@@ -9,7 +9,7 @@ use prometheus::proto::MetricFamily;
 use prometheus::{GaugeVec, Opts};
 use tokio::time::Instant;
 
-use crate::cloudflare::Call;
+use crate::cloudflare::CallBudget;
 use crate::domain::{AccountName, ZoneId};
 
 /// Less than this is how long it takes to start a task, and no zone is late by it.
@@ -27,7 +27,7 @@ struct AccountLag {
     /// When the first of the zones that are not being polled is due.
     first_due: Option<Instant>,
     /// Polls under way, with how late they started.
-    running: HashMap<ZoneId, (Duration, Arc<Call>)>,
+    running: HashMap<ZoneId, (Duration, Arc<CallBudget>)>,
 }
 
 impl AccountLag {
@@ -82,7 +82,7 @@ impl LagBoard {
         account: &AccountName,
         zone: ZoneId,
         late: Duration,
-        call: Arc<Call>,
+        call: Arc<CallBudget>,
     ) {
         let mut accounts = self.lock();
         accounts

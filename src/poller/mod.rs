@@ -49,7 +49,7 @@ use self::reconfigure::Reconfigurations;
 pub use self::reconfigure::{PollerHandle, Reconfiguration};
 pub use self::settings::{Settings, Shard, ZoneOverride, ZoneSelection};
 use self::upper_tiers::UpperTiers;
-use self::zone_turns::ZoneTurns;
+use self::zone_turns::PolledZone;
 use crate::cloudflare::Client;
 use crate::domain::ZoneId;
 use crate::findings::{ExpectSettings, VerifySettings};
@@ -90,7 +90,7 @@ impl Metrics {
 
 /// What the mappings are judged by.
 #[derive(Debug, Clone)]
-pub struct Judging {
+pub struct EvaluationConfig {
     /// Where expectations come from.
     pub expect: ExpectSettings,
     /// Which of Cloudflare's own settings are read.
@@ -102,12 +102,12 @@ pub struct Judging {
 /// Reads the zones of all accounts, again and again, and publishes what it finds.
 pub struct Poller {
     settings: Settings,
-    judging: Judging,
+    judging: EvaluationConfig,
     snapshot: Snapshot,
     metrics: Metrics,
     ready: watch::Sender<bool>,
     accounts: Vec<Account>,
-    zones: HashMap<ZoneId, ZoneTurns>,
+    zones: HashMap<ZoneId, PolledZone>,
     /// Zones with a poll under way, those among them that have left the account meanwhile too.
     busy: HashSet<ZoneId>,
     /// As `busy`, with a follow-up under way.
@@ -134,7 +134,7 @@ impl Poller {
     /// same order. The receiver turns true when the daemon is ready, for good.
     pub fn new(
         settings: Settings,
-        judging: Judging,
+        judging: EvaluationConfig,
         clients: Vec<Client>,
         snapshot: Snapshot,
         metrics: Metrics,

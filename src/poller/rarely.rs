@@ -24,7 +24,7 @@ pub(super) struct Turn {
 }
 
 impl Turn {
-    pub(super) fn is_due(&self, trouble: &Trouble, now: Instant) -> bool {
+    pub(super) fn is_due(&self, trouble: &Cooldown, now: Instant) -> bool {
         let sooner = self.failures.checked_sub(1).map(|earlier| {
             let factor = 1_u32.checked_shl(earlier).unwrap_or(u32::MAX);
             SOONER.saturating_mul(factor)
@@ -51,9 +51,9 @@ impl Turn {
 /// When a reading that is made rarely last failed, for any zone of an account, in a way that may
 /// pass.
 #[derive(Debug, Default)]
-pub(super) struct Trouble(Option<Instant>);
+pub(super) struct Cooldown(Option<Instant>);
 
-impl Trouble {
+impl Cooldown {
     pub(super) fn note(&mut self, now: Instant) {
         self.0 = Some(now);
     }
@@ -70,7 +70,7 @@ pub(super) struct Regions {
     read: Option<Instant>,
     /// A follow-up is asking for them.
     pub(super) asking: bool,
-    pub(super) trouble: Trouble,
+    pub(super) trouble: Cooldown,
 }
 
 impl Regions {

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::account::Account;
 use super::jobs::Job;
 use super::rarely::Regions;
-use super::{Judging, Poller, Settings, ZoneSelection};
+use super::{EvaluationConfig, Poller, Settings, ZoneSelection};
 use crate::cloudflare::Client;
 use crate::domain::{AccountName, ZoneId};
 
@@ -20,7 +20,7 @@ pub struct Reconfiguration {
     /// How the poller works.
     pub settings: Settings,
     /// What the mappings are judged by.
-    pub judging: Judging,
+    pub judging: EvaluationConfig,
     /// The accounts' clients, in the order of `settings.selections`. An account that stays keeps
     /// the client that it had.
     pub clients: Vec<Client>,

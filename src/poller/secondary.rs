@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::follow_up::{FollowedUp, Wanted};
-use super::rarely::{Regions, Trouble, Turn};
+use super::rarely::{Cooldown, Regions, Turn};
 use crate::cloudflare::ApiError;
 use crate::domain::OriginIp;
 use crate::findings::{Candidates, Discovered, ExpectSettings, TieredCache, VerifySettings};
@@ -139,7 +139,7 @@ impl Secondary {
         expect: &ExpectSettings,
         verify: VerifySettings,
         regions: &Regions,
-        settings: &Trouble,
+        settings: &Cooldown,
         now: Instant,
     ) -> Wanted {
         Wanted {

@@ -72,7 +72,7 @@ impl Poller {
     }
 
     fn start_poll(&mut self, index: usize, zone: ZoneId, late: Duration, now: Instant) {
-        let Some(yardstick) = self.yardstick(&zone, now) else {
+        let Some(criteria) = self.criteria(&zone, now) else {
             return;
         };
         let Some(account) = self.accounts.get_mut(index) else {
@@ -89,7 +89,7 @@ impl Poller {
             turns.secondary.polling();
         }
         let job = Job::Poll(index, zone.clone());
-        self.spawn(job, jobs::poll(client, zone, yardstick, call));
+        self.spawn(job, jobs::poll(client, zone, criteria, call));
     }
 
     /// The token is verified once the first round is over, so that readiness waits for nothing.

@@ -16,7 +16,7 @@ use crate::snapshot::{ZoneSlot, ZoneState};
 /// an API that names no pause worth its name from being asked without end.
 const AFTER_RATE_LIMIT: Duration = Duration::from_secs(1);
 
-pub(super) struct ZoneTurns {
+pub(super) struct PolledZone {
     pub(super) slot: Arc<ZoneSlot>,
     /// The index of its account.
     pub(super) account: usize,
@@ -37,7 +37,7 @@ pub(super) struct ZoneTurns {
     failing: Option<Reason>,
 }
 
-impl ZoneTurns {
+impl PolledZone {
     pub(super) fn new(
         slot: Arc<ZoneSlot>,
         account: usize,

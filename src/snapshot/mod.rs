@@ -4,6 +4,7 @@
 //! zone thus costs nothing in proportion to the others. One writer (the poller), any number of
 //! readers, and no lock.
 
+pub mod rows;
 mod state;
 
 use std::sync::Arc;

@@ -13,8 +13,8 @@ use url::Url;
 
 use super::RangeSource;
 use super::download_page::latest_link;
-use crate::outbound::{BodyError, describe, read_body};
-use crate::reading::{self, Reading, ReadingError, Size};
+use crate::file_io::{self, Reading, ReadingError, Size};
+use crate::http_client::{BodyError, describe, read_body};
 
 /// The largest file (Azure's) has 4 MiB and grows; sixteen times that is none.
 const MAX_FILE_BYTES: usize = 64 << 20;
@@ -140,7 +140,7 @@ fn read_file(path: &Path, last: Option<&Version>) -> Result<Fetched, FetchError>
     if last == Some(&version) {
         return Ok(Fetched::Unchanged);
     }
-    let bytes = reading::bounded(path, MAX_FILE_BYTES)?;
+    let bytes = file_io::bounded(path, MAX_FILE_BYTES)?;
     Ok(Fetched::File { bytes, version })
 }
 

@@ -15,7 +15,7 @@ use tracing::{error, info, warn};
 use super::fetch::{FetchError, Fetched, LocalReading, Version, fetch, local_reading};
 use super::{Format, FormatError, Metrics, RangeSource, RangeTable, Settings, VendorTable};
 use crate::domain::{OriginIp, RangeVerdict};
-use crate::reading::ReadingError;
+use crate::file_io::ReadingError;
 
 /// The time that one refresh may take, redirects and Azure's page included: 4 MiB at 1 Mbit/s.
 const REFRESH_TIMEOUT: Duration = Duration::from_mins(1);
@@ -344,7 +344,7 @@ mod tests {
             refresh: Duration::from_hours(24),
             sources: [(Format::Gcp.vendor(), RangeSource::File(file.into()))].into(),
         };
-        let http = crate::outbound::client_builder(None).unwrap();
+        let http = crate::http_client::client_builder(None).unwrap();
         let http = http.build().unwrap();
         let registry = prometheus::Registry::new();
         let metrics = Metrics::register(&registry).unwrap();

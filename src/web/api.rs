@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 use super::api_query::{BadQuery, Filter, Window};
 use super::heavy::HeavyReplies;
 use super::reply::Reply;
-use crate::exposition::rows::{Finding, FindingRow, MappingRow, ZoneRow};
+use crate::snapshot::rows::{Finding, FindingRow, MappingRow, ZoneRow};
 use crate::snapshot::{Directory, Snapshot, ZoneSlot, ZoneState};
 
 /// Answers that are made or sent at once; more requests get 503. The largest answers are some

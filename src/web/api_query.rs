@@ -4,8 +4,8 @@ use url::form_urlencoded;
 
 use super::api::Resource;
 use crate::domain::{Mapping, OriginIp, Region, Vendor};
-use crate::exposition::rows::Finding;
 use crate::snapshot::ZoneState;
+use crate::snapshot::rows::Finding;
 
 /// Rows in an answer where the request does not say.
 const DEFAULT_LIMIT: usize = 1000;

@@ -14,7 +14,7 @@ use super::landing::Query;
 use super::probe::{LONGEST_TIMEOUT, Probes, TIMEOUT_HEADER, time_limit};
 use super::web_config::WebConfig;
 use super::{listen, protection, zone_page};
-use crate::document::{Format, Place};
+use crate::config_tree::{Format, Place};
 use crate::snapshot::Snapshot;
 
 /// Reads a file of `--web.config.file`, but none of the files that it names.

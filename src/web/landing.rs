@@ -6,7 +6,7 @@ use url::form_urlencoded;
 
 use super::page::{self, MAX_SEARCH_CHARS, Paging, Site};
 use crate::cloudflare::AccountStatus;
-use crate::exposition::rows::ZoneRow;
+use crate::snapshot::rows::ZoneRow;
 use crate::snapshot::{AccountState, Directory};
 
 /// Which zones are asked for.

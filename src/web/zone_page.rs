@@ -9,7 +9,7 @@ use url::form_urlencoded;
 
 use super::page::{self, MAX_SEARCH_CHARS, Paging, Site};
 use crate::domain::OriginIp;
-use crate::exposition::rows::{Finding, FindingRow, MappingRow, ZoneRow};
+use crate::snapshot::rows::{Finding, FindingRow, MappingRow, ZoneRow};
 use crate::snapshot::{ZoneSlot, ZoneState};
 
 /// Which part of the zone is asked for.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use cloudflare_origin_region_exporter::cloudflare::{Call, RateLimit, Reason};
+use cloudflare_origin_region_exporter::cloudflare::{CallBudget, RateLimit, Reason};
 
 use crate::scripted::Reply;
 use crate::support::{Set, TOKEN, account, answer, call, http, inline, settings, zone};
@@ -91,7 +91,7 @@ async fn no_window_holds_more_than_the_budget_and_probes_get_a_tenth() {
     for _ in 0..5 {
         let client = set.client.clone();
         probes.spawn(async move {
-            let call = Call::probe(Duration::from_secs(5));
+            let call = CallBudget::probe(Duration::from_secs(5));
             client.list_mappings(&zone(), &call).await.unwrap();
         });
     }
@@ -163,7 +163,7 @@ async fn no_more_requests_are_in_flight_than_allowed_and_a_budget_ends_a_call() 
     for _ in 0..3 {
         let client = set.client.clone();
         tasks.spawn(async move {
-            let call = Call::new(Duration::from_millis(300));
+            let call = CallBudget::new(Duration::from_millis(300));
             client.list_mappings(&zone(), &call).await.unwrap_err()
         });
     }

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, SystemTime};
 
 use cloudflare_origin_region_exporter::cloudflare::{
-    Call, Client, MappingList, Metrics, Reason, Secrets, Settings,
+    CallBudget, Client, MappingList, Metrics, Reason, Secrets, Settings,
 };
 use cloudflare_origin_region_exporter::domain::ZoneId;
 use jiff::Timestamp;
@@ -52,7 +52,7 @@ fn ask<T>(
 }
 
 async fn read(client: &Client) -> Result<MappingList, Reason> {
-    let call = Call::new(Duration::from_secs(20));
+    let call = CallBudget::new(Duration::from_secs(20));
     let zone = ZoneId::parse("z").unwrap();
     let list = client.list_mappings(&zone, &call).await;
     list.map_err(|error| error.reason)

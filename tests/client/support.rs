@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use cloudflare_origin_region_exporter::cloudflare::{
-    AccountSettings, Call, Client, Credentials, Metrics, RateLimit, Secret, Secrets, Settings,
+    AccountSettings, CallBudget, Client, Credentials, Metrics, RateLimit, Secret, Secrets, Settings,
 };
 use cloudflare_origin_region_exporter::domain::{AccountName, ZoneId};
-use cloudflare_origin_region_exporter::outbound;
+use cloudflare_origin_region_exporter::http_client;
 use prometheus::{Registry, TextEncoder};
 use secrecy::SecretString;
 
@@ -89,15 +89,15 @@ pub(crate) fn account(secret: Secret) -> AccountSettings {
 }
 
 pub(crate) fn http() -> reqwest::Client {
-    outbound::client_builder(None).unwrap().build().unwrap()
+    http_client::client_builder(None).unwrap().build().unwrap()
 }
 
 pub(crate) fn zone() -> ZoneId {
     ZoneId::parse("z1").unwrap()
 }
 
-pub(crate) fn call() -> Call {
-    Call::new(Duration::from_secs(20))
+pub(crate) fn call() -> CallBudget {
+    CallBudget::new(Duration::from_secs(20))
 }
 
 pub(crate) fn answer(status: u16, body: &str) -> Reply {

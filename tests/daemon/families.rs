@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use cloudflare_origin_region_exporter::exposition::families;
+use cloudflare_origin_region_exporter::metric_families;
 use cloudflare_origin_region_exporter::simulator::{Fault, FaultKind, Operation};
 use jiff::Timestamp;
 
@@ -39,7 +39,7 @@ async fn every_family_of_the_table_can_be_seen() {
     let mut daemon = Daemon::start_in(folder, &config.text(&api.simulator.base_url())).await;
     let missing = |scrape: &crate::scrape::Scrape| -> Vec<&str> {
         let seen = scrape.families();
-        let names = families::all().map(|family| family.name);
+        let names = metric_families::all().map(|family| family.name);
         names.filter(|name| !seen.contains(name)).collect()
     };
     let start = tokio::time::Instant::now();

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use cloudflare_origin_region_exporter::exposition::families::{self, Family, Kind};
+use cloudflare_origin_region_exporter::metric_families::{self, Family, Kind};
 
 /// What most families begin with; tests leave it out.
 const PREFIX: &str = "cloudflare_origin_region_";
@@ -31,7 +31,7 @@ impl Scrape {
     /// not as the table of families says.
     pub(crate) fn parse(text: &str) -> Self {
         assert!(text.ends_with('\n'), "the last line ends");
-        let known: BTreeMap<_, _> = families::all()
+        let known: BTreeMap<_, _> = metric_families::all()
             .map(|family| (family.name, family))
             .collect();
         let mut samples = Vec::new();

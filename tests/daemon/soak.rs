@@ -7,8 +7,8 @@ use std::fs;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use cloudflare_origin_region_exporter::exposition::families;
-use cloudflare_origin_region_exporter::outbound;
+use cloudflare_origin_region_exporter::http_client;
+use cloudflare_origin_region_exporter::metric_families;
 use cloudflare_origin_region_exporter::simulator::{
     Credential, Fault, FaultKind, Operation, RateLimit, SimulatedZone, World,
 };
@@ -360,7 +360,7 @@ impl Soak {
             return Some(format!("the zones are {known:?} instead of {names:?}"));
         }
         let accounts = ["main", self.second_account.as_deref().unwrap_or("main")];
-        for family in families::all() {
+        for family in metric_families::all() {
             let count = format!("{}_count", family.name);
             for name in [family.name, &count] {
                 let shown = scrape.values_of("zone", name, &[]);
@@ -430,7 +430,7 @@ fn clients(address: SocketAddr, stop: &CancellationToken) -> JoinSet<usize> {
         let stop = stop.clone();
         clients.spawn(async move {
             // It keeps its connection and takes gzip.
-            let http = outbound::client_builder(None).unwrap().build().unwrap();
+            let http = http_client::client_builder(None).unwrap().build().unwrap();
             let url = format!("http://{address}/metrics");
             let (mut last, mut scrapes) = (Scrape::default(), 0);
             while !stop.is_cancelled() {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io::Read as _;
 use std::process::Stdio;
 
-use cloudflare_origin_region_exporter::outbound;
+use cloudflare_origin_region_exporter::http_client;
 use flate2::read::GzDecoder;
 use tempfile::tempdir;
 use tokio::io::AsyncWriteExt as _;
@@ -93,7 +93,7 @@ async fn the_demo_fires_what_it_shows_on_purpose_and_nothing_else() {
 /// The metrics as they go to Prometheus, which asks for gzip.
 async fn compressed_metrics(exporter: &Exporter) -> String {
     // A client that leaves the bytes as they came.
-    let client = outbound::client_builder(None).unwrap().no_gzip().build();
+    let client = http_client::client_builder(None).unwrap().no_gzip().build();
     let request = client
         .unwrap()
         .get(exporter.url("/metrics"))

@@ -6,13 +6,13 @@ use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricT
 use prometheus::{IntCounter, IntCounterVec, Opts, Registry, TextEncoder};
 use proptest::prelude::*;
 
-use super::super::families;
 use super::super::text::{Samples, push_family};
 use super::golden::small_installation;
 use super::{SETTINGS, directory, exposition, parser, polled, text};
 use crate::domain::{AccountName, Mapping, OriginIp, Region, Vendor, ZoneName};
 use crate::exposition::{Encoding, Exposition};
 use crate::findings::ZoneFindings;
+use crate::metric_families;
 use crate::snapshot::Snapshot;
 
 /// What the `prometheus` crate writes for the same families.
@@ -63,9 +63,9 @@ fn a_small_installation_is_written_as_the_encoder_writes_it() {
 
 #[test]
 fn a_help_text_is_escaped_as_the_encoder_does() {
-    const ODD: families::Family = families::Family {
+    const ODD: metric_families::Family = metric_families::Family {
         help: "a \"quote\", a \\ and\na line.",
-        ..families::POLL_INTERVAL
+        ..metric_families::POLL_INTERVAL
     };
     let mut text = String::new();
     push_family(&mut text, &ODD, |out| {
@@ -86,7 +86,7 @@ fn a_help_text_is_escaped_as_the_encoder_does() {
 fn every_family_has_the_name_type_help_and_labels_of_the_table() {
     let text = text(&exposition(SETTINGS, small_installation()));
     for found in parser::parse(&text) {
-        let family = families::all()
+        let family = metric_families::all()
             .find(|family| family.name == found.name)
             .unwrap_or_else(|| panic!("{} is not in the table", found.name));
         assert_eq!(found.help, family.help);
@@ -149,17 +149,17 @@ proptest! {
         let text = text(&exposition(SETTINGS, directory(vec![zone])));
         prop_assert_eq!(&text, &encoded(&text));
 
-        let value_of = |family: &families::Family, label: &str| {
+        let value_of = |family: &metric_families::Family, label: &str| {
             let parsed = parser::parse(&text);
             let found = parsed.iter().find(|found| found.name == family.name).unwrap();
             found.samples[0].labels.iter().find(|(name, _)| name == label).unwrap().1.clone()
         };
-        prop_assert_eq!(value_of(&families::ZONE_INFO, "zone"), name);
-        prop_assert_eq!(value_of(&families::ZONE_INFO, "account"), account);
-        prop_assert_eq!(value_of(&families::ZONE_INFO, "status"), status);
-        prop_assert_eq!(value_of(&families::ZONE_INFO, "plan"), plan);
-        prop_assert_eq!(value_of(&families::MAPPING_INFO, "vendor"), vendor);
-        prop_assert_eq!(value_of(&families::MAPPING_INFO, "region"), region);
+        prop_assert_eq!(value_of(&metric_families::ZONE_INFO, "zone"), name);
+        prop_assert_eq!(value_of(&metric_families::ZONE_INFO, "account"), account);
+        prop_assert_eq!(value_of(&metric_families::ZONE_INFO, "status"), status);
+        prop_assert_eq!(value_of(&metric_families::ZONE_INFO, "plan"), plan);
+        prop_assert_eq!(value_of(&metric_families::MAPPING_INFO, "vendor"), vendor);
+        prop_assert_eq!(value_of(&metric_families::MAPPING_INFO, "region"), region);
     }
 }
 

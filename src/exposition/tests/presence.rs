@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use super::super::families::{self as table, Family};
 use super::{
     SETTINGS, data, directory, discovered, exposition, families, mapping, parser, polled, text,
 };
@@ -13,6 +12,7 @@ use crate::findings::{
     Check, ExpectedOrigin, ExpectedPlace, Source, TieredCache, Unverified, WrongMapping,
     ZoneFindings,
 };
+use crate::metric_families::{self as table, Family};
 use crate::snapshot::{AccountState, ChangeCounts, Directory, StaleAfter, ZoneCounts, ZoneState};
 
 fn shown(zone: &ZoneState, family: &Family) -> Vec<String> {

@@ -23,7 +23,7 @@ fn failure_of<T>(reason: Reason) -> Result<T, ApiError> {
     })
 }
 
-fn wanted(secondary: &Secondary, regions: &Regions, settings: &Trouble, at: Instant) -> Wanted {
+fn wanted(secondary: &Secondary, regions: &Regions, settings: &Cooldown, at: Instant) -> Wanted {
     secondary.wanted(&discovery(), EVERYTHING, regions, settings, at)
 }
 
@@ -81,7 +81,7 @@ fn settings_and_regions_are_asked_for_once_an_hour_and_origins_after_each_poll()
     let mut secondary = Secondary::default();
     let regions = Regions::default();
     let shown = |secondary: &Secondary, at| {
-        let wanted = wanted(secondary, &regions, &Trouble::default(), at);
+        let wanted = wanted(secondary, &regions, &Cooldown::default(), at);
         (
             wanted.dns,
             wanted.load_balancers,
@@ -91,7 +91,7 @@ fn settings_and_regions_are_asked_for_once_an_hour_and_origins_after_each_poll()
     };
     secondary.polled(BTreeSet::new());
     assert_eq!(shown(&secondary, start), (true, true, true, true));
-    let all = wanted(&secondary, &regions, &Trouble::default(), start);
+    let all = wanted(&secondary, &regions, &Cooldown::default(), start);
     secondary.following_up(all, start);
     assert_eq!(shown(&secondary, start), (false, false, false, false));
     secondary.polled(BTreeSet::new());
@@ -103,7 +103,7 @@ fn settings_and_regions_are_asked_for_once_an_hour_and_origins_after_each_poll()
 /// Reads the settings and the regions, with these outcomes.
 fn follow_up(
     secondary: &mut Secondary,
-    trouble: &mut Trouble,
+    trouble: &mut Cooldown,
     outcome: Result<bool, ApiError>,
     now: Instant,
 ) {
@@ -128,8 +128,8 @@ fn follow_up(
 #[test]
 fn a_failure_that_may_pass_is_made_up_for_before_the_hour_with_waits_that_double() {
     let start = Instant::now();
-    let (mut secondary, mut trouble) = (Secondary::default(), Trouble::default());
-    let asks = |secondary: &Secondary, trouble: &Trouble, at| {
+    let (mut secondary, mut trouble) = (Secondary::default(), Cooldown::default());
+    let asks = |secondary: &Secondary, trouble: &Cooldown, at| {
         let wanted = wanted(secondary, &Regions::default(), trouble, at);
         assert_eq!(wanted.tiered_cache, wanted.supported_regions);
         wanted.tiered_cache
@@ -159,7 +159,7 @@ fn a_failure_that_may_pass_is_made_up_for_before_the_hour_with_waits_that_double
 #[test]
 fn while_readings_of_other_zones_fail_none_is_made_before_its_hour() {
     let start = Instant::now();
-    let (mut secondary, mut trouble) = (Secondary::default(), Trouble::default());
+    let (mut secondary, mut trouble) = (Secondary::default(), Cooldown::default());
     follow_up(
         &mut secondary,
         &mut trouble,
@@ -167,7 +167,7 @@ fn while_readings_of_other_zones_fail_none_is_made_before_its_hour() {
         start,
     );
     let mut regions = Regions::default();
-    let asks = |regions: &Regions, trouble: &Trouble, at| {
+    let asks = |regions: &Regions, trouble: &Cooldown, at| {
         let wanted = wanted(&secondary, regions, trouble, at);
         (wanted.tiered_cache, wanted.supported_regions)
     };
@@ -188,7 +188,7 @@ fn one_zone_asks_for_the_regions_of_all() {
     let start = Instant::now();
     let secondary = Secondary::default();
     let asks = |regions: &Regions, at| {
-        wanted(&secondary, regions, &Trouble::default(), at).supported_regions
+        wanted(&secondary, regions, &Cooldown::default(), at).supported_regions
     };
     let mut regions = Regions::default();
     assert!(asks(&regions, start));

@@ -27,7 +27,7 @@ use self::rate::Bucket;
 use self::users::{Access, Users};
 use super::reply::Reply;
 use super::{Pem, TlsSettings, WebConfig};
-use crate::document::ConfigErrors;
+use crate::config_tree::ConfigErrors;
 
 /// How often the files are looked at.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);

@@ -13,7 +13,7 @@ use secrecy::{ExposeSecret as _, SecretSlice};
 use tracing::warn;
 
 use super::client_auth::ClientVerifier;
-use crate::reading;
+use crate::file_io;
 use crate::web::{ClientAuth, Curve, Pem, TlsSettings};
 
 /// The largest file of certificates; all the authorities of the web take 250 kB.
@@ -152,7 +152,7 @@ fn client_verifier(
 fn read(pem: &Pem) -> Result<SecretSlice<u8>, String> {
     match pem {
         Pem::Inline(text) => Ok(text.expose_secret().as_bytes().to_vec().into()),
-        Pem::File(path) => reading::bounded(path, MAX_PEM_BYTES)
+        Pem::File(path) => file_io::bounded(path, MAX_PEM_BYTES)
             .map(Into::into)
             .map_err(|error| format!("cannot read {}: {error}", path.display())),
     }

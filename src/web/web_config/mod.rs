@@ -18,8 +18,10 @@ use hyper::header::{
 };
 use jiff::SignedDuration;
 
-use crate::document::{Collector, ConfigError, ConfigErrors, Field, Format, Node, Place, Section};
-use crate::reading;
+use crate::config_tree::{
+    Collector, ConfigError, ConfigErrors, Field, Format, Node, Place, Section,
+};
+use crate::file_io;
 
 pub use tls::{ClientAuth, Curve, Pem, TlsSettings};
 
@@ -113,7 +115,7 @@ impl WebConfig {
 }
 
 fn read(path: &Path) -> Result<String, String> {
-    let bytes = reading::bounded(path, MAX_BYTES)
+    let bytes = file_io::bounded(path, MAX_BYTES)
         .map_err(|error| format!("cannot read the file: {error}"))?;
     String::from_utf8(bytes).map_err(|_| "is not UTF-8".to_owned())
 }

@@ -7,7 +7,7 @@ use rustls::{CipherSuite, SupportedCipherSuite};
 use secrecy::SecretString;
 
 use super::boolean;
-use crate::document::{Field, Section};
+use crate::config_tree::{Field, Section};
 
 /// How to serve with TLS.
 #[derive(Debug)]

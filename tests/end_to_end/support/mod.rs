@@ -10,7 +10,7 @@ pub(crate) mod webhook;
 use std::path::Path;
 use std::time::Duration;
 
-use cloudflare_origin_region_exporter::outbound;
+use cloudflare_origin_region_exporter::http_client;
 use tokio::time::{Instant, sleep};
 
 /// Everything that is to happen happens within this time, or the test fails. The slowest, an alert
@@ -40,7 +40,7 @@ pub(crate) async fn eventually<T>(
 
 /// A client with the settings of the exporter's own.
 pub(crate) fn http() -> reqwest::Client {
-    outbound::client_builder(None).unwrap().build().unwrap()
+    http_client::client_builder(None).unwrap().build().unwrap()
 }
 
 /// A file of this repository.

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::walk::PageInfo;
+use super::pagination::PageInfo;
 use crate::domain::{InvalidName, Region, Vendor};
 
 /// More rows on one page than the largest page that is ever asked for.
@@ -167,14 +167,14 @@ impl RejectedRows {
 
 /// What an answer says went wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Complaint {
+pub(super) struct ApiErrors {
     /// The codes of its errors, at most [`MAX_ERRORS`].
     pub(super) codes: Vec<u32>,
     /// The first of its messages with their codes; empty where it has none. Not escaped yet.
     pub(super) text: String,
 }
 
-impl Complaint {
+impl ApiErrors {
     /// Reads the errors of any body; one that is not the envelope has none.
     pub(super) fn read(body: &[u8]) -> Self {
         #[derive(Deserialize)]
@@ -302,14 +302,14 @@ mod tests {
     #[test]
     fn the_documented_errors_are_read() {
         let body = include_bytes!("../../tests/data/cloudflare/list-bad-per-page.json");
-        let complaint = Complaint::read(body);
+        let complaint = ApiErrors::read(body);
         assert_eq!(complaint.codes, [1146]);
         assert_eq!(
             complaint.text,
             "1146 invalid per_page parameter, must be between 1 and 100"
         );
         let body = include_bytes!("../../tests/data/cloudflare/get-not-found.json");
-        assert_eq!(Complaint::read(body).codes, [1142]);
+        assert_eq!(ApiErrors::read(body).codes, [1142]);
     }
 
     #[test]
@@ -330,7 +330,7 @@ mod tests {
                 "1; 2; 3",
             ),
         ] {
-            let complaint = Complaint::read(body.as_bytes());
+            let complaint = ApiErrors::read(body.as_bytes());
             assert_eq!(
                 (complaint.codes, complaint.text.as_str()),
                 (codes, text),

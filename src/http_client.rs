@@ -14,7 +14,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
 
-use crate::reading::{self, Size};
+use crate::file_io::{self, Size};
 
 /// Time to make a connection, TLS included; an API that is up answers much sooner.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -25,7 +25,7 @@ const CA_FILE_LIMIT: usize = 16 << 20;
 
 /// Why a client could not be made.
 #[derive(Debug, thiserror::Error)]
-pub enum OutboundError {
+pub enum HttpClientError {
     /// The file of certificate authorities could not be read.
     #[error("cannot read the certificate authorities in {path}: {problem}")]
     CaFile {
@@ -45,7 +45,7 @@ pub enum OutboundError {
 ///
 /// Trusted are the machine's authorities (Mozilla's where the machine has none, as in a bare
 /// container) and those of `ca_file`.
-pub fn client_builder(ca_file: Option<&Path>) -> Result<ClientBuilder, OutboundError> {
+pub fn client_builder(ca_file: Option<&Path>) -> Result<ClientBuilder, HttpClientError> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     if roots.is_empty() {
@@ -57,7 +57,7 @@ pub fn client_builder(ca_file: Option<&Path>) -> Result<ClientBuilder, OutboundE
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut tls = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(|error| OutboundError::Client(error.to_string()))?
+        .map_err(|error| HttpClientError::Client(error.to_string()))?
         .with_root_certificates(roots)
         .with_no_client_auth();
     tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
@@ -75,12 +75,12 @@ pub fn client_builder(ca_file: Option<&Path>) -> Result<ClientBuilder, OutboundE
         .pool_idle_timeout(IDLE_TIMEOUT))
 }
 
-fn add_ca_file(roots: &mut RootCertStore, path: &Path) -> Result<(), OutboundError> {
-    let fail = |problem: String| OutboundError::CaFile {
+fn add_ca_file(roots: &mut RootCertStore, path: &Path) -> Result<(), HttpClientError> {
+    let fail = |problem: String| HttpClientError::CaFile {
         path: path.to_owned(),
         problem,
     };
-    let pem = reading::bounded(path, CA_FILE_LIMIT).map_err(|error| fail(error.to_string()))?;
+    let pem = file_io::bounded(path, CA_FILE_LIMIT).map_err(|error| fail(error.to_string()))?;
     let mut found = 0;
     for certificate in CertificateDer::pem_slice_iter(&pem) {
         let certificate = certificate.map_err(|error| fail(error.to_string()))?;

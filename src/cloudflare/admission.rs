@@ -6,18 +6,18 @@ use arc_swap::ArcSwap;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
-use super::call::CallKind;
+use super::call_budget::CallKind;
 use super::metrics::AccountMetrics;
 use super::pause::Pauses;
-use super::rate::{Limiter, Slot};
-use super::{Call, Settings};
+use super::rate_limiter::{Limiter, Slot};
+use super::{CallBudget, Settings};
 
 /// Probes may use the budget divided by this.
 const PROBE_SHARE: u32 = 10;
 
 /// The rate limit, the pauses and the concurrency of one account.
 #[derive(Debug)]
-pub(super) struct Gate {
+pub(super) struct Admission {
     limiter: Arc<Limiter>,
     probe_limiter: Arc<Limiter>,
     pauses: Arc<Pauses>,
@@ -39,7 +39,7 @@ impl Permits {
     }
 }
 
-impl Gate {
+impl Admission {
     pub(super) fn new(settings: &Settings) -> Self {
         let budget = settings.rate_limit.budget();
         let window = settings.rate_limit.window;
@@ -75,7 +75,7 @@ impl Gate {
     /// Waits until one request may leave: for the end of a pause, then for the rate limit, then
     /// for a permit. Whoever gets a permit while a pause has begun gives everything back, so that
     /// no queue of waiters slips out after a 429.
-    pub(super) async fn admit(&self, call: &Call, metrics: &AccountMetrics) -> Admission {
+    pub(super) async fn admit(&self, call: &CallBudget, metrics: &AccountMetrics) -> Permit {
         let _waiting = call.waiting();
         loop {
             let throttled = Throttled::start(metrics);
@@ -90,7 +90,7 @@ impl Gate {
             // A semaphore that is never closed always gives a permit in the end.
             let permit = semaphore.acquire_owned().await.ok();
             if self.pauses.until().is_none() {
-                return Admission {
+                return Permit {
                     slot,
                     probe_slot,
                     _permit: permit,
@@ -102,13 +102,13 @@ impl Gate {
 
 /// The right to send one request. Hold it until the answer has ended.
 #[derive(Debug)]
-pub(super) struct Admission {
+pub(super) struct Permit {
     slot: Slot,
     probe_slot: Option<Slot>,
     _permit: Option<OwnedSemaphorePermit>,
 }
 
-impl Admission {
+impl Permit {
     /// The request is about to leave.
     pub(super) fn mark_used(&mut self) {
         self.slot.mark_used();

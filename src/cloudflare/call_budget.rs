@@ -9,7 +9,7 @@ use tokio::time::Instant;
 /// spent by attempts and backoff. Waiting for the rate limit, for the end of a pause and for a
 /// permit to send is not counted.
 #[derive(Debug)]
-pub struct Call {
+pub struct CallBudget {
     started: Instant,
     budget: Duration,
     kind: CallKind,
@@ -33,7 +33,7 @@ struct Waits {
     since: Option<Instant>,
 }
 
-impl Call {
+impl CallBudget {
     /// An operation that starts now and may spend `budget`.
     pub fn new(budget: Duration) -> Self {
         Self::of_kind(budget, CallKind::Regular)
@@ -85,7 +85,7 @@ impl Call {
 }
 
 /// A wait that is going on.
-pub(super) struct Waiting<'a>(&'a Call);
+pub(super) struct Waiting<'a>(&'a CallBudget);
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
@@ -107,7 +107,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn waits_are_seen_while_they_last_and_are_not_spent() {
-        let call = Call::new(10 * SECOND);
+        let call = CallBudget::new(10 * SECOND);
         tokio::time::advance(SECOND).await;
         let waiting = call.waiting();
         tokio::time::advance(20 * SECOND).await;
@@ -123,7 +123,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn waits_that_overlap_count_once() {
-        let call = Call::new(10 * SECOND);
+        let call = CallBudget::new(10 * SECOND);
         let first = call.waiting();
         tokio::time::advance(SECOND).await;
         let second = call.waiting();

@@ -6,8 +6,8 @@ use serde::Deserialize;
 
 use super::attempt::Request;
 use super::client::Client;
-use super::wire::{self, lenient};
-use super::{ApiError, Call, Operation, Reason};
+use super::envelope::{self, lenient};
+use super::{ApiError, CallBudget, Operation, Reason};
 use crate::domain::{Region, Vendor, ZoneId};
 
 /// A data centre's code has three letters; what is much longer is none.
@@ -28,7 +28,7 @@ impl Client {
     pub async fn supported_regions(
         &self,
         zone: &ZoneId,
-        call: &Call,
+        call: &CallBudget,
     ) -> Result<Option<SupportedRegions>, ApiError> {
         let url = self.url(&[
             "zones",
@@ -43,26 +43,30 @@ impl Client {
             expected: says_tiered_cache_is_off,
         };
         let answer = self.get(request, call, |body| {
-            wire::result(body).map(SupportedRegions::from_row)
+            envelope::result(body).map(SupportedRegions::from_row)
         });
         none_if(answer.await, says_tiered_cache_is_off)
     }
 
     /// Whether the zone's tiered cache is on.
-    pub async fn tiered_cache(&self, zone: &ZoneId, call: &Call) -> Result<bool, ApiError> {
+    pub async fn tiered_cache(&self, zone: &ZoneId, call: &CallBudget) -> Result<bool, ApiError> {
         let request = Request {
             operation: Operation::TieredCache,
             url: &self.url(&["zones", zone.as_str(), "argo", "tiered_caching"]),
             expected: |_| false,
         };
         self.get(request, call, |body| {
-            wire::result(body).map(|setting: Setting| setting.is_on())
+            envelope::result(body).map(|setting: Setting| setting.is_on())
         })
         .await
     }
 
     /// Whether the zone's smart topology is on; it is off where the setting was never made.
-    pub async fn smart_tiered_cache(&self, zone: &ZoneId, call: &Call) -> Result<bool, ApiError> {
+    pub async fn smart_tiered_cache(
+        &self,
+        zone: &ZoneId,
+        call: &CallBudget,
+    ) -> Result<bool, ApiError> {
         let url = self.url(&[
             "zones",
             zone.as_str(),
@@ -75,7 +79,7 @@ impl Client {
             expected: says_never_set,
         };
         let answer = self.get(request, call, |body| {
-            wire::result(body).map(|setting: Setting| setting.is_on())
+            envelope::result(body).map(|setting: Setting| setting.is_on())
         });
         Ok(none_if(answer.await, says_never_set)?.unwrap_or(false))
     }
@@ -167,7 +171,7 @@ mod tests {
     #[test]
     fn the_documented_answer() {
         let body = include_bytes!("../../tests/data/cloudflare/supported-regions.json");
-        let regions = SupportedRegions::from_row(wire::result(body).unwrap());
+        let regions = SupportedRegions::from_row(envelope::result(body).unwrap());
         assert!(regions.colos_complete);
         let aws = &regions.vendors[&Vendor::Aws];
         let colos: Vec<_> = aws["us-east-1"].iter().map(String::as_str).collect();
@@ -179,7 +183,7 @@ mod tests {
     fn colos_may_be_missing() {
         let body = br#"{"success":true,"result":{"obtained_codes":false,
             "vendors":{"azure":[{"name":"eastus"},{"name":"westus","upper_tier_colos":null}]}}}"#;
-        let regions = SupportedRegions::from_row(wire::result(body).unwrap());
+        let regions = SupportedRegions::from_row(envelope::result(body).unwrap());
         assert!(!regions.colos_complete);
         assert!(
             regions.vendors[&Vendor::Azure]
@@ -192,7 +196,7 @@ mod tests {
     fn a_setting_is_on_or_off() {
         let read = |value: &str| {
             let body = format!(r#"{{"success":true,"result":{{"id":"x","value":{value}}}}}"#);
-            wire::result(body.as_bytes())
+            envelope::result(body.as_bytes())
                 .map(|setting: Setting| setting.is_on())
                 .ok()
         };

@@ -1,0 +1,65 @@
+//! Host names of origins.
+
+use std::fmt;
+
+/// A host name in one normal form: ASCII (IDNA), lower case, without the root dot, 1 to 253
+/// characters.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HostName(Box<str>);
+
+impl HostName {
+    /// Reads a name in any case, in Unicode or ASCII, with or without the root dot. `None` where it
+    /// is no host name: an address, an empty label, a label of more than 63 characters, or a
+    /// character that no host name has. An underscore is accepted, as DNS records use it.
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.strip_suffix('.').unwrap_or(text);
+        let name = idna::domain_to_ascii_cow(text.as_bytes(), idna::AsciiDenyList::EMPTY).ok()?;
+        let label = |label: &str| {
+            (1..=63).contains(&label.len())
+                && label
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+        };
+        let valid = name.len() <= 253
+            && name.split('.').all(label)
+            && name.parse::<std::net::IpAddr>().is_err();
+        valid.then(|| Self(name.as_ref().into()))
+    }
+
+    /// The name, without the root dot.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for HostName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_name_has_one_form() {
+        for text in ["Origin.Example.NET", "origin.example.net."] {
+            assert_eq!(
+                HostName::parse(text).unwrap().as_str(),
+                "origin.example.net"
+            );
+        }
+        let unicode = HostName::parse("BÜCHER.example").unwrap();
+        assert_eq!(unicode, HostName::parse("xn--bcher-kva.example").unwrap());
+        assert!(HostName::parse("_acme.example").is_some());
+    }
+
+    #[test]
+    fn what_is_no_host_name_is_refused() {
+        let long = format!("{}.example", "a".repeat(64));
+        for text in ["", ".", "a..b", "192.0.2.1", "a b.example", "a/b", &long] {
+            assert_eq!(HostName::parse(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! How long changes are kept.
+
+use std::time::Duration;
+
+/// How long changes are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settings {
+    /// Older changes are dropped; only with storage, without it the latest 1,000 are kept.
+    pub retain: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            retain: Duration::from_hours(90 * 24),
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! What survives a restart, in one folder.
+
+mod settings;
+
+pub use settings::Settings;
