@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use prometheus::{Gauge, GaugeVec, Opts, Registry};
+use prometheus::{Gauge, GaugeVec, Registry};
 use tokio::sync::watch;
 
 use super::AppError;
@@ -12,6 +12,7 @@ use crate::cloudflare::{self, Client, Secrets};
 use crate::config::Settings;
 use crate::exposition::{self, BuildInfo, Exposition};
 use crate::http_client::{self, HttpClientError};
+use crate::metric_families;
 use crate::poller::{self, EvaluationConfig, Poller, PollerHandle, Shard};
 use crate::snapshot::Snapshot;
 use crate::vendor_ranges::{self, VendorRanges};
@@ -118,21 +119,11 @@ const BUILD: BuildInfo = BuildInfo {
 };
 
 fn register_shard(shard: Shard, registry: &Registry) -> Result<(), prometheus::Error> {
-    let ordinal = GaugeVec::new(
-        Opts::new(
-            "cloudflare_origin_region_exporter_shard_ordinal",
-            "The number of this process among those that share the zones, from 0.",
-        ),
-        &["shard_ordinal"],
-    )?;
+    let ordinal: GaugeVec = metric_families::SHARD_ORDINAL.register(registry)?;
     ordinal
         .with_label_values(&[&shard.ordinal.to_string()])
         .set(f64::from(shard.ordinal));
-    let total = Gauge::new(
-        "cloudflare_origin_region_exporter_total_shards",
-        "How many processes share the zones.",
-    )?;
+    let total: Gauge = metric_families::TOTAL_SHARDS.register(registry)?;
     total.set(f64::from(shard.total));
-    registry.register(Box::new(ordinal))?;
-    registry.register(Box::new(total))
+    Ok(())
 }

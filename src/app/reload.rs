@@ -16,6 +16,7 @@ use crate::cloudflare::{self, Client, Secrets};
 use crate::config::{ConfigErrors, Settings};
 use crate::exposition::Exposition;
 use crate::file_io::{Reading, ReadingError};
+use crate::metric_families;
 use crate::poller::{PollerHandle, Reconfiguration};
 use crate::vendor_ranges::{self, VendorRanges};
 use crate::web::Reloading;
@@ -253,19 +254,9 @@ impl Reloader {
 
 impl Metrics {
     fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
-        let successful = Gauge::new(
-            "cloudflare_origin_region_exporter_config_last_reload_successful",
-            "Whether the last reading of the configuration succeeded: 1 or 0.",
-        )?;
-        let success_timestamp = Gauge::new(
-            "cloudflare_origin_region_exporter_config_last_reload_success_timestamp_seconds",
-            "When the configuration was last read successfully, in Unix seconds.",
-        )?;
-        registry.register(Box::new(successful.clone()))?;
-        registry.register(Box::new(success_timestamp.clone()))?;
         Ok(Self {
-            successful,
-            success_timestamp,
+            successful: metric_families::CONFIG_LAST_RELOAD_SUCCESSFUL.register(registry)?,
+            success_timestamp: metric_families::CONFIG_LAST_RELOAD_SUCCESS.register(registry)?,
         })
     }
 

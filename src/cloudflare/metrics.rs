@@ -7,13 +7,12 @@ use std::time::Duration;
 use jiff::Timestamp;
 use prometheus::core::{Collector, Desc, MetricVec, MetricVecBuilder};
 use prometheus::proto::MetricFamily;
-use prometheus::{
-    CounterVec, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry,
-};
+use prometheus::{CounterVec, GaugeVec, HistogramVec, IntCounterVec, IntGaugeVec, Registry};
 
 use super::pause::Pauses;
 use super::{Operation, Reason};
 use crate::domain::AccountName;
+use crate::metric_families::{self, FromFamily as _};
 
 /// An API that is well answers within 0.1 to 1 seconds; the last bound is the usual time-out.
 const BUCKETS: [f64; 9] = [0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
@@ -37,90 +36,21 @@ impl Metrics {
     /// Makes the families and registers them. Fails where the registry has families of these
     /// names already.
     pub fn register(registry: &Registry) -> prometheus::Result<Self> {
-        let by_operation = &["account", "operation"];
-        let metrics = Self {
-            requests: IntCounterVec::new(
-                opts(
-                    "api_requests_total",
-                    "Attempts to call the Cloudflare API, by HTTP status; code \"none\" where no response came.",
-                ),
-                &["account", "operation", "code"],
-            )?,
-            errors: IntCounterVec::new(
-                opts(
-                    "api_errors_total",
-                    "Attempts to call the Cloudflare API that failed; an expected \"no\" is not counted.",
-                ),
-                &["account", "operation", "reason"],
-            )?,
-            retries: IntCounterVec::new(
-                opts(
-                    "api_retries_total",
-                    "Attempts to call the Cloudflare API that repeated a failed one.",
-                ),
-                by_operation,
-            )?,
-            duration: HistogramVec::new(
-                HistogramOpts::from(opts(
-                    "api_request_duration_seconds",
-                    "Duration of attempts to call the Cloudflare API, the response body included.",
-                ))
-                .buckets(BUCKETS.to_vec()),
-                by_operation,
-            )?,
-            remaining: GaugeVec::new(
-                opts(
-                    "api_rate_limit_remaining",
-                    "Requests left in Cloudflare's rate limit, as the last Ratelimit header said.",
-                ),
-                &["account"],
-            )?,
-            budget: IntGaugeVec::new(
-                opts(
-                    "api_budget_requests",
-                    "Requests that this process allows itself in one window of the rate limit.",
-                ),
-                &["account"],
-            )?,
-            blocked: BlockedUntil::new()?,
-            throttled: CounterVec::new(
-                opts(
-                    "api_throttled_seconds_total",
-                    "Time that requests waited for the rate limit, pauses after a 429 included.",
-                ),
-                &["account"],
-            )?,
-            token_valid: IntGaugeVec::new(
-                opts(
-                    "token_valid",
-                    "Whether Cloudflare accepts the API token (1) or not (0).",
-                ),
-                &["account"],
-            )?,
-            token_expiry: GaugeVec::new(
-                opts(
-                    "token_expiry_timestamp_seconds",
-                    "When the API token expires, in Unix time; absent where it does not.",
-                ),
-                &["account"],
-            )?,
-        };
-        let families: [Box<dyn Collector>; 10] = [
-            Box::new(metrics.requests.clone()),
-            Box::new(metrics.errors.clone()),
-            Box::new(metrics.retries.clone()),
-            Box::new(metrics.duration.clone()),
-            Box::new(metrics.remaining.clone()),
-            Box::new(metrics.budget.clone()),
-            Box::new(metrics.blocked.clone()),
-            Box::new(metrics.throttled.clone()),
-            Box::new(metrics.token_valid.clone()),
-            Box::new(metrics.token_expiry.clone()),
-        ];
-        for family in families {
-            registry.register(family)?;
-        }
-        Ok(metrics)
+        let blocked = BlockedUntil::new()?;
+        registry.register(Box::new(blocked.clone()))?;
+        Ok(Self {
+            requests: metric_families::API_REQUESTS.register(registry)?,
+            errors: metric_families::API_ERRORS.register(registry)?,
+            retries: metric_families::API_RETRIES.register(registry)?,
+            duration: metric_families::API_REQUEST_DURATION
+                .register_histogram_vec(registry, &BUCKETS)?,
+            remaining: metric_families::API_RATE_LIMIT_REMAINING.register(registry)?,
+            budget: metric_families::API_BUDGET_REQUESTS.register(registry)?,
+            blocked,
+            throttled: metric_families::API_THROTTLED.register(registry)?,
+            token_valid: metric_families::TOKEN_VALID.register(registry)?,
+            token_expiry: metric_families::TOKEN_EXPIRY.register(registry)?,
+        })
     }
 
     /// Removes every series of an account.
@@ -136,10 +66,6 @@ impl Metrics {
         remove(&self.token_valid, account);
         remove(&self.token_expiry, account);
     }
-}
-
-fn opts(name: &str, help: &str) -> Opts {
-    Opts::new(name, help).namespace("cloudflare_origin_region_exporter")
 }
 
 /// Removes the children whose first label is this account.
@@ -167,13 +93,7 @@ struct BlockedUntil {
 impl BlockedUntil {
     fn new() -> prometheus::Result<Self> {
         Ok(Self {
-            gauge: GaugeVec::new(
-                opts(
-                    "api_blocked_until_timestamp_seconds",
-                    "End of the pause after a 429, in Unix time; 0 when there is none.",
-                ),
-                &["account"],
-            )?,
+            gauge: GaugeVec::from_family(&metric_families::API_BLOCKED_UNTIL)?,
             accounts: Arc::default(),
         })
     }

@@ -4,13 +4,14 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use prometheus::GaugeVec;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
-use prometheus::{GaugeVec, Opts};
 use tokio::time::Instant;
 
 use crate::cloudflare::CallBudget;
 use crate::domain::{AccountName, ZoneId};
+use crate::metric_families::{self, FromFamily as _};
 
 /// Less than this is how long it takes to start a task, and no zone is late by it.
 const NOISE: Duration = Duration::from_millis(50);
@@ -48,14 +49,9 @@ impl AccountLag {
 
 impl LagBoard {
     pub(super) fn new() -> Result<Self, prometheus::Error> {
-        let opts = Opts::new(
-            "cloudflare_origin_region_exporter_poll_lag_seconds",
-            "How late the most overdue zone is, waits for rate limit, pause and concurrency \
-             included and backoff excluded; 0 when none is.",
-        );
         Ok(Self {
             accounts: Arc::default(),
-            gauge: GaugeVec::new(opts, &["account"])?,
+            gauge: GaugeVec::from_family(&metric_families::POLL_LAG)?,
         })
     }
 

@@ -53,6 +53,7 @@ use self::zone_turns::PolledZone;
 use crate::cloudflare::Client;
 use crate::domain::ZoneId;
 use crate::findings::{ExpectSettings, VerifySettings};
+use crate::metric_families;
 use crate::snapshot::{Snapshot, UnmatchedZones};
 use crate::vendor_ranges::VendorRanges;
 
@@ -72,12 +73,8 @@ impl Metrics {
     /// Registers `poll_lag_seconds`, `poll_interval_seconds` and `upper_tier_info`.
     pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
         let lag = LagBoard::new()?;
-        let interval = Gauge::new(
-            "cloudflare_origin_region_exporter_poll_interval_seconds",
-            "The configured interval in which each zone is polled.",
-        )?;
         registry.register(Box::new(lag.clone()))?;
-        registry.register(Box::new(interval.clone()))?;
+        let interval = metric_families::POLL_INTERVAL.register(registry)?;
         let upper_tiers = UpperTiers::new()?;
         registry.register(Box::new(upper_tiers.clone()))?;
         Ok(Self {

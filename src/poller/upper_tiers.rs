@@ -2,13 +2,12 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use prometheus::GaugeVec;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
-use prometheus::{GaugeVec, Opts};
 
 use crate::findings::SupportedRegions;
-
-const LABELS: [&str; 3] = ["vendor", "region", "colo"];
+use crate::metric_families::{self, FromFamily as _};
 
 /// `upper_tier_info`. The series are made anew with each list of regions, so that none outlives its
 /// colo.
@@ -42,11 +41,7 @@ impl UpperTiers {
 }
 
 fn gauge() -> Result<GaugeVec, prometheus::Error> {
-    let opts = Opts::new(
-        "cloudflare_origin_region_upper_tier_info",
-        "An upper tier data centre of a region that Cloudflare supports; always 1.",
-    );
-    GaugeVec::new(opts, &LABELS)
+    GaugeVec::from_family(&metric_families::UPPER_TIER_INFO)
 }
 
 impl Collector for UpperTiers {

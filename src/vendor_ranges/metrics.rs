@@ -1,9 +1,10 @@
 //! What the ranges tell about themselves.
 
 use jiff::Timestamp;
-use prometheus::{GaugeVec, IntGaugeVec, Opts, Registry};
+use prometheus::{GaugeVec, IntGaugeVec, Registry};
 
 use super::{Format, VendorTable};
+use crate::metric_families;
 
 /// The families `vendor_ranges_*`. Clones share the values.
 #[derive(Debug, Clone)]
@@ -17,49 +18,12 @@ pub struct Metrics {
 impl Metrics {
     /// Makes and registers the families; fails if the registry has some of these names.
     pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
-        const LABELS: [&str; 1] = ["vendor"];
-        let opts = |name: &str, help: &str| {
-            Opts::new(
-                format!("cloudflare_origin_region_vendor_ranges_{name}"),
-                help,
-            )
-        };
-        let metrics = Self {
-            up: IntGaugeVec::new(
-                opts(
-                    "up",
-                    "1 if the last refresh of the vendor's published address ranges succeeded, \
-                     0 if it failed or none has ended yet.",
-                ),
-                &LABELS,
-            )?,
-            prefixes: IntGaugeVec::new(
-                opts(
-                    "prefixes",
-                    "Address prefixes of the vendor in the range table in use.",
-                ),
-                &LABELS,
-            )?,
-            published: GaugeVec::new(
-                opts(
-                    "published_timestamp_seconds",
-                    "When the vendor published the ranges in use; Azure does not say.",
-                ),
-                &LABELS,
-            )?,
-            last_success: GaugeVec::new(
-                opts(
-                    "last_success_timestamp_seconds",
-                    "When the vendor's ranges were last read, or found to be unchanged.",
-                ),
-                &LABELS,
-            )?,
-        };
-        registry.register(Box::new(metrics.up.clone()))?;
-        registry.register(Box::new(metrics.prefixes.clone()))?;
-        registry.register(Box::new(metrics.published.clone()))?;
-        registry.register(Box::new(metrics.last_success.clone()))?;
-        Ok(metrics)
+        Ok(Self {
+            up: metric_families::VENDOR_RANGES_UP.register(registry)?,
+            prefixes: metric_families::VENDOR_RANGES_PREFIXES.register(registry)?,
+            published: metric_families::VENDOR_RANGES_PUBLISHED.register(registry)?,
+            last_success: metric_families::VENDOR_RANGES_LAST_SUCCESS.register(registry)?,
+        })
     }
 
     /// Forgets every vendor, and shows the given ones as not read yet.

@@ -1,7 +1,9 @@
 //! What the server counts about itself.
 
 use hyper::StatusCode;
-use prometheus::{IntCounterVec, Opts, Registry};
+use prometheus::{IntCounterVec, Registry};
+
+use crate::metric_families;
 
 /// Which part of the server answered; the values of the label `handler`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,14 +44,7 @@ pub struct Metrics {
 impl Metrics {
     /// Registers the counters. Fails where the registry has families of these names already.
     pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
-        let requests = IntCounterVec::new(
-            Opts::new(
-                "cloudflare_origin_region_exporter_http_requests_total",
-                "Requests that this exporter answered, by the part that answered and the status code.",
-            ),
-            &["handler", "code"],
-        )?;
-        registry.register(Box::new(requests.clone()))?;
+        let requests = metric_families::HTTP_REQUESTS.register(registry)?;
         Ok(Self { requests })
     }
 

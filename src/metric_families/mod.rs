@@ -1,0 +1,161 @@
+//! Every metric family of the program: name, type, labels and HELP, written once.
+//!
+//! Metrics are registered from this table, expositions are rendered from it, and a test holds
+//! `docs/metrics.md` against it.
+
+mod table;
+
+use prometheus::core::Collector;
+use prometheus::{
+    CounterVec, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec,
+    IntGauge, IntGaugeVec, Opts, Registry,
+};
+
+pub use self::table::*;
+
+/// The type of a family, as the text format names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Only increases, except across restarts.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// Observations in buckets.
+    Histogram,
+}
+
+impl Kind {
+    /// The type as the `# TYPE` line spells it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Histogram => "histogram",
+        }
+    }
+}
+
+/// A metric family: one name, one type, one set of label names.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Family {
+    /// The full name.
+    pub name: &'static str,
+    /// The type.
+    pub kind: Kind,
+    /// The label names in the order in which they are rendered, without the `le` of a histogram.
+    pub labels: &'static [&'static str],
+    /// The text of the `# HELP` line.
+    pub help: &'static str,
+}
+
+/// A group of families in the documentation.
+#[derive(Debug)]
+pub struct Section {
+    /// The heading.
+    pub title: &'static str,
+    /// The families, in the order of the documentation.
+    pub families: &'static [Family],
+}
+
+/// Every family.
+pub fn all() -> impl Iterator<Item = &'static Family> {
+    SECTIONS.iter().flat_map(|section| section.families)
+}
+
+/// A metric type of the `prometheus` crate that can be created for a family.
+pub trait FromFamily: Sized {
+    /// Creates the metric, without registering it. Fails only for an invalid name or label, which
+    /// is a defect of the table.
+    fn from_family(family: &Family) -> prometheus::Result<Self>;
+}
+
+macro_rules! from_family {
+    ($($single:ty),*; $($vector:ty),*) => {
+        $(impl FromFamily for $single {
+            fn from_family(family: &Family) -> prometheus::Result<Self> {
+                Self::with_opts(family.opts())
+            }
+        })*
+        $(impl FromFamily for $vector {
+            fn from_family(family: &Family) -> prometheus::Result<Self> {
+                Self::new(family.opts(), family.labels)
+            }
+        })*
+    };
+}
+
+from_family!(Gauge, IntGauge, IntCounter; GaugeVec, IntGaugeVec, CounterVec, IntCounterVec);
+
+impl Family {
+    /// Creates the metric of this family and registers it. Fails if the registry already has a
+    /// family of this name.
+    pub fn register<M>(&self, registry: &Registry) -> prometheus::Result<M>
+    where
+        M: FromFamily + Collector + Clone + 'static,
+    {
+        let metric = M::from_family(self)?;
+        registry.register(Box::new(metric.clone()))?;
+        Ok(metric)
+    }
+
+    /// As [`Family::register`], for a histogram without labels.
+    pub fn register_histogram(
+        &self,
+        registry: &Registry,
+        buckets: &[f64],
+    ) -> prometheus::Result<Histogram> {
+        let histogram = Histogram::with_opts(self.histogram_opts(buckets))?;
+        registry.register(Box::new(histogram.clone()))?;
+        Ok(histogram)
+    }
+
+    /// As [`Family::register`], for a histogram with labels.
+    pub fn register_histogram_vec(
+        &self,
+        registry: &Registry,
+        buckets: &[f64],
+    ) -> prometheus::Result<HistogramVec> {
+        let histogram = HistogramVec::new(self.histogram_opts(buckets), self.labels)?;
+        registry.register(Box::new(histogram.clone()))?;
+        Ok(histogram)
+    }
+
+    fn opts(&self) -> Opts {
+        Opts::new(self.name, self.help)
+    }
+
+    fn histogram_opts(&self, buckets: &[f64]) -> HistogramOpts {
+        HistogramOpts::from(self.opts()).buckets(buckets.to_vec())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn every_name_is_used_once_and_says_its_type() {
+        let mut names = HashSet::new();
+        for family in all() {
+            assert!(names.insert(family.name), "{} is listed twice", family.name);
+            assert_eq!(
+                family.name.ends_with("_total"),
+                family.kind == Kind::Counter,
+                "{}",
+                family.name
+            );
+            assert!(family.help.ends_with('.'), "{}", family.name);
+            let distinct: HashSet<_> = family.labels.iter().collect();
+            assert_eq!(distinct.len(), family.labels.len(), "{}", family.name);
+        }
+    }
+
+    #[test]
+    fn what_names_a_zone_names_its_identifier_too() {
+        for family in all().filter(|family| family.labels.contains(&"zone")) {
+            assert_eq!(family.labels.get(..2), Some(&["zone", "zone_id"][..]));
+        }
+    }
+}
