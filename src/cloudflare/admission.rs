@@ -93,7 +93,7 @@ impl Admission {
                 return Permit {
                     slot,
                     probe_slot,
-                    _permit: permit,
+                    _in_flight: permit,
                 };
             }
         }
@@ -105,7 +105,7 @@ impl Admission {
 pub(super) struct Permit {
     slot: Slot,
     probe_slot: Option<Slot>,
-    _permit: Option<OwnedSemaphorePermit>,
+    _in_flight: Option<OwnedSemaphorePermit>,
 }
 
 impl Permit {

@@ -11,7 +11,7 @@ type Writer = fn(&Mapping, &[&str], &mut Samples<'_>);
 /// The families, in the order in which they are exposed, and what writes their samples.
 const WRITERS: [(&Family, Writer); 2] = [
     (&metric_families::MAPPING_INFO, |_, labels, out| {
-        out.add(labels, 1)
+        out.add(labels, 1);
     }),
     (
         &metric_families::MAPPING_LAST_MODIFIED,
