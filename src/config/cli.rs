@@ -15,7 +15,7 @@ use crate::build_info;
 use crate::config_tree::{Collector, ConfigError, Place};
 use crate::domain::OriginIp;
 use crate::poller::Shard;
-use crate::web;
+use crate::{storage, web};
 use parsers::{ShardFlag, listen_address, telemetry_path};
 
 const VARIABLE_PREFIX: &str = "ORIGIN_REGION_EXPORTER_";
@@ -128,6 +128,11 @@ pub struct ProcessFlags {
         help_heading = "Log"
     )]
     log_format: Option<LogFormat>,
+
+    /// Folder in which to keep what survives a restart; created where it does not exist. Without
+    /// it nothing is kept
+    #[arg(long = "storage.path", value_name = "FOLDER", help_heading = "Storage")]
+    storage_path: Option<PathBuf>,
 
     /// Number of this process among --total-shards, from 0, or "auto": the number at the end of the
     /// host's name [default: 0]
@@ -245,6 +250,7 @@ impl ProcessFlags {
             max_requests: self.max_requests.or(base.max_requests),
             log_level: self.log_level.or(base.log_level),
             log_format: self.log_format.or(base.log_format),
+            storage_path: self.storage_path.or(base.storage_path),
             shard: self.shard.or(base.shard),
             total_shards: self.total_shards.or(base.total_shards),
         }
@@ -295,6 +301,12 @@ impl ProcessFlags {
             systemd_socket: self.systemd_socket.unwrap_or(false),
             enable_lifecycle: self.enable_lifecycle.unwrap_or(false),
         }
+    }
+
+    /// Where the storage is.
+    pub(super) fn storage(&self) -> Option<storage::Settings> {
+        let path = self.storage_path.clone()?;
+        Some(storage::Settings { path })
     }
 
     /// How the log is written.

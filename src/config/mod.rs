@@ -19,7 +19,9 @@ pub use environment::Environment;
 
 use crate::config_tree::{Collector, MAX_BYTES, Node, Place};
 pub use crate::config_tree::{ConfigError, ConfigErrors, Format};
-use crate::{cloudflare, file_io, findings, poller, vendor_ranges, web};
+use crate::{
+    cloudflare, file_io, findings, history, origin_hosts, poller, storage, vendor_ranges, web,
+};
 
 /// Everything that the daemon needs to know.
 #[derive(Debug, Clone)]
@@ -32,6 +34,14 @@ pub struct Settings {
     pub poller: poller::Settings,
     /// Where expectations come from.
     pub expect: findings::ExpectSettings,
+    /// How origin hosts are resolved.
+    pub hosts: origin_hosts::Settings,
+    /// How the audit logs are read.
+    pub audit_log: cloudflare::AuditLogSettings,
+    /// How long changes are kept.
+    pub history: history::Settings,
+    /// Where the storage is; `None` where nothing is kept.
+    pub storage: Option<storage::Settings>,
     /// Which checks are made.
     pub verify: findings::VerifySettings,
     /// The vendors' published ranges.

@@ -15,7 +15,7 @@ enum Kind {
 }
 
 /// Every path of the file that a variable can replace.
-const PATHS: [(&str, Kind); 27] = [
+const PATHS: [(&str, Kind); 37] = [
     ("poll.interval", Kind::Scalar),
     ("poll.discovery_interval", Kind::Scalar),
     ("poll.concurrency", Kind::Scalar),
@@ -33,6 +33,16 @@ const PATHS: [(&str, Kind); 27] = [
     ("expect.zones", Kind::Json),
     ("expect.from_dns", Kind::Scalar),
     ("expect.from_load_balancers", Kind::Scalar),
+    ("expect.from_rules", Kind::Scalar),
+    ("expect.ignore", Kind::Json),
+    ("expect.unused_after", Kind::Scalar),
+    ("hosts.nameservers", Kind::Json),
+    ("hosts.window", Kind::Scalar),
+    ("hosts.rotating_above", Kind::Scalar),
+    ("audit_log.enabled", Kind::Scalar),
+    ("audit_log.interval", Kind::Scalar),
+    ("audit_log.actors", Kind::Scalar),
+    ("history.retain", Kind::Scalar),
     ("verify.supported_regions", Kind::Scalar),
     ("verify.tiered_cache", Kind::Scalar),
     ("verify.vendor_ranges.enabled", Kind::Scalar),

@@ -1,6 +1,6 @@
 //! The keys of the file, their defaults, and what excludes what.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -10,15 +10,16 @@ use super::cli::ProcessFlags;
 use super::environment::Environment;
 use super::value::{self, DAY, Folder, HOUR};
 use super::{Settings, accounts};
-use crate::cloudflare::{self, RateLimit};
+use crate::cloudflare::{self, AuditLogSettings, RateLimit};
 use crate::config_tree::{Collector, Field, Section};
-use crate::domain::{OriginIp, Region, Vendor};
+use crate::domain::{HostName, OriginIp, Region, Vendor};
 use crate::findings::{
-    DeclaredOrigin, DeclaredZone, ExpectSettings, ExpectedPlace, VerifySettings,
+    DeclaredHost, DeclaredOrigin, DeclaredZone, ExpectSettings, ExpectedPlace, UnusedAfter,
+    VerifySettings,
 };
 use crate::poller::{self, Shard, ZoneOverride};
 use crate::snapshot::StaleAfter;
-use crate::vendor_ranges;
+use crate::{history, origin_hosts, vendor_ranges};
 
 const BASE_URL: &str = "https://api.cloudflare.com/client/v4";
 
@@ -44,6 +45,9 @@ pub(super) fn read(
         let expect = root.section("expect", read_expect);
         let (verify, vendor_ranges) =
             root.section("verify", |section| read_verify(section, folder));
+        let hosts = root.section("hosts", read_hosts);
+        let audit_log = root.section("audit_log", read_audit_log);
+        let history = root.section("history", read_history);
         let overrides = root
             .get("zone_overrides")
             .map(|map| read_overrides(&map))
@@ -62,9 +66,10 @@ pub(super) fn read(
             }
             None => Url::parse(BASE_URL).ok()?,
         };
-        if (expect.from_dns || expect.from_load_balancers) && !vendor_ranges.enabled {
+        let discovered = expect.from_dns || expect.from_load_balancers || expect.from_rules;
+        if discovered && !vendor_ranges.enabled {
             warnings.push(
-                "expect.from_dns and expect.from_load_balancers without \
+                "expect.from_dns, from_load_balancers and from_rules without \
                  verify.vendor_ranges.enabled: every public origin is expected to have a mapping, \
                  also one that is in no cloud"
                     .to_owned(),
@@ -94,6 +99,10 @@ pub(super) fn read(
             },
             accounts,
             expect,
+            hosts,
+            audit_log,
+            history,
+            storage: flags.storage(),
             verify,
             vendor_ranges,
             detail,
@@ -191,38 +200,44 @@ fn read_expect(section: &mut Section<'_>) -> ExpectSettings {
         zones: section
             .get("zones")
             .map(|zones| {
+                let zones = zones.zones().into_iter();
                 zones
-                    .zones()
-                    .into_iter()
-                    .map(|(zone, list)| DeclaredZone {
-                        zone: zone.to_owned(),
-                        origins: read_origins(&list),
-                        hosts: Vec::new(),
-                    })
+                    .map(|(zone, list)| read_declared(zone, &list))
                     .collect()
             })
             .unwrap_or_default(),
         from_dns: flag(section, "from_dns", false),
         from_load_balancers: flag(section, "from_load_balancers", false),
-        ..ExpectSettings::default()
+        from_rules: flag(section, "from_rules", false),
+        ignore: section
+            .get("ignore")
+            .map(|list| list.items().iter().filter_map(value::prefix).collect())
+            .unwrap_or_default(),
+        unused_after: section
+            .get("unused_after")
+            .and_then(|field| {
+                let (never, age) = (UnusedAfter::Never, UnusedAfter::Age);
+                value::never_or(&field, &value::SECONDS, never, age)
+            })
+            .unwrap_or_default(),
     }
 }
 
-fn read_origins(list: &Field<'_>) -> Vec<DeclaredOrigin> {
-    let mut seen = BTreeSet::new();
-    list.items()
-        .iter()
-        .filter_map(|item| item.section(|section| read_origin(section, item, &mut seen)))
-        .flatten()
-        .collect()
+fn read_declared(zone: &str, list: &Field<'_>) -> DeclaredZone {
+    let mut declared = DeclaredZone {
+        zone: zone.to_owned(),
+        origins: Vec::new(),
+        hosts: Vec::new(),
+    };
+    for item in list.items() {
+        item.section(|section| read_origin(section, &item, &mut declared));
+    }
+    declared
 }
 
-fn read_origin(
-    section: &mut Section<'_>,
-    origin: &Field<'_>,
-    seen: &mut BTreeSet<OriginIp>,
-) -> Option<DeclaredOrigin> {
+fn read_origin(section: &mut Section<'_>, origin: &Field<'_>, declared: &mut DeclaredZone) {
     let address = section.get("origin_ip");
+    let host = section.get("host");
     let vendor = section
         .get("vendor")
         .and_then(|field| field.parse(known_vendor));
@@ -231,21 +246,78 @@ fn read_origin(
             Region::parse(text).map_err(|error| format!("a region; this one {error}"))
         })
     });
-    let Some(address) = address else {
-        origin.reject("expected an address (key \"origin_ip\")");
-        return None;
-    };
-    let origin_ip =
-        address.parse(|text| OriginIp::parse(text).map_err(|_| "an IPv4 or IPv6 address"))?;
-    if !seen.insert(origin_ip) {
-        address.expected(format!(
-            "each address once in a zone, and {origin_ip} is there twice"
-        ));
+    let place = ExpectedPlace { vendor, region };
+    match (address, host) {
+        (Some(field), None) => {
+            let parse = |text: &str| OriginIp::parse(text).map_err(|_| "an IPv4 or IPv6 address");
+            let Some(origin_ip) = field.parse(parse) else {
+                return;
+            };
+            if declared.origins.iter().any(|o| o.origin_ip == origin_ip) {
+                field.expected(format!(
+                    "each address once in a zone, and {origin_ip} is there twice"
+                ));
+            }
+            declared.origins.push(DeclaredOrigin { origin_ip, place });
+        }
+        (None, Some(field)) => {
+            let parse = |text: &str| HostName::parse(text.trim()).ok_or("a host name");
+            let Some(host) = field.parse(parse) else {
+                return;
+            };
+            if declared.hosts.iter().any(|declared| declared.host == host) {
+                field.expected(format!(
+                    "each host once in a zone, and {host} is there twice"
+                ));
+            }
+            declared.hosts.push(DeclaredHost { host, place });
+        }
+        (Some(_), Some(_)) => {
+            origin.reject("origin_ip and host exclude each other: remove one of them");
+        }
+        (None, None) => {
+            origin.reject("expected an address (key \"origin_ip\") or a host name (key \"host\")");
+        }
     }
-    Some(DeclaredOrigin {
-        origin_ip,
-        place: ExpectedPlace { vendor, region },
-    })
+}
+
+fn read_hosts(section: &mut Section<'_>) -> origin_hosts::Settings {
+    let default = origin_hosts::Settings::default();
+    origin_hosts::Settings {
+        nameservers: section
+            .get("nameservers")
+            .map(|list| list.items().iter().filter_map(value::nameserver).collect())
+            .unwrap_or_default(),
+        window: section
+            .get("window")
+            .and_then(|field| value::duration(&field, &value::SECONDS))
+            .unwrap_or(default.window),
+        rotating_above: section
+            .get("rotating_above")
+            .and_then(|field| field.integer(&(1..=10_000)))
+            .map_or(default.rotating_above, |number| number as usize),
+    }
+}
+
+fn read_audit_log(section: &mut Section<'_>) -> AuditLogSettings {
+    let default = AuditLogSettings::default();
+    AuditLogSettings {
+        enabled: flag(section, "enabled", default.enabled),
+        interval: section
+            .get("interval")
+            .and_then(|field| value::duration(&field, &value::AUDIT_LOG_INTERVAL))
+            .unwrap_or(default.interval),
+        actors: flag(section, "actors", default.actors),
+    }
+}
+
+fn read_history(section: &mut Section<'_>) -> history::Settings {
+    history::Settings {
+        retain: section
+            .get("retain")
+            .and_then(|field| value::duration(&field, &value::SECONDS))
+            .unwrap_or(history::Settings::default().retain),
+    }
 }
 
 /// A vendor whose mappings Cloudflare documents; any other is a slip of the pen.

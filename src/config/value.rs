@@ -1,10 +1,12 @@
 //! Single values of the file: durations, addresses, paths, globs.
 
+use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use globset::{GlobBuilder, GlobMatcher};
+use ipnet::IpNet;
 use url::{Host, Url};
 
 use crate::cloudflare;
@@ -14,6 +16,8 @@ use crate::vendor_ranges::RangeSource;
 
 /// The longest glob: twice the longest name, for what it escapes.
 const MAX_GLOB_BYTES: usize = 510;
+
+const DNS_PORT: u16 = 53;
 
 /// One day.
 pub(super) const DAY: Duration = Duration::from_hours(24);
@@ -40,9 +44,19 @@ fn parse_duration(text: &str, bounds: &RangeInclusive<Duration>) -> Result<Durat
     } else {
         Err(format!(
             "a duration from {} to {}",
-            humantime::format_duration(*bounds.start()),
-            humantime::format_duration(*bounds.end())
+            show_duration(*bounds.start()),
+            show_duration(*bounds.end())
         ))
+    }
+}
+
+/// Whole days as days: the library makes months and years of them.
+fn show_duration(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    if seconds >= DAY.as_secs() && seconds.is_multiple_of(DAY.as_secs()) {
+        format!("{}days", seconds / DAY.as_secs())
+    } else {
+        humantime::format_duration(duration).to_string()
     }
 }
 
@@ -56,13 +70,67 @@ fn in_months(text: &str) -> bool {
 pub(super) fn stale_after(field: &Field<'_>) -> Option<StaleAfter> {
     /// Older than a century is older than Cloudflare.
     const BOUNDS: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_hours(36_500 * 24);
+    never_or(field, &BOUNDS, StaleAfter::Never, StaleAfter::Age)
+}
+
+/// `never`, or a duration within bounds.
+pub(super) fn never_or<T>(
+    field: &Field<'_>,
+    bounds: &RangeInclusive<Duration>,
+    never: T,
+    age: impl FnOnce(Duration) -> T,
+) -> Option<T> {
     field.parse(|text| {
         if text == "never" {
-            return Ok(StaleAfter::Never);
+            return Ok(never);
         }
-        parse_duration(text, &BOUNDS)
-            .map(StaleAfter::Age)
+        parse_duration(text, bounds)
+            .map(age)
             .map_err(|expected| format!("never, or {expected}"))
+    })
+}
+
+/// A time that is counted in seconds at least, and in years at most.
+pub(super) const SECONDS: RangeInclusive<Duration> =
+    Duration::from_secs(1)..=Duration::from_hours(3_650 * 24);
+/// How often an audit log is read.
+pub(super) const AUDIT_LOG_INTERVAL: RangeInclusive<Duration> =
+    Duration::from_secs(1)..=Duration::from_hours(7 * 24);
+
+/// An address or a prefix. An IPv4 address in IPv6 form is the IPv4 address.
+pub(super) fn prefix(field: &Field<'_>) -> Option<IpNet> {
+    field.parse(|text| parse_prefix(text.trim()).ok_or("an address or a prefix (ADDRESS/LENGTH)"))
+}
+
+fn parse_prefix(text: &str) -> Option<IpNet> {
+    let network = match text.parse::<IpAddr>() {
+        Ok(address) => IpNet::from(address),
+        Err(_) => text.parse::<IpNet>().ok()?,
+    };
+    let mapped = match network {
+        IpNet::V6(network) => network
+            .addr()
+            .to_ipv4_mapped()
+            .zip(network.prefix_len().checked_sub(96)),
+        IpNet::V4(_) => None,
+    };
+    match mapped {
+        Some((address, length)) => IpNet::new(address.into(), length).ok(),
+        None => Some(network),
+    }
+    .map(|network| network.trunc())
+}
+
+/// The address of a name server, with port 53 unless another is given.
+pub(super) fn nameserver(field: &Field<'_>) -> Option<SocketAddr> {
+    field.parse(|text| {
+        let text = text.trim();
+        let address = text
+            .parse::<IpAddr>()
+            .map(|ip| SocketAddr::new(ip, DNS_PORT));
+        address
+            .or_else(|_| text.parse())
+            .map_err(|_| "ADDRESS or ADDRESS:PORT of a name server, IPv6 with a port in brackets")
     })
 }
 

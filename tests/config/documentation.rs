@@ -84,11 +84,14 @@ fn keys_beside(stranger: &str) -> Vec<String> {
 
 #[test]
 fn every_key_is_documented_and_can_be_replaced() {
-    const SECTIONS: [&str; 6] = [
+    const SECTIONS: [&str; 9] = [
         "poll",
         "cloudflare",
         "mappings",
         "expect",
+        "hosts",
+        "audit_log",
+        "history",
         "verify",
         "zone_overrides",
     ];
@@ -104,6 +107,9 @@ fn every_key_is_documented_and_can_be_replaced() {
         ),
         ("mappings: {qqq: 1}", "mappings."),
         ("expect: {qqq: 1}", "expect."),
+        ("hosts: {qqq: 1}", "hosts."),
+        ("audit_log: {qqq: 1}", "audit_log."),
+        ("history: {qqq: 1}", "history."),
         ("verify: {qqq: 1}", "verify."),
         ("verify: {vendor_ranges: {qqq: 1}}", "verify.vendor_ranges."),
         (

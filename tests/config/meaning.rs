@@ -1,10 +1,15 @@
 //! What a configuration comes to.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
+use cloudflare_origin_region_exporter::cloudflare::AuditLogSettings;
 use cloudflare_origin_region_exporter::config::{self, Environment, ProcessFlags};
+use cloudflare_origin_region_exporter::domain::Vendor;
+use cloudflare_origin_region_exporter::findings::UnusedAfter;
 use cloudflare_origin_region_exporter::poller::ZoneSelection;
 use cloudflare_origin_region_exporter::snapshot::StaleAfter;
+use cloudflare_origin_region_exporter::{history, origin_hosts, storage};
 
 use crate::support::{TOKEN, inline, load};
 
@@ -42,6 +47,80 @@ fn a_token_in_the_environment_is_a_whole_configuration() {
     assert!(!settings.vendor_ranges.enabled);
     assert_eq!(settings.vendor_ranges.refresh, Duration::from_hours(24));
     assert!(settings.warnings.is_empty());
+}
+
+#[test]
+fn hosts_audit_log_history_and_storage_have_defaults_and_take_values() {
+    let settings = load("").unwrap();
+    assert_eq!(settings.hosts, origin_hosts::Settings::default());
+    assert_eq!(settings.audit_log, AuditLogSettings::default());
+    assert_eq!(settings.history, history::Settings::default());
+    assert_eq!(settings.storage, None);
+    assert_eq!(
+        settings.expect.unused_after,
+        UnusedAfter::Age(Duration::from_hours(7 * 24))
+    );
+    let settings = load(
+        "expect: {from_rules: true, unused_after: 1s, ignore: [198.51.100.7, \"2001:db8::/32\", \
+         \"::ffff:192.0.2.0/120\"]}\n\
+         hosts: {nameservers: [192.0.2.53, \"[2001:db8::53]:5353\", \"2001:db8::54\"], \
+         window: 1s, rotating_above: 1}\n\
+         audit_log: {enabled: true, interval: 1s, actors: false}\n\
+         history: {retain: 30d}",
+    )
+    .unwrap();
+    assert!(settings.expect.from_rules);
+    assert_eq!(
+        settings.expect.unused_after,
+        UnusedAfter::Age(Duration::from_secs(1))
+    );
+    let ignored: Vec<_> = settings
+        .expect
+        .ignore
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(
+        ignored,
+        ["198.51.100.7/32", "2001:db8::/32", "192.0.2.0/24"]
+    );
+    let servers: Vec<_> = settings
+        .hosts
+        .nameservers
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(
+        servers,
+        ["192.0.2.53:53", "[2001:db8::53]:5353", "[2001:db8::54]:53"]
+    );
+    assert_eq!(settings.hosts.window, Duration::from_secs(1));
+    assert_eq!(settings.hosts.rotating_above, 1);
+    assert!(settings.audit_log.enabled && !settings.audit_log.actors);
+    assert_eq!(settings.audit_log.interval, Duration::from_secs(1));
+    assert_eq!(settings.history.retain, Duration::from_hours(30 * 24));
+    let never = load("expect: {unused_after: never}").unwrap();
+    assert_eq!(never.expect.unused_after, UnusedAfter::Never);
+    let cli = config::cli::parse(
+        ["x", "--storage.path=/var/lib/exporter"].map(Into::into),
+        &Environment::default(),
+    );
+    let settings = config::load(&cli.unwrap().flags, &Environment::new([TOKEN], None)).unwrap();
+    let path = PathBuf::from("/var/lib/exporter");
+    assert_eq!(settings.storage, Some(storage::Settings { path }));
+}
+
+#[test]
+fn a_declared_origin_is_an_address_or_a_host() {
+    let settings = load(
+        "expect: {zones: {a.org: [{host: Origin.Example.NET., vendor: aws, region: us-east-1}, \
+         {origin_ip: 192.0.2.1}]}}",
+    )
+    .unwrap();
+    let zone = &settings.expect.zones[0];
+    assert_eq!(zone.origins.len(), 1);
+    assert_eq!(zone.hosts[0].host.as_str(), "origin.example.net");
+    assert_eq!(zone.hosts[0].place.vendor, Some(Vendor::Aws));
 }
 
 #[test]

@@ -81,6 +81,24 @@ fn values_that_do_not_fit_say_what_was_expected() {
             "x:1: cloudflare.base_url: expected an address without user and password",
         ),
         (
+            "expect: {ignore: [192.0.2.0/33]}",
+            "x:1: expect.ignore[0]: expected an address or a prefix (ADDRESS/LENGTH), found \
+             \"192.0.2.0/33\"",
+        ),
+        (
+            "expect: {unused_after: 999ms}",
+            "x:1: expect.unused_after: expected never, or a duration from 1s to 3650days, found \"999ms\"",
+        ),
+        (
+            "hosts: {nameservers: [dns.example]}",
+            "x:1: hosts.nameservers[0]: expected ADDRESS or ADDRESS:PORT of a name server, IPv6 \
+             with a port in brackets, found \"dns.example\"",
+        ),
+        (
+            "hosts: {rotating_above: 0}",
+            "x:1: hosts.rotating_above: expected a whole number from 1 to 10000, found \"0\"",
+        ),
+        (
             "mappings: {detail: yes}",
             "x:1: mappings.detail: expected true or false, found \"yes\"",
         ),
@@ -149,6 +167,24 @@ fn what_does_not_belong_there_or_is_there_twice_is_named() {
             "expect: {zones: {a.org: [{origin_ip: 192.0.2.1, vendor: asw}]}}",
             "x:1: expect.zones.a.org[0].vendor: expected one of aws, azure, gcp and oci, found \
              \"asw\"",
+        ),
+        (
+            "expect: {zones: {a.org: [{origin_ip: 192.0.2.1, host: a.example}]}}",
+            "x:1: expect.zones.a.org[0]: origin_ip and host exclude each other: remove one of them",
+        ),
+        (
+            "expect: {zones: {a.org: [{vendor: aws}]}}",
+            "x:1: expect.zones.a.org[0]: expected an address (key \"origin_ip\") or a host name \
+             (key \"host\")",
+        ),
+        (
+            "expect: {zones: {a.org: [{host: 192.0.2.1}]}}",
+            "x:1: expect.zones.a.org[0].host: expected a host name, found \"192.0.2.1\"",
+        ),
+        (
+            "expect: {zones: {a.org: [{host: A.example.}, {host: a.example}]}}",
+            "x:1: expect.zones.a.org[1].host: expected each host once in a zone, and a.example is \
+             there twice, found \"a.example\"",
         ),
         (
             "expect:\n  zones:\n    a.org: []\n    A.org: []",
