@@ -11,7 +11,7 @@ use super::listing::Listing;
 use super::mappings::MappingListing;
 use super::origins::{DnsListing, read_balancer, read_pool};
 use super::pagination::Walk;
-use super::tiered_cache::{RegionsRow, Setting, SupportedRegions};
+use super::tiered_cache::{RegionsRow, Setting};
 use super::token::TokenRow;
 use super::zones::ZoneListing;
 
@@ -23,7 +23,7 @@ pub fn answer(body: &[u8]) {
     page(body, read_balancer);
     page(body, read_pool);
     if let Ok(row) = envelope::result::<RegionsRow>(body) {
-        SupportedRegions::from_row(row);
+        row.into_regions();
     }
     envelope::result::<Setting>(body).ok();
     if let Ok(row) = envelope::result::<TokenRow>(body) {

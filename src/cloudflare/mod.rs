@@ -39,6 +39,5 @@ pub use origins::{DnsRecord, OriginTarget, Pool, PoolOrigin};
 pub use rate_limiter::LONGEST_RATE_WINDOW;
 pub use secrets::Secrets;
 pub use settings::{AccountSettings, AuditLogSettings, RateLimit, Settings};
-pub use tiered_cache::SupportedRegions;
 pub use token::{TokenState, TokenStatus};
 pub use zones::ZoneList;

@@ -1,6 +1,7 @@
 //! Tiered cache: whether it is on, and the regions that it supports.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::Deserialize;
 
@@ -8,19 +9,10 @@ use super::attempt::Request;
 use super::client::Client;
 use super::envelope::{self, lenient};
 use super::{ApiError, CallBudget, Operation, Reason};
-use crate::domain::{Region, Vendor, ZoneId};
+use crate::domain::{Region, SupportedRegion, SupportedRegions, Vendor, ZoneId};
 
 /// A data centre's code has three letters; what is much longer is none.
 const COLO_LIMIT: usize = 16;
-
-/// The regions that Cloudflare supports, with the codes of their upper tier data centres.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct SupportedRegions {
-    /// The data centres of each region of each vendor.
-    pub vendors: BTreeMap<Vendor, BTreeMap<Region, BTreeSet<String>>>,
-    /// Whether Cloudflare could find out the data centres; where not, they may be missing.
-    pub colos_complete: bool,
-}
 
 impl Client {
     /// The regions that Cloudflare supports; `None` where it does not say, because the zone's
@@ -43,7 +35,7 @@ impl Client {
             expected: says_tiered_cache_is_off,
         };
         let answer = self.get(request, call, |body| {
-            envelope::result(body).map(SupportedRegions::from_row)
+            envelope::result(body).map(RegionsRow::into_regions)
         });
         none_if(answer.await, says_tiered_cache_is_off)
     }
@@ -138,29 +130,24 @@ struct RegionRow {
     upper_tier_colos: Option<Vec<String>>,
 }
 
-impl SupportedRegions {
-    pub(super) fn from_row(row: RegionsRow) -> Self {
-        let mut vendors: BTreeMap<_, BTreeMap<_, BTreeSet<_>>> = BTreeMap::new();
-        for (vendor, regions) in row.vendors {
-            let Ok(vendor) = Vendor::parse(&vendor) else {
-                continue;
-            };
-            let known = vendors.entry(vendor).or_default();
-            for region in regions {
-                let Ok(name) = Region::parse(&region.name) else {
-                    continue;
+impl RegionsRow {
+    /// Leaves out vendors, regions and data centres whose names cannot be labels.
+    pub(super) fn into_regions(self) -> SupportedRegions {
+        let is_colo = |colo: &String| !colo.is_empty() && colo.len() <= COLO_LIMIT;
+        let rows = self.vendors.into_iter().flat_map(|(vendor, regions)| {
+            let vendor = Vendor::parse(&vendor).ok();
+            regions.into_iter().filter_map(move |row| {
+                let colos = row.upper_tier_colos.into_iter().flatten().filter(is_colo);
+                let region = SupportedRegion {
+                    region: Region::parse(&row.name).ok()?,
+                    upper_tier_colos: colos.map(Arc::from).collect(),
                 };
-                let colos = region.upper_tier_colos.into_iter().flatten();
-                known
-                    .entry(name)
-                    .or_default()
-                    .extend(colos.filter(|colo| !colo.is_empty() && colo.len() <= COLO_LIMIT));
-            }
-        }
-        Self {
-            vendors,
-            colos_complete: row.obtained_codes.unwrap_or(false),
-        }
+                Some((vendor.clone()?, region))
+            })
+        });
+        let mut regions: SupportedRegions = rows.collect();
+        regions.colos_complete = self.obtained_codes.unwrap_or(false);
+        regions
     }
 }
 
@@ -171,24 +158,25 @@ mod tests {
     #[test]
     fn the_documented_answer() {
         let body = include_bytes!("../../tests/data/cloudflare/supported-regions.json");
-        let regions = SupportedRegions::from_row(envelope::result(body).unwrap());
+        let regions = envelope::result::<RegionsRow>(body).unwrap().into_regions();
         assert!(regions.colos_complete);
-        let aws = &regions.vendors[&Vendor::Aws];
-        let colos: Vec<_> = aws["us-east-1"].iter().map(String::as_str).collect();
-        assert_eq!(colos, ["EWR", "IAD"]);
-        assert_eq!(regions.vendors[&Vendor::Gcp].len(), 1);
+        let us_east_1 = Region::parse("us-east-1").unwrap();
+        let found = regions.find(&Vendor::Aws, &us_east_1).unwrap();
+        assert_eq!(found.upper_tier_colos, ["EWR", "IAD"].map(Arc::from));
+        let vendors = regions.iter().map(|(vendor, _)| vendor);
+        assert_eq!(vendors.filter(|vendor| **vendor == Vendor::Gcp).count(), 1);
     }
 
     #[test]
     fn colos_may_be_missing() {
         let body = br#"{"success":true,"result":{"obtained_codes":false,
             "vendors":{"azure":[{"name":"eastus"},{"name":"westus","upper_tier_colos":null}]}}}"#;
-        let regions = SupportedRegions::from_row(envelope::result(body).unwrap());
+        let regions = envelope::result::<RegionsRow>(body).unwrap().into_regions();
         assert!(!regions.colos_complete);
         assert!(
-            regions.vendors[&Vendor::Azure]
-                .values()
-                .all(BTreeSet::is_empty)
+            regions
+                .iter()
+                .all(|(_, row)| row.upper_tier_colos.is_empty())
         );
     }
 

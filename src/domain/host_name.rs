@@ -38,6 +38,52 @@ impl fmt::Display for HostName {
     }
 }
 
+/// The name of a DNS record or load balancer: a host name, or a wildcard (`*.example.com`).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RecordName {
+    host: HostName,
+    is_wildcard: bool,
+}
+
+impl RecordName {
+    /// Reads a name as [`HostName::parse`] does; its first label may be `*`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let base = text.strip_prefix("*.");
+        HostName::parse(base.unwrap_or(text)).map(|host| Self {
+            host,
+            is_wildcard: base.is_some(),
+        })
+    }
+
+    /// The name itself, or the name below which a wildcard applies.
+    pub fn host(&self) -> &HostName {
+        &self.host
+    }
+
+    /// Whether the first label is `*`.
+    pub fn is_wildcard(&self) -> bool {
+        self.is_wildcard
+    }
+
+    /// Whether a query for `name` is answered from this record: it is the name itself, or lies
+    /// below the base of a wildcard (RFC 4592). Closer names take precedence; the caller looks for
+    /// these first.
+    pub fn covers(&self, name: &HostName) -> bool {
+        if !self.is_wildcard {
+            return self.host == *name;
+        }
+        let below = name.as_str().strip_suffix(self.host.as_str());
+        below.is_some_and(|labels| labels.ends_with('.'))
+    }
+}
+
+impl fmt::Display for RecordName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.is_wildcard { "*." } else { "" })?;
+        self.host.fmt(f)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -53,6 +99,19 @@ mod tests {
         let unicode = HostName::parse("BÜCHER.example").unwrap();
         assert_eq!(unicode, HostName::parse("xn--bcher-kva.example").unwrap());
         assert!(HostName::parse("_acme.example").is_some());
+    }
+
+    #[test]
+    fn a_wildcard_covers_what_lies_below_its_base() {
+        let host = |text| HostName::parse(text).unwrap();
+        let wildcard = RecordName::parse("*.Example.com").unwrap();
+        assert_eq!(wildcard.to_string(), "*.example.com");
+        assert!(wildcard.is_wildcard() && wildcard.covers(&host("a.b.example.com")));
+        assert!(!wildcard.covers(&host("example.com")));
+        assert!(!wildcard.covers(&host("notexample.com")));
+        let plain = RecordName::parse("example.com.").unwrap();
+        assert!(plain.covers(&host("example.com")) && !plain.covers(&host("a.example.com")));
+        assert_eq!(RecordName::parse("a.*.example.com"), None);
     }
 
     #[test]

@@ -7,18 +7,20 @@ mod mappings;
 mod names;
 mod origin_ip;
 mod spelling;
+mod supported_regions;
 mod vendor;
 mod verdict;
 mod zone;
 
-pub use host_name::HostName;
+pub use host_name::{HostName, RecordName};
 pub use mappings::{Changes, ConflictingRows, Mapping, ZoneMappings};
-pub use names::{AccountName, InvalidName};
+pub use names::{AccountName, InvalidName, PoolId, Region, ZoneId, ZoneName};
 pub use origin_ip::{InvalidOriginIp, NonPublic, OriginIp};
 pub use spelling::{same_region, same_vendor, usual_region};
-pub use vendor::{Region, Vendor};
+pub use supported_regions::{SupportedRegion, SupportedRegions};
+pub use vendor::Vendor;
 pub use verdict::RangeVerdict;
-pub use zone::{Zone, ZoneId, ZoneName};
+pub use zone::Zone;
 
 /// Cloudflare's limit of mappings in one zone (API reference, "origin cloud regions").
 pub const MAPPINGS_PER_ZONE_LIMIT: u32 = 3500;

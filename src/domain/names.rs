@@ -1,5 +1,6 @@
 //! Short texts from outside that become labels: bounded, not empty, cheap to clone.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -32,27 +33,82 @@ pub(super) fn label(text: &str, max: usize) -> Result<Arc<str>, InvalidName> {
     }
 }
 
-/// The name that the configuration gives to one set of credentials.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct AccountName(Arc<str>);
-
-impl AccountName {
-    const MAX_BYTES: usize = 100;
-
-    /// Takes a name of 1 to 100 bytes.
-    pub fn parse(text: &str) -> Result<Self, InvalidName> {
-        label(text, Self::MAX_BYTES).map(Self)
-    }
-
-    /// The name as configured.
-    pub fn as_str(&self) -> &str {
-        &self.0
+/// Checks a text that can stand in a URL's path as it is: letters, digits, `-` and `_`.
+fn path_segment(text: &str, max: usize) -> Result<Arc<str>, InvalidName> {
+    let text = label(text, max)?;
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    if text.bytes().all(is_plain) {
+        Ok(text)
+    } else {
+        Err(InvalidName::BadCharacter)
     }
 }
 
-impl fmt::Display for AccountName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+/// Defines a type for one kind of short text. `$check` is the function that accepts a text of at
+/// most `$max` bytes.
+macro_rules! name_type {
+    ($(#[$docs:meta])* $name:ident, $check:ident, $max:literal, $accepts:literal) => {
+        $(#[$docs])*
+        #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            #[doc = $accepts]
+            pub fn parse(text: &str) -> Result<Self, InvalidName> {
+                $check(text, $max).map(Self)
+            }
+
+            /// The text as it was given, without white space around it.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+    };
+}
+
+name_type! {
+    /// The name that the configuration gives to one set of credentials.
+    AccountName, label, 100, "Accepts 1 to 100 bytes."
+}
+
+name_type! {
+    /// The identifier of a zone. Cloudflare's are 32 hexadecimal digits.
+    ZoneId, path_segment, 64, "Accepts 1 to 64 letters, digits, `-` and `_`."
+}
+
+name_type! {
+    /// The name of a zone, such as `example.com`, as the API gives it. It may hold any character,
+    /// so it must be escaped where it is printed. At most as long as the DNS allows (RFC 1035,
+    /// section 2.3.4).
+    ZoneName, label, 255, "Accepts 1 to 255 bytes."
+}
+
+name_type! {
+    /// A region of a vendor, such as `us-east-1`, as Cloudflare spells it. Clones share one text.
+    Region, label, 100, "Accepts 1 to 100 bytes."
+}
+
+name_type! {
+    /// The identifier of a load balancer pool.
+    PoolId, label, 64, "Accepts 1 to 64 bytes."
+}
+
+impl From<&ZoneId> for ZoneName {
+    /// The identifier in place of the name, for a zone whose name is not known yet.
+    fn from(id: &ZoneId) -> Self {
+        Self(Arc::clone(&id.0))
     }
 }
 
@@ -68,5 +124,13 @@ mod tests {
             AccountName::parse(&"x".repeat(101)),
             Err(InvalidName::TooLong { max: 100 })
         );
+    }
+
+    #[test]
+    fn an_id_can_stand_in_a_path() {
+        assert!(ZoneId::parse("023e105f4ecef8ad9ca31a8372d0c353").is_ok());
+        for bad in ["", "a/b", "a?b", "..%2f", "a b", &"a".repeat(65)] {
+            assert!(ZoneId::parse(bad).is_err(), "{bad:?}");
+        }
     }
 }

@@ -1,6 +1,5 @@
-//! Cloud vendors and their regions.
+//! Cloud vendors.
 
-use std::borrow::Borrow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -50,36 +49,6 @@ impl Vendor {
 impl fmt::Display for Vendor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
-    }
-}
-
-/// A region of a vendor, such as `us-east-1`, as Cloudflare spells it. Clones share one text.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Region(Arc<str>);
-
-impl Region {
-    const MAX_BYTES: usize = 100;
-
-    /// Takes a name of 1 to 100 bytes.
-    pub fn parse(text: &str) -> Result<Self, InvalidName> {
-        label(text, Self::MAX_BYTES).map(Self)
-    }
-
-    /// The name as the API spells it.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl Borrow<str> for Region {
-    fn borrow(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for Region {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
     }
 }
 

@@ -135,7 +135,9 @@ impl Judgement<'_> {
     }
 
     fn check_supported(&mut self, mapping: &Mapping) {
-        if self.supported.is_some_and(|list| !list.supports(mapping)) {
+        let is_listed =
+            |list: &SupportedRegions| list.find(&mapping.vendor, &mapping.region).is_some();
+        if self.supported.is_some_and(|list| !is_listed(list)) {
             self.wrong(mapping, Check::SupportedRegions, ExpectedPlace::default());
         }
     }

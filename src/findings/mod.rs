@@ -9,6 +9,7 @@ mod model;
 mod settings;
 mod supported;
 
+pub use crate::domain::{SupportedRegion, SupportedRegions};
 pub use expected::{Candidates, Discovered, Expectations, RangesUse, expected};
 pub use judge::judge;
 pub use model::{
@@ -18,4 +19,3 @@ pub use model::{
 pub use settings::{
     DeclaredHost, DeclaredOrigin, DeclaredZone, ExpectSettings, UnusedAfter, VerifySettings,
 };
-pub use supported::{SupportedRegion, SupportedRegions};

@@ -1,69 +1,10 @@
-//! The regions that Cloudflare supports.
-
-use std::collections::BTreeMap;
-use std::sync::Arc;
+//! The spelling of regions that Cloudflare supports.
 
 use super::ExpectedPlace;
-use crate::domain::{Mapping, Region, Vendor, usual_region};
+use crate::domain::{Region, SupportedRegions, usual_region};
 
-/// The regions of each vendor that Cloudflare knows, as the API lists them.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct SupportedRegions {
-    /// By vendor and usual identifier, so that one look-up finds any spelling.
-    vendors: BTreeMap<Vendor, BTreeMap<Box<str>, SupportedRegion>>,
-}
-
-/// One of the regions.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SupportedRegion {
-    /// Its name as Cloudflare spells it.
-    pub region: Region,
-    /// The data centres that serve as its upper tier; may be incomplete.
-    pub upper_tier_colos: Vec<Arc<str>>,
-}
-
-impl SupportedRegions {
-    /// Whether there are none; such a list judges nothing.
-    pub fn is_empty(&self) -> bool {
-        self.vendors.is_empty()
-    }
-
-    /// Every region with its vendor, in a stable order.
-    pub fn iter(&self) -> impl Iterator<Item = (&Vendor, &SupportedRegion)> {
-        self.vendors
-            .iter()
-            .flat_map(|(vendor, regions)| regions.values().map(move |region| (vendor, region)))
-    }
-
-    /// Whether the mapping's vendor and region, in any spelling, are among them.
-    pub(super) fn supports(&self, mapping: &Mapping) -> bool {
-        self.find(&mapping.vendor, &mapping.region).is_some()
-    }
-
-    fn find(&self, vendor: &Vendor, region: &Region) -> Option<&SupportedRegion> {
-        self.vendors
-            .get(vendor)?
-            .get(&*usual_region(vendor, region.as_str()))
-    }
-}
-
-impl FromIterator<(Vendor, SupportedRegion)> for SupportedRegions {
-    fn from_iter<I: IntoIterator<Item = (Vendor, SupportedRegion)>>(rows: I) -> Self {
-        let mut supported = Self::default();
-        for (vendor, row) in rows {
-            let usual = usual_region(&vendor, row.region.as_str()).into();
-            supported
-                .vendors
-                .entry(vendor)
-                .or_default()
-                .insert(usual, row);
-        }
-        supported
-    }
-}
-
-/// The place in Cloudflare's spelling; where Cloudflare does not list the region, the vendor's
-/// usual identifier. Without a vendor nothing is known of the spelling.
+/// The place in Cloudflare's spelling, or the vendor's usual identifier if Cloudflare does not list
+/// the region. Without a vendor the spelling is left alone.
 pub(super) fn spell(place: ExpectedPlace, supported: Option<&SupportedRegions>) -> ExpectedPlace {
     let (Some(vendor), Some(region)) = (&place.vendor, &place.region) else {
         return place;
@@ -79,6 +20,7 @@ pub(super) fn spell(place: ExpectedPlace, supported: Option<&SupportedRegions>) 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::{SupportedRegion, Vendor};
 
     fn region(name: &str) -> Region {
         Region::parse(name).unwrap()
@@ -87,7 +29,7 @@ mod tests {
     fn supported(vendor: Vendor, name: &str) -> SupportedRegions {
         let row = SupportedRegion {
             region: region(name),
-            upper_tier_colos: vec![Arc::from("CDG")],
+            upper_tier_colos: Vec::new(),
         };
         SupportedRegions::from_iter([(vendor, row)])
     }
@@ -115,23 +57,5 @@ mod tests {
             "us-east-1"
         );
         assert_eq!(spelt(None, "US-EAST-1", Some(&list)), "US-EAST-1");
-    }
-
-    #[test]
-    fn every_region_is_listed_with_its_vendor() {
-        let list = supported(Vendor::Azure, "francecentral");
-        let rows: Vec<_> = list
-            .iter()
-            .map(|(vendor, row)| {
-                (
-                    vendor.as_str(),
-                    row.region.as_str(),
-                    row.upper_tier_colos.len(),
-                )
-            })
-            .collect();
-        assert_eq!(rows, [("azure", "francecentral", 1)]);
-        assert!(!list.is_empty());
-        assert!(SupportedRegions::default().is_empty());
     }
 }

@@ -10,13 +10,12 @@ use tokio::time::Instant;
 
 use super::judgement::{Criteria, add_missing};
 use crate::cloudflare::{
-    self, ApiError, CallBudget, Client, DnsRecord, Operation, OriginTarget, Pool, PoolOrigin,
-    Reason,
+    ApiError, CallBudget, Client, DnsRecord, Operation, OriginTarget, Pool, PoolOrigin, Reason,
 };
 use crate::domain::{Zone, ZoneMappings};
 use crate::findings::{
-    Candidates, ExpectSettings, ExpectedOrigin, LeftOut, SupportedRegion, SupportedRegions,
-    VerifySettings, ZoneFindings,
+    Candidates, ExpectSettings, ExpectedOrigin, LeftOut, SupportedRegions, VerifySettings,
+    ZoneFindings,
 };
 
 /// What each of a follow-up's calls may spend, waiting for the rate limit aside: one that hangs
@@ -129,7 +128,6 @@ pub(super) async fn run(mut job: FollowUp) -> FollowedUp {
     if wanted.supported_regions {
         let call = CallBudget::new(BUDGET);
         let answer = client.supported_regions(&zone.id, &call).await;
-        let answer = answer.map(|regions| regions.map(supported));
         if let Ok(Some(regions)) = &answer {
             job.criteria.supported = Some(Arc::new(regions.clone()));
         }
@@ -283,26 +281,10 @@ fn candidates(targets: impl Iterator<Item = Result<OriginTarget, LeftOut>>) -> C
     }
 }
 
-fn supported(regions: cloudflare::SupportedRegions) -> SupportedRegions {
-    let rows = regions.vendors.into_iter().flat_map(|(vendor, regions)| {
-        regions.into_iter().map(move |(region, colos)| {
-            let upper_tier_colos = colos.iter().map(|colo| Arc::from(colo.as_str())).collect();
-            (
-                vendor.clone(),
-                SupportedRegion {
-                    region,
-                    upper_tier_colos,
-                },
-            )
-        })
-    });
-    rows.collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{OriginIp, Region, Vendor};
+    use crate::domain::OriginIp;
 
     fn address(text: &str) -> OriginTarget {
         OriginTarget::Address(OriginIp::parse(text).unwrap())
@@ -381,34 +363,6 @@ mod tests {
         let (ips, left_out) = shown(&of_pools(&pools, &ids));
         assert_eq!(ips, ["192.0.2.1"]);
         assert_eq!(left_out, [("virtual_network", 1), ("host_name", 1)]);
-    }
-
-    #[test]
-    fn supported_regions_keep_their_upper_tiers() {
-        let region = |name: &str| Region::parse(name).unwrap();
-        let vendors = [(
-            Vendor::Aws,
-            [(
-                region("us-east-1"),
-                ["IAD", "EWR"].map(str::to_owned).into(),
-            )]
-            .into(),
-        )];
-        let regions = supported(cloudflare::SupportedRegions {
-            vendors: vendors.into(),
-            ..Default::default()
-        });
-        let rows: Vec<_> = regions
-            .iter()
-            .map(|(vendor, row)| {
-                (
-                    vendor.as_str(),
-                    row.region.as_str(),
-                    row.upper_tier_colos.len(),
-                )
-            })
-            .collect();
-        assert_eq!(rows, [("aws", "us-east-1", 2)]);
     }
 
     #[test]
