@@ -47,7 +47,7 @@ impl Parts {
         let ranges = VendorRanges::new(&settings.vendor_ranges, http, &range_metrics);
         let (poller, poller_handle, ready) = Poller::new(
             settings.poller.clone(),
-            judging(settings, &ranges),
+            evaluation(settings, &ranges),
             clients.clone(),
             snapshot.clone(),
             poller::Metrics::register(&registry)?,
@@ -104,7 +104,7 @@ pub(super) fn clients(
 }
 
 /// What mappings are judged by.
-pub(super) fn judging(settings: &Settings, ranges: &VendorRanges) -> EvaluationConfig {
+pub(super) fn evaluation(settings: &Settings, ranges: &VendorRanges) -> EvaluationConfig {
     EvaluationConfig {
         expect: settings.expect.clone(),
         verify: settings.verify,

@@ -188,7 +188,7 @@ impl Reloader {
         self.replace_ranges(&settings, http, shutdown);
         let change = Reconfiguration {
             settings: settings.poller.clone(),
-            judging: parts::judging(&settings, &self.ranges.ranges),
+            evaluation: parts::evaluation(&settings, &self.ranges.ranges),
             clients: self.clients.load().to_vec(),
         };
         if !self.poller.reconfigure(change).await {

@@ -10,11 +10,11 @@ use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 use super::ZoneSelection;
-use super::follow_up::PoolCache;
-use super::pace::Pace;
-use super::queue::Queue;
-use super::rarely::{Cooldown, Regions};
+use super::enrichment::fetch::PoolCache;
+use super::enrichment::refresh::{Cooldown, Regions};
+use super::schedule::budget::BudgetCheck;
 use super::schedule::listing_backoff;
+use super::schedule::queue::Queue;
 use crate::cloudflare::{ApiError, Client, Operation, Reason, ZoneList};
 use crate::domain::{Zone, ZoneId};
 use crate::snapshot::{AccountState, ZoneCounts};
@@ -34,7 +34,7 @@ pub(super) struct Account {
     pub(super) listed: bool,
     /// Explicit ids that, by the last answer, are no zones of this account.
     pub(super) absent: BTreeSet<ZoneId>,
-    pub(super) listing: ListingTurn,
+    pub(super) listing: ListingSchedule,
     /// Zones by when they are due; a zone that is being polled is not in it.
     pub(super) due: Queue,
     /// Zones whose secondary data is to be read when no poll is waiting.
@@ -58,12 +58,12 @@ pub(super) struct Account {
     /// When the token is verified next; `None` while it is.
     pub(super) verification: Option<Instant>,
     /// Whether the interval can be kept.
-    pub(super) pace: Pace,
+    pub(super) pace: BudgetCheck,
 }
 
 /// When the zones are listed next, and how the listing under way fares.
 #[derive(Debug)]
-pub(super) struct ListingTurn {
+pub(super) struct ListingSchedule {
     /// `None` while one is under way.
     pub(super) due: Option<Instant>,
     /// Listings that failed in a row.
@@ -85,7 +85,7 @@ impl Account {
             error: None,
             zones: ZoneCounts::default(),
         };
-        let listing = ListingTurn {
+        let listing = ListingSchedule {
             due: Some(now),
             failures: 0,
             outstanding: 0,
@@ -111,7 +111,7 @@ impl Account {
             pools: Arc::default(),
             optional_failures: HashSet::new(),
             verification: Some(now),
-            pace: Pace::default(),
+            pace: BudgetCheck::default(),
         }
     }
 

@@ -6,27 +6,19 @@
 //! once, and a call that hangs holds up nothing but itself.
 
 mod account;
-mod answers;
-mod assignment;
-mod directory;
-mod estimate;
-mod follow_up;
-mod follow_ups;
-mod jobs;
-mod judgement;
-mod lag;
-mod notices;
-mod pace;
-mod queue;
-mod rarely;
+mod completion;
+mod discovery;
+mod dispatch;
+mod enrichment;
+mod evaluate;
+mod log_events;
+mod metrics;
 mod reconfigure;
 mod schedule;
-mod secondary;
 mod settings;
-mod starts;
-mod transition;
-mod upper_tiers;
-mod zone_turns;
+mod state;
+mod tasks;
+mod zone;
 
 #[cfg(test)]
 mod tests;
@@ -34,7 +26,6 @@ mod tests;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
-use prometheus::{Gauge, Registry};
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, Id, JoinSet};
 use tokio::time::Instant;
@@ -42,48 +33,22 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use self::account::Account;
-pub use self::estimate::Load;
-use self::jobs::{Answer, Job};
-use self::lag::LagBoard;
+pub use self::metrics::Metrics;
 use self::reconfigure::Reconfigurations;
 pub use self::reconfigure::{PollerHandle, Reconfiguration};
+pub use self::schedule::estimate::Load;
 pub use self::settings::{Settings, Shard, ZoneOverride, ZoneSelection};
-use self::upper_tiers::UpperTiers;
-use self::zone_turns::PolledZone;
+use self::tasks::{Answer, Task};
+use self::zone::PolledZone;
 use crate::cloudflare::Client;
 use crate::domain::ZoneId;
 use crate::findings::{ExpectSettings, VerifySettings};
-use crate::metric_families;
 use crate::snapshot::{Snapshot, UnmatchedZones};
 use crate::vendor_ranges::VendorRanges;
 
 /// After this long the daemon calls itself ready whatever is still missing, so that a slow or
 /// broken account does not keep the others out of service for ever.
 const READY_AT_LATEST: Duration = Duration::from_mins(1);
-
-/// The poller's own metrics.
-#[derive(Debug, Clone)]
-pub struct Metrics {
-    lag: LagBoard,
-    interval: Gauge,
-    upper_tiers: UpperTiers,
-}
-
-impl Metrics {
-    /// Registers `poll_lag_seconds`, `poll_interval_seconds` and `upper_tier_info`.
-    pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
-        let lag = LagBoard::new()?;
-        registry.register(Box::new(lag.clone()))?;
-        let interval = metric_families::POLL_INTERVAL.register(registry)?;
-        let upper_tiers = UpperTiers::new()?;
-        registry.register(Box::new(upper_tiers.clone()))?;
-        Ok(Self {
-            lag,
-            interval,
-            upper_tiers,
-        })
-    }
-}
 
 /// What the mappings are judged by.
 #[derive(Debug, Clone)]
@@ -99,7 +64,7 @@ pub struct EvaluationConfig {
 /// Reads the zones of all accounts, again and again, and publishes what it finds.
 pub struct Poller {
     settings: Settings,
-    judging: EvaluationConfig,
+    evaluation: EvaluationConfig,
     snapshot: Snapshot,
     metrics: Metrics,
     ready: watch::Sender<bool>,
@@ -111,7 +76,7 @@ pub struct Poller {
     following: HashSet<ZoneId>,
     jobs: JoinSet<Answer>,
     /// What each task is about.
-    about: HashMap<Id, (Job, AbortHandle)>,
+    about: HashMap<Id, (Task, AbortHandle)>,
     /// When the last good data of failing zones is to be dropped.
     expiries: BTreeSet<(Instant, ZoneId)>,
     unmatched: UnmatchedZones,
@@ -131,14 +96,14 @@ impl Poller {
     /// same order. The receiver turns true when the daemon is ready, for good.
     pub fn new(
         settings: Settings,
-        judging: EvaluationConfig,
+        evaluation: EvaluationConfig,
         clients: Vec<Client>,
         snapshot: Snapshot,
         metrics: Metrics,
     ) -> (Self, PollerHandle, watch::Receiver<bool>) {
         let started = Instant::now();
         let (ready, readiness) = watch::channel(false);
-        let ranges_changed = judging.ranges.changed();
+        let ranges_changed = evaluation.ranges.changed();
         let (handle, reconfigurations) = reconfigure::channel();
         metrics.interval.set(settings.interval.as_secs_f64());
         let selections = settings
@@ -152,7 +117,7 @@ impl Poller {
             .collect();
         let poller = Self {
             settings,
-            judging,
+            evaluation,
             snapshot,
             metrics,
             ready,

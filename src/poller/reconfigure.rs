@@ -6,8 +6,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::account::Account;
-use super::jobs::Job;
-use super::rarely::Regions;
+use super::enrichment::refresh::Regions;
+use super::tasks::Task;
 use super::{EvaluationConfig, Poller, Settings, ZoneSelection};
 use crate::cloudflare::Client;
 use crate::domain::{AccountName, ZoneId};
@@ -20,7 +20,7 @@ pub struct Reconfiguration {
     /// How the poller works.
     pub settings: Settings,
     /// What the mappings are judged by.
-    pub judging: EvaluationConfig,
+    pub evaluation: EvaluationConfig,
     /// The accounts' clients, in the order of `settings.selections`. An account that stays keeps
     /// the client that it had.
     pub clients: Vec<Client>,
@@ -51,7 +51,7 @@ impl Poller {
         let now = Instant::now();
         let Reconfiguration {
             settings,
-            judging,
+            evaluation,
             clients,
         } = change;
         self.replace_accounts(&settings, clients, now);
@@ -61,9 +61,9 @@ impl Poller {
             account.listing.due = account.listing.due.map(|due| due.min(soonest));
         }
         self.settings = settings;
-        self.ranges_changed = judging.ranges.changed();
-        self.judging = judging;
-        let (expect, verify) = (&self.judging.expect, self.judging.verify);
+        self.ranges_changed = evaluation.ranges.changed();
+        self.evaluation = evaluation;
+        let (expect, verify) = (&self.evaluation.expect, self.evaluation.verify);
         for turns in self.zones.values_mut() {
             turns.secondary.reconfigure(expect, verify);
         }
@@ -120,9 +120,9 @@ impl Poller {
             // Nothing more is sent with credentials that the configuration has lost.
             task.abort();
             match job {
-                Job::Poll(_, zone) => busy.remove(zone),
-                Job::FollowUp { zone, .. } => following.remove(zone),
-                Job::List(_) | Job::Name(..) | Job::Verify(_) => false,
+                Task::Poll(_, zone) => busy.remove(zone),
+                Task::Enrichment { zone, .. } => following.remove(zone),
+                Task::List(_) | Task::Name(..) | Task::Verify(_) => false,
             };
             false
         });

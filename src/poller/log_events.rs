@@ -3,13 +3,13 @@
 use tracing::{debug, info, warn};
 
 use super::account::Account;
-use super::follow_up::FollowedUp;
+use super::enrichment::fetch::Enriched;
 use crate::cloudflare::{ApiError, Operation, Reason};
 use crate::domain::ZoneId;
 use crate::snapshot::ZoneState;
 
 /// An optional call that fails harms nothing; the log names each kind of failure once an account.
-pub(super) fn tell_failures(account: &mut Account, zone: &ZoneId, done: &FollowedUp) {
+pub(super) fn tell_failures(account: &mut Account, zone: &ZoneId, done: &Enriched) {
     for error in done.failures() {
         let kind = (error.operation, error.reason);
         let first = account.optional_failures.insert(kind);

@@ -1,5 +1,7 @@
 //! Which zones there are: what the listings say becomes slots, schedules and the directory.
 
+mod assignment;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,11 +9,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
+use self::assignment::{Assignment, Listing, assign};
 use super::Poller;
-use super::assignment::{Assignment, Listing, assign};
 use super::schedule::Cadence;
-use super::transition;
-use super::zone_turns::PolledZone;
+use super::state;
+use super::zone::PolledZone;
 use crate::domain::{Zone, ZoneId};
 use crate::findings::DeclaredOrigin;
 use crate::snapshot::{Directory, StaleAfter, UnmatchedZones, ZoneSlot, ZoneState};
@@ -40,7 +42,7 @@ impl Poller {
         let assignment = assign(
             &listings,
             &self.settings,
-            self.judging
+            self.evaluation
                 .expect
                 .zones
                 .iter()
@@ -105,7 +107,7 @@ impl Poller {
         };
         let id = zone.id.clone();
         owner.untried.insert(id.clone());
-        let state = transition::found(
+        let state = state::found(
             zone,
             owner.state.name.clone(),
             own.interval,
@@ -209,7 +211,7 @@ impl Poller {
             .overrides
             .iter()
             .filter(|own| means(&own.zone));
-        let declared = self.judging.expect.zones.iter();
+        let declared = self.evaluation.expect.zones.iter();
         let declared = declared.filter(|declared| means(&declared.zone));
         Own {
             interval: overrides
@@ -255,7 +257,7 @@ impl Poller {
             let old = turns.slot.load();
             warn!(zone = %old.zone.name, zone_id = %id,
                   "the zone has been failing for longer than it is retained: its data is dropped");
-            turns.slot.publish(transition::expired(&old));
+            turns.slot.publish(state::expired(&old));
         }
     }
 

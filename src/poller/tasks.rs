@@ -7,8 +7,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::warn;
 
-use super::follow_up::{self, FollowUp, FollowedUp};
-use super::judgement::Criteria;
+use super::enrichment::fetch::{self, Enriched, Enrichment};
+use super::evaluate::Criteria;
 use crate::cloudflare::{
     ApiError, CallBudget, Client, MappingList, RejectedRows, TokenStatus, ZoneList,
 };
@@ -22,7 +22,7 @@ const LISTING_BUDGET: Duration = Duration::from_mins(10);
 
 /// What a task was about: known even where it panicked.
 #[derive(Debug, Clone)]
-pub(super) enum Job {
+pub(super) enum Task {
     /// Listing the zones of the account with this index.
     List(usize),
     /// Looking up one explicit id of the account with this index.
@@ -30,7 +30,7 @@ pub(super) enum Job {
     /// Reading the mappings of a zone for the account with this index.
     Poll(usize, ZoneId),
     /// Reading what stands beside the mappings; `asks` for the account's supported regions too.
-    FollowUp {
+    Enrichment {
         index: usize,
         zone: ZoneId,
         asks: bool,
@@ -39,14 +39,14 @@ pub(super) enum Job {
     Verify(usize),
 }
 
-impl Job {
+impl Task {
     /// The index of the account that the job is for.
     pub(super) fn account_mut(&mut self) -> &mut usize {
         match self {
             Self::List(index)
             | Self::Name(index, _)
             | Self::Poll(index, _)
-            | Self::FollowUp { index, .. }
+            | Self::Enrichment { index, .. }
             | Self::Verify(index) => index,
         }
     }
@@ -60,7 +60,7 @@ pub(super) enum Answer {
         poll: Result<Poll, ApiError>,
         duration: Duration,
     },
-    FollowedUp(Box<FollowedUp>),
+    Enriched(Box<Enriched>),
     Verified(Result<TokenStatus, ApiError>),
 }
 
@@ -128,8 +128,8 @@ pub(super) async fn poll(
 }
 
 /// Reads what stands beside a zone's mappings.
-pub(super) async fn follow_up(job: FollowUp) -> Answer {
-    Answer::FollowedUp(Box::new(follow_up::run(job).await))
+pub(super) async fn follow_up(job: Enrichment) -> Answer {
+    Answer::Enriched(Box::new(fetch::run(job).await))
 }
 
 /// Verifies an account's token. `owner` is the Cloudflare account of one of its zones.

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::follow_up::{FollowedUp, Wanted};
-use super::rarely::{Cooldown, Regions, Turn};
 use crate::cloudflare::ApiError;
 use crate::domain::OriginIp;
 use crate::findings::{Candidates, Discovered, ExpectSettings, TieredCache, VerifySettings};
+use crate::poller::enrichment::fetch::{Enriched, Wanted};
+use crate::poller::enrichment::refresh::{Cooldown, RefreshTimer, Regions};
 
 /// How long a tiered cache setting that cannot be read any more is still shown, at the least.
 const KEEP_SETTINGS: Duration = Duration::from_hours(2);
@@ -65,19 +65,19 @@ impl<T> Recent<T> {
     reason = "four notes that are taken and settled independently"
 )]
 #[derive(Debug, Default)]
-pub(super) struct Secondary {
+pub(in crate::poller) struct EnrichmentState {
     dns: Recent<Candidates>,
     load_balancers: Recent<Candidates>,
     tiered_cache: Recent<bool>,
     smart_tiered_cache: Recent<bool>,
     /// Of the tiered cache settings.
-    settings: Turn,
+    settings: RefreshTimer,
     /// Of the supported regions, by way of this zone.
-    regions: Turn,
+    regions: RefreshTimer,
     /// Missing origins that the last poll found and nobody has confirmed yet.
     unconfirmed: BTreeSet<OriginIp>,
     /// It stands in its account's queue.
-    pub(super) queued: bool,
+    pub(in crate::poller) queued: bool,
     /// DNS records and load balancers are to be read again.
     origins_due: bool,
     /// Something that the findings depend on has changed.
@@ -86,15 +86,15 @@ pub(super) struct Secondary {
     learnt: bool,
 }
 
-impl Secondary {
-    pub(super) fn discovered(&self, now: Instant, retain: Duration) -> Discovered {
+impl EnrichmentState {
+    pub(in crate::poller) fn discovered(&self, now: Instant, retain: Duration) -> Discovered {
         Discovered {
             dns: self.dns.unless_failing(now, retain).cloned(),
             load_balancers: self.load_balancers.unless_failing(now, retain).cloned(),
         }
     }
 
-    pub(super) fn tiered_cache(&self, now: Instant, retain: Duration) -> TieredCache {
+    pub(in crate::poller) fn tiered_cache(&self, now: Instant, retain: Duration) -> TieredCache {
         let keep = KEEP_SETTINGS.max(retain);
         TieredCache {
             enabled: self.tiered_cache.unless_older(now, keep).copied(),
@@ -102,13 +102,17 @@ impl Secondary {
         }
     }
 
-    pub(super) fn unconfirmed(&self) -> &BTreeSet<OriginIp> {
+    pub(in crate::poller) fn unconfirmed(&self) -> &BTreeSet<OriginIp> {
         &self.unconfirmed
     }
 
     /// Other expectations and checks are in force: what is not asked for any more is forgotten,
     /// the rest is read again.
-    pub(super) fn reconfigure(&mut self, expect: &ExpectSettings, verify: VerifySettings) {
+    pub(in crate::poller) fn reconfigure(
+        &mut self,
+        expect: &ExpectSettings,
+        verify: VerifySettings,
+    ) {
         if !expect.from_dns {
             self.dns = Recent::default();
         }
@@ -124,17 +128,17 @@ impl Secondary {
     }
 
     /// The findings are out of date.
-    pub(super) fn ask_for_judgement(&mut self) {
+    pub(in crate::poller) fn ask_for_judgement(&mut self) {
         self.judge_again = true;
     }
 
     /// Whether the findings are out of date, or hold back origins that nobody has confirmed.
-    pub(super) fn needs_judgement(&self) -> bool {
+    pub(in crate::poller) fn needs_judgement(&self) -> bool {
         self.judge_again || !self.unconfirmed.is_empty()
     }
 
     /// What a follow-up is to read now.
-    pub(super) fn wanted(
+    pub(in crate::poller) fn wanted(
         &self,
         expect: &ExpectSettings,
         verify: VerifySettings,
@@ -153,24 +157,24 @@ impl Secondary {
     }
 
     /// A poll begins.
-    pub(super) fn polling(&mut self) {
+    pub(in crate::poller) fn polling(&mut self) {
         self.learnt = false;
     }
 
     /// Takes note of a good poll that found these origins missing for the first time.
-    pub(super) fn polled(&mut self, unconfirmed: BTreeSet<OriginIp>) {
+    pub(in crate::poller) fn polled(&mut self, unconfirmed: BTreeSet<OriginIp>) {
         self.unconfirmed = unconfirmed;
         self.origins_due = true;
     }
 
     /// Whether the judgement of the poll that has just ended is out of date.
-    pub(super) fn has_learnt(&mut self) -> bool {
+    pub(in crate::poller) fn has_learnt(&mut self) -> bool {
         std::mem::take(&mut self.learnt)
     }
 
     /// A follow-up begins. The unconfirmed origins stay until it has settled them: a poll that
     /// ends before shows them as missing.
-    pub(super) fn following_up(&mut self, wanted: Wanted, now: Instant) {
+    pub(in crate::poller) fn following_up(&mut self, wanted: Wanted, now: Instant) {
         self.judge_again = false;
         self.origins_due = false;
         if wanted.tiered_cache {
@@ -182,7 +186,7 @@ impl Secondary {
     }
 
     /// Takes the answers of a follow-up.
-    pub(super) fn learn(&mut self, done: &mut FollowedUp, now: Instant) {
+    pub(in crate::poller) fn learn(&mut self, done: &mut Enriched, now: Instant) {
         if done.tiered_cache.is_some() {
             self.settings.answered(done.has_settings_trouble());
         }
@@ -198,7 +202,7 @@ impl Secondary {
     }
 
     /// Every origin that the last poll held back was confirmed, or is shown all the same.
-    pub(super) fn settled(&mut self) {
+    pub(in crate::poller) fn settled(&mut self) {
         self.unconfirmed.clear();
     }
 }

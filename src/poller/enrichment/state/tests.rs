@@ -23,7 +23,12 @@ fn failure_of<T>(reason: Reason) -> Result<T, ApiError> {
     })
 }
 
-fn wanted(secondary: &Secondary, regions: &Regions, settings: &Cooldown, at: Instant) -> Wanted {
+fn wanted(
+    secondary: &EnrichmentState,
+    regions: &Regions,
+    settings: &Cooldown,
+    at: Instant,
+) -> Wanted {
     secondary.wanted(&discovery(), EVERYTHING, regions, settings, at)
 }
 
@@ -38,8 +43,8 @@ fn discovery() -> ExpectSettings {
 #[test]
 fn what_dns_named_stays_until_reading_it_has_failed_for_the_retention() {
     let start = Instant::now();
-    let mut secondary = Secondary::default();
-    let known = |secondary: &Secondary, at, retain| {
+    let mut secondary = EnrichmentState::default();
+    let known = |secondary: &EnrichmentState, at, retain| {
         let discovered = secondary.discovered(at, retain);
         (
             discovered.dns.is_some(),
@@ -64,7 +69,7 @@ fn what_dns_named_stays_until_reading_it_has_failed_for_the_retention() {
 #[test]
 fn a_tiered_cache_setting_is_kept_for_two_hours_or_the_retention() {
     let start = Instant::now();
-    let mut secondary = Secondary::default();
+    let mut secondary = EnrichmentState::default();
     secondary.tiered_cache.take(Some(Ok(true)), start);
     secondary.tiered_cache.take(Some(failure()), start + HOUR);
     secondary.smart_tiered_cache.take(Some(failure()), start);
@@ -78,9 +83,9 @@ fn a_tiered_cache_setting_is_kept_for_two_hours_or_the_retention() {
 #[test]
 fn settings_and_regions_are_asked_for_once_an_hour_and_origins_after_each_poll() {
     let start = Instant::now();
-    let mut secondary = Secondary::default();
+    let mut secondary = EnrichmentState::default();
     let regions = Regions::default();
-    let shown = |secondary: &Secondary, at| {
+    let shown = |secondary: &EnrichmentState, at| {
         let wanted = wanted(secondary, &regions, &Cooldown::default(), at);
         (
             wanted.dns,
@@ -102,7 +107,7 @@ fn settings_and_regions_are_asked_for_once_an_hour_and_origins_after_each_poll()
 
 /// Reads the settings and the regions, with these outcomes.
 fn follow_up(
-    secondary: &mut Secondary,
+    secondary: &mut EnrichmentState,
     trouble: &mut Cooldown,
     outcome: Result<bool, ApiError>,
     now: Instant,
@@ -113,11 +118,11 @@ fn follow_up(
         ..Wanted::default()
     };
     secondary.following_up(asked, now);
-    let mut done = FollowedUp {
+    let mut done = Enriched {
         supported_regions: Some(outcome.clone().map(|_| None)),
         tiered_cache: Some(Ok(true)),
         smart_tiered_cache: Some(outcome),
-        ..FollowedUp::default()
+        ..Enriched::default()
     };
     if done.has_settings_trouble() {
         trouble.note(now);
@@ -128,8 +133,8 @@ fn follow_up(
 #[test]
 fn a_failure_that_may_pass_is_made_up_for_before_the_hour_with_waits_that_double() {
     let start = Instant::now();
-    let (mut secondary, mut trouble) = (Secondary::default(), Cooldown::default());
-    let asks = |secondary: &Secondary, trouble: &Cooldown, at| {
+    let (mut secondary, mut trouble) = (EnrichmentState::default(), Cooldown::default());
+    let asks = |secondary: &EnrichmentState, trouble: &Cooldown, at| {
         let wanted = wanted(secondary, &Regions::default(), trouble, at);
         assert_eq!(wanted.tiered_cache, wanted.supported_regions);
         wanted.tiered_cache
@@ -159,7 +164,7 @@ fn a_failure_that_may_pass_is_made_up_for_before_the_hour_with_waits_that_double
 #[test]
 fn while_readings_of_other_zones_fail_none_is_made_before_its_hour() {
     let start = Instant::now();
-    let (mut secondary, mut trouble) = (Secondary::default(), Cooldown::default());
+    let (mut secondary, mut trouble) = (EnrichmentState::default(), Cooldown::default());
     follow_up(
         &mut secondary,
         &mut trouble,
@@ -186,7 +191,7 @@ fn while_readings_of_other_zones_fail_none_is_made_before_its_hour() {
 #[test]
 fn one_zone_asks_for_the_regions_of_all() {
     let start = Instant::now();
-    let secondary = Secondary::default();
+    let secondary = EnrichmentState::default();
     let asks = |regions: &Regions, at| {
         wanted(&secondary, regions, &Cooldown::default(), at).supported_regions
     };
@@ -203,7 +208,7 @@ fn one_zone_asks_for_the_regions_of_all() {
 
 #[test]
 fn origins_that_a_poll_held_back_wait_for_a_follow_up_to_settle_them() {
-    let mut secondary = Secondary::default();
+    let mut secondary = EnrichmentState::default();
     assert!(!secondary.needs_judgement());
     let ip = OriginIp::parse("192.0.2.1").unwrap();
     secondary.polled([ip].into());
@@ -216,11 +221,11 @@ fn origins_that_a_poll_held_back_wait_for_a_follow_up_to_settle_them() {
 
 #[test]
 fn what_a_follow_up_learns_during_a_poll_is_noticed_once() {
-    let mut secondary = Secondary::default();
-    secondary.learn(&mut FollowedUp::default(), Instant::now());
+    let mut secondary = EnrichmentState::default();
+    secondary.learn(&mut Enriched::default(), Instant::now());
     secondary.polling();
     assert!(!secondary.has_learnt());
-    secondary.learn(&mut FollowedUp::default(), Instant::now());
+    secondary.learn(&mut Enriched::default(), Instant::now());
     assert!(secondary.has_learnt());
     assert!(!secondary.has_learnt());
 }

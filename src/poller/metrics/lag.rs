@@ -18,7 +18,7 @@ const NOISE: Duration = Duration::from_millis(50);
 
 /// Who waits for what. Clones share it; the lock is held for a look-up only.
 #[derive(Debug, Clone)]
-pub(super) struct LagBoard {
+pub(in crate::poller) struct LagBoard {
     accounts: Arc<Mutex<HashMap<AccountName, AccountLag>>>,
     gauge: GaugeVec,
 }
@@ -48,7 +48,7 @@ impl AccountLag {
 }
 
 impl LagBoard {
-    pub(super) fn new() -> Result<Self, prometheus::Error> {
+    pub(in crate::poller) fn new() -> Result<Self, prometheus::Error> {
         Ok(Self {
             accounts: Arc::default(),
             gauge: GaugeVec::from_family(&metric_families::POLL_LAG)?,
@@ -56,7 +56,7 @@ impl LagBoard {
     }
 
     /// The first poll of the account that is still to be started is due then.
-    pub(super) fn waiting(&self, account: &AccountName, first_due: Option<Instant>) {
+    pub(in crate::poller) fn waiting(&self, account: &AccountName, first_due: Option<Instant>) {
         let mut accounts = self.lock();
         match accounts.get_mut(account) {
             Some(lag) => lag.first_due = first_due,
@@ -73,7 +73,7 @@ impl LagBoard {
     }
 
     /// A poll started this late.
-    pub(super) fn started(
+    pub(in crate::poller) fn started(
         &self,
         account: &AccountName,
         zone: ZoneId,
@@ -89,14 +89,14 @@ impl LagBoard {
     }
 
     /// A poll ended.
-    pub(super) fn ended(&self, account: &AccountName, zone: &ZoneId) {
+    pub(in crate::poller) fn ended(&self, account: &AccountName, zone: &ZoneId) {
         if let Some(lag) = self.lock().get_mut(account) {
             lag.running.remove(zone);
         }
     }
 
     /// The account has gone.
-    pub(super) fn forget(&self, account: &AccountName) {
+    pub(in crate::poller) fn forget(&self, account: &AccountName) {
         self.lock().remove(account);
     }
 

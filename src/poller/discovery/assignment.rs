@@ -5,39 +5,39 @@ use std::hash::Hasher as _;
 
 use siphasher::sip::SipHasher13;
 
-use super::{Settings, Shard, ZoneSelection};
 use crate::domain::{AccountName, Zone, ZoneId};
+use crate::poller::{Settings, Shard, ZoneSelection};
 use crate::snapshot::{UnmatchedZones, ZoneCounts};
 
 /// What one account lists.
-pub(super) struct Listing<'a> {
-    pub(super) account: &'a AccountName,
-    pub(super) selection: &'a ZoneSelection,
+pub(in crate::poller) struct Listing<'a> {
+    pub(in crate::poller) account: &'a AccountName,
+    pub(in crate::poller) selection: &'a ZoneSelection,
     /// By identifier.
-    pub(super) zones: &'a BTreeMap<ZoneId, Zone>,
+    pub(in crate::poller) zones: &'a BTreeMap<ZoneId, Zone>,
     /// Whether a whole listing was read since the start, so that what is not in it is not there.
-    pub(super) complete: bool,
+    pub(in crate::poller) complete: bool,
 }
 
 /// The zones to poll, and what became of the others.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Assignment {
+pub(in crate::poller) struct Assignment {
     /// Each zone once, with the index of the account that polls it.
-    pub(super) zones: HashMap<ZoneId, (usize, Zone)>,
+    pub(in crate::poller) zones: HashMap<ZoneId, (usize, Zone)>,
     /// In the order of the accounts.
-    pub(super) counts: Vec<ZoneCounts>,
+    pub(in crate::poller) counts: Vec<ZoneCounts>,
     /// Zones that a second account lists too, with that account's name.
-    pub(super) duplicates: Vec<(ZoneId, AccountName)>,
+    pub(in crate::poller) duplicates: Vec<(ZoneId, AccountName)>,
     /// The wanted zones, those of other shards among them, by name in lower case. A name that
     /// several zones bear means the active one.
-    pub(super) names: HashMap<String, ZoneId>,
+    pub(in crate::poller) names: HashMap<String, ZoneId>,
     /// Names, ids and globs of the configuration without a zone, as the configuration spells them.
-    pub(super) unmatched: UnmatchedZones,
+    pub(in crate::poller) unmatched: UnmatchedZones,
 }
 
 /// Assigns each wanted zone to the first account that lists it. `expected` are the names under
 /// `expect.zones`.
-pub(super) fn assign<'a>(
+pub(in crate::poller) fn assign<'a>(
     listings: &[Listing<'_>],
     settings: &Settings,
     expected: impl Iterator<Item = &'a str>,
@@ -105,7 +105,7 @@ fn names(listings: &[Listing<'_>], wanted: &HashSet<ZoneId>) -> HashMap<String, 
 
 impl ZoneSelection {
     /// Whether the configuration wants this zone of the account.
-    pub(super) fn wants(&self, zone: &Zone) -> bool {
+    pub(in crate::poller) fn wants(&self, zone: &Zone) -> bool {
         match self {
             Self::Ids(ids) => ids.contains(&zone.id),
             Self::Filter { include, exclude } => {

@@ -12,14 +12,14 @@ use crate::metric_families::{self, FromFamily as _};
 /// `upper_tier_info`. The series are made anew with each list of regions, so that none outlives its
 /// colo.
 #[derive(Debug, Clone)]
-pub(super) struct UpperTiers {
+pub(in crate::poller) struct UpperTiers {
     series: Arc<Mutex<GaugeVec>>,
     /// For its description; never holds a series.
     empty: GaugeVec,
 }
 
 impl UpperTiers {
-    pub(super) fn new() -> Result<Self, prometheus::Error> {
+    pub(in crate::poller) fn new() -> Result<Self, prometheus::Error> {
         Ok(Self {
             series: Arc::new(Mutex::new(gauge()?)),
             empty: gauge()?,
@@ -27,7 +27,7 @@ impl UpperTiers {
     }
 
     /// The regions that each account lists.
-    pub(super) fn set(&self, regions: &[Arc<SupportedRegions>]) {
+    pub(in crate::poller) fn set(&self, regions: &[Arc<SupportedRegions>]) {
         // The same options made a gauge before.
         let Ok(gauge) = gauge() else { return };
         for (vendor, row) in regions.iter().flat_map(|regions| regions.iter()) {

@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
+use super::enrichment::state::EnrichmentState;
 use super::schedule::{Cadence, poll_backoff};
-use super::secondary::Secondary;
 use crate::cloudflare::{ApiError, Reason, RejectedRows};
 use crate::findings::DeclaredOrigin;
 use crate::snapshot::{ZoneSlot, ZoneState};
@@ -30,7 +30,7 @@ pub(super) struct PolledZone {
     /// The origins that the configuration declares for it.
     pub(super) declared: Arc<[DeclaredOrigin]>,
     /// What is known of it beside its mappings.
-    pub(super) secondary: Secondary,
+    pub(super) secondary: EnrichmentState,
     /// How many rows of its last good poll were no mappings, so that the log tells it once.
     rejected: u64,
     /// Why its last poll failed, so that the log tells each failure once.
@@ -52,7 +52,7 @@ impl PolledZone {
             failures: 0,
             expiry: None,
             declared,
-            secondary: Secondary::default(),
+            secondary: EnrichmentState::default(),
             rejected: 0,
             failing: None,
         }

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::Settings;
 use crate::domain::AccountName;
 use crate::findings::ExpectSettings;
+use crate::poller::Settings;
 use crate::snapshot::Directory;
 
 /// Cloudflare lists at most this many mappings a page.

@@ -8,7 +8,6 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use super::judgement::{Criteria, add_missing};
 use crate::cloudflare::{
     ApiError, CallBudget, Client, DnsRecord, Operation, OriginTarget, Pool, PoolOrigin, Reason,
 };
@@ -17,6 +16,7 @@ use crate::findings::{
     Candidates, ExpectSettings, ExpectedOrigin, LeftOut, SupportedRegions, VerifySettings,
     ZoneFindings,
 };
+use crate::poller::evaluate::{Criteria, add_missing};
 
 /// What each of a follow-up's calls may spend, waiting for the rate limit aside: one that hangs
 /// leaves the others their time.
@@ -31,50 +31,50 @@ const CONFIRMATIONS: usize = 5;
     reason = "four things that are read independently"
 )]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Wanted {
-    pub(super) dns: bool,
-    pub(super) load_balancers: bool,
-    pub(super) tiered_cache: bool,
-    pub(super) supported_regions: bool,
+pub(in crate::poller) struct Wanted {
+    pub(in crate::poller) dns: bool,
+    pub(in crate::poller) load_balancers: bool,
+    pub(in crate::poller) tiered_cache: bool,
+    pub(in crate::poller) supported_regions: bool,
 }
 
 impl Wanted {
-    pub(super) fn anything(self) -> bool {
+    pub(in crate::poller) fn anything(self) -> bool {
         self != Self::default()
     }
 }
 
 /// A follow-up to be done.
-pub(super) struct FollowUp {
-    pub(super) client: Client,
-    pub(super) zone: Zone,
-    pub(super) wanted: Wanted,
-    pub(super) mappings: Arc<ZoneMappings>,
-    pub(super) criteria: Criteria,
-    pub(super) pools: Arc<PoolCache>,
+pub(in crate::poller) struct Enrichment {
+    pub(in crate::poller) client: Client,
+    pub(in crate::poller) zone: Zone,
+    pub(in crate::poller) wanted: Wanted,
+    pub(in crate::poller) mappings: Arc<ZoneMappings>,
+    pub(in crate::poller) criteria: Criteria,
+    pub(in crate::poller) pools: Arc<PoolCache>,
     /// How old the account's pools may be.
-    pub(super) pools_age: Duration,
+    pub(in crate::poller) pools_age: Duration,
 }
 
 /// What came of it; `None` where it was not wanted.
 #[derive(Debug, Default)]
-pub(super) struct FollowedUp {
-    pub(super) dns: Option<Result<Candidates, ApiError>>,
-    pub(super) load_balancers: Option<Result<Candidates, ApiError>>,
-    pub(super) tiered_cache: Option<Result<bool, ApiError>>,
-    pub(super) smart_tiered_cache: Option<Result<bool, ApiError>>,
+pub(in crate::poller) struct Enriched {
+    pub(in crate::poller) dns: Option<Result<Candidates, ApiError>>,
+    pub(in crate::poller) load_balancers: Option<Result<Candidates, ApiError>>,
+    pub(in crate::poller) tiered_cache: Option<Result<bool, ApiError>>,
+    pub(in crate::poller) smart_tiered_cache: Option<Result<bool, ApiError>>,
     /// `None` inside where this zone cannot tell.
-    pub(super) supported_regions: Option<Result<Option<SupportedRegions>, ApiError>>,
+    pub(in crate::poller) supported_regions: Option<Result<Option<SupportedRegions>, ApiError>>,
     /// The mappings that were judged.
-    pub(super) mappings: Arc<ZoneMappings>,
-    pub(super) findings: ZoneFindings,
+    pub(in crate::poller) mappings: Arc<ZoneMappings>,
+    pub(in crate::poller) findings: ZoneFindings,
     /// Why a look-up of a single mapping failed.
-    pub(super) failed_look_up: Option<ApiError>,
+    pub(in crate::poller) failed_look_up: Option<ApiError>,
 }
 
-impl FollowedUp {
+impl Enriched {
     /// Why calls failed.
-    pub(super) fn failures(&self) -> impl Iterator<Item = &ApiError> {
+    pub(in crate::poller) fn failures(&self) -> impl Iterator<Item = &ApiError> {
         let origins = [self.dns.as_ref(), self.load_balancers.as_ref()].map(failure);
         let settings = [self.tiered_cache.as_ref(), self.smart_tiered_cache.as_ref()].map(failure);
         let regions = failure(self.supported_regions.as_ref());
@@ -83,17 +83,17 @@ impl FollowedUp {
     }
 }
 
-impl FollowedUp {
+impl Enriched {
     /// A setting could not be read for a reason that may pass, so that asking again soon is worth
     /// it.
-    pub(super) fn has_settings_trouble(&self) -> bool {
+    pub(in crate::poller) fn has_settings_trouble(&self) -> bool {
         let settings = [self.tiered_cache.as_ref(), self.smart_tiered_cache.as_ref()];
         let mut failures = settings.into_iter().filter_map(failure);
         failures.any(ApiError::is_transient)
     }
 
     /// As [`Self::has_settings_trouble`], of the supported regions.
-    pub(super) fn has_regions_trouble(&self) -> bool {
+    pub(in crate::poller) fn has_regions_trouble(&self) -> bool {
         failure(self.supported_regions.as_ref()).is_some_and(ApiError::is_transient)
     }
 }
@@ -102,9 +102,13 @@ fn failure<T>(answer: Option<&Result<T, ApiError>>) -> Option<&ApiError> {
     answer.and_then(|answer| answer.as_ref().err())
 }
 
-impl FollowedUp {
+impl Enriched {
     /// Drops answers that nobody asks for any more: the configuration changed meanwhile.
-    pub(super) fn retain_wanted(&mut self, expect: &ExpectSettings, verify: VerifySettings) {
+    pub(in crate::poller) fn retain_wanted(
+        &mut self,
+        expect: &ExpectSettings,
+        verify: VerifySettings,
+    ) {
         if !expect.from_dns {
             self.dns = None;
         }
@@ -122,9 +126,9 @@ impl FollowedUp {
 }
 
 /// Reads what is wanted, one call after another, and judges the mappings anew.
-pub(super) async fn run(mut job: FollowUp) -> FollowedUp {
+pub(in crate::poller) async fn run(mut job: Enrichment) -> Enriched {
     let (client, zone, wanted) = (&job.client, &job.zone, job.wanted);
-    let mut done = FollowedUp::default();
+    let mut done = Enriched::default();
     if wanted.supported_regions {
         let call = CallBudget::new(BUDGET);
         let answer = client.supported_regions(&zone.id, &call).await;
@@ -162,7 +166,7 @@ pub(super) async fn run(mut job: FollowUp) -> FollowedUp {
     done
 }
 
-impl FollowUp {
+impl Enrichment {
     /// Looks the first of the origins up one by one. One that is mapped after all means that the
     /// list was out of date; every other counts as missing.
     async fn confirm(
@@ -213,7 +217,7 @@ impl FollowUp {
 
 /// The pools of one client's Cloudflare accounts, read once for all zones.
 #[derive(Debug, Default)]
-pub(super) struct PoolCache {
+pub(in crate::poller) struct PoolCache {
     // Held while the pools are read, so that the other zones wait for the answer instead of asking
     // too. A failure is kept as long: it would be the same for the next zone.
     owners: Mutex<HashMap<Arc<str>, (Instant, Pools)>>,
@@ -374,13 +378,13 @@ mod tests {
             status: None,
             codes: Vec::new(),
         };
-        let done = FollowedUp {
+        let done = Enriched {
             dns: Some(Err(error(Operation::DnsRecords))),
             load_balancers: Some(Ok(Candidates::default())),
             smart_tiered_cache: Some(Err(error(Operation::SmartTieredCache))),
             supported_regions: Some(Err(error(Operation::SupportedRegions))),
             failed_look_up: Some(error(Operation::GetMapping)),
-            ..FollowedUp::default()
+            ..Enriched::default()
         };
         let operations: Vec<_> = done.failures().map(|error| error.operation).collect();
         assert_eq!(

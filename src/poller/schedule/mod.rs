@@ -1,5 +1,9 @@
 //! When a zone is due: pure arithmetic on the monotonic clock.
 
+pub(super) mod budget;
+pub(super) mod estimate;
+pub(super) mod queue;
+
 use std::time::Duration;
 
 use tokio::time::Instant;

@@ -17,14 +17,14 @@ const SOONER: Duration = Duration::from_mins(10);
 
 /// When something that hardly ever changes is read of a zone.
 #[derive(Debug, Default)]
-pub(super) struct Turn {
+pub(in crate::poller) struct RefreshTimer {
     asked: Option<Instant>,
     /// In a row, of those that may pass.
     failures: u32,
 }
 
-impl Turn {
-    pub(super) fn is_due(&self, trouble: &Cooldown, now: Instant) -> bool {
+impl RefreshTimer {
+    pub(in crate::poller) fn is_due(&self, trouble: &Cooldown, now: Instant) -> bool {
         let sooner = self.failures.checked_sub(1).map(|earlier| {
             let factor = 1_u32.checked_shl(earlier).unwrap_or(u32::MAX);
             SOONER.saturating_mul(factor)
@@ -35,11 +35,11 @@ impl Turn {
         })
     }
 
-    pub(super) fn ask(&mut self, now: Instant) {
+    pub(in crate::poller) fn ask(&mut self, now: Instant) {
         self.asked = Some(now);
     }
 
-    pub(super) fn answered(&mut self, trouble: bool) {
+    pub(in crate::poller) fn answered(&mut self, trouble: bool) {
         self.failures = if trouble {
             self.failures.saturating_add(1)
         } else {
@@ -51,10 +51,10 @@ impl Turn {
 /// When a reading that is made rarely last failed, for any zone of an account, in a way that may
 /// pass.
 #[derive(Debug, Default)]
-pub(super) struct Cooldown(Option<Instant>);
+pub(in crate::poller) struct Cooldown(Option<Instant>);
 
 impl Cooldown {
-    pub(super) fn note(&mut self, now: Instant) {
+    pub(in crate::poller) fn note(&mut self, now: Instant) {
         self.0 = Some(now);
     }
 
@@ -65,23 +65,23 @@ impl Cooldown {
 
 /// An account's supported regions.
 #[derive(Debug, Default)]
-pub(super) struct Regions {
-    pub(super) known: Option<Arc<SupportedRegions>>,
+pub(in crate::poller) struct Regions {
+    pub(in crate::poller) known: Option<Arc<SupportedRegions>>,
     read: Option<Instant>,
     /// A follow-up is asking for them.
-    pub(super) asking: bool,
-    pub(super) trouble: Cooldown,
+    pub(in crate::poller) asking: bool,
+    pub(in crate::poller) trouble: Cooldown,
 }
 
 impl Regions {
     /// Any zone would do to read them, so after a failure that may pass they all wait.
-    pub(super) fn may_be_asked(&self, now: Instant) -> bool {
+    pub(in crate::poller) fn may_be_asked(&self, now: Instant) -> bool {
         let due = self.read.is_none_or(|at| at + RARELY <= now);
         due && !self.asking && self.trouble.is_over(now)
     }
 
     /// Takes the list, and says whether it is another than before.
-    pub(super) fn learn(&mut self, regions: SupportedRegions, now: Instant) -> bool {
+    pub(in crate::poller) fn learn(&mut self, regions: SupportedRegions, now: Instant) -> bool {
         self.read = Some(now);
         let changed = self.known.as_deref() != Some(&regions);
         if changed {

@@ -8,10 +8,10 @@ use tokio::time::Instant;
 use tracing::{debug, error, warn};
 
 use super::Poller;
-use super::jobs::{Answer, Job, Poll};
-use super::notices;
-use super::transition::{self, Ended, Read};
-use super::zone_turns::PolledZone;
+use super::log_events;
+use super::state::{self, Ended, Read};
+use super::tasks::{Answer, Poll, Task};
+use super::zone::PolledZone;
 use crate::cloudflare::{ApiError, Operation, Reason, TokenState, TokenStatus, ZoneList};
 use crate::domain::{Zone, ZoneId};
 use crate::snapshot::ZoneState;
@@ -29,9 +29,9 @@ impl Poller {
             return;
         };
         match (job, answer) {
-            (Job::List(index), Ok(Answer::Listed(list))) => self.listed(index, list),
-            (Job::Name(index, id), Ok(Answer::Named(zone))) => self.named(index, id, zone),
-            (Job::Poll(index, id), Ok(Answer::Polled { poll, duration })) => {
+            (Task::List(index), Ok(Answer::Listed(list))) => self.listed(index, list),
+            (Task::Name(index, id), Ok(Answer::Named(zone))) => self.named(index, id, zone),
+            (Task::Poll(index, id), Ok(Answer::Polled { poll, duration })) => {
                 self.polled(
                     index,
                     &id,
@@ -42,16 +42,16 @@ impl Poller {
                     },
                 );
             }
-            (Job::FollowUp { index, zone, asks }, Ok(Answer::FollowedUp(done))) => {
+            (Task::Enrichment { index, zone, asks }, Ok(Answer::Enriched(done))) => {
                 self.followed_up(index, &zone, asks, *done);
             }
-            (Job::Verify(index), Ok(Answer::Verified(answer))) => self.verified(index, &answer),
+            (Task::Verify(index), Ok(Answer::Verified(answer))) => self.verified(index, &answer),
             (job, answer) => self.broken(job, answer.err().as_ref()),
         }
     }
 
     /// A job panicked. That is a defect of this program; it costs one poll and not the daemon.
-    fn broken(&mut self, job: Job, error: Option<&JoinError>) {
+    fn broken(&mut self, job: Task, error: Option<&JoinError>) {
         error!(
             ?job,
             ?error,
@@ -59,19 +59,19 @@ impl Poller {
         );
         let now = Instant::now();
         match job {
-            Job::List(index) => self.listed(index, Err(defect(Operation::ListZones))),
-            Job::Name(index, id) => self.named(index, id, Err(defect(Operation::GetZone))),
-            Job::Poll(index, id) => {
+            Task::List(index) => self.listed(index, Err(defect(Operation::ListZones))),
+            Task::Name(index, id) => self.named(index, id, Err(defect(Operation::GetZone))),
+            Task::Poll(index, id) => {
                 let ended = Ended {
                     at: Timestamp::now(),
                     duration: Duration::ZERO,
                 };
                 self.polled(index, &id, Err(defect(Operation::ListMappings)), ended);
             }
-            Job::FollowUp { index, zone, asks } => {
+            Task::Enrichment { index, zone, asks } => {
                 self.follow_up_ended(index, &zone, asks);
             }
-            Job::Verify(index) => {
+            Task::Verify(index) => {
                 if let Some(account) = self.accounts.get_mut(index) {
                     account.verification = Some(now + VERIFY_EVERY);
                 }
@@ -144,8 +144,8 @@ impl Poller {
                     findings,
                     rejected: rejected.count,
                 };
-                let new = transition::succeeded(&old, read, ended);
-                notices::tell_left_out(&old, &new);
+                let new = state::succeeded(&old, read, ended);
+                log_events::tell_left_out(&old, &new);
                 turns.slot.publish(new);
                 due
             }
@@ -156,7 +156,7 @@ impl Poller {
                     self.expiries.insert((at, id.clone()));
                 }
                 let due = turns.failed(&old, &error, now);
-                turns.slot.publish(transition::failed(&old, &error, ended));
+                turns.slot.publish(state::failed(&old, &error, ended));
                 due
             }
         };

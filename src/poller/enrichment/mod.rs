@@ -2,16 +2,20 @@
 //! runs in the first round, and then few at a time. A follow-up never holds up the polls
 //! of its zone, which go on beside it.
 
+pub(super) mod fetch;
+pub(super) mod refresh;
+pub(super) mod state;
+
 use std::sync::Arc;
 
 use tokio::time::Instant;
 
+use self::fetch::{Enriched, Enrichment};
 use super::Poller;
-use super::follow_up::{FollowUp, FollowedUp};
-use super::jobs::{self, Job};
-use super::judgement::Criteria;
-use super::notices;
-use super::zone_turns::PolledZone;
+use super::evaluate::Criteria;
+use super::log_events;
+use super::tasks::{self, Task};
+use super::zone::PolledZone;
 use crate::domain::ZoneId;
 use crate::findings::SupportedRegions;
 use crate::snapshot::{ZoneData, ZoneState};
@@ -31,7 +35,7 @@ impl Poller {
             declared: Arc::clone(&turns.declared),
             discovered: turns.secondary.discovered(now, self.settings.retain),
             supported: self.accounts.get(turns.account)?.regions.known.clone(),
-            ranges: self.judging.ranges.clone(),
+            ranges: self.evaluation.ranges.clone(),
             known_missing: shown
                 .chain(turns.secondary.unconfirmed().iter().copied())
                 .collect(),
@@ -48,7 +52,7 @@ impl Poller {
             return;
         };
         let secondary = &mut turns.secondary;
-        let (expect, verify) = (&self.judging.expect, self.judging.verify);
+        let (expect, verify) = (&self.evaluation.expect, self.evaluation.verify);
         let (regions, settings) = (&account.regions, &account.settings_trouble);
         let wanted = secondary.wanted(expect, verify, regions, settings, now);
         let needed = wanted.anything() || secondary.needs_judgement();
@@ -109,7 +113,7 @@ impl Poller {
         let Some(account) = self.accounts.get_mut(index) else {
             return;
         };
-        let (expect, verify) = (&self.judging.expect, self.judging.verify);
+        let (expect, verify) = (&self.evaluation.expect, self.evaluation.verify);
         let (regions, settings) = (&account.regions, &account.settings_trouble);
         let wanted = turns
             .secondary
@@ -121,7 +125,7 @@ impl Poller {
         account.regions.asking |= wanted.supported_regions;
         account.following += 1;
         self.following.insert(id.clone());
-        let job = FollowUp {
+        let job = Enrichment {
             client: account.client.clone(),
             zone: state.zone.clone(),
             wanted,
@@ -130,12 +134,12 @@ impl Poller {
             pools: Arc::clone(&account.pools),
             pools_age: state.interval.mul_f64(POOLS_AGE),
         };
-        let about = Job::FollowUp {
+        let about = Task::Enrichment {
             index,
             zone: id.clone(),
             asks: wanted.supported_regions,
         };
-        self.spawn(about, jobs::follow_up(job));
+        self.spawn(about, tasks::follow_up(job));
     }
 
     /// Takes the answers of a follow-up.
@@ -144,13 +148,13 @@ impl Poller {
         index: usize,
         id: &ZoneId,
         asks: bool,
-        mut done: FollowedUp,
+        mut done: Enriched,
     ) {
         let now = Instant::now();
         self.follow_up_ended(index, id, asks);
-        done.retain_wanted(&self.judging.expect, self.judging.verify);
+        done.retain_wanted(&self.evaluation.expect, self.evaluation.verify);
         if let Some(account) = self.accounts.get_mut(index) {
-            notices::tell_failures(account, id, &done);
+            log_events::tell_failures(account, id, &done);
             if done.has_settings_trouble() {
                 account.settings_trouble.note(now);
             }
@@ -180,7 +184,7 @@ impl Poller {
             Some(_) => turns.secondary.ask_for_judgement(),
             None => {}
         }
-        notices::tell_left_out(&old, &new);
+        log_events::tell_left_out(&old, &new);
         turns.slot.publish(new);
         self.queue_follow_up(id, now);
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::jobs::{self, Answer, Job};
+use super::tasks::{self, Answer, Task};
 use super::{Poller, ZoneSelection};
 use crate::domain::ZoneId;
 
@@ -60,12 +60,15 @@ impl Poller {
             ZoneSelection::Filter { .. } => {
                 account.listing.outstanding = 1;
                 let had_zones = !account.zones.is_empty();
-                self.spawn(Job::List(index), jobs::list(client, had_zones));
+                self.spawn(Task::List(index), tasks::list(client, had_zones));
             }
             ZoneSelection::Ids(ids) => {
                 account.listing.outstanding = ids.len();
                 for id in ids {
-                    self.spawn(Job::Name(index, id.clone()), jobs::name(client.clone(), id));
+                    self.spawn(
+                        Task::Name(index, id.clone()),
+                        tasks::name(client.clone(), id),
+                    );
                 }
             }
         }
@@ -80,7 +83,7 @@ impl Poller {
         };
         account.running += 1;
         let client = account.client.clone();
-        let call = jobs::poll_call();
+        let call = tasks::poll_call();
         self.metrics
             .lag
             .started(&account.state.name, zone.clone(), late, Arc::clone(&call));
@@ -88,8 +91,8 @@ impl Poller {
         if let Some(turns) = self.zones.get_mut(&zone) {
             turns.secondary.polling();
         }
-        let job = Job::Poll(index, zone.clone());
-        self.spawn(job, jobs::poll(client, zone, criteria, call));
+        let job = Task::Poll(index, zone.clone());
+        self.spawn(job, tasks::poll(client, zone, criteria, call));
     }
 
     /// The token is verified once the first round is over, so that readiness waits for nothing.
@@ -101,11 +104,11 @@ impl Poller {
             account.verification = None;
             let owner = account.zones.values().find_map(|zone| zone.owner.clone());
             let client = account.client.clone();
-            self.spawn(Job::Verify(index), jobs::verify(client, owner));
+            self.spawn(Task::Verify(index), tasks::verify(client, owner));
         }
     }
 
-    pub(super) fn spawn(&mut self, job: Job, work: impl Future<Output = Answer> + Send + 'static) {
+    pub(super) fn spawn(&mut self, job: Task, work: impl Future<Output = Answer> + Send + 'static) {
         let handle = self.jobs.spawn(work);
         self.about.insert(handle.id(), (job, handle));
     }

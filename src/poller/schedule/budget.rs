@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use tracing::{info, warn};
 
-use super::{Load, Poller};
+use crate::poller::{Load, Poller};
 
 /// What the log last said of one account.
 #[derive(Debug, Default)]
-pub(super) struct Pace {
+pub(in crate::poller) struct BudgetCheck {
     /// Whether the estimate is as of the last listing.
-    pub(super) judged: bool,
+    pub(in crate::poller) judged: bool,
     /// The interval that would fit, where the one in force does not.
     fitting: Option<Duration>,
 }
@@ -18,7 +18,7 @@ pub(super) struct Pace {
 impl Poller {
     /// Compares what an account's polls need with its budget: after each listing, once every zone
     /// was tried and its size is known. Only what is new is said.
-    pub(super) fn judge_pace(&mut self, index: usize) {
+    pub(in crate::poller) fn judge_pace(&mut self, index: usize) {
         let Some(account) = self.accounts.get_mut(index) else {
             return;
         };
@@ -32,7 +32,7 @@ impl Poller {
             &self.snapshot.directory(),
             name,
             &self.settings,
-            &self.judging.expect,
+            &self.evaluation.expect,
         );
         let fitting = load.fitting_interval(self.settings.interval, budget, window);
         if std::mem::replace(&mut account.pace.fitting, fitting) == fitting {

@@ -9,7 +9,7 @@ use crate::domain::ZoneId;
 /// Zones by when they are due. Zones that nobody has read yet stand in a row of their own, so that
 /// thousands that appear at once do not keep the others from being read.
 #[derive(Debug, Default)]
-pub(super) struct Queue {
+pub(in crate::poller) struct Queue {
     known: BTreeSet<(Instant, ZoneId)>,
     new: BTreeSet<(Instant, ZoneId)>,
     /// The last zone that was taken while both rows were due was a new one.
@@ -18,7 +18,7 @@ pub(super) struct Queue {
 
 impl Queue {
     /// Adds a zone.
-    pub(super) fn insert(&mut self, due: Instant, zone: ZoneId, is_new: bool) {
+    pub(in crate::poller) fn insert(&mut self, due: Instant, zone: ZoneId, is_new: bool) {
         let row = if is_new {
             &mut self.new
         } else {
@@ -28,7 +28,7 @@ impl Queue {
     }
 
     /// Removes a zone that was added for this time.
-    pub(super) fn remove(&mut self, due: Instant, zone: &ZoneId) {
+    pub(in crate::poller) fn remove(&mut self, due: Instant, zone: &ZoneId) {
         let entry = (due, zone.clone());
         if !self.known.remove(&entry) {
             self.new.remove(&entry);
@@ -36,14 +36,18 @@ impl Queue {
     }
 
     /// When the first zone is due.
-    pub(super) fn first_due(&self) -> Option<Instant> {
+    pub(in crate::poller) fn first_due(&self) -> Option<Instant> {
         let first = |row: &BTreeSet<(Instant, ZoneId)>| row.first().map(|(due, _)| *due);
         first(&self.known).into_iter().chain(first(&self.new)).min()
     }
 
     /// Takes the zone that has been due longest, if one is. Where `alternate`, a new zone and one
     /// that is known take turns while both are due.
-    pub(super) fn pop(&mut self, now: Instant, alternate: bool) -> Option<(Instant, ZoneId)> {
+    pub(in crate::poller) fn pop(
+        &mut self,
+        now: Instant,
+        alternate: bool,
+    ) -> Option<(Instant, ZoneId)> {
         let first = self.first_due().filter(|due| *due <= now)?;
         let is_due =
             |row: &BTreeSet<(Instant, ZoneId)>| row.first().is_some_and(|(due, _)| *due <= now);

@@ -1,0 +1,34 @@
+//! The poller's own metrics.
+
+mod lag;
+mod upper_tiers;
+
+use prometheus::{Gauge, Registry};
+
+use self::lag::LagBoard;
+use self::upper_tiers::UpperTiers;
+use crate::metric_families;
+
+/// The poller's own metrics.
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    pub(super) lag: LagBoard,
+    pub(super) interval: Gauge,
+    pub(super) upper_tiers: UpperTiers,
+}
+
+impl Metrics {
+    /// Registers `poll_lag_seconds`, `poll_interval_seconds` and `upper_tier_info`.
+    pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let lag = LagBoard::new()?;
+        registry.register(Box::new(lag.clone()))?;
+        let interval = metric_families::POLL_INTERVAL.register(registry)?;
+        let upper_tiers = UpperTiers::new()?;
+        registry.register(Box::new(upper_tiers.clone()))?;
+        Ok(Self {
+            lag,
+            interval,
+            upper_tiers,
+        })
+    }
+}
