@@ -8,7 +8,7 @@ use tracing::info;
 
 use super::parts::Parts;
 use super::reload::{Load, Reloader};
-use super::{AppError, signals, sources, supervisor};
+use super::{AppError, logging, signals, sources, supervisor};
 use crate::build_info;
 use crate::config::Settings;
 use crate::exposition::process::ProcessCollector;
@@ -42,6 +42,7 @@ pub(super) async fn serve(
     parts
         .registry
         .register(Box::new(ProcessCollector::new()?))?;
+    logging::register(&parts.registry)?;
     let metrics = web::Metrics::register(&parts.registry)?;
     let reloader = Reloader::new(load, settings.clone(), &parts)?;
     let (reload, reloading) = reloader.start(shutdown.clone())?;

@@ -1,18 +1,49 @@
-//! Logs on standard error, as logfmt or JSON.
+//! The log: logfmt or JSON lines on standard error, through a bounded queue.
+//!
+//! A thread of its own writes the lines. When nobody reads standard error fast enough, lines are
+//! dropped and counted (`log_lines_dropped_total`); nothing else waits for the reader.
 
-use std::io;
+mod line;
 
+use std::io::Write as _;
+use std::sync::{Mutex, OnceLock, PoisonError, mpsc};
+use std::time::Duration;
+use std::{io, panic, thread};
+
+use prometheus::core::{Collector, Desc};
+use prometheus::proto::MetricFamily;
+use prometheus::{IntCounter, Registry};
 use tracing::level_filters::LevelFilter;
+use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Layer as _, fmt};
 
+use self::line::BoundedLines;
 use crate::config::{LogFormat, LogSettings};
+use crate::metric_families::{self, FromFamily as _};
 
-/// The most that libraries may say: at finer levels they print headers and addresses, which may
-/// hold secrets.
+/// The most detailed level for libraries: at finer levels they print headers and addresses, which
+/// may contain secrets.
 const LIBRARIES: LevelFilter = LevelFilter::WARN;
+
+/// Lines that wait for the reader of standard error. With lines of at most 16 KiB this bounds the
+/// queue at 32 MiB.
+const QUEUE_LINES: usize = 2048;
+
+/// How long the end of the process waits until the queued lines are written.
+const FLUSH_LIMIT: Duration = Duration::from_secs(1);
+
+/// The queue of this process. Like the `tracing` subscriber that writes to it, it is global.
+static QUEUE: OnceLock<Queue> = OnceLock::new();
+
+struct Queue {
+    writer: NonBlocking,
+    dropped: ErrorCounter,
+    /// `None` once the log is flushed at the end of the process.
+    worker: Mutex<Option<WorkerGuard>>,
+}
 
 /// Sets up logging for the whole process. A second call changes nothing.
 pub(super) fn init(settings: &LogSettings) {
@@ -22,24 +53,95 @@ pub(super) fn init(settings: &LogSettings) {
             env!("CARGO_CRATE_NAME"),
             LevelFilter::from_level(settings.level),
         );
+    let queue = QUEUE.get_or_init(|| {
+        let (writer, worker) = NonBlockingBuilder::default()
+            .buffered_lines_limit(QUEUE_LINES)
+            .lossy(true)
+            .thread_name("log")
+            .finish(io::stderr());
+        Queue {
+            dropped: writer.error_counter(),
+            writer,
+            worker: Mutex::new(Some(worker)),
+        }
+    });
+    let writer = BoundedLines::new(queue.writer.clone(), settings.format);
     let layer = match settings.format {
         LogFormat::Logfmt => tracing_logfmt::builder()
             .with_target(false)
             .layer()
-            .with_writer(io::stderr)
+            .with_writer(writer)
             .boxed(),
         LogFormat::Json => fmt::layer()
             .json()
             .flatten_event(true)
             .with_target(false)
             .with_current_span(false)
-            .with_writer(io::stderr)
+            .with_writer(writer)
             .boxed(),
     };
-    // A subscriber that is there already is a test's, and stays.
-    drop(
-        tracing_subscriber::registry()
-            .with(layer.with_filter(filter))
-            .try_init(),
-    );
+    let registry = tracing_subscriber::registry().with(layer.with_filter(filter));
+    // A test may have set a subscriber of its own, which stays.
+    if registry.try_init().is_ok() {
+        // The default hook writes to standard error directly and blocks when nobody reads it.
+        panic::set_hook(Box::new(|panic| {
+            let location = panic.location().map(ToString::to_string);
+            let message = panic.payload_as_str().unwrap_or("no message");
+            tracing::error!(location, panic = message, "panicked; please report this");
+        }));
+    }
+}
+
+/// Registers `log_lines_dropped_total`. Fails if the registry already has it.
+pub(super) fn register(registry: &Registry) -> Result<(), prometheus::Error> {
+    registry.register(Box::new(DroppedLines(IntCounter::from_family(
+        &metric_families::LOG_LINES_DROPPED,
+    )?)))
+}
+
+/// Prints a line on standard error, after the lines of the log if there are any.
+pub(super) fn print(text: &str) {
+    let line = format!("{text}\n");
+    let written = match QUEUE.get() {
+        Some(queue) => queue.writer.clone().write_all(line.as_bytes()),
+        None => io::stderr().write_all(line.as_bytes()),
+    };
+    // There is no other place to report it to.
+    drop(written);
+}
+
+/// Writes the queued lines before the process ends. Waits for at most [`FLUSH_LIMIT`].
+pub(super) fn flush() {
+    let Some(queue) = QUEUE.get() else { return };
+    let worker = queue.worker.lock();
+    let Some(worker) = worker.unwrap_or_else(PoisonError::into_inner).take() else {
+        return;
+    };
+    let (done, flushed) = mpsc::channel();
+    // Dropping the worker blocks for longer if standard output is not read either.
+    let flushing = thread::Builder::new().spawn(move || {
+        drop(worker);
+        // The receiver may have stopped waiting.
+        let _ = done.send(());
+    });
+    if flushing.is_ok() {
+        // On a time-out the remaining lines are lost.
+        let _ = flushed.recv_timeout(FLUSH_LIMIT);
+    }
+}
+
+/// Reads the count of dropped lines at each scrape.
+struct DroppedLines(IntCounter);
+
+impl Collector for DroppedLines {
+    fn desc(&self) -> Vec<&Desc> {
+        self.0.desc()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        let dropped = QUEUE.get().map_or(0, |queue| queue.dropped.dropped_lines());
+        let dropped = u64::try_from(dropped).unwrap_or(u64::MAX);
+        self.0.inc_by(dropped.saturating_sub(self.0.get()));
+        self.0.collect()
+    }
 }

@@ -71,16 +71,18 @@ pub fn run(cli: &Cli, environment: &Environment) -> ExitCode {
         runtime.shutdown_background();
         outcome
     });
-    match outcome {
+    let code = match outcome {
         Ok(code) => code,
         Err(error) => {
-            complain(&format!("error: {error}"));
+            logging::print(&format!("error: {error}"));
             ExitCode::from(match error {
                 AppError::Config(_) | AppError::Protection(_) => USAGE,
                 _ => 1,
             })
         }
-    }
+    };
+    logging::flush();
+    code
 }
 
 /// Shows help, the version, or what is wrong with the command line.
@@ -90,7 +92,7 @@ pub fn explain(error: &CliError) -> ExitCode {
         // Nobody is there to be told that standard output is closed.
         drop(output::write(None, text.as_bytes()));
     } else {
-        complain(text.trim_end());
+        logging::print(text.trim_end());
     }
     ExitCode::from(error.exit_code())
 }
@@ -127,14 +129,4 @@ fn load(cli: &Cli, environment: &Environment) -> Result<Settings, AppError> {
         }
     }
     Ok(settings)
-}
-
-/// Errors go to standard error as they are: before the log is set up there is no other place, and
-/// afterwards they are still the last word of a command that a person gave.
-#[expect(
-    clippy::print_stderr,
-    reason = "what ends a command is said to whoever gave it"
-)]
-fn complain(text: &str) {
-    eprintln!("{text}");
 }

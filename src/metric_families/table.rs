@@ -186,6 +186,9 @@ families! {
         CONFIG_LAST_RELOAD_SUCCESS = Gauge "cloudflare_origin_region_exporter_config_last_reload_success_timestamp_seconds"
             []
             "Time of the last successful configuration reload.";
+        LOG_LINES_DROPPED = Counter "cloudflare_origin_region_exporter_log_lines_dropped_total"
+            []
+            "Log lines dropped because standard error was not read fast enough.";
         HTTP_REQUESTS = Counter "cloudflare_origin_region_exporter_http_requests_total"
             ["handler", "code"]
             "HTTP requests served.";

@@ -21,6 +21,7 @@ mod descriptors;
 mod discovery;
 mod failing;
 mod families;
+mod log;
 mod lying_pages;
 mod pauses;
 mod privileges;
