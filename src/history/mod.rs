@@ -1,5 +1,244 @@
 //! The changes of mappings and findings, bounded in number and age.
+//!
+//! One writer, the poller, and any number of readers. A reader takes the log as of one moment and
+//! holds no lock.
 
+mod change;
+mod compare;
+mod log_events;
+mod query;
 mod settings;
+#[cfg(test)]
+mod tests;
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use jiff::Timestamp;
+
+pub use change::{Actor, Change, ChangeKind, Details, FindingKind};
+pub use compare::{count, mapping_changes};
+pub use query::{Page, Query};
 pub use settings::Settings;
+
+use crate::domain::Zone;
+
+/// So many changes are kept where there is storage.
+pub const CAPACITY_WITH_STORAGE: usize = 100_000;
+/// So many changes are kept where there is none.
+pub const CAPACITY_WITHOUT_STORAGE: usize = 1_000;
+/// A change that is recorded copies at most one chunk and the list of chunks.
+const CHUNK: usize = 256;
+
+/// A handle on the log of changes. Clones share it.
+#[derive(Debug, Clone)]
+pub struct History {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    log: ArcSwap<Log>,
+    /// Held by who changes the log.
+    limits: Mutex<Limits>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Limits {
+    capacity: usize,
+    retain: Duration,
+}
+
+/// The log as of one moment: ascending by `id`.
+#[derive(Debug, Clone, Default)]
+struct Log {
+    chunks: Vec<Arc<Vec<Arc<Change>>>>,
+    len: usize,
+    /// The identifier of the latest change, kept or not; 0 before the first.
+    last_id: u64,
+    /// Older changes are not shown, even before the next one is recorded and removes them.
+    retain: Duration,
+}
+
+impl History {
+    /// An empty history that keeps at most `capacity` changes.
+    pub fn new(settings: &Settings, capacity: usize) -> Self {
+        Self::restored(settings, capacity, Vec::new(), 0, Timestamp::MIN)
+    }
+
+    /// A history with the changes of an earlier process, ascending by identifier; `last_id` is
+    /// that of its latest change.
+    pub fn restored(
+        settings: &Settings,
+        capacity: usize,
+        changes: Vec<Change>,
+        last_id: u64,
+        now: Timestamp,
+    ) -> Self {
+        let mut log = Log {
+            last_id,
+            retain: settings.retain,
+            ..Log::default()
+        };
+        for change in changes {
+            log.push(Arc::new(change));
+        }
+        let limits = Limits {
+            capacity,
+            retain: settings.retain,
+        };
+        log.trim(limits, now);
+        Self {
+            shared: Arc::new(Shared {
+                log: ArcSwap::from_pointee(log),
+                limits: Mutex::new(limits),
+            }),
+        }
+    }
+
+    /// Changes how long changes are kept.
+    pub fn configure(&self, settings: &Settings, now: Timestamp) {
+        let mut limits = self.limits();
+        limits.retain = settings.retain;
+        let mut log = Log::clone(&self.shared.log.load());
+        log.retain = settings.retain;
+        log.trim(*limits, now);
+        self.shared.log.store(Arc::new(log));
+    }
+
+    /// Records and logs the changes that one poll of a zone saw at `time`. `actor` tells who made
+    /// a change, where that is known already.
+    pub fn record(
+        &self,
+        zone: &Zone,
+        time: Timestamp,
+        details: Vec<Details>,
+        actor: impl Fn(&Details) -> Option<Actor>,
+    ) -> Vec<Arc<Change>> {
+        if details.is_empty() {
+            return Vec::new();
+        }
+        let limits = self.limits();
+        let mut log = Log::clone(&self.shared.log.load());
+        let mut recorded = Vec::with_capacity(details.len());
+        for details in details {
+            let change = Arc::new(Change {
+                id: log.last_id.saturating_add(1),
+                time,
+                zone: zone.name.clone(),
+                zone_id: zone.id.clone(),
+                actor: actor(&details),
+                details,
+            });
+            recorded.push(Arc::clone(&change));
+            log.push(change);
+        }
+        log.trim(*limits, time);
+        self.shared.log.store(Arc::new(log));
+        drop(limits);
+        log_events::log(&recorded);
+        recorded
+    }
+
+    /// Adds who made a change. Returns the change as it is now, or `None` where it is not kept any
+    /// more or has an actor already.
+    pub fn set_actor(&self, id: u64, actor: Actor) -> Option<Arc<Change>> {
+        let limits = self.limits();
+        let mut log = Log::clone(&self.shared.log.load());
+        let after = log
+            .chunks
+            .partition_point(|chunk| chunk.last().is_some_and(|last| last.id < id));
+        let chunk = Arc::make_mut(log.chunks.get_mut(after)?);
+        let at = chunk.binary_search_by_key(&id, |change| change.id).ok()?;
+        let change = chunk.get_mut(at).filter(|change| change.actor.is_none())?;
+        *change = Arc::new(Change {
+            actor: Some(actor),
+            ..Change::clone(change)
+        });
+        let changed = Arc::clone(change);
+        self.shared.log.store(Arc::new(log));
+        drop(limits);
+        Some(changed)
+    }
+
+    /// The changes that match, newest first.
+    pub fn query(&self, query: &Query, now: Timestamp) -> Page {
+        let log = self.shared.log.load_full();
+        let oldest = log.oldest(now);
+        let mut page = Page {
+            total: 0,
+            changes: Vec::new(),
+        };
+        let newest_first = log.chunks.iter().rev().flat_map(|chunk| chunk.iter().rev());
+        for change in newest_first {
+            if change.time < oldest || !query.matches(change) {
+                continue;
+            }
+            if page.total >= query.offset && page.changes.len() < query.limit {
+                page.changes.push(Arc::clone(change));
+            }
+            page.total += 1;
+        }
+        page
+    }
+
+    /// Everything that is kept, ascending by identifier, and the identifier of the latest change.
+    pub fn all(&self) -> (Vec<Arc<Change>>, u64) {
+        let log = self.shared.log.load_full();
+        let changes = log.chunks.iter().flat_map(|chunk| chunk.iter().cloned());
+        (changes.collect(), log.last_id)
+    }
+
+    /// The identifiers of the oldest change that is kept, or else of the next one, and of the
+    /// latest.
+    pub fn kept(&self) -> (u64, u64) {
+        let log = self.shared.log.load();
+        let first = log.chunks.first().and_then(|chunk| chunk.first());
+        let first = first.map_or(log.last_id.saturating_add(1), |change| change.id);
+        (first, log.last_id)
+    }
+
+    fn limits(&self) -> MutexGuard<'_, Limits> {
+        let limits = self.shared.limits.lock();
+        limits.unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Log {
+    fn push(&mut self, change: Arc<Change>) {
+        self.last_id = self.last_id.max(change.id);
+        self.len += 1;
+        match self.chunks.last_mut().filter(|chunk| chunk.len() < CHUNK) {
+            Some(chunk) => Arc::make_mut(chunk).push(change),
+            None => self.chunks.push(Arc::new(vec![change])),
+        }
+    }
+
+    /// Removes what is too old or too much.
+    fn trim(&mut self, limits: Limits, now: Timestamp) {
+        let oldest = self.oldest(now);
+        let mut excess = self.len.saturating_sub(limits.capacity);
+        while let Some(first) = self.chunks.first_mut() {
+            let old = first
+                .iter()
+                .take_while(|change| change.time < oldest)
+                .count();
+            let remove = old.max(excess.min(first.len()));
+            if remove == 0 {
+                return;
+            }
+            self.len -= remove;
+            excess = excess.saturating_sub(remove);
+            if remove < first.len() {
+                Arc::make_mut(first).drain(..remove);
+                return;
+            }
+            self.chunks.remove(0);
+        }
+    }
+
+    fn oldest(&self, now: Timestamp) -> Timestamp {
+        now.saturating_sub(self.retain).unwrap_or(Timestamp::MIN)
+    }
+}

@@ -5,7 +5,7 @@ use std::time::Duration;
 /// How long changes are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Settings {
-    /// Older changes are dropped; only with storage, without it the latest 1,000 are kept.
+    /// Older changes are dropped. At most 100,000 are kept with storage, and 1,000 without.
     pub retain: Duration,
 }
 

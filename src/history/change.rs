@@ -1,0 +1,233 @@
+//! One change of a mapping or a finding.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Serialize, Serializer};
+
+use crate::domain::{HostName, OriginIp, Region, Vendor, ZoneId, ZoneName};
+use crate::findings::Check;
+
+/// A change as `GET /api/v1/changes` shows it. What does not apply is `None`, and null in JSON.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Change {
+    /// Grows with each change, across restarts where there is storage.
+    pub id: u64,
+    /// When the poll ended that saw the change.
+    pub time: Timestamp,
+    /// The zone's name at that time.
+    #[serde(serialize_with = "text")]
+    pub zone: ZoneName,
+    /// The zone's identifier.
+    #[serde(serialize_with = "text")]
+    pub zone_id: ZoneId,
+    /// What changed.
+    #[serde(flatten)]
+    pub details: Details,
+    /// Who made the change, where the audit log tells.
+    pub actor: Option<Actor>,
+}
+
+/// What changed between two good polls of a zone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Details {
+    /// The kind of change.
+    #[serde(serialize_with = "text")]
+    pub kind: ChangeKind,
+    /// The origin's address. A finding that is about a host or a whole zone has none.
+    #[serde(serialize_with = "optional_text")]
+    pub origin_ip: Option<OriginIp>,
+    /// The vendor after the change; for a finding, that of the mapping it is about.
+    #[serde(serialize_with = "optional_text")]
+    pub vendor: Option<Vendor>,
+    /// The region after the change; for a finding, that of the mapping it is about.
+    #[serde(serialize_with = "optional_text")]
+    pub region: Option<Region>,
+    /// The vendor before the change.
+    #[serde(serialize_with = "optional_text")]
+    pub previous_vendor: Option<Vendor>,
+    /// The region before the change.
+    #[serde(serialize_with = "optional_text")]
+    pub previous_region: Option<Region>,
+    /// When the mapping was last written, where the API says.
+    pub modified_on: Option<Timestamp>,
+    /// The finding that appeared or cleared.
+    #[serde(serialize_with = "optional_text")]
+    pub finding: Option<FindingKind>,
+    /// The check that a wrong mapping fails.
+    #[serde(serialize_with = "optional_check")]
+    pub check: Option<Check>,
+    /// The origin host that the finding is about, or that led to its address.
+    #[serde(serialize_with = "optional_text")]
+    pub host: Option<HostName>,
+}
+
+impl Details {
+    /// A change of this kind about nothing yet.
+    pub fn new(kind: ChangeKind) -> Self {
+        Self {
+            kind,
+            origin_ip: None,
+            vendor: None,
+            region: None,
+            previous_vendor: None,
+            previous_region: None,
+            modified_on: None,
+            finding: None,
+            check: None,
+            host: None,
+        }
+    }
+}
+
+/// Who made a change, as Cloudflare's audit log names them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Actor {
+    /// `user`, `account`, `cloudflare_admin`, `system`, …
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The e-mail address or the token's name.
+    pub name: String,
+    /// How it was made: `api_token`, `dash`, …
+    pub context: String,
+    /// When it was made.
+    pub time: Timestamp,
+}
+
+/// Defines an enum whose values are one word each.
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum $name {
+            $($(#[$variant_doc])* $variant,)*
+        }
+
+        impl $name {
+            /// Every value.
+            pub const ALL: &[Self] = &[$(Self::$variant),*];
+
+            /// The word in JSON, logs and queries.
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $word,)*
+                }
+            }
+
+            /// The value with this word.
+            pub fn parse(word: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|value| value.as_str() == word)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+    };
+}
+
+words! {
+    /// The kind of a change.
+    ChangeKind {
+        /// A mapping that was not there before.
+        MappingAdded = "mapping_added",
+        /// A mapping that is gone.
+        MappingRemoved = "mapping_removed",
+        /// A mapping with another vendor or region.
+        MappingChanged = "mapping_changed",
+        /// A finding that was not there before.
+        FindingAppeared = "finding_appeared",
+        /// A finding that is gone.
+        FindingCleared = "finding_cleared",
+    }
+}
+
+words! {
+    /// The kind of a finding.
+    FindingKind {
+        /// An expected origin without a mapping.
+        Missing = "missing",
+        /// A mapping that disagrees with a check.
+        Wrong = "wrong",
+        /// A mapping older than the zone's threshold.
+        Stale = "stale",
+        /// A mapping whose address no source names.
+        Unused = "unused",
+        /// An origin host with more addresses than can be mapped.
+        Rotating = "rotating",
+        /// Mappings without effect, because tiered cache is off.
+        Idle = "idle",
+    }
+}
+
+fn text<S: Serializer>(value: &impl fmt::Display, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(value)
+}
+
+#[expect(clippy::ref_option, reason = "serde passes a reference to the field")]
+fn optional_text<T: fmt::Display, S: Serializer>(
+    value: &Option<T>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    match value {
+        Some(value) => serializer.collect_str(value),
+        None => serializer.serialize_none(),
+    }
+}
+
+#[expect(
+    clippy::ref_option,
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference to the field"
+)]
+fn optional_check<S: Serializer>(value: &Option<Check>, serializer: S) -> Result<S::Ok, S::Error> {
+    value.map(Check::as_str).serialize(serializer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_has_every_field_and_null_for_what_does_not_apply() {
+        let mut details = Details::new(ChangeKind::MappingRemoved);
+        details.origin_ip = Some(OriginIp::parse("192.0.2.1").unwrap());
+        details.previous_vendor = Some(Vendor::Aws);
+        details.previous_region = Some(Region::parse("us-east-1").unwrap());
+        let change = Change {
+            id: 7,
+            time: "2026-03-01T12:00:00Z".parse().unwrap(),
+            zone: ZoneName::parse("example.com").unwrap(),
+            zone_id: ZoneId::parse("abc").unwrap(),
+            details,
+            actor: Some(Actor {
+                kind: "user".to_owned(),
+                name: "ops@example.com".to_owned(),
+                context: "dash".to_owned(),
+                time: "2026-03-01T11:59:00Z".parse().unwrap(),
+            }),
+        };
+        let expected = serde_json::json!({
+            "id": 7, "time": "2026-03-01T12:00:00Z", "zone": "example.com", "zone_id": "abc",
+            "kind": "mapping_removed", "origin_ip": "192.0.2.1", "vendor": null, "region": null,
+            "previous_vendor": "aws", "previous_region": "us-east-1", "modified_on": null,
+            "finding": null, "check": null, "host": null,
+            "actor": { "type": "user", "name": "ops@example.com", "context": "dash",
+                       "time": "2026-03-01T11:59:00Z" },
+        });
+        assert_eq!(serde_json::to_value(&change).unwrap(), expected);
+    }
+
+    #[test]
+    fn words_are_read_back() {
+        for kind in ChangeKind::ALL {
+            assert_eq!(ChangeKind::parse(kind.as_str()), Some(*kind));
+        }
+        for kind in FindingKind::ALL {
+            assert_eq!(FindingKind::parse(kind.as_str()), Some(*kind));
+        }
+        assert_eq!(ChangeKind::parse("Mapping_Added"), None);
+    }
+}
