@@ -22,8 +22,10 @@ use crate::config::{self, Cli, Command, ConfigErrors, Environment, Settings};
 use crate::http_client::HttpClientError;
 use crate::web::{ListenError, ProtectionError};
 
-/// Exit code of a wrong command line or configuration, and of `get` where it could not tell.
+/// Exit code of a wrong command line or configuration, and of `get` if the answer is not known.
 const USAGE: u8 = 2;
+/// Exit code if the output cannot be written.
+const NOT_WRITTEN: u8 = 3;
 
 /// Why a command could not do its work, in words for the person who gave it.
 #[derive(Debug, thiserror::Error)]
@@ -77,6 +79,9 @@ pub fn run(cli: &Cli, environment: &Environment) -> ExitCode {
             logging::print(&format!("error: {error}"));
             ExitCode::from(match error {
                 AppError::Config(_) | AppError::Protection(_) => USAGE,
+                // `get` has no exit code of its own for this.
+                AppError::Output(_) if matches!(cli.command, Command::Get { .. }) => USAGE,
+                AppError::Output(_) => NOT_WRITTEN,
                 _ => 1,
             })
         }

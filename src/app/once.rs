@@ -1,5 +1,6 @@
 //! Polls every zone once and prints what was found.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
@@ -9,10 +10,11 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::parts::Parts;
-use super::{AppError, output, table};
+use super::{AppError, logging, output, table};
 use crate::config::Settings;
 use crate::config::cli::OnceFormat;
 use crate::exposition::Encoding;
+use crate::metric_families;
 use crate::snapshot::rows::{Finding, FindingRow, MappingRow, ZoneRow};
 use crate::snapshot::{Directory, ZoneState};
 
@@ -32,8 +34,12 @@ struct AccountError {
     error: String,
 }
 
-/// Exit code 0, or 1 if a zone could not be read or an account's zones not be listed; what could
-/// be read is printed all the same.
+/// A zone could not be read, or an account's zones could not be listed.
+const INCOMPLETE: u8 = 1;
+/// No account could be read. A file stays as it was.
+const NOTHING_READ: u8 = 3;
+
+/// Exit code 0; 1 if a zone could not be read (the rest is written); 3 if no account could be read.
 pub(super) async fn run(
     settings: Settings,
     format: OnceFormat,
@@ -45,16 +51,61 @@ pub(super) async fn run(
     let now = Timestamp::now();
     let directory = parts.snapshot.directory();
     let report = Report::of(&directory, now);
+    let nothing_read = directory
+        .accounts
+        .iter()
+        .all(|account| account.up != Some(true));
+    if nothing_read && file.is_some_and(|file| file.as_os_str() != "-") {
+        for error in &report.errors {
+            logging::print(&format!(
+                "error: account {}: {}",
+                error.account, error.error
+            ));
+        }
+        return Ok(ExitCode::from(NOTHING_READ));
+    }
     let content = match format {
-        OnceFormat::Prometheus => parts
-            .exposition
-            .render_now(now, Encoding::Identity)
-            .to_vec(),
+        OnceFormat::Prometheus => {
+            let text = parts.exposition.render_now(now, Encoding::Identity);
+            match file {
+                Some(_) => {
+                    without_process_wide_series(&String::from_utf8_lossy(&text)).into_bytes()
+                }
+                None => text.to_vec(),
+            }
+        }
         OnceFormat::Table => report.table().into_bytes(),
         OnceFormat::Json => report.json(),
     };
     output::write(file, &content)?;
-    Ok(report.exit_code())
+    Ok(if nothing_read {
+        ExitCode::from(NOTHING_READ)
+    } else {
+        report.exit_code()
+    })
+}
+
+/// Only the families with a label `zone` or `account`. The textfile collector refuses a series
+/// that two files of its folder have, and the others are the same in each file.
+fn without_process_wide_series(text: &str) -> String {
+    let kept: HashSet<&str> = metric_families::all()
+        .filter(|family| family.labels.contains(&"zone") || family.labels.contains(&"account"))
+        .map(|family| family.name)
+        .collect();
+    let mut keep = false;
+    let mut out = String::new();
+    for line in text.split_inclusive('\n') {
+        if let Some(help) = line.strip_prefix("# HELP ") {
+            keep = help
+                .split(' ')
+                .next()
+                .is_some_and(|name| kept.contains(name));
+        }
+        if keep {
+            out.push_str(line);
+        }
+    }
+    out
 }
 
 impl Report {
@@ -86,7 +137,7 @@ impl Report {
         if good {
             ExitCode::SUCCESS
         } else {
-            ExitCode::from(1)
+            ExitCode::from(INCOMPLETE)
         }
     }
 

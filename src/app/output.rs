@@ -1,8 +1,15 @@
-//! Writing a result: to standard output, or to a file that is replaced in one step.
+//! Writing a result to standard output or to a file.
 
-use std::fs::{self, File};
+use std::ffi::OsStr;
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Write as _};
+use std::os::unix::fs::{MetadataExt as _, fchown};
 use std::path::{Path, PathBuf};
+
+use rustix::process::{Pid, test_kill_process};
+
+/// Links that are followed to the file to be replaced; more are a loop.
+const MAX_LINKS: usize = 40;
 
 /// A result that could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -12,11 +19,15 @@ pub(super) struct OutputError {
     error: io::Error,
 }
 
-/// Writes to standard output, or replaces `file`. A reader of the file sees the old content or the
-/// new one and never a part; where writing fails, the old file stays.
+/// Writes `content` to standard output (no file, or `-`), through a device or FIFO, or replaces
+/// the file.
+///
+/// A file is replaced in one step: a reader sees the old content or the new one, and the old one
+/// stays if writing fails. Its mode and owner are kept. A symbolic link stays, and the file that
+/// it names is replaced.
 pub(super) fn write(file: Option<&Path>, content: &[u8]) -> Result<(), OutputError> {
-    match file {
-        Some(path) => replace(path, content).map_err(|error| OutputError {
+    match file.filter(|path| path.as_os_str() != "-") {
+        Some(path) => write_file(path, content).map_err(|error| OutputError {
             path: path.to_owned(),
             error,
         }),
@@ -27,7 +38,7 @@ pub(super) fn write(file: Option<&Path>, content: &[u8]) -> Result<(), OutputErr
     }
 }
 
-/// A reader that has seen enough (`| head`) is no error.
+/// A reader that closes early (`| head`) is no error.
 fn print(content: &[u8]) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(content).and_then(|()| stdout.flush()) {
@@ -36,29 +47,104 @@ fn print(content: &[u8]) -> io::Result<()> {
     }
 }
 
-/// The new content stands beside the file until it is complete: renaming is atomic within one
-/// file system only. Its name ends in `.tmp`, so that the textfile collector, which reads `*.prom`,
-/// passes it over; the process's number keeps two runs apart.
-fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
-    let mut name = path
-        .file_name()
-        .ok_or(io::ErrorKind::InvalidInput)?
-        .to_owned();
-    name.push(format!(".{}.tmp", std::process::id()));
-    let temporary = path.with_file_name(name);
-    let written = File::create(&temporary)
-        .and_then(|mut file| file.write_all(content).and_then(|()| file.sync_all()))
+fn write_file(path: &Path, content: &[u8]) -> io::Result<()> {
+    let path = follow_links(path)?;
+    match fs::metadata(&path) {
+        Ok(old) if old.is_file() => replace(&path, content, Some(&old)),
+        Ok(old) if old.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
+        // A device, a FIFO or a socket is written through.
+        Ok(_) => OpenOptions::new()
+            .write(true)
+            .open(&path)?
+            .write_all(content),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => replace(&path, content, None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The path behind a chain of symbolic links. The last one may name a file that does not exist.
+fn follow_links(path: &Path) -> io::Result<PathBuf> {
+    let mut path = path.to_owned();
+    for _ in 0..MAX_LINKS {
+        match fs::read_link(&path) {
+            Ok(target) => path = path.parent().unwrap_or(Path::new("")).join(target),
+            // It is no link, or does not exist.
+            Err(_) => return Ok(path),
+        }
+    }
+    Err(io::Error::other("too many levels of symbolic links"))
+}
+
+/// Writes a temporary file beside `path` and renames it, which is atomic within one file system.
+/// The name ends in `.tmp`, so that the textfile collector, which reads `*.prom`, skips it.
+fn replace(path: &Path, content: &[u8], old: Option<&Metadata>) -> io::Result<()> {
+    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+    remove_leftovers(path, name);
+    let mut temporary = name.to_owned();
+    temporary.push(format!(".{}.tmp", std::process::id()));
+    let temporary = path.with_file_name(temporary);
+    // `create_new` follows no link that somebody has put there.
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(&temporary)?;
+    let written = old
+        .map_or(Ok(()), |old| keep_owner_and_mode(&file, old))
+        .and_then(|()| file.write_all(content))
+        .and_then(|()| file.sync_all())
         .and_then(|()| fs::rename(&temporary, path));
     if written.is_err() {
-        // Nothing is lost when it cannot be removed; the error that matters is the first.
+        // The first error is the one that matters.
         drop(fs::remove_file(&temporary));
     }
     written
 }
 
+fn keep_owner_and_mode(file: &File, old: &Metadata) -> io::Result<()> {
+    let new = file.metadata()?;
+    if (new.uid(), new.gid()) != (old.uid(), old.gid()) {
+        fchown(file, Some(old.uid()), Some(old.gid()))
+            .map_err(|error| io::Error::other(format!("cannot keep the file's owner: {error}")))?;
+    }
+    file.set_permissions(old.permissions())
+}
+
+/// Removes the temporary files of runs that were killed.
+fn remove_leftovers(path: &Path, name: &OsStr) {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let Ok(entries) = fs::read_dir(folder) else {
+        return;
+    };
+    let ours = |entry: &OsStr| {
+        let entry = entry.to_str()?.strip_prefix(name.to_str()?)?;
+        let process = entry.strip_prefix('.')?.strip_suffix(".tmp")?;
+        Pid::from_raw(process.parse().ok()?)
+    };
+    for entry in entries.flatten() {
+        let Some(process) = ours(&entry.file_name()) else {
+            continue;
+        };
+        let own = process.as_raw_nonzero().get().unsigned_abs() == std::process::id();
+        let ended = test_kill_process(process) == Err(rustix::io::Errno::SRCH);
+        if own || ended {
+            // What cannot be removed does no harm.
+            drop(fs::remove_file(entry.path()));
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+
     use super::*;
+
+    fn entries(folder: &Path) -> usize {
+        fs::read_dir(folder).unwrap().count()
+    }
 
     #[test]
     fn a_file_is_replaced_and_nothing_else_is_left() {
@@ -68,7 +154,89 @@ mod tests {
             write(Some(&path), content.as_bytes()).unwrap();
             assert_eq!(fs::read_to_string(&path).unwrap(), content);
         }
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        assert_eq!(entries(folder.path()), 1);
+    }
+
+    #[test]
+    fn mode_and_owner_are_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("origins.prom");
+        fs::write(&path, "old").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        let root = rustix::process::geteuid().is_root();
+        if root {
+            std::os::unix::fs::chown(&path, Some(65532), Some(65531)).unwrap();
+        }
+        write(Some(&path), b"new").unwrap();
+        let kept = fs::metadata(&path).unwrap();
+        assert_eq!(kept.permissions().mode() & 0o777, 0o640);
+        if root {
+            assert_eq!((kept.uid(), kept.gid()), (65532, 65531));
+        }
+    }
+
+    #[test]
+    fn a_link_stays_and_the_file_that_it_names_is_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("target.prom");
+        symlink("target.prom", folder.path().join("middle")).unwrap();
+        let link = folder.path().join("link.prom");
+        symlink(folder.path().join("middle"), &link).unwrap();
+        // The first content creates the target, the second replaces it.
+        for content in ["first", "second"] {
+            write(Some(&link), content.as_bytes()).unwrap();
+            assert_eq!(fs::read_to_string(&target).unwrap(), content);
+        }
+        assert!(link.is_symlink() && !target.is_symlink());
+        let looped = folder.path().join("loop");
+        symlink("loop", &looped).unwrap();
+        assert!(write(Some(&looped), b"x").is_err());
+    }
+
+    #[test]
+    fn a_link_at_the_temporary_name_is_not_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let victim = folder.path().join("victim");
+        fs::write(&victim, "precious").unwrap();
+        let planted = format!("origins.prom.{}.tmp", std::process::id());
+        symlink(&victim, folder.path().join(planted)).unwrap();
+        write(Some(&folder.path().join("origins.prom")), b"new").unwrap();
+        assert_eq!(fs::read_to_string(&victim).unwrap(), "precious");
+        assert_eq!(entries(folder.path()), 2, "the planted link is removed");
+    }
+
+    #[test]
+    fn leftovers_of_ended_runs_are_removed_and_other_files_are_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str| folder.path().join(name);
+        // No system gives out this process number (PID_MAX_LIMIT of Linux is 4194304).
+        for name in [
+            "origins.prom.99999999.tmp",
+            "origins.prom.1.tmp",
+            "other.prom.99999999.tmp",
+        ] {
+            fs::write(file(name), "").unwrap();
+        }
+        write(Some(&file("origins.prom")), b"new").unwrap();
+        assert!(!file("origins.prom.99999999.tmp").exists());
+        assert!(file("origins.prom.1.tmp").exists(), "a run under way");
+        assert!(file("other.prom.99999999.tmp").exists());
+    }
+
+    #[test]
+    fn devices_and_fifos_are_written_through() {
+        write(Some(Path::new("/dev/null")), b"x").unwrap();
+        assert!(!fs::metadata("/dev/null").unwrap().is_file());
+        let folder = tempfile::tempdir().unwrap();
+        let fifo = folder.path().join("fifo");
+        let made = std::process::Command::new("mkfifo").arg(&fifo).status();
+        assert!(made.unwrap().success());
+        let reader = {
+            let fifo = fifo.clone();
+            std::thread::spawn(move || fs::read_to_string(fifo).unwrap())
+        };
+        write(Some(&fifo), b"through").unwrap();
+        assert_eq!(reader.join().unwrap(), "through");
     }
 
     #[test]
@@ -77,5 +245,7 @@ mod tests {
         let path = folder.path().join("missing").join("origins.prom");
         let error = write(Some(&path), b"x").unwrap_err().to_string();
         assert!(error.contains("missing/origins.prom"), "{error}");
+        let error = write(Some(folder.path()), b"x").unwrap_err().to_string();
+        assert!(error.contains("directory"), "{error}");
     }
 }

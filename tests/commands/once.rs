@@ -142,14 +142,24 @@ async fn a_zone_that_cannot_be_read_is_one_and_the_rest_is_printed() {
 }
 
 #[tokio::test]
-async fn a_listing_that_fails_is_one_and_says_why() {
+async fn a_listing_that_fails_is_three_and_says_why() {
     let setup = Setup::new(world(), "poll: { retries: 0 }\n").await;
     setup.api.update(|world| world.credentials.clear());
     let ended = setup.run(&["once", "--format=table"]).await;
-    ended.code(1).says(&["main", "401"]);
+    ended.code(3).says(&["main", "401"]);
     let ended = setup.run(&["once", "--format=json"]).await;
-    let report: Value = serde_json::from_str(&ended.code(1).out).unwrap();
+    let report: Value = serde_json::from_str(&ended.code(3).out).unwrap();
     assert_eq!(report["errors"][0]["account"], "main");
+
+    let file = setup.folder.path().join("origins.prom");
+    fs::write(&file, "old\n").unwrap();
+    let ended = setup
+        .run(&["once", "--output", file.to_str().unwrap()])
+        .await;
+    ended.code(3).complains(&["account main"]);
+    assert_eq!(fs::read_to_string(&file).unwrap(), "old\n");
+    let ended = setup.run(&["once", "--output", "-"]).await;
+    families(&ended.code(3).out);
 }
 
 #[tokio::test]
@@ -181,7 +191,9 @@ async fn a_file_is_replaced_in_one_step_and_stays_where_that_fails() {
     let words = ["once", "--output", file.to_str().unwrap()];
     let ended = setup.run(&words).await;
     assert_eq!(ended.code(0).out, "");
-    families(&fs::read_to_string(&file).unwrap());
+    let written = families(&fs::read_to_string(&file).unwrap());
+    assert!(written.contains_key("cloudflare_origin_region_zone_up"));
+    assert!(!written.contains_key("cloudflare_origin_region_exporter_build_info"));
     assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
     let mode = fs::metadata(&file).unwrap().permissions().mode();
     assert_eq!(mode & 0o444, 0o444, "others may read it: {mode:o}");
@@ -192,12 +204,12 @@ async fn a_file_is_replaced_in_one_step_and_stays_where_that_fails() {
     let ended = setup
         .run(&["once", "--output", taken.to_str().unwrap()])
         .await;
-    ended.code(1).complains(&["taken.prom"]);
+    ended.code(3).complains(&["taken.prom"]);
     let missing = folder.join("no").join("origins.prom");
     let ended = setup
         .run(&["once", "--output", missing.to_str().unwrap()])
         .await;
-    ended.code(1).complains(&["origins.prom"]);
+    ended.code(3).complains(&["origins.prom"]);
     assert_eq!(
         fs::read_dir(&folder).unwrap().count(),
         2,
