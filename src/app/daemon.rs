@@ -12,7 +12,7 @@ use super::{AppError, logging, signals, sources, supervisor};
 use crate::build_info;
 use crate::config::Settings;
 use crate::exposition::process::ProcessCollector;
-use crate::web::{self, Handlers, Limits, Protection};
+use crate::web::{self, Limits, Protection, Router};
 
 /// Serves until SIGTERM or SIGINT. `load` reads the settings again.
 pub(super) async fn run(settings: Settings, load: Load) -> Result<ExitCode, AppError> {
@@ -47,11 +47,11 @@ pub(super) async fn serve(
     let reloader = Reloader::new(load, settings.clone(), &parts)?;
     let (reload, reloading) = reloader.start(shutdown.clone())?;
     let sources = sources::of(&parts, reload);
-    let handlers = Handlers::new(&settings.web, sources, metrics);
+    let router = Router::new(&settings.web, sources, metrics);
     let serving = web::serve(
         listeners,
         protection,
-        handlers,
+        router,
         Limits::default(),
         shutdown.clone(),
     );

@@ -5,26 +5,18 @@ use std::sync::Arc;
 use super::parts::{Clients, Parts};
 use super::reload::ReloadHandle;
 use crate::cloudflare::{CallBudget, Client};
-use crate::web::{Accounts, LookUp, LookUpError, Render, Sources};
+use crate::web::{Accounts, LookUp, LookUpError, Sources};
 
 /// The server's view of the parts.
 pub(super) fn of(parts: &Parts, reload: ReloadHandle) -> Sources {
     Sources {
-        render: render(parts),
+        exposition: parts.exposition.clone(),
         snapshot: parts.snapshot.clone(),
         ready: parts.ready.clone(),
         accounts: accounts(Arc::clone(&parts.clients)),
         look_up: look_up(Arc::clone(&parts.clients)),
         reload: Arc::new(move || reload.reload()),
     }
-}
-
-fn render(parts: &Parts) -> Render {
-    let exposition = parts.exposition.clone();
-    Arc::new(move |encoding| {
-        let exposition = exposition.clone();
-        Box::pin(async move { exposition.render(encoding).await })
-    })
 }
 
 fn accounts(clients: Arc<Clients>) -> Accounts {

@@ -7,13 +7,11 @@ use std::sync::Arc;
 use hyper::HeaderMap;
 use hyper::header::{ACCEPT_ENCODING, AUTHORIZATION, HeaderValue};
 
-use super::api::Resource;
-use super::api_query::Filter;
+use super::api::{self, Resource};
 use super::encoding::negotiate;
-use super::landing::Query;
 use super::probe::{LONGEST_TIMEOUT, Probes, TIMEOUT_HEADER, time_limit};
 use super::web_config::WebConfig;
-use super::{listen, protection, zone_page};
+use super::{pages, protection, server};
 use crate::config_tree::{Format, Place};
 use crate::snapshot::Snapshot;
 
@@ -30,10 +28,9 @@ pub fn web_config(text: &str) {
 
 /// Reads the query of a request.
 pub fn query(text: &str) {
-    Query::parse(text);
-    zone_page::Query::parse(text);
-    for resource in [Resource::Zones, Resource::Mappings, Resource::Findings] {
-        if let Err(problem) = Filter::parse(text, resource) {
+    pages::parse_query(text);
+    for resource in Resource::ALL {
+        if let Err(problem) = api::parse_query(resource, text) {
             let _ = problem.to_string();
         }
     }
@@ -91,5 +88,5 @@ pub fn client_certificate(der: &[u8]) {
 
 /// Whether an address that the command line accepts is one that can be listened on.
 pub fn can_be_listened_on(address: &str) -> bool {
-    listen::parse(address).is_some()
+    server::parse(address).is_some()
 }

@@ -10,7 +10,6 @@ use maud::Markup;
 use serde::Serialize;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::connections::Busy;
 use crate::exposition::{self, Encoding};
 
 const PLAIN_TEXT: &str = "text/plain; charset=utf-8";
@@ -124,8 +123,13 @@ impl Reply {
         self.response.status()
     }
 
-    /// The response as it is sent to a request of this method. HEAD gets the headers of GET.
-    pub(super) fn into_response(self, method: &Method, busy: Busy) -> Response<Bytes> {
+    /// The response to a request of this method; HEAD gets the headers of GET. `guard` is dropped
+    /// when the last byte has been sent.
+    pub(super) fn into_response(
+        self,
+        method: &Method,
+        guard: impl Send + 'static,
+    ) -> Response<Bytes> {
         let (mut head, body) = self.response.into_parts();
         head.headers.insert(CONTENT_LENGTH, body.len().into());
         let body = if method == Method::HEAD {
@@ -134,23 +138,23 @@ impl Reply {
             Bytes::from_owner(InFlight {
                 body,
                 _permit: self.permit,
-                _busy: busy,
+                _guard: guard,
             })
         };
         Response::from_parts(head, body)
     }
 }
 
-/// A body together with what is released when it has been sent. The HTTP library drops the body's
-/// *source* as soon as the bytes are queued, but the bytes themselves only when the socket has
-/// taken them; so what is to be held until then travels with the bytes.
-struct InFlight {
+/// A body with what is released when it has been sent. The HTTP library drops the body's source as
+/// soon as the bytes are queued, and the bytes themselves only when the socket has taken them. So
+/// the guards travel with the bytes.
+struct InFlight<G> {
     body: Bytes,
     _permit: Option<OwnedSemaphorePermit>,
-    _busy: Busy,
+    _guard: G,
 }
 
-impl AsRef<[u8]> for InFlight {
+impl<G> AsRef<[u8]> for InFlight<G> {
     fn as_ref(&self) -> &[u8] {
         &self.body
     }

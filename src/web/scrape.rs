@@ -1,40 +1,31 @@
 //! The metrics.
 
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use hyper::{HeaderMap, StatusCode};
 use tokio::sync::Semaphore;
 use tracing::error;
 
 use super::encoding::negotiate;
 use super::reply::Reply;
-use crate::exposition::{Encoding, RenderError};
-
-/// A body in the making.
-pub type Rendering = Pin<Box<dyn Future<Output = Result<Bytes, RenderError>> + Send>>;
-
-/// Renders the metrics as of now.
-pub type Render = Arc<dyn Fn(Encoding) -> Rendering + Send + Sync>;
+use crate::exposition::Exposition;
 
 /// Serves scrapes, a limited number at once.
 pub(super) struct Scrapes {
-    render: Render,
+    exposition: Exposition,
     limit: usize,
     permits: Arc<Semaphore>,
 }
 
 impl Scrapes {
     /// At most `limit` at once; 0 is no limit.
-    pub(super) fn new(render: Render, limit: usize) -> Self {
+    pub(super) fn new(exposition: Exposition, limit: usize) -> Self {
         let permits = match limit {
             0 => Semaphore::MAX_PERMITS,
             limit => limit.min(Semaphore::MAX_PERMITS),
         };
         Self {
-            render,
+            exposition,
             limit,
             permits: Arc::new(Semaphore::new(permits)),
         }
@@ -51,10 +42,10 @@ impl Scrapes {
             );
         };
         let encoding = negotiate(headers);
-        match (self.render)(encoding).await {
+        match self.exposition.render(encoding).await {
             Ok(body) => Reply::metrics(body, encoding, permit),
             Err(error) => {
-                error!(%error, "a scrape could not be answered");
+                error!(%error, "a scrape failed");
                 Reply::text(
                     StatusCode::INTERNAL_SERVER_ERROR,
                     "The metrics could not be rendered.",

@@ -34,7 +34,7 @@ async fn a_lack_of_file_descriptors_ends_neither_scrapes_nor_polls() {
     }
     let refused = [
         "level=warn",
-        "Cannot accept a connection; closing two that wait and trying again",
+        "cannot accept a connection; closing two idle ones and retrying",
         "error=\"Too many open files",
     ];
     while daemon.logged(&refused) == 0 {

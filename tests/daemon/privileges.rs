@@ -48,7 +48,7 @@ async fn nothing_is_written_and_nothing_needs_a_privilege() {
     let reading = async {
         let address = loop {
             let line = log.next_line().await.unwrap().expect("the program goes on");
-            if let Some((_, address)) = line.split_once("Listening address=") {
+            if let Some((_, address)) = line.split_once("listening address=") {
                 break address.parse().unwrap();
             }
         };

@@ -246,7 +246,7 @@ impl Daemon {
         let start = Instant::now();
         loop {
             let log = self.log();
-            if let Some((_, rest)) = log.split_once("Listening address=")
+            if let Some((_, rest)) = log.split_once("listening address=")
                 && let Some((address, _)) = rest.split_once('\n')
             {
                 return address.parse().unwrap();

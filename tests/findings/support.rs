@@ -100,8 +100,8 @@ impl Exporter {
             _folder: folder,
         };
         exporter
-            .until_logged("Listening", |log| {
-                let (_, rest) = log.split_once("message=Listening address=")?;
+            .until_logged("listening", |log| {
+                let (_, rest) = log.split_once("message=listening address=")?;
                 Some(rest.split_whitespace().next()?.to_owned())
             })
             .await

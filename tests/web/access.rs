@@ -165,7 +165,7 @@ async fn no_password_and_no_key_is_logged_at_any_level() {
         }
     }
     let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-    assert!(log.contains("Request"), "{log}");
+    assert!(log.contains("request"), "{log}");
     let key = std::fs::read_to_string(site.path("server.key")).unwrap();
     let hash = users.split('"').nth(1).unwrap();
     let credentials = base64(&format!("alice:{PASSWORD}"));

@@ -1,12 +1,10 @@
 //! What one HTTP/2 client cannot do to the others.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use h2::client::{Builder, SendRequest};
 use hyper::Request;
-use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -57,7 +55,7 @@ impl Client {
 
 fn options(site: &Site) -> Options {
     let mut options = site.options();
-    options.render = render(|_| std::future::ready(Bytes::from(vec![b'x'; LARGE])));
+    options.metrics = UpMetric::of_bytes(LARGE);
     options
 }
 
@@ -83,7 +81,7 @@ async fn a_connection_without_requests_is_closed() {
     let mut used = Client::connect(&site, &server, 65_535).await;
     let start = Instant::now();
     let response = used.send("/metrics").await;
-    assert_eq!(read(response, Duration::ZERO).await.unwrap(), METRICS.len());
+    assert!(read(response, Duration::ZERO).await.unwrap() > METRICS.len());
     used.ends().await;
     assert!(start.elapsed() >= SHORT);
     unused.ends().await;
@@ -111,7 +109,7 @@ async fn a_response_that_is_not_taken_is_cut_and_frees_its_place() {
         lazy.ends().await;
         let mut other = Client::connect(&site, &server, 1 << 20).await;
         let response = other.send("/metrics").await;
-        assert_eq!(read(response, Duration::ZERO).await.unwrap(), LARGE);
+        assert!(read(response, Duration::ZERO).await.unwrap() > LARGE);
     }
 }
 
@@ -126,7 +124,7 @@ async fn a_slow_client_gets_the_whole_response() {
     let start = Instant::now();
     let response = slow.send("/metrics").await;
     let received = read(response, Duration::from_millis(5)).await.unwrap();
-    assert_eq!(received, LARGE);
+    assert!(received > LARGE);
     assert!(start.elapsed() > SHORT, "the time-outs had no chance");
 }
 
@@ -136,8 +134,8 @@ async fn the_requests_of_one_connection_are_bounded() {
     let mut options = site.options();
     options.limits.http2_streams = 3;
     options.settings.max_requests = 0;
-    let gate = Arc::new(Notify::new());
-    options.render = gated(&gate);
+    let (metrics, _gate) = UpMetric::gated();
+    options.metrics = metrics;
     let server = options.start().await;
     let mut client = Client::connect(&site, &server, 65_535).await;
     read(client.send("/-/healthy").await, Duration::ZERO)
@@ -162,16 +160,16 @@ async fn an_oversized_head_is_refused() {
 async fn what_is_in_flight_at_the_end_is_answered() {
     let site = Site::new(TLS);
     let mut options = site.options();
-    let gate = Arc::new(Notify::new());
-    options.render = gated(&gate);
+    let (metrics, gate) = UpMetric::gated();
+    options.metrics = metrics;
     let server = options.start().await;
     let mut client = Client::connect(&site, &server, 65_535).await;
     let response = client.send("/metrics").await;
     sleep(SHORT).await;
     server.shutdown.cancel();
     sleep(SHORT).await;
-    gate.notify_one();
-    assert_eq!(read(response, Duration::ZERO).await.unwrap(), METRICS.len());
+    drop(gate);
+    assert!(read(response, Duration::ZERO).await.unwrap() > METRICS.len());
     client.ends().await;
     timeout(PATIENCE, server.task).await.unwrap().unwrap();
 }

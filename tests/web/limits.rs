@@ -4,9 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -70,17 +68,14 @@ async fn pages_that_take_long_hold_up_nothing_else() {
 }
 
 /// More than the kernel buffers for a client that does not read.
-fn large_body() -> Bytes {
-    Bytes::from(vec![b'x'; 64 << 20])
-}
+const LARGE: usize = 64 << 20;
 
 #[tokio::test]
 async fn a_client_that_does_not_read_is_cut_and_frees_its_place() {
     let mut options = Options::default();
     options.limits.stall_timeout = SHORT;
     options.settings.max_requests = 1;
-    let body = large_body();
-    options.render = render(move |_| std::future::ready(body.clone()));
+    options.metrics = UpMetric::of_bytes(LARGE);
     let server = options.start().await;
 
     let mut lazy = server.connect().await;
@@ -98,7 +93,7 @@ async fn a_client_that_does_not_read_is_cut_and_frees_its_place() {
     while let Ok(n @ 1..) = timeout(PATIENCE, lazy.read(&mut chunk)).await.unwrap() {
         received += n;
     }
-    assert!(received < 64 << 20, "the response was cut");
+    assert!(received < LARGE, "the response was cut");
 }
 
 #[tokio::test]
@@ -106,16 +101,14 @@ async fn a_slow_reader_gets_the_whole_response() {
     let mut options = Options::default();
     options.limits.stall_timeout = SHORT;
     options.limits.head_timeout = SHORT;
-    let body = large_body();
-    let expected = body.len();
-    options.render = render(move |_| std::future::ready(body.clone()));
+    options.metrics = UpMetric::of_bytes(LARGE);
     let server = options.start().await;
     let mut stream = server.connect().await;
     stream.write_all(GET_METRICS).await.unwrap();
     let start = Instant::now();
     let mut received = 0;
     let mut chunk = vec![0; 4 << 20];
-    while received < expected {
+    while received < LARGE {
         sleep(SHORT / 10).await;
         let n = timeout(PATIENCE, stream.read(&mut chunk))
             .await
@@ -149,10 +142,10 @@ async fn silent_connections_do_not_lock_out_a_scrape() {
 
 #[tokio::test]
 async fn more_scrapes_than_allowed_are_refused() {
-    let begin = Arc::new(Notify::new());
+    let (metrics, gate) = UpMetric::gated();
     let mut options = Options::default();
     options.settings.max_requests = 2;
-    options.render = gated(&begin);
+    options.metrics = metrics;
     let server = options.start().await;
     let mut first = server.connect().await;
     let mut second = server.connect().await;
@@ -171,11 +164,9 @@ async fn more_scrapes_than_allowed_are_refused() {
 
     // A client that goes away gives its place back, and so does a served one.
     drop(first);
-    begin.notify_one();
-    begin.notify_waiters();
+    drop(gate);
     let (head, _) = read_response(&mut second).await;
     assert!(head.starts_with("HTTP/1.1 200"), "{head}");
-    begin.notify_one();
     let start = Instant::now();
     while server.get("/metrics").await.0 == 503 {
         assert!(start.elapsed() < PATIENCE, "the place is never free again");

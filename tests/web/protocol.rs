@@ -18,7 +18,7 @@ async fn pipelined_requests_are_answered_in_order() {
         .map(|(at, _)| status(&answer[at..]))
         .collect();
     assert_eq!(codes, [200, 200, 404, 200]);
-    assert!(answer.ends_with(METRICS), "{answer}");
+    assert!(answer.contains(METRICS), "{answer}");
 }
 
 #[tokio::test]
@@ -47,7 +47,7 @@ async fn old_clients_and_proxies_are_answered() {
     let server = Server::start().await;
     let answer = server.raw(b"GET /metrics HTTP/1.0\r\n\r\n").await;
     assert_eq!(status(&answer), 200);
-    assert!(answer.ends_with(METRICS), "{answer}");
+    assert!(answer.contains(METRICS), "{answer}");
     let answer = server
         .raw(b"GET http://exporter.example:10955/metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         .await;

@@ -1,22 +1,21 @@
 //! A server to talk to, and what is needed to talk to it.
 
-use std::future::Future;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use bytes::Bytes;
 use cloudflare_origin_region_exporter::cloudflare::AccountStatus;
-use cloudflare_origin_region_exporter::exposition::Encoding;
+use cloudflare_origin_region_exporter::exposition::{self, BuildInfo, Exposition};
 use cloudflare_origin_region_exporter::snapshot::Snapshot;
 use cloudflare_origin_region_exporter::web::{
-    Accounts, Handlers, Limits, Listener, LookUp, Metrics, Protection, Render, Settings, Sources,
-    bind, serve,
+    Accounts, Limits, Listener, LookUp, Metrics, Protection, Router, Settings, Sources, bind, serve,
 };
-use prometheus::Registry;
+use prometheus::core::{Collector, Desc};
+use prometheus::proto::MetricFamily;
+use prometheus::{IntGauge, Registry};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -26,9 +25,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 /// The server's time-outs, shortened.
 pub(crate) const SHORT: Duration = Duration::from_millis(300);
 
+/// Part of every exposition.
 pub(crate) const METRICS: &str = "# TYPE up gauge\nup 1\n";
-/// Stands for the compressed form; the server does not look into it.
-pub(crate) const COMPRESSED: &[u8] = b"\x1f\x8bcompressed";
 
 pub(crate) struct Server {
     pub(crate) addresses: Vec<SocketAddr>,
@@ -42,7 +40,7 @@ pub(crate) struct Server {
 pub(crate) struct Options {
     pub(crate) settings: Settings,
     pub(crate) limits: Limits,
-    pub(crate) render: Render,
+    pub(crate) metrics: UpMetric,
     pub(crate) accounts: Accounts,
     pub(crate) look_up: LookUp,
 }
@@ -59,12 +57,7 @@ impl Default for Options {
                 enable_lifecycle: false,
             },
             limits: Limits::default(),
-            render: render(|encoding| async move {
-                Bytes::from_static(match encoding {
-                    Encoding::Identity => METRICS.as_bytes(),
-                    Encoding::Gzip => COMPRESSED,
-                })
-            }),
+            metrics: UpMetric::default(),
             accounts: accounts(Vec::new()),
             look_up: Arc::new(|_| Box::pin(async { Ok(None) })),
         }
@@ -75,26 +68,77 @@ pub(crate) fn accounts(accounts: Vec<AccountStatus>) -> Accounts {
     Arc::new(move || accounts.clone())
 }
 
-pub(crate) fn render<F>(body: impl Fn(Encoding) -> F + Send + Sync + 'static) -> Render
-where
-    F: Future<Output = Bytes> + Send + 'static,
-{
-    Arc::new(move |encoding| {
-        let body = body(encoding);
-        Box::pin(async move { Ok(body.await) })
-    })
+/// A metric that takes as much room or time as a test wants.
+pub(crate) struct UpMetric {
+    up: IntGauge,
+    gate: Arc<(Mutex<bool>, Condvar)>,
 }
 
-/// A body that is ready when the gate opens for it.
-pub(crate) fn gated(gate: &Arc<Notify>) -> Render {
-    let gate = Arc::clone(gate);
-    render(move |_| {
-        let gate = Arc::clone(&gate);
-        async move {
-            gate.notified().await;
-            Bytes::from_static(METRICS.as_bytes())
+impl Default for UpMetric {
+    fn default() -> Self {
+        Self::of_bytes(1)
+    }
+}
+
+impl UpMetric {
+    /// Its help text has so many bytes.
+    pub(crate) fn of_bytes(count: usize) -> Self {
+        let up = IntGauge::new("up", "x".repeat(count)).unwrap();
+        up.set(1);
+        Self {
+            up,
+            gate: Arc::new((Mutex::new(true), Condvar::new())),
         }
-    })
+    }
+
+    /// An exposition waits until the gate opens.
+    pub(crate) fn gated() -> (Self, Gate) {
+        let metric = Self::default();
+        *metric.gate.0.lock().unwrap() = false;
+        let gate = Gate(Arc::clone(&metric.gate));
+        (metric, gate)
+    }
+}
+
+impl Collector for UpMetric {
+    fn desc(&self) -> Vec<&Desc> {
+        self.up.desc()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        let (open, opened) = &*self.gate;
+        drop(
+            opened
+                .wait_while(open.lock().unwrap(), |open| !*open)
+                .unwrap(),
+        );
+        self.up.collect()
+    }
+}
+
+/// Opens for good when it is dropped.
+pub(crate) struct Gate(Arc<(Mutex<bool>, Condvar)>);
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        *self.0.0.lock().unwrap() = true;
+        self.0.1.notify_all();
+    }
+}
+
+fn exposition(metrics: UpMetric, snapshot: &Snapshot) -> Exposition {
+    let registry = Registry::new();
+    registry.register(Box::new(metrics)).unwrap();
+    let build = BuildInfo {
+        version: "",
+        revision: "",
+        rustc: "",
+    };
+    let settings = exposition::Settings {
+        detail: true,
+        build,
+    };
+    Exposition::new(settings, snapshot.clone(), registry)
 }
 
 impl Options {
@@ -107,19 +151,19 @@ impl Options {
         let registry = Registry::new();
         let metrics = Metrics::register(&registry).unwrap();
         let sources = Sources {
-            render: self.render,
+            exposition: exposition(self.metrics, &snapshot),
             snapshot: snapshot.clone(),
             ready: ready_seen,
             accounts: self.accounts,
             look_up: self.look_up,
             reload: Arc::new(|| Box::pin(async { Ok("Reloaded.".to_owned()) })),
         };
-        let handlers = Handlers::new(&self.settings, sources, metrics);
+        let router = Router::new(&self.settings, sources, metrics);
         let shutdown = CancellationToken::new();
         let task = tokio::spawn(serve(
             listeners,
             protection,
-            handlers,
+            router,
             self.limits,
             shutdown.clone(),
         ));

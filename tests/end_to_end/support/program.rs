@@ -34,7 +34,7 @@ impl Program {
         Self { name, log, child }
     }
 
-    /// The address in its log's line "Listening", which all of these programs write.
+    /// The address in its log's "listening" line, which all of these programs write.
     pub(crate) async fn address(&mut self) -> SocketAddr {
         let name = self.name;
         eventually(&format!("the address of {name}"), async || {
@@ -42,7 +42,9 @@ impl Program {
                 panic!("{name} has ended: {status}");
             }
             let log = fs::read_to_string(&self.log).unwrap();
-            let mut lines = log.lines().filter(|line| line.contains("Listening"));
+            let mut lines = log
+                .lines()
+                .filter(|line| line.to_lowercase().contains("listening"));
             lines
                 .find_map(|line| line.split_once("address=")?.1.parse().ok())
                 .ok_or(log)

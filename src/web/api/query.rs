@@ -1,42 +1,38 @@
-//! What a request of the JSON API asks for.
+//! The query of a request to the JSON API.
+
+use std::sync::Arc;
 
 use url::form_urlencoded;
 
-use super::api::Resource;
 use crate::domain::{Mapping, OriginIp, Region, Vendor};
-use crate::snapshot::ZoneState;
 use crate::snapshot::rows::Finding;
+use crate::snapshot::{Directory, ZoneSlot, ZoneState};
 
-/// Rows in an answer where the request does not say.
+/// Rows in an answer unless the request says otherwise.
 const DEFAULT_LIMIT: usize = 1000;
 /// Most rows in an answer: some megabytes.
 const MAX_LIMIT: usize = 10_000;
-/// Longest part of a request that an error repeats.
+/// Longest part of a request that an error quotes.
 const MAX_SHOWN_CHARS: usize = 100;
 
-/// Which rows fit. What is `None` is not filtered by.
+/// Which rows match, and which of those are returned. Without a value there is no filter.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Filter {
+pub(in crate::web) struct Query {
     zone: Option<String>,
     vendor: Option<Vendor>,
     region: Option<Region>,
     origin_ip: Option<OriginIp>,
     finding: Option<&'static str>,
-}
-
-/// Which of the rows that fit are shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Window {
     pub(super) limit: usize,
     pub(super) offset: usize,
 }
 
-/// A query that is not understood. It is refused rather than ignored, since a mistyped filter
-/// would answer with everything.
+/// A query that cannot be understood. It is refused rather than ignored, because a mistyped filter
+/// would return everything.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum BadQuery {
-    #[error("unknown parameter {0:?}; there are {1}")]
-    Unknown(String, &'static str),
+pub(in crate::web) enum BadQuery {
+    #[error("unknown parameter {0:?}; expected one of {1}")]
+    Unknown(String, String),
     #[error("{0} is given twice")]
     Twice(&'static str),
     #[error("{name} is {value:?}; expected {expected}")]
@@ -47,62 +43,68 @@ pub(super) enum BadQuery {
     },
 }
 
-impl Filter {
-    /// Reads a query string.
-    pub(super) fn parse(query: &str, resource: Resource) -> Result<(Self, Window), BadQuery> {
-        let mut filter = Self::default();
+impl Query {
+    /// Parses a query string that may have these parameters.
+    pub(super) fn parse(query: &str, parameters: &[&'static str]) -> Result<Self, BadQuery> {
+        let mut parsed = Self::default();
         let (mut limit, mut offset) = (None, None);
         for (key, value) in form_urlencoded::parse(query.as_bytes()) {
-            match &*key {
-                "zone" => set(
-                    "zone",
-                    &mut filter.zone,
-                    &value,
-                    "a name or an id",
-                    |text| (!text.is_empty()).then(|| text.to_owned()),
-                ),
-                "vendor" => set("vendor", &mut filter.vendor, &value, "a vendor", |text| {
+            let Some(&name) = parameters.iter().find(|name| ***name == *key) else {
+                return Err(BadQuery::Unknown(shortened(&key), parameters.join(", ")));
+            };
+            match name {
+                "zone" => set(name, &mut parsed.zone, &value, "a name or an id", |text| {
+                    (!text.is_empty()).then(|| text.to_owned())
+                }),
+                "vendor" => set(name, &mut parsed.vendor, &value, "a vendor", |text| {
                     Vendor::parse(text).ok()
                 }),
-                "region" => set("region", &mut filter.region, &value, "a region", |text| {
+                "region" => set(name, &mut parsed.region, &value, "a region", |text| {
                     Region::parse(text).ok()
                 }),
                 "origin_ip" => set(
-                    "origin_ip",
-                    &mut filter.origin_ip,
+                    name,
+                    &mut parsed.origin_ip,
                     &value,
                     "an IPv4 or IPv6 address",
                     |text| OriginIp::parse(text).ok(),
                 ),
-                "finding" if resource == Resource::Findings => set(
-                    "finding",
-                    &mut filter.finding,
+                "finding" => set(
+                    name,
+                    &mut parsed.finding,
                     &value,
                     "missing, wrong or stale",
                     |text| Finding::KINDS.into_iter().find(|kind| *kind == text),
                 ),
-                "limit" => set("limit", &mut limit, &value, "0 to 10000", |text| {
+                "limit" => set(name, &mut limit, &value, "0 to 10000", |text| {
                     text.parse().ok().filter(|limit| *limit <= MAX_LIMIT)
                 }),
-                "offset" => set("offset", &mut offset, &value, "a number from 0", |text| {
+                _ => set(name, &mut offset, &value, "a number from 0", |text| {
                     text.parse().ok()
                 }),
-                unknown => Err(BadQuery::Unknown(shortened(unknown), resource.parameters())),
             }?;
         }
-        let window = Window {
-            limit: limit.unwrap_or(DEFAULT_LIMIT),
-            offset: offset.unwrap_or(0),
-        };
-        Ok((filter, window))
+        parsed.limit = limit.unwrap_or(DEFAULT_LIMIT);
+        parsed.offset = offset.unwrap_or(0);
+        Ok(parsed)
     }
 
-    pub(super) fn takes_zone(&self, state: &ZoneState) -> bool {
-        let wanted = self.zone.as_deref();
-        wanted.is_none_or(|wanted| state.zone.answers_to(wanted))
+    /// The zones that match, each with its current state.
+    pub(super) fn zones<'a>(
+        &'a self,
+        directory: &'a Directory,
+    ) -> impl Iterator<Item = (&'a ZoneSlot, Arc<ZoneState>)> {
+        directory
+            .zones
+            .iter()
+            .map(|slot| (&**slot, slot.load()))
+            .filter(|(_, state)| {
+                let wanted = self.zone.as_deref();
+                wanted.is_none_or(|wanted| state.zone.answers_to(wanted))
+            })
     }
 
-    /// Whether nothing is asked of mappings.
+    /// Whether no filter is about mappings.
     pub(super) fn takes_any_mapping(&self) -> bool {
         (&self.vendor, &self.region, self.origin_ip) == (&None, &None, None)
     }
@@ -128,34 +130,23 @@ impl Filter {
                 .as_ref()
                 .is_none_or(|wanted| Some(wanted) == region)
     }
-}
 
-impl Window {
-    /// Counts the rows that fit, and makes those that are shown.
-    pub(super) fn cut<T, R>(
-        self,
-        fitting: impl Iterator<Item = T>,
-        make: impl Fn(T) -> R,
+    /// Counts all matching rows and builds those in the window.
+    pub(super) fn window<T, R>(
+        &self,
+        matching: impl Iterator<Item = T>,
+        build: impl Fn(T) -> R,
     ) -> (usize, Vec<R>) {
         let end = self.offset.saturating_add(self.limit);
         let mut shown = Vec::new();
         let mut total = 0;
-        for row in fitting {
+        for row in matching {
             if (self.offset..end).contains(&total) {
-                shown.push(make(row));
+                shown.push(build(row));
             }
             total += 1;
         }
         (total, shown)
-    }
-}
-
-impl Resource {
-    fn parameters(self) -> &'static str {
-        match self {
-            Self::Zones | Self::Mappings => "zone, vendor, region, origin_ip, limit and offset",
-            Self::Findings => "zone, vendor, region, origin_ip, finding, limit and offset",
-        }
     }
 }
 
@@ -185,32 +176,35 @@ fn shortened(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn parse(query: &str) -> Result<(Filter, Window), BadQuery> {
-        Filter::parse(query, Resource::Findings)
+    const PARAMETERS: &[&str] = &["zone", "origin_ip", "finding", "limit", "offset"];
+
+    fn parse(query: &str) -> Result<Query, BadQuery> {
+        Query::parse(query, PARAMETERS)
     }
 
     #[test]
-    fn nothing_asked_is_everything_up_to_the_default() {
-        let (filter, window) = parse("").unwrap();
-        assert_eq!(filter, Filter::default());
-        assert_eq!((window.limit, window.offset), (1000, 0));
+    fn an_empty_query_asks_for_everything_up_to_the_default() {
+        let query = parse("").unwrap();
+        assert_eq!((query.limit, query.offset), (1000, 0));
+        assert!(query.zone.is_none() && query.takes_any_mapping());
     }
 
     #[test]
-    fn an_address_is_taken_in_any_spelling() {
+    fn an_address_matches_in_any_spelling() {
         for spelling in ["2001:DB8::0:1", "2001%3adb8%3a%3a1", "+2001:db8::1"] {
-            let (filter, _) = parse(&format!("origin_ip={spelling}")).unwrap();
-            assert_eq!(filter.origin_ip, OriginIp::parse("2001:db8::1").ok());
+            let query = parse(&format!("origin_ip={spelling}")).unwrap();
+            assert_eq!(query.origin_ip, OriginIp::parse("2001:db8::1").ok());
         }
     }
 
     #[test]
     fn what_is_not_understood_is_refused() {
-        for (query, said) in [
+        for (query, message) in [
             (
                 "zones=a",
-                "unknown parameter \"zones\"; there are zone, vendor",
+                "unknown parameter \"zones\"; expected one of zone, origin_ip",
             ),
+            ("vendor=aws", "unknown parameter \"vendor\""),
             ("zone=a&zone=b", "zone is given twice"),
             ("zone=", "zone is \"\"; expected a name or an id"),
             (
@@ -224,18 +218,24 @@ mod tests {
             ("finding=bad", "expected missing, wrong or stale"),
         ] {
             let error = parse(query).unwrap_err().to_string();
-            assert!(error.contains(said), "{query}: {error}");
+            assert!(error.contains(message), "{query}: {error}");
         }
-        assert!(Filter::parse("finding=stale", Resource::Zones).is_err());
         let long = parse(&"x".repeat(10_000)).unwrap_err().to_string();
         assert!(long.len() < 300, "{long}");
     }
 
     #[test]
-    fn a_window_counts_all_and_makes_what_it_shows() {
-        let cut = |limit, offset| Window { limit, offset }.cut(0..10, |row| row);
-        assert_eq!(cut(3, 8), (10, vec![8, 9]));
-        assert_eq!(cut(0, 0), (10, vec![]));
-        assert_eq!(cut(5, usize::MAX), (10, vec![]));
+    fn a_window_counts_all_rows_and_builds_its_own() {
+        let window = |limit, offset| {
+            let query = Query {
+                limit,
+                offset,
+                ..Query::default()
+            };
+            query.window(0..10, |row| row)
+        };
+        assert_eq!(window(3, 8), (10, vec![8, 9]));
+        assert_eq!(window(0, 0), (10, vec![]));
+        assert_eq!(window(5, usize::MAX), (10, vec![]));
     }
 }

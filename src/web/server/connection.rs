@@ -6,44 +6,57 @@ use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use http_body_util::Full;
-use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
+use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
+use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use super::body::Chunks;
-use super::connections::Place;
+use super::admission::Place;
+use super::http2_body::Chunks;
 use super::limits::Limits;
-use super::progress::WriteProgress;
-use super::server::Server;
+use super::write_timeout::WriteTimeout;
+use crate::web::protection::Protection;
+use crate::web::router::Router;
 
-/// Room that clients get for the bodies of requests, which nothing reads: what every HTTP/2
-/// connection starts with (RFC 9113, section 6.9.2).
+/// Flow-control window for request bodies, which nothing reads: the initial size of every HTTP/2
+/// connection (RFC 9113, section 6.9.2).
 const WINDOW_BYTES: u32 = (64 << 10) - 1;
-/// What a client hears that speaks plain HTTP to a port with TLS.
+/// The answer to plain HTTP on a port with TLS.
 const HTTPS_EXPECTED: &[u8] =
     b"HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n\
     Connection: close\r\n\r\nThis port speaks HTTPS.\n";
 
-/// How HTTP/1.1 and HTTP/2 are spoken.
-pub(super) struct Protocols {
+/// What all connections share.
+pub(super) struct Context {
+    router: Router,
+    protection: Arc<Protection>,
+    protocols: Protocols,
+    limits: Limits,
+    /// Accept no more requests.
+    shutdown: CancellationToken,
+}
+
+/// The settings of HTTP/1.1 and HTTP/2.
+struct Protocols {
     http1: http1::Builder,
     http2: http2::Builder<TokioExecutor>,
 }
 
 impl Protocols {
-    pub(super) fn new(limits: &Limits) -> Self {
+    fn new(limits: &Limits) -> Self {
         let mut http1 = http1::Builder::new();
-        // The buffer may not be smaller than the head that must fit into it. Bodies that are sent
-        // do not go through it: with `writev` they are written from where they are.
+        // The buffer must hold the largest head. Response bodies bypass it: `writev` writes them
+        // from where they are.
         http1
             .timer(TokioTimer::new())
             .header_read_timeout(limits.head_timeout)
@@ -61,20 +74,35 @@ impl Protocols {
     }
 }
 
-impl Server {
+impl Context {
+    pub(super) fn new(
+        router: Router,
+        protection: Arc<Protection>,
+        limits: Limits,
+        shutdown: CancellationToken,
+    ) -> Self {
+        Self {
+            router,
+            protection,
+            protocols: Protocols::new(&limits),
+            limits,
+            shutdown,
+        }
+    }
+
     /// Serves a connection until it ends.
-    pub(super) async fn connection(
+    pub(super) async fn serve(
         self: &Arc<Self>,
         stream: TcpStream,
         peer: SocketAddr,
         place: Arc<Place>,
     ) {
-        // A response is written at once and whole; waiting for more to send would only delay it.
+        // Responses are written whole, so Nagle's algorithm would only delay them.
         if let Err(error) = stream.set_nodelay(true) {
-            debug!(%peer, %error, "Cannot set TCP_NODELAY");
+            debug!(%peer, %error, "cannot set TCP_NODELAY");
         }
         let Some(tls) = self.protection.in_force().tls().cloned() else {
-            let stream = WriteProgress::new(stream, self.limits.stall_timeout);
+            let stream = WriteTimeout::new(stream, self.limits.stall_timeout);
             return self.http1(stream, peer, &place).await;
         };
         let limit = self.limits.handshake_timeout;
@@ -84,30 +112,55 @@ impl Server {
                 self.http2(stream, peer, place).await;
             }
             Ok(Ok(Some(stream))) => self.http1(stream, peer, &place).await,
-            Ok(Ok(None)) => debug!(%peer, "A client spoke HTTP where HTTPS is expected"),
+            Ok(Ok(None)) => debug!(%peer, "plain HTTP on a TLS port"),
             Ok(Err(error)) => debug!(%peer, %error, "TLS handshake failed"),
-            Err(_) => debug!(%peer, ?limit, "TLS handshake took too long"),
+            Err(_) => debug!(%peer, ?limit, "TLS handshake timed out"),
         }
     }
 
-    /// `None` where the client speaks no TLS; it has been told.
+    /// `None` if the client spoke plain HTTP; it has had its answer.
     async fn handshake(
         &self,
         mut stream: TcpStream,
         acceptor: TlsAcceptor,
-    ) -> io::Result<Option<TlsStream<WriteProgress<TcpStream>>>> {
+    ) -> io::Result<Option<TlsStream<WriteTimeout<TcpStream>>>> {
         let mut first = [0];
         stream.peek(&mut first).await?;
         if first[0].is_ascii_uppercase() {
-            // What was not read when the connection closes would reset it, answer and all.
+            // Closing with unread bytes would reset the connection and lose the answer.
             let mut request = vec![0; self.limits.head_bytes];
             let _ = stream.read(&mut request).await?;
             stream.write_all(HTTPS_EXPECTED).await?;
             stream.shutdown().await?;
             return Ok(None);
         }
-        let stream = WriteProgress::new(stream, self.limits.stall_timeout);
+        let stream = WriteTimeout::new(stream, self.limits.stall_timeout);
         acceptor.accept(stream).await.map(Some)
+    }
+
+    /// Answers a request, logs it and counts it.
+    async fn answer(
+        &self,
+        request: Request<Incoming>,
+        peer: SocketAddr,
+        place: &Arc<Place>,
+    ) -> Response<Bytes> {
+        let busy = place.busy();
+        let start = Instant::now();
+        let (head, _unread_body) = request.into_parts();
+        let protection = self.protection.in_force();
+        let reply = self.router.answer(&head, &protection).await;
+        debug!(
+            %peer,
+            method = %head.method,
+            path = head.uri.path(),
+            status = reply.status().as_u16(),
+            elapsed = ?start.elapsed(),
+            "request"
+        );
+        reply
+            .with_headers(protection.headers())
+            .into_response(&head.method, busy)
     }
 
     async fn http1<S>(&self, stream: S, peer: SocketAddr, place: &Arc<Place>)
@@ -127,22 +180,22 @@ impl Server {
                 connection.await
             }
         };
-        tell(peer, outcome);
+        log_end(peer, outcome);
     }
 
-    /// Beyond what [`Self::http1`] does this ends connections without requests and with responses
-    /// that the client does not take, for which the HTTP library has no time-outs.
+    /// Also ends idle connections and those whose client does not read a response: the HTTP
+    /// library has no time-outs for either.
     async fn http2<S>(self: &Arc<Self>, stream: S, peer: SocketAddr, place: Arc<Place>)
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let server = Arc::clone(self);
+        let context = Arc::clone(self);
         let answered = Arc::clone(&place);
         let service = service_fn(move |request: Request<Incoming>| {
-            let server = Arc::clone(&server);
+            let context = Arc::clone(&context);
             let place = Arc::clone(&answered);
             async move {
-                let response = server.answer(request, peer, &place).await;
+                let response = context.answer(request, peer, &place).await;
                 let sending = place.send();
                 Ok::<_, Infallible>(response.map(|body| Chunks::new(body, sending)))
             }
@@ -159,24 +212,24 @@ impl Server {
         let mut overdue = pin!(async {
             tokio::select! {
                 () = place.stalled(limits.stall_timeout) => {}
-                // It has been asked to close, and had time for it.
+                // The client ignored the request to close.
                 () = place.idle(limits.head_timeout + limits.drain_timeout) => {}
             }
         });
         tokio::select! {
-            outcome = connection.as_mut() => return tell(peer, outcome),
-            () = overdue.as_mut() => return debug!(%peer, "The client takes nothing; connection cut"),
+            outcome = connection.as_mut() => return log_end(peer, outcome),
+            () = overdue.as_mut() => return debug!(%peer, "the client does not read; connection cut"),
             () = closing => connection.as_mut().graceful_shutdown(),
         }
         tokio::select! {
-            outcome = connection => tell(peer, outcome),
-            () = overdue => debug!(%peer, "The client does not let go; connection cut"),
+            outcome = connection => log_end(peer, outcome),
+            () = overdue => debug!(%peer, "the client does not close; connection cut"),
         }
     }
 }
 
-fn tell(peer: SocketAddr, outcome: hyper::Result<()>) {
+fn log_end(peer: SocketAddr, outcome: hyper::Result<()>) {
     if let Err(error) = outcome {
-        debug!(%peer, %error, "Connection ended");
+        debug!(%peer, %error, "connection ended");
     }
 }

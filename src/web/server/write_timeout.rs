@@ -15,7 +15,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 /// Wraps a stream; a write that makes no progress for `limit` fails with
 /// [`io::ErrorKind::TimedOut`]. Reads are not bounded.
 #[derive(Debug)]
-pub(super) struct WriteProgress<S> {
+pub(super) struct WriteTimeout<S> {
     stream: S,
     limit: Duration,
     /// Made by the first stall, then used again.
@@ -23,7 +23,7 @@ pub(super) struct WriteProgress<S> {
     stalled: bool,
 }
 
-impl<S> WriteProgress<S> {
+impl<S> WriteTimeout<S> {
     pub(super) fn new(stream: S, limit: Duration) -> Self {
         Self {
             stream,
@@ -59,7 +59,7 @@ impl<S> WriteProgress<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for WriteProgress<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for WriteTimeout<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -69,7 +69,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for WriteProgress<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for WriteProgress<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for WriteTimeout<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -115,7 +115,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_peer_that_takes_nothing_is_cut_after_the_limit() {
         let (near, _far) = duplex(4);
-        let mut stream = WriteProgress::new(near, LIMIT);
+        let mut stream = WriteTimeout::new(near, LIMIT);
         let start = Instant::now();
         let error = stream.write_all(&[0; 100]).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
@@ -125,7 +125,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_slow_peer_is_served_as_long_as_it_takes_something() {
         let (near, mut far) = duplex(4);
-        let mut stream = WriteProgress::new(near, LIMIT);
+        let mut stream = WriteTimeout::new(near, LIMIT);
         let reader = tokio::spawn(async move {
             for _ in 0..25 {
                 sleep(Duration::from_secs(29)).await;
@@ -139,7 +139,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn time_without_a_write_does_not_count() {
         let (near, mut far) = duplex(4);
-        let mut stream = WriteProgress::new(near, LIMIT);
+        let mut stream = WriteTimeout::new(near, LIMIT);
         for _ in 0..2 {
             let reader = async {
                 sleep(Duration::from_secs(20)).await;

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use maud::{Markup, html};
 use url::form_urlencoded;
 
-use super::page::{self, MAX_SEARCH_CHARS, Paging, Site};
+use super::layout::{self, MAX_SEARCH_CHARS, Paging, Site};
 use crate::cloudflare::AccountStatus;
 use crate::snapshot::rows::ZoneRow;
 use crate::snapshot::{AccountState, Directory};
@@ -31,7 +31,7 @@ impl Query {
         };
         for (key, value) in form_urlencoded::parse(query.as_bytes()) {
             match &*key {
-                "q" => parsed.search = page::search_text(&value),
+                "q" => parsed.search = layout::search_text(&value),
                 "show" => parsed.problems = value == "problems",
                 "page" => parsed.page = value.parse().unwrap_or(1),
                 _ => {}
@@ -91,7 +91,7 @@ impl Landing<'_> {
             h2 { "Zones" }
             (self.zone_list(&zones, query))
         };
-        page::shell("Zones", site, &content)
+        layout::shell("Zones", site, &content)
     }
 
     fn zone_list(&self, zones: &[ZoneRow], query: &Query) -> Markup {
@@ -136,8 +136,8 @@ impl Landing<'_> {
             tr {
                 th scope="row" { (account.name) }
                 td data-label="Zone listing" {
-                    (page::state(account.up)) ", last good "
-                    (page::when(account.last_success, now))
+                    (layout::state(account.up)) ", last good "
+                    (layout::when(account.last_success, now))
                 }
                 td data-label="Token" {
                     @if let Some(status) = status { (token(status, now)) }
@@ -146,7 +146,7 @@ impl Landing<'_> {
                     @if let Some(status) = status { (rate_limit(status, now)) }
                 }
                 td data-label="Zones" { (zone_counts(account)) }
-                td.error data-label="Last error" { (page::error(account.error.as_deref())) }
+                td.error data-label="Last error" { (layout::error(account.error.as_deref())) }
             }
         }
     }
@@ -159,13 +159,13 @@ fn tiles(zones: &[ZoneRow]) -> Markup {
     let unread = zones.iter().filter(|zone| zone.up.is_none()).count();
     html! {
         ul.tiles aria-label="In all zones" {
-            (page::tile("zones", zones.len(), false))
-            @if unread > 0 { (page::tile("not read yet", unread, false)) }
-            (page::tile("failing", failing, true))
-            (page::tile("mappings", sum(|zone| zone.mappings), false))
-            (page::tile("missing", sum(|zone| zone.missing), true))
-            (page::tile("wrong", sum(|zone| zone.wrong), true))
-            (page::tile("stale", sum(|zone| zone.stale), true))
+            (layout::tile("zones", zones.len(), false))
+            @if unread > 0 { (layout::tile("not read yet", unread, false)) }
+            (layout::tile("failing", failing, true))
+            (layout::tile("mappings", sum(|zone| zone.mappings), false))
+            (layout::tile("missing", sum(|zone| zone.missing), true))
+            (layout::tile("wrong", sum(|zone| zone.wrong), true))
+            (layout::tile("stale", sum(|zone| zone.stale), true))
         }
     }
 }
@@ -181,7 +181,7 @@ fn token(status: &AccountStatus, now: Timestamp) -> Markup {
                 None => { span.quiet { "not known yet" } }
             }
             @if status.token_expires_on.is_some() {
-                ", expires " (page::ahead(status.token_expires_on, now))
+                ", expires " (layout::ahead(status.token_expires_on, now))
             }
         }
     }
@@ -190,7 +190,7 @@ fn token(status: &AccountStatus, now: Timestamp) -> Markup {
 fn rate_limit(status: &AccountStatus, now: Timestamp) -> Markup {
     html! {
         @if status.paused_until.is_some() {
-            span.bad { "paused" } ", goes on " (page::ahead(status.paused_until, now)) "; "
+            span.bad { "paused" } ", goes on " (layout::ahead(status.paused_until, now)) "; "
         }
         (status.budget) " requests a window"
         @if let Some(remaining) = status.remaining { ", " (remaining) " left at Cloudflare" }
@@ -263,14 +263,14 @@ fn zone_row(zone: &ZoneRow, now: Timestamp) -> Markup {
     html! {
         tr {
             th scope="row" { a href={ "/zones/" (zone.zone_id) } { (zone.zone) } }
-            td data-label="State" { (page::state(zone.up)) }
-            td.number data-label="Mappings" { (page::count(zone.mappings)) }
-            td.number data-label="Missing" { (page::findings(zone.missing)) }
-            td.number data-label="Wrong" { (page::findings(zone.wrong)) }
-            td.number data-label="Stale" { (page::findings(zone.stale)) }
-            td data-label="Last good poll" { (page::when(zone.last_success, now)) }
-            td data-label="Next poll" { (page::ahead(zone.next_poll, now)) }
-            td.error data-label="Last error" { (page::error(zone.error.as_deref())) }
+            td data-label="State" { (layout::state(zone.up)) }
+            td.number data-label="Mappings" { (layout::count(zone.mappings)) }
+            td.number data-label="Missing" { (layout::findings(zone.missing)) }
+            td.number data-label="Wrong" { (layout::findings(zone.wrong)) }
+            td.number data-label="Stale" { (layout::findings(zone.stale)) }
+            td data-label="Last good poll" { (layout::when(zone.last_success, now)) }
+            td data-label="Next poll" { (layout::ahead(zone.next_poll, now)) }
+            td.error data-label="Last error" { (layout::error(zone.error.as_deref())) }
         }
     }
 }

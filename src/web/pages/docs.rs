@@ -4,8 +4,8 @@ use hyper::StatusCode;
 use maud::html;
 use url::Url;
 
-use super::page::{self, Site};
-use super::reply::Reply;
+use super::layout::{self, Site};
+use crate::web::reply::Reply;
 
 /// Where the texts link to what is not served here.
 const REPOSITORY: &str = "https://github.com/cloudflare-origin-region-exporter/\
@@ -23,7 +23,7 @@ macro_rules! text {
         Text {
             path: $path,
             subject: $subject,
-            content: include_str!(concat!("../../", $path)),
+            content: include_str!(concat!("../../../", $path)),
         }
     };
 }
@@ -59,7 +59,7 @@ pub(super) fn answer(name: &str, site: &Site<'_>) -> Reply {
 }
 
 fn list(site: &Site<'_>) -> maud::Markup {
-    page::shell(
+    layout::shell(
         "Documentation",
         site,
         &html! {

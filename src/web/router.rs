@@ -1,6 +1,4 @@
-//! From a request to its reply: which path is whose.
-
-use std::sync::Arc;
+//! Paths to handlers.
 
 use hyper::http::request::Parts;
 use hyper::{Method, StatusCode};
@@ -9,27 +7,21 @@ use tokio::sync::watch;
 
 use super::Settings;
 use super::api::{Api, Resource};
-use super::docs;
-use super::heavy::HeavyReplies;
-use super::landing::{self, Landing};
 use super::metrics::{Handler, Metrics};
-use super::page::Site;
+use super::pages::{Accounts, Pages};
 use super::probe::{LookUp, Probes};
 use super::protection::InForce;
 use super::reload::{self, Reload};
+use super::render_pool::RenderPool;
 use super::reply::Reply;
-use super::scrape::{Render, Scrapes};
-use super::zone_page;
-use crate::cloudflare::AccountStatus;
-use crate::snapshot::{Directory, Snapshot};
-
-/// Tells how the accounts stand with Cloudflare now.
-pub type Accounts = Arc<dyn Fn() -> Vec<AccountStatus> + Send + Sync>;
+use super::scrape::Scrapes;
+use crate::exposition::Exposition;
+use crate::snapshot::Snapshot;
 
 /// What the routes show and what they trigger.
 pub struct Sources {
-    /// Makes the body of a scrape.
-    pub render: Render,
+    /// The metrics.
+    pub exposition: Exposition,
     /// The zones.
     pub snapshot: Snapshot,
     /// Turns true when the first round of polls has ended.
@@ -38,25 +30,22 @@ pub struct Sources {
     pub accounts: Accounts,
     /// Asks Cloudflare for one mapping.
     pub look_up: LookUp,
-    /// Reads the configuration again; served where the settings allow it.
+    /// Reloads the configuration; served only if the settings allow it.
     pub reload: Reload,
 }
 
 /// Answers requests.
-pub struct Handlers {
+pub struct Router {
     telemetry_path: String,
     scrapes: Scrapes,
     api: Api,
-    heavy: HeavyReplies,
+    pages: Pages,
     probes: Probes,
-    snapshot: Snapshot,
     ready: watch::Receiver<bool>,
-    accounts: Accounts,
     reload: Option<Reload>,
     metrics: Metrics,
 }
 
-/// What a path leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Route<'a> {
     Metrics,
@@ -66,33 +55,38 @@ enum Route<'a> {
     Landing,
     /// The page of the zone with this identifier.
     Zone(&'a str),
-    /// The documentation under this name.
+    /// The documentation page of this name.
     Docs(&'a str),
     Api(Resource),
     Probe,
-    Nothing,
+    NotFound,
 }
 
-impl Handlers {
-    /// Answers with what `sources` give.
+impl Router {
+    /// A router over `sources`.
     pub fn new(settings: &Settings, sources: Sources, metrics: Metrics) -> Self {
-        let heavy = HeavyReplies::new();
+        let pool = RenderPool::new();
         Self {
             telemetry_path: settings.telemetry_path.clone(),
-            scrapes: Scrapes::new(sources.render, settings.max_requests),
-            api: Api::new(sources.snapshot.clone(), heavy.clone()),
-            heavy,
+            scrapes: Scrapes::new(sources.exposition, settings.max_requests),
+            api: Api::new(sources.snapshot.clone(), pool.clone()),
             probes: Probes::new(sources.look_up, sources.snapshot.clone()),
-            snapshot: sources.snapshot,
+            pages: Pages {
+                snapshot: sources.snapshot,
+                accounts: sources.accounts,
+                ready: sources.ready.clone(),
+                pool,
+                telemetry_path: settings.telemetry_path.clone(),
+            },
             ready: sources.ready,
-            accounts: sources.accounts,
             reload: settings.enable_lifecycle.then_some(sources.reload),
             metrics,
         }
     }
 
-    /// Answers a request, whose body is of no interest to any route, and counts it. What watches
-    /// over this process has no password and must not be turned away by other clients' requests.
+    /// Answers a request and counts it; no route reads request bodies. Health and readiness need
+    /// no password and ignore the rate limit, since what watches this process has no password and
+    /// must not be turned away because of other clients.
     pub(super) async fn answer(&self, request: &Parts, protection: &InForce) -> Reply {
         let route = self.route(request.uri.path());
         let refusal = match route {
@@ -110,9 +104,9 @@ impl Handlers {
     async fn reply(&self, route: Route<'_>, request: &Parts) -> Reply {
         let query = request.uri.query().unwrap_or_default();
         match route {
-            Route::Nothing => Reply::text(
+            Route::NotFound => Reply::text(
                 StatusCode::NOT_FOUND,
-                "There is nothing at this path. The page at / links to what there is.",
+                "Nothing is served at this path. The page at / links to everything.",
             ),
             Route::Reload => reload::answer(self.reload.as_ref(), &request.method).await,
             _ if !matches!(request.method, Method::GET | Method::HEAD) => {
@@ -121,15 +115,15 @@ impl Handlers {
             Route::Metrics => self.scrapes.answer(&request.headers).await,
             Route::Healthy => Reply::text(StatusCode::OK, "Healthy"),
             Route::Ready => self.readiness(),
-            Route::Landing => self.landing(query).await,
-            Route::Zone(id) => self.zone(id, query).await,
-            Route::Docs(name) => docs::answer(name, &self.site()),
+            Route::Landing => self.pages.landing(query).await,
+            Route::Zone(id) => self.pages.zone(id, query).await,
+            Route::Docs(name) => self.pages.docs(name),
             Route::Api(resource) => self.api.answer(resource, query, Timestamp::now()).await,
             Route::Probe => self.probes.answer(query, &request.headers).await,
         }
     }
 
-    /// Metrics at `/` take the place of the pages, all of which link there.
+    /// Metrics at `/` replace the pages, which all link to `/`.
     fn route<'a>(&self, path: &'a str) -> Route<'a> {
         let pages = self.telemetry_path != "/";
         match path {
@@ -141,13 +135,13 @@ impl Handlers {
             "/" => Route::Landing,
             _ => {
                 if let Some(resource) = path.strip_prefix("/api/v1/") {
-                    Resource::named(resource).map_or(Route::Nothing, Route::Api)
+                    Resource::parse(resource).map_or(Route::NotFound, Route::Api)
                 } else if let Some(id) = path.strip_prefix("/zones/").filter(|_| pages) {
                     Route::Zone(id)
                 } else if let Some(name) = path.strip_prefix("/docs/").filter(|_| pages) {
                     Route::Docs(name)
                 } else {
-                    Route::Nothing
+                    Route::NotFound
                 }
             }
         }
@@ -163,55 +157,6 @@ impl Handlers {
             )
         }
     }
-
-    fn site(&self) -> Site<'_> {
-        Site {
-            metrics: &self.telemetry_path,
-            ready: *self.ready.borrow(),
-        }
-    }
-
-    async fn landing(&self, query: &str) -> Reply {
-        let query = landing::Query::parse(query);
-        let accounts = Arc::clone(&self.accounts);
-        self.page(move |directory, site| {
-            let landing = Landing {
-                directory,
-                accounts: &accounts(),
-                now: Timestamp::now(),
-            };
-            Reply::page(StatusCode::OK, landing.page(&query, site))
-        })
-        .await
-    }
-
-    async fn zone(&self, id: &str, query: &str) -> Reply {
-        let (id, query) = (id.to_owned(), zone_page::Query::parse(query));
-        self.page(move |directory, site| {
-            let Some(slot) = directory.zones.iter().find(|slot| slot.id.as_str() == id) else {
-                return Reply::page(StatusCode::NOT_FOUND, zone_page::not_found(site));
-            };
-            let page = zone_page::page(slot, &query, site, Timestamp::now());
-            Reply::page(StatusCode::OK, page)
-        })
-        .await
-    }
-
-    async fn page(
-        &self,
-        make: impl FnOnce(&Directory, &Site<'_>) -> Reply + Send + 'static,
-    ) -> Reply {
-        let (snapshot, metrics) = (self.snapshot.clone(), self.telemetry_path.clone());
-        let ready = *self.ready.borrow();
-        let make = move || {
-            let site = Site {
-                metrics: &metrics,
-                ready,
-            };
-            make(&snapshot.directory(), &site)
-        };
-        self.heavy.reply(make).await
-    }
 }
 
 impl Route<'_> {
@@ -224,7 +169,7 @@ impl Route<'_> {
             Self::Landing | Self::Zone(_) | Self::Docs(_) => Handler::Landing,
             Self::Api(_) => Handler::Api,
             Self::Probe => Handler::Probe,
-            Self::Nothing => Handler::Other,
+            Self::NotFound => Handler::Other,
         }
     }
 }

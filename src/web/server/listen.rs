@@ -9,7 +9,7 @@ use listenfd::ListenFd;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, lookup_host};
 
-use super::Settings;
+use crate::web::Settings;
 
 /// Connections that the kernel keeps until they are accepted; the usual upper bound of Linux would
 /// be 4096, and more scrapers than this at one moment there are not.
@@ -137,12 +137,12 @@ async fn bind_one(address: &str) -> Result<Listener, ListenError> {
 }
 
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Address<'a> {
+pub(in crate::web) enum Address<'a> {
     Every(u16),
     Host(&'a str, u16),
 }
 
-pub(super) fn parse(address: &str) -> Option<Address<'_>> {
+pub(in crate::web) fn parse(address: &str) -> Option<Address<'_>> {
     let (host, port) = address.rsplit_once(':')?;
     if !port.bytes().all(|b| b.is_ascii_digit()) {
         return None;

@@ -13,11 +13,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::body::Sending;
+use super::http2_body::Sending;
 
 /// The open connections of all listeners.
 #[derive(Debug)]
-pub(super) struct Connections {
+pub(super) struct Admission {
     places: Arc<Semaphore>,
     waiting: Mutex<Waiting>,
 }
@@ -29,7 +29,7 @@ struct Waiting {
     tokens: BTreeMap<u64, CancellationToken>,
 }
 
-impl Connections {
+impl Admission {
     /// Room for at most `limit` connections.
     pub(super) fn new(limit: usize) -> Arc<Self> {
         Arc::new(Self {
@@ -51,7 +51,7 @@ impl Connections {
         };
         let ticket = self.waiting().begin(cut.clone());
         Arc::new(Place {
-            connections: Arc::clone(self),
+            admission: Arc::clone(self),
             cut,
             state: Mutex::new(State {
                 in_flight: 0,
@@ -89,7 +89,7 @@ impl Waiting {
 /// One connection's place. It is free again when the last clone is dropped.
 #[derive(Debug)]
 pub(super) struct Place {
-    connections: Arc<Connections>,
+    admission: Arc<Admission>,
     cut: CancellationToken,
     state: Mutex<State>,
     _permit: Option<OwnedSemaphorePermit>,
@@ -115,7 +115,7 @@ impl Place {
     pub(super) fn busy(self: &Arc<Self>) -> Busy {
         let mut state = self.state();
         if state.in_flight == 0 {
-            self.connections.waiting().tokens.remove(&state.ticket);
+            self.admission.waiting().tokens.remove(&state.ticket);
         }
         state.in_flight += 1;
         Busy(Arc::clone(self))
@@ -157,7 +157,7 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         let ticket = self.state().ticket;
-        self.connections.waiting().tokens.remove(&ticket);
+        self.admission.waiting().tokens.remove(&ticket);
     }
 }
 
@@ -171,7 +171,7 @@ impl Drop for Busy {
         state.in_flight -= 1;
         if state.in_flight == 0 {
             state.waiting_since = Instant::now();
-            state.ticket = self.0.connections.waiting().begin(self.0.cut.clone());
+            state.ticket = self.0.admission.waiting().begin(self.0.cut.clone());
         }
     }
 }
@@ -195,15 +195,15 @@ mod tests {
 
     use super::*;
 
-    async fn admit(connections: &Arc<Connections>) -> Arc<Place> {
-        connections.admit(CancellationToken::new()).await
+    async fn admit(admission: &Arc<Admission>) -> Arc<Place> {
+        admission.admit(CancellationToken::new()).await
     }
 
     #[tokio::test]
     async fn the_one_that_has_waited_longest_makes_room() {
-        let connections = Connections::new(2);
-        let first = admit(&connections).await;
-        let second = admit(&connections).await;
+        let admission = Admission::new(2);
+        let first = admit(&admission).await;
+        let second = admit(&admission).await;
         drop(first.busy());
         assert!(!second.cut().is_cancelled());
 
@@ -212,34 +212,34 @@ mod tests {
             second.cut().cancelled().await;
             drop(second);
         });
-        admit(&connections).await;
+        admit(&admission).await;
         assert!(cut.is_cancelled());
         assert!(!first.cut().is_cancelled());
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_connection_with_a_request_in_flight_is_not_cut() {
-        let connections = Connections::new(1);
-        let only = admit(&connections).await;
+        let admission = Admission::new(1);
+        let only = admit(&admission).await;
         let one = only.busy();
         let other = only.busy();
         drop(one);
 
-        let refused = timeout(Duration::from_mins(1), admit(&connections)).await;
+        let refused = timeout(Duration::from_mins(1), admit(&admission)).await;
         assert!(refused.is_err());
         assert!(!only.cut().is_cancelled());
 
         drop(other);
         drop(only);
-        admit(&connections).await;
+        admit(&admission).await;
     }
 
     #[tokio::test]
     async fn a_connection_that_ended_leaves_nothing_behind() {
-        let connections = Connections::new(1);
-        let place = admit(&connections).await;
+        let admission = Admission::new(1);
+        let place = admit(&admission).await;
         drop(place.busy());
         drop(place);
-        assert!(connections.waiting().tokens.is_empty());
+        assert!(admission.waiting().tokens.is_empty());
     }
 }

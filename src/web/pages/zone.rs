@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use maud::{Markup, html};
 use url::form_urlencoded;
 
-use super::page::{self, MAX_SEARCH_CHARS, Paging, Site};
+use super::layout::{self, MAX_SEARCH_CHARS, Paging, Site};
 use crate::domain::OriginIp;
 use crate::snapshot::rows::{Finding, FindingRow, MappingRow, ZoneRow};
 use crate::snapshot::{ZoneSlot, ZoneState};
@@ -33,7 +33,7 @@ impl Query {
         };
         for (key, value) in form_urlencoded::parse(query.as_bytes()) {
             match &*key {
-                "q" => parsed.search = page::search_text(&value),
+                "q" => parsed.search = layout::search_text(&value),
                 "mappings" => parsed.mappings = value.parse().unwrap_or(1),
                 "findings" => parsed.findings = value.parse().unwrap_or(1),
                 _ => {}
@@ -66,7 +66,7 @@ impl Query {
 
 /// The page where no zone has the identifier.
 pub(super) fn not_found(site: &Site<'_>) -> Markup {
-    page::shell(
+    layout::shell(
         "No such zone",
         site,
         &html! {
@@ -89,7 +89,7 @@ pub(super) fn page(slot: &ZoneSlot, query: &Query, site: &Site<'_>, now: Timesta
         (tiles(&zone))
         @if let Some(error) = &zone.error {
             p.notice.bad role="status" {
-                "The last poll failed: " (page::error(Some(error)))
+                "The last poll failed: " (layout::error(Some(error)))
                 @if zone.mappings.is_some() {
                     br;
                     "What is shown below is from the last good poll."
@@ -111,17 +111,17 @@ pub(super) fn page(slot: &ZoneSlot, query: &Query, site: &Site<'_>, now: Timesta
             a href={ "/api/v1/mappings?zone=" (zone.zone_id) } { "mappings" }
         }
     };
-    page::shell(&zone.zone, site, &content)
+    layout::shell(&zone.zone, site, &content)
 }
 
 fn tiles(zone: &ZoneRow) -> Markup {
     html! {
         ul.tiles aria-label="In this zone" {
-            li.tile { strong { (page::state(zone.up)) } " " span { "state" } }
-            @if let Some(number) = zone.mappings { (page::tile("mappings", number, false)) }
-            @if let Some(number) = zone.missing { (page::tile("missing", number, true)) }
-            @if let Some(number) = zone.wrong { (page::tile("wrong", number, true)) }
-            @if let Some(number) = zone.stale { (page::tile("stale", number, true)) }
+            li.tile { strong { (layout::state(zone.up)) } " " span { "state" } }
+            @if let Some(number) = zone.mappings { (layout::tile("mappings", number, false)) }
+            @if let Some(number) = zone.missing { (layout::tile("missing", number, true)) }
+            @if let Some(number) = zone.wrong { (layout::tile("wrong", number, true)) }
+            @if let Some(number) = zone.stale { (layout::tile("stale", number, true)) }
         }
     }
 }
@@ -149,15 +149,15 @@ fn facts(zone: &ZoneRow, now: Timestamp) -> Markup {
             (fact("Tiered Cache", &on_off(zone.tiered_cache_enabled)))
             (fact("Smart Tiered Cache", &on_off(zone.smart_tiered_cache_enabled)))
             (fact("Last poll", &html! {
-                (page::when(zone.last_poll, now))
+                (layout::when(zone.last_poll, now))
                 @if let Some(took) = zone.poll_duration_seconds { ", took " (duration(took)) }
             }))
             (fact("Last good poll", &html! {
-                (page::when(zone.last_success, now))
-                @if let Some(at) = zone.last_success { " (" (page::to_seconds(at)) ")" }
+                (layout::when(zone.last_success, now))
+                @if let Some(at) = zone.last_success { " (" (layout::to_seconds(at)) ")" }
             }))
             (fact("Next poll", &html! {
-                (page::ahead(zone.next_poll, now)) ", every " (duration(zone.poll_interval_seconds))
+                (layout::ahead(zone.next_poll, now)) ", every " (duration(zone.poll_interval_seconds))
             }))
             (fact("Stale after", &html! {
                 @match zone.stale_after_seconds {
@@ -297,7 +297,7 @@ fn why(row: &FindingRow, now: Timestamp) -> Markup {
             (_, Some("declared"), _) => "the configuration says otherwise",
             (_, Some("vendor_ranges"), _) => "the vendor’s published ranges say otherwise",
             (_, Some("supported_regions"), _) => "Cloudflare supports no such region",
-            (_, _, Some(_)) => { "last written " (page::when(row.modified_on, now)) }
+            (_, _, Some(_)) => { "last written " (layout::when(row.modified_on, now)) }
             _ => "",
         }
     }
@@ -327,7 +327,7 @@ fn mappings(state: &ZoneState, query: &Query, now: Timestamp) -> Markup {
     let row = |row: &MappingRow| {
         let written = html! {
             @if row.modified_on.is_some() {
-                (page::when(row.modified_on, now))
+                (layout::when(row.modified_on, now))
             } @else {
                 span.quiet { "unknown" }
             }

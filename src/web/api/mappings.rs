@@ -1,0 +1,20 @@
+//! `/api/v1/mappings`
+
+use super::query::Query;
+use crate::snapshot::Directory;
+use crate::snapshot::rows::MappingRow;
+
+pub(super) const PARAMETERS: &[&str] =
+    &["zone", "vendor", "region", "origin_ip", "limit", "offset"];
+
+/// The mappings that match.
+pub(super) fn list(directory: &Directory, query: &Query) -> (usize, Vec<MappingRow>) {
+    let zones: Vec<_> = query.zones(directory).map(|(_, state)| state).collect();
+    let matching = zones.iter().flat_map(|state| {
+        let mappings = state.data.iter().flat_map(|data| data.mappings.as_slice());
+        mappings
+            .filter(|mapping| query.takes_mapping(mapping))
+            .map(move |mapping| (state, mapping))
+    });
+    query.window(matching, |(state, mapping)| MappingRow::of(state, mapping))
+}

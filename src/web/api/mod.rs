@@ -1,0 +1,150 @@
+//! The snapshot as JSON.
+//!
+//! A request walks the whole snapshot to count the rows that match, and builds only those that it
+//! returns. So its memory is bounded by the limit, however many mappings there are.
+
+mod findings;
+mod mappings;
+mod query;
+mod zones;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use hyper::StatusCode;
+use jiff::Timestamp;
+use serde::Serialize;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use self::query::{BadQuery, Query};
+use super::render_pool::RenderPool;
+use super::reply::Reply;
+use crate::snapshot::{Directory, Snapshot};
+
+/// Answers that are built or sent at once; more requests get 503. The largest answers are some
+/// megabytes, and clients may read slowly.
+const MAX_ANSWERS: usize = 16;
+
+/// What can be listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Resource {
+    Zones,
+    Mappings,
+    Findings,
+}
+
+impl Resource {
+    /// Every resource, for `fuzzing`.
+    pub(super) const ALL: [Self; 3] = [Self::Zones, Self::Mappings, Self::Findings];
+
+    /// The resource at this path below `/api/v1/`.
+    pub(super) fn parse(path: &str) -> Option<Self> {
+        match path {
+            "zones" => Some(Self::Zones),
+            "mappings" => Some(Self::Mappings),
+            "findings" => Some(Self::Findings),
+            _ => None,
+        }
+    }
+
+    /// The parameters that its query may have.
+    fn parameters(self) -> &'static [&'static str] {
+        match self {
+            Self::Zones => zones::PARAMETERS,
+            Self::Mappings => mappings::PARAMETERS,
+            Self::Findings => findings::PARAMETERS,
+        }
+    }
+}
+
+/// Lists the snapshot.
+pub(super) struct Api {
+    snapshot: Snapshot,
+    pool: RenderPool,
+    permits: Arc<Semaphore>,
+}
+
+/// A window of the rows that match, under the name of their resource.
+#[derive(Debug, Serialize)]
+struct Listing<R> {
+    total: usize,
+    limit: usize,
+    offset: usize,
+    #[serde(flatten)]
+    rows: BTreeMap<&'static str, Vec<R>>,
+}
+
+#[derive(Debug, Serialize)]
+struct Refusal {
+    error: String,
+}
+
+impl Api {
+    pub(super) fn new(snapshot: Snapshot, pool: RenderPool) -> Self {
+        Self {
+            snapshot,
+            pool,
+            permits: Arc::new(Semaphore::new(MAX_ANSWERS)),
+        }
+    }
+
+    /// Answers a request as of `now`.
+    pub(super) async fn answer(&self, resource: Resource, query: &str, now: Timestamp) -> Reply {
+        let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else {
+            return refuse(
+                StatusCode::SERVICE_UNAVAILABLE,
+                format!("{MAX_ANSWERS} requests are being answered already; try again"),
+            );
+        };
+        let query = match parse_query(resource, query) {
+            Ok(query) => query,
+            Err(error) => return refuse(StatusCode::BAD_REQUEST, error.to_string()),
+        };
+        let snapshot = self.snapshot.clone();
+        let make = move || list(&snapshot.directory(), resource, &query, now, permit);
+        self.pool.reply(make).await
+    }
+}
+
+/// Reads the query of a request.
+pub(super) fn parse_query(resource: Resource, query: &str) -> Result<Query, BadQuery> {
+    Query::parse(query, resource.parameters())
+}
+
+fn refuse(status: StatusCode, error: String) -> Reply {
+    Reply::json(status, &Refusal { error }, None)
+}
+
+fn list(
+    directory: &Directory,
+    resource: Resource,
+    query: &Query,
+    now: Timestamp,
+    permit: OwnedSemaphorePermit,
+) -> Reply {
+    match resource {
+        Resource::Zones => reply("zones", query, zones::list(directory, query, now), permit),
+        Resource::Mappings => reply("mappings", query, mappings::list(directory, query), permit),
+        Resource::Findings => reply(
+            "findings",
+            query,
+            findings::list(directory, query, now),
+            permit,
+        ),
+    }
+}
+
+fn reply<R: Serialize>(
+    name: &'static str,
+    query: &Query,
+    (total, rows): (usize, Vec<R>),
+    permit: OwnedSemaphorePermit,
+) -> Reply {
+    let listing = Listing {
+        total,
+        limit: query.limit,
+        offset: query.offset,
+        rows: BTreeMap::from([(name, rows)]),
+    };
+    Reply::json(StatusCode::OK, &listing, Some(permit))
+}

@@ -1,0 +1,21 @@
+//! `/api/v1/zones`
+
+use jiff::Timestamp;
+
+use super::query::Query;
+use crate::snapshot::Directory;
+use crate::snapshot::rows::ZoneRow;
+
+pub(super) const PARAMETERS: &[&str] =
+    &["zone", "vendor", "region", "origin_ip", "limit", "offset"];
+
+/// The zones that match; with a filter on mappings, those with a mapping that matches.
+pub(super) fn list(directory: &Directory, query: &Query, now: Timestamp) -> (usize, Vec<ZoneRow>) {
+    let matching = query.zones(directory).filter(|(_, state)| {
+        let mut mappings = state.data.iter().flat_map(|data| data.mappings.as_slice());
+        query.takes_any_mapping() || mappings.any(|mapping| query.takes_mapping(mapping))
+    });
+    query.window(matching, |(slot, state)| {
+        ZoneRow::of(&state, slot.next_poll(), now)
+    })
+}

@@ -1,0 +1,93 @@
+//! The pages for people.
+
+mod docs;
+mod landing;
+mod layout;
+mod zone;
+
+use std::sync::Arc;
+
+use hyper::StatusCode;
+use jiff::Timestamp;
+use tokio::sync::watch;
+
+use self::landing::Landing;
+use self::layout::Site;
+use super::render_pool::RenderPool;
+use super::reply::Reply;
+use crate::cloudflare::AccountStatus;
+use crate::snapshot::{Directory, Snapshot};
+
+/// Reads the current standing of all accounts with Cloudflare.
+pub type Accounts = Arc<dyn Fn() -> Vec<AccountStatus> + Send + Sync>;
+
+/// Serves the pages.
+pub(super) struct Pages {
+    pub(super) snapshot: Snapshot,
+    pub(super) accounts: Accounts,
+    pub(super) ready: watch::Receiver<bool>,
+    pub(super) pool: RenderPool,
+    /// The path of the metrics, which every page links to.
+    pub(super) telemetry_path: String,
+}
+
+impl Pages {
+    /// The zones and accounts.
+    pub(super) async fn landing(&self, query: &str) -> Reply {
+        let query = landing::Query::parse(query);
+        let accounts = Arc::clone(&self.accounts);
+        self.page(move |directory, site| {
+            let landing = Landing {
+                directory,
+                accounts: &accounts(),
+                now: Timestamp::now(),
+            };
+            Reply::page(StatusCode::OK, landing.page(&query, site))
+        })
+        .await
+    }
+
+    /// The zone with this identifier.
+    pub(super) async fn zone(&self, id: &str, query: &str) -> Reply {
+        let (id, query) = (id.to_owned(), zone::Query::parse(query));
+        self.page(move |directory, site| {
+            let Some(slot) = directory.zones.iter().find(|slot| slot.id.as_str() == id) else {
+                return Reply::page(StatusCode::NOT_FOUND, zone::not_found(site));
+            };
+            let page = zone::page(slot, &query, site, Timestamp::now());
+            Reply::page(StatusCode::OK, page)
+        })
+        .await
+    }
+
+    /// The documentation page of this name; the list of all if it is empty.
+    pub(super) fn docs(&self, name: &str) -> Reply {
+        let site = Site {
+            metrics: &self.telemetry_path,
+            ready: *self.ready.borrow(),
+        };
+        docs::answer(name, &site)
+    }
+
+    async fn page(
+        &self,
+        make: impl FnOnce(&Directory, &Site<'_>) -> Reply + Send + 'static,
+    ) -> Reply {
+        let (snapshot, metrics) = (self.snapshot.clone(), self.telemetry_path.clone());
+        let ready = *self.ready.borrow();
+        let make = move || {
+            let site = Site {
+                metrics: &metrics,
+                ready,
+            };
+            make(&snapshot.directory(), &site)
+        };
+        self.pool.reply(make).await
+    }
+}
+
+/// Parses the query of every page, for `fuzzing`.
+pub(super) fn parse_query(text: &str) {
+    landing::Query::parse(text);
+    zone::Query::parse(text);
+}

@@ -1,0 +1,127 @@
+//! Accepts connections, serves them, and shuts down gracefully.
+
+mod admission;
+mod connection;
+mod http2_body;
+mod limits;
+mod listen;
+mod write_timeout;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{debug, info, warn};
+
+pub use self::limits::Limits;
+pub(super) use self::listen::parse;
+pub use self::listen::{ListenError, Listener, bind};
+
+use self::admission::Admission;
+use self::connection::Context;
+use super::protection::Protection;
+use super::router::Router;
+
+/// Pause after an accept error. Such an error is mostly a lack of file descriptors, which an
+/// immediate retry does not cure. It is also the shortest time between two warnings.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
+/// Pause after an accept error that closed a connection to make room: long enough for the close to
+/// happen, short enough for a scrape that queues behind hundreds of silent connections.
+const PAUSE_AFTER_CUT: Duration = Duration::from_millis(10);
+
+/// Serves requests on the listeners, protected by `protection`, until `shutdown` is cancelled.
+/// Then it stops accepting, closes idle connections, gives responses in flight the drain time of
+/// the limits, and returns.
+pub async fn serve(
+    listeners: Vec<Listener>,
+    protection: Protection,
+    router: Router,
+    limits: Limits,
+    shutdown: CancellationToken,
+) {
+    let drain_timeout = limits.drain_timeout;
+    let protection = Arc::new(protection);
+    let server = Arc::new(Server {
+        admission: Admission::new(limits.connections),
+        context: Arc::new(Context::new(
+            router,
+            Arc::clone(&protection),
+            limits,
+            shutdown.clone(),
+        )),
+        shutdown,
+        cut: CancellationToken::new(),
+        tasks: TaskTracker::new(),
+    });
+    for listener in listeners {
+        info!(address = %listener.local_addr(), "listening");
+        server.tasks.spawn(Arc::clone(&server).accept(listener));
+    }
+    server
+        .shutdown
+        .run_until_cancelled(protection.follow())
+        .await;
+    server.shutdown.cancelled().await;
+    server.tasks.close();
+    if timeout(drain_timeout, server.tasks.wait()).await.is_err() {
+        warn!(after = ?drain_timeout, "drain timed out; cutting the remaining responses");
+        server.cut.cancel();
+        server.tasks.wait().await;
+    }
+}
+
+struct Server {
+    context: Arc<Context>,
+    admission: Arc<Admission>,
+    /// Accept no more connections and requests.
+    shutdown: CancellationToken,
+    /// End every connection at once.
+    cut: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Server {
+    async fn accept(self: Arc<Self>, listener: Listener) {
+        let shutdown = self.shutdown.clone();
+        shutdown
+            .run_until_cancelled(async {
+                let mut warned = None::<Instant>;
+                loop {
+                    match listener.socket().accept().await {
+                        Ok((stream, peer)) => self.admit(stream, peer).await,
+                        Err(error) => {
+                            if warned.is_none_or(|at| at.elapsed() >= ACCEPT_PAUSE) {
+                                warned = Some(Instant::now());
+                                warn!(
+                                    address = %listener.local_addr(),
+                                    %error,
+                                    "cannot accept a connection; closing two idle ones and retrying"
+                                );
+                            }
+                            let cut = self.admission.cut_longest_waiting();
+                            // The second one frees a descriptor for the polls.
+                            self.admission.cut_longest_waiting();
+                            sleep(if cut { PAUSE_AFTER_CUT } else { ACCEPT_PAUSE }).await;
+                        }
+                    }
+                }
+            })
+            .await;
+    }
+
+    async fn admit(&self, stream: TcpStream, peer: SocketAddr) {
+        let place = self.admission.admit(self.cut.child_token()).await;
+        let context = Arc::clone(&self.context);
+        self.tasks.spawn(async move {
+            let cut = place.cut().clone();
+            let connection = context.serve(stream, peer, place);
+            if cut.run_until_cancelled(connection).await.is_none() {
+                debug!(%peer, "connection cut");
+            }
+        });
+    }
+}
