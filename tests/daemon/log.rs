@@ -33,7 +33,7 @@ async fn a_log_that_nobody_reads_stops_neither_polls_nor_the_end() {
     let address = loop {
         let line = timeout(PATIENCE, lines.next_line()).await.unwrap();
         let line = line.unwrap().unwrap();
-        if let Some((_, address)) = line.split_once("Listening address=") {
+        if let Some((_, address)) = line.split_once("listening address=") {
             break address.trim().parse().unwrap();
         }
     };
