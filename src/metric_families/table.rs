@@ -138,6 +138,12 @@ families! {
         TOTAL_SHARDS = Gauge "cloudflare_origin_region_exporter_total_shards"
             []
             "Number of shards.";
+        DNS_QUERIES = Counter "cloudflare_origin_region_exporter_dns_queries_total"
+            ["result"]
+            "DNS queries for the addresses of origin hosts.";
+        DNS_QUERY_DURATION = Histogram "cloudflare_origin_region_exporter_dns_query_duration_seconds"
+            []
+            "Duration of DNS queries for the addresses of origin hosts, including retries.";
         API_REQUESTS = Counter "cloudflare_origin_region_exporter_api_requests_total"
             ["account", "operation", "code"]
             "Requests to the Cloudflare API, retries included. The code is \"none\" if there was no response.";

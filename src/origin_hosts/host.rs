@@ -1,0 +1,417 @@
+//! One host: its addresses, and what an answer or a failure changes. Time is an argument.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::Settings;
+use crate::domain::{HostName, OriginIp};
+
+/// The most addresses of one host that are remembered. Of more, the lowest are kept, so that the
+/// order in which answers hold them does not matter.
+pub const MAX_ADDRESSES: usize = 64;
+/// The shortest time between two questions about a host.
+pub const MIN_REFRESH: Duration = Duration::from_secs(30);
+/// The longest time between two questions about a host.
+pub const MAX_REFRESH: Duration = Duration::from_mins(5);
+/// NXDOMAIN or empty answers in a row that end the counting of a host's addresses.
+const CONFIRMING_NEGATIVES: u8 = 2;
+
+/// A point in time: on a clock that never steps, and as people write it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Now {
+    /// Milliseconds of a monotonic clock, from any fixed point.
+    pub monotonic: i64,
+    /// The wall clock.
+    pub wall: Timestamp,
+}
+
+/// The result of asking for a host's addresses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// At least one address.
+    Addresses(Addresses),
+    /// The name does not exist, or has no addresses.
+    None {
+        /// How long the answer may be kept, where the server says so.
+        ttl: Option<Duration>,
+    },
+    /// No usable answer.
+    Failed(Failure),
+}
+
+/// Why there is no usable answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Failure {
+    /// Nobody answered in time.
+    Timeout,
+    /// The server could not find out: SERVFAIL.
+    ServerFailure,
+    /// The server refused the question: REFUSED.
+    Refused,
+    /// Anything else, such as no route to the server or an answer that cannot be read.
+    Other,
+}
+
+impl Failure {
+    /// The word for it on pages and in logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Timeout => "timeout",
+            Self::ServerFailure => "servfail",
+            Self::Refused => "refused",
+            Self::Other => "error",
+        }
+    }
+}
+
+/// A good answer.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Addresses {
+    /// The addresses.
+    pub ips: Vec<OriginIp>,
+    /// The names behind the host's own, CNAME after CNAME.
+    pub chain: Vec<HostName>,
+    /// How long the answer may be kept.
+    pub ttl: Duration,
+    /// The kind of addresses that could not be asked for, and why.
+    pub unanswered: Option<(IpKind, Failure)>,
+}
+
+/// A kind of addresses, which has a question of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IpKind {
+    /// A records.
+    V4,
+    /// AAAA records.
+    V6,
+}
+
+impl IpKind {
+    fn of(ip: OriginIp) -> Self {
+        match ip.addr() {
+            IpAddr::V4(_) => Self::V4,
+            IpAddr::V6(_) => Self::V6,
+        }
+    }
+}
+
+/// The state of a host that was asked for. The order is the precedence of the label's values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum HostState {
+    /// It has addresses.
+    Resolved,
+    /// It has more addresses than mappings can follow.
+    Rotating,
+    /// The last question failed. The addresses of earlier answers count on for the window.
+    Failing,
+    /// It does not exist, or has no addresses.
+    NoAddress,
+}
+
+impl HostState {
+    /// Every state.
+    pub const ALL: [Self; 4] = [
+        Self::Resolved,
+        Self::Rotating,
+        Self::Failing,
+        Self::NoAddress,
+    ];
+
+    /// The label value.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Resolved => "resolved",
+            Self::Rotating => "rotating",
+            Self::Failing => "failing",
+            Self::NoAddress => "no_address",
+        }
+    }
+}
+
+/// What is known of one host. It never changes: an answer makes a new one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Host {
+    name: HostName,
+    /// The counting addresses, ascending.
+    pub(super) addresses: Box<[Address]>,
+    pub(super) chain: Box<[HostName]>,
+    pub(super) last: Last,
+    /// Whether any answer ever came, a negative one included.
+    pub(super) answered: bool,
+    /// NXDOMAIN or empty answers in a row; failures in between do not count.
+    pub(super) negatives: u8,
+    /// When the first of these came.
+    pub(super) negative_since: i64,
+    /// When an answer last held more addresses than are remembered.
+    pub(super) overflowed: Option<i64>,
+    /// Failures in a row.
+    failures: u8,
+    rotating: bool,
+    /// The wall clock less the monotonic one, in milliseconds, when the last question ended.
+    wall_offset: i64,
+}
+
+/// An address that counts, with times of the monotonic clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Address {
+    pub(super) ip: OriginIp,
+    pub(super) first_seen: i64,
+    pub(super) last_seen: i64,
+}
+
+/// How the last question ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Last {
+    NotAsked,
+    Answered,
+    Failed(Failure),
+}
+
+/// An address of a host, for people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SeenAddress {
+    /// The address.
+    pub ip: OriginIp,
+    /// When an answer held it first.
+    pub first_seen: Timestamp,
+    /// When an answer held it last.
+    pub last_seen: Timestamp,
+}
+
+impl Host {
+    /// A host that was not asked for yet.
+    pub fn new(name: HostName) -> Self {
+        Self {
+            name,
+            addresses: Box::default(),
+            chain: Box::default(),
+            last: Last::NotAsked,
+            answered: false,
+            negatives: 0,
+            negative_since: 0,
+            overflowed: None,
+            failures: 0,
+            rotating: false,
+            wall_offset: 0,
+        }
+    }
+
+    /// The name that is asked for.
+    pub fn name(&self) -> &HostName {
+        &self.name
+    }
+
+    /// The state; `None` before the first question ended.
+    pub fn state(&self) -> Option<HostState> {
+        if self.rotating {
+            Some(HostState::Rotating)
+        } else if self.failure().is_some() {
+            Some(HostState::Failing)
+        } else if !self.addresses.is_empty() {
+            Some(HostState::Resolved)
+        } else if self.answered {
+            Some(HostState::NoAddress)
+        } else {
+            None
+        }
+    }
+
+    /// Why the last question failed, also where the state is rotating; `None` where it did not.
+    pub fn failure(&self) -> Option<Failure> {
+        match self.last {
+            Last::Failed(failure) => Some(failure),
+            Last::NotAsked | Last::Answered => None,
+        }
+    }
+
+    /// Whether an answer ever came. Without one, nothing is known of the host's addresses.
+    pub fn is_known(&self) -> bool {
+        self.answered
+    }
+
+    /// Whether the host has more addresses than are remembered.
+    pub fn is_truncated(&self) -> bool {
+        self.overflowed.is_some()
+    }
+
+    /// The counting addresses, ascending.
+    pub fn ips(&self) -> impl ExactSizeIterator<Item = OriginIp> {
+        self.addresses.iter().map(|address| address.ip)
+    }
+
+    /// The counting addresses with the times of the answers that held them.
+    pub fn seen(&self) -> impl ExactSizeIterator<Item = SeenAddress> {
+        self.addresses.iter().map(|address| SeenAddress {
+            ip: address.ip,
+            first_seen: self.wall(address.first_seen),
+            last_seen: self.wall(address.last_seen),
+        })
+    }
+
+    /// The name itself and the names behind it, CNAME after CNAME, as of the last good answer.
+    pub fn chain(&self) -> impl DoubleEndedIterator<Item = &HostName> {
+        std::iter::once(&self.name).chain(&self.chain)
+    }
+
+    /// Whether two states of a host differ in what findings depend on.
+    pub fn differs(&self, other: &Self) -> bool {
+        self.state() != other.state()
+            || self.failure() != other.failure()
+            || self.is_known() != other.is_known()
+            || self.is_truncated() != other.is_truncated()
+            || self.chain != other.chain
+            || !self.ips().eq(other.ips())
+    }
+
+    /// Whether as many negative answers as another came in a row.
+    pub(super) fn has_other_negatives(&self, other: &Self) -> bool {
+        self.negatives != other.negatives
+    }
+
+    /// The host after a question ended, and the time until the next one.
+    pub fn after(&self, outcome: &Outcome, settings: &Settings, now: Now) -> (Self, Duration) {
+        let mut host = self.clone();
+        host.wall_offset = now.wall_offset();
+        let pause = match outcome {
+            Outcome::Addresses(answer) => {
+                host.answer(answer, settings, now.monotonic);
+                answer.ttl
+            }
+            Outcome::None { ttl } => {
+                host.deny(now.monotonic);
+                ttl.unwrap_or_default()
+            }
+            Outcome::Failed(failure) => {
+                let pause = MIN_REFRESH.saturating_mul(1 << host.failures.min(4));
+                host.failures = host.failures.saturating_add(1);
+                host.last = Last::Failed(*failure);
+                host.expire(settings, now.monotonic);
+                pause
+            }
+        };
+        host.rotating = host.addresses.len() > settings.rotating_above;
+        (host, pause.clamp(MIN_REFRESH, MAX_REFRESH))
+    }
+
+    /// The host under other settings. What the window drops is dropped at the next answer.
+    #[must_use]
+    pub fn under(&self, settings: &Settings) -> Self {
+        Self {
+            rotating: self.addresses.len() > settings.rotating_above,
+            ..self.clone()
+        }
+    }
+
+    fn answer(&mut self, answer: &Addresses, settings: &Settings, now: i64) {
+        let mut addresses = std::mem::take(&mut self.addresses).into_vec();
+        for &ip in &answer.ips {
+            match addresses.binary_search_by_key(&ip, |address| address.ip) {
+                Ok(at) => {
+                    if let Some(address) = addresses.get_mut(at) {
+                        address.last_seen = now;
+                    }
+                }
+                Err(at) => addresses.insert(
+                    at,
+                    Address {
+                        ip,
+                        first_seen: now,
+                        last_seen: now,
+                    },
+                ),
+            }
+        }
+        self.addresses = addresses.into();
+        self.expire(settings, now);
+        if self.addresses.len() > MAX_ADDRESSES {
+            let mut addresses = std::mem::take(&mut self.addresses).into_vec();
+            addresses.truncate(MAX_ADDRESSES);
+            self.addresses = addresses.into();
+            self.overflowed = Some(now);
+        }
+        // An address of the kind that could not be asked for may be out of date.
+        let unconfirmed = |kind| {
+            let mut addresses = self.addresses.iter();
+            addresses.any(|address| IpKind::of(address.ip) == kind && address.last_seen != now)
+        };
+        self.last = match answer.unanswered {
+            Some((kind, failure)) if unconfirmed(kind) => Last::Failed(failure),
+            _ => Last::Answered,
+        };
+        self.chain = answer.chain.clone().into();
+        self.answered = true;
+        self.negatives = 0;
+        self.failures = 0;
+    }
+
+    /// Once changes nothing; twice, a refresh apart, ends the counting.
+    fn deny(&mut self, now: i64) {
+        if self.negatives == 0 {
+            self.negatives = 1;
+            self.negative_since = now;
+        } else if now.saturating_sub(self.negative_since) >= milliseconds(MIN_REFRESH) {
+            self.negatives = CONFIRMING_NEGATIVES;
+        }
+        if self.negatives == CONFIRMING_NEGATIVES {
+            self.addresses = Box::default();
+            self.chain = Box::default();
+            self.overflowed = None;
+        }
+        self.last = Last::Answered;
+        self.answered = true;
+        self.failures = 0;
+    }
+
+    /// Drops the addresses whose last good answer is as old as the window, or older.
+    fn expire(&mut self, settings: &Settings, now: i64) {
+        let window = milliseconds(settings.window);
+        let counts = |time: i64| now.saturating_sub(time) < window;
+        if self
+            .addresses
+            .iter()
+            .any(|address| !counts(address.last_seen))
+        {
+            let addresses = self.addresses.iter().copied();
+            self.addresses = addresses
+                .filter(|address| counts(address.last_seen))
+                .collect();
+        }
+        self.overflowed = self.overflowed.filter(|time| counts(*time));
+    }
+
+    pub(super) fn wall(&self, monotonic: i64) -> Timestamp {
+        let time = monotonic.saturating_add(self.wall_offset);
+        Timestamp::from_millisecond(time).unwrap_or(Timestamp::UNIX_EPOCH)
+    }
+
+    /// Fills in what a stored host does not hold.
+    pub(super) fn restored(&mut self, settings: &Settings, now: Now) {
+        self.rotating = self.addresses.len() > settings.rotating_above;
+        self.wall_offset = now.wall_offset();
+    }
+}
+
+impl Now {
+    fn wall_offset(self) -> i64 {
+        self.wall.as_millisecond().saturating_sub(self.monotonic)
+    }
+
+    /// A time of the wall clock on the monotonic one; never in the future.
+    pub(super) fn monotonic_of(self, wall: Timestamp) -> i64 {
+        let age = self.wall.duration_since(wall).max(SignedDuration::ZERO);
+        let age = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
+        self.monotonic.saturating_sub(age)
+    }
+}
+
+fn milliseconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+#[path = "host_tests.rs"]
+mod tests;

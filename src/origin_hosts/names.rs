@@ -1,0 +1,538 @@
+//! The cloud vendor and region that a host name spells, and host names without origin addresses.
+
+use crate::domain::{HostName, Region, Vendor, usual_region};
+
+/// Where a name says that its addresses are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedPlace {
+    /// The vendor.
+    pub vendor: Vendor,
+    /// The region; `None` where the name does not spell it, and for edge and anycast services,
+    /// which have none.
+    pub region: Option<Region>,
+}
+
+/// Why a host has no origin address that could be mapped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum NoOriginAddress {
+    /// A Cloudflare Tunnel.
+    Tunnel,
+    /// A Cloudflare Pages project.
+    Pages,
+    /// A Worker.
+    Worker,
+    /// A public R2 bucket.
+    R2,
+}
+
+/// The vendor and region that one host name spells; `None` where it spells none.
+pub fn named_place(host: &HostName) -> Option<NamedPlace> {
+    let name = host.as_str();
+    PATTERNS.iter().find_map(|pattern| {
+        let rest = below(name, pattern.suffix)?;
+        let region = match pattern.region {
+            Spelling::None => None,
+            Spelling::Always(region) => Some(region),
+            Spelling::Found(find) => Some(find(rest)?),
+        };
+        let region = region.and_then(|region| {
+            let region = usual_region(&pattern.vendor, region);
+            Region::parse(&region).ok()
+        });
+        Some(NamedPlace {
+            vendor: pattern.vendor.clone(),
+            region,
+        })
+    })
+}
+
+/// The vendor and region that the names of a CNAME chain spell. A name that spells a region wins
+/// over one that does not, and a name nearer to the addresses over one that is farther away.
+pub fn chain_place<'a>(
+    chain: impl IntoIterator<Item = &'a HostName, IntoIter: DoubleEndedIterator>,
+) -> Option<NamedPlace> {
+    let mut vendor_only = None;
+    for name in chain.into_iter().rev() {
+        match named_place(name) {
+            Some(place) if place.region.is_some() => return Some(place),
+            Some(place) => vendor_only = vendor_only.or(Some(place)),
+            None => {}
+        }
+    }
+    vendor_only
+}
+
+/// Why a host has no origin address; `None` where it may have one.
+pub fn no_origin_address(host: &HostName) -> Option<NoOriginAddress> {
+    let name = host.as_str();
+    [
+        ("cfargotunnel.com", NoOriginAddress::Tunnel),
+        ("pages.dev", NoOriginAddress::Pages),
+        ("workers.dev", NoOriginAddress::Worker),
+        ("public.r2.dev", NoOriginAddress::R2),
+    ]
+    .into_iter()
+    .find_map(|(suffix, why)| below(name, suffix).map(|_| why))
+}
+
+/// One row of the table: names that end in `suffix`.
+struct Pattern {
+    suffix: &'static str,
+    vendor: Vendor,
+    region: Spelling,
+}
+
+/// How a name spells its region. It sees what stands before the suffix, without the last dot.
+enum Spelling {
+    /// Not at all: the vendor is known and the region is not, or there is none.
+    None,
+    /// All names with the suffix are in one region.
+    Always(&'static str),
+    /// By a part of the name; a name without that part is not this pattern's.
+    Found(for<'a> fn(&'a str) -> Option<&'a str>),
+}
+
+const fn pattern(suffix: &'static str, vendor: Vendor, region: Spelling) -> Pattern {
+    Pattern {
+        suffix,
+        vendor,
+        region,
+    }
+}
+
+/// The first pattern that fits a name decides.
+///
+/// Sources: the vendors' documentation of endpoints and default host names.
+const PATTERNS: &[Pattern] = &[
+    // Application and Classic Load Balancers, then Network Load Balancers, whose order is reversed.
+    pattern(
+        "elb.amazonaws.com",
+        Vendor::Aws,
+        Spelling::Found(last_like_aws),
+    ),
+    pattern("amazonaws.com", Vendor::Aws, Spelling::Found(after_elb)),
+    pattern(
+        "compute.amazonaws.com",
+        Vendor::Aws,
+        Spelling::Found(last_like_aws),
+    ),
+    pattern(
+        "compute-1.amazonaws.com",
+        Vendor::Aws,
+        Spelling::Always("us-east-1"),
+    ),
+    pattern("amazonaws.com", Vendor::Aws, Spelling::Found(s3)),
+    pattern("s3.amazonaws.com", Vendor::Aws, Spelling::None),
+    pattern(
+        "amazonaws.com",
+        Vendor::Aws,
+        Spelling::Found(after_execute_api),
+    ),
+    pattern("on.aws", Vendor::Aws, Spelling::Found(after_lambda_url)),
+    pattern(
+        "elasticbeanstalk.com",
+        Vendor::Aws,
+        Spelling::Found(last_like_aws),
+    ),
+    pattern(
+        "awsapprunner.com",
+        Vendor::Aws,
+        Spelling::Found(last_like_aws),
+    ),
+    pattern(
+        "cloudapp.azure.com",
+        Vendor::Azure,
+        Spelling::Found(last_like_azure),
+    ),
+    pattern(
+        "azurecontainer.io",
+        Vendor::Azure,
+        Spelling::Found(last_like_azure),
+    ),
+    pattern(
+        "azurecontainerapps.io",
+        Vendor::Azure,
+        Spelling::Found(last_like_azure),
+    ),
+    pattern(
+        "azurewebsites.net",
+        Vendor::Azure,
+        Spelling::Found(numbered_azure),
+    ),
+    pattern("azurewebsites.net", Vendor::Azure, Spelling::None),
+    pattern("core.windows.net", Vendor::Azure, Spelling::None),
+    pattern("run.app", Vendor::Gcp, Spelling::Found(last_like_gcp)),
+    pattern("a.run.app", Vendor::Gcp, Spelling::None),
+    pattern(
+        "cloudfunctions.net",
+        Vendor::Gcp,
+        Spelling::Found(before_project),
+    ),
+    pattern("storage.googleapis.com", Vendor::Gcp, Spelling::None),
+    pattern("appspot.com", Vendor::Gcp, Spelling::None),
+    pattern(
+        "oraclecloud.com",
+        Vendor::Oci,
+        Spelling::Found(after_objectstorage),
+    ),
+    // Edge and anycast services: their addresses are in no region.
+    pattern("cloudfront.net", Vendor::Aws, Spelling::None),
+    pattern("awsglobalaccelerator.com", Vendor::Aws, Spelling::None),
+    pattern("azurefd.net", Vendor::Azure, Spelling::None),
+    pattern("azureedge.net", Vendor::Azure, Spelling::None),
+    pattern("trafficmanager.net", Vendor::Azure, Spelling::None),
+    pattern("ghs.googlehosted.com", Vendor::Gcp, Spelling::None),
+];
+
+/// What stands before a suffix of whole labels, without the dot between; empty where the name is
+/// the suffix itself.
+fn below<'a>(name: &'a str, suffix: &str) -> Option<&'a str> {
+    let rest = name.strip_suffix(suffix)?;
+    if rest.is_empty() {
+        Some(rest)
+    } else {
+        rest.strip_suffix('.')
+    }
+}
+
+fn last_label(name: &str) -> &str {
+    name.rsplit('.').next().unwrap_or(name)
+}
+
+/// The last label, if the one before it is `service`.
+fn after<'a>(rest: &'a str, service: &str) -> Option<&'a str> {
+    let (before, region) = rest.rsplit_once('.')?;
+    (last_label(before) == service).then_some(region)
+}
+
+fn last_like_aws(rest: &str) -> Option<&str> {
+    Some(last_label(rest)).filter(|label| like_aws(label))
+}
+
+fn after_elb(rest: &str) -> Option<&str> {
+    after(rest, "elb").filter(|label| like_aws(label))
+}
+
+fn after_execute_api(rest: &str) -> Option<&str> {
+    after(rest, "execute-api").filter(|label| like_aws(label))
+}
+
+fn after_lambda_url(rest: &str) -> Option<&str> {
+    after(rest, "lambda-url").filter(|label| like_aws(label))
+}
+
+fn after_objectstorage(rest: &str) -> Option<&str> {
+    after(rest, "objectstorage").filter(|label| like_aws(label))
+}
+
+/// `s3.REGION`, `s3.dualstack.REGION`, `s3-website.REGION`, `s3-website-REGION` and `s3-REGION`.
+fn s3(rest: &str) -> Option<&str> {
+    let (before, last) = rest.rsplit_once('.').unwrap_or(("", rest));
+    let service = last_label(before);
+    let dualstack = || before == "s3.dualstack" || before.ends_with(".s3.dualstack");
+    let region = if service == "s3" || service == "s3-website" || dualstack() {
+        last
+    } else {
+        last.strip_prefix("s3-website-")
+            .or_else(|| last.strip_prefix("s3-"))?
+    };
+    like_aws(region).then_some(region)
+}
+
+fn last_like_azure(rest: &str) -> Option<&str> {
+    Some(last_label(rest)).filter(|label| like_azure(label))
+}
+
+/// `REGION-NN`.
+fn numbered_azure(rest: &str) -> Option<&str> {
+    let (_, label) = rest.rsplit_once('.')?;
+    let (region, number) = label.rsplit_once('-')?;
+    let numbered = number.len() == 2 && number.bytes().all(|byte| byte.is_ascii_digit());
+    (numbered && like_azure(region)).then_some(region)
+}
+
+fn last_like_gcp(rest: &str) -> Option<&str> {
+    Some(last_label(rest)).filter(|label| like_gcp(label))
+}
+
+/// `REGION-PROJECT`: the region is the first two words.
+fn before_project(rest: &str) -> Option<&str> {
+    let label = last_label(rest);
+    let (end, _) = label.match_indices('-').nth(1)?;
+    label.get(..end).filter(|region| like_gcp(region))
+}
+
+/// `us-east-1`, `us-gov-west-1`; Oracle's regions (`us-ashburn-1`) have the same form.
+fn like_aws(label: &str) -> bool {
+    let mut words = label.split('-');
+    let area = words
+        .next()
+        .is_some_and(|word| word.len() == 2 && is_word(word));
+    let number = words.next_back().is_some_and(|word| {
+        (1..=2).contains(&word.len()) && word.bytes().all(|byte| byte.is_ascii_digit())
+    });
+    let mut count = 0;
+    let place = words.all(|word| {
+        count += 1;
+        is_word(word)
+    });
+    area && number && place && count > 0
+}
+
+/// `westeurope`, `eastus2`, `eastus2euap`.
+fn like_azure(label: &str) -> bool {
+    label.len() >= 5
+        && label.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        && label
+            .as_bytes()
+            .first_chunk()
+            .is_some_and(|start: &[u8; 4]| start.iter().all(u8::is_ascii_alphabetic))
+}
+
+/// `us-central1`, `europe-west12`.
+fn like_gcp(label: &str) -> bool {
+    label.split_once('-').is_some_and(|(area, place)| {
+        let letters = place.trim_end_matches(|c: char| c.is_ascii_digit());
+        is_word(area) && is_word(letters) && letters.len() < place.len()
+    })
+}
+
+fn is_word(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_lowercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn host(name: &str) -> HostName {
+        HostName::parse(name).unwrap()
+    }
+
+    fn spelled(name: &str) -> Option<(String, Option<String>)> {
+        named_place(&host(name)).map(|place| {
+            let region = place.region.map(|region| region.to_string());
+            (place.vendor.to_string(), region)
+        })
+    }
+
+    /// A name, and the vendor and region that it spells.
+    const IN_A_REGION: &[(&str, &str, &str)] = &[
+        (
+            "web-1234567890.us-east-1.elb.amazonaws.com",
+            "aws",
+            "us-east-1",
+        ),
+        (
+            "dualstack.web-1.eu-west-1.elb.amazonaws.com",
+            "aws",
+            "eu-west-1",
+        ),
+        (
+            "internal-a.us-gov-west-1.elb.amazonaws.com",
+            "aws",
+            "us-gov-west-1",
+        ),
+        (
+            "net-0123456789abcdef.elb.ap-southeast-2.amazonaws.com",
+            "aws",
+            "ap-southeast-2",
+        ),
+        (
+            "ec2-192-0-2-1.eu-central-1.compute.amazonaws.com",
+            "aws",
+            "eu-central-1",
+        ),
+        ("ec2-192-0-2-1.compute-1.amazonaws.com", "aws", "us-east-1"),
+        ("bucket.s3.us-west-2.amazonaws.com", "aws", "us-west-2"),
+        (
+            "a.dotted.bucket.s3.us-west-2.amazonaws.com",
+            "aws",
+            "us-west-2",
+        ),
+        (
+            "bucket.s3.dualstack.eu-north-1.amazonaws.com",
+            "aws",
+            "eu-north-1",
+        ),
+        (
+            "bucket.s3-website.eu-central-1.amazonaws.com",
+            "aws",
+            "eu-central-1",
+        ),
+        (
+            "bucket.s3-website-us-east-1.amazonaws.com",
+            "aws",
+            "us-east-1",
+        ),
+        ("s3-eu-west-1.amazonaws.com", "aws", "eu-west-1"),
+        ("bucket.s3-eu-west-1.amazonaws.com", "aws", "eu-west-1"),
+        (
+            "a1b2c3.execute-api.sa-east-1.amazonaws.com",
+            "aws",
+            "sa-east-1",
+        ),
+        ("abcdef.lambda-url.eu-west-3.on.aws", "aws", "eu-west-3"),
+        (
+            "env.eba-x1.eu-west-2.elasticbeanstalk.com",
+            "aws",
+            "eu-west-2",
+        ),
+        (
+            "abc.ap-northeast-1.awsapprunner.com",
+            "aws",
+            "ap-northeast-1",
+        ),
+        ("vm.westeurope.cloudapp.azure.com", "azure", "westeurope"),
+        ("app.eastus2.azurecontainer.io", "azure", "eastus2"),
+        (
+            "app.nicesea-1a2b3c.swedencentral.azurecontainerapps.io",
+            "azure",
+            "swedencentral",
+        ),
+        (
+            "shop-a1b2c3d4.northeurope-01.azurewebsites.net",
+            "azure",
+            "northeurope",
+        ),
+        (
+            "shop-a1b2c3d4.scm.canadacentral-01.azurewebsites.net",
+            "azure",
+            "canadacentral",
+        ),
+        (
+            "api-123456789012.europe-west1.run.app",
+            "gcp",
+            "europe-west1",
+        ),
+        (
+            "us-central1-my-project.cloudfunctions.net",
+            "gcp",
+            "us-central1",
+        ),
+        (
+            "northamerica-northeast1-p1.cloudfunctions.net",
+            "gcp",
+            "northamerica-northeast1",
+        ),
+        (
+            "objectstorage.us-ashburn-1.oraclecloud.com",
+            "oci",
+            "us-ashburn-1",
+        ),
+        (
+            "ns.compat.objectstorage.eu-frankfurt-1.oraclecloud.com",
+            "oci",
+            "eu-frankfurt-1",
+        ),
+    ];
+
+    #[test]
+    fn names_that_spell_a_region() {
+        for &(name, vendor, region) in IN_A_REGION {
+            let expected = Some((vendor.to_owned(), Some(region.to_owned())));
+            assert_eq!(spelled(name), expected, "{name}");
+            assert_eq!(spelled(&name.to_ascii_uppercase()), expected, "{name}");
+            assert_eq!(spelled(&format!("{name}.")), expected, "{name}.");
+            assert_eq!(spelled(&format!("{name}.example")), None, "{name}.example");
+            assert_eq!(no_origin_address(&host(name)), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn names_that_spell_only_a_vendor() {
+        for (name, vendor) in [
+            ("bucket.s3.amazonaws.com", "aws"),
+            ("shop.azurewebsites.net", "azure"),
+            ("shop.scm.azurewebsites.net", "azure"),
+            ("account.blob.core.windows.net", "azure"),
+            ("account.z6.web.core.windows.net", "azure"),
+            ("storage.googleapis.com", "gcp"),
+            ("c.storage.googleapis.com", "gcp"),
+            ("my-project.appspot.com", "gcp"),
+            ("my-project.uc.r.appspot.com", "gcp"),
+            ("api-abcdefghij-uc.a.run.app", "gcp"),
+            ("d111111abcdef8.cloudfront.net", "aws"),
+            ("a0123456789.awsglobalaccelerator.com", "aws"),
+            ("shop-a1b2.z01.azurefd.net", "azure"),
+            ("shop.azureedge.net", "azure"),
+            ("shop.trafficmanager.net", "azure"),
+            ("ghs.googlehosted.com", "gcp"),
+        ] {
+            assert_eq!(spelled(name), Some((vendor.to_owned(), None)), "{name}");
+        }
+    }
+
+    #[test]
+    fn names_that_spell_nothing() {
+        for name in [
+            "origin.example.com",
+            "us-east-1.example.com",
+            "amazonaws.com",
+            "elb.amazonaws.com",
+            "xelb.amazonaws.com",
+            "web.somewhere.elb.amazonaws.com",
+            "web.elb.somewhere.amazonaws.com",
+            "bucket.s3-accelerate.amazonaws.com",
+            "env.elasticbeanstalk.com",
+            "vm.cloudapp.azure.com",
+            "run.app",
+            "us-central1.cloudfunctions.net",
+            "notcloudfront.net",
+            "console.oraclecloud.com",
+        ] {
+            assert_eq!(spelled(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_region_on_the_chain_wins_and_then_the_name_nearest_to_the_addresses() {
+        for (chain, expected) in [
+            (vec![], None),
+            (vec!["www.example.com"], None),
+            (
+                vec!["a.trafficmanager.net", "vm.westeurope.cloudapp.azure.com"],
+                Some(("azure", Some("westeurope"))),
+            ),
+            (
+                vec!["a.us-east-1.elb.amazonaws.com", "b.cloudfront.net"],
+                Some(("aws", Some("us-east-1"))),
+            ),
+            (
+                vec![
+                    "a.us-east-1.elb.amazonaws.com",
+                    "b.europe-west1.run.app",
+                    "c.example.com",
+                ],
+                Some(("gcp", Some("europe-west1"))),
+            ),
+            (
+                vec!["a.trafficmanager.net", "b.cloudfront.net", "c.example.com"],
+                Some(("aws", None)),
+            ),
+        ] {
+            let names: Vec<_> = chain.iter().map(|name| host(name)).collect();
+            let found = chain_place(&names);
+            let found = found.as_ref().map(|place| {
+                let region = place.region.as_ref().map(Region::as_str);
+                (place.vendor.as_str(), region)
+            });
+            assert_eq!(found, expected, "{chain:?}");
+        }
+    }
+
+    #[test]
+    fn hosts_without_an_origin_address() {
+        for (name, why) in [
+            ("0123.cfargotunnel.com", Some(NoOriginAddress::Tunnel)),
+            ("Project.Pages.Dev", Some(NoOriginAddress::Pages)),
+            ("api.me.workers.dev", Some(NoOriginAddress::Worker)),
+            ("public.r2.dev", Some(NoOriginAddress::R2)),
+            ("pub-1.r2.dev", None),
+            ("notpages.dev", None),
+            ("origin.example.com", None),
+        ] {
+            assert_eq!(no_origin_address(&host(name)), why, "{name}");
+        }
+    }
+}

@@ -1,0 +1,303 @@
+//! The task that asks for every wanted host, and what it publishes.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use hickory_resolver::net::NetError;
+use jiff::Timestamp;
+use tokio::sync::Notify;
+use tokio::task::{Id, JoinError, JoinSet};
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::changes::Changes;
+use super::directory::Directory;
+use super::dns::Resolver;
+use super::host::{Failure, Outcome};
+use super::schedule::{Moves, Schedule};
+use super::{Host, Metrics, Now, Settings, StoredHost};
+use crate::domain::{HostName, ZoneId};
+
+/// Two questions each: 32 in flight.
+const HOSTS_IN_FLIGHT: usize = 16;
+/// A host whose answers change nothing is stored anew this often, for the times of its addresses.
+const STORE_EVERY: Duration = Duration::from_mins(10);
+
+/// The hosts that zones want, and what is known of each. Clones are handles of the same.
+#[derive(Clone)]
+pub struct OriginHosts {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    directory: Directory,
+    state: Mutex<State>,
+    /// Something may be due.
+    wake: Notify,
+    changed: Changes,
+    unsaved: Changes,
+    metrics: Metrics,
+    epoch: Instant,
+}
+
+struct State {
+    schedule: Schedule,
+    settings: Settings,
+    resolver: Resolver,
+    /// When each host was last offered to the storage.
+    stored: HashMap<HostName, i64>,
+    refused: usize,
+}
+
+impl OriginHosts {
+    /// Knows no hosts yet. Fails where the resolver cannot be built.
+    pub fn new(settings: Settings, metrics: Metrics) -> Result<Self, NetError> {
+        let state = State {
+            schedule: Schedule::default(),
+            resolver: Resolver::new(&settings.nameservers)?,
+            settings,
+            stored: HashMap::new(),
+            refused: 0,
+        };
+        Ok(Self {
+            shared: Arc::new(Shared {
+                directory: Directory::new(),
+                state: Mutex::new(state),
+                wake: Notify::new(),
+                changed: Changes::default(),
+                unsaved: Changes::default(),
+                metrics,
+                epoch: Instant::now(),
+            }),
+        })
+    }
+
+    /// Replaces the hosts that a zone wants. Costs in proportion to that zone's hosts.
+    pub fn want(&self, zone: &ZoneId, hosts: BTreeSet<HostName>) {
+        if !hosts.is_empty() {
+            self.shared.metrics.show();
+        }
+        let mut state = self.shared.state();
+        let now = self.shared.now().monotonic;
+        let moves = state.schedule.want(zone, hosts, now);
+        self.shared.publish(&mut state, moves);
+        self.shared.wake.notify_one();
+    }
+
+    /// The zones that want a host.
+    pub fn zones(&self, host: &HostName) -> Vec<ZoneId> {
+        self.shared.state().schedule.zones(host).to_vec()
+    }
+
+    /// What is known of a host; `None` where no zone wants it, or there are too many.
+    pub fn get(&self, host: &HostName) -> Option<Arc<Host>> {
+        self.shared.directory.get(host)
+    }
+
+    /// Every host, in no particular order; also some that no zone wants any more.
+    pub fn all(&self) -> impl Iterator<Item = Arc<Host>> {
+        self.shared.directory.all()
+    }
+
+    /// Waits until hosts changed in what findings depend on, and takes their names; at first those
+    /// of all hosts. There may be one caller.
+    pub async fn changed(&self) -> BTreeSet<HostName> {
+        self.shared.changed.take(|| self.names()).await
+    }
+
+    /// Waits until hosts are to be stored anew, and takes their names; at first those of all hosts.
+    /// A name that [`Self::get`] does not know any more is to be removed. There may be one caller.
+    pub async fn unsaved(&self) -> BTreeSet<HostName> {
+        self.shared.unsaved.take(|| self.names()).await
+    }
+
+    /// Takes back what was stored. To be called before hosts are wanted.
+    pub fn restore(&self, stored: &[StoredHost]) {
+        let mut state = self.shared.state();
+        let now = self.shared.now();
+        for stored in stored {
+            if let Some(host) = Host::restore(stored, &state.settings, now)
+                && state.schedule.remember(host.name(), now.monotonic)
+            {
+                self.shared.directory.put(Arc::new(host));
+            }
+        }
+    }
+
+    /// Uses other settings from now on. Fails where the resolver cannot be built; then nothing
+    /// changes.
+    pub fn reconfigure(&self, settings: Settings) -> Result<(), NetError> {
+        let mut state = self.shared.state();
+        if settings == state.settings {
+            return Ok(());
+        }
+        if settings.nameservers != state.settings.nameservers {
+            state.resolver = Resolver::new(&settings.nameservers)?;
+        }
+        let mut changed = Vec::new();
+        for host in self.shared.directory.all() {
+            let other = host.under(&settings);
+            if other.differs(&host) {
+                changed.push(host.name().clone());
+                self.shared.directory.put(Arc::new(other));
+            }
+        }
+        state.settings = settings;
+        drop(state);
+        self.shared.changed.add(changed);
+        Ok(())
+    }
+
+    /// Asks for every wanted host when it is due, until the shutdown.
+    pub async fn run(self, shutdown: CancellationToken) {
+        let mut lookups = Lookups::default();
+        loop {
+            let next = self.start_due(&mut lookups);
+            let has_room = lookups.tasks.len() < HOSTS_IN_FLIGHT;
+            let due = async {
+                match next {
+                    Some(time) if has_room => sleep_until(self.shared.instant(time)).await,
+                    _ => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                Some(ended) = lookups.tasks.join_next_with_id() => {
+                    if let Some((host, outcome)) = lookups.ended(ended) {
+                        self.shared.apply(&host, &outcome);
+                    }
+                }
+                () = due => {}
+                () = self.shared.wake.notified() => {}
+            }
+        }
+    }
+
+    /// Starts look-ups as far as there is room, and returns when something is due next.
+    fn start_due(&self, lookups: &mut Lookups) -> Option<i64> {
+        let mut state = self.shared.state();
+        let now = self.shared.now().monotonic;
+        let moves = state.schedule.forget_idle(now);
+        self.shared.publish(&mut state, moves);
+        while lookups.tasks.len() < HOSTS_IN_FLIGHT
+            && let Some(host) = state.schedule.next(now)
+        {
+            lookups.start(host, state.resolver.clone(), self.shared.metrics.clone());
+        }
+        state.schedule.next_time()
+    }
+
+    fn names(&self) -> impl Iterator<Item = HostName> {
+        self.all().map(|host| host.name().clone())
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn now(&self) -> Now {
+        let elapsed = self.epoch.elapsed().as_millis();
+        Now {
+            monotonic: i64::try_from(elapsed).unwrap_or(i64::MAX),
+            wall: Timestamp::now(),
+        }
+    }
+
+    fn instant(&self, time: i64) -> Instant {
+        let time = Duration::from_millis(u64::try_from(time).unwrap_or(0));
+        self.epoch.checked_add(time).unwrap_or_else(Instant::now)
+    }
+
+    fn publish(&self, state: &mut State, moves: Moves) {
+        for host in &moves.added {
+            self.directory.put(Arc::new(Host::new(host.clone())));
+        }
+        for host in &moves.removed {
+            self.directory.remove(host);
+            state.stored.remove(host);
+        }
+        self.unsaved.add(moves.removed);
+        let refused = state.schedule.refused();
+        if refused > state.refused {
+            warn!(
+                refused,
+                limit = super::MAX_HOSTS,
+                "too many origin hosts, some are not resolved"
+            );
+        }
+        state.refused = refused;
+    }
+
+    fn apply(&self, name: &HostName, outcome: &Outcome) {
+        let mut state = self.state();
+        let now = self.now();
+        let before = self
+            .directory
+            .get(name)
+            .unwrap_or_else(|| Arc::new(Host::new(name.clone())));
+        let (host, pause) = before.after(outcome, &state.settings, now);
+        let pause = i64::try_from(pause.as_millis()).unwrap_or(i64::MAX);
+        let due = now.monotonic.saturating_add(pause);
+        state.schedule.finish(name, due, now.monotonic);
+        let changed = host.differs(&before);
+        let store_from = state.stored.get(name).map_or(i64::MIN, |time| {
+            time.saturating_add(i64::try_from(STORE_EVERY.as_millis()).unwrap_or(i64::MAX))
+        });
+        let unsaved = changed || host.has_other_negatives(&before) || now.monotonic >= store_from;
+        if unsaved {
+            state.stored.insert(name.clone(), now.monotonic);
+        }
+        log_transition(&before, &host);
+        self.directory.put(Arc::new(host));
+        drop(state);
+        if changed {
+            self.changed.add([name.clone()]);
+        }
+        if unsaved {
+            self.unsaved.add([name.clone()]);
+        }
+    }
+}
+
+fn log_transition(before: &Host, after: &Host) {
+    let host = after.name();
+    match (before.failure(), after.failure()) {
+        (None, Some(failure)) => {
+            info!(%host, reason = failure.as_str(), "origin host cannot be resolved");
+        }
+        (Some(_), None) => info!(%host, "origin host can be resolved again"),
+        _ => {}
+    }
+}
+
+/// The look-ups in flight.
+#[derive(Default)]
+struct Lookups {
+    tasks: JoinSet<Outcome>,
+    hosts: HashMap<Id, HostName>,
+}
+
+impl Lookups {
+    fn start(&mut self, host: HostName, resolver: Resolver, metrics: Metrics) {
+        let asked = host.clone();
+        let task = self
+            .tasks
+            .spawn(async move { resolver.resolve(&asked, &metrics).await });
+        self.hosts.insert(task.id(), host);
+    }
+
+    fn ended(&mut self, ended: Result<(Id, Outcome), JoinError>) -> Option<(HostName, Outcome)> {
+        let (id, outcome) = match ended {
+            Ok(ended) => ended,
+            Err(error) => {
+                warn!(%error, "DNS look-up panicked");
+                (error.id(), Outcome::Failed(Failure::Other))
+            }
+        };
+        Some((self.hosts.remove(&id)?, outcome))
+    }
+}

@@ -1,0 +1,90 @@
+//! What is known of a host in a form that survives a restart.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::host::{Address, Last};
+use super::{Failure, Host, MAX_ADDRESSES, Now, Settings};
+use crate::domain::{HostName, OriginIp};
+
+/// A host as it is stored. Times are those of the wall clock.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredHost {
+    /// The name.
+    pub host: String,
+    /// The counting addresses.
+    pub addresses: Vec<StoredAddress>,
+    /// The names behind the host's own, as of the last good answer.
+    pub chain: Vec<String>,
+    /// Why the last question failed; none where it did not.
+    pub failure: Option<Failure>,
+    /// NXDOMAIN or empty answers in a row.
+    pub negatives: u8,
+    /// When the first of these came.
+    pub negative_since: Timestamp,
+    /// When an answer last held more addresses than are remembered.
+    pub overflowed: Option<Timestamp>,
+}
+
+/// An address of a stored host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredAddress {
+    /// The address.
+    pub ip: String,
+    /// When an answer held it first.
+    pub first_seen: Timestamp,
+    /// When an answer held it last.
+    pub last_seen: Timestamp,
+}
+
+impl Host {
+    /// The host in its stored form; `None` where no answer ever came.
+    pub fn store(&self) -> Option<StoredHost> {
+        self.is_known().then(|| StoredHost {
+            host: self.name().to_string(),
+            addresses: self
+                .seen()
+                .map(|address| StoredAddress {
+                    ip: address.ip.to_string(),
+                    first_seen: address.first_seen,
+                    last_seen: address.last_seen,
+                })
+                .collect(),
+            chain: self.chain.iter().map(HostName::to_string).collect(),
+            failure: self.failure(),
+            negatives: self.negatives,
+            negative_since: self.wall(self.negative_since),
+            overflowed: self.overflowed.map(|time| self.wall(time)),
+        })
+    }
+
+    /// Reads a stored host. `None` where its name is none; parts that cannot be read are left out.
+    pub fn restore(stored: &StoredHost, settings: &Settings, now: Now) -> Option<Self> {
+        let mut host = Self::new(HostName::parse(&stored.host)?);
+        let addresses = stored.addresses.iter().take(MAX_ADDRESSES);
+        let mut addresses: Vec<_> = addresses
+            .filter_map(|address| {
+                Some(Address {
+                    ip: OriginIp::parse(&address.ip).ok()?,
+                    first_seen: now.monotonic_of(address.first_seen),
+                    last_seen: now.monotonic_of(address.last_seen),
+                })
+            })
+            .collect();
+        addresses.sort_unstable_by_key(|address| address.ip);
+        addresses.dedup_by_key(|address| address.ip);
+        host.addresses = addresses.into();
+        host.chain = stored
+            .chain
+            .iter()
+            .filter_map(|name| HostName::parse(name))
+            .collect();
+        host.last = stored.failure.map_or(Last::Answered, Last::Failed);
+        host.answered = true;
+        host.negatives = stored.negatives;
+        host.negative_since = now.monotonic_of(stored.negative_since);
+        host.overflowed = stored.overflowed.map(|time| now.monotonic_of(time));
+        host.restored(settings, now);
+        Some(host)
+    }
+}
