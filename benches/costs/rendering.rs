@@ -4,7 +4,7 @@
 use std::hint::black_box;
 use std::sync::Arc;
 
-use cloudflare_origin_region_exporter::exposition::{BuildInfo, Encoding, Exposition, Settings};
+use cloudflare_origin_region_exporter::exposition::{BuildInfo, Exposition, Form, Settings};
 use cloudflare_origin_region_exporter::snapshot::{Directory, Snapshot, ZoneSlot};
 use criterion::{BatchSize, Criterion};
 use jiff::{SignedDuration, Timestamp};
@@ -83,7 +83,7 @@ impl Published {
 pub(crate) fn bench(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("rendering");
     group.sample_size(20);
-    for (name, encoding) in [("identity", Encoding::Identity), ("gzip", Encoding::Gzip)] {
+    for (name, encoding) in [("identity", Form::TEXT), ("gzip", Form::TEXT_GZIP)] {
         let mut world = Published::new();
         group.bench_function(format!("{name}, first"), |bencher| {
             bencher.iter_batched(

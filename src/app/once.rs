@@ -13,7 +13,7 @@ use super::parts::Parts;
 use super::{AppError, logging, output, table};
 use crate::config::Settings;
 use crate::config::cli::OnceFormat;
-use crate::exposition::Encoding;
+use crate::exposition::Form;
 use crate::metric_families;
 use crate::snapshot::rows::{Finding, FindingRow, MappingRow, ZoneRow};
 use crate::snapshot::{Directory, ZoneState};
@@ -66,7 +66,7 @@ pub(super) async fn run(
     }
     let content = match format {
         OnceFormat::Prometheus => {
-            let text = parts.exposition.render_now(now, Encoding::Identity);
+            let text = parts.exposition.render_now(now, Form::TEXT);
             match file {
                 Some(_) => {
                     without_process_wide_series(&String::from_utf8_lossy(&text)).into_bytes()

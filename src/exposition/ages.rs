@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::Format;
 use super::text::{Samples, WholeMillis, joined_labels, push_family};
 use super::zone_lines::by_place;
 use crate::domain::Mapping;
@@ -76,12 +77,12 @@ fn sorted_times<'a>(mappings: impl IntoIterator<Item = &'a Mapping>) -> Box<[Tim
 }
 
 /// Appends the families of all zones, each given with the labels that its lines begin with.
-pub(super) fn push_families<'a, Z>(out: &mut String, now: Timestamp, zones: &Z)
+pub(super) fn push_families<'a, Z>(out: &mut String, format: Format, now: Timestamp, zones: &Z)
 where
     Z: Iterator<Item = (&'a str, &'a Ages)> + Clone,
 {
     let mut push_ages = |family: &'static Family, time: fn(&PlaceTimes) -> Timestamp| {
-        push_family(out, family, |out| {
+        push_family(out, format, family, |out| {
             let mut samples = Samples::new(out, family, "");
             for place in zones.clone().flat_map(|(_, ages)| &ages.places) {
                 samples.add_labelled(&place.labels, age(now, time(place)));
@@ -90,7 +91,7 @@ where
     };
     push_ages(&metric_families::OLDEST_MAPPING_AGE, |place| place.first);
     push_ages(&metric_families::NEWEST_MAPPING_AGE, |place| place.last);
-    push_family(out, &metric_families::STALE_MAPPINGS, |out| {
+    push_family(out, format, &metric_families::STALE_MAPPINGS, |out| {
         let mut samples = Samples::new(out, &metric_families::STALE_MAPPINGS, "");
         for (labels, ages) in zones.clone() {
             if let Some(stale) = ages.stale_at(now) {

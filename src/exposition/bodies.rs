@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::Encoding;
+use super::Form;
 
 /// A body is shared by scrapes for this many times the time that it took to make, so that however
 /// many scrapes there are, no more than a twentieth of the time goes into making bodies that take
@@ -15,7 +15,7 @@ const SHARED_FOR_COST: u32 = 20;
 /// No body is shared for longer than this: no age is told later than this.
 const SHARED_AT_MOST: Duration = Duration::from_secs(1);
 
-/// The last body of each encoding.
+/// The last body of each form.
 #[derive(Debug, Default)]
 pub(super) struct Bodies {
     /// Held for a moment only.
@@ -24,33 +24,31 @@ pub(super) struct Bodies {
 
 #[derive(Debug)]
 struct Body {
-    encoding: Encoding,
+    form: Form,
     bytes: Bytes,
     shared_until: Instant,
 }
 
 impl Bodies {
     /// The body that a scrape may share now.
-    pub(super) fn shared(&self, encoding: Encoding) -> Option<Bytes> {
+    pub(super) fn shared(&self, form: Form) -> Option<Bytes> {
         let now = Instant::now();
         self.lock()
             .iter()
-            .find(|body| body.encoding == encoding && now < body.shared_until)
+            .find(|body| body.form == form && now < body.shared_until)
             .map(|body| body.bytes.clone())
     }
 
-    /// Lets go of what nobody may share any more, and of every body of this encoding, whose memory
+    /// Lets go of what nobody may share any more, and of every body of this form, whose memory
     /// is returned unless a scrape is still reading it.
-    pub(super) fn retire(&self, encoding: Encoding) -> ReusableBuffer {
+    pub(super) fn retire(&self, form: Form) -> ReusableBuffer {
         let now = Instant::now();
         // Freeing a large body takes a while, which must not keep scrapes from the rest.
         let retired: Vec<_> = self
             .lock()
-            .extract_if(.., |body| {
-                body.encoding == encoding || body.shared_until <= now
-            })
+            .extract_if(.., |body| body.form == form || body.shared_until <= now)
             .collect();
-        let spare = retired.into_iter().find(|body| body.encoding == encoding);
+        let spare = retired.into_iter().find(|body| body.form == form);
         match spare {
             Some(body) if body.bytes.is_unique() => ReusableBuffer(body.bytes.into()),
             _ => ReusableBuffer::default(),
@@ -58,15 +56,15 @@ impl Bodies {
     }
 
     /// Lets scrapes share a body whose making was begun at `started` and is just finished.
-    pub(super) fn share(&self, encoding: Encoding, bytes: Bytes, started: Instant) {
+    pub(super) fn share(&self, form: Form, bytes: Bytes, started: Instant) {
         let window = (started.elapsed() * SHARED_FOR_COST).min(SHARED_AT_MOST);
-        self.share_until(encoding, bytes, started + window);
+        self.share_until(form, bytes, started + window);
     }
 
     /// Lets scrapes that begin before `shared_until` share a body.
-    pub(super) fn share_until(&self, encoding: Encoding, bytes: Bytes, shared_until: Instant) {
+    pub(super) fn share_until(&self, form: Form, bytes: Bytes, shared_until: Instant) {
         self.lock().push(Body {
-            encoding,
+            form,
             bytes,
             shared_until,
         });
@@ -104,49 +102,58 @@ impl ReusableBuffer {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Format;
     use super::*;
 
-    fn finished(encoding: Encoding, len: usize) -> (Bodies, Bytes) {
+    const GZIP: Form = Form::TEXT_GZIP;
+    const IDENTITY: Form = Form::TEXT;
+
+    fn finished(form: Form, len: usize) -> (Bodies, Bytes) {
         let bodies = Bodies::default();
         let body = Bytes::from(vec![b'x'; len]);
         let later = Instant::now() + Duration::from_hours(1);
-        bodies.share_until(encoding, body.clone(), later);
+        bodies.share_until(form, body.clone(), later);
         (bodies, body)
     }
 
     #[test]
     fn a_body_is_shared_until_it_is_retired() {
-        let (bodies, body) = finished(Encoding::Gzip, 10);
-        assert_eq!(bodies.shared(Encoding::Gzip), Some(body));
-        assert_eq!(bodies.shared(Encoding::Identity), None);
-        bodies.retire(Encoding::Identity);
-        assert!(bodies.shared(Encoding::Gzip).is_some());
-        bodies.retire(Encoding::Gzip);
-        assert_eq!(bodies.shared(Encoding::Gzip), None);
+        let (bodies, body) = finished(GZIP, 10);
+        assert_eq!(bodies.shared(GZIP), Some(body));
+        assert_eq!(bodies.shared(IDENTITY), None);
+        bodies.retire(IDENTITY);
+        assert!(bodies.shared(GZIP).is_some());
+        let openmetrics = Form {
+            format: Format::OpenMetrics,
+            ..GZIP
+        };
+        assert_eq!(bodies.shared(openmetrics), None);
+        bodies.retire(GZIP);
+        assert_eq!(bodies.shared(GZIP), None);
     }
 
     #[test]
     fn a_body_is_shared_for_a_second_at_most() {
         let bodies = Bodies::default();
         let started = Instant::now().checked_sub(2 * SHARED_AT_MOST).unwrap();
-        bodies.share(Encoding::Gzip, Bytes::new(), started);
+        bodies.share(GZIP, Bytes::new(), started);
         assert_eq!(bodies.lock()[0].shared_until, started + SHARED_AT_MOST);
-        assert_eq!(bodies.shared(Encoding::Gzip), None);
+        assert_eq!(bodies.shared(GZIP), None);
     }
 
     #[test]
     fn a_body_past_its_window_goes_with_the_next_of_any_encoding() {
-        let (bodies, body) = finished(Encoding::Gzip, 10);
-        bodies.share_until(Encoding::Identity, body, Instant::now());
-        bodies.retire(Encoding::Gzip);
+        let (bodies, body) = finished(GZIP, 10);
+        bodies.share_until(IDENTITY, body, Instant::now());
+        bodies.retire(GZIP);
         assert!(bodies.lock().is_empty());
     }
 
     #[test]
     fn the_next_body_takes_the_memory_of_the_last() {
-        let (bodies, body) = finished(Encoding::Gzip, 1000);
+        let (bodies, body) = finished(GZIP, 1000);
         drop(body);
-        let next = bodies.retire(Encoding::Gzip).with_room(990);
+        let next = bodies.retire(GZIP).with_room(990);
         assert!(next.is_empty());
         // New memory would have room for a little more.
         assert_eq!(next.capacity(), 1000);
@@ -154,8 +161,8 @@ mod tests {
 
     #[test]
     fn a_body_that_is_still_read_stays_as_it_is() {
-        let (bodies, body) = finished(Encoding::Gzip, 1000);
-        let mut next = bodies.retire(Encoding::Gzip).with_room(1000);
+        let (bodies, body) = finished(GZIP, 1000);
+        let mut next = bodies.retire(GZIP).with_room(1000);
         next.extend_from_slice(&[b'y'; 1000]);
         assert_eq!(body, vec![b'x'; 1000]);
     }
@@ -163,8 +170,8 @@ mod tests {
     #[test]
     fn memory_that_does_not_suit_is_not_kept() {
         for len in [100, 1001] {
-            let (bodies, _) = finished(Encoding::Gzip, 1000);
-            let next = bodies.retire(Encoding::Gzip).with_room(len);
+            let (bodies, _) = finished(GZIP, 1000);
+            let next = bodies.retire(GZIP).with_room(len);
             assert!(
                 (len..=len + len / 16).contains(&next.capacity()),
                 "{len}: {}",

@@ -16,7 +16,7 @@ use super::bodies::ReusableBuffer;
 use super::gzip::{Compressor, Fragment, Member, joint_crc};
 use super::text::{push_family, push_header, zone_labels};
 use super::zone_lines::{self, ZoneLines};
-use super::{Encoding, Settings, detail, exporter_lines};
+use super::{Encoding, Form, Format, Settings, detail, exporter_lines, openmetrics};
 use crate::domain::ZoneId;
 use crate::snapshot::{Directory, ZoneSlot, ZoneState};
 
@@ -36,13 +36,19 @@ pub(super) struct Cache {
     settings: Settings,
     directory: Arc<Directory>,
     blocks: Vec<Block>,
-    /// The compressed headers of the families of [`zone_lines`], then of [`detail`].
-    headers: Vec<Fragment>,
+    headers: Headers,
     for_detail: Compressor,
     for_live: Compressor,
     /// What is written anew for each exposition. The next one is about as long, and is written
     /// into the same memory.
     live: String,
+}
+
+/// The compressed headers of the families of [`zone_lines`], then of [`detail`], in each format.
+#[derive(Debug)]
+struct Headers {
+    text: Vec<Fragment>,
+    openmetrics: Vec<Fragment>,
 }
 
 /// Neighbouring zones.
@@ -68,20 +74,29 @@ struct CachedZone {
     detail: [Option<Fragment>; detail::FAMILIES],
 }
 
+fn compressed_headers(format: Format, compressor: &mut Compressor) -> Vec<Fragment> {
+    let families = zone_lines::all().chain(detail::all());
+    let headers = families.map(|family| {
+        let mut text = String::new();
+        push_header(&mut text, format, family);
+        compressor.fragment(text.as_bytes())
+    });
+    headers.collect()
+}
+
 impl Cache {
     /// Nothing is rendered yet.
     pub(super) fn new(settings: Settings) -> Self {
         let mut for_detail = Compressor::new(DETAIL_LEVEL);
-        let headers = zone_lines::all().chain(detail::all()).map(|family| {
-            let mut text = String::new();
-            push_header(&mut text, family);
-            for_detail.fragment(text.as_bytes())
-        });
+        let headers = Headers {
+            text: compressed_headers(Format::Text, &mut for_detail),
+            openmetrics: compressed_headers(Format::OpenMetrics, &mut for_detail),
+        };
         Self {
             settings,
             directory: Arc::default(),
             blocks: Vec::new(),
-            headers: headers.collect(),
+            headers,
             for_detail,
             for_live: Compressor::new(LIVE_LEVEL),
             live: String::new(),
@@ -108,28 +123,32 @@ impl Cache {
     pub(super) fn render(
         &mut self,
         now: Timestamp,
-        encoding: Encoding,
+        form: Form,
         spare: ReusableBuffer,
         push_own: impl FnOnce(&mut String),
     ) -> Vec<u8> {
-        self.write_live(now, push_own);
-        match encoding {
-            Encoding::Identity => self.identity(spare),
-            Encoding::Gzip => self.gzip(spare),
+        let format = form.format;
+        self.write_live(now, format, push_own);
+        match form.encoding {
+            Encoding::Identity => self.identity(format, spare),
+            Encoding::Gzip => self.gzip(format, spare),
         }
     }
 
     /// Writes the families that are written anew each time: what moves with the clock, what is
     /// about no zone, and what `push_own` appends.
-    fn write_live(&mut self, now: Timestamp, push_own: impl FnOnce(&mut String)) {
+    fn write_live(&mut self, now: Timestamp, format: Format, push_own: impl FnOnce(&mut String)) {
         let mut out = std::mem::take(&mut self.live);
         out.clear();
         {
             let zones = self.zones().map(|zone| (zone.labels.as_str(), &zone.ages));
-            ages::push_families(&mut out, now, &zones);
+            ages::push_families(&mut out, format, now, &zones);
         }
-        exporter_lines::push_families(&mut out, &self.directory, &self.settings.build);
+        exporter_lines::push_families(&mut out, format, &self.directory, &self.settings.build);
         push_own(&mut out);
+        if format == Format::OpenMetrics {
+            out.push_str(openmetrics::EOF);
+        }
         if out.capacity() / 4 > out.len() {
             out.shrink_to_fit();
         }
@@ -137,19 +156,19 @@ impl Cache {
     }
 
     /// The whole text.
-    fn identity(&self, spare: ReusableBuffer) -> Vec<u8> {
+    fn identity(&self, format: Format, spare: ReusableBuffer) -> Vec<u8> {
         let detail = self.settings.detail;
         let len = self.zones().map(|zone| zone.len(detail)).sum::<usize>() + self.live.len();
         let mut out = String::from_utf8(spare.with_room(len)).unwrap_or_default();
         for (index, family) in zone_lines::all().enumerate() {
-            push_family(&mut out, family, |out| {
+            push_family(&mut out, format, family, |out| {
                 self.zones()
                     .for_each(|zone| out.push_str(zone.lines.of(index)));
             });
         }
         if self.settings.detail {
             for (index, family) in detail::all().enumerate() {
-                push_family(&mut out, family, |out| {
+                push_family(&mut out, format, family, |out| {
                     self.zones().for_each(|zone| zone.push_detail(out, index));
                 });
             }
@@ -159,7 +178,7 @@ impl Cache {
     }
 
     /// The same text as one gzip member.
-    fn gzip(&mut self, spare: ReusableBuffer) -> Vec<u8> {
+    fn gzip(&mut self, format: Format, spare: ReusableBuffer) -> Vec<u8> {
         let mut text = String::new();
         for block in &mut self.blocks {
             block.compress(&mut self.for_live, &mut text);
@@ -170,7 +189,11 @@ impl Cache {
         let live = self.for_live.fragment(self.live.as_bytes());
 
         let mut member = Member::new();
-        let (headers, detail_headers) = self.headers.split_at(zone_lines::FAMILIES);
+        let headers = match format {
+            Format::Text => &self.headers.text,
+            Format::OpenMetrics => &self.headers.openmetrics,
+        };
+        let (headers, detail_headers) = headers.split_at(zone_lines::FAMILIES);
         for (index, header) in headers.iter().enumerate() {
             let blocks = self.blocks.iter();
             let lines = blocks.filter_map(|block| block.fragments.get(index)?.as_ref());
@@ -414,7 +437,7 @@ mod tests {
     fn kept(cache: &mut Cache, slots: &[Arc<ZoneSlot>]) -> (usize, usize) {
         cache.refresh(listing(slots));
         let mut text = String::new();
-        let gzip = cache.gzip(ReusableBuffer::default());
+        let gzip = cache.gzip(Format::Text, ReusableBuffer::default());
         GzDecoder::new(&*gzip).read_to_string(&mut text).unwrap();
         let count = |what: &str| text.lines().filter(|line| *line == what).count();
         (count("kept block"), count("kept detail") / detail::FAMILIES)
@@ -424,7 +447,7 @@ mod tests {
     fn the_memory_of_a_larger_exposition_is_given_back() {
         let (_, mut cache) = marked();
         cache.live.reserve(1 << 20);
-        cache.write_live(Timestamp::UNIX_EPOCH, |_| {});
+        cache.write_live(Timestamp::UNIX_EPOCH, Format::Text, |_| {});
         let (kept, used) = (cache.live.capacity(), cache.live.len());
         assert!(used > 0 && kept < 5 * used, "{kept} for {used} bytes");
     }

@@ -1,15 +1,20 @@
 //! The families that are about no zone, as far as the snapshot knows them.
 
-use super::BuildInfo;
 use super::text::{Samples, UnixSeconds, push_family};
+use super::{BuildInfo, Format};
 use crate::domain::MAPPINGS_PER_ZONE_LIMIT;
 use crate::metric_families::{self, Family};
 use crate::snapshot::Directory;
 
 /// Appends the families.
-pub(super) fn push_families(out: &mut String, directory: &Directory, build: &BuildInfo) {
+pub(super) fn push_families(
+    out: &mut String,
+    format: Format,
+    directory: &Directory,
+    build: &BuildInfo,
+) {
     let mut push = |family: &'static Family, samples: &dyn Fn(&mut Samples<'_>)| {
-        push_family(out, family, |out| {
+        push_family(out, format, family, |out| {
             samples(&mut Samples::new(out, family, ""));
         });
     };

@@ -9,6 +9,7 @@ mod cache;
 mod detail;
 mod exporter_lines;
 mod gzip;
+mod openmetrics;
 pub mod process;
 mod text;
 mod zone_lines;
@@ -27,8 +28,25 @@ use self::bodies::{Bodies, ReusableBuffer};
 use self::cache::Cache;
 use crate::snapshot::Snapshot;
 
-/// The media type of the text format, as Prometheus spells it.
-pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+/// The format of a body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Format {
+    /// The Prometheus text format 0.0.4.
+    Text,
+    /// OpenMetrics 1.0.0. The samples are those of [`Format::Text`]; the metadata of counters and
+    /// the end differ.
+    OpenMetrics,
+}
+
+impl Format {
+    /// The media type, as Prometheus and its client libraries spell it.
+    pub fn content_type(self) -> &'static str {
+        match self {
+            Self::Text => "text/plain; version=0.0.4; charset=utf-8",
+            Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        }
+    }
+}
 
 /// What is exposed.
 #[derive(Debug, Clone, Copy)]
@@ -51,12 +69,34 @@ pub struct BuildInfo {
 }
 
 /// How a body is encoded, as `Content-Encoding` names it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Encoding {
     /// Plain text.
     Identity,
     /// One gzip member.
     Gzip,
+}
+
+/// The form of a body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Form {
+    /// Its format.
+    pub format: Format,
+    /// Its encoding.
+    pub encoding: Encoding,
+}
+
+impl Form {
+    /// The text format, uncompressed.
+    pub const TEXT: Self = Self {
+        format: Format::Text,
+        encoding: Encoding::Identity,
+    };
+    /// The text format, compressed.
+    pub const TEXT_GZIP: Self = Self {
+        format: Format::Text,
+        encoding: Encoding::Gzip,
+    };
 }
 
 /// No body could be made: the process is ending, or making one failed in an unforeseen way.
@@ -95,12 +135,12 @@ impl Exposition {
 
     /// The body for a scrape that begins now, or at most a second earlier: scrapes in quick
     /// succession share one. The work is done on a blocking thread.
-    pub async fn render(&self, encoding: Encoding) -> Result<Bytes, RenderError> {
-        if let Some(bytes) = self.shared.bodies.shared(encoding) {
+    pub async fn render(&self, form: Form) -> Result<Bytes, RenderError> {
+        if let Some(bytes) = self.shared.bodies.shared(form) {
             return Ok(bytes);
         }
         let shared = Arc::clone(&self.shared);
-        Ok(tokio::task::spawn_blocking(move || shared.render(encoding)).await?)
+        Ok(tokio::task::spawn_blocking(move || shared.render(form)).await?)
     }
 
     /// Shows or leaves out the families that have a series for each mapping, from the next body
@@ -121,24 +161,24 @@ impl Exposition {
     }
 
     /// A body as of `now`, made on this thread and shared with nobody.
-    pub fn render_now(&self, now: Timestamp, encoding: Encoding) -> Bytes {
+    pub fn render_now(&self, now: Timestamp, form: Form) -> Bytes {
         let mut cache = self.shared.lock_cache();
         self.shared
-            .render_with(&mut cache, now, encoding, ReusableBuffer::default())
+            .render_with(&mut cache, now, form, ReusableBuffer::default())
     }
 }
 
 impl Shared {
-    fn render(&self, encoding: Encoding) -> Bytes {
+    fn render(&self, form: Form) -> Bytes {
         let mut cache = self.lock_cache();
         // Somebody may have made one while this scrape waited.
-        if let Some(bytes) = self.bodies.shared(encoding) {
+        if let Some(bytes) = self.bodies.shared(form) {
             return bytes;
         }
         let started = Instant::now();
-        let spare = self.bodies.retire(encoding);
-        let bytes = self.render_with(&mut cache, Timestamp::now(), encoding, spare);
-        self.bodies.share(encoding, bytes.clone(), started);
+        let spare = self.bodies.retire(form);
+        let bytes = self.render_with(&mut cache, Timestamp::now(), form, spare);
+        self.bodies.share(form, bytes.clone(), started);
         bytes
     }
 
@@ -146,19 +186,26 @@ impl Shared {
         &self,
         cache: &mut Cache,
         now: Timestamp,
-        encoding: Encoding,
+        form: Form,
         spare: ReusableBuffer,
     ) -> Bytes {
         cache.refresh(self.snapshot.directory());
-        Bytes::from(cache.render(now, encoding, spare, |out| self.push_registry(out)))
+        Bytes::from(cache.render(now, form, spare, |out| {
+            self.push_registry(form.format, out);
+        }))
     }
 
-    fn push_registry(&self, out: &mut String) {
+    fn push_registry(&self, format: Format, out: &mut String) {
         let mut families = self.registry.gather();
         // The encoder refuses a family without samples, such as a vector that nobody used yet.
         families.retain(|family| !family.get_metric().is_empty());
-        if let Err(error) = TextEncoder::new().encode_utf8(&families, out) {
+        let mut text = String::new();
+        if let Err(error) = TextEncoder::new().encode_utf8(&families, &mut text) {
             tracing::error!(%error, "the exporter's own metrics could not be rendered");
+        }
+        match format {
+            Format::Text => out.push_str(&text),
+            Format::OpenMetrics => openmetrics::push_converted(out, &text),
         }
     }
 

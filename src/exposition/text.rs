@@ -7,8 +7,9 @@ use std::fmt::{self, Display, Write};
 
 use jiff::Timestamp;
 
+use super::{Format, openmetrics};
 use crate::domain::Zone;
-use crate::metric_families::Family;
+use crate::metric_families::{Family, Kind};
 
 /// Writes samples of one family whose first labels are the same.
 pub(super) struct Samples<'a> {
@@ -76,15 +77,15 @@ fn push_last_labels(out: &mut String, family: &Family, values: &[&str]) {
     }
 }
 
-/// Writes a whole family; nothing at all where `samples` adds none, for a family without samples
-/// says nothing.
+/// Writes a whole family. Without samples it is left out.
 pub(super) fn push_family(
     out: &mut String,
+    format: Format,
     family: &'static Family,
     samples: impl FnOnce(&mut String),
 ) {
     let start = out.len();
-    push_header(out, family);
+    push_header(out, format, family);
     let header_end = out.len();
     samples(out);
     if out.len() == header_end {
@@ -92,10 +93,14 @@ pub(super) fn push_family(
     }
 }
 
-/// Writes the HELP and TYPE lines.
-pub(super) fn push_header(out: &mut String, family: &Family) {
+/// Writes the HELP and TYPE lines. HELP texts need no escape (a test of the table holds this).
+pub(super) fn push_header(out: &mut String, format: Format, family: &Family) {
     let Family { name, help, .. } = family;
-    let _ = writeln!(out, "# HELP {name} {}", EscapedHelp(help));
+    let name = match format {
+        Format::Text => name,
+        Format::OpenMetrics => openmetrics::family_name(name, family.kind == Kind::Counter),
+    };
+    let _ = writeln!(out, "# HELP {name} {help}");
     let _ = writeln!(out, "# TYPE {name} {}", family.kind.as_str());
 }
 
@@ -124,22 +129,6 @@ fn push_label(out: &mut String, name: &str, value: &str) {
         out.push_str(value);
     }
     out.push('"');
-}
-
-/// A help text: quotes stand as they are there, unlike in a label value.
-struct EscapedHelp<'a>(&'a str);
-
-impl Display for EscapedHelp<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for c in self.0.chars() {
-            match c {
-                '\\' => f.write_str("\\\\")?,
-                '\n' => f.write_str("\\n")?,
-                c => f.write_char(c)?,
-            }
-        }
-        Ok(())
-    }
 }
 
 /// An instant as Unix seconds, written as the `f64` that is nearest to it.

@@ -147,6 +147,8 @@ mod tests {
                 family.name
             );
             assert!(family.help.ends_with('.'), "{}", family.name);
+            // Neither format needs an escape then.
+            assert!(!family.help.contains(['"', '\\', '\n']), "{}", family.name);
             let distinct: HashSet<_> = family.labels.iter().collect();
             assert_eq!(distinct.len(), family.labels.len(), "{}", family.name);
         }

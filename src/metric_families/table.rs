@@ -146,7 +146,7 @@ families! {
             "Duration of DNS queries for the addresses of origin hosts, including retries.";
         API_REQUESTS = Counter "cloudflare_origin_region_exporter_api_requests_total"
             ["account", "operation", "code"]
-            "Requests to the Cloudflare API, retries included. The code is \"none\" if there was no response.";
+            "Requests to the Cloudflare API, retries included. The code is none if there was no response.";
         API_ERRORS = Counter "cloudflare_origin_region_exporter_api_errors_total"
             ["account", "operation", "reason"]
             "Failed requests to the Cloudflare API.";

@@ -8,7 +8,7 @@ use hyper::HeaderMap;
 use hyper::header::{ACCEPT_ENCODING, AUTHORIZATION, HeaderValue};
 
 use super::api::{self, Resource};
-use super::encoding::negotiate;
+use super::negotiation::negotiate;
 use super::probe::{LONGEST_TIMEOUT, Probes, TIMEOUT_HEADER, time_limit};
 use super::web_config::WebConfig;
 use super::{pages, protection, server};

@@ -4,10 +4,10 @@
 //! starts. [`serve`] then answers on them with a [`Router`] until the shutdown.
 
 mod api;
-mod encoding;
 #[doc(hidden)]
 pub mod fuzzing;
 mod metrics;
+mod negotiation;
 mod pages;
 mod probe;
 mod protection;

@@ -10,7 +10,7 @@ use maud::Markup;
 use serde::Serialize;
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::exposition::{self, Encoding};
+use crate::exposition::{Encoding, Form, Format};
 
 const PLAIN_TEXT: &str = "text/plain; charset=utf-8";
 /// Pages load nothing but their own inline style, run nothing and are framed by nobody.
@@ -33,10 +33,10 @@ impl Reply {
     }
 
     /// An exposition; the permit is free again when its last byte has been sent.
-    pub(super) fn metrics(body: Bytes, encoding: Encoding, permit: OwnedSemaphorePermit) -> Self {
-        let mut reply =
-            Self::new(StatusCode::OK, exposition::CONTENT_TYPE, body).with(VARY, "Accept-Encoding");
-        if encoding == Encoding::Gzip {
+    pub(super) fn metrics(body: Bytes, form: Form, permit: OwnedSemaphorePermit) -> Self {
+        let mut reply = Self::new(StatusCode::OK, form.format.content_type(), body)
+            .with(VARY, "Accept, Accept-Encoding");
+        if form.encoding == Encoding::Gzip {
             reply = reply.with(CONTENT_ENCODING, "gzip");
         }
         reply.permit = Some(permit);
@@ -50,7 +50,11 @@ impl Reply {
 
     /// The metrics of a probe.
     pub(super) fn probe(text: String) -> Self {
-        Self::new(StatusCode::OK, exposition::CONTENT_TYPE, Bytes::from(text))
+        Self::new(
+            StatusCode::OK,
+            Format::Text.content_type(),
+            Bytes::from(text),
+        )
     }
 
     /// A JSON document; the permit is free again when its last byte has been sent.

@@ -6,7 +6,7 @@ use hyper::{HeaderMap, StatusCode};
 use tokio::sync::Semaphore;
 use tracing::error;
 
-use super::encoding::negotiate;
+use super::negotiation::negotiate;
 use super::reply::Reply;
 use crate::exposition::Exposition;
 
@@ -41,9 +41,9 @@ impl Scrapes {
                 ),
             );
         };
-        let encoding = negotiate(headers);
-        match self.exposition.render(encoding).await {
-            Ok(body) => Reply::metrics(body, encoding, permit),
+        let form = negotiate(headers);
+        match self.exposition.render(form).await {
+            Ok(body) => Reply::metrics(body, form, permit),
             Err(error) => {
                 error!(%error, "a scrape failed");
                 Reply::text(

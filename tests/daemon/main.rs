@@ -23,6 +23,7 @@ mod failing;
 mod families;
 mod log;
 mod lying_pages;
+mod openmetrics;
 mod pauses;
 mod privileges;
 mod process;

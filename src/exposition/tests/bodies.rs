@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::super::Encoding;
+use super::super::Form;
 use super::{SETTINGS, discovered, exposition};
 
 fn zones(names: &[&str]) -> crate::snapshot::Directory {
@@ -17,19 +17,16 @@ async fn a_body_is_shared_within_its_window_by_scrapes_of_its_encoding() {
     let later = Instant::now() + Duration::from_hours(1);
     let body = Bytes::from_static(b"shared");
     let bodies = &exposition.shared.bodies;
-    bodies.share_until(Encoding::Identity, body, later);
-    assert_eq!(
-        exposition.render(Encoding::Identity).await.unwrap(),
-        "shared"
-    );
-    let gzip = exposition.render(Encoding::Gzip).await.unwrap();
+    bodies.share_until(Form::TEXT, body, later);
+    assert_eq!(exposition.render(Form::TEXT).await.unwrap(), "shared");
+    let gzip = exposition.render(Form::TEXT_GZIP).await.unwrap();
     assert!(super::gunzip(&gzip).contains("zone_info"));
 }
 
 #[tokio::test]
 async fn a_body_is_made_in_the_memory_of_the_last_one() {
     let exposition = exposition(SETTINGS, zones(&["a"]));
-    for encoding in [Encoding::Identity, Encoding::Gzip] {
+    for encoding in [Form::TEXT, Form::TEXT_GZIP] {
         let len = exposition.render(encoding).await.unwrap().len();
         exposition.forget_bodies();
         // Told from other memory by its size: the allocator gives out the same place again.
@@ -47,10 +44,10 @@ async fn a_body_is_made_in_the_memory_of_the_last_one() {
 #[tokio::test]
 async fn a_change_is_seen_once_the_window_has_passed() {
     let exposition = exposition(SETTINGS, zones(&["a"]));
-    exposition.render(Encoding::Identity).await.unwrap();
+    exposition.render(Form::TEXT).await.unwrap();
     exposition.shared.snapshot.publish(zones(&["b"]));
     tokio::time::sleep(Duration::from_secs(1)).await;
-    let text = exposition.render(Encoding::Identity).await.unwrap();
+    let text = exposition.render(Form::TEXT).await.unwrap();
     let text = std::str::from_utf8(&text).unwrap();
     assert!(text.contains("zone=\"b\"") && !text.contains("zone=\"a\""));
 }

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 
 use super::{SETTINGS, data, discovered, gunzip, mapping, now, parser, polled, slot};
 use crate::domain::{OriginIp, ZoneName};
-use crate::exposition::{Encoding, Exposition};
+use crate::exposition::{Exposition, Form};
 use crate::findings::{Check, ExpectedOrigin, ExpectedPlace, Source, ZoneFindings};
 use crate::snapshot::{Directory, Snapshot, StaleAfter, ZoneSlot, ZoneState};
 
@@ -143,11 +143,11 @@ proptest! {
                 apply(event, &slots, &snapshot);
             }
             let new = Exposition::new(SETTINGS, snapshot.clone(), Registry::new());
-            let expected = new.render_now(now(), Encoding::Identity);
-            let gzip = old.render_now(now(), Encoding::Gzip);
+            let expected = new.render_now(now(), Form::TEXT);
+            let gzip = old.render_now(now(), Form::TEXT_GZIP);
             prop_assert_eq!(Bytes::from(gunzip(&gzip)), &expected);
-            prop_assert_eq!(&old.render_now(now(), Encoding::Identity), &expected);
-            prop_assert_eq!(new.render_now(now(), Encoding::Gzip), gzip);
+            prop_assert_eq!(&old.render_now(now(), Form::TEXT), &expected);
+            prop_assert_eq!(new.render_now(now(), Form::TEXT_GZIP), gzip);
             parser::parse(std::str::from_utf8(&expected).unwrap());
         }
     }

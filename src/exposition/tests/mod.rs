@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use prometheus::Registry;
 
 use self::parser::Family;
-use super::{BuildInfo, Encoding, Exposition, Settings};
+use super::{BuildInfo, Exposition, Form, Settings};
 use crate::domain::{
     AccountName, Mapping, OriginIp, Region, Vendor, Zone, ZoneId, ZoneMappings, ZoneName,
 };
@@ -116,9 +116,9 @@ fn exposition(settings: Settings, directory: Directory) -> Exposition {
 
 /// The text as of [`now`], after checking that its gzip form is the same.
 fn text(exposition: &Exposition) -> String {
-    let identity = exposition.render_now(now(), Encoding::Identity);
+    let identity = exposition.render_now(now(), Form::TEXT);
     let text = String::from_utf8(identity.to_vec()).unwrap();
-    assert_eq!(gunzip(&exposition.render_now(now(), Encoding::Gzip)), text);
+    assert_eq!(gunzip(&exposition.render_now(now(), Form::TEXT_GZIP)), text);
     text
 }
 
