@@ -155,11 +155,13 @@ pub struct Host {
     wall_offset: i64,
 }
 
-/// An address that counts, with times of the monotonic clock.
+/// An address that counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Address {
     pub(super) ip: OriginIp,
-    pub(super) first_seen: i64,
+    /// In seconds of Unix time.
+    pub(super) first_seen: u32,
+    /// On the monotonic clock.
     pub(super) last_seen: i64,
 }
 
@@ -247,7 +249,8 @@ impl Host {
     pub fn seen(&self) -> impl ExactSizeIterator<Item = SeenAddress> {
         self.addresses.iter().map(|address| SeenAddress {
             ip: address.ip,
-            first_seen: self.wall(address.first_seen),
+            first_seen: Timestamp::from_second(address.first_seen.into())
+                .unwrap_or(Timestamp::UNIX_EPOCH),
             last_seen: self.wall(address.last_seen),
         })
     }
@@ -278,7 +281,7 @@ impl Host {
         host.wall_offset = now.wall_offset();
         let pause = match outcome {
             Outcome::Addresses(answer) => {
-                host.answer(answer, settings, now.monotonic);
+                host.answer(answer, settings, now);
                 answer.ttl
             }
             Outcome::None { ttl } => {
@@ -306,7 +309,8 @@ impl Host {
         }
     }
 
-    fn answer(&mut self, answer: &Addresses, settings: &Settings, now: i64) {
+    fn answer(&mut self, answer: &Addresses, settings: &Settings, time: Now) {
+        let now = time.monotonic;
         let mut addresses = std::mem::take(&mut self.addresses).into_vec();
         for &ip in &answer.ips {
             match addresses.binary_search_by_key(&ip, |address| address.ip) {
@@ -319,7 +323,7 @@ impl Host {
                     at,
                     Address {
                         ip,
-                        first_seen: now,
+                        first_seen: seconds(time.wall),
                         last_seen: now,
                     },
                 ),
@@ -406,6 +410,11 @@ impl Now {
         let age = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
         self.monotonic.saturating_sub(age)
     }
+}
+
+/// Unix time in whole seconds, which is enough to show when an address was first seen.
+pub(super) fn seconds(time: Timestamp) -> u32 {
+    u32::try_from(time.as_second()).unwrap_or(0)
 }
 
 fn milliseconds(duration: Duration) -> i64 {

@@ -22,8 +22,9 @@ use crate::domain::{HostName, ZoneId};
 
 /// Two questions each: 32 in flight.
 const HOSTS_IN_FLIGHT: usize = 16;
-/// A host whose answers change nothing is stored anew this often, for the times of its addresses.
-const STORE_EVERY: Duration = Duration::from_mins(10);
+/// A host whose answers change nothing is stored anew this often, for the times of its addresses;
+/// in milliseconds.
+const STORE_EVERY: i64 = 10 * 60 * 1000;
 
 /// The hosts that zones want, and what is known of each. Clones are handles of the same.
 #[derive(Clone)]
@@ -46,8 +47,6 @@ struct State {
     schedule: Schedule,
     settings: Settings,
     resolver: Resolver,
-    /// When each host was last offered to the storage.
-    stored: HashMap<HostName, i64>,
     refused: usize,
 }
 
@@ -58,7 +57,6 @@ impl OriginHosts {
             schedule: Schedule::default(),
             resolver: Resolver::new(&settings.nameservers)?,
             settings,
-            stored: HashMap::new(),
             refused: 0,
         };
         Ok(Self {
@@ -218,7 +216,6 @@ impl Shared {
         }
         for host in &moves.removed {
             self.directory.remove(host);
-            state.stored.remove(host);
         }
         self.unsaved.add(moves.removed);
         let refused = state.schedule.refused();
@@ -244,13 +241,9 @@ impl Shared {
         let due = now.monotonic.saturating_add(pause);
         state.schedule.finish(name, due, now.monotonic);
         let changed = host.differs(&before);
-        let store_from = state.stored.get(name).map_or(i64::MIN, |time| {
-            time.saturating_add(i64::try_from(STORE_EVERY.as_millis()).unwrap_or(i64::MAX))
-        });
-        let unsaved = changed || host.has_other_negatives(&before) || now.monotonic >= store_from;
-        if unsaved {
-            state.stored.insert(name.clone(), now.monotonic);
-        }
+        let anyway = changed || host.has_other_negatives(&before);
+        let from = now.monotonic.saturating_sub(STORE_EVERY);
+        let unsaved = state.schedule.offer(name, anyway, from, now.monotonic);
         log_transition(&before, &host);
         self.directory.put(Arc::new(host));
         drop(state);

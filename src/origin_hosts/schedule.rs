@@ -28,6 +28,8 @@ struct Entry {
     /// The zones that want it.
     zones: Vec<ZoneId>,
     turn: Turn,
+    /// When it was last offered to the storage.
+    stored: i64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -55,9 +57,12 @@ impl Schedule {
         if hosts.iter().eq(before.iter()) {
             return moves;
         }
+        // One text of each name is kept, however many zones want it.
+        let mut kept = Vec::with_capacity(hosts.len());
         for host in &hosts {
-            if before.binary_search(host).is_err() {
-                self.acquire(host, zone, now, &mut moves);
+            match before.binary_search(host) {
+                Ok(at) => kept.extend(before.get(at).cloned()),
+                Err(_) => kept.push(self.acquire(host, zone, now, &mut moves)),
             }
         }
         for host in before.iter().filter(|host| !hosts.contains(*host)) {
@@ -98,9 +103,23 @@ impl Schedule {
             Entry {
                 zones: Vec::new(),
                 turn,
+                stored: i64::MIN,
             },
         );
         true
+    }
+
+    /// Whether a host was last offered to the storage before `from`, or never; or is to be offered
+    /// anyway. Then it counts as offered now.
+    pub(super) fn offer(&mut self, host: &HostName, anyway: bool, from: i64, now: i64) -> bool {
+        let Some(entry) = self.entries.get_mut(host) else {
+            return false;
+        };
+        let offer = anyway || entry.stored < from;
+        if offer {
+            entry.stored = now;
+        }
+        offer
     }
 
     /// Takes the next host that is due.
@@ -158,15 +177,22 @@ impl Schedule {
         self.entries.len() - self.waiting.len()
     }
 
-    fn acquire(&mut self, host: &HostName, zone: &ZoneId, now: i64, moves: &mut Moves) {
-        if let Some(entry) = self.entries.get_mut(host) {
-            entry.zones.push(zone.clone());
-            if let Turn::Idle { since, due } = entry.turn {
-                entry.turn = Turn::Due(due);
-                self.idle.remove(&(since, host.clone()));
-                self.queue.insert((due, host.clone()));
+    /// Lets a zone want a host, and returns the name that is kept of it.
+    fn acquire(&mut self, host: &HostName, zone: &ZoneId, now: i64, moves: &mut Moves) -> HostName {
+        let known = self
+            .entries
+            .get_key_value(host)
+            .map(|(name, _)| name.clone());
+        if let Some(name) = known {
+            if let Some(entry) = self.entries.get_mut(host) {
+                entry.zones.push(zone.clone());
+                if let Turn::Idle { since, due } = entry.turn {
+                    entry.turn = Turn::Due(due);
+                    self.idle.remove(&(since, name.clone()));
+                    self.queue.insert((due, name.clone()));
+                }
             }
-            return;
+            return name;
         }
         if self.admitted() >= MAX_HOSTS {
             self.evict(moves);
@@ -179,13 +205,13 @@ impl Schedule {
             self.waiting.insert(host.clone());
             Turn::Waiting
         };
-        self.entries.insert(
-            host.clone(),
-            Entry {
-                zones: vec![zone.clone()],
-                turn,
-            },
-        );
+        let entry = Entry {
+            zones: vec![zone.clone()],
+            turn,
+            stored: i64::MIN,
+        };
+        self.entries.insert(host.clone(), entry);
+        host.clone()
     }
 
     fn release(&mut self, host: &HostName, zone: &ZoneId, now: i64) {

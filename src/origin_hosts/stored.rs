@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::host::{Address, Last};
+use super::host::{Address, Last, seconds};
 use super::{Failure, Host, MAX_ADDRESSES, Now, Settings};
 use crate::domain::{HostName, OriginIp};
 
@@ -66,7 +66,7 @@ impl Host {
             .filter_map(|address| {
                 Some(Address {
                     ip: OriginIp::parse(&address.ip).ok()?,
-                    first_seen: now.monotonic_of(address.first_seen),
+                    first_seen: seconds(address.first_seen),
                     last_seen: now.monotonic_of(address.last_seen),
                 })
             })

@@ -8,6 +8,7 @@ mod answer;
 mod batch;
 mod call;
 pub mod demo;
+pub mod dns;
 mod document;
 mod fault;
 mod gate;
