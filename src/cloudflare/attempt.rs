@@ -50,9 +50,13 @@ impl Request<'_> {
 
 fn body_limit(operation: Operation) -> usize {
     match operation {
-        Operation::DnsRecords | Operation::LoadBalancers | Operation::LoadBalancerPools => {
-            LARGE_BODY_LIMIT
-        }
+        Operation::DnsRecords
+        | Operation::LoadBalancers
+        | Operation::LoadBalancerPools
+        | Operation::OriginRules
+        | Operation::CloudConnector
+        | Operation::PageRules
+        | Operation::AuditLog => LARGE_BODY_LIMIT,
         _ => BODY_LIMIT,
     }
 }
@@ -198,10 +202,14 @@ fn advice(reason: Reason, operation: Operation) -> String {
              active, and may be used from this host's address"
                 .to_owned()
         }
-        Reason::Forbidden => format!(
-            ": the credentials lack a permission for this; {}",
-            permission(operation)
-        ),
+        Reason::Forbidden => match operation.permission() {
+            Some(permission) if operation.is_about_mappings() => format!(
+                ": the credentials lack a permission; Cloudflare does not document which, {permission} \
+                 and Zone: Zone: Read are likely"
+            ),
+            Some(permission) => format!(": the credentials lack the permission {permission}"),
+            None => ": the credentials may not do this".to_owned(),
+        },
         Reason::NotFound => ": nothing is there, or the credentials may not see it".to_owned(),
         Reason::NoRoute => ": the API does not serve this path here; origin cloud regions may not \
                             be available for this zone yet"
@@ -211,21 +219,6 @@ fn advice(reason: Reason, operation: Operation) -> String {
         }
         Reason::Http => ": a redirect is not followed; check base_url".to_owned(),
         _ => String::new(),
-    }
-}
-
-fn permission(operation: Operation) -> &'static str {
-    match operation {
-        Operation::ListZones | Operation::GetZone => "add Zone Read",
-        Operation::ListMappings | Operation::GetMapping | Operation::SupportedRegions => {
-            "Cloudflare does not document which; Zone Settings Read and Zone Read are the likely \
-             ones"
-        }
-        Operation::DnsRecords => "add DNS Read",
-        Operation::LoadBalancers => "add Load Balancers Read",
-        Operation::LoadBalancerPools => "add Load Balancing: Monitors and Pools Read",
-        Operation::TieredCache | Operation::SmartTieredCache => "add Zone Settings Read",
-        Operation::VerifyToken => "a token may not always verify itself",
     }
 }
 

@@ -58,8 +58,16 @@ impl<'a> Envelope<'a> {
 
 /// Reads the result of an answer.
 pub(super) fn result<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, BodyProblem> {
-    let (result, _) = Envelope::open(body)?;
-    serde_json::from_str(result.get()).map_err(|error| malformed(&error))
+    result_with_info(body).map(|(result, _)| result)
+}
+
+/// Reads the result of an answer, and what it says of its place in a list.
+pub(super) fn result_with_info<'a, T: Deserialize<'a>>(
+    body: &'a [u8],
+) -> Result<(T, PageInfo), BodyProblem> {
+    let (result, info) = Envelope::open(body)?;
+    let result = serde_json::from_str(result.get()).map_err(|error| malformed(&error))?;
+    Ok((result, info))
 }
 
 /// One page of a list.
@@ -82,7 +90,7 @@ pub(super) fn page<T>(
 ) -> Result<Page<T>, BodyProblem> {
     let (result, info) = Envelope::open(body)?;
     let mut json = serde_json::Deserializer::from_str(result.get());
-    let rows = Rows { read }
+    let rows = RowVisitor { read }
         .deserialize(&mut json)
         .map_err(|error| malformed(&error))?;
     if rows.row_count > MAX_ROWS_PER_PAGE {
@@ -94,11 +102,11 @@ pub(super) fn page<T>(
     Ok(Page { info, ..rows })
 }
 
-struct Rows<F> {
+struct RowVisitor<F> {
     read: F,
 }
 
-impl<'de, T, F: FnMut(&RawValue) -> Result<T, String>> DeserializeSeed<'de> for Rows<F> {
+impl<'de, T, F: FnMut(&RawValue) -> Result<T, String>> DeserializeSeed<'de> for RowVisitor<F> {
     type Value = Page<T>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Page<T>, D::Error> {
@@ -106,7 +114,7 @@ impl<'de, T, F: FnMut(&RawValue) -> Result<T, String>> DeserializeSeed<'de> for 
     }
 }
 
-impl<'de, T, F: FnMut(&RawValue) -> Result<T, String>> Visitor<'de> for Rows<F> {
+impl<'de, T, F: FnMut(&RawValue) -> Result<T, String>> Visitor<'de> for RowVisitor<F> {
     type Value = Page<T>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -136,6 +144,31 @@ impl<'de, T, F: FnMut(&RawValue) -> Result<T, String>> Visitor<'de> for Rows<F> 
     }
 }
 
+/// The rows of a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rows<T> {
+    /// Those that could be read.
+    pub rows: Vec<T>,
+    /// The others.
+    pub rejected: RejectedRows,
+}
+
+impl<T> Default for Rows<T> {
+    fn default() -> Self {
+        Self {
+            rows: Vec::new(),
+            rejected: RejectedRows::default(),
+        }
+    }
+}
+
+impl<T> Rows<T> {
+    /// Whether every row could be read, so that a row that is not here does not exist.
+    pub fn is_complete(&self) -> bool {
+        self.rejected.count == 0
+    }
+}
+
 /// Rows of a list that could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RejectedRows {
@@ -150,7 +183,7 @@ impl RejectedRows {
     /// Enough for an operator to see a pattern.
     pub(super) const MAX_EXAMPLES: usize = 10;
 
-    fn add(&mut self, problem: &str, row: &str) {
+    pub(super) fn add(&mut self, problem: &str, row: &str) {
         self.count += 1;
         if self.examples.len() < Self::MAX_EXAMPLES {
             self.examples

@@ -1,4 +1,4 @@
-//! Why a call failed: one variant for each decision that somebody takes on it.
+//! Why a call failed: one variant for each decision that a caller makes.
 
 use std::fmt;
 
@@ -21,6 +21,16 @@ pub enum Operation {
     LoadBalancers,
     /// `GET /accounts/{account_id}/load_balancers/pools`
     LoadBalancerPools,
+    /// `GET /zones/{zone_id}/rulesets/phases/http_request_origin/entrypoint`
+    OriginRules,
+    /// `GET /zones/{zone_id}/cloud_connector/rules`
+    CloudConnector,
+    /// `GET /zones/{zone_id}/pagerules`
+    PageRules,
+    /// `GET /ips`
+    CloudflareIps,
+    /// `GET /accounts/{account_id}/logs/audit`
+    AuditLog,
     /// `GET /zones/{zone_id}/argo/tiered_caching`
     TieredCache,
     /// `GET /zones/{zone_id}/cache/tiered_cache_smart_topology_enable`
@@ -41,9 +51,43 @@ impl Operation {
             Self::DnsRecords => "dns_records",
             Self::LoadBalancers => "load_balancers",
             Self::LoadBalancerPools => "load_balancer_pools",
+            Self::OriginRules => "origin_rules",
+            Self::CloudConnector => "cloud_connector",
+            Self::PageRules => "page_rules",
+            Self::CloudflareIps => "cloudflare_ips",
+            Self::AuditLog => "audit_log",
             Self::TieredCache => "tiered_cache",
             Self::SmartTieredCache => "smart_tiered_cache",
             Self::VerifyToken => "verify_token",
+        }
+    }
+
+    /// Whether the call reads mappings or what they may name.
+    pub(super) fn is_about_mappings(self) -> bool {
+        matches!(
+            self,
+            Self::ListMappings | Self::GetMapping | Self::SupportedRegions
+        )
+    }
+
+    /// The permission that the call needs, as Cloudflare's dashboard names it. That for the mappings
+    /// is a guess, because Cloudflare does not document it. `None` where none is needed.
+    pub fn permission(self) -> Option<&'static str> {
+        match self {
+            Self::ListZones | Self::GetZone => Some("Zone: Zone: Read"),
+            Self::ListMappings
+            | Self::GetMapping
+            | Self::SupportedRegions
+            | Self::TieredCache
+            | Self::SmartTieredCache => Some("Zone: Zone Settings: Read"),
+            Self::DnsRecords => Some("Zone: DNS: Read"),
+            Self::LoadBalancers => Some("Zone: Load Balancers: Read"),
+            Self::LoadBalancerPools => Some("Account: Load Balancing: Monitors and Pools: Read"),
+            Self::OriginRules => Some("Zone: Origin Rules: Read"),
+            Self::CloudConnector => Some("Zone: Cloud Connector: Read"),
+            Self::PageRules => Some("Zone: Page Rules: Read"),
+            Self::AuditLog => Some("Account: Account Settings: Read"),
+            Self::CloudflareIps | Self::VerifyToken => None,
         }
     }
 }
@@ -129,7 +173,7 @@ pub struct ApiError {
 }
 
 impl ApiError {
-    /// Whether the same call may well succeed some minutes later, though nobody mends anything.
+    /// Whether the failure is transient.
     pub fn is_transient(&self) -> bool {
         match self.reason {
             Reason::Timeout

@@ -5,23 +5,30 @@ use jiff::Timestamp;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::value::RawValue;
 
+use super::cloudflare_ips::read_ranges;
+use super::dns_records::ListDnsRecords;
 use super::envelope::{self, ApiErrors, Interner, RejectedRows};
 use super::headers::{LONGEST_PAUSE, pause_after_429, quota};
-use super::listing::Listing;
-use super::mappings::MappingListing;
-use super::origins::{DnsListing, read_balancer, read_pool};
+use super::list::ListCall;
+use super::load_balancers::{ListLoadBalancers, ListPools};
+use super::mappings::ListMappings;
 use super::pagination::Walk;
+use super::rules::{ListCloudConnectorRules, ListPageRules, read_ruleset};
 use super::tiered_cache::{RegionsRow, Setting};
 use super::token::TokenRow;
-use super::zones::ZoneListing;
+use super::zones::ListZones;
 
 /// Reads a body as the answer of every call.
 pub fn answer(body: &[u8]) {
-    listing::<MappingListing>(body);
-    listing::<ZoneListing>(body);
-    listing::<DnsListing>(body);
-    page(body, read_balancer);
-    page(body, read_pool);
+    list::<ListMappings>(body);
+    list::<ListZones>(body);
+    list::<ListDnsRecords>(body);
+    list::<ListLoadBalancers>(body);
+    list::<ListPools>(body);
+    list::<ListCloudConnectorRules>(body);
+    list::<ListPageRules>(body);
+    read_ruleset(body).ok();
+    read_ranges(body).ok();
     if let Ok(row) = envelope::result::<RegionsRow>(body) {
         row.into_regions();
     }
@@ -50,7 +57,7 @@ pub fn headers(lines: &[u8]) {
     }
 }
 
-fn listing<L: Listing>(body: &[u8]) {
+fn list<L: ListCall>(body: &[u8]) {
     let mut interner = Interner::default();
     if let Some(page) = page(body, |row| L::read(row, &mut interner)) {
         let mut walk = Walk::new(L::PER_PAGE, L::MAX_PAGES);

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use super::attempt::Request;
 use super::client::Client;
 use super::envelope::{self, BodyProblem, Interner, RejectedRows};
-use super::listing::Listing;
+use super::list::ListCall;
 use super::{ApiError, CallBudget, Operation, Reason};
 use crate::domain::{Mapping, OriginIp, ZoneId, ZoneMappings};
 
@@ -30,10 +30,10 @@ impl MappingList {
     /// Fails, with the reason in words, where it is no answer, or its rows contradict each other.
     pub fn from_page(body: &[u8]) -> Result<Self, String> {
         let mut interner = Interner::default();
-        let page = envelope::page(body, |row| MappingListing::read(row, &mut interner))
+        let page = envelope::page(body, |row| ListMappings::read(row, &mut interner))
             .map_err(|problem| problem.to_string())?;
         Ok(Self {
-            mappings: MappingListing::collect(page.rows)?,
+            mappings: ListMappings::collect(page.rows)?,
             rejected: page.rejected,
         })
     }
@@ -47,7 +47,7 @@ impl Client {
         call: &CallBudget,
     ) -> Result<MappingList, ApiError> {
         let url = self.url(&["zones", zone.as_str(), "origin", "cloud_regions"]);
-        let (mappings, rejected) = self.list::<MappingListing>(&url, call).await?;
+        let (mappings, rejected) = self.list::<ListMappings>(&url, call).await?;
         Ok(MappingList { mappings, rejected })
     }
 
@@ -73,7 +73,7 @@ impl Client {
         };
         let answer = self.get(request, call, |body| {
             let row: &RawValue = envelope::result(body)?;
-            let mapping = MappingListing::read(row, &mut Interner::default())
+            let mapping = ListMappings::read(row, &mut Interner::default())
                 .map_err(BodyProblem::Malformed)?;
             if mapping.origin_ip == ip {
                 Ok(mapping)
@@ -96,7 +96,7 @@ fn says_not_mapped(error: &ApiError) -> bool {
     error.reason == Reason::NotFound && error.has_code(NOT_MAPPED)
 }
 
-pub(super) struct MappingListing;
+pub(super) struct ListMappings;
 
 #[derive(Deserialize)]
 struct MappingRow<'a> {
@@ -113,10 +113,10 @@ struct MappingRow<'a> {
 #[derive(Deserialize)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
-impl Listing for MappingListing {
+impl ListCall for ListMappings {
     const OPERATION: Operation = Operation::ListMappings;
     /// The most that the API gives (API reference, "origin cloud regions").
-    const PER_PAGE: u64 = 100;
+    const PER_PAGE: Option<u64> = Some(100);
     /// Almost three times Cloudflare's limit of 3,500 mappings a zone.
     const MAX_PAGES: u64 = 100;
     type Row = Mapping;
@@ -161,7 +161,7 @@ mod tests {
 
     fn page(body: &[u8]) -> Result<envelope::Page<Mapping>, BodyProblem> {
         let mut interner = Interner::default();
-        envelope::page(body, |row| MappingListing::read(row, &mut interner))
+        envelope::page(body, |row| ListMappings::read(row, &mut interner))
     }
 
     fn rows(rows: &str) -> envelope::Page<Mapping> {

@@ -1,4 +1,7 @@
 //! Reading a list page by page, and what its pages must agree on. Pure: no I/O.
+//!
+//! A list without documented paging is read the same way: its first page is the whole list, unless
+//! `result_info` says that there is more.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -38,6 +41,8 @@ pub(super) enum WalkError {
 pub(super) struct Walk<K> {
     max_pages: u64,
     per_page: u64,
+    /// Whether page and size of the first page were asked for.
+    is_paged: bool,
     page: u64,
     rows: u64,
     first: PageInfo,
@@ -45,11 +50,13 @@ pub(super) struct Walk<K> {
 }
 
 impl<K: Hash + Eq> Walk<K> {
-    /// A walk that asks for `per_page` rows a page and gives up beyond `max_pages`.
-    pub(super) fn new(per_page: u64, max_pages: u64) -> Self {
+    /// A walk that asks for `per_page` rows a page and gives up beyond `max_pages`. `None`: the API
+    /// documents no paging, and is asked for everything at once.
+    pub(super) fn new(per_page: Option<u64>, max_pages: u64) -> Self {
         Self {
             max_pages,
-            per_page,
+            per_page: per_page.unwrap_or(u64::MAX),
+            is_paged: per_page.is_some(),
             page: 1,
             rows: 0,
             first: PageInfo::default(),
@@ -57,9 +64,11 @@ impl<K: Hash + Eq> Walk<K> {
         }
     }
 
-    /// The number of the page to read next, from 1.
-    pub(super) fn page(&self) -> u64 {
-        self.page
+    /// The number (from 1) and size of the page to read next; `None` for the first request of a
+    /// list without documented paging.
+    pub(super) fn next_page(&self) -> Option<(u64, u64)> {
+        let is_asked = self.is_paged || self.page > 1;
+        is_asked.then_some((self.page, self.per_page))
     }
 
     /// Takes the page that was asked for: how many rows it has, readable or not, and the keys of
@@ -70,7 +79,11 @@ impl<K: Hash + Eq> Walk<K> {
         info: PageInfo,
         keys: impl IntoIterator<Item = K>,
     ) -> Result<Progress, WalkError> {
-        self.check_info(info)?;
+        // Some lists without paging call everything one page, whatever `per_page` says.
+        let is_whole = !self.is_paged && self.page == 1 && info.total_count == Some(rows);
+        if !is_whole {
+            self.check_info(info)?;
+        }
         let repeats = self.check_keys(keys)?;
         self.rows += rows;
         let page = self.page;
@@ -181,12 +194,15 @@ mod tests {
 
     /// Pages of keys with what each says of itself; returns how many pages were read.
     fn walk(per_page: u64, pages: &[(Vec<u64>, PageInfo)]) -> Result<u64, WalkError> {
-        let mut walk = Walk::new(per_page, 5);
+        read(Walk::new(Some(per_page), 5), pages)
+    }
+
+    fn read(mut walk: Walk<u64>, pages: &[(Vec<u64>, PageInfo)]) -> Result<u64, WalkError> {
         loop {
-            let at = usize::try_from(walk.page() - 1).unwrap();
+            let at = usize::try_from(walk.page - 1).unwrap();
             let (keys, info) = pages.get(at).cloned().unwrap_or_default();
             if walk.accept(keys.len() as u64, info, keys)? == Progress::Done {
-                return Ok(walk.page());
+                return Ok(walk.page);
             }
         }
     }
@@ -309,7 +325,7 @@ mod tests {
 
     #[test]
     fn a_list_beyond_the_bound_is_refused_on_its_first_page_or_when_it_does_not_end() {
-        let mut walk_of_many = Walk::new(3, 5);
+        let mut walk_of_many = Walk::new(Some(3), 5);
         let (keys, info) = honest(3, 16).remove(0);
         assert!(matches!(
             walk_of_many.accept(3, info, keys),
@@ -320,6 +336,38 @@ mod tests {
             Err(WalkError::TooLarge(_))
         ));
         assert_eq!(walk(3, &honest(3, 15)), Ok(5));
+    }
+
+    /// Reads a list without documented paging.
+    fn read_whole(pages: &[(Vec<u64>, PageInfo)]) -> Result<u64, WalkError> {
+        read(Walk::new(None, 5), pages)
+    }
+
+    #[test]
+    fn a_list_without_paging_is_one_page_unless_it_says_that_there_is_more() {
+        assert_eq!(Walk::<u64>::new(None, 5).next_page(), None);
+        assert_eq!(read_whole(&without_info(honest(1000, 60))), Ok(1));
+        assert_eq!(read_whole(&honest(1000, 60)), Ok(1));
+        assert_eq!(read_whole(&honest(20, 60)), Ok(3));
+        let mut everything_at_once = honest(1000, 60);
+        everything_at_once[0].1.per_page = Some(20);
+        assert_eq!(read_whole(&everything_at_once), Ok(1));
+    }
+
+    #[test]
+    fn a_list_without_paging_is_never_taken_for_whole_where_it_says_that_there_is_more() {
+        let mut same_page_again = honest(20, 40);
+        same_page_again[1] = same_page_again[0].clone();
+        assert!(is_inconsistent(&read_whole(&same_page_again)));
+        for (total_count, total_pages) in [(Some(60), None), (None, Some(2))] {
+            let mut without_size = honest(50, 60);
+            without_size[0].1 = PageInfo {
+                total_count,
+                total_pages,
+                ..PageInfo::default()
+            };
+            assert!(is_inconsistent(&read_whole(&without_size)));
+        }
     }
 
     proptest! {

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use super::attempt::Request;
 use super::client::Client;
 use super::envelope::{self, Interner, lenient, shown};
-use super::listing::Listing;
+use super::list::ListCall;
 use super::{ApiError, CallBudget, Operation};
 use crate::domain::{Zone, ZoneId, ZoneName};
 
@@ -31,9 +31,7 @@ impl Client {
     /// Every zone that the credentials can see, 50 a request. A row that cannot be read is left
     /// out, and a warning says so.
     pub async fn list_zones(&self, call: &CallBudget) -> Result<ZoneList, ApiError> {
-        let (zones, rejected) = self
-            .list::<ZoneListing>(&self.url(&["zones"]), call)
-            .await?;
+        let (zones, rejected) = self.list::<ListZones>(&self.url(&["zones"]), call).await?;
         if rejected.count > 0 {
             tracing::warn!(
                 account = %self.account(),
@@ -57,14 +55,13 @@ impl Client {
         };
         self.get(request, call, |body| {
             let row: &RawValue = envelope::result(body)?;
-            ZoneListing::read(row, &mut Interner::default())
-                .map_err(envelope::BodyProblem::Malformed)
+            ListZones::read(row, &mut Interner::default()).map_err(envelope::BodyProblem::Malformed)
         })
         .await
     }
 }
 
-pub(super) struct ZoneListing;
+pub(super) struct ListZones;
 
 #[derive(Deserialize)]
 struct ZoneRow<'a> {
@@ -90,10 +87,10 @@ struct Owner {
     id: String,
 }
 
-impl Listing for ZoneListing {
+impl ListCall for ListZones {
     const OPERATION: Operation = Operation::ListZones;
     /// The most that the API gives (API reference, "List Zones").
-    const PER_PAGE: u64 = 50;
+    const PER_PAGE: Option<u64> = Some(50);
     /// A hundred thousand zones.
     const MAX_PAGES: u64 = 2000;
     type Row = Zone;
@@ -157,7 +154,7 @@ mod tests {
 
     fn read(json: &str) -> Result<Zone, String> {
         let raw: &RawValue = serde_json::from_str(json).unwrap();
-        ZoneListing::read(raw, &mut Interner::default())
+        ListZones::read(raw, &mut Interner::default())
     }
 
     #[test]

@@ -22,23 +22,13 @@ fn tell_failure(account: &str, zone_id: &ZoneId, error: &ApiError, first: bool) 
     if !first {
         debug!(account, %zone_id, operation, %error, "an optional call failed again");
     } else if error.reason == Reason::Forbidden {
-        let permission = permission(error.operation);
+        let permission = error.operation.permission().unwrap_or_default();
         warn!(account, %zone_id, operation, %error, permission,
               "the token may not make this optional call: add the permission, or switch off what \
                needs it; said once for all zones of the account");
     } else {
         warn!(account, %zone_id, operation, %error,
               "an optional call failed; said once for all zones of the account");
-    }
-}
-
-/// The permission that a call lacks when the API forbids it, as the dashboard names it.
-fn permission(operation: Operation) -> &'static str {
-    match operation {
-        Operation::DnsRecords => "Zone: DNS: Read",
-        Operation::LoadBalancers => "Zone: Load Balancers: Read",
-        Operation::LoadBalancerPools => "Account: Load Balancing: Monitors and Pools: Read",
-        _ => "Zone: Zone Settings: Read",
     }
 }
 

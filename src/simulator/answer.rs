@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use hyper::{Method, StatusCode};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What a call answers when it works: the envelope's bytes.
 pub(super) type Outcome = Result<Vec<u8>, Failure>;
@@ -106,6 +106,12 @@ impl Failure {
         let allowed: Vec<&str> = allowed.map(Method::as_str).collect();
         failure.allow = Some(allowed.join(", "));
         failure
+    }
+
+    /// Reads a body.
+    pub(super) fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Self> {
+        serde_json::from_slice(body)
+            .map_err(|error| Self::bad_body(format!("Invalid request body: {error}")))
     }
 
     /// The body is not what the call takes.

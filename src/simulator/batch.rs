@@ -93,8 +93,7 @@ pub(super) fn delete(zone: &mut SimulatedZone, body: &[u8]) -> Outcome {
 }
 
 fn items<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<Vec<T>, Failure> {
-    let items: Vec<T> = serde_json::from_slice(body)
-        .map_err(|error| Failure::bad_body(format!("Invalid request body: {error}")))?;
+    let items: Vec<T> = Failure::parse(body)?;
     if items.is_empty() || items.len() > MOST_ITEMS {
         return Err(Failure::bad_body(format!(
             "a batch has 1 to {MOST_ITEMS} items"

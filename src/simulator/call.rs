@@ -9,7 +9,7 @@ use super::answer::{Failure, Outcome};
 use super::listing::Query;
 use super::route::{Operation as Op, Route};
 use super::world::{SimulatedZone, World};
-use super::{batch, gate, mappings, zones};
+use super::{batch, dns_records, gate, load_balancing, mappings, rules, zones};
 use crate::domain::ZoneId;
 
 /// Carries out a call in the name of the credential with this identifier.
@@ -25,16 +25,17 @@ pub(super) fn carry_out(
     let credential = known.ok_or_else(gate::unauthenticated)?;
     gate::authorize(credential, route)?;
     let regions = &world.supported_regions;
-    let ip = &route.origin_ip;
+    let (account, object) = (&route.account, &route.object);
+    let accounts = &mut world.accounts;
     let zone = zone_by_id(&mut world.zones, &route.zone)
         .and_then(|zone| gate::authorize_zone(credential, zone).map(|()| zone));
     match route.operation {
         Op::ListZones => zones::list(world, credential, query),
-        Op::GetZone => Ok(zones::get(&world.accounts, zone?)),
+        Op::GetZone => Ok(zones::get(accounts, zone?)),
         Op::ListMappings => mappings::list(zone?, query),
-        Op::GetMapping => mappings::get(zone?, ip),
-        Op::PutMapping => mappings::put(zone?, regions, ip, body, now),
-        Op::DeleteMapping => mappings::delete(zone?, ip),
+        Op::GetMapping => mappings::get(zone?, object),
+        Op::PutMapping => mappings::put(zone?, regions, object, body, now),
+        Op::DeleteMapping => mappings::delete(zone?, object),
         Op::PutBatch => batch::put(zone?, regions, body, now),
         Op::DeleteBatch => batch::delete(zone?, body),
         Op::SupportedRegions => mappings::supported_regions(zone?, regions),
@@ -42,9 +43,26 @@ pub(super) fn carry_out(
         Op::SetTieredCache => zones::set_tiered_cache(zone?, body),
         Op::SmartTieredCache => zones::smart_tiered_cache(zone?),
         Op::SetSmartTieredCache => zones::set_smart_tiered_cache(zone?, body),
-        Op::DnsRecords => zones::dns_records(zone?, query),
-        Op::LoadBalancers => Ok(zones::load_balancers(zone?)),
-        Op::LoadBalancerPools => zones::pools(&world.accounts, &route.account),
+        Op::DnsRecords => dns_records::list(zone?, query),
+        Op::CreateDnsRecord => dns_records::create(zone?, body),
+        Op::ChangeDnsRecord => dns_records::change(zone?, object, body),
+        Op::DeleteDnsRecord => dns_records::delete(zone?, object),
+        Op::LoadBalancers => Ok(load_balancing::balancers(zone?)),
+        Op::CreateLoadBalancer => load_balancing::create_balancer(zone?, body),
+        Op::ChangeLoadBalancer => load_balancing::change_balancer(zone?, object, body),
+        Op::DeleteLoadBalancer => load_balancing::delete_balancer(zone?, object),
+        Op::LoadBalancerPools => load_balancing::pools(accounts, account),
+        Op::CreatePool => load_balancing::create_pool(accounts, account, body),
+        Op::ChangePool => load_balancing::change_pool(accounts, account, object, body),
+        Op::DeletePool => load_balancing::delete_pool(accounts, account, object),
+        Op::OriginRules => rules::origin_rules(zone?),
+        Op::SetOriginRules => rules::set_origin_rules(zone?, body),
+        Op::CloudConnector => Ok(rules::cloud_connector(zone?)),
+        Op::SetCloudConnector => rules::set_cloud_connector(zone?, body),
+        Op::PageRules => Ok(rules::page_rules(zone?, query)),
+        Op::CreatePageRule => rules::create_page_rule(zone?, body),
+        Op::DeletePageRule => rules::delete_page_rule(zone?, object),
+        Op::CloudflareIps => Ok(zones::cloudflare_ips(world)),
         Op::VerifyUserToken | Op::VerifyAccountToken => Ok(zones::verify(credential)),
     }
 }

@@ -81,8 +81,7 @@ pub(super) fn put(
     body: &[u8],
     now: Timestamp,
 ) -> Outcome {
-    let wish: Wish = serde_json::from_slice(body)
-        .map_err(|error| Failure::bad_body(format!("Invalid request body: {error}")))?;
+    let wish: Wish = Failure::parse(body)?;
     if address(&wish.origin_ip)? != address(ip)? {
         return Err(Failure::new(
             StatusCode::BAD_REQUEST,

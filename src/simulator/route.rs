@@ -46,6 +46,40 @@ pub enum Operation {
     LoadBalancers,
     /// `GET /accounts/{account_id}/load_balancers/pools`
     LoadBalancerPools,
+    /// `POST /zones/{zone_id}/dns_records`
+    CreateDnsRecord,
+    /// `PUT` and `PATCH /zones/{zone_id}/dns_records/{id}`
+    ChangeDnsRecord,
+    /// `DELETE /zones/{zone_id}/dns_records/{id}`
+    DeleteDnsRecord,
+    /// `POST /zones/{zone_id}/load_balancers`
+    CreateLoadBalancer,
+    /// `PUT` and `PATCH /zones/{zone_id}/load_balancers/{id}`
+    ChangeLoadBalancer,
+    /// `DELETE /zones/{zone_id}/load_balancers/{id}`
+    DeleteLoadBalancer,
+    /// `POST /accounts/{account_id}/load_balancers/pools`
+    CreatePool,
+    /// `PUT` and `PATCH /accounts/{account_id}/load_balancers/pools/{id}`
+    ChangePool,
+    /// `DELETE /accounts/{account_id}/load_balancers/pools/{id}`
+    DeletePool,
+    /// `GET /zones/{zone_id}/rulesets/phases/http_request_origin/entrypoint`
+    OriginRules,
+    /// `PUT /zones/{zone_id}/rulesets/phases/http_request_origin/entrypoint`
+    SetOriginRules,
+    /// `GET /zones/{zone_id}/cloud_connector/rules`
+    CloudConnector,
+    /// `PUT /zones/{zone_id}/cloud_connector/rules`
+    SetCloudConnector,
+    /// `GET /zones/{zone_id}/pagerules`
+    PageRules,
+    /// `POST /zones/{zone_id}/pagerules`
+    CreatePageRule,
+    /// `DELETE /zones/{zone_id}/pagerules/{id}`
+    DeletePageRule,
+    /// `GET /ips`
+    CloudflareIps,
     /// `GET /user/tokens/verify`
     VerifyUserToken,
     /// `GET /accounts/{account_id}/tokens/verify`
@@ -71,7 +105,21 @@ impl Operation {
             Self::DnsRecords => Some(Permission::DnsRead),
             Self::LoadBalancers => Some(Permission::LoadBalancersRead),
             Self::LoadBalancerPools => Some(Permission::PoolsRead),
-            Self::VerifyUserToken | Self::VerifyAccountToken => None,
+            Self::OriginRules => Some(Permission::OriginRulesRead),
+            Self::CloudConnector => Some(Permission::CloudConnectorRead),
+            Self::PageRules => Some(Permission::PageRulesRead),
+            Self::CreateDnsRecord | Self::ChangeDnsRecord | Self::DeleteDnsRecord => {
+                Some(Permission::DnsWrite)
+            }
+            Self::CreateLoadBalancer | Self::ChangeLoadBalancer | Self::DeleteLoadBalancer => {
+                Some(Permission::LoadBalancersWrite)
+            }
+            Self::CreatePool | Self::ChangePool | Self::DeletePool => Some(Permission::PoolsWrite),
+            Self::SetOriginRules
+            | Self::SetCloudConnector
+            | Self::CreatePageRule
+            | Self::DeletePageRule => Some(Permission::RulesWrite),
+            Self::CloudflareIps | Self::VerifyUserToken | Self::VerifyAccountToken => None,
         }
     }
 }
@@ -84,14 +132,12 @@ pub(super) struct Route<'a> {
     pub(super) zone: Cow<'a, str>,
     /// The identifier of the account; empty where the path names none.
     pub(super) account: Cow<'a, str>,
-    /// The address; empty where the path names none.
-    pub(super) origin_ip: Cow<'a, str>,
+    /// What the last segment names: an address, a record, a pool, …
+    pub(super) object: Cow<'a, str>,
 }
 
 /// Finds the call that a method and path mean.
 pub(super) fn find<'a>(method: &Method, path: &'a str) -> Result<Route<'a>, Failure> {
-    use Operation as Op;
-
     let no_route = || Failure::no_route(path);
     let inner = path.strip_prefix(BASE_PATH).ok_or_else(no_route)?;
     let segments: Vec<Cow<'a, str>> = inner
@@ -101,37 +147,7 @@ pub(super) fn find<'a>(method: &Method, path: &'a str) -> Result<Route<'a>, Fail
         .map(|segment| percent_decode_str(segment).decode_utf8_lossy())
         .collect();
     let names: Vec<&str> = segments.iter().map(AsRef::as_ref).collect();
-    let calls: &[(Method, Op)] = match names.as_slice() {
-        ["zones"] => &[(Method::GET, Op::ListZones)],
-        ["zones", _] => &[(Method::GET, Op::GetZone)],
-        ["zones", _, "origin", "cloud_regions"] => &[(Method::GET, Op::ListMappings)],
-        ["zones", _, "origin", "cloud_regions", "supported_regions"] => {
-            &[(Method::GET, Op::SupportedRegions)]
-        }
-        ["zones", _, "origin", "cloud_regions", "batch"] => &[
-            (Method::PUT, Op::PutBatch),
-            (Method::DELETE, Op::DeleteBatch),
-        ],
-        ["zones", _, "origin", "cloud_regions", _] => &[
-            (Method::GET, Op::GetMapping),
-            (Method::PUT, Op::PutMapping),
-            (Method::DELETE, Op::DeleteMapping),
-        ],
-        ["zones", _, "argo", "tiered_caching"] => &[
-            (Method::GET, Op::TieredCache),
-            (Method::PATCH, Op::SetTieredCache),
-        ],
-        ["zones", _, "cache", "tiered_cache_smart_topology_enable"] => &[
-            (Method::GET, Op::SmartTieredCache),
-            (Method::PATCH, Op::SetSmartTieredCache),
-        ],
-        ["zones", _, "dns_records"] => &[(Method::GET, Op::DnsRecords)],
-        ["zones", _, "load_balancers"] => &[(Method::GET, Op::LoadBalancers)],
-        ["accounts", _, "load_balancers", "pools"] => &[(Method::GET, Op::LoadBalancerPools)],
-        ["accounts", _, "tokens", "verify"] => &[(Method::GET, Op::VerifyAccountToken)],
-        ["user", "tokens", "verify"] => &[(Method::GET, Op::VerifyUserToken)],
-        _ => return Err(no_route()),
-    };
+    let calls = calls(&names).ok_or_else(no_route)?;
     let Some((_, operation)) = calls.iter().find(|(allowed, _)| allowed == method) else {
         return Err(Failure::method_not_allowed(calls.iter().map(|(m, _)| m)));
     };
@@ -147,8 +163,91 @@ pub(super) fn find<'a>(method: &Method, path: &'a str) -> Result<Route<'a>, Fail
         operation: *operation,
         zone: identifier("zones", 1),
         account: identifier("accounts", 1),
-        origin_ip: identifier("zones", 4),
+        object: segments.last().cloned().unwrap_or_default(),
     })
+}
+
+/// The calls of a path, by method; `None` if the path is none of the API's.
+fn calls(path: &[&str]) -> Option<Vec<(Method, Operation)>> {
+    use Operation as Op;
+
+    let calls = match path {
+        ["zones"] => vec![(Method::GET, Op::ListZones)],
+        ["zones", _] => vec![(Method::GET, Op::GetZone)],
+        ["zones", _, "origin", "cloud_regions"] => vec![(Method::GET, Op::ListMappings)],
+        ["zones", _, "origin", "cloud_regions", "supported_regions"] => {
+            vec![(Method::GET, Op::SupportedRegions)]
+        }
+        ["zones", _, "origin", "cloud_regions", "batch"] => vec![
+            (Method::PUT, Op::PutBatch),
+            (Method::DELETE, Op::DeleteBatch),
+        ],
+        ["zones", _, "origin", "cloud_regions", _] => vec![
+            (Method::GET, Op::GetMapping),
+            (Method::PUT, Op::PutMapping),
+            (Method::DELETE, Op::DeleteMapping),
+        ],
+        ["zones", _, "argo", "tiered_caching"] => vec![
+            (Method::GET, Op::TieredCache),
+            (Method::PATCH, Op::SetTieredCache),
+        ],
+        ["zones", _, "cache", "tiered_cache_smart_topology_enable"] => vec![
+            (Method::GET, Op::SmartTieredCache),
+            (Method::PATCH, Op::SetSmartTieredCache),
+        ],
+        ["zones", _, "dns_records"] => vec![
+            (Method::GET, Op::DnsRecords),
+            (Method::POST, Op::CreateDnsRecord),
+        ],
+        ["zones", _, "dns_records", _] => vec![
+            (Method::PUT, Op::ChangeDnsRecord),
+            (Method::PATCH, Op::ChangeDnsRecord),
+            (Method::DELETE, Op::DeleteDnsRecord),
+        ],
+        ["zones", _, "load_balancers"] => vec![
+            (Method::GET, Op::LoadBalancers),
+            (Method::POST, Op::CreateLoadBalancer),
+        ],
+        ["zones", _, "load_balancers", _] => vec![
+            (Method::PUT, Op::ChangeLoadBalancer),
+            (Method::PATCH, Op::ChangeLoadBalancer),
+            (Method::DELETE, Op::DeleteLoadBalancer),
+        ],
+        ["accounts", _, "load_balancers", "pools"] => vec![
+            (Method::GET, Op::LoadBalancerPools),
+            (Method::POST, Op::CreatePool),
+        ],
+        ["accounts", _, "load_balancers", "pools", _] => vec![
+            (Method::PUT, Op::ChangePool),
+            (Method::PATCH, Op::ChangePool),
+            (Method::DELETE, Op::DeletePool),
+        ],
+        [
+            "zones",
+            _,
+            "rulesets",
+            "phases",
+            "http_request_origin",
+            "entrypoint",
+        ] => vec![
+            (Method::GET, Op::OriginRules),
+            (Method::PUT, Op::SetOriginRules),
+        ],
+        ["zones", _, "cloud_connector", "rules"] => vec![
+            (Method::GET, Op::CloudConnector),
+            (Method::PUT, Op::SetCloudConnector),
+        ],
+        ["zones", _, "pagerules"] => vec![
+            (Method::GET, Op::PageRules),
+            (Method::POST, Op::CreatePageRule),
+        ],
+        ["zones", _, "pagerules", _] => vec![(Method::DELETE, Op::DeletePageRule)],
+        ["ips"] => vec![(Method::GET, Op::CloudflareIps)],
+        ["accounts", _, "tokens", "verify"] => vec![(Method::GET, Op::VerifyAccountToken)],
+        ["user", "tokens", "verify"] => vec![(Method::GET, Op::VerifyUserToken)],
+        _ => return None,
+    };
+    Some(calls)
 }
 
 #[cfg(test)]
@@ -164,7 +263,7 @@ mod tests {
         .unwrap();
         assert_eq!(route.operation, Operation::PutMapping);
         assert_eq!(route.zone, "abc");
-        assert_eq!(route.origin_ip, "2001:db8::1");
+        assert_eq!(route.object, "2001:db8::1");
         let route = find(&Method::GET, "/client/v4/accounts/abc/load_balancers/pools").unwrap();
         assert_eq!(route.operation, Operation::LoadBalancerPools);
         assert_eq!(route.account, "abc");

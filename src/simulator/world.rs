@@ -4,15 +4,23 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use jiff::Timestamp;
-use serde::Serialize;
-use serde_json::Value;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use super::regions;
 use crate::domain::{Mapping, OriginIp, Region, Vendor, Zone, ZoneId, ZoneName};
 
 /// The identifier of the account that [`World::single_token`] makes.
 pub(super) const FIRST_ACCOUNT: &str = "9a7806061c88ada191ed06f989cc3dac";
+/// Some of Cloudflare's ranges.
+const CLOUDFLARE_IPS: [&str; 4] = [
+    "104.16.0.0/13",
+    "172.64.0.0/13",
+    "173.245.48.0/20",
+    "2400:cb00::/32",
+];
 /// When the mappings of [`World::zone`] were written.
 const WRITTEN: Timestamp = Timestamp::constant(1_772_366_400, 0);
 
@@ -33,6 +41,8 @@ pub struct World {
     pub latency: Duration,
     /// Whether answers are compressed for clients that accept it.
     pub gzip: bool,
+    /// Cloudflare's own address ranges.
+    pub cloudflare_ips: Vec<IpNet>,
     /// Files that are served beside the API, without authentication, by path (`/aws.json`).
     pub files: BTreeMap<String, StaticFile>,
 }
@@ -111,17 +121,41 @@ pub enum Permission {
     LoadBalancersRead,
     /// Read an account's load balancer pools.
     PoolsRead,
+    /// Read Origin Rules.
+    OriginRulesRead,
+    /// Read Cloud Connector rules.
+    CloudConnectorRead,
+    /// Read page rules.
+    PageRulesRead,
+    /// Read an account's audit log.
+    AccountSettingsRead,
+    /// Write DNS records.
+    DnsWrite,
+    /// Write a zone's load balancers.
+    LoadBalancersWrite,
+    /// Write an account's load balancer pools.
+    PoolsWrite,
+    /// Write Origin Rules, Cloud Connector rules and page rules.
+    RulesWrite,
 }
 
 impl Permission {
     /// Every permission.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 14] = [
         Self::ZoneRead,
         Self::ZoneSettingsRead,
         Self::ZoneSettingsWrite,
         Self::DnsRead,
         Self::LoadBalancersRead,
         Self::PoolsRead,
+        Self::OriginRulesRead,
+        Self::CloudConnectorRead,
+        Self::PageRulesRead,
+        Self::AccountSettingsRead,
+        Self::DnsWrite,
+        Self::LoadBalancersWrite,
+        Self::PoolsWrite,
+        Self::RulesWrite,
     ];
 }
 
@@ -140,23 +174,51 @@ pub struct SimulatedZone {
     pub dns_records: Vec<DnsRecord>,
     /// The load balancers.
     pub load_balancers: Vec<LoadBalancer>,
+    /// The Origin Rules, as the API writes them; `None` where there never were any.
+    pub origin_rules: Option<Vec<Value>>,
+    /// The Cloud Connector rules, as the API writes them.
+    pub cloud_connector_rules: Vec<Value>,
+    /// The page rules, as the API writes them.
+    pub page_rules: Vec<Value>,
 }
 
 /// A DNS record.
-#[derive(Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DnsRecord {
+    /// Its identifier.
+    pub id: String,
     /// `A`, `AAAA`, `CNAME`, …
     pub kind: String,
     /// The name, the zone's included.
     pub name: String,
     /// The address or host.
     pub content: String,
-    /// Whether Cloudflare stands in front of it.
+    /// Whether Cloudflare proxies it.
     pub proxied: bool,
+    /// The Worker whose custom domain it is.
+    pub worker: Option<String>,
+    /// Whether Cloudflare manages it.
+    pub read_only: bool,
+}
+
+impl DnsRecord {
+    /// A record that its owner manages. Its identifier follows from the other arguments.
+    pub fn new(kind: &str, name: &str, content: &str, proxied: bool) -> Self {
+        Self {
+            id: stable_id(&format!("{name} {kind} {content}")),
+            kind: kind.to_owned(),
+            name: name.to_owned(),
+            content: content.to_owned(),
+            proxied,
+            worker: None,
+            read_only: false,
+        }
+    }
 }
 
 /// A load balancer of a zone; pools are named by their identifiers.
-#[derive(Clone, Default, Serialize)]
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(default)]
 pub struct LoadBalancer {
     /// Its identifier.
     pub id: String,
@@ -164,6 +226,8 @@ pub struct LoadBalancer {
     pub name: String,
     /// Whether it works.
     pub enabled: bool,
+    /// Whether Cloudflare proxies it.
+    pub proxied: bool,
     /// The pools that are tried first.
     pub default_pools: Vec<String>,
     /// The pool that is used when no other works.
@@ -176,33 +240,61 @@ pub struct LoadBalancer {
     pub pop_pools: BTreeMap<String, Vec<String>>,
     /// Rules as the API writes them, with `overrides` that may name pools.
     pub rules: Vec<Value>,
+    /// Pool sets as the API writes them, with `overrides` that may name pools.
+    pub pool_sets: Vec<Value>,
+}
+
+impl Default for LoadBalancer {
+    /// One that works and is proxied, without pools.
+    fn default() -> Self {
+        Self {
+            id: String::new(),
+            name: String::new(),
+            enabled: true,
+            proxied: true,
+            default_pools: Vec::new(),
+            fallback_pool: String::new(),
+            region_pools: BTreeMap::new(),
+            country_pools: BTreeMap::new(),
+            pop_pools: BTreeMap::new(),
+            rules: Vec::new(),
+            pool_sets: Vec::new(),
+        }
+    }
 }
 
 /// A load balancer pool of an account.
-#[derive(Clone, Serialize)]
+#[derive(Clone, Deserialize)]
 pub struct Pool {
     /// Its identifier.
+    #[serde(default)]
     pub id: String,
     /// Its name.
     pub name: String,
     /// Whether it is used.
+    #[serde(default = "yes")]
     pub enabled: bool,
     /// Its origins.
     pub origins: Vec<PoolOrigin>,
 }
 
 /// An origin of a pool.
-#[derive(Clone, Serialize)]
+#[derive(Clone, Deserialize)]
 pub struct PoolOrigin {
     /// Its name.
     pub name: String,
     /// An address or a host name.
     pub address: String,
     /// Whether it is used.
+    #[serde(default = "yes")]
     pub enabled: bool,
     /// The virtual network through which it is reached.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub virtual_network_id: Option<String>,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// The vendors and regions that a mapping may name.
@@ -262,8 +354,12 @@ pub struct StaticFile {
 }
 
 impl World {
-    /// A world without anything in it, but for the regions that Cloudflare supports and its rate
-    /// limit.
+    /// A world without anything in it, but for the regions that Cloudflare supports, its own
+    /// addresses and its rate limit.
+    ///
+    /// # Panics
+    ///
+    /// Never: the ranges are literals.
     pub fn empty() -> Self {
         Self {
             accounts: BTreeMap::new(),
@@ -273,6 +369,9 @@ impl World {
             rate_limit: RateLimit::CLOUDFLARE,
             latency: Duration::ZERO,
             gzip: true,
+            cloudflare_ips: CLOUDFLARE_IPS
+                .map(|range| range.parse().expect("a range"))
+                .into(),
             files: BTreeMap::new(),
         }
     }
@@ -442,6 +541,9 @@ impl SimulatedZone {
             smart_tiered_cache: Some(true),
             dns_records: Vec::new(),
             load_balancers: Vec::new(),
+            origin_rules: None,
+            cloud_connector_rules: Vec::new(),
+            page_rules: Vec::new(),
         }
     }
 
@@ -470,14 +572,46 @@ impl SimulatedZone {
             .remove(&OriginIp::parse(ip).expect("an address"))
     }
 
-    /// Adds a DNS record.
+    /// Adds a DNS record that its owner manages.
     pub fn record(&mut self, kind: &str, name: &str, content: &str, proxied: bool) {
-        self.dns_records.push(DnsRecord {
-            kind: kind.to_owned(),
-            name: name.to_owned(),
-            content: content.to_owned(),
-            proxied,
+        let record = DnsRecord::new(kind, name, content, proxied);
+        self.dns_records.push(record);
+    }
+
+    /// Adds an enabled Origin Rule that sends requests to a host.
+    pub fn origin_rule(&mut self, host: &str) {
+        let rule = json!({
+            "id": stable_id(host),
+            "version": "1",
+            "action": "route",
+            "action_parameters": {"origin": {"host": host}},
+            "expression": "true",
+            "enabled": true,
         });
+        self.origin_rules.get_or_insert_default().push(rule);
+    }
+
+    /// Adds an enabled Cloud Connector rule; `provider` is `aws_s3`, `cloudflare_r2`, ….
+    pub fn cloud_connector_rule(&mut self, provider: &str, host: &str) {
+        self.cloud_connector_rules.push(json!({
+            "id": stable_id(host),
+            "provider": provider,
+            "parameters": {"host": host},
+            "expression": "true",
+            "enabled": true,
+        }));
+    }
+
+    /// Adds an active page rule that overrides the resolution.
+    pub fn page_rule(&mut self, host: &str) {
+        self.page_rules.push(json!({
+            "id": stable_id(host),
+            "status": "active",
+            "priority": 1,
+            "targets": [{"target": "url",
+                         "constraint": {"operator": "matches", "value": "*/*"}}],
+            "actions": [{"id": "resolve_override", "value": host}],
+        }));
     }
 }
 

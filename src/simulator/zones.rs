@@ -1,28 +1,22 @@
-//! Zones and their settings, records and load balancers, pools, and the verification of tokens.
+//! Zones and their settings, and the verification of tokens.
 
 use std::collections::BTreeMap;
 
 use hyper::StatusCode;
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use super::answer::{Failure, Outcome, success};
 use super::listing::{PageBounds, PageRequest, Query};
-use super::world::{
-    Account, Credential, CredentialStatus, DnsRecord, SimulatedZone, World, stable_id,
-};
+use super::world::{Account, Credential, CredentialStatus, SimulatedZone, World, stable_id};
 
 const ZONE_PAGES: PageBounds = PageBounds {
     least: 5,
     most: 50,
     default: 20,
 };
-const RECORD_PAGES: PageBounds = PageBounds {
-    least: 1,
-    most: 5_000_000,
-    default: 100,
-};
-/// When zones, records and settings were made; nobody depends on it.
-const LONG_AGO: &str = "2024-01-31T09:00:00.000000Z";
+/// When zones, records and settings were made; nothing depends on it.
+pub(super) const LONG_AGO: &str = "2024-01-31T09:00:00.000000Z";
 
 #[derive(Serialize)]
 struct ZoneRow<'a> {
@@ -181,83 +175,8 @@ fn wished_value(body: &[u8]) -> Result<bool, Failure> {
         On,
         Off,
     }
-    let wish: Wish = serde_json::from_slice(body)
-        .map_err(|error| Failure::bad_body(format!("Invalid request body: {error}")))?;
+    let wish: Wish = Failure::parse(body)?;
     Ok(matches!(wish.value, Value::On))
-}
-
-#[derive(Serialize)]
-struct RecordRow<'a> {
-    id: String,
-    name: &'a str,
-    r#type: &'a str,
-    content: &'a str,
-    proxiable: bool,
-    proxied: bool,
-    ttl: u32,
-    settings: BTreeMap<&'a str, bool>,
-    meta: BTreeMap<&'a str, bool>,
-    comment: Option<&'a str>,
-    tags: [&'a str; 0],
-    created_on: &'a str,
-    modified_on: &'a str,
-}
-
-impl<'a> From<&'a DnsRecord> for RecordRow<'a> {
-    fn from(record: &'a DnsRecord) -> Self {
-        let DnsRecord {
-            kind,
-            name,
-            content,
-            proxied,
-        } = record;
-        Self {
-            id: stable_id(&format!("{name} {kind} {content}")),
-            name,
-            r#type: kind,
-            content,
-            proxiable: matches!(kind.as_str(), "A" | "AAAA" | "CNAME"),
-            proxied: *proxied,
-            ttl: 1,
-            settings: BTreeMap::new(),
-            meta: BTreeMap::new(),
-            comment: None,
-            tags: [],
-            created_on: LONG_AGO,
-            modified_on: LONG_AGO,
-        }
-    }
-}
-
-/// `GET …/dns_records`
-pub(super) fn dns_records(zone: &SimulatedZone, query: &Query<'_>) -> Outcome {
-    let page = PageRequest::parse(query, &RECORD_PAGES)?;
-    let (kind, proxied) = (query.get("type"), query.get("proxied"));
-    let shown: Vec<&DnsRecord> = zone
-        .dns_records
-        .iter()
-        .filter(|record| kind.is_none_or(|kind| record.kind == kind))
-        .filter(|record| proxied.is_none_or(|wish| record.proxied == (wish == "true")))
-        .collect();
-    let total = shown.len();
-    Ok(page.render(shown.into_iter().map(RecordRow::from), total))
-}
-
-/// `GET …/load_balancers`
-pub(super) fn load_balancers(zone: &SimulatedZone) -> Vec<u8> {
-    success(&zone.load_balancers)
-}
-
-/// `GET /accounts/{account_id}/load_balancers/pools`
-pub(super) fn pools(accounts: &BTreeMap<String, Account>, account: &str) -> Outcome {
-    let account = accounts.get(account).ok_or_else(|| {
-        Failure::new(
-            StatusCode::FORBIDDEN,
-            9109,
-            "Unauthorized to access requested resource",
-        )
-    })?;
-    Ok(success(&account.pools))
 }
 
 /// `GET /user/tokens/verify` and `GET /accounts/{account_id}/tokens/verify`
@@ -273,5 +192,25 @@ pub(super) fn verify(credential: &Credential) -> Vec<u8> {
         id: &credential.id,
         status: credential.status,
         expires_on: credential.expires_on.map(|time| time.to_string()),
+    })
+}
+
+/// `GET /ips`
+pub(super) fn cloudflare_ips(world: &World) -> Vec<u8> {
+    #[derive(Serialize)]
+    struct Ranges {
+        etag: String,
+        ipv4_cidrs: Vec<String>,
+        ipv6_cidrs: Vec<String>,
+    }
+    let (v4, v6): (Vec<IpNet>, Vec<IpNet>) = world
+        .cloudflare_ips
+        .iter()
+        .partition(|range| range.addr().is_ipv4());
+    let texts = |ranges: Vec<IpNet>| ranges.iter().map(ToString::to_string).collect();
+    success(Ranges {
+        etag: stable_id(&format!("{v4:?}{v6:?}")),
+        ipv4_cidrs: texts(v4),
+        ipv6_cidrs: texts(v6),
     })
 }

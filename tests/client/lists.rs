@@ -115,6 +115,20 @@ async fn one_mapping_is_found_or_not_there_or_unknown() {
 }
 
 #[tokio::test]
+async fn a_mapping_of_another_address_than_the_one_asked_for_is_not_believed() {
+    let body = include_str!("../data/cloudflare/get-one.json");
+    let set = Set::up(move |_| answer(200, body)).await;
+    let get = async |ip: &str| {
+        let ip = OriginIp::parse(ip).unwrap();
+        set.client.get_mapping(&zone(), ip, &call()).await
+    };
+    assert!(get("192.0.2.1").await.unwrap().is_some());
+    let error = get("192.0.2.2").await.unwrap_err();
+    assert_eq!(error.reason, Reason::Malformed);
+    assert!(error.detail.contains("192.0.2.1"), "{error}");
+}
+
+#[tokio::test]
 async fn expected_refusals_are_no_errors() {
     let set = Set::up(|seen| {
         if seen.target.ends_with("supported_regions") {

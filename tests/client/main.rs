@@ -9,6 +9,7 @@
 mod credentials;
 mod faults;
 mod lists;
+mod origins;
 mod pace;
 mod properties;
 mod scripted;

@@ -100,6 +100,61 @@ assert [(r.type, r.content) for r in records] == [("A", "192.0.2.1"), ("AAAA", "
 (balancer,) = client.load_balancers.list(zone_id=zone_id)
 (pool,) = client.load_balancers.pools.list(account_id=account_id)
 assert balancer.default_pools == [pool.id] and pool.origins[0].address == "192.0.2.1"
+assert balancer.proxied is True
+
+# Records, load balancers, pools and rules are written and read back.
+record = client.dns.records.create(
+    zone_id=zone_id, type="CNAME", name="cdn.example.com", content="origin.example.net",
+    proxied=True, ttl=1,
+)
+edited = client.dns.records.edit(
+    record.id, zone_id=zone_id, type="CNAME", name="cdn.example.com",
+    content="other.example.net", ttl=1,
+)
+assert edited.id == record.id and edited.content == "other.example.net" and edited.proxied
+client.dns.records.delete(record.id, zone_id=zone_id)
+assert len(list(client.dns.records.list(zone_id=zone_id))) == 3
+second = client.load_balancers.pools.create(
+    account_id=account_id, name="asia", origins=[{"name": "a", "address": "origin.example.net"}]
+)
+second = client.load_balancers.pools.edit(second.id, account_id=account_id, enabled=False)
+assert not second.enabled and second.disabled_at is not None
+balancer = client.load_balancers.edit(
+    balancer.id, zone_id=zone_id, country_pools={"JP": [second.id]}
+)
+assert balancer.country_pools == {"JP": [second.id]} and balancer.fallback_pool == pool.id
+client.load_balancers.pools.delete(second.id, account_id=account_id)
+phase = client.rulesets.phases
+raises(
+    cloudflare.NotFoundError, 10003, lambda: phase.get("http_request_origin", zone_id=zone_id)
+)
+rule = {
+    "action": "route",
+    "action_parameters": {"origin": {"host": "origin.example.net"}},
+    "expression": "true",
+}
+phase.update("http_request_origin", zone_id=zone_id, rules=[rule])
+(found,) = phase.get("http_request_origin", zone_id=zone_id).rules
+assert found.action_parameters.origin.host == "origin.example.net"
+client.cloud_connector.rules.update(
+    zone_id=zone_id,
+    rules=[{"provider": "aws_s3", "enabled": True, "expression": "true",
+            "parameters": {"host": "bucket.s3.eu-north-1.amazonaws.com"}}],
+)
+(connector,) = client.cloud_connector.rules.list(zone_id=zone_id)
+assert connector.provider == "aws_s3" and connector.parameters.host.startswith("bucket.")
+client.page_rules.create(
+    zone_id=zone_id,
+    targets=[{"target": "url", "constraint": {"operator": "matches", "value": "example.com/*"}}],
+    actions=[{"id": "resolve_override", "value": "origin.example.net"}],
+    status="active",
+)
+assert client.page_rules.list(zone_id=zone_id) == []
+(page_rule,) = client.page_rules.list(zone_id=zone_id, status="active")
+assert page_rule.actions[0].value == "origin.example.net"
+client.page_rules.delete(page_rule.id, zone_id=zone_id)
+assert "104.16.0.0/13" in client.ips.list().ipv4_cidrs
+
 assert client.user.tokens.verify().status == "active"
 raises(
     cloudflare.AuthenticationError,

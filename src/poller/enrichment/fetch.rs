@@ -9,9 +9,10 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use crate::cloudflare::{
-    ApiError, CallBudget, Client, DnsRecord, Operation, OriginTarget, Pool, PoolOrigin, Reason,
+    ApiError, CallBudget, Client, DnsRecord, LoadBalancer, Operation, OriginTarget, Pool,
+    PoolOrigin, Reason, RecordScope,
 };
-use crate::domain::{Zone, ZoneMappings};
+use crate::domain::{PoolId, Zone, ZoneMappings};
 use crate::findings::{
     Candidates, ExpectSettings, ExpectedOrigin, LeftOut, SupportedRegions, VerifySettings,
     ZoneFindings,
@@ -146,7 +147,8 @@ pub(in crate::poller) async fn run(mut job: Enrichment) -> Enriched {
     }
     if wanted.dns {
         let call = CallBudget::new(BUDGET);
-        let answer = client.dns_records(&zone.id, &call).await.map(of_records);
+        let records = client.dns_records(&zone.id, RecordScope::Proxied, &call);
+        let answer = records.await.map(|records| of_records(records.rows));
         if let Ok(candidates) = &answer {
             job.criteria.discovered.dns = Some(candidates.clone());
         }
@@ -194,7 +196,8 @@ impl Enrichment {
     }
 
     async fn load_balancers(&self, call: &CallBudget) -> Result<Candidates, ApiError> {
-        let ids = self.client.load_balancers(&self.zone.id, call).await?;
+        let balancers = self.client.load_balancers(&self.zone.id, call).await?;
+        let ids = pools_in_use(&balancers.rows);
         match &self.zone.owner {
             _ if ids.is_empty() => Ok(Candidates::default()),
             Some(owner) => {
@@ -239,7 +242,8 @@ impl PoolCache {
         {
             return pools.clone();
         }
-        let pools = client.load_balancer_pools(owner, call).await.map(Arc::new);
+        let pools = client.load_balancer_pools(owner, call).await;
+        let pools = pools.map(|pools| Arc::new(pools.rows));
         owners.insert(Arc::clone(owner), (Instant::now(), pools.clone()));
         pools
     }
@@ -250,8 +254,14 @@ fn of_records(records: Vec<DnsRecord>) -> Candidates {
     candidates(records.into_iter().map(|record| Ok(record.target)))
 }
 
+/// The pools that an enabled, proxied load balancer names.
+fn pools_in_use(balancers: &[LoadBalancer]) -> BTreeSet<PoolId> {
+    let in_use = balancers.iter().filter(|row| row.enabled && row.proxied);
+    in_use.flat_map(|row| row.pools.iter().cloned()).collect()
+}
+
 /// The enabled origins of the enabled ones among the pools that the load balancers name.
-fn of_pools(pools: &[Pool], ids: &BTreeSet<String>) -> Candidates {
+fn of_pools(pools: &[Pool], ids: &BTreeSet<PoolId>) -> Candidates {
     let pools = pools
         .iter()
         .filter(|pool| pool.enabled && ids.contains(&pool.id));
@@ -288,14 +298,14 @@ fn candidates(targets: impl Iterator<Item = Result<OriginTarget, LeftOut>>) -> C
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::OriginIp;
+    use crate::domain::RecordName;
 
-    fn address(text: &str) -> OriginTarget {
-        OriginTarget::Address(OriginIp::parse(text).unwrap())
+    fn target(text: &str) -> OriginTarget {
+        OriginTarget::parse(text).unwrap()
     }
 
-    fn host(name: &str) -> OriginTarget {
-        OriginTarget::Host(name.to_owned())
+    fn pool_id(text: &str) -> PoolId {
+        PoolId::parse(text).unwrap()
     }
 
     fn shown(candidates: &Candidates) -> (Vec<String>, Vec<(&'static str, usize)>) {
@@ -310,16 +320,18 @@ mod tests {
 
     #[test]
     fn records_name_addresses_once_and_hosts_are_counted() {
-        let record = |id: &str, target| DnsRecord {
-            id: id.to_owned(),
-            name: "www.example.com".to_owned(),
-            target,
+        let record = |text| DnsRecord {
+            name: RecordName::parse("www.example.com"),
+            target: target(text),
+            proxied: true,
+            is_workers: false,
+            is_read_only: false,
         };
         let records = vec![
-            record("1", address("192.0.2.2")),
-            record("2", host("elsewhere.example")),
-            record("3", address("192.0.2.1")),
-            record("4", address("::ffff:192.0.2.2")),
+            record("192.0.2.2"),
+            record("elsewhere.example"),
+            record("192.0.2.1"),
+            record("::ffff:192.0.2.2"),
         ];
         let expected = ["192.0.2.1", "192.0.2.2"].map(str::to_owned).to_vec();
         assert_eq!(
@@ -336,7 +348,7 @@ mod tests {
             in_virtual_network,
         };
         let pool = |id: &str, enabled, origins| Pool {
-            id: id.to_owned(),
+            id: pool_id(id),
             enabled,
             origins,
         };
@@ -345,25 +357,21 @@ mod tests {
                 "used",
                 true,
                 vec![
-                    origin(address("192.0.2.1"), true, false),
-                    origin(address("192.0.2.2"), false, false),
-                    origin(address("10.0.0.1"), true, true),
-                    origin(host("origin.example"), true, false),
-                    origin(host("off.example"), false, false),
+                    origin(target("192.0.2.1"), true, false),
+                    origin(target("192.0.2.2"), false, false),
+                    origin(target("10.0.0.1"), true, true),
+                    origin(target("origin.example"), true, false),
+                    origin(target("off.example"), false, false),
                 ],
             ),
-            pool(
-                "off",
-                false,
-                vec![origin(address("192.0.2.3"), true, false)],
-            ),
+            pool("off", false, vec![origin(target("192.0.2.3"), true, false)]),
             pool(
                 "of others",
                 true,
-                vec![origin(address("192.0.2.4"), true, false)],
+                vec![origin(target("192.0.2.4"), true, false)],
             ),
         ];
-        let ids = ["used", "off", "unknown"].map(str::to_owned).into();
+        let ids = ["used", "off", "unknown"].map(pool_id).into();
         let (ips, left_out) = shown(&of_pools(&pools, &ids));
         assert_eq!(ips, ["192.0.2.1"]);
         assert_eq!(left_out, [("virtual_network", 1), ("host_name", 1)]);

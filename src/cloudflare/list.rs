@@ -1,4 +1,4 @@
-//! Lists of the API that come in pages.
+//! Lists of the API, read whole.
 
 use std::hash::Hash;
 
@@ -11,11 +11,11 @@ use super::envelope::{self, Interner, RejectedRows};
 use super::pagination::{Progress, Walk, WalkError};
 use super::{ApiError, CallBudget, Operation, Reason};
 
-/// A list of the API that comes in pages.
-pub(super) trait Listing {
+/// A call that lists rows.
+pub(super) trait ListCall {
     const OPERATION: Operation;
-    /// Rows to ask for on a page.
-    const PER_PAGE: u64;
+    /// Rows to ask for on a page; `None` if the API documents no paging for the list.
+    const PER_PAGE: Option<u64>;
     /// A list with more pages is not believed.
     const MAX_PAGES: u64;
     type Row: Send;
@@ -24,15 +24,15 @@ pub(super) trait Listing {
 
     /// Reads one row, or says what is wrong with it.
     fn read(row: &RawValue, interner: &mut Interner) -> Result<Self::Row, String>;
-    /// What a row is known by; one key on two pages means that the list moved meanwhile.
+    /// Identifies a row; one key on two pages means that the list changed meanwhile.
     fn key(row: &Self::Row) -> Self::Key;
-    /// Makes the list of its rows, or says how these contradict each other.
+    /// Makes the output of all rows. Fails, with the reason in words, if they contradict each other.
     fn collect(rows: Vec<Self::Row>) -> Result<Self::Output, String>;
 }
 
 impl Client {
     /// Reads a whole list, once more if its pages contradict each other.
-    pub(super) async fn list<L: Listing>(
+    pub(super) async fn list<L: ListCall>(
         &self,
         url: &Url,
         call: &CallBudget,
@@ -49,7 +49,7 @@ impl Client {
         }
     }
 
-    async fn walk<L: Listing>(
+    async fn walk<L: ListCall>(
         &self,
         url: &Url,
         call: &CallBudget,
@@ -60,10 +60,12 @@ impl Client {
         let mut rejected = RejectedRows::default();
         loop {
             let mut page_url = url.clone();
-            page_url
-                .query_pairs_mut()
-                .append_pair("page", &walk.page().to_string())
-                .append_pair("per_page", &L::PER_PAGE.to_string());
+            if let Some((page, per_page)) = walk.next_page() {
+                page_url
+                    .query_pairs_mut()
+                    .append_pair("page", &page.to_string())
+                    .append_pair("per_page", &per_page.to_string());
+            }
             let request = Request {
                 operation: L::OPERATION,
                 url: &page_url,
@@ -80,6 +82,11 @@ impl Client {
             rows.extend(page.rows);
             rejected.append(page.rejected);
             if progress == Progress::Done {
+                if rows.is_empty() && rejected.count > 0 {
+                    let example = rejected.examples.first().map_or("", String::as_str);
+                    let detail = format!("none of {} rows can be read ({example})", rejected.count);
+                    return Err(self.list_error(request, Reason::Malformed, detail));
+                }
                 let output = L::collect(rows).map_err(|problem| {
                     self.walk_error(request, WalkError::Inconsistent(problem))
                 })?;
@@ -89,11 +96,16 @@ impl Client {
     }
 
     fn walk_error(&self, request: Request<'_>, error: WalkError) -> ApiError {
-        let error = match error {
-            WalkError::Inconsistent(detail) => request.error(Reason::InconsistentPages, detail),
-            WalkError::TooLarge(detail) => request.error(Reason::TooLarge, detail),
-        };
-        self.metrics().error(request.operation, error.reason);
-        error
+        match error {
+            WalkError::Inconsistent(detail) => {
+                self.list_error(request, Reason::InconsistentPages, detail)
+            }
+            WalkError::TooLarge(detail) => self.list_error(request, Reason::TooLarge, detail),
+        }
+    }
+
+    fn list_error(&self, request: Request<'_>, reason: Reason, detail: String) -> ApiError {
+        self.metrics().error(request.operation, reason);
+        request.error(reason, detail)
     }
 }

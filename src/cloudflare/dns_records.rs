@@ -1,0 +1,175 @@
+//! A zone's DNS records, as far as they name origins.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::client::Client;
+use super::envelope::{Interner, Rows, lenient};
+use super::list::ListCall;
+use super::origin_target::OriginTarget;
+use super::zones::unique;
+use super::{ApiError, CallBudget, Operation};
+use crate::domain::{RecordName, ZoneId};
+
+/// An A, AAAA or CNAME record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DnsRecord {
+    /// Its name; `None` if it is neither a host name nor a wildcard.
+    pub name: Option<RecordName>,
+    /// What it points to.
+    pub target: OriginTarget,
+    /// Whether Cloudflare proxies it.
+    pub proxied: bool,
+    /// Whether it is the custom domain of a Worker (`meta.origin_worker_id`), so that its content is
+    /// no origin.
+    pub is_workers: bool,
+    /// Whether Cloudflare manages it (`meta.read_only`), so that its content is no origin.
+    pub is_read_only: bool,
+}
+
+/// Which records to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RecordScope {
+    /// The proxied ones: those that name an origin.
+    Proxied,
+    /// Those that are not proxied too: a proxied CNAME may lead to them.
+    All,
+}
+
+impl Client {
+    /// The A, AAAA and CNAME records of a zone. The API filters by one type at most, so the records
+    /// of all types are read: one request for up to 5,000 records.
+    pub async fn dns_records(
+        &self,
+        zone: &ZoneId,
+        scope: RecordScope,
+        call: &CallBudget,
+    ) -> Result<Rows<DnsRecord>, ApiError> {
+        let mut url = self.url(&["zones", zone.as_str(), "dns_records"]);
+        if scope == RecordScope::Proxied {
+            url.query_pairs_mut().append_pair("proxied", "true");
+        }
+        let (rows, rejected) = self.list::<ListDnsRecords>(&url, call).await?;
+        Ok(Rows { rows, rejected })
+    }
+}
+
+pub(super) struct ListDnsRecords;
+
+#[derive(Deserialize)]
+struct RecordRow {
+    #[serde(default, deserialize_with = "lenient")]
+    id: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    name: Option<String>,
+    r#type: String,
+    #[serde(default, deserialize_with = "lenient")]
+    content: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    proxied: Option<bool>,
+    #[serde(default, deserialize_with = "lenient")]
+    meta: Option<Meta>,
+}
+
+#[derive(Default, Deserialize)]
+struct Meta {
+    #[serde(default, deserialize_with = "lenient")]
+    origin_worker_id: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    read_only: Option<bool>,
+}
+
+impl ListCall for ListDnsRecords {
+    const OPERATION: Operation = Operation::DnsRecords;
+    /// The API takes more; an answer with so many stays well below the bound of a body.
+    const PER_PAGE: Option<u64> = Some(5000);
+    /// Half a million records.
+    const MAX_PAGES: u64 = 100;
+    /// The record's identifier; no record if it is of another type.
+    type Row = (String, Option<DnsRecord>);
+    type Key = String;
+    type Output = Vec<DnsRecord>;
+
+    fn read(row: &RawValue, _: &mut Interner) -> Result<Self::Row, String> {
+        let row: RecordRow =
+            serde_json::from_str(row.get()).map_err(|_| "no record with a type".to_owned())?;
+        let name = row.name.unwrap_or_default();
+        let content = row.content.unwrap_or_default();
+        let id = row
+            .id
+            .unwrap_or_else(|| format!("{} {name} {content}", row.r#type));
+        let target = match (row.r#type.as_str(), OriginTarget::parse(&content)) {
+            ("A" | "AAAA", Some(target @ OriginTarget::Address(_)))
+            | ("CNAME", Some(target @ OriginTarget::Host(_))) => target,
+            ("A" | "AAAA", _) => return Err("the content is no address".to_owned()),
+            ("CNAME", _) => return Err("the content is no host name".to_owned()),
+            _ => return Ok((id, None)),
+        };
+        let meta = row.meta.unwrap_or_default();
+        let record = DnsRecord {
+            name: RecordName::parse(&name),
+            target,
+            proxied: row.proxied.unwrap_or(false),
+            is_workers: meta.origin_worker_id.is_some_and(|id| !id.is_empty()),
+            is_read_only: meta.read_only.unwrap_or(false),
+        };
+        Ok((id, Some(record)))
+    }
+
+    fn key((id, _): &Self::Row) -> String {
+        id.clone()
+    }
+
+    fn collect(rows: Vec<Self::Row>) -> Result<Vec<DnsRecord>, String> {
+        let rows = unique(rows, Self::key)?;
+        Ok(rows.into_iter().filter_map(|(_, record)| record).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{HostName, OriginIp};
+
+    fn read(fields: &str) -> Result<Option<DnsRecord>, String> {
+        let json = format!(r#"{{"id":"i","name":"*.Example.com",{fields}}}"#);
+        let raw: &RawValue = serde_json::from_str(&json).unwrap();
+        ListDnsRecords::read(raw, &mut Interner::default()).map(|(_, record)| record)
+    }
+
+    #[test]
+    fn addresses_and_canonical_names_are_read_with_what_marks_them() {
+        let record = read(r#""type":"AAAA","content":"2001:DB8::1","proxied":true"#);
+        let record = record.unwrap().unwrap();
+        let ip = OriginIp::parse("2001:db8::1").unwrap();
+        assert_eq!(record.target, OriginTarget::Address(ip));
+        assert_eq!(record.name.unwrap().to_string(), "*.example.com");
+        assert!(record.proxied && !record.is_workers && !record.is_read_only);
+        let record = read(r#""type":"CNAME","content":"Origin.Example.NET.","proxied":false"#);
+        let host = HostName::parse("origin.example.net").unwrap();
+        assert_eq!(record.unwrap().unwrap().target, OriginTarget::Host(host));
+        let meta = r#""type":"A","content":"192.0.2.1","meta":"#;
+        let of = |json: &str| read(&format!("{meta}{json}")).unwrap().unwrap();
+        assert!(of(r#"{"origin_worker_id":"w","x":1}"#).is_workers);
+        assert!(of(r#"{"read_only":true}"#).is_read_only);
+        let plain = of("[]");
+        assert!(!plain.is_workers && !plain.is_read_only && !plain.proxied);
+    }
+
+    #[test]
+    fn other_types_name_no_origin_and_what_cannot_be_read_is_rejected() {
+        for kind in ["TXT", "MX", "HTTPS"] {
+            let fields = format!(r#""type":"{kind}","content":"192.0.2.1""#);
+            assert_eq!(read(&fields), Ok(None), "{kind}");
+        }
+        for fields in [
+            r#""type":"A","content":"www.example.com""#,
+            r#""type":"A""#,
+            r#""type":"CNAME","content":"192.0.2.1""#,
+            r#""type":"CNAME","content":"a b""#,
+            r#""content":"192.0.2.1""#,
+        ] {
+            assert!(read(fields).is_err(), "{fields}");
+        }
+    }
+}

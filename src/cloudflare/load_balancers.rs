@@ -1,0 +1,353 @@
+//! Load balancers of a zone and the pools of their account.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::client::Client;
+use super::envelope::{Interner, RejectedRows, Rows, lenient};
+use super::list::ListCall;
+use super::origin_target::OriginTarget;
+use super::{ApiError, CallBudget, Operation};
+use crate::domain::{PoolId, RecordName, ZoneId};
+
+/// A load balancer of a zone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoadBalancer {
+    /// The host name that it serves; its DNS record of that name is not in use. `None` if it is
+    /// neither a host name nor a wildcard.
+    pub name: Option<RecordName>,
+    /// Whether it is in use.
+    pub enabled: bool,
+    /// Whether Cloudflare proxies it; if not, it caches nothing.
+    pub proxied: bool,
+    /// The pools that it names in any place: as default, as fallback, for a region, country or data
+    /// centre, in a rule or in a pool set. Rules and pool sets that are disabled do not count.
+    pub pools: BTreeSet<PoolId>,
+}
+
+/// A load balancer pool of an account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pool {
+    /// The identifier that load balancers name.
+    pub id: PoolId,
+    /// Whether it is in use.
+    pub enabled: bool,
+    /// Its origins.
+    pub origins: Vec<PoolOrigin>,
+}
+
+/// An origin of a pool.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PoolOrigin {
+    /// Whether it is in use.
+    pub enabled: bool,
+    /// What it points to.
+    pub target: OriginTarget,
+    /// Whether it is reached through a virtual network, so that its address is private.
+    pub in_virtual_network: bool,
+}
+
+impl Client {
+    /// The load balancers of a zone.
+    pub async fn load_balancers(
+        &self,
+        zone: &ZoneId,
+        call: &CallBudget,
+    ) -> Result<Rows<LoadBalancer>, ApiError> {
+        let url = self.url(&["zones", zone.as_str(), "load_balancers"]);
+        let (rows, rejected) = self.list::<ListLoadBalancers>(&url, call).await?;
+        Ok(Rows { rows, rejected })
+    }
+
+    /// The pools of the Cloudflare account `owner`. Origins that cannot be read are left out, and
+    /// counted as rejected too.
+    pub async fn load_balancer_pools(
+        &self,
+        owner: &str,
+        call: &CallBudget,
+    ) -> Result<Rows<Pool>, ApiError> {
+        let url = self.url(&["accounts", owner, "load_balancers", "pools"]);
+        let (mut pools, rejected) = self.list::<ListPools>(&url, call).await?;
+        pools.rejected.append(rejected);
+        Ok(pools)
+    }
+}
+
+pub(super) struct ListLoadBalancers;
+
+#[derive(Deserialize)]
+struct BalancerRow {
+    id: String,
+    #[serde(default, deserialize_with = "lenient")]
+    name: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    enabled: Option<bool>,
+    #[serde(default, deserialize_with = "lenient")]
+    proxied: Option<bool>,
+    #[serde(flatten)]
+    pools: PoolNames,
+    rules: Option<Vec<Override>>,
+    pool_sets: Option<Vec<Override>>,
+}
+
+/// A rule or a pool set.
+#[derive(Deserialize)]
+struct Override {
+    disabled: Option<bool>,
+    overrides: Option<PoolNames>,
+}
+
+/// Every place in which pools are named. A place of another shape fails the row, so that no pool
+/// is overlooked in silence.
+#[derive(Default, Deserialize)]
+struct PoolNames {
+    default_pools: Option<Vec<String>>,
+    fallback_pool: Option<String>,
+    region_pools: Option<BTreeMap<String, Vec<String>>>,
+    country_pools: Option<BTreeMap<String, Vec<String>>>,
+    pop_pools: Option<BTreeMap<String, Vec<String>>>,
+    pools: Option<Vec<String>>,
+}
+
+impl PoolNames {
+    fn ids(self) -> impl Iterator<Item = String> {
+        let by_location = [self.region_pools, self.country_pools, self.pop_pools];
+        let by_location = by_location.into_iter().flatten();
+        let lists = [self.default_pools, self.pools].into_iter().flatten();
+        lists
+            .chain(by_location.flat_map(BTreeMap::into_values))
+            .flatten()
+            .chain(self.fallback_pool)
+    }
+}
+
+impl BalancerRow {
+    fn pools(self) -> BTreeSet<PoolId> {
+        let overrides = [self.rules, self.pool_sets].into_iter().flatten().flatten();
+        let overrides = overrides
+            .filter(|entry| !entry.disabled.unwrap_or(false))
+            .filter_map(|entry| entry.overrides);
+        self.pools
+            .ids()
+            .chain(overrides.flat_map(PoolNames::ids))
+            .filter_map(|id| PoolId::parse(&id).ok())
+            .collect()
+    }
+}
+
+impl ListCall for ListLoadBalancers {
+    const OPERATION: Operation = Operation::LoadBalancers;
+    const PER_PAGE: Option<u64> = None;
+    /// Far more than any zone can have.
+    const MAX_PAGES: u64 = 100;
+    type Row = (String, LoadBalancer);
+    type Key = String;
+    type Output = Vec<LoadBalancer>;
+
+    fn read(row: &RawValue, _: &mut Interner) -> Result<Self::Row, String> {
+        let row: BalancerRow = serde_json::from_str(row.get())
+            .map_err(|_| "no load balancer of the documented shape".to_owned())?;
+        let balancer = LoadBalancer {
+            name: row.name.as_deref().and_then(RecordName::parse),
+            enabled: row.enabled.unwrap_or(true),
+            proxied: row.proxied.unwrap_or(false),
+            pools: BTreeSet::new(),
+        };
+        let id = row.id.clone();
+        let pools = row.pools();
+        Ok((id, LoadBalancer { pools, ..balancer }))
+    }
+
+    fn key((id, _): &Self::Row) -> String {
+        id.clone()
+    }
+
+    fn collect(rows: Vec<Self::Row>) -> Result<Self::Output, String> {
+        Ok(rows.into_iter().map(|(_, balancer)| balancer).collect())
+    }
+}
+
+pub(super) struct ListPools;
+
+#[derive(Deserialize)]
+struct PoolRow<'a> {
+    id: String,
+    #[serde(default, deserialize_with = "lenient")]
+    enabled: Option<bool>,
+    #[serde(default, deserialize_with = "lenient")]
+    disabled_at: Option<String>,
+    #[serde(borrow)]
+    origins: Option<Vec<&'a RawValue>>,
+}
+
+#[derive(Deserialize)]
+struct OriginRow {
+    address: String,
+    #[serde(default, deserialize_with = "lenient")]
+    enabled: Option<bool>,
+    #[serde(default, deserialize_with = "lenient")]
+    disabled_at: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    virtual_network_id: Option<String>,
+}
+
+/// `disabled_at` is there only while a pool or origin is disabled (API reference, "Pools").
+fn is_enabled(enabled: Option<bool>, disabled_at: Option<&String>) -> bool {
+    enabled.unwrap_or(true) && disabled_at.is_none()
+}
+
+fn read_origin(row: &RawValue) -> Result<PoolOrigin, String> {
+    let row: OriginRow =
+        serde_json::from_str(row.get()).map_err(|_| "no origin with an address".to_owned())?;
+    let target = OriginTarget::parse(&row.address)
+        .ok_or_else(|| "the origin's address is neither address nor host name".to_owned())?;
+    Ok(PoolOrigin {
+        enabled: is_enabled(row.enabled, row.disabled_at.as_ref()),
+        target,
+        in_virtual_network: row.virtual_network_id.is_some_and(|id| !id.is_empty()),
+    })
+}
+
+impl ListCall for ListPools {
+    const OPERATION: Operation = Operation::LoadBalancerPools;
+    const PER_PAGE: Option<u64> = None;
+    /// Far more than any account can have.
+    const MAX_PAGES: u64 = 100;
+    /// A pool, and those of its origins that could not be read.
+    type Row = (Pool, RejectedRows);
+    type Key = PoolId;
+    type Output = Rows<Pool>;
+
+    fn read(row: &RawValue, _: &mut Interner) -> Result<Self::Row, String> {
+        let row: PoolRow<'_> =
+            serde_json::from_str(row.get()).map_err(|_| "no pool with an id".to_owned())?;
+        let mut rejected = RejectedRows::default();
+        let origins = row.origins.into_iter().flatten();
+        let origins = origins.filter_map(|origin| {
+            let read = read_origin(origin);
+            read.map_err(|problem| rejected.add(&problem, origin.get()))
+                .ok()
+        });
+        let origins = origins.collect();
+        let pool = Pool {
+            id: PoolId::parse(&row.id).map_err(|error| format!("the id {error}"))?,
+            enabled: is_enabled(row.enabled, row.disabled_at.as_ref()),
+            origins,
+        };
+        Ok((pool, rejected))
+    }
+
+    fn key((pool, _): &Self::Row) -> PoolId {
+        pool.id.clone()
+    }
+
+    fn collect(read: Vec<Self::Row>) -> Result<Rows<Pool>, String> {
+        let mut pools = Rows::default();
+        for (pool, rejected) in read {
+            pools.rows.push(pool);
+            pools.rejected.append(rejected);
+        }
+        Ok(pools)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{HostName, OriginIp};
+
+    fn raw(json: &str) -> &RawValue {
+        serde_json::from_str(json).unwrap()
+    }
+
+    fn balancer(json: &str) -> Result<LoadBalancer, String> {
+        ListLoadBalancers::read(raw(json), &mut Interner::default()).map(|(_, row)| row)
+    }
+
+    #[test]
+    fn pools_are_found_in_every_place() {
+        let read = balancer(
+            r#"{"id": "lb", "name": "*.www.example.com", "enabled": true, "proxied": true,
+                "default_pools": ["a", "b"], "fallback_pool": "c",
+                "region_pools": {"WNAM": ["d"]}, "country_pools": {"GB": ["e"]},
+                "pop_pools": {"LAX": ["f"]},
+                "rules": [{"overrides": {"default_pools": ["g"], "region_pools": {"ENAM": ["h"]},
+                                         "pools": ["i"], "fallback_pool": "j"}},
+                          {"fixed_response": {}},
+                          {"disabled": true, "overrides": {"pools": ["off"]}}],
+                "pool_sets": [{"disabled": false, "overrides": {"pools": ["k"],
+                                                                "fallback_pool": "l"}},
+                              {"disabled": true, "overrides": {"pools": ["off"]}}]}"#,
+        )
+        .unwrap();
+        let ids: Vec<_> = read.pools.iter().map(PoolId::as_str).collect();
+        assert_eq!(
+            ids,
+            ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"]
+        );
+        assert!(read.enabled && read.proxied);
+        assert_eq!(read.name.unwrap().to_string(), "*.www.example.com");
+    }
+
+    #[test]
+    fn a_load_balancer_may_lack_everything_but_its_id() {
+        let read = balancer(r#"{"id": "lb", "default_pools": null, "fallback_pool": ""}"#).unwrap();
+        assert!(read.enabled && !read.proxied && read.pools.is_empty());
+        assert!(
+            !balancer(r#"{"id": "lb", "enabled": false}"#)
+                .unwrap()
+                .enabled
+        );
+    }
+
+    #[test]
+    fn a_place_of_another_shape_is_not_overlooked() {
+        for field in [
+            r#""rules": 7"#,
+            r#""default_pools": "a""#,
+            r#""region_pools": {"WNAM": "a"}"#,
+            r#""pool_sets": [{"overrides": {"pools": [{"id": "a"}]}}]"#,
+        ] {
+            assert!(balancer(&format!(r#"{{"id": "lb", {field}}}"#)).is_err());
+        }
+    }
+
+    fn pool(json: &str) -> (Pool, RejectedRows) {
+        ListPools::read(raw(json), &mut Interner::default()).unwrap()
+    }
+
+    #[test]
+    fn a_pool_with_its_origins() {
+        let (pool, rejected) = pool(
+            r#"{"id": "p", "name": "x", "enabled": true, "origins": [
+                {"name": "1", "address": "192.0.2.1", "enabled": true},
+                {"name": "2", "address": "origin.example.com", "enabled": false},
+                {"name": "3", "address": "10.0.0.1", "virtual_network_id": "v"},
+                {"name": "no address"}]}"#,
+        );
+        let [first, second, third] = &pool.origins[..] else {
+            panic!("{pool:?}")
+        };
+        let ip = OriginIp::parse("192.0.2.1").unwrap();
+        assert_eq!(first.target, OriginTarget::Address(ip));
+        assert!(first.enabled && !first.in_virtual_network);
+        let host = HostName::parse("origin.example.com").unwrap();
+        assert_eq!(second.target, OriginTarget::Host(host));
+        assert!(!second.enabled);
+        assert!(third.enabled && third.in_virtual_network);
+        assert_eq!(rejected.count, 1);
+    }
+
+    #[test]
+    fn what_was_disabled_at_some_time_is_disabled() {
+        let (pool, _) = pool(
+            r#"{"id": "p", "disabled_at": "2026-01-01T00:00:00Z", "origins": [
+                {"address": "192.0.2.1", "enabled": true, "disabled_at": "2026-01-01T00:00:00Z"},
+                {"address": "192.0.2.2", "disabled_at": null}]}"#,
+        );
+        let enabled: Vec<_> = pool.origins.iter().map(|origin| origin.enabled).collect();
+        assert_eq!((pool.enabled, enabled), (false, vec![false, true]));
+    }
+}

@@ -1,0 +1,357 @@
+//! Rules that send requests to another origin: Origin Rules, Cloud Connector and page rules.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::attempt::Request;
+use super::client::Client;
+use super::envelope::{self, BodyProblem, Interner, Rows, lenient};
+use super::list::ListCall;
+use super::origin_target::OriginTarget;
+use super::{ApiError, CallBudget, Operation, Reason};
+use crate::domain::{Vendor, ZoneId};
+
+/// A Cloud Connector rule that is enabled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CloudConnectorRule {
+    /// Whose storage it sends requests to.
+    pub provider: StorageProvider,
+    /// The host of the storage.
+    pub host: OriginTarget,
+}
+
+/// A storage service that Cloud Connector knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StorageProvider {
+    /// A cloud vendor's.
+    Vendor(Vendor),
+    /// Cloudflare's own R2, which has no origin address.
+    R2,
+    /// One that this program does not know.
+    Other,
+}
+
+impl From<&str> for StorageProvider {
+    fn from(name: &str) -> Self {
+        match name {
+            "aws_s3" => Self::Vendor(Vendor::Aws),
+            "azure_storage" => Self::Vendor(Vendor::Azure),
+            "gcp_storage" => Self::Vendor(Vendor::Gcp),
+            "oci_storage" => Self::Vendor(Vendor::Oci),
+            "cloudflare_r2" => Self::R2,
+            _ => Self::Other,
+        }
+    }
+}
+
+impl Client {
+    /// The hosts to which the enabled Origin Rules of a zone send requests; none where the zone has
+    /// no such rules.
+    pub async fn origin_rules(
+        &self,
+        zone: &ZoneId,
+        call: &CallBudget,
+    ) -> Result<Rows<OriginTarget>, ApiError> {
+        let path = [
+            "zones",
+            zone.as_str(),
+            "rulesets",
+            "phases",
+            "http_request_origin",
+            "entrypoint",
+        ];
+        let request = Request {
+            operation: Operation::OriginRules,
+            url: &self.url(&path),
+            expected: has_no_ruleset,
+        };
+        match self.get(request, call, read_ruleset).await {
+            Err(error) if has_no_ruleset(&error) => Ok(Rows::default()),
+            answer => answer,
+        }
+    }
+
+    /// The enabled Cloud Connector rules of a zone.
+    pub async fn cloud_connector(
+        &self,
+        zone: &ZoneId,
+        call: &CallBudget,
+    ) -> Result<Rows<CloudConnectorRule>, ApiError> {
+        let url = self.url(&["zones", zone.as_str(), "cloud_connector", "rules"]);
+        let (rows, rejected) = self.list::<ListCloudConnectorRules>(&url, call).await?;
+        Ok(Rows { rows, rejected })
+    }
+
+    /// The hosts with which the active page rules of a zone override the resolution.
+    pub async fn page_rules(
+        &self,
+        zone: &ZoneId,
+        call: &CallBudget,
+    ) -> Result<Rows<OriginTarget>, ApiError> {
+        let mut url = self.url(&["zones", zone.as_str(), "pagerules"]);
+        // The API lists the disabled ones without this.
+        url.query_pairs_mut().append_pair("status", "active");
+        let (rows, rejected) = self.list::<ListPageRules>(&url, call).await?;
+        Ok(Rows { rows, rejected })
+    }
+}
+
+fn has_no_ruleset(error: &ApiError) -> bool {
+    error.reason == Reason::NotFound
+}
+
+#[derive(Deserialize)]
+struct Ruleset<'a> {
+    #[serde(borrow)]
+    rules: Option<Vec<&'a RawValue>>,
+}
+
+#[derive(Deserialize)]
+struct OriginRule {
+    #[serde(default, deserialize_with = "lenient")]
+    action: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    enabled: Option<bool>,
+    action_parameters: Option<RouteParameters>,
+}
+
+#[derive(Deserialize)]
+struct RouteParameters {
+    origin: Option<RouteOrigin>,
+}
+
+#[derive(Deserialize)]
+struct RouteOrigin {
+    host: Option<String>,
+}
+
+/// The host of an enabled rule; `None` if it sends requests nowhere else.
+fn read_origin_rule(row: &RawValue) -> Result<Option<OriginTarget>, String> {
+    let rule: OriginRule = serde_json::from_str(row.get())
+        .map_err(|_| "no Origin Rule of the documented shape".to_owned())?;
+    let is_route = rule
+        .action
+        .as_deref()
+        .is_none_or(|action| action == "route");
+    let origin = rule.action_parameters.and_then(|route| route.origin);
+    match origin.and_then(|origin| origin.host) {
+        Some(host) if is_route && rule.enabled.unwrap_or(true) => target(&host).map(Some),
+        _ => Ok(None),
+    }
+}
+
+fn target(text: &str) -> Result<OriginTarget, String> {
+    OriginTarget::parse(text).ok_or_else(|| "its host is no host name".to_owned())
+}
+
+pub(super) fn read_ruleset(body: &[u8]) -> Result<Rows<OriginTarget>, BodyProblem> {
+    let (ruleset, info): (Ruleset<'_>, _) = envelope::result_with_info(body)?;
+    let rules = ruleset.rules.unwrap_or_default();
+    let count = rules.len() as u64;
+    if info.total_pages.is_some_and(|pages| pages > 1)
+        || info.total_count.is_some_and(|total| total > count)
+    {
+        return Err(BodyProblem::Malformed(
+            "the ruleset has more rules than the answer holds".to_owned(),
+        ));
+    }
+    let mut read = Rows::default();
+    for rule in rules {
+        match read_origin_rule(rule) {
+            Ok(host) => read.rows.extend(host),
+            Err(problem) => read.rejected.add(&problem, rule.get()),
+        }
+    }
+    if count > 0 && read.rejected.count == count {
+        return Err(BodyProblem::Malformed(format!(
+            "none of {count} rules can be read"
+        )));
+    }
+    Ok(read)
+}
+
+pub(super) struct ListCloudConnectorRules;
+
+#[derive(Deserialize)]
+struct ConnectorRow {
+    #[serde(default, deserialize_with = "lenient")]
+    enabled: Option<bool>,
+    provider: Option<String>,
+    parameters: Option<ConnectorParameters>,
+}
+
+#[derive(Deserialize)]
+struct ConnectorParameters {
+    host: Option<String>,
+}
+
+impl ListCall for ListCloudConnectorRules {
+    const OPERATION: Operation = Operation::CloudConnector;
+    const PER_PAGE: Option<u64> = None;
+    /// Far more than any zone can have.
+    const MAX_PAGES: u64 = 100;
+    /// The row as it came, and its rule if it is enabled.
+    type Row = (String, Option<CloudConnectorRule>);
+    type Key = String;
+    type Output = Vec<CloudConnectorRule>;
+
+    fn read(raw: &RawValue, _: &mut Interner) -> Result<Self::Row, String> {
+        let row: ConnectorRow = serde_json::from_str(raw.get())
+            .map_err(|_| "no Cloud Connector rule of the documented shape".to_owned())?;
+        let host = row.parameters.and_then(|parameters| parameters.host);
+        let rule = match host {
+            Some(host) if row.enabled.unwrap_or(true) => Some(CloudConnectorRule {
+                provider: row.provider.as_deref().unwrap_or_default().into(),
+                host: target(&host)?,
+            }),
+            _ => None,
+        };
+        Ok((raw.get().to_owned(), rule))
+    }
+
+    fn key((row, _): &Self::Row) -> String {
+        row.clone()
+    }
+
+    fn collect(rows: Vec<Self::Row>) -> Result<Self::Output, String> {
+        Ok(rows.into_iter().filter_map(|(_, rule)| rule).collect())
+    }
+}
+
+pub(super) struct ListPageRules;
+
+#[derive(Deserialize)]
+struct PageRuleRow<'a> {
+    #[serde(default, deserialize_with = "lenient")]
+    status: Option<String>,
+    #[serde(borrow)]
+    actions: Vec<Action<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Action<'a> {
+    #[serde(default, deserialize_with = "lenient")]
+    id: Option<String>,
+    #[serde(borrow)]
+    value: Option<&'a RawValue>,
+}
+
+impl ListCall for ListPageRules {
+    const OPERATION: Operation = Operation::PageRules;
+    const PER_PAGE: Option<u64> = None;
+    /// Far more than any zone can have.
+    const MAX_PAGES: u64 = 100;
+    /// The row as it came, and the hosts that it names.
+    type Row = (String, Vec<OriginTarget>);
+    type Key = String;
+    type Output = Vec<OriginTarget>;
+
+    fn read(raw: &RawValue, _: &mut Interner) -> Result<Self::Row, String> {
+        let row: PageRuleRow<'_> =
+            serde_json::from_str(raw.get()).map_err(|_| "no page rule with actions".to_owned())?;
+        let is_active = row.status.is_none_or(|status| status == "active");
+        let overrides = row
+            .actions
+            .iter()
+            .filter(|action| is_active && action.id.as_deref() == Some("resolve_override"));
+        let hosts = overrides.map(|action| {
+            let value = action.value.map_or("null", RawValue::get);
+            let host: String = serde_json::from_str(value)
+                .map_err(|_| "the value of resolve_override is no text".to_owned())?;
+            target(&host)
+        });
+        let hosts = hosts.collect::<Result<_, _>>()?;
+        Ok((raw.get().to_owned(), hosts))
+    }
+
+    fn key((row, _): &Self::Row) -> String {
+        row.clone()
+    }
+
+    fn collect(rows: Vec<Self::Row>) -> Result<Self::Output, String> {
+        Ok(rows.into_iter().flat_map(|(_, hosts)| hosts).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn raw(json: &str) -> &RawValue {
+        serde_json::from_str(json).unwrap()
+    }
+
+    fn host(name: &str) -> OriginTarget {
+        OriginTarget::parse(name).unwrap()
+    }
+
+    #[test]
+    fn the_hosts_of_enabled_origin_rules() {
+        let read = read_ruleset(
+            br#"{"success": true, "result": {"id": "r", "phase": "http_request_origin", "rules": [
+                {"action": "route", "enabled": true, "expression": "true",
+                 "action_parameters": {"origin": {"host": "A.example.com", "port": 8443}}},
+                {"action": "route", "action_parameters": {"origin": {"port": 8443}}},
+                {"action": "route", "enabled": false,
+                 "action_parameters": {"origin": {"host": "off.example.com"}}},
+                {"action": "route", "action_parameters": {"host_header": "x"}},
+                {"action": "route", "action_parameters": {"origin": {"host": "a b"}}},
+                {"action": "route", "action_parameters": {"origin": {"host": "b.example.com"}}}
+            ]}}"#,
+        )
+        .unwrap();
+        assert_eq!(read.rows, [host("a.example.com"), host("b.example.com")]);
+        assert_eq!(read.rejected.count, 1);
+        assert!(!read.is_complete());
+    }
+
+    #[test]
+    fn a_ruleset_without_rules_has_none_and_half_a_ruleset_is_malformed() {
+        let empty = read_ruleset(br#"{"success": true, "result": {"id": "r"}}"#).unwrap();
+        assert_eq!((empty.rows.len(), empty.is_complete()), (0, true));
+        for body in [
+            r#"{"success": true, "result": {"rules": [{}]}, "result_info": {"total_pages": 2}}"#,
+            r#"{"success": true, "result": {"rules": [{}]}, "result_info": {"total_count": 2}}"#,
+            r#"{"success": true, "result": {"rules": [7, "x"]}}"#,
+        ] {
+            let problem = read_ruleset(body.as_bytes()).unwrap_err();
+            assert!(matches!(problem, BodyProblem::Malformed(_)), "{body}");
+        }
+    }
+
+    #[test]
+    fn enabled_cloud_connector_rules_name_a_provider_and_a_host() {
+        let read = |json: &str| {
+            let row = ListCloudConnectorRules::read(raw(json), &mut Interner::default());
+            row.map(|(_, rule)| rule)
+        };
+        let s3 = r#"{"enabled": true, "provider": "aws_s3",
+                     "parameters": {"host": "bucket.s3.eu-north-1.amazonaws.com"}}"#;
+        let expected = CloudConnectorRule {
+            provider: StorageProvider::Vendor(Vendor::Aws),
+            host: host("bucket.s3.eu-north-1.amazonaws.com"),
+        };
+        assert_eq!(read(s3), Ok(Some(expected)));
+        assert_eq!(read(&s3.replace("true", "false")), Ok(None));
+        assert!(read(&s3.replace("bucket.", "a bucket.")).is_err());
+        let provider = |name: &str| read(&s3.replace("aws_s3", name)).unwrap().unwrap().provider;
+        assert_eq!(provider("cloudflare_r2"), StorageProvider::R2);
+        assert_eq!(provider("new"), StorageProvider::Other);
+    }
+
+    #[test]
+    fn active_page_rules_may_override_the_resolution() {
+        let read = |json: &str| {
+            let row = ListPageRules::read(raw(json), &mut Interner::default());
+            row.map(|(_, hosts)| hosts)
+        };
+        let rule = r#"{"id": "p", "status": "active", "actions": [
+            {"id": "cache_level", "value": "bypass"}, {"id": "ssl"},
+            {"id": "forwarding_url", "value": {"url": "https://x"}},
+            {"id": "resolve_override", "value": "b.example.com"}]}"#;
+        assert_eq!(read(rule), Ok(vec![host("b.example.com")]));
+        assert_eq!(read(&rule.replace("active", "disabled")), Ok(vec![]));
+        assert!(read(&rule.replace("\"b.example.com\"", "7")).is_err());
+        assert!(read(r#"{"id": "p"}"#).is_err());
+    }
+}
