@@ -125,7 +125,7 @@ impl World {
         let family = families
             .iter()
             .find(|family| family.name().ends_with("dns_queries_total"));
-        let metrics = family.map(|family| family.get_metric()).unwrap_or_default();
+        let metrics = family.map_or(&[][..], |family| family.get_metric());
         let found = metrics
             .iter()
             .find(|metric| metric.get_label().iter().any(|l| l.value() == result));
