@@ -1,17 +1,17 @@
 //! CPU, memory and file descriptors of this process, under the names that every Prometheus client
 //! library uses.
 
-use std::collections::HashMap;
-use std::fs::{self, File};
-use std::io;
-use std::os::unix::fs::FileExt as _;
+#[cfg_attr(target_os = "linux", path = "process/linux.rs")]
+#[cfg_attr(not(target_os = "linux"), path = "process/other.rs")]
+mod system;
 
-use procfs::FromRead as _;
-use procfs::process::Stat;
+use std::collections::HashMap;
+
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::{Counter, Gauge, Metric, MetricFamily, MetricType};
 use rustix::process::{Resource, getrlimit};
 
+use self::system::System;
 use crate::metric_families::{self, Family, Kind};
 
 /// Every family of the collector.
@@ -25,61 +25,27 @@ const FAMILIES: [&Family; 7] = [
     &metric_families::PROCESS_THREADS,
 ];
 
-/// `/proc/self/stat` is one line of 52 numbers and a short name.
-const STAT_BYTES: usize = 4096;
+/// What the system reports about this process; `None` if it does not.
+#[derive(Debug, Default)]
+struct Usage {
+    /// User and system time, in seconds.
+    cpu: Option<f64>,
+    /// In bytes.
+    virtual_memory: Option<f64>,
+    /// In bytes.
+    resident_memory: Option<f64>,
+    threads: Option<f64>,
+    /// In Unix seconds.
+    start_time: Option<f64>,
+    open_descriptors: Option<f64>,
+}
 
-/// Reads `/proc/self` at each scrape, from files that stay open: a scrape that tells that no file
-/// descriptor is left needs none itself (for the number of open ones, from Linux 6.2 on). Unlike
-/// the `prometheus` crate's own collector it tells CPU time to the kernel's tick, 10 ms as a rule,
-/// where that one counts whole seconds.
+/// Reads the usage of this process at each scrape. Unlike the `prometheus` crate's collector it
+/// reports CPU time to the kernel's tick, usually 10 ms, instead of whole seconds.
 #[derive(Debug)]
 pub struct ProcessCollector {
     descs: Vec<Desc>,
-    /// `None` where there is no `/proc`.
-    files: Option<Files>,
-}
-
-/// This process's files under `/proc`, and what never changes.
-#[derive(Debug)]
-struct Files {
-    stat: File,
-    descriptors: File,
-    /// In Unix seconds.
-    start: Option<f64>,
-}
-
-impl Files {
-    fn open() -> io::Result<Self> {
-        let mut files = Self {
-            stat: File::open("/proc/self/stat")?,
-            descriptors: File::open("/proc/self/fd")?,
-            start: None,
-        };
-        if let (Some(stat), Ok(boot)) = (files.stat(), procfs::boot_time_secs()) {
-            let ticks = f64_of(procfs::ticks_per_second());
-            files.start = Some(f64_of(boot) + f64_of(stat.starttime) / ticks);
-        }
-        Ok(files)
-    }
-
-    fn stat(&self) -> Option<Stat> {
-        let mut line = [0; STAT_BYTES];
-        let length = self.stat.read_at(&mut line, 0).ok()?;
-        Stat::from_read(line.get(..length)?).ok()
-    }
-
-    /// How many descriptors are open.
-    fn open_descriptors(&self) -> Option<u64> {
-        // The size of the folder is their number from Linux 6.2 on, and 0 before.
-        match self.descriptors.metadata().ok()?.len() {
-            0 => {
-                // Listing them takes one more.
-                let listed = fs::read_dir("/proc/self/fd").ok()?.count();
-                Some((listed as u64).saturating_sub(1))
-            }
-            size => Some(size),
-        }
-    }
+    system: System,
 }
 
 impl ProcessCollector {
@@ -95,7 +61,7 @@ impl ProcessCollector {
         };
         Ok(Self {
             descs: FAMILIES.into_iter().map(desc).collect::<Result<_, _>>()?,
-            files: Files::open().ok(),
+            system: System::open(),
         })
     }
 }
@@ -105,38 +71,28 @@ impl Collector for ProcessCollector {
         self.descs.iter().collect()
     }
 
-    /// What can be read; a family that cannot be is left out.
     fn collect(&self) -> Vec<MetricFamily> {
-        let Some(files) = &self.files else {
-            return Vec::new();
-        };
-        let mut collected = Vec::new();
-        if let Some(stat) = files.stat() {
-            let ticks = f64_of(procfs::ticks_per_second());
-            let memory = f64_of(stat.rss) * f64_of(procfs::page_size());
-            collected.extend([
-                sample(
-                    &metric_families::PROCESS_CPU,
-                    f64_of(stat.utime + stat.stime) / ticks,
-                ),
-                sample(&metric_families::PROCESS_VIRTUAL_MEMORY, f64_of(stat.vsize)),
-                sample(&metric_families::PROCESS_RESIDENT_MEMORY, memory),
-                sample(
-                    &metric_families::PROCESS_THREADS,
-                    f64_of(stat.num_threads.unsigned_abs()),
-                ),
-            ]);
-        }
-        if let Some(start) = files.start {
-            collected.push(sample(&metric_families::PROCESS_START_TIME, start));
-        }
-        if let Some(open) = files.open_descriptors() {
-            collected.push(sample(&metric_families::PROCESS_OPEN_FDS, f64_of(open)));
-        }
-        if let Some(max) = getrlimit(Resource::Nofile).current {
-            collected.push(sample(&metric_families::PROCESS_MAX_FDS, f64_of(max)));
-        }
-        collected
+        let usage = self.system.usage();
+        let max_descriptors = getrlimit(Resource::Nofile).current.map(f64_of);
+        let samples = [
+            (&metric_families::PROCESS_CPU, usage.cpu),
+            (
+                &metric_families::PROCESS_VIRTUAL_MEMORY,
+                usage.virtual_memory,
+            ),
+            (
+                &metric_families::PROCESS_RESIDENT_MEMORY,
+                usage.resident_memory,
+            ),
+            (&metric_families::PROCESS_THREADS, usage.threads),
+            (&metric_families::PROCESS_START_TIME, usage.start_time),
+            (&metric_families::PROCESS_OPEN_FDS, usage.open_descriptors),
+            (&metric_families::PROCESS_MAX_FDS, max_descriptors),
+        ];
+        samples
+            .into_iter()
+            .filter_map(|(family, value)| Some(sample(family, value?)))
+            .collect()
     }
 }
 
