@@ -34,10 +34,20 @@ class ImageTest(unittest.TestCase):
     def test_what_runs_is_not_root_and_has_no_shell(self):
         stages = re.split(r"^FROM ", DOCKERFILE.read_text(), flags=re.MULTILINE)
         final = stages[-1]
-        self.assertTrue(final.startswith("gcr.io/distroless/cc-debian12:nonroot"))
+        self.assertTrue(final.startswith("scratch\n"))
         self.assertRegex(final, r"(?m)^USER 65532:65532$")
         self.assertNotRegex(final, r"(?m)^RUN ")
         self.assertRegex(final, r'(?m)^ENTRYPOINT \["')
+
+    def test_the_image_of_a_release_is_the_same(self):
+        def settings(dockerfile):
+            final = re.split(r"^FROM ", dockerfile.read_text(), flags=re.MULTILINE)[-1]
+            skipped = ("#", "COPY", "ARG TARGETARCH")
+            return [line for line in final.splitlines() if not line.startswith(skipped)]
+
+        self.assertEqual(settings(DOCKERFILE), settings(DEPLOY / "Dockerfile.release"))
+        code, output = run_in_environment("hadolint", DEPLOY / "Dockerfile.release")
+        self.assertEqual((code, output), (0, ""))
 
     def test_the_build_gets_all_that_cargo_asks_for(self):
         allowed = [

@@ -11,7 +11,6 @@ from support import DEPLOY, NAME, assert_succeeds, assert_takes_arguments, binar
 UNITS = DEPLOY / "systemd"
 DAEMON = UNITS / f"{NAME}.service"
 TEXTFILE = UNITS / "cloudflare-origin-region-textfile.service"
-INSTALLED = f"/usr/local/bin/{NAME}"
 # What a unit may be exposed to at most, on systemd's scale from 0 to 10.
 MOST_EXPOSURE = 1.5
 
@@ -32,7 +31,7 @@ class SystemdTest(unittest.TestCase):
             for unit in sorted(UNITS.iterdir()):
                 copy = pathlib.Path(directory) / unit.name
                 # The program is not installed where the tests run.
-                copy.write_text(unit.read_text().replace(INSTALLED, str(binary())))
+                copy.write_text(unit.read_text().replace(f"ExecStart={NAME}", f"ExecStart={binary()}"))
                 copies.append(copy)
             output = assert_succeeds(self, "systemd-analyze", "verify", "--man=no", *copies)
         self.assertEqual(output, "")
@@ -48,14 +47,30 @@ class SystemdTest(unittest.TestCase):
     def test_the_exporter_knows_the_arguments(self):
         for service in (DAEMON, TEXTFILE):
             program, *arguments = Unit(service)["Service"]["ExecStart"].split()
-            self.assertEqual(program, INSTALLED)
+            # systemd looks in /usr/local/bin and /usr/bin.
+            self.assertEqual(program, NAME)
             assert_takes_arguments(self, arguments)
 
     def test_the_token_is_the_credential_that_systemd_loads(self):
         for service in (DAEMON, TEXTFILE):
             settings = Unit(service)["Service"]
             credential = settings["LoadCredential"].split(":")[0]
-            self.assertEqual(settings["Environment"], f"CLOUDFLARE_API_TOKEN_FILE=%d/{credential}")
+            self.assertIn(
+                f"\nEnvironment=CLOUDFLARE_API_TOKEN_FILE=%d/{credential}\n", service.read_text()
+            )
+
+    def test_the_storage_is_the_state_directory(self):
+        settings = Unit(DAEMON)["Service"]
+        self.assertEqual(settings["StateDirectory"], NAME)
+        self.assertEqual(settings["StateDirectoryMode"], "0700")
+        self.assertIn(
+            f"\nEnvironment=ORIGIN_REGION_EXPORTER_STORAGE_PATH=%S/{NAME}\n", DAEMON.read_text()
+        )
+
+    def test_the_user_is_the_one_that_the_packages_create(self):
+        user = Unit(DAEMON)["Service"]["User"]
+        created = (DEPLOY / "packages" / "sysusers.conf").read_text()
+        self.assertIn(f"\nu {user} ", created)
 
     def test_the_allocator_is_told_the_same_as_in_the_image(self):
         setting = "MALLOC_MMAP_THRESHOLD_=1048576"
