@@ -3,6 +3,7 @@
 //! [`OriginHosts`] asks for every host that a zone wants and remembers the addresses that it has
 //! had lately. What one answer or failure changes is a pure function ([`Host::after`]).
 
+mod account_records;
 mod changes;
 mod directory;
 mod dns;
@@ -14,6 +15,7 @@ mod schedule;
 mod settings;
 mod stored;
 
+pub use account_records::{AccountRecords, End, Followed, MAX_ALIASES, NoOrigin, RecordTarget};
 pub use host::{
     Addresses, Failure, Host, HostState, IpKind, MAX_ADDRESSES, MAX_REFRESH, MIN_REFRESH, Now,
     Outcome, SeenAddress,

@@ -1,0 +1,505 @@
+//! Hosts that are records of the accounts' own zones, followed within these records.
+
+use std::collections::HashMap;
+
+use crate::domain::{HostName, OriginIp, RecordName, ZoneId};
+
+/// The most CNAMEs that are followed.
+pub const MAX_ALIASES: usize = 8;
+
+/// The records of every zone that a configured account lists. Replacing those of one zone costs
+/// nothing in proportion to the others.
+#[derive(Debug, Default)]
+pub struct AccountRecords {
+    zones: HashMap<ZoneId, Zone>,
+    /// The zones of a name. Several accounts may have one; active ones come first.
+    by_apex: HashMap<HostName, Vec<ZoneId>>,
+}
+
+#[derive(Debug)]
+struct Zone {
+    apex: HostName,
+    is_active: bool,
+    /// By name; `None` until they were read.
+    records: Option<Box<[(Key, RecordTarget)]>>,
+}
+
+/// A name with its labels in reverse order (`com.example.www`), so that the names below another
+/// stand beside each other. A wildcard ends in `*`.
+type Key = Box<str>;
+
+/// What a record gives for its name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RecordTarget {
+    /// An address: A or AAAA.
+    Address(OriginIp),
+    /// Another name: CNAME.
+    Alias(HostName),
+    /// The name is in use for something that has no origin address here.
+    NoOrigin(NoOrigin),
+}
+
+/// Why a record leads to no origin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum NoOrigin {
+    /// It is the custom domain of a Worker.
+    Worker,
+    /// Another product of Cloudflare manages it.
+    ReadOnly,
+    /// A load balancer answers for the name.
+    LoadBalancer,
+}
+
+/// Where a host leads within the records.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Followed {
+    /// The names behind the host's own, CNAME after CNAME. The last one may be outside.
+    pub chain: Vec<HostName>,
+    /// The zones whose records were looked at.
+    pub zones: Vec<ZoneId>,
+    /// What is at the end.
+    pub end: End,
+}
+
+/// What is at the end of a host's chain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum End {
+    /// These addresses, ascending.
+    Addresses(Vec<OriginIp>),
+    /// A name that is no record of a listed zone: the last of the chain, or the host itself. It is
+    /// for the public DNS to answer.
+    Outside(HostName),
+    /// No origin.
+    NoOrigin(NoOrigin),
+    /// A zone whose records are not known.
+    NotRead,
+    /// Nothing: a loop, or more CNAMEs than are followed.
+    TooLong,
+}
+
+impl AccountRecords {
+    /// Adds a zone to those that are listed, or notes what has changed of it. Its records stay.
+    pub fn list(&mut self, id: &ZoneId, apex: &HostName, is_active: bool) {
+        let known = self.zones.get(id);
+        if known.is_some_and(|zone| zone.apex == *apex && zone.is_active == is_active) {
+            return;
+        }
+        let records = self.take(id).and_then(|zone| zone.records);
+        let zone = Zone {
+            apex: apex.clone(),
+            is_active,
+            records,
+        };
+        self.zones.insert(id.clone(), zone);
+        let zones = &self.zones;
+        let rank = |id: &ZoneId| {
+            let is_active = zones.get(id).is_some_and(|zone| zone.is_active);
+            (!is_active, id.clone())
+        };
+        let ids = self.by_apex.entry(apex.clone()).or_default();
+        ids.push(id.clone());
+        ids.sort_by_key(rank);
+    }
+
+    /// Forgets a zone that is no longer listed.
+    pub fn remove(&mut self, id: &ZoneId) {
+        self.take(id);
+    }
+
+    /// Replaces the records of a listed zone; `None` where they are not known any more. Returns
+    /// whether they are others than before.
+    pub fn set(
+        &mut self,
+        id: &ZoneId,
+        records: Option<impl IntoIterator<Item = (RecordName, RecordTarget)>>,
+    ) -> bool {
+        let Some(zone) = self.zones.get_mut(id) else {
+            return false;
+        };
+        let records = records.map(|records| {
+            let keyed = records
+                .into_iter()
+                .map(|(name, target)| (key_of(&name), target));
+            let mut records: Vec<_> = keyed.collect();
+            records.sort_unstable_by(|a, b| (&a.0, rank(&a.1)).cmp(&(&b.0, rank(&b.1))));
+            records.dedup();
+            records.into_boxed_slice()
+        });
+        let is_other = zone.records != records;
+        zone.records = records;
+        is_other
+    }
+
+    /// Follows a host CNAME after CNAME.
+    pub fn follow(&self, host: &HostName) -> Followed {
+        let mut followed = Followed {
+            chain: Vec::new(),
+            zones: Vec::new(),
+            end: End::TooLong,
+        };
+        let mut current = host.clone();
+        for _ in 0..=MAX_ALIASES {
+            let Some((id, zone)) = self.zone_of(&current) else {
+                followed.end = End::Outside(current);
+                return followed;
+            };
+            if !followed.zones.contains(id) {
+                followed.zones.push(id.clone());
+            }
+            let Some(records) = &zone.records else {
+                followed.end = End::NotRead;
+                return followed;
+            };
+            match find(records, &zone.apex, &current) {
+                [] => {
+                    followed.end = End::Outside(current);
+                    return followed;
+                }
+                [(_, RecordTarget::NoOrigin(why)), ..] => {
+                    followed.end = End::NoOrigin(*why);
+                    return followed;
+                }
+                [(_, RecordTarget::Alias(target)), ..] => {
+                    followed.chain.push(target.clone());
+                    current = target.clone();
+                }
+                records @ [(_, RecordTarget::Address(_)), ..] => {
+                    let ips = records.iter().filter_map(|(_, target)| match target {
+                        RecordTarget::Address(ip) => Some(*ip),
+                        _ => None,
+                    });
+                    followed.end = End::Addresses(ips.collect());
+                    return followed;
+                }
+            }
+        }
+        followed
+    }
+
+    /// The zone with the longest name that a host is in.
+    fn zone_of(&self, host: &HostName) -> Option<(&ZoneId, &Zone)> {
+        let mut name = host.as_str();
+        loop {
+            if let Some(ids) = self.by_apex.get(name) {
+                let id = ids.first()?;
+                return Some((id, self.zones.get(id)?));
+            }
+            (_, name) = name.split_once('.')?;
+        }
+    }
+
+    fn take(&mut self, id: &ZoneId) -> Option<Zone> {
+        let zone = self.zones.remove(id)?;
+        if let Some(ids) = self.by_apex.get_mut(&zone.apex) {
+            ids.retain(|other| other != id);
+            if ids.is_empty() {
+                self.by_apex.remove(&zone.apex);
+            }
+        }
+        Some(zone)
+    }
+}
+
+/// The records that answer for a name: its own, or those of the wildcard below its closest
+/// existing ancestor (RFC 4592). A wildcard does not answer for names that exist, nor for those
+/// below a name that does.
+fn find<'a>(
+    records: &'a [(Key, RecordTarget)],
+    apex: &HostName,
+    host: &HostName,
+) -> &'a [(Key, RecordTarget)] {
+    let apex = reversed(apex.as_str());
+    let key = reversed(host.as_str());
+    let own = at(records, &key);
+    if !own.is_empty() || has_below(records, &key) {
+        return own;
+    }
+    let mut ancestor = key.as_str();
+    while ancestor.len() > apex.len() {
+        let Some((shorter, _)) = ancestor.rsplit_once('.') else {
+            break;
+        };
+        ancestor = shorter;
+        let exists = ancestor.len() == apex.len()
+            || !at(records, ancestor).is_empty()
+            || has_below(records, ancestor);
+        if exists {
+            return at(records, &format!("{ancestor}.*"));
+        }
+    }
+    &[]
+}
+
+/// The records of exactly this key.
+fn at<'a>(records: &'a [(Key, RecordTarget)], key: &str) -> &'a [(Key, RecordTarget)] {
+    let start = records.partition_point(|(other, _)| **other < *key);
+    let rest = records.get(start..).unwrap_or_default();
+    let end = rest.partition_point(|(other, _)| **other == *key);
+    rest.get(..end).unwrap_or_default()
+}
+
+/// Whether there are names below a key, so that it exists without records of its own.
+fn has_below(records: &[(Key, RecordTarget)], key: &str) -> bool {
+    let below = format!("{key}.");
+    let start = records.partition_point(|(other, _)| **other < *below);
+    records
+        .get(start)
+        .is_some_and(|(other, _)| other.starts_with(&below))
+}
+
+fn key_of(name: &RecordName) -> Key {
+    let mut key = reversed(name.host().as_str());
+    if name.is_wildcard() {
+        key.push_str(".*");
+    }
+    key.into()
+}
+
+fn reversed(name: &str) -> String {
+    let labels: Vec<_> = name.rsplit('.').collect();
+    labels.join(".")
+}
+
+/// The order of the records of one name: the first decides what the name is.
+fn rank(target: &RecordTarget) -> (u8, Option<OriginIp>, Option<&HostName>) {
+    match target {
+        RecordTarget::NoOrigin(_) => (0, None, None),
+        RecordTarget::Alias(name) => (1, None, Some(name)),
+        RecordTarget::Address(ip) => (2, Some(*ip), None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn host(name: &str) -> HostName {
+        HostName::parse(name).unwrap()
+    }
+
+    fn zone(id: &str) -> ZoneId {
+        ZoneId::parse(id).unwrap()
+    }
+
+    fn target(text: &str) -> RecordTarget {
+        match text {
+            "worker" => RecordTarget::NoOrigin(NoOrigin::Worker),
+            "balancer" => RecordTarget::NoOrigin(NoOrigin::LoadBalancer),
+            text => OriginIp::parse(text)
+                .map_or_else(|_| RecordTarget::Alias(host(text)), RecordTarget::Address),
+        }
+    }
+
+    fn set(accounts: &mut AccountRecords, apex: &str, records: &[(&str, &str)]) -> bool {
+        let id = zone(&apex.replace('.', "-"));
+        accounts.list(&id, &host(apex), true);
+        let records = records
+            .iter()
+            .map(|(name, to)| (RecordName::parse(name).unwrap(), target(to)));
+        accounts.set(&id, Some(records))
+    }
+
+    fn accounts(zones: &[(&str, &[(&str, &str)])]) -> AccountRecords {
+        let mut accounts = AccountRecords::default();
+        for (apex, records) in zones {
+            set(&mut accounts, apex, records);
+        }
+        accounts
+    }
+
+    fn ips(texts: &[&str]) -> End {
+        End::Addresses(
+            texts
+                .iter()
+                .map(|ip| OriginIp::parse(ip).unwrap())
+                .collect(),
+        )
+    }
+
+    fn outside(name: &str) -> End {
+        End::Outside(host(name))
+    }
+
+    #[test]
+    fn names_are_followed_across_zones_to_addresses_or_outside() {
+        let accounts = accounts(&[
+            (
+                "example.com",
+                &[
+                    ("www.example.com", "lb.example.net"),
+                    ("a.example.com", "192.0.2.2"),
+                    ("a.example.com", "192.0.2.1"),
+                    ("a.example.com", "2001:db8::1"),
+                    ("w.example.com", "worker"),
+                    ("b.example.com", "c.example.com"),
+                    ("c.example.com", "x.elb.amazonaws.com"),
+                    ("balanced.example.com", "192.0.2.9"),
+                    ("balanced.example.com", "balancer"),
+                    ("d.example.com", "missing.example.net"),
+                    ("example.com", "192.0.2.3"),
+                ],
+            ),
+            ("example.net", &[("lb.example.net", "a.example.com")]),
+            ("sub.example.net", &[("www.sub.example.net", "192.0.2.4")]),
+        ]);
+        let all = ips(&["192.0.2.1", "192.0.2.2", "2001:db8::1"]);
+        for (name, chain, end) in [
+            ("a.example.com", vec![], all.clone()),
+            ("example.com", vec![], ips(&["192.0.2.3"])),
+            (
+                "www.example.com",
+                vec!["lb.example.net", "a.example.com"],
+                all,
+            ),
+            (
+                "b.example.com",
+                vec!["c.example.com", "x.elb.amazonaws.com"],
+                outside("x.elb.amazonaws.com"),
+            ),
+            ("w.example.com", vec![], End::NoOrigin(NoOrigin::Worker)),
+            (
+                "balanced.example.com",
+                vec![],
+                End::NoOrigin(NoOrigin::LoadBalancer),
+            ),
+            (
+                "d.example.com",
+                vec!["missing.example.net"],
+                outside("missing.example.net"),
+            ),
+            (
+                "missing.example.com",
+                vec![],
+                outside("missing.example.com"),
+            ),
+            ("www.sub.example.net", vec![], ips(&["192.0.2.4"])),
+            // It is the longer zone's to say.
+            ("lb.sub.example.net", vec![], outside("lb.sub.example.net")),
+            ("origin.example.org", vec![], outside("origin.example.org")),
+            ("notexample.com", vec![], outside("notexample.com")),
+        ] {
+            let followed = accounts.follow(&host(name));
+            let chain: Vec<_> = chain.into_iter().map(host).collect();
+            assert_eq!((followed.chain, followed.end), (chain, end), "{name}");
+        }
+        let zones = accounts.follow(&host("www.example.com")).zones;
+        assert_eq!(zones, [zone("example-com"), zone("example-net")]);
+    }
+
+    /// The examples of RFC 4592, section 2.2.1, as far as they are about addresses.
+    #[test]
+    fn wildcards_answer_for_what_does_not_exist_below_the_closest_name_that_does() {
+        let accounts = accounts(&[(
+            "example.com",
+            &[
+                ("*.example.com", "192.0.2.1"),
+                ("host1.example.com", "192.0.2.2"),
+                ("deep.sub.example.com", "192.0.2.3"),
+                ("*.wild.example.com", "target.example.org"),
+                ("exact.wild.example.com", "192.0.2.4"),
+                ("sub-x.example.com", "192.0.2.5"),
+            ],
+        )]);
+        for (name, end) in [
+            ("any.example.com", ips(&["192.0.2.1"])),
+            ("any.below.example.com", ips(&["192.0.2.1"])),
+            ("host1.example.com", ips(&["192.0.2.2"])),
+            (
+                "below.host1.example.com",
+                outside("below.host1.example.com"),
+            ),
+            // It exists, for a name below it does.
+            ("sub.example.com", outside("sub.example.com")),
+            ("other.sub.example.com", outside("other.sub.example.com")),
+            ("deep.sub.example.com", ips(&["192.0.2.3"])),
+            ("exact.wild.example.com", ips(&["192.0.2.4"])),
+            ("any.wild.example.com", outside("target.example.org")),
+            ("a.b.wild.example.com", outside("target.example.org")),
+            ("wild.example.com", outside("wild.example.com")),
+            ("example.com", outside("example.com")),
+        ] {
+            assert_eq!(accounts.follow(&host(name)).end, end, "{name}");
+        }
+    }
+
+    #[test]
+    fn loops_and_long_chains_end() {
+        let long: Vec<_> = (0..20)
+            .map(|n| {
+                (
+                    format!("n{n}.example.com"),
+                    format!("n{}.example.com", n + 1),
+                )
+            })
+            .chain([("n20.example.com".to_owned(), "192.0.2.1".to_owned())])
+            .collect();
+        let long: Vec<_> = long.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
+        let mut accounts = accounts(&[("example.com", &long)]);
+        let end = |accounts: &AccountRecords, name| accounts.follow(&host(name)).end;
+        assert_eq!(end(&accounts, "n12.example.com"), ips(&["192.0.2.1"]));
+        assert_eq!(end(&accounts, "n11.example.com"), End::TooLong);
+        let around = [
+            ("a.example.com", "b.example.com"),
+            ("b.example.com", "a.example.com"),
+        ];
+        set(&mut accounts, "example.com", &around);
+        assert_eq!(end(&accounts, "a.example.com"), End::TooLong);
+        set(
+            &mut accounts,
+            "example.com",
+            &[("*.example.com", "x.example.com")],
+        );
+        assert_eq!(end(&accounts, "a.example.com"), End::TooLong);
+    }
+
+    #[test]
+    fn a_zone_that_was_not_read_leaves_its_names_unknown() {
+        let mut accounts = accounts(&[("example.com", &[("www.example.com", "a.example.net")])]);
+        accounts.list(&zone("net"), &host("example.net"), true);
+        assert_eq!(accounts.follow(&host("www.example.com")).end, End::NotRead);
+        assert_eq!(accounts.follow(&host("a.example.net")).end, End::NotRead);
+        accounts.remove(&zone("net"));
+        assert_eq!(
+            accounts.follow(&host("a.example.net")).end,
+            outside("a.example.net")
+        );
+    }
+
+    #[test]
+    fn of_zones_with_one_name_the_active_one_answers() {
+        let mut accounts = AccountRecords::default();
+        let records =
+            |ip: &str| Some([(RecordName::parse("www.example.com").unwrap(), target(ip))]);
+        accounts.list(&zone("a"), &host("example.com"), false);
+        accounts.list(&zone("b"), &host("example.com"), true);
+        accounts.set(&zone("a"), records("192.0.2.1"));
+        accounts.set(&zone("b"), records("192.0.2.2"));
+        let end = |accounts: &AccountRecords| accounts.follow(&host("www.example.com")).end;
+        assert_eq!(end(&accounts), ips(&["192.0.2.2"]));
+        accounts.list(&zone("b"), &host("example.com"), false);
+        assert_eq!(
+            end(&accounts),
+            ips(&["192.0.2.1"]),
+            "the first, where none is active"
+        );
+        accounts.remove(&zone("a"));
+        assert_eq!(end(&accounts), ips(&["192.0.2.2"]));
+    }
+
+    #[test]
+    fn it_is_seen_whether_records_changed() {
+        let mut accounts = AccountRecords::default();
+        let rows = [
+            ("a.example.com", "192.0.2.1"),
+            ("b.example.com", "192.0.2.2"),
+        ];
+        assert!(set(&mut accounts, "example.com", &rows));
+        let reversed = [rows[1], rows[0], rows[1]];
+        assert!(
+            !set(&mut accounts, "example.com", &reversed),
+            "order does not matter"
+        );
+        assert!(set(&mut accounts, "example.com", &rows[..1]));
+        assert!(!accounts.set(&zone("unlisted"), None::<[(RecordName, RecordTarget); 0]>));
+    }
+}
