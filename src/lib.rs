@@ -9,6 +9,7 @@
 //! [`config`] → [`app`] → `main`. [`simulator`] stands apart and knows [`domain`] alone.
 
 pub mod app;
+pub mod backoff;
 pub mod build_info;
 pub mod cloudflare;
 pub mod config;

@@ -43,12 +43,16 @@ impl Parts {
         let api_metrics = cloudflare::Metrics::register(&registry)?;
         let secrets = Secrets::default();
         let clients = clients(settings, &http, &api_metrics, &secrets);
+        let selections = settings
+            .accounts
+            .iter()
+            .map(|account| account.zones.clone());
         let range_metrics = vendor_ranges::Metrics::register(&registry)?;
         let ranges = VendorRanges::new(&settings.vendor_ranges, http, &range_metrics);
         let (poller, poller_handle, ready) = Poller::new(
             settings.poller.clone(),
             evaluation(settings, &ranges),
-            clients.clone(),
+            clients.iter().cloned().zip(selections).collect(),
             snapshot.clone(),
             poller::Metrics::register(&registry)?,
         );
@@ -91,10 +95,10 @@ pub(super) fn clients(
     metrics: &cloudflare::Metrics,
     secrets: &Secrets,
 ) -> Vec<Client> {
-    let client = |account: &cloudflare::AccountSettings| {
+    let client = |account: &poller::AccountSettings| {
         Client::new(
             &settings.cloudflare,
-            account.clone(),
+            account.client(),
             http.clone(),
             metrics,
             secrets,
@@ -103,7 +107,7 @@ pub(super) fn clients(
     settings.accounts.iter().map(client).collect()
 }
 
-/// What mappings are judged by.
+/// What mappings are evaluated against.
 pub(super) fn evaluation(settings: &Settings, ranges: &VendorRanges) -> EvaluationConfig {
     EvaluationConfig {
         expect: settings.expect.clone(),

@@ -1,5 +1,6 @@
 //! Reading the configuration again while the daemon runs, all or nothing.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ use crate::config::{ConfigErrors, Settings};
 use crate::exposition::Exposition;
 use crate::file_io::{Reading, ReadingError};
 use crate::metric_families;
-use crate::poller::{PollerHandle, Reconfiguration};
+use crate::poller::{AccountSettings, PollerHandle, Reconfiguration, ReconfiguredAccount};
 use crate::vendor_ranges::{self, VendorRanges};
 use crate::web::Reloading;
 
@@ -56,6 +57,13 @@ struct RunningRanges {
     ranges: VendorRanges,
     metrics: vendor_ranges::Metrics,
     end: CancellationToken,
+}
+
+/// What a reload makes of the accounts.
+struct Replaced {
+    accounts: Vec<ReconfiguredAccount>,
+    /// The clients of accounts that are gone.
+    gone: Vec<Client>,
 }
 
 struct Metrics {
@@ -184,15 +192,15 @@ impl Reloader {
         for warning in &settings.warnings {
             warn!("{warning}");
         }
-        let gone = self.replace_clients(&settings, &http);
+        let Replaced { accounts, gone } = self.replace_clients(&settings, &http);
         self.replace_ranges(&settings, http, shutdown);
         let change = Reconfiguration {
             settings: settings.poller.clone(),
             evaluation: parts::evaluation(&settings, &self.ranges.ranges),
-            clients: self.clients.load().to_vec(),
+            accounts,
         };
         if !self.poller.reconfigure(change).await {
-            return Err("the daemon is ending".to_owned());
+            return Err("the daemon is stopping".to_owned());
         }
         for client in &gone {
             client.forget_metrics();
@@ -204,32 +212,53 @@ impl Reloader {
         Ok(IN_FORCE.to_owned())
     }
 
-    /// Accounts that stay keep their client, with its rate limit and counters. Returns the clients
-    /// of those that have gone.
-    fn replace_clients(&self, settings: &Settings, http: &reqwest::Client) -> Vec<Client> {
-        let mut old = self.clients.load().to_vec();
-        let mut new = Vec::new();
+    /// Accounts that stay keep their client, with its rate limit and counters.
+    fn replace_clients(&self, settings: &Settings, http: &reqwest::Client) -> Replaced {
+        let mut old: HashMap<_, _> = self
+            .clients
+            .load()
+            .iter()
+            .map(|client| (client.account().clone(), client.clone()))
+            .collect();
+        let mut accounts = Vec::new();
         for account in &settings.accounts {
-            let place = old
-                .iter()
-                .position(|client| *client.account() == account.name);
-            let client = match place.map(|place| old.swap_remove(place)) {
+            let kept = old.remove(&account.name);
+            let credentials_changed = kept.is_none() || self.credentials_change(account);
+            let api = &settings.cloudflare;
+            let client = match kept {
                 Some(client) => {
-                    client.reconfigure(&settings.cloudflare, account.clone(), http.clone());
+                    client.reconfigure(api, account.client(), http.clone());
                     client
                 }
                 None => Client::new(
-                    &settings.cloudflare,
-                    account.clone(),
+                    api,
+                    account.client(),
                     http.clone(),
                     &self.api_metrics,
                     &self.secrets,
                 ),
             };
-            new.push(client);
+            accounts.push(ReconfiguredAccount {
+                client,
+                zones: account.zones.clone(),
+                credentials_changed,
+            });
         }
-        self.clients.store(Arc::new(new));
-        old
+        let clients = accounts.iter().map(|account| account.client.clone());
+        self.clients.store(Arc::new(clients.collect()));
+        Replaced {
+            accounts,
+            gone: old.into_values().collect(),
+        }
+    }
+
+    /// Whether an account has other credentials than those in force.
+    fn credentials_change(&self, account: &AccountSettings) -> bool {
+        !self
+            .settings
+            .accounts
+            .iter()
+            .any(|old| old.name == account.name && old.credentials == account.credentials)
     }
 
     /// Ranges whose settings are as they were stay loaded.

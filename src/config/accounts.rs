@@ -5,19 +5,15 @@ use std::collections::BTreeSet;
 use super::credentials;
 use super::environment::Environment;
 use super::value::{self, Folder};
-use crate::cloudflare::AccountSettings;
 use crate::config_tree::{Collector, Field, Section};
 use crate::domain::{AccountName, ZoneId};
-use crate::poller::ZoneSelection;
+use crate::poller::{AccountSettings, ZoneSelection};
 
 /// The name of the account of a configuration that lists none.
 const DEFAULT_ACCOUNT: &str = "default";
 
-/// An account and which of its zones are wanted.
-pub(super) type Account = (AccountSettings, (AccountName, ZoneSelection));
-
 /// Those that the file lists.
-pub(super) fn read(list: &Field<'_>, folder: Folder<'_>) -> Vec<Account> {
+pub(super) fn read(list: &Field<'_>, folder: Folder<'_>) -> Vec<AccountSettings> {
     let mut names = BTreeSet::new();
     list.items()
         .iter()
@@ -31,7 +27,7 @@ fn read_account(
     account: &Field<'_>,
     folder: Folder<'_>,
     names: &mut BTreeSet<AccountName>,
-) -> Option<Account> {
+) -> Option<AccountSettings> {
     let name = section.get("name");
     if name.is_none() {
         account.reject("expected a name for this account (key \"name\")");
@@ -41,14 +37,11 @@ fn read_account(
     let selection = section
         .get("zones")
         .map_or_else(|| Some(all_zones()), |field| read_selection(&field));
-    let name = name?;
-    Some((
-        AccountSettings {
-            name: name.clone(),
-            credentials: credentials?,
-        },
-        (name, selection?),
-    ))
+    Some(AccountSettings {
+        name: name?,
+        credentials: credentials?,
+        zones: selection?,
+    })
 }
 
 fn read_name(field: &Field<'_>, taken: &mut BTreeSet<AccountName>) -> Option<AccountName> {
@@ -62,16 +55,17 @@ fn read_name(field: &Field<'_>, taken: &mut BTreeSet<AccountName>) -> Option<Acc
 }
 
 /// The one of a configuration that lists none.
-pub(super) fn from_environment(environment: &Environment, errors: &Collector) -> Vec<Account> {
+pub(super) fn from_environment(
+    environment: &Environment,
+    errors: &Collector,
+) -> Vec<AccountSettings> {
     let credentials = credentials::of_environment(environment, errors);
     let name = AccountName::parse(DEFAULT_ACCOUNT).ok();
     name.zip(credentials)
-        .map(|(name, credentials)| {
-            let account = AccountSettings {
-                name: name.clone(),
-                credentials,
-            };
-            (account, (name, all_zones()))
+        .map(|(name, credentials)| AccountSettings {
+            name,
+            credentials,
+            zones: all_zones(),
         })
         .into_iter()
         .collect()

@@ -29,7 +29,7 @@ pub struct Settings {
     /// How the API is used.
     pub cloudflare: cloudflare::Settings,
     /// The accounts, at least one, in the order of the configuration; names are unique.
-    pub accounts: Vec<cloudflare::AccountSettings>,
+    pub accounts: Vec<poller::AccountSettings>,
     /// Which zones are read, and how often.
     pub poller: poller::Settings,
     /// Where expectations come from.

@@ -75,7 +75,6 @@ pub(super) fn read(
                     .to_owned(),
             );
         }
-        let (accounts, selections) = accounts.into_iter().unzip::<_, _, Vec<_>, Vec<_>>();
         Some(Settings {
             cloudflare: cloudflare::Settings {
                 base_url,
@@ -93,7 +92,6 @@ pub(super) fn read(
                 discovery_interval: poll.discovery_interval.unwrap_or(poll.interval),
                 retain: poll.retain,
                 stale_after,
-                selections,
                 overrides,
                 shard,
             },

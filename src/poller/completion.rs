@@ -1,222 +1,171 @@
-//! Taking the answers of jobs.
+//! Taking the outcomes of tasks.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::task::{Id, JoinError};
+use tokio::task::Id;
 use tokio::time::Instant;
-use tracing::{debug, error, warn};
+use tracing::warn;
 
-use super::Poller;
-use super::log_events;
-use super::state::{self, Ended, Read};
-use super::tasks::{Answer, Poll, Task};
-use super::zone::PolledZone;
-use crate::cloudflare::{ApiError, Operation, Reason, TokenState, TokenStatus, ZoneList};
-use crate::domain::{Zone, ZoneId};
+use super::account::Account;
+use super::evaluate::Criteria;
+use super::state::{self, PollEnd, PollResult};
+use super::tasks::{Ended, Outcome};
+use super::token::TokenCheck;
+use super::{Context, Poller};
+use crate::cloudflare::{ApiError, MappingList, Reason};
+use crate::domain::ZoneId;
 use crate::snapshot::ZoneState;
 
-/// Tokens are revoked and expire rarely; an answer that refuses one tells it at once.
-const VERIFY_EVERY: Duration = Duration::from_hours(1);
-
 impl Poller {
-    pub(super) fn finish(&mut self, done: Result<(Id, Answer), JoinError>) {
-        let (id, answer) = match done {
-            Ok((id, answer)) => (id, Ok(answer)),
-            Err(error) => (error.id(), Err(error)),
-        };
-        let Some((job, _)) = self.about.remove(&id) else {
+    pub(super) fn complete(&mut self, ended: Ended) {
+        let now = Instant::now();
+        // The account may have left the configuration just when the task ended.
+        let Some(account) = self.accounts.get_mut(&ended.account) else {
             return;
         };
-        match (job, answer) {
-            (Task::List(index), Ok(Answer::Listed(list))) => self.listed(index, list),
-            (Task::Name(index, id), Ok(Answer::Named(zone))) => self.named(index, id, zone),
-            (Task::Poll(index, id), Ok(Answer::Polled { poll, duration })) => {
-                self.polled(
-                    index,
-                    &id,
-                    poll,
-                    Ended {
-                        at: Timestamp::now(),
-                        duration,
-                    },
-                );
+        let context = &self.context;
+        match ended.outcome {
+            Outcome::Listed(list) => {
+                account.listed(list);
+                account.listing_ended(context, now);
+                self.listings_changed = true;
             }
-            (Task::Enrichment { index, zone, asks }, Ok(Answer::Enriched(done))) => {
-                self.followed_up(index, &zone, asks, *done);
+            Outcome::LookedUp(id, zone) => {
+                account.looked_up(id, zone);
+                account.listing_ended(context, now);
+                self.listings_changed = true;
             }
-            (Task::Verify(index), Ok(Answer::Verified(answer))) => self.verified(index, &answer),
-            (job, answer) => self.broken(job, answer.err().as_ref()),
-        }
-    }
-
-    /// A job panicked. That is a defect of this program; it costs one poll and not the daemon.
-    fn broken(&mut self, job: Task, error: Option<&JoinError>) {
-        error!(
-            ?job,
-            ?error,
-            "a task of the poller broke off; please report this"
-        );
-        let now = Instant::now();
-        match job {
-            Task::List(index) => self.listed(index, Err(defect(Operation::ListZones))),
-            Task::Name(index, id) => self.named(index, id, Err(defect(Operation::GetZone))),
-            Task::Poll(index, id) => {
-                let ended = Ended {
-                    at: Timestamp::now(),
-                    duration: Duration::ZERO,
-                };
-                self.polled(index, &id, Err(defect(Operation::ListMappings)), ended);
+            Outcome::Polled(id, list, duration) => {
+                account.poll_ended(&id, ended.id, list, duration, context, now);
             }
-            Task::Enrichment { index, zone, asks } => {
-                self.follow_up_ended(index, &zone, asks);
-            }
-            Task::Verify(index) => {
-                if let Some(account) = self.accounts.get_mut(index) {
-                    account.verification = Some(now + VERIFY_EVERY);
+            Outcome::Enriched(id, enriched) => {
+                if account.enriched(&id, ended.id, *enriched, context, now) {
+                    self.show_upper_tiers();
                 }
             }
+            Outcome::Confirmed(id, confirmed) => {
+                account.confirmed(&id, ended.id, &confirmed, context, now);
+            }
+            Outcome::Verified(answer) => account.verified(&answer, context, now),
         }
     }
 
-    fn listed(&mut self, index: usize, list: Result<ZoneList, ApiError>) {
-        let Some(account) = self.accounts.get_mut(index) else {
-            return;
-        };
-        match list {
-            Ok(list) => {
-                let zones = &self.zones;
-                account.list(list, |id| zones.get(id).is_some_and(PolledZone::refused));
-            }
-            Err(error) => account.listing.error = Some(error),
-        }
-        self.listing_ended(index);
-    }
-
-    fn named(&mut self, index: usize, id: ZoneId, zone: Result<Zone, ApiError>) {
-        let Some(account) = self.accounts.get_mut(index) else {
-            return;
-        };
-        account.name(id, zone);
-        self.listing_ended(index);
-    }
-
-    /// One of the answers that a listing waits for is there, or will never be.
-    fn listing_ended(&mut self, index: usize) {
-        let now = Instant::now();
-        let Some(account) = self.accounts.get_mut(index) else {
-            return;
-        };
-        account.listing.outstanding = account.listing.outstanding.saturating_sub(1);
-        if account.listing.outstanding == 0 {
-            account.conclude_listing(self.settings.discovery_interval, now, Timestamp::now());
-            if self.once {
-                account.listing.due = None;
-            }
-        }
-        self.listings_changed = true;
-    }
-
-    fn polled(&mut self, index: usize, id: &ZoneId, poll: Result<Poll, ApiError>, ended: Ended) {
-        self.poll_ended(index, id);
-        let now = Instant::now();
-        let retain = self.settings.retain;
-        let poll = poll.map(|poll| self.judge_by_latest(id, poll, now));
-        let Some(turns) = self.zones.get_mut(id) else {
-            return;
-        };
-        let mut old = ZoneState::clone(&turns.slot.load());
-        old.tiered_cache = turns.secondary.tiered_cache(now, retain);
-        let due = match poll {
-            Ok(Poll {
-                mappings,
-                rejected,
-                findings,
-                unconfirmed,
-            }) => {
-                if let Some(at) = turns.expiry.take() {
-                    self.expiries.remove(&(at, id.clone()));
-                }
-                let due = turns.succeeded(&old, &rejected, now);
-                turns.secondary.polled(unconfirmed);
-                let read = Read {
-                    mappings,
-                    findings,
-                    rejected: rejected.count,
-                };
-                let new = state::succeeded(&old, read, ended);
-                log_events::tell_left_out(&old, &new);
-                turns.slot.publish(new);
-                due
-            }
-            Err(error) => {
-                if turns.failures == 0 && old.data.is_some() {
-                    let at = now + retain;
-                    turns.expiry = Some(at);
-                    self.expiries.insert((at, id.clone()));
-                }
-                let due = turns.failed(&old, &error, now);
-                turns.slot.publish(state::failed(&old, &error, ended));
-                due
-            }
-        };
-        self.schedule(id, due);
-        self.expire(now);
-        self.queue_follow_up(id, now);
-    }
-
-    /// A poll that a follow-up overtook was judged by what was known when it began.
-    fn judge_by_latest(&mut self, id: &ZoneId, poll: Poll, now: Instant) -> Poll {
-        let turns = self.zones.get_mut(id);
-        let overtaken = turns.is_some_and(|turns| turns.secondary.has_learnt());
-        match self.criteria(id, now).filter(|_| overtaken) {
-            Some(criteria) => Poll::judge(poll.mappings, poll.rejected, &criteria),
-            None => poll,
-        }
-    }
-
-    fn verified(&mut self, index: usize, answer: &Result<TokenStatus, ApiError>) {
-        let Some(account) = self.accounts.get_mut(index) else {
-            return;
-        };
-        account.verification = Some(Instant::now() + VERIFY_EVERY);
-        let name = &account.state.name;
-        match answer {
-            Ok(TokenStatus {
-                state: TokenState::Active,
-                expires_on,
-            }) => {
-                debug!(account = %name, ?expires_on, "the token is good");
-            }
-            Ok(TokenStatus { state, .. }) => {
-                warn!(account = %name, ?state, "the token is not good");
-            }
-            // Each kind of token answers to its own address alone, so this proves nothing.
-            Err(error) => debug!(account = %name, %error, "the token could not be verified"),
-        }
-    }
-
-    fn poll_ended(&mut self, index: usize, id: &ZoneId) {
-        self.busy.remove(id);
-        for account in &mut self.accounts {
-            account.untried.remove(id);
-        }
-        let Some(account) = self.accounts.get_mut(index) else {
-            return;
-        };
-        account.running = account.running.saturating_sub(1);
-        account.settled |= account.first_round_over();
-        self.metrics.lag.ended(&account.state.name, id);
+    /// Shows the upper tiers of the regions that the accounts list now.
+    pub(super) fn show_upper_tiers(&self) {
+        let accounts = self.accounts.values();
+        let known = accounts.filter_map(|account| account.regions.known.clone());
+        self.context
+            .metrics
+            .upper_tiers
+            .set(&known.collect::<Vec<_>>());
     }
 }
 
-/// The failure of a call whose task panicked.
-fn defect(operation: Operation) -> ApiError {
-    ApiError {
-        operation,
-        reason: Reason::Malformed,
-        detail: "this program failed on the answer; please report it".to_owned(),
-        status: None,
-        codes: Vec::new(),
+impl Account {
+    fn poll_ended(
+        &mut self,
+        id: &ZoneId,
+        task: Id,
+        list: Result<MappingList, ApiError>,
+        duration: Duration,
+        context: &Context,
+        now: Instant,
+    ) {
+        if self.polling.end(id, task) {
+            context.metrics.lag.ended(&self.state.name, id);
+            if list.as_ref().err().map(|error| error.reason) == Some(Reason::Unauthorized) {
+                self.suspect_credentials(now);
+            }
+            self.polled(id, list, duration, context, now);
+        }
+    }
+
+    /// Publishes the zone's new state and schedules its next poll.
+    fn polled(
+        &mut self,
+        id: &ZoneId,
+        list: Result<MappingList, ApiError>,
+        duration: Duration,
+        context: &Context,
+        now: Instant,
+    ) {
+        let Some(zone) = self.zones.get_mut(id) else {
+            return;
+        };
+        let retain = context.settings.retain;
+        let end = PollEnd {
+            at: Timestamp::now(),
+            duration,
+        };
+        let shown = zone.slot.load();
+        let mut old = ZoneState::clone(&shown);
+        old.tiered_cache = zone.enrichment.tiered_cache(now, retain);
+        let (new, due) = match list {
+            Ok(MappingList { mappings, rejected }) => {
+                if let Some(at) = zone.expiry.take() {
+                    self.expiries.remove(&(at, id.clone()));
+                }
+                let criteria = Criteria::new(context, &self.regions, now);
+                // An origin that the last poll missed too needs no other confirmation.
+                let unconfirmed = std::mem::take(&mut zone.enrichment.unconfirmed);
+                let evaluation = zone.evaluate(&mappings, criteria, |ip, shown| {
+                    shown || unconfirmed.contains(ip)
+                });
+                zone.enrichment.unconfirmed = evaluation.unconfirmed;
+                zone.enrichment.request_origins();
+                let result = PollResult {
+                    mappings,
+                    findings: evaluation.findings,
+                    rejected: rejected.count,
+                };
+                let due = zone.succeeded(&old, &rejected, now);
+                (state::succeeded(&old, result, end), due)
+            }
+            Err(error) => {
+                if zone.failures == 0 && old.data.is_some() {
+                    let at = now + retain;
+                    zone.expiry = Some(at);
+                    self.expiries.insert((at, id.clone()));
+                }
+                let due = zone.failed(&old, &error, now);
+                (state::failed(&old, &error, end), due)
+            }
+        };
+        zone.publish(&shown, new);
+        self.evaluations.remove(id);
+        self.untried.remove(id);
+        self.settled |= self.first_round_over();
+        self.schedule(id, due, context);
+        self.expire(now);
+        self.queue_enrichment(id, context, now);
+    }
+
+    /// The credentials are refused: polls that are due fail without a request.
+    pub(super) fn fail_polls(&mut self, context: &Context, now: Instant) {
+        while let Some((_, id)) = self.queue.pop(now, self.settled) {
+            if let Some(zone) = self.zones.get_mut(&id) {
+                zone.due = None;
+            }
+            let refused = Err(TokenCheck::refusal());
+            self.polled(&id, refused, Duration::ZERO, context, now);
+        }
+    }
+
+    /// Drops the data of zones that have been failing for longer than the retention.
+    pub(super) fn expire(&mut self, now: Instant) {
+        let is_due = |(at, _): &(Instant, ZoneId)| *at <= now;
+        while self.expiries.first().is_some_and(is_due)
+            && let Some((_, id)) = self.expiries.pop_first()
+        {
+            let Some(zone) = self.zones.get_mut(&id) else {
+                continue;
+            };
+            zone.expiry = None;
+            let old = zone.slot.load();
+            warn!(zone = %old.zone.name, zone_id = %id,
+                  "dropped the data of a zone that fails for longer than poll.retain");
+            zone.publish(&old, state::expired(&old));
+        }
     }
 }

@@ -1,69 +1,172 @@
-//! What the mappings of a zone are held against, and how.
+//! What the mappings of a zone are compared with, and how.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::time::Duration;
 
-use crate::domain::{OriginIp, ZoneMappings};
-use crate::findings::{
-    DeclaredOrigin, Discovered, ExpectedOrigin, RangesUse, SupportedRegions, ZoneFindings,
-    expected, judge,
-};
-use crate::vendor_ranges::VendorRanges;
+use tokio::time::Instant;
 
-/// Everything that a zone's mappings are compared with, as of the start of a job.
-#[derive(Clone)]
-pub(super) struct Criteria {
-    pub(super) declared: Arc<[DeclaredOrigin]>,
-    pub(super) discovered: Discovered,
-    pub(super) supported: Option<Arc<SupportedRegions>>,
-    pub(super) ranges: VendorRanges,
-    /// Missing origins that are shown already, or were found missing by an earlier poll.
-    pub(super) known_missing: BTreeSet<OriginIp>,
+use super::account::Account;
+use super::enrichment::refresh::Regions;
+use super::zone::PolledZone;
+use super::{Context, EvaluationConfig, Poller, log_events, state};
+use crate::domain::{OriginIp, SupportedRegions, ZoneId, ZoneMappings};
+use crate::findings::{RangesUse, ZoneFindings, expected, judge};
+use crate::snapshot::ZoneState;
+
+/// The time for which pending evaluations may hold up the poller's other work. One zone takes about
+/// 12 µs.
+const TIME_SLICE: Duration = Duration::from_millis(5);
+
+/// What every zone of an account is evaluated against at this time.
+#[derive(Clone, Copy)]
+pub(super) struct Criteria<'a> {
+    pub(super) config: &'a EvaluationConfig,
+    pub(super) supported: Option<&'a SupportedRegions>,
+    /// How long what the sources named counts while they cannot be read.
+    pub(super) retain: Duration,
+    pub(super) now: Instant,
 }
 
-impl Criteria {
-    /// The findings, without the missing origins that nobody has seen missing before; these are
-    /// returned beside them, to be confirmed.
-    pub(super) fn judge(&self, mappings: &ZoneMappings) -> (ZoneFindings, Vec<ExpectedOrigin>) {
-        let table = self.ranges.table();
+/// The findings of a zone.
+pub(super) struct Evaluation {
+    pub(super) findings: ZoneFindings,
+    /// Origins that seem to be missing for the first time. They are not among the findings until
+    /// they are confirmed.
+    pub(super) unconfirmed: BTreeSet<OriginIp>,
+}
+
+impl<'a> Criteria<'a> {
+    pub(super) fn new(context: &'a Context, regions: &'a Regions, now: Instant) -> Self {
+        Self {
+            config: &context.evaluation,
+            supported: regions.known.as_deref(),
+            retain: context.settings.retain,
+            now,
+        }
+    }
+}
+
+impl PolledZone {
+    /// Evaluates mappings of the zone. `show` decides which missing origins are among the findings,
+    /// by address and by whether they are shown now; the others are held back.
+    pub(super) fn evaluate(
+        &self,
+        mappings: &ZoneMappings,
+        criteria: Criteria<'_>,
+        show: impl Fn(&OriginIp, bool) -> bool,
+    ) -> Evaluation {
+        let ranges = &criteria.config.ranges;
+        let table = ranges.table();
         let verdict = |ip| table.verdict(ip);
-        let ranges = match (self.ranges.is_enabled(), self.ranges.all_loaded()) {
+        let ranges = match (ranges.is_enabled(), ranges.all_loaded()) {
             (false, _) => RangesUse::Off,
             (true, false) => RangesUse::NotLoaded(&verdict),
             (true, true) => RangesUse::Loaded(&verdict),
         };
-        let expectations = expected(&self.declared, &self.discovered, ranges);
-        let mut findings = judge(mappings, &expectations, self.supported.as_deref(), ranges);
-        let known = |origin: &ExpectedOrigin| self.known_missing.contains(&origin.origin_ip);
-        let (known, new) = findings.missing.into_iter().partition(known);
-        findings.missing = known;
-        (findings, new)
+        let discovered = self.enrichment.discovered(criteria.now, criteria.retain);
+        let expectations = expected(&self.declared, &discovered, ranges);
+        let mut findings = judge(mappings, &expectations, criteria.supported, ranges);
+        let state = self.slot.load();
+        let shown: BTreeSet<OriginIp> = state
+            .data
+            .iter()
+            .flat_map(|data| &data.findings.missing)
+            .map(|origin| origin.origin_ip)
+            .collect();
+        let mut unconfirmed = BTreeSet::new();
+        findings.missing.retain(|origin| {
+            let ip = origin.origin_ip;
+            let is_shown = show(&ip, shown.contains(&ip));
+            if !is_shown {
+                unconfirmed.insert(ip);
+            }
+            is_shown
+        });
+        Evaluation {
+            findings,
+            unconfirmed,
+        }
+    }
+
+    /// Evaluates the mappings that are shown anew, with `show` as in [`Self::evaluate`].
+    pub(super) fn evaluate_again(
+        &mut self,
+        criteria: Criteria<'_>,
+        show: impl Fn(&OriginIp, bool) -> bool,
+    ) {
+        let old = self.slot.load();
+        let tiered_cache = self.enrichment.tiered_cache(criteria.now, criteria.retain);
+        let findings = old.data.as_ref().map(|data| {
+            let evaluation = self.evaluate(&data.mappings, criteria, show);
+            self.enrichment.unconfirmed = evaluation.unconfirmed;
+            evaluation.findings
+        });
+        if let Some(new) = state::evaluated(&old, findings, tiered_cache) {
+            self.publish(&old, new);
+        }
+    }
+
+    /// Publishes the zone's next state. Every change of mappings and findings passes here once.
+    pub(super) fn publish(&self, old: &ZoneState, new: ZoneState) {
+        log_events::log_left_out(old, &new);
+        self.slot.publish(new);
     }
 }
 
-/// Puts origins that are missing after all among the findings, by address.
-pub(super) fn add_missing(findings: &mut ZoneFindings, origins: Vec<ExpectedOrigin>) {
-    findings.missing.extend(origins);
-    findings.missing.sort_by_key(|origin| origin.origin_ip);
+impl Account {
+    fn evaluate_again(&mut self, id: &ZoneId, context: &Context, now: Instant) {
+        if let Some(zone) = self.zones.get_mut(id) {
+            let criteria = Criteria::new(context, &self.regions, now);
+            zone.evaluate_again(criteria, |_, shown| shown);
+            self.queue_enrichment(id, context, now);
+        }
+    }
+
+    /// Shows the missing origins that nothing will confirm any more.
+    pub(super) fn publish_unconfirmed(&mut self, context: &Context) {
+        let criteria = Criteria::new(context, &self.regions, Instant::now());
+        let held_back = |zone: &&mut PolledZone| !zone.enrichment.unconfirmed.is_empty();
+        for zone in self.zones.values_mut().filter(held_back) {
+            zone.evaluate_again(criteria, |_, _| true);
+        }
+    }
+}
+
+impl Poller {
+    /// Evaluates zones whose findings are out of date, as many as the time slice allows.
+    pub(super) fn evaluate_pending(&mut self) {
+        let started = Instant::now();
+        for account in self.accounts.values_mut() {
+            while started.elapsed() < TIME_SLICE
+                && let Some(id) = account.evaluations.pop_first()
+            {
+                account.evaluate_again(&id, &self.context, started);
+            }
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::sync::Arc;
 
     use prometheus::Registry;
 
     use super::*;
-    use crate::domain::{Mapping, Region, Vendor};
-    use crate::findings::ExpectedPlace;
+    use crate::domain::{AccountName, Mapping, Region, Vendor, Zone, ZoneId};
+    use crate::findings::{DeclaredOrigin, ExpectSettings, ExpectedPlace, VerifySettings};
+    use crate::poller::discovery::ZoneConfig;
+    use crate::poller::schedule::Cadence;
+    use crate::snapshot::{StaleAfter, ZoneData, ZoneSlot};
+    use crate::vendor_ranges::VendorRanges;
     use crate::{http_client, vendor_ranges};
 
-    fn ip(text: &str) -> OriginIp {
-        OriginIp::parse(text).unwrap()
+    fn ip(last: u8) -> OriginIp {
+        OriginIp::parse(&format!("192.0.2.{last}")).unwrap()
     }
 
-    /// Ranges that are not used.
-    fn no_ranges() -> VendorRanges {
+    /// Without vendor ranges.
+    fn config() -> EvaluationConfig {
         let settings = vendor_ranges::Settings {
             enabled: false,
             refresh: Duration::from_hours(24),
@@ -71,41 +174,85 @@ mod tests {
         };
         let http = http_client::client_builder(None).unwrap().build().unwrap();
         let metrics = vendor_ranges::Metrics::register(&Registry::new()).unwrap();
-        VendorRanges::new(&settings, http, &metrics)
-    }
-
-    fn criteria(known_missing: &[&str]) -> Criteria {
-        let declared = ["192.0.2.1", "192.0.2.2", "192.0.2.3"].map(|text| DeclaredOrigin {
-            origin_ip: ip(text),
-            place: ExpectedPlace::default(),
-        });
-        Criteria {
-            declared: declared.into(),
-            discovered: Discovered::default(),
-            supported: None,
-            ranges: no_ranges(),
-            known_missing: known_missing.iter().map(|text| ip(text)).collect(),
+        EvaluationConfig {
+            expect: ExpectSettings::default(),
+            verify: VerifySettings {
+                supported_regions: false,
+                tiered_cache: false,
+            },
+            ranges: VendorRanges::new(&settings, http, &metrics),
         }
     }
 
-    fn addresses(origins: &[ExpectedOrigin]) -> Vec<String> {
-        let addresses = origins.iter().map(|origin| origin.origin_ip.to_string());
-        addresses.collect()
+    fn criteria(config: &EvaluationConfig) -> Criteria<'_> {
+        Criteria {
+            config,
+            supported: None,
+            retain: Duration::from_hours(1),
+            now: Instant::now(),
+        }
     }
 
-    #[test]
-    fn an_origin_that_nobody_saw_missing_before_is_held_back_and_the_others_are_shown() {
+    /// A zone that declares the origins 1 to 4, maps 1 and shows 2 as missing.
+    fn zone(config: &EvaluationConfig) -> PolledZone {
         let mapping = Mapping {
-            origin_ip: ip("192.0.2.1"),
+            origin_ip: ip(1),
             vendor: Vendor::Aws,
             region: Region::parse("us-east-1").unwrap(),
             modified_on: None,
         };
         let mappings = ZoneMappings::from_rows(vec![mapping]).unwrap();
-        let (mut findings, new) = criteria(&["192.0.2.1", "192.0.2.3"]).judge(&mappings);
-        assert_eq!(addresses(&findings.missing), ["192.0.2.3"]);
-        assert_eq!(addresses(&new), ["192.0.2.2"]);
-        add_missing(&mut findings, new);
-        assert_eq!(addresses(&findings.missing), ["192.0.2.2", "192.0.2.3"]);
+        let declared = [1, 2, 3, 4].map(|last| DeclaredOrigin {
+            origin_ip: ip(last),
+            place: ExpectedPlace::default(),
+        });
+        let id = ZoneId::parse("a").unwrap();
+        let account = AccountName::parse("default").unwrap();
+        let interval = Duration::from_mins(5);
+        let found = Zone::unknown(id.clone());
+        let mut state = state::found(found, account, interval, StaleAfter::Never);
+        state.data = Some(ZoneData {
+            mappings: Arc::new(mappings),
+            findings: Arc::default(),
+        });
+        let zone_config = ZoneConfig {
+            interval,
+            stale_after: StaleAfter::Never,
+            declared: declared.into(),
+        };
+        let cadence = Cadence::nth(Instant::now(), 0);
+        let mut zone = PolledZone::new(ZoneSlot::new(id, state), cadence, zone_config);
+        zone.evaluate_again(criteria(config), |address, _| *address == ip(2));
+        zone
+    }
+
+    fn missing(zone: &PolledZone) -> Vec<OriginIp> {
+        let state = zone.slot.load();
+        let missing = &state.data.as_ref().unwrap().findings.missing;
+        missing.iter().map(|origin| origin.origin_ip).collect()
+    }
+
+    #[test]
+    fn an_origin_that_seems_missing_for_the_first_time_is_held_back() {
+        let config = config();
+        let mut zone = zone(&config);
+        assert_eq!(missing(&zone), [ip(2)]);
+        zone.evaluate_again(criteria(&config), |_, shown| shown);
+        assert_eq!(missing(&zone), [ip(2)]);
+        assert_eq!(zone.enrichment.unconfirmed, [ip(3), ip(4)].into());
+        zone.evaluate_again(criteria(&config), |address, shown| {
+            shown || *address == ip(3)
+        });
+        assert_eq!(missing(&zone), [ip(2), ip(3)]);
+        assert_eq!(zone.enrichment.unconfirmed, [ip(4)].into());
+    }
+
+    #[test]
+    fn an_evaluation_that_finds_nothing_new_publishes_nothing() {
+        let config = config();
+        let mut zone = zone(&config);
+        let before = zone.slot.load();
+        zone.evaluate_again(criteria(&config), |_, shown| shown);
+        assert!(Arc::ptr_eq(&before, &zone.slot.load()));
     }
 }

@@ -1,9 +1,9 @@
-//! When each zone is read, for which account, and what becomes of the answer. The only writer of
+//! When each zone is read, by which account, and what happens with the answer. The only writer of
 //! the snapshot.
 //!
-//! One task owns all schedules and does all publishing; the API calls run in tasks of their own
-//! and bring their answers back to it. So no state is shared, no zone is ever polled twice at
-//! once, and a call that hangs holds up nothing but itself.
+//! One task owns all schedules and publishes everything. API calls run in tasks of their own and
+//! bring their answers back to it, so no state is shared, no zone is polled twice at once, and a
+//! call that hangs delays nothing but itself.
 
 mod account;
 mod completion;
@@ -11,6 +11,7 @@ mod discovery;
 mod dispatch;
 mod enrichment;
 mod evaluate;
+mod handle;
 mod log_events;
 mod metrics;
 mod reconfigure;
@@ -18,39 +19,39 @@ mod schedule;
 mod settings;
 mod state;
 mod tasks;
+mod token;
 mod zone;
 
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
+use indexmap::IndexMap;
 use tokio::sync::watch;
-use tokio::task::{AbortHandle, Id, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use self::account::Account;
+use self::discovery::Released;
+use self::handle::{Command, Commands};
+pub use self::handle::{PollerHandle, Reconfiguration, ReconfiguredAccount};
 pub use self::metrics::Metrics;
-use self::reconfigure::Reconfigurations;
-pub use self::reconfigure::{PollerHandle, Reconfiguration};
 pub use self::schedule::estimate::Load;
-pub use self::settings::{Settings, Shard, ZoneOverride, ZoneSelection};
-use self::tasks::{Answer, Task};
-use self::zone::PolledZone;
+pub use self::settings::{AccountSettings, Settings, Shard, ZoneOverride, ZoneSelection};
+use self::tasks::Tasks;
 use crate::cloudflare::Client;
-use crate::domain::ZoneId;
+use crate::domain::AccountName;
 use crate::findings::{ExpectSettings, VerifySettings};
 use crate::snapshot::{Snapshot, UnmatchedZones};
 use crate::vendor_ranges::VendorRanges;
 
-/// After this long the daemon calls itself ready whatever is still missing, so that a slow or
-/// broken account does not keep the others out of service for ever.
+/// The daemon is ready after this long whatever is still missing, so that a slow or broken account
+/// does not keep the others out of service.
 const READY_AT_LATEST: Duration = Duration::from_mins(1);
 
-/// What the mappings are judged by.
+/// What the mappings are evaluated against.
 #[derive(Debug, Clone)]
 pub struct EvaluationConfig {
     /// Where expectations come from.
@@ -63,78 +64,70 @@ pub struct EvaluationConfig {
 
 /// Reads the zones of all accounts, again and again, and publishes what it finds.
 pub struct Poller {
-    settings: Settings,
-    evaluation: EvaluationConfig,
+    context: Context,
     snapshot: Snapshot,
-    metrics: Metrics,
     ready: watch::Sender<bool>,
-    accounts: Vec<Account>,
-    zones: HashMap<ZoneId, PolledZone>,
-    /// Zones with a poll under way, those among them that have left the account meanwhile too.
-    busy: HashSet<ZoneId>,
-    /// As `busy`, with a follow-up under way.
-    following: HashSet<ZoneId>,
-    jobs: JoinSet<Answer>,
-    /// What each task is about.
-    about: HashMap<Id, (Task, AbortHandle)>,
-    /// When the last good data of failing zones is to be dropped.
-    expiries: BTreeSet<(Instant, ZoneId)>,
+    /// In the order of the configuration.
+    accounts: IndexMap<AccountName, Account>,
+    tasks: Tasks,
     unmatched: UnmatchedZones,
-    /// Zones found since the start, for their places in the interval.
+    /// Zones found since the start. It gives each its place in the interval.
     found: u32,
-    started: Instant,
-    /// What the accounts list, or what is wanted of it, is not what the directory says.
+    /// The accounts' listings differ from the published directory.
     listings_changed: bool,
     ranges_changed: watch::Receiver<u64>,
-    reconfigurations: Reconfigurations,
-    /// Each zone is polled once and no more.
+    commands: Commands,
+}
+
+/// What the work of every account depends on.
+struct Context {
+    settings: Settings,
+    evaluation: EvaluationConfig,
+    metrics: Metrics,
+    started: Instant,
+    /// Each zone is polled only once.
     once: bool,
 }
 
 impl Poller {
-    /// A poller for the accounts behind `clients`, which are those of `settings.selections` in the
-    /// same order. The receiver turns true when the daemon is ready, for good.
+    /// A poller for these accounts, in the order of the configuration. The receiver turns true when
+    /// the daemon is ready, and stays so.
     pub fn new(
         settings: Settings,
         evaluation: EvaluationConfig,
-        clients: Vec<Client>,
+        accounts: Vec<(Client, ZoneSelection)>,
         snapshot: Snapshot,
         metrics: Metrics,
     ) -> (Self, PollerHandle, watch::Receiver<bool>) {
         let started = Instant::now();
         let (ready, readiness) = watch::channel(false);
         let ranges_changed = evaluation.ranges.changed();
-        let (handle, reconfigurations) = reconfigure::channel();
+        let (handle, commands) = handle::channel();
         metrics.interval.set(settings.interval.as_secs_f64());
-        let selections = settings
-            .selections
-            .iter()
-            .map(|(_, selection)| selection.clone());
-        let accounts = clients
+        let accounts = accounts
             .into_iter()
-            .zip(selections)
-            .map(|(client, selection)| Account::new(client, selection, started))
+            .map(|(client, selection)| {
+                let name = client.account().clone();
+                (name, Account::new(client, selection, started))
+            })
             .collect();
         let poller = Self {
-            settings,
-            evaluation,
+            context: Context {
+                settings,
+                evaluation,
+                metrics,
+                started,
+                once: false,
+            },
             snapshot,
-            metrics,
             ready,
             accounts,
-            zones: HashMap::new(),
-            busy: HashSet::new(),
-            following: HashSet::new(),
-            jobs: JoinSet::new(),
-            about: HashMap::new(),
-            expiries: BTreeSet::new(),
+            tasks: Tasks::default(),
             unmatched: UnmatchedZones::default(),
             found: 0,
-            started,
             listings_changed: true,
             ranges_changed,
-            reconfigurations,
-            once: false,
+            commands,
         };
         (poller, handle, readiness)
     }
@@ -150,39 +143,44 @@ impl Poller {
         }
     }
 
-    /// Lists every account's zones, polls each zone once, well or badly, and follows it up.
+    /// Lists every account's zones, and polls and enriches each zone once, whether that succeeds
+    /// or not.
     pub async fn run_once(mut self) {
-        self.once = true;
+        self.context.once = true;
         loop {
             self.start_due();
-            let over = self.accounts.iter().all(Account::first_round_over);
-            if over && self.jobs.is_empty() {
-                self.show_unconfirmed(Instant::now());
+            let over = self.accounts.values().all(Account::first_round_over);
+            if over && self.tasks.is_empty() {
+                for account in self.accounts.values_mut() {
+                    account.publish_unconfirmed(&self.context);
+                }
                 return;
             }
             self.next_event().await;
         }
     }
 
-    /// Starts what is due, then publishes and tells what has changed.
+    /// Publishes what has changed and starts what is due.
     fn start_due(&mut self) {
         let now = Instant::now();
-        self.expire(now);
-        // Answers that came together are taken together.
+        for account in self.accounts.values_mut() {
+            account.expire(now);
+        }
+        // Listings that end together are compared together.
         if std::mem::take(&mut self.listings_changed) {
-            self.reassign(now);
+            self.reassign(Released::new(), now);
             self.publish_directory();
         }
-        for index in 0..self.accounts.len() {
-            self.start_due_of(index, now);
+        for account in self.accounts.values_mut() {
+            account.start_due(&self.context, &mut self.tasks, now);
+            account.check_budget(&self.context, &self.snapshot);
         }
-        for index in 0..self.accounts.len() {
-            self.judge_pace(index);
-        }
-        let tried = self.accounts.iter().all(Account::tried);
-        if (tried || now >= self.started + READY_AT_LATEST) && !*self.ready.borrow() {
-            if !self.once {
-                info!(zones = self.zones.len(), "ready");
+        self.evaluate_pending();
+        let tried = self.accounts.values().all(Account::tried);
+        if (tried || now >= self.context.started + READY_AT_LATEST) && !*self.ready.borrow() {
+            if !self.context.once {
+                let zones = self.accounts.values().map(|account| account.zones.len());
+                info!(zones = zones.sum::<usize>(), "ready");
             }
             self.ready.send_replace(true);
         }
@@ -198,37 +196,41 @@ impl Poller {
             }
         };
         tokio::select! {
-            Some(done) = self.jobs.join_next_with_id() => {
-                self.finish(done);
-                while let Some(done) = self.jobs.try_join_next_with_id() {
-                    self.finish(done);
+            Some(ended) = self.tasks.next() => {
+                self.complete(ended);
+                while let Some(ended) = self.tasks.try_next() {
+                    self.complete(ended);
                 }
             }
             // The sender lives as long as the ranges that this poller holds.
-            Ok(()) = self.ranges_changed.changed() => self.judge_again(None, Instant::now()),
-            Some((change, done)) = self.reconfigurations.recv() => {
-                self.reconfigure(change);
-                // Whoever asked may have stopped waiting.
-                let _ = done.send(());
+            Ok(()) = self.ranges_changed.changed() => {
+                self.accounts.values_mut().for_each(Account::request_evaluations);
             }
+            Some(command) = self.commands.recv() => self.obey(command),
             () = timer => {}
         }
     }
 
     fn next_wake(&self) -> Option<Instant> {
         let now = Instant::now();
-        let of_accounts = self.accounts.iter().filter_map(|account| {
-            let poll = account.due.first_due();
-            let poll = poll.filter(|_| account.running < account.most_running());
-            let turns = [account.listing.due, poll, account.verification_due()];
-            let next = turns.into_iter().flatten().min()?;
-            Some(next.max(account.client.paused_until().unwrap_or(next)))
-        });
-        let expiry = self.expiries.first().map(|(at, _)| *at);
-        let ready = (!*self.ready.borrow()).then_some(self.started + READY_AT_LATEST);
-        of_accounts
-            .chain(expiry)
-            .chain(ready.filter(|at| *at > now))
-            .min()
+        let of_accounts = self
+            .accounts
+            .values()
+            .filter_map(|account| account.next_wake(now));
+        let ready = (!*self.ready.borrow()).then_some(self.context.started + READY_AT_LATEST);
+        of_accounts.chain(ready.filter(|at| *at > now)).min()
+    }
+
+    fn obey(&mut self, command: Command) {
+        // A caller may have stopped waiting for the answer.
+        match command {
+            Command::Reconfigure(change, done) => {
+                self.reconfigure(*change);
+                let _ = done.send(());
+            }
+            Command::Ping(done) => {
+                let _ = done.send(());
+            }
+        }
     }
 }

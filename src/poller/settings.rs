@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use globset::GlobMatcher;
 
+use crate::cloudflare::{self, Credentials};
 use crate::domain::{AccountName, ZoneId};
 use crate::snapshot::StaleAfter;
 
@@ -18,12 +19,31 @@ pub struct Settings {
     pub retain: Duration,
     /// The staleness threshold of zones without one of their own.
     pub stale_after: StaleAfter,
-    /// Which zones of each account are wanted, in the order of the configuration.
-    pub selections: Vec<(AccountName, ZoneSelection)>,
     /// What is different for single zones.
     pub overrides: Vec<ZoneOverride>,
     /// The part of the zones that this process polls.
     pub shard: Shard,
+}
+
+/// One account of the configuration.
+#[derive(Debug, Clone)]
+pub struct AccountSettings {
+    /// Its name.
+    pub name: AccountName,
+    /// What it authenticates with.
+    pub credentials: Credentials,
+    /// Which of its zones are wanted.
+    pub zones: ZoneSelection,
+}
+
+impl AccountSettings {
+    /// What its client needs to know.
+    pub fn client(&self) -> cloudflare::AccountSettings {
+        cloudflare::AccountSettings {
+            name: self.name.clone(),
+            credentials: self.credentials.clone(),
+        }
+    }
 }
 
 /// Which zones of an account are wanted.

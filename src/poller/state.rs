@@ -11,17 +11,17 @@ use crate::domain::{AccountName, Changes, Zone, ZoneMappings};
 use crate::findings::{TieredCache, ZoneFindings};
 use crate::snapshot::{ChangeCounts, LastPoll, StaleAfter, ZoneData, ZoneState};
 
-/// What a good poll read, and the judgement on it.
-pub(super) struct Read {
+/// What a good poll read, and the findings.
+pub(super) struct PollResult {
     pub(super) mappings: ZoneMappings,
     pub(super) findings: ZoneFindings,
-    /// Rows that were no mappings.
+    /// Rows that are not mappings.
     pub(super) rejected: u64,
 }
 
 /// When a poll ended, and how long it took.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Ended {
+pub(super) struct PollEnd {
     pub(super) at: Timestamp,
     pub(super) duration: Duration,
 }
@@ -51,43 +51,61 @@ pub(super) fn found(
 
 /// After a good poll. Mappings and findings that are as they were keep their allocations, by which
 /// readers see that nothing changed.
-pub(super) fn succeeded(old: &ZoneState, read: Read, ended: Ended) -> ZoneState {
+pub(super) fn succeeded(old: &ZoneState, result: PollResult, end: PollEnd) -> ZoneState {
     let mut changes = old.changes.unwrap_or_default();
     if let Some(data) = &old.data {
-        changes = add(changes, data.mappings.changes(&read.mappings));
+        changes = add(changes, data.mappings.changes(&result.mappings));
     }
     let shared = old.data.as_ref();
     let data = ZoneData {
-        mappings: keep(shared.map(|data| &data.mappings), read.mappings),
-        findings: keep(shared.map(|data| &data.findings), read.findings),
+        mappings: keep(shared.map(|data| &data.mappings), result.mappings),
+        findings: keep(shared.map(|data| &data.findings), result.findings),
     };
     ZoneState {
         last_poll: Some(LastPoll {
-            ended: ended.at,
-            duration: ended.duration,
+            ended: end.at,
+            duration: end.duration,
             error: None,
         }),
-        last_success: Some(ended.at),
+        last_success: Some(end.at),
         data: Some(data),
         changes: Some(changes),
         polls: old.polls + 1,
-        rejected_rows: old.rejected_rows + read.rejected,
+        rejected_rows: old.rejected_rows + result.rejected,
         ..old.clone()
     }
 }
 
-/// After a failed poll: what is served of mappings and findings stays.
-pub(super) fn failed(old: &ZoneState, error: &ApiError, ended: Ended) -> ZoneState {
+/// After a failed poll. The mappings and findings that are served stay.
+pub(super) fn failed(old: &ZoneState, error: &ApiError, end: PollEnd) -> ZoneState {
     let mut new = old.clone();
     let text = Some(error.to_string());
     new.last_poll = Some(LastPoll {
-        ended: ended.at,
-        duration: ended.duration,
+        ended: end.at,
+        duration: end.duration,
         error: text,
     });
     new.polls += 1;
     *new.errors.entry(error.reason).or_default() += 1;
     new
+}
+
+/// After the zone was evaluated anew; `None` where nothing is different.
+pub(super) fn evaluated(
+    old: &ZoneState,
+    findings: Option<ZoneFindings>,
+    tiered_cache: TieredCache,
+) -> Option<ZoneState> {
+    let mut new = old.clone();
+    let mut changed = new.tiered_cache != tiered_cache;
+    new.tiered_cache = tiered_cache;
+    if let (Some(data), Some(findings)) = (&mut new.data, findings)
+        && *data.findings != findings
+    {
+        data.findings = Arc::new(findings);
+        changed = true;
+    }
+    changed.then_some(new)
 }
 
 /// After the retention of a failing zone's data has passed.

@@ -1,142 +1,237 @@
 //! The API calls that the poller starts, each in a task of its own.
 
-use std::collections::BTreeSet;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use tokio::time::Instant;
-use tracing::warn;
+use tracing::{error, warn};
 
+use super::enrichment::confirm::{self, Confirmation, Confirmed};
 use super::enrichment::fetch::{self, Enriched, Enrichment};
-use super::evaluate::Criteria;
 use crate::cloudflare::{
-    ApiError, CallBudget, Client, MappingList, RejectedRows, TokenStatus, ZoneList,
+    ApiError, CallBudget, Client, MappingList, Operation, Reason, TokenStatus, ZoneList,
 };
-use crate::domain::{OriginIp, Zone, ZoneId, ZoneMappings};
-use crate::findings::ZoneFindings;
+use crate::domain::{AccountName, Zone, ZoneId};
 
-/// What one reading of a zone may spend, waiting for the rate limit aside.
+/// What one reading of a zone may take, not counting the wait for the rate limit.
 const POLL_BUDGET: Duration = Duration::from_mins(2);
-/// What listing all zones of an account may spend: many pages, each of them retried.
+/// What listing all zones of an account may take: many pages, each with its retries.
 const LISTING_BUDGET: Duration = Duration::from_mins(10);
 
-/// What a task was about: known even where it panicked.
+/// What a task is about. It is known even when the task panics.
 #[derive(Debug, Clone)]
 pub(super) enum Task {
-    /// Listing the zones of the account with this index.
-    List(usize),
-    /// Looking up one explicit id of the account with this index.
-    Name(usize, ZoneId),
-    /// Reading the mappings of a zone for the account with this index.
-    Poll(usize, ZoneId),
-    /// Reading what stands beside the mappings; `asks` for the account's supported regions too.
-    Enrichment {
-        index: usize,
-        zone: ZoneId,
-        asks: bool,
-    },
-    /// Verifying the token of the account with this index.
-    Verify(usize),
+    /// Lists the account's zones.
+    List,
+    /// Looks up one zone that the configuration names by its identifier.
+    Lookup(ZoneId),
+    /// Reads a zone's mappings.
+    Poll(ZoneId),
+    /// Reads what is known of a zone beside its mappings.
+    Enrich(ZoneId),
+    /// Looks up origins that seem to be missing.
+    Confirm(ZoneId),
+    /// Verifies the account's token.
+    Verify,
 }
 
-impl Task {
-    /// The index of the account that the job is for.
-    pub(super) fn account_mut(&mut self) -> &mut usize {
-        match self {
-            Self::List(index)
-            | Self::Name(index, _)
-            | Self::Poll(index, _)
-            | Self::Enrichment { index, .. }
-            | Self::Verify(index) => index,
-        }
-    }
-}
-
-/// What came of it.
-pub(super) enum Answer {
+/// What a task brings back.
+pub(super) enum Outcome {
     Listed(Result<ZoneList, ApiError>),
-    Named(Result<Zone, ApiError>),
-    Polled {
-        poll: Result<Poll, ApiError>,
-        duration: Duration,
-    },
-    Enriched(Box<Enriched>),
+    LookedUp(ZoneId, Result<Zone, ApiError>),
+    Polled(ZoneId, Result<MappingList, ApiError>, Duration),
+    Enriched(ZoneId, Box<Enriched>),
+    Confirmed(ZoneId, Confirmed),
     Verified(Result<TokenStatus, ApiError>),
 }
 
-/// Lists an account's zones. A listing that is suddenly empty is read again before it is believed.
-pub(super) async fn list(client: Client, had_zones: bool) -> Answer {
-    let call = CallBudget::new(LISTING_BUDGET);
-    let mut list = client.list_zones(&call).await;
-    if had_zones && matches!(&list, Ok(list) if list.zones.is_empty()) {
-        warn!(account = %client.account(), "the zone list is suddenly empty: reading it again");
-        list = client.list_zones(&call).await;
+/// A task that has ended.
+pub(super) struct Ended {
+    pub(super) id: Id,
+    pub(super) account: AccountName,
+    pub(super) outcome: Outcome,
+}
+
+/// A task that is under way. Dropping it ends the task.
+#[derive(Debug)]
+pub(super) struct Running(AbortHandle);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.abort();
     }
-    Answer::Listed(list)
 }
 
-/// Looks up one zone.
-pub(super) async fn name(client: Client, id: ZoneId) -> Answer {
-    Answer::Named(client.get_zone(&id, &CallBudget::new(POLL_BUDGET)).await)
+/// At most one task for each zone.
+#[derive(Debug, Default)]
+pub(super) struct ZoneTasks(HashMap<ZoneId, Running>);
+
+impl ZoneTasks {
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(super) fn contains(&self, zone: &ZoneId) -> bool {
+        self.0.contains_key(zone)
+    }
+
+    pub(super) fn insert(&mut self, zone: ZoneId, task: Running) {
+        self.0.insert(zone, task);
+    }
+
+    /// Ends the zone's task.
+    pub(super) fn cancel(&mut self, zone: &ZoneId) {
+        self.0.remove(zone);
+    }
+
+    /// Whether the task that has ended is the zone's. An earlier one may have ended just when it
+    /// was cancelled.
+    pub(super) fn end(&mut self, zone: &ZoneId, task: Id) -> bool {
+        let is_current = self
+            .0
+            .get(zone)
+            .is_some_and(|running| running.0.id() == task);
+        if is_current {
+            self.0.remove(zone);
+        }
+        is_current
+    }
 }
 
-/// The time budget of one poll.
-pub(super) fn poll_call() -> Arc<CallBudget> {
-    Arc::new(CallBudget::new(POLL_BUDGET))
+/// All tasks of the poller.
+#[derive(Default)]
+pub(super) struct Tasks {
+    set: JoinSet<Outcome>,
+    about: HashMap<Id, (AccountName, Task)>,
 }
 
-/// A zone's mappings and the judgement on them.
-pub(super) struct Poll {
-    pub(super) mappings: ZoneMappings,
-    pub(super) rejected: RejectedRows,
-    pub(super) findings: ZoneFindings,
-    /// Origins that seem to be missing for the first time, and are not among the findings.
-    pub(super) unconfirmed: BTreeSet<OriginIp>,
+impl Tasks {
+    pub(super) fn is_empty(&self) -> bool {
+        self.set.is_empty()
+    }
+
+    pub(super) fn spawn(
+        &mut self,
+        account: &AccountName,
+        task: Task,
+        work: impl Future<Output = Outcome> + Send + 'static,
+    ) -> Running {
+        let handle = self.set.spawn(work);
+        self.about.insert(handle.id(), (account.clone(), task));
+        Running(handle)
+    }
+
+    /// The next task that ends; `None` when there is none.
+    pub(super) async fn next(&mut self) -> Option<Ended> {
+        loop {
+            let joined = self.set.join_next_with_id().await?;
+            if let Some(ended) = self.ended(joined) {
+                return Some(ended);
+            }
+        }
+    }
+
+    /// A task that has ended already.
+    pub(super) fn try_next(&mut self) -> Option<Ended> {
+        loop {
+            let joined = self.set.try_join_next_with_id()?;
+            if let Some(ended) = self.ended(joined) {
+                return Some(ended);
+            }
+        }
+    }
+
+    fn ended(&mut self, joined: Result<(Id, Outcome), JoinError>) -> Option<Ended> {
+        let id = match &joined {
+            Ok((id, _)) => *id,
+            Err(error) => error.id(),
+        };
+        let (account, task) = self.about.remove(&id)?;
+        let outcome = match joined {
+            Ok((_, outcome)) => outcome,
+            Err(error) if error.is_cancelled() => return None,
+            // A defect of this program. It costs one call and not the daemon.
+            Err(panic) => {
+                error!(%account, ?task, %panic, "poller task panicked; please report this");
+                task.failed()
+            }
+        };
+        Some(Ended {
+            id,
+            account,
+            outcome,
+        })
+    }
 }
 
-impl Poll {
-    pub(super) fn judge(
-        mappings: ZoneMappings,
-        rejected: RejectedRows,
-        criteria: &Criteria,
-    ) -> Self {
-        let (findings, new) = criteria.judge(&mappings);
-        Self {
-            mappings,
-            rejected,
-            findings,
-            unconfirmed: new.into_iter().map(|origin| origin.origin_ip).collect(),
+impl Task {
+    /// The outcome of a task that panicked.
+    fn failed(self) -> Outcome {
+        let error = |operation| ApiError {
+            operation,
+            reason: Reason::Malformed,
+            detail: "this program failed on the answer; please report it".to_owned(),
+            status: None,
+            codes: Vec::new(),
+        };
+        match self {
+            Self::List => Outcome::Listed(Err(error(Operation::ListZones))),
+            Self::Lookup(zone) => Outcome::LookedUp(zone, Err(error(Operation::GetZone))),
+            Self::Poll(zone) => {
+                Outcome::Polled(zone, Err(error(Operation::ListMappings)), Duration::ZERO)
+            }
+            Self::Enrich(zone) => Outcome::Enriched(zone, Box::default()),
+            Self::Confirm(zone) => Outcome::Confirmed(zone, Confirmed::default()),
+            Self::Verify => Outcome::Verified(Err(error(Operation::VerifyToken))),
         }
     }
 }
 
-/// Reads a zone's mappings and judges them.
-pub(super) async fn poll(
-    client: Client,
-    id: ZoneId,
-    criteria: Criteria,
-    call: Arc<CallBudget>,
-) -> Answer {
-    let started = Instant::now();
-    let list = client.list_mappings(&id, &call).await;
-    let poll =
-        list.map(|MappingList { mappings, rejected }| Poll::judge(mappings, rejected, &criteria));
-    Answer::Polled {
-        poll,
-        duration: started.elapsed(),
+/// Lists an account's zones. A list that is suddenly empty is read again before it is believed.
+pub(super) async fn list(client: Client, had_zones: bool) -> Outcome {
+    let call = CallBudget::new(LISTING_BUDGET);
+    let mut list = client.list_zones(&call).await;
+    if had_zones && matches!(&list, Ok(list) if list.zones.is_empty()) {
+        warn!(account = %client.account(), "zone list is suddenly empty, reading it again");
+        list = client.list_zones(&call).await;
     }
+    Outcome::Listed(list)
 }
 
-/// Reads what stands beside a zone's mappings.
-pub(super) async fn follow_up(job: Enrichment) -> Answer {
-    Answer::Enriched(Box::new(fetch::run(job).await))
+/// Looks up one zone.
+pub(super) async fn look_up(client: Client, id: ZoneId) -> Outcome {
+    let zone = client.get_zone(&id, &CallBudget::new(POLL_BUDGET)).await;
+    Outcome::LookedUp(id, zone)
+}
+
+/// The time budget of one poll.
+pub(super) fn poll_budget() -> Arc<CallBudget> {
+    Arc::new(CallBudget::new(POLL_BUDGET))
+}
+
+/// Reads a zone's mappings.
+pub(super) async fn poll(client: Client, id: ZoneId, call: Arc<CallBudget>) -> Outcome {
+    let started = Instant::now();
+    let list = client.list_mappings(&id, &call).await;
+    Outcome::Polled(id, list, started.elapsed())
+}
+
+/// Reads what is known of a zone beside its mappings.
+pub(super) async fn enrich(enrichment: Enrichment) -> Outcome {
+    let id = enrichment.zone.id.clone();
+    Outcome::Enriched(id, Box::new(fetch::run(enrichment).await))
+}
+
+/// Looks up origins that seem to be missing.
+pub(super) async fn confirm(confirmation: Confirmation) -> Outcome {
+    let id = confirmation.zone.clone();
+    Outcome::Confirmed(id, confirm::run(confirmation).await)
 }
 
 /// Verifies an account's token. `owner` is the Cloudflare account of one of its zones.
-pub(super) async fn verify(client: Client, owner: Option<Arc<str>>) -> Answer {
-    Answer::Verified(
-        client
-            .verify_token(owner.as_deref(), &CallBudget::new(POLL_BUDGET))
-            .await,
-    )
+pub(super) async fn verify(client: Client, owner: Option<Arc<str>>) -> Outcome {
+    let call = CallBudget::new(POLL_BUDGET);
+    Outcome::Verified(client.verify_token(owner.as_deref(), &call).await)
 }

@@ -8,7 +8,6 @@ pub(super) fn settings() -> Settings {
         discovery_interval: Duration::from_mins(5),
         retain: Duration::from_hours(1),
         stale_after: StaleAfter::Never,
-        selections: Vec::new(),
         overrides: Vec::new(),
         shard: Shard::SINGLE,
     }

@@ -1,4 +1,4 @@
-//! One zone's schedule, and what the log says of its polls.
+//! One polled zone: its schedule, and what the log says of its polls.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,67 +6,65 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
+use super::discovery::ZoneConfig;
 use super::enrichment::state::EnrichmentState;
 use super::schedule::{Cadence, poll_backoff};
 use crate::cloudflare::{ApiError, Reason, RejectedRows};
 use crate::findings::DeclaredOrigin;
 use crate::snapshot::{ZoneSlot, ZoneState};
 
-/// A zone whose poll met the rate limit is due again at once, that is after the pause. This keeps
-/// an API that names no pause worth its name from being asked without end.
+/// A zone whose poll met the rate limit is due again at once, that is after the pause. This bounds
+/// how often an API is asked that names no usable pause.
 const AFTER_RATE_LIMIT: Duration = Duration::from_secs(1);
 
 pub(super) struct PolledZone {
     pub(super) slot: Arc<ZoneSlot>,
-    /// The index of its account.
-    pub(super) account: usize,
     pub(super) cadence: Cadence,
     /// Its entry in the account's queue; `None` while it is being polled.
     pub(super) due: Option<Instant>,
     /// Polls that failed in a row.
     pub(super) failures: u32,
-    /// Its entry among the expiries.
+    /// Its entry among the account's expiries.
     pub(super) expiry: Option<Instant>,
     /// The origins that the configuration declares for it.
     pub(super) declared: Arc<[DeclaredOrigin]>,
     /// What is known of it beside its mappings.
-    pub(super) secondary: EnrichmentState,
-    /// How many rows of its last good poll were no mappings, so that the log tells it once.
+    pub(super) enrichment: EnrichmentState,
+    /// Unreadable rows of its last good poll, so that they are logged once.
     rejected: u64,
-    /// Why its last poll failed, so that the log tells each failure once.
+    /// Why its last poll failed, so that each failure is logged once.
     failing: Option<Reason>,
 }
 
 impl PolledZone {
-    pub(super) fn new(
-        slot: Arc<ZoneSlot>,
-        account: usize,
-        cadence: Cadence,
-        declared: Arc<[DeclaredOrigin]>,
-    ) -> Self {
+    pub(super) fn new(slot: ZoneSlot, cadence: Cadence, config: ZoneConfig) -> Self {
         Self {
-            slot,
-            account,
+            slot: Arc::new(slot),
             cadence,
             due: None,
             failures: 0,
             expiry: None,
-            declared,
-            secondary: EnrichmentState::default(),
+            declared: config.declared,
+            enrichment: EnrichmentState::default(),
             rejected: 0,
             failing: None,
         }
     }
 
-    /// Whether the API says that the zone is not there, or is nobody's business here.
-    pub(super) fn refused(&self) -> bool {
+    /// Whether the API answers that the zone does not exist or may not be read.
+    pub(super) fn is_inaccessible(&self) -> bool {
         matches!(
             self.failing,
             Some(Reason::NotFound | Reason::NoRoute | Reason::Forbidden)
         )
     }
 
-    /// Takes note of a good poll and says when the next is due.
+    /// Whether its last poll failed because the credentials were not accepted.
+    pub(super) fn is_unauthorized(&self) -> bool {
+        self.failing == Some(Reason::Unauthorized)
+    }
+
+    /// Notes a good poll and returns when the next is due.
     pub(super) fn succeeded(
         &mut self,
         old: &ZoneState,
@@ -76,17 +74,17 @@ impl PolledZone {
         let zone = &old.zone;
         if self.failing.take().is_some() {
             info!(zone = %zone.name, zone_id = %zone.id, failures = self.failures,
-                  "the zone can be read again");
+                  "poll succeeded again");
         }
         if std::mem::replace(&mut self.rejected, rejected.count) < rejected.count {
             warn!(zone = %zone.name, zone_id = %zone.id, rows = rejected.count,
-                  examples = ?rejected.examples, "rows of the API are no mappings: left out");
+                  examples = ?rejected.examples, "skipped rows that are not mappings");
         }
         self.failures = 0;
         self.cadence.next(old.interval, now, fastrand::f64())
     }
 
-    /// Takes note of a failed poll and says when the zone is tried again.
+    /// Notes a failed poll and returns when the zone is polled again.
     pub(super) fn failed(&mut self, old: &ZoneState, error: &ApiError, now: Instant) -> Instant {
         let zone = &old.zone;
         let reason = error.reason;

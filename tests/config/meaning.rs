@@ -23,9 +23,8 @@ fn a_token_in_the_environment_is_a_whole_configuration() {
     assert_eq!(account.name.as_str(), "default");
     assert_eq!(inline(&account.credentials), "environment-token");
     assert!(matches!(
-        settings.poller.selections.as_slice(),
-        [(name, ZoneSelection::Filter { include, exclude })]
-            if name.as_str() == "default" && include.is_empty() && exclude.is_empty()
+        &account.zones,
+        ZoneSelection::Filter { include, exclude } if include.is_empty() && exclude.is_empty()
     ));
     assert_eq!(settings.poller.interval, Duration::from_mins(5));
     assert_eq!(settings.poller.discovery_interval, Duration::from_mins(5));

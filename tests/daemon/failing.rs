@@ -72,5 +72,5 @@ pub(crate) async fn recovers(api: &Api, daemon: &mut Daemon) {
     api.simulator.clear_faults();
     let after = daemon.until_read().await;
     assert_eq!(after.sum("mapping_changes_total", ON_BAD), 0.0);
-    assert_eq!(daemon.logged(&["the zone can be read again", BAD]), 1);
+    assert_eq!(daemon.logged(&["poll succeeded again", BAD]), 1);
 }

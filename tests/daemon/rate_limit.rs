@@ -6,7 +6,7 @@ use cloudflare_origin_region_exporter::simulator::World;
 
 use crate::support::{Api, Config, TOKEN};
 
-const LATE: &str = "the zones need more requests than are allowed, so polls come late";
+const LATE: &str = "the zones need more requests than the budget allows, so polls are late";
 
 #[tokio::test]
 async fn no_window_ever_sees_more_than_the_share() {

@@ -83,7 +83,7 @@ async fn a_zone_that_leaves_the_filter_takes_all_its_series_along() {
     let scrape = daemon.until_polled_again(3.0).await;
     assert!(scrape.polls(GOOD) > before, "counters go on");
     assert!(!scrape.text.contains(BAD), "{}", scrape.text);
-    assert_eq!(daemon.logged(&["the zones have changed", "gone=1 "]), 1);
+    assert_eq!(daemon.logged(&["zones changed", "gone=1 "]), 1);
     daemon.stop().await;
 }
 

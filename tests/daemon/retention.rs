@@ -56,7 +56,7 @@ async fn data_goes_after_the_retention_and_comes_back_without_counting_as_added(
     assert_eq!(left, LEFT);
     assert_eq!(scrape.up(BAD), Some(false));
     assert_eq!((scrape.up(GOOD), scrape.mappings(GOOD)), (Some(true), 3));
-    let told = "the zone has been failing for longer than it is retained: its data is dropped";
+    let told = "dropped the data of a zone that fails for longer than poll.retain";
     assert_eq!(daemon.logged(&[told, BAD]), 1);
 
     // Two go while nobody can see it: that is no change between successive good polls.

@@ -31,7 +31,7 @@ async fn row_is_rejected(row: serde_json::Value) {
     assert_eq!(scrape.poll_errors(BAD), 0.0);
     // Once, not at every poll.
     assert_eq!(
-        daemon.logged(&["rows of the API are no mappings: left out", BAD]),
+        daemon.logged(&["skipped rows that are not mappings", BAD]),
         1
     );
     daemon.stop().await;

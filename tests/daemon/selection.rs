@@ -54,7 +54,7 @@ async fn filters_choose_by_name_and_what_matches_nothing_is_told() {
     daemon.until_polled_again(3.0).await;
     for name in ["*.nowhere", "missing.example", "absent.example"] {
         assert_eq!(
-            daemon.logged(&["no zone answers to these names", name]),
+            daemon.logged(&["no zone matches these names", name]),
             1,
             "{name}"
         );
@@ -98,7 +98,7 @@ async fn identifiers_name_exactly_the_zones_and_one_that_cannot_be_read_is_shown
     assert_eq!(api.simulator.count(Operation::ListZones), 0);
     daemon.until_ready().await;
     assert_eq!(
-        daemon.logged(&["no zone answers to these names", ABSENT_ID]),
+        daemon.logged(&["no zone matches these names", ABSENT_ID]),
         1
     );
 
@@ -173,6 +173,9 @@ async fn a_zone_that_two_accounts_see_belongs_to_the_first_and_is_polled_once() 
     };
     assert_eq!(by("own.example"), ["token-2"]);
     assert!(!by(BAD).contains(&"token-2".to_owned()));
-    assert_eq!(daemon.logged(&["an earlier account lists these zones"]), 1);
+    assert_eq!(
+        daemon.logged(&["zones are polled by an earlier account"]),
+        1
+    );
     daemon.stop().await;
 }

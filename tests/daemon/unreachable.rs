@@ -61,7 +61,7 @@ async fn cannot_be_reached_when(attempts: &str, elsewhere: &str, reason: &str) {
         2
     );
     // A slow machine may list them again in the meantime.
-    let told = daemon.logged(&["level=warn", "listing the zones failed", reason]);
+    let told = daemon.logged(&["level=warn", "listing zones failed", reason]);
     assert!(told >= 1, "{}", daemon.log());
     for page in ["/-/ready", "/-/healthy"] {
         assert_eq!(daemon.get(page).await.0, 200, "{page}");

@@ -9,89 +9,102 @@ use crate::domain::{AccountName, Zone, ZoneId};
 use crate::poller::{Settings, Shard, ZoneSelection};
 use crate::snapshot::{UnmatchedZones, ZoneCounts};
 
+/// So many duplicates the log names.
+const NAMED_DUPLICATES: usize = 10;
+
 /// What one account lists.
-pub(in crate::poller) struct Listing<'a> {
-    pub(in crate::poller) account: &'a AccountName,
-    pub(in crate::poller) selection: &'a ZoneSelection,
+pub(super) struct AccountZones<'a> {
+    pub(super) name: &'a AccountName,
+    pub(super) selection: &'a ZoneSelection,
     /// By identifier.
-    pub(in crate::poller) zones: &'a BTreeMap<ZoneId, Zone>,
-    /// Whether a whole listing was read since the start, so that what is not in it is not there.
-    pub(in crate::poller) complete: bool,
+    pub(super) zones: &'a BTreeMap<ZoneId, Zone>,
+    /// A complete listing was read, so what is not in it does not exist.
+    pub(super) complete: bool,
 }
 
-/// The zones to poll, and what became of the others.
+/// The zones to poll, and what happens with the others.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(in crate::poller) struct Assignment {
-    /// Each zone once, with the index of the account that polls it.
-    pub(in crate::poller) zones: HashMap<ZoneId, (usize, Zone)>,
-    /// In the order of the accounts.
-    pub(in crate::poller) counts: Vec<ZoneCounts>,
-    /// Zones that a second account lists too, with that account's name.
-    pub(in crate::poller) duplicates: Vec<(ZoneId, AccountName)>,
-    /// The wanted zones, those of other shards among them, by name in lower case. A name that
-    /// several zones bear means the active one.
-    pub(in crate::poller) names: HashMap<String, ZoneId>,
+pub(super) struct Assignment {
+    /// Each zone once, with the account that polls it.
+    pub(super) zones: HashMap<ZoneId, (AccountName, Zone)>,
+    /// The zones that each account lists.
+    pub(super) accounts: HashMap<AccountName, ListedZones>,
+    /// The wanted zones, including those of other shards, by name in lower case. A name that
+    /// several zones share means the active one.
+    pub(super) names: HashMap<String, ZoneId>,
     /// Names, ids and globs of the configuration without a zone, as the configuration spells them.
-    pub(in crate::poller) unmatched: UnmatchedZones,
+    pub(super) unmatched: UnmatchedZones,
+}
+
+/// The zones that one account lists.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct ListedZones {
+    pub(super) counts: ZoneCounts,
+    /// The first of those that an earlier account lists too.
+    pub(super) duplicates: Vec<ZoneId>,
 }
 
 /// Assigns each wanted zone to the first account that lists it. `expected` are the names under
 /// `expect.zones`.
-pub(in crate::poller) fn assign<'a>(
-    listings: &[Listing<'_>],
+pub(super) fn assign<'a>(
+    accounts: impl Iterator<Item = AccountZones<'a>>,
     settings: &Settings,
     expected: impl Iterator<Item = &'a str>,
 ) -> Assignment {
+    let accounts: Vec<_> = accounts.collect();
     let mut result = Assignment::default();
     let mut wanted = HashSet::new();
-    for (index, listing) in listings.iter().enumerate() {
-        let mut counts = ZoneCounts::default();
-        for (id, zone) in listing.zones {
-            if !listing.selection.wants(zone) {
+    for account in &accounts {
+        let mut listed = ListedZones::default();
+        let counts = &mut listed.counts;
+        for (id, zone) in account.zones {
+            if !account.selection.wants(zone) {
                 counts.filtered += 1;
             } else if !wanted.insert(id.clone()) {
                 counts.duplicate += 1;
-                result
-                    .duplicates
-                    .push((id.clone(), listing.account.clone()));
+                if listed.duplicates.len() < NAMED_DUPLICATES {
+                    listed.duplicates.push(id.clone());
+                }
             } else if !settings.shard.owns(id) {
                 counts.other_shard += 1;
             } else {
                 counts.polled += 1;
-                result.zones.insert(id.clone(), (index, zone.clone()));
+                let owner = account.name.clone();
+                result.zones.insert(id.clone(), (owner, zone.clone()));
             }
         }
-        result.counts.push(counts);
-        if let ZoneSelection::Filter { include, .. } = listing.selection
-            && listing.complete
+        result.accounts.insert(account.name.clone(), listed);
+        if let ZoneSelection::Filter { include, .. } = account.selection
+            && account.complete
         {
-            let zones = || listing.zones.values();
-            let lonely = include
+            let zones = || account.zones.values();
+            let unmatched = include
                 .iter()
-                .filter(|glob| !zones().any(|z| glob_matches(glob, z)));
+                .filter(|glob| !zones().any(|zone| glob_matches(glob, zone)));
             result
                 .unmatched
                 .include
-                .extend(lonely.map(|glob| glob.glob().to_string()));
+                .extend(unmatched.map(|glob| glob.glob().to_string()));
         }
     }
-    result.names = names(listings, &wanted);
+    result.names = names(&accounts, &wanted);
     // Before every account has listed its zones, a name without a zone proves nothing.
-    if listings.iter().all(|listing| listing.complete) {
+    if accounts.iter().all(|account| account.complete) {
         let ids: HashSet<&str> = wanted.iter().map(ZoneId::as_str).collect();
-        let lonely = |name: &&str| {
+        let is_unmatched = |name: &&str| {
             !ids.contains(name) && !result.names.contains_key(&name.to_ascii_lowercase())
         };
-        result.unmatched.expect = expected.filter(lonely).map(str::to_owned).collect();
+        result.unmatched.expect = expected.filter(is_unmatched).map(str::to_owned).collect();
         let overrides = settings.overrides.iter().map(|own| own.zone.as_str());
-        result.unmatched.zone_overrides = overrides.filter(lonely).map(str::to_owned).collect();
+        result.unmatched.zone_overrides =
+            overrides.filter(is_unmatched).map(str::to_owned).collect();
     }
     result
 }
 
-fn names(listings: &[Listing<'_>], wanted: &HashSet<ZoneId>) -> HashMap<String, ZoneId> {
+fn names(accounts: &[AccountZones<'_>], wanted: &HashSet<ZoneId>) -> HashMap<String, ZoneId> {
     let mut names = HashMap::new();
-    let zones = listings.iter().flat_map(|listing| listing.zones);
+    let zones = accounts.iter().flat_map(|account| account.zones);
     for (id, zone) in zones.filter(|(id, _)| wanted.contains(*id)) {
         let name = zone.name.as_str().to_ascii_lowercase();
         if zone.is_active() {
@@ -122,8 +135,8 @@ fn glob_matches(glob: &globset::GlobMatcher, zone: &Zone) -> bool {
 
 impl Shard {
     /// Whether this process polls the zone. Rendezvous hashing: each shard bids for the zone and
-    /// the highest bid has it, so that one shard more takes only the zones that it wins. The
-    /// hash is `SipHash` 1-3 with a fixed key, the same on every machine and in every version.
+    /// the highest bid wins, so another shard takes only the zones that it wins. The hash is
+    /// `SipHash` 1-3 with a fixed key, the same on every machine and in every version.
     pub fn owns(self, zone: &ZoneId) -> bool {
         let bid = |ordinal: u32| {
             let mut hasher = SipHasher13::new();
@@ -199,24 +212,24 @@ mod tests {
         let zones_of_second = BTreeMap::from([zone("a", "a.test"), zone("b", "b.test")]);
         let everything = filter(&[], &[]);
         let listings = [
-            Listing {
-                account: &first,
+            AccountZones {
+                name: &first,
                 selection: &everything,
                 zones: &zones_of_first,
                 complete: true,
             },
-            Listing {
-                account: &second,
+            AccountZones {
+                name: &second,
                 selection: &everything,
                 zones: &zones_of_second,
                 complete: true,
             },
         ];
-        let result = assign(&listings, &settings(), std::iter::empty());
-        let owner = |id: &str| result.zones[&ZoneId::parse(id).unwrap()].0;
-        assert_eq!((owner("a"), owner("b")), (0, 1));
+        let result = assign(listings.into_iter(), &settings(), std::iter::empty());
+        let owner = |id: &str| &result.zones[&ZoneId::parse(id).unwrap()].0;
+        assert_eq!((owner("a"), owner("b")), (&first, &second));
         assert_eq!(
-            result.counts[1],
+            result.accounts[&second].counts,
             ZoneCounts {
                 polled: 1,
                 duplicate: 1,
@@ -224,13 +237,13 @@ mod tests {
             }
         );
         assert_eq!(
-            result.duplicates,
-            [(ZoneId::parse("a").unwrap(), second.clone())]
+            result.accounts[&second].duplicates,
+            [ZoneId::parse("a").unwrap()]
         );
     }
 
     #[test]
-    fn names_without_a_zone_are_told_once_every_account_has_listed() {
+    fn names_without_a_zone_are_reported_once_every_account_has_listed() {
         let account = AccountName::parse("default").unwrap();
         let zones = BTreeMap::from([zone("a", "a.test"), zone("x", "excluded.test")]);
         let selection = filter(&["*.test", "*.nowhere"], &["excluded.*"]);
@@ -243,16 +256,17 @@ mod tests {
             })
             .to_vec();
         let expected = || ["a.test", "missing.test"].into_iter();
-        let mut listing = Listing {
-            account: &account,
-            selection: &selection,
-            zones: &zones,
-            complete: false,
+        let listing = |complete| {
+            std::iter::once(AccountZones {
+                name: &account,
+                selection: &selection,
+                zones: &zones,
+                complete,
+            })
         };
-        let result = assign(std::slice::from_ref(&listing), &settings, expected());
+        let result = assign(listing(false), &settings, expected());
         assert_eq!(result.unmatched, UnmatchedZones::default());
-        listing.complete = true;
-        let result = assign(&[listing], &settings, expected());
+        let result = assign(listing(true), &settings, expected());
         assert_eq!(result.unmatched.include, ["*.nowhere"]);
         assert_eq!(result.unmatched.expect, ["missing.test"]);
         assert_eq!(

@@ -1,5 +1,5 @@
-//! What is read of a zone beside its mappings, after these: its DNS records, load balancers and
-//! tiered cache settings, and whether origins that seem to be missing really are.
+//! Reading what is known of a zone beside its mappings: DNS records, load balancers, tiered cache
+//! settings and supported regions.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -12,19 +12,12 @@ use crate::cloudflare::{
     ApiError, CallBudget, Client, DnsRecord, LoadBalancer, Operation, OriginTarget, Pool,
     PoolOrigin, Reason, RecordScope,
 };
-use crate::domain::{PoolId, Zone, ZoneMappings};
-use crate::findings::{
-    Candidates, ExpectSettings, ExpectedOrigin, LeftOut, SupportedRegions, VerifySettings,
-    ZoneFindings,
-};
-use crate::poller::evaluate::{Criteria, add_missing};
+use crate::domain::{PoolId, Zone};
+use crate::findings::{Candidates, ExpectSettings, LeftOut, SupportedRegions, VerifySettings};
 
-/// What each of a follow-up's calls may spend, waiting for the rate limit aside: one that hangs
-/// leaves the others their time.
+/// What each call may take, not counting the wait for the rate limit. One that hangs leaves the
+/// others their time.
 const BUDGET: Duration = Duration::from_secs(30);
-/// Origins that are looked up one by one before they are called missing. Where more seem to be
-/// missing at once, the list itself is as believable as they are.
-const CONFIRMATIONS: usize = 5;
 
 /// What to read.
 #[expect(
@@ -45,19 +38,17 @@ impl Wanted {
     }
 }
 
-/// A follow-up to be done.
+/// Something to read.
 pub(in crate::poller) struct Enrichment {
     pub(in crate::poller) client: Client,
     pub(in crate::poller) zone: Zone,
     pub(in crate::poller) wanted: Wanted,
-    pub(in crate::poller) mappings: Arc<ZoneMappings>,
-    pub(in crate::poller) criteria: Criteria,
     pub(in crate::poller) pools: Arc<PoolCache>,
     /// How old the account's pools may be.
     pub(in crate::poller) pools_age: Duration,
 }
 
-/// What came of it; `None` where it was not wanted.
+/// What was read; `None` where it was not wanted.
 #[derive(Debug, Default)]
 pub(in crate::poller) struct Enriched {
     pub(in crate::poller) dns: Option<Result<Candidates, ApiError>>,
@@ -66,11 +57,6 @@ pub(in crate::poller) struct Enriched {
     pub(in crate::poller) smart_tiered_cache: Option<Result<bool, ApiError>>,
     /// `None` inside where this zone cannot tell.
     pub(in crate::poller) supported_regions: Option<Result<Option<SupportedRegions>, ApiError>>,
-    /// The mappings that were judged.
-    pub(in crate::poller) mappings: Arc<ZoneMappings>,
-    pub(in crate::poller) findings: ZoneFindings,
-    /// Why a look-up of a single mapping failed.
-    pub(in crate::poller) failed_look_up: Option<ApiError>,
 }
 
 impl Enriched {
@@ -80,31 +66,18 @@ impl Enriched {
         let settings = [self.tiered_cache.as_ref(), self.smart_tiered_cache.as_ref()].map(failure);
         let regions = failure(self.supported_regions.as_ref());
         let all = origins.into_iter().chain(settings).chain([regions]);
-        all.flatten().chain(&self.failed_look_up)
+        all.flatten()
     }
-}
 
-impl Enriched {
-    /// A setting could not be read for a reason that may pass, so that asking again soon is worth
-    /// it.
-    pub(in crate::poller) fn has_settings_trouble(&self) -> bool {
+    /// Whether a setting could not be read for a transient reason, so that another try may soon
+    /// succeed.
+    pub(in crate::poller) fn has_transient_settings_failure(&self) -> bool {
         let settings = [self.tiered_cache.as_ref(), self.smart_tiered_cache.as_ref()];
         let mut failures = settings.into_iter().filter_map(failure);
         failures.any(ApiError::is_transient)
     }
 
-    /// As [`Self::has_settings_trouble`], of the supported regions.
-    pub(in crate::poller) fn has_regions_trouble(&self) -> bool {
-        failure(self.supported_regions.as_ref()).is_some_and(ApiError::is_transient)
-    }
-}
-
-fn failure<T>(answer: Option<&Result<T, ApiError>>) -> Option<&ApiError> {
-    answer.and_then(|answer| answer.as_ref().err())
-}
-
-impl Enriched {
-    /// Drops answers that nobody asks for any more: the configuration changed meanwhile.
+    /// Drops answers that are not wanted any more because the configuration has changed meanwhile.
     pub(in crate::poller) fn retain_wanted(
         &mut self,
         expect: &ExpectSettings,
@@ -126,75 +99,39 @@ impl Enriched {
     }
 }
 
-/// Reads what is wanted, one call after another, and judges the mappings anew.
-pub(in crate::poller) async fn run(mut job: Enrichment) -> Enriched {
-    let (client, zone, wanted) = (&job.client, &job.zone, job.wanted);
-    let mut done = Enriched::default();
+fn failure<T>(answer: Option<&Result<T, ApiError>>) -> Option<&ApiError> {
+    answer.and_then(|answer| answer.as_ref().err())
+}
+
+/// Reads what is wanted, one call after another.
+pub(in crate::poller) async fn run(enrichment: Enrichment) -> Enriched {
+    let Enrichment {
+        client,
+        zone,
+        wanted,
+        ..
+    } = &enrichment;
+    let budget = || CallBudget::new(BUDGET);
+    let mut enriched = Enriched::default();
     if wanted.supported_regions {
-        let call = CallBudget::new(BUDGET);
-        let answer = client.supported_regions(&zone.id, &call).await;
-        if let Ok(Some(regions)) = &answer {
-            job.criteria.supported = Some(Arc::new(regions.clone()));
-        }
-        done.supported_regions = Some(answer);
+        enriched.supported_regions = Some(client.supported_regions(&zone.id, &budget()).await);
     }
     if wanted.load_balancers {
-        let answer = job.load_balancers(&CallBudget::new(BUDGET)).await;
-        if let Ok(candidates) = &answer {
-            job.criteria.discovered.load_balancers = Some(candidates.clone());
-        }
-        done.load_balancers = Some(answer);
+        enriched.load_balancers = Some(enrichment.load_balancers(&budget()).await);
     }
     if wanted.dns {
-        let call = CallBudget::new(BUDGET);
+        let call = budget();
         let records = client.dns_records(&zone.id, RecordScope::Proxied, &call);
-        let answer = records.await.map(|records| of_records(records.rows));
-        if let Ok(candidates) = &answer {
-            job.criteria.discovered.dns = Some(candidates.clone());
-        }
-        done.dns = Some(answer);
+        enriched.dns = Some(records.await.map(|records| of_records(records.rows)));
     }
     if wanted.tiered_cache {
-        let call = CallBudget::new(BUDGET);
-        done.tiered_cache = Some(client.tiered_cache(&zone.id, &call).await);
-        done.smart_tiered_cache = Some(client.smart_tiered_cache(&zone.id, &call).await);
+        enriched.tiered_cache = Some(client.tiered_cache(&zone.id, &budget()).await);
+        enriched.smart_tiered_cache = Some(client.smart_tiered_cache(&zone.id, &budget()).await);
     }
-    let (mut findings, new) = job.criteria.judge(&job.mappings);
-    let (missing, failed) = job.confirm(new, &CallBudget::new(BUDGET)).await;
-    add_missing(&mut findings, missing);
-    done.mappings = job.mappings;
-    done.findings = findings;
-    done.failed_look_up = failed;
-    done
+    enriched
 }
 
 impl Enrichment {
-    /// Looks the first of the origins up one by one. One that is mapped after all means that the
-    /// list was out of date; every other counts as missing.
-    async fn confirm(
-        &self,
-        origins: Vec<ExpectedOrigin>,
-        call: &CallBudget,
-    ) -> (Vec<ExpectedOrigin>, Option<ApiError>) {
-        let mut missing = Vec::new();
-        let mut failed = None;
-        for (index, origin) in origins.into_iter().enumerate() {
-            if index < CONFIRMATIONS && failed.is_none() {
-                match self
-                    .client
-                    .get_mapping(&self.zone.id, origin.origin_ip, call)
-                    .await
-                {
-                    Ok(Some(_)) => continue,
-                    Ok(None) => {}
-                    Err(error) => failed = Some(error),
-                }
-            }
-            missing.push(origin);
-        }
-        (missing, failed)
-    }
-
     async fn load_balancers(&self, call: &CallBudget) -> Result<Candidates, ApiError> {
         let balancers = self.client.load_balancers(&self.zone.id, call).await?;
         let ids = pools_in_use(&balancers.rows);
@@ -378,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn every_failure_is_told() {
+    fn every_failure_is_reported() {
         let error = |operation| ApiError {
             operation,
             reason: Reason::Timeout,
@@ -386,22 +323,20 @@ mod tests {
             status: None,
             codes: Vec::new(),
         };
-        let done = Enriched {
+        let enriched = Enriched {
             dns: Some(Err(error(Operation::DnsRecords))),
             load_balancers: Some(Ok(Candidates::default())),
             smart_tiered_cache: Some(Err(error(Operation::SmartTieredCache))),
             supported_regions: Some(Err(error(Operation::SupportedRegions))),
-            failed_look_up: Some(error(Operation::GetMapping)),
             ..Enriched::default()
         };
-        let operations: Vec<_> = done.failures().map(|error| error.operation).collect();
+        let operations: Vec<_> = enriched.failures().map(|error| error.operation).collect();
         assert_eq!(
             operations,
             [
                 Operation::DnsRecords,
                 Operation::SmartTieredCache,
                 Operation::SupportedRegions,
-                Operation::GetMapping
             ]
         );
     }

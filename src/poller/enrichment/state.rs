@@ -5,20 +5,20 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::fetch::{Enriched, Wanted};
+use super::refresh::{RefreshTimer, Regions};
 use crate::cloudflare::ApiError;
 use crate::domain::OriginIp;
 use crate::findings::{Candidates, Discovered, ExpectSettings, TieredCache, VerifySettings};
-use crate::poller::enrichment::fetch::{Enriched, Wanted};
-use crate::poller::enrichment::refresh::{Cooldown, RefreshTimer, Regions};
 
-/// How long a tiered cache setting that cannot be read any more is still shown, at the least.
+/// How long the last known tiered cache settings are shown, at least.
 const KEEP_SETTINGS: Duration = Duration::from_hours(2);
 
 /// The last good answer to something.
 #[derive(Debug)]
 struct Recent<T> {
     answer: Option<(T, Instant)>,
-    /// Of the failures since then, the first.
+    /// The first failure since then.
     failing_since: Option<Instant>,
 }
 
@@ -45,14 +45,14 @@ impl<T> Recent<T> {
         }
     }
 
-    /// The answer, unless asking has been failing for so long.
+    /// The answer, unless reading it has been failing for `keep`.
     fn unless_failing(&self, now: Instant, keep: Duration) -> Option<&T> {
         let lost = self.failing_since.is_some_and(|since| since + keep <= now);
         let (value, _) = self.answer.as_ref().filter(|_| !lost)?;
         Some(value)
     }
 
-    /// The answer, unless it is older than that.
+    /// The answer, unless it is older than `keep`.
     fn unless_older(&self, now: Instant, keep: Duration) -> Option<&T> {
         let (value, _) = self.answer.as_ref().filter(|(_, at)| *at + keep > now)?;
         Some(value)
@@ -60,30 +60,23 @@ impl<T> Recent<T> {
 }
 
 /// What is known of a zone beside its mappings.
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "four notes that are taken and settled independently"
-)]
 #[derive(Debug, Default)]
 pub(in crate::poller) struct EnrichmentState {
     dns: Recent<Candidates>,
     load_balancers: Recent<Candidates>,
     tiered_cache: Recent<bool>,
     smart_tiered_cache: Recent<bool>,
-    /// Of the tiered cache settings.
-    settings: RefreshTimer,
-    /// Of the supported regions, by way of this zone.
-    regions: RefreshTimer,
-    /// Missing origins that the last poll found and nobody has confirmed yet.
-    unconfirmed: BTreeSet<OriginIp>,
-    /// It stands in its account's queue.
+    settings_timer: RefreshTimer,
+    /// When the zone was last unable to tell the supported regions.
+    regions_timer: RefreshTimer,
+    /// Missing origins that are not shown, because nothing has confirmed them yet.
+    pub(in crate::poller) unconfirmed: BTreeSet<OriginIp>,
+    /// Origins that are being looked up.
+    confirming: BTreeSet<OriginIp>,
+    /// It waits among the account's enrichments.
     pub(in crate::poller) queued: bool,
-    /// DNS records and load balancers are to be read again.
+    /// DNS records and load balancers are to be read.
     origins_due: bool,
-    /// Something that the findings depend on has changed.
-    judge_again: bool,
-    /// Something was learnt since the poll that is under way began.
-    learnt: bool,
 }
 
 impl EnrichmentState {
@@ -102,108 +95,95 @@ impl EnrichmentState {
         }
     }
 
-    pub(in crate::poller) fn unconfirmed(&self) -> &BTreeSet<OriginIp> {
-        &self.unconfirmed
-    }
-
-    /// Other expectations and checks are in force: what is not asked for any more is forgotten,
-    /// the rest is read again.
+    /// Other sources and checks are in force: what is no longer wanted is forgotten, and what is
+    /// newly wanted is read.
     pub(in crate::poller) fn reconfigure(
         &mut self,
-        expect: &ExpectSettings,
+        old: &ExpectSettings,
+        new: &ExpectSettings,
         verify: VerifySettings,
     ) {
-        if !expect.from_dns {
+        if !new.from_dns {
             self.dns = Recent::default();
         }
-        if !expect.from_load_balancers {
+        if !new.from_load_balancers {
             self.load_balancers = Recent::default();
         }
         if !verify.tiered_cache {
             self.tiered_cache = Recent::default();
             self.smart_tiered_cache = Recent::default();
+            self.settings_timer.reset();
         }
-        self.origins_due = true;
-        self.judge_again = true;
+        self.origins_due |= (new.from_dns && !old.from_dns)
+            || (new.from_load_balancers && !old.from_load_balancers);
     }
 
-    /// The findings are out of date.
-    pub(in crate::poller) fn ask_for_judgement(&mut self) {
-        self.judge_again = true;
-    }
-
-    /// Whether the findings are out of date, or hold back origins that nobody has confirmed.
-    pub(in crate::poller) fn needs_judgement(&self) -> bool {
-        self.judge_again || !self.unconfirmed.is_empty()
-    }
-
-    /// What a follow-up is to read now.
+    /// What is to be read now.
     pub(in crate::poller) fn wanted(
         &self,
         expect: &ExpectSettings,
         verify: VerifySettings,
         regions: &Regions,
-        settings: &Cooldown,
         now: Instant,
     ) -> Wanted {
         Wanted {
             dns: expect.from_dns && self.origins_due,
             load_balancers: expect.from_load_balancers && self.origins_due,
-            tiered_cache: verify.tiered_cache && self.settings.is_due(settings, now),
+            tiered_cache: verify.tiered_cache && self.settings_timer.is_due(now),
             supported_regions: verify.supported_regions
-                && self.regions.is_due(&regions.trouble, now)
-                && regions.may_be_asked(now),
+                && self.regions_timer.is_due(now)
+                && regions.are_due(now),
         }
     }
 
-    /// A poll begins.
-    pub(in crate::poller) fn polling(&mut self) {
-        self.learnt = false;
-    }
-
-    /// Takes note of a good poll that found these origins missing for the first time.
-    pub(in crate::poller) fn polled(&mut self, unconfirmed: BTreeSet<OriginIp>) {
-        self.unconfirmed = unconfirmed;
+    /// DNS records and load balancers are read after each good poll.
+    pub(in crate::poller) fn request_origins(&mut self) {
         self.origins_due = true;
     }
 
-    /// Whether the judgement of the poll that has just ended is out of date.
-    pub(in crate::poller) fn has_learnt(&mut self) -> bool {
-        std::mem::take(&mut self.learnt)
-    }
-
-    /// A follow-up begins. The unconfirmed origins stay until it has settled them: a poll that
-    /// ends before shows them as missing.
-    pub(in crate::poller) fn following_up(&mut self, wanted: Wanted, now: Instant) {
-        self.judge_again = false;
+    /// A reading begins.
+    pub(in crate::poller) fn started(&mut self, wanted: Wanted, now: Instant) {
         self.origins_due = false;
         if wanted.tiered_cache {
-            self.settings.ask(now);
-        }
-        if wanted.supported_regions {
-            self.regions.ask(now);
+            self.settings_timer.ask(now);
         }
     }
 
-    /// Takes the answers of a follow-up.
-    pub(in crate::poller) fn learn(&mut self, done: &mut Enriched, now: Instant) {
-        if done.tiered_cache.is_some() {
-            self.settings.answered(done.has_settings_trouble());
+    /// Takes what was read.
+    pub(in crate::poller) fn learn(&mut self, enriched: &mut Enriched, now: Instant) {
+        if enriched.tiered_cache.is_some() {
+            let failed = enriched.has_transient_settings_failure();
+            self.settings_timer.answered(failed);
         }
-        if done.supported_regions.is_some() {
-            self.regions.answered(done.has_regions_trouble());
+        match &enriched.supported_regions {
+            None | Some(Ok(Some(_))) => {}
+            Some(Err(error)) if error.is_transient() => {}
+            Some(_) => self.regions_timer.ask(now),
         }
-        self.dns.take(done.dns.take(), now);
-        self.load_balancers.take(done.load_balancers.take(), now);
-        self.tiered_cache.take(done.tiered_cache.take(), now);
+        self.dns.take(enriched.dns.take(), now);
+        self.load_balancers
+            .take(enriched.load_balancers.take(), now);
+        self.tiered_cache.take(enriched.tiered_cache.take(), now);
         self.smart_tiered_cache
-            .take(done.smart_tiered_cache.take(), now);
-        self.learnt = true;
+            .take(enriched.smart_tiered_cache.take(), now);
     }
 
-    /// Every origin that the last poll held back was confirmed, or is shown all the same.
-    pub(in crate::poller) fn settled(&mut self) {
-        self.unconfirmed.clear();
+    /// The unconfirmed origins are being looked up. They stay unconfirmed meanwhile, and a poll
+    /// that ends before shows them as missing.
+    pub(in crate::poller) fn confirm(&mut self) -> BTreeSet<OriginIp> {
+        self.confirming = self.unconfirmed.clone();
+        self.confirming.clone()
+    }
+
+    /// The look-ups have ended. Returns the origins that they were about.
+    pub(in crate::poller) fn confirmed(&mut self) -> BTreeSet<OriginIp> {
+        std::mem::take(&mut self.confirming)
+    }
+
+    /// What was under way was cancelled: it is to be done again.
+    pub(in crate::poller) fn cancelled(&mut self) {
+        self.confirming.clear();
+        self.origins_due = true;
     }
 }
 

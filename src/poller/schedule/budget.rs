@@ -1,53 +1,55 @@
-//! Whether the rate limit allows what the configuration asks for, said in the log.
+//! Whether the rate limit allows what the configuration asks for.
 
 use std::time::Duration;
 
 use tracing::{info, warn};
 
-use crate::poller::{Load, Poller};
+use super::estimate::Load;
+use crate::poller::Context;
+use crate::poller::account::Account;
+use crate::snapshot::Snapshot;
 
-/// What the log last said of one account.
+/// What the log last reported of one account.
 #[derive(Debug, Default)]
 pub(in crate::poller) struct BudgetCheck {
-    /// Whether the estimate is as of the last listing.
-    pub(in crate::poller) judged: bool,
-    /// The interval that would fit, where the one in force does not.
+    /// The estimate is as of the last listing.
+    pub(in crate::poller) is_current: bool,
+    /// The interval that would fit, where the configured one is too short.
     fitting: Option<Duration>,
 }
 
-impl Poller {
-    /// Compares what an account's polls need with its budget: after each listing, once every zone
-    /// was tried and its size is known. Only what is new is said.
-    pub(in crate::poller) fn judge_pace(&mut self, index: usize) {
-        let Some(account) = self.accounts.get_mut(index) else {
-            return;
-        };
-        if self.once || account.pace.judged || !account.listed || !account.first_round_over() {
+impl Account {
+    /// Compares what the account's polls need with its budget: after each listing, once every zone
+    /// was tried and its size is known. Logs what is new.
+    pub(in crate::poller) fn check_budget(&mut self, context: &Context, snapshot: &Snapshot) {
+        let ready = self.listing.complete && self.first_round_over();
+        if context.once || self.budget_check.is_current || !ready {
             return;
         }
-        account.pace.judged = true;
-        let (budget, window) = (account.client.budget(), account.client.window());
-        let name = &account.state.name;
+        self.budget_check.is_current = true;
+        let (budget, window) = (self.client.budget(), self.client.window());
+        let account = &self.state.name;
+        let settings = &context.settings;
         let load = Load::of(
-            &self.snapshot.directory(),
-            name,
-            &self.settings,
-            &self.evaluation.expect,
+            &snapshot.directory(),
+            account,
+            settings,
+            &context.evaluation.expect,
         );
-        let fitting = load.fitting_interval(self.settings.interval, budget, window);
-        if std::mem::replace(&mut account.pace.fitting, fitting) == fitting {
+        let fitting = load.fitting_interval(settings.interval, budget, window);
+        if std::mem::replace(&mut self.budget_check.fitting, fitting) == fitting {
             return;
         }
         let window = humantime::format_duration(window);
         if let Some(fitting) = fitting {
             warn!(
-                account = %name, budget, %window,
+                %account, budget, %window,
                 fitting_interval = %humantime::format_duration(fitting),
-                "the zones need more requests than are allowed, so polls come late: choose a longer \
-                 poll.interval, fewer zones, or a larger share of the rate limit"
+                "the zones need more requests than the budget allows, so polls are late; choose a \
+                 longer poll.interval, fewer zones, or a larger share of the rate limit"
             );
         } else {
-            info!(account = %name, budget, %window, "the poll interval can be kept again");
+            info!(%account, budget, %window, "the budget allows the poll interval again");
         }
     }
 }

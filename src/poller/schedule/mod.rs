@@ -8,15 +8,17 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// The part of an interval by which a poll may come early, so that the zones of several
+use crate::backoff::doubling;
+
+/// The fraction of an interval by which a poll may come early, so that the zones of several
 /// exporters that were started together do not stay in step.
 const JITTER: f64 = 0.05;
-/// Into so many steps an interval is divided; polls begin at a step. Where zones are many, some
-/// share a step: read one after the other they cost half the CPU time that they would cost if the
-/// process had to wake up for each. Few zones seldom share one.
+/// An interval is divided into so many steps, and polls begin at a step. Where there are many zones
+/// some share a step: read one after the other they cost half the CPU time of waking up for each.
+/// Few zones rarely share one.
 const STEPS: f64 = 128.0;
-/// The random part of the jitter: with up to one step for the beginning, and one for rounding, a
-/// poll comes no earlier than [`JITTER`] says.
+/// The random part of the jitter. Together with up to one step for the beginning and one for
+/// rounding, a poll comes no earlier than [`JITTER`] allows.
 const RANDOM_JITTER: f64 = JITTER - 2.0 / STEPS;
 /// The first pause after a failed poll; each further failure doubles it.
 const POLL_BACKOFF: Duration = Duration::from_secs(30);
@@ -24,7 +26,7 @@ const POLL_BACKOFF: Duration = Duration::from_secs(30);
 const LISTING_BACKOFF: Duration = Duration::from_secs(5);
 
 /// The golden ratio's fraction: its multiples modulo 1 are spread evenly however many there are,
-/// so zones that come one by one need no moving of the others.
+/// so a new zone does not move the others.
 const GOLDEN: f64 = 0.618_033_988_749_894_9;
 
 /// A zone's place within the interval.
@@ -72,10 +74,8 @@ pub(super) fn listing_backoff(failures: u32, interval: Duration, random: f64) ->
     backoff(LISTING_BACKOFF, failures, interval, random)
 }
 
-fn backoff(first: Duration, failures: u32, most: Duration, random: f64) -> Duration {
-    let doublings = failures.saturating_sub(1).min(16);
-    let pause = first.saturating_mul(1 << doublings).min(most);
-    pause.mul_f64(1.0 - random / 10.0)
+fn backoff(first: Duration, failures: u32, longest: Duration, random: f64) -> Duration {
+    doubling(first, failures, longest).mul_f64(1.0 - random / 10.0)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 use super::*;
 use crate::cloudflare::{Operation, Reason};
-use crate::findings::SupportedRegions;
+use crate::domain::{SupportedRegions, ZoneId};
 
 const MINUTE: Duration = Duration::from_mins(1);
 const HOUR: Duration = Duration::from_hours(1);
@@ -23,13 +23,8 @@ fn failure_of<T>(reason: Reason) -> Result<T, ApiError> {
     })
 }
 
-fn wanted(
-    secondary: &EnrichmentState,
-    regions: &Regions,
-    settings: &Cooldown,
-    at: Instant,
-) -> Wanted {
-    secondary.wanted(&discovery(), EVERYTHING, regions, settings, at)
+fn wanted(state: &EnrichmentState, regions: &Regions, at: Instant) -> Wanted {
+    state.wanted(&discovery(), EVERYTHING, regions, at)
 }
 
 fn discovery() -> ExpectSettings {
@@ -43,189 +38,173 @@ fn discovery() -> ExpectSettings {
 #[test]
 fn what_dns_named_stays_until_reading_it_has_failed_for_the_retention() {
     let start = Instant::now();
-    let mut secondary = EnrichmentState::default();
-    let known = |secondary: &EnrichmentState, at, retain| {
-        let discovered = secondary.discovered(at, retain);
+    let mut state = EnrichmentState::default();
+    let known = |state: &EnrichmentState, at, retain| {
+        let discovered = state.discovered(at, retain);
         (
             discovered.dns.is_some(),
             discovered.load_balancers.is_some(),
         )
     };
-    assert_eq!(known(&secondary, start, HOUR), (false, false));
-    secondary.dns.take(Some(Ok(Candidates::default())), start);
+    assert_eq!(known(&state, start, HOUR), (false, false));
+    state.dns.take(Some(Ok(Candidates::default())), start);
     // It was not read since, so nothing speaks against it, however short the retention.
-    assert!(known(&secondary, start + HOUR * 9, Duration::ZERO).0);
-    secondary.dns.take(Some(failure()), start + HOUR);
-    secondary.dns.take(Some(failure()), start + HOUR + MINUTE);
-    assert!(!known(&secondary, start + HOUR, Duration::ZERO).0);
-    assert!(known(&secondary, start + HOUR * 2 - MINUTE, HOUR).0);
-    assert!(!known(&secondary, start + HOUR * 2, HOUR).0);
-    secondary
+    assert!(known(&state, start + HOUR * 9, Duration::ZERO).0);
+    state.dns.take(Some(failure()), start + HOUR);
+    state.dns.take(Some(failure()), start + HOUR + MINUTE);
+    assert!(!known(&state, start + HOUR, Duration::ZERO).0);
+    assert!(known(&state, start + HOUR * 2 - MINUTE, HOUR).0);
+    assert!(!known(&state, start + HOUR * 2, HOUR).0);
+    state
         .dns
         .take(Some(Ok(Candidates::default())), start + HOUR * 3);
-    assert!(known(&secondary, start + HOUR * 3, Duration::ZERO).0);
+    assert!(known(&state, start + HOUR * 3, Duration::ZERO).0);
 }
 
 #[test]
 fn a_tiered_cache_setting_is_kept_for_two_hours_or_the_retention() {
     let start = Instant::now();
-    let mut secondary = EnrichmentState::default();
-    secondary.tiered_cache.take(Some(Ok(true)), start);
-    secondary.tiered_cache.take(Some(failure()), start + HOUR);
-    secondary.smart_tiered_cache.take(Some(failure()), start);
-    let shown = |after, retain| secondary.tiered_cache(start + after, retain).enabled;
+    let mut state = EnrichmentState::default();
+    state.tiered_cache.take(Some(Ok(true)), start);
+    state.tiered_cache.take(Some(failure()), start + HOUR);
+    state.smart_tiered_cache.take(Some(failure()), start);
+    let shown = |after, retain| state.tiered_cache(start + after, retain).enabled;
     assert_eq!(shown(MINUTE * 119, Duration::ZERO), Some(true));
     assert_eq!(shown(HOUR * 2, HOUR), None);
     assert_eq!(shown(MINUTE * 179, HOUR * 3), Some(true));
-    assert_eq!(secondary.tiered_cache(start, HOUR).smart_enabled, None);
+    assert_eq!(state.tiered_cache(start, HOUR).smart_enabled, None);
 }
 
 #[test]
-fn settings_and_regions_are_asked_for_once_an_hour_and_origins_after_each_poll() {
+fn settings_are_read_once_an_hour_and_origins_after_each_poll() {
     let start = Instant::now();
-    let mut secondary = EnrichmentState::default();
+    let mut state = EnrichmentState::default();
     let regions = Regions::default();
-    let shown = |secondary: &EnrichmentState, at| {
-        let wanted = wanted(secondary, &regions, &Cooldown::default(), at);
-        (
-            wanted.dns,
-            wanted.load_balancers,
-            wanted.tiered_cache,
-            wanted.supported_regions,
-        )
+    let shown = |state: &EnrichmentState, at| {
+        let wanted = wanted(state, &regions, at);
+        (wanted.dns, wanted.load_balancers, wanted.tiered_cache)
     };
-    secondary.polled(BTreeSet::new());
-    assert_eq!(shown(&secondary, start), (true, true, true, true));
-    let all = wanted(&secondary, &regions, &Cooldown::default(), start);
-    secondary.following_up(all, start);
-    assert_eq!(shown(&secondary, start), (false, false, false, false));
-    secondary.polled(BTreeSet::new());
-    let late = start + HOUR - MINUTE;
-    assert_eq!(shown(&secondary, late), (true, true, false, false));
-    assert_eq!(shown(&secondary, start + HOUR), (true, true, true, true));
+    state.request_origins();
+    assert_eq!(shown(&state, start), (true, true, true));
+    state.started(wanted(&state, &regions, start), start);
+    assert_eq!(shown(&state, start), (false, false, false));
+    state.request_origins();
+    assert_eq!(shown(&state, start + HOUR - MINUTE), (true, true, false));
+    assert_eq!(shown(&state, start + HOUR), (true, true, true));
 }
 
-/// Reads the settings and the regions, with these outcomes.
-fn follow_up(
-    secondary: &mut EnrichmentState,
-    trouble: &mut Cooldown,
-    outcome: Result<bool, ApiError>,
-    now: Instant,
-) {
-    let asked = Wanted {
-        tiered_cache: true,
-        supported_regions: true,
-        ..Wanted::default()
-    };
-    secondary.following_up(asked, now);
-    let mut done = Enriched {
-        supported_regions: Some(outcome.clone().map(|_| None)),
-        tiered_cache: Some(Ok(true)),
-        smart_tiered_cache: Some(outcome),
+#[test]
+fn a_transient_failure_is_retried_before_the_hour_with_waits_that_double() {
+    let mut at = Instant::now();
+    let mut state = EnrichmentState::default();
+    let mut regions = Regions::default();
+    let zone = ZoneId::parse("a").unwrap();
+    let transient = || failure_of(Reason::Timeout);
+    for (answer, wait) in [
+        (transient(), 10),
+        (transient(), 20),
+        (transient(), 40),
+        (transient(), 60),
+        (transient(), 60),
+        (Ok(true), 60),
+        (transient(), 10),
+    ] {
+        let asked = wanted(&state, &regions, at);
+        assert!(asked.tiered_cache && asked.supported_regions);
+        state.started(asked, at);
+        regions.ask(zone.clone(), at);
+        let mut enriched = Enriched {
+            supported_regions: Some(answer.clone().map(|_| Some(SupportedRegions::default()))),
+            tiered_cache: Some(Ok(true)),
+            smart_tiered_cache: Some(answer),
+            ..Enriched::default()
+        };
+        state.learn(&mut enriched, at);
+        regions.answered(&zone, enriched.supported_regions);
+        let early = wanted(&state, &regions, at + MINUTE * (wait - 1));
+        assert!(!early.tiered_cache && !early.supported_regions, "{wait}");
+        at += MINUTE * wait;
+    }
+}
+
+#[test]
+fn a_refusal_of_the_settings_is_not_retried_before_the_hour() {
+    let start = Instant::now();
+    let mut state = EnrichmentState::default();
+    state.started(wanted(&state, &Regions::default(), start), start);
+    let mut enriched = Enriched {
+        tiered_cache: Some(failure()),
         ..Enriched::default()
     };
-    if done.has_settings_trouble() {
-        trouble.note(now);
-    }
-    secondary.learn(&mut done, now);
+    state.learn(&mut enriched, start);
+    let asks = |at| wanted(&state, &Regions::default(), at).tiered_cache;
+    assert!(!asks(start + HOUR - MINUTE));
+    assert!(asks(start + HOUR));
 }
 
-#[test]
-fn a_failure_that_may_pass_is_made_up_for_before_the_hour_with_waits_that_double() {
-    let start = Instant::now();
-    let (mut secondary, mut trouble) = (EnrichmentState::default(), Cooldown::default());
-    let asks = |secondary: &EnrichmentState, trouble: &Cooldown, at| {
-        let wanted = wanted(secondary, &Regions::default(), trouble, at);
-        assert_eq!(wanted.tiered_cache, wanted.supported_regions);
-        wanted.tiered_cache
-    };
-    let passing = || failure_of(Reason::Timeout);
-    let mut at = start;
-    for (outcome, wait) in [
-        (passing(), 10),
-        (passing(), 20),
-        (passing(), 40),
-        (passing(), 60),
-        (passing(), 60),
-        (Ok(true), 60),
-        (passing(), 10),
-        // It will not mend by itself.
-        (failure(), 60),
-        (passing(), 10),
-    ] {
-        follow_up(&mut secondary, &mut trouble, outcome, at);
-        let early = at + MINUTE * (wait - 1);
-        assert!(!asks(&secondary, &trouble, early), "{wait}");
-        at += MINUTE * wait;
-        assert!(asks(&secondary, &trouble, at), "{wait}");
-    }
-}
+/// What a zone answers about the supported regions.
+type Answer = Result<Option<SupportedRegions>, ApiError>;
 
 #[test]
-fn while_readings_of_other_zones_fail_none_is_made_before_its_hour() {
+fn one_zone_reads_the_regions_for_all() {
     let start = Instant::now();
-    let (mut secondary, mut trouble) = (EnrichmentState::default(), Cooldown::default());
-    follow_up(
-        &mut secondary,
-        &mut trouble,
-        failure_of(Reason::ServerError),
-        start,
-    );
+    let [a, b] = ["a", "b"].map(|id| ZoneId::parse(id).unwrap());
     let mut regions = Regions::default();
-    let asks = |regions: &Regions, trouble: &Cooldown, at| {
-        let wanted = wanted(&secondary, regions, trouble, at);
-        (wanted.tiered_cache, wanted.supported_regions)
+    let ask = |regions: &mut Regions, zone: &ZoneId, at, answer: Answer| {
+        assert!(regions.are_due(at));
+        regions.ask(zone.clone(), at);
+        assert!(!regions.are_due(at + HOUR), "one zone reads them at a time");
+        regions.answered(zone, Some(answer))
     };
-    let again = start + MINUTE * 10;
-    assert_eq!(asks(&regions, &trouble, again), (true, true));
-    trouble.note(again - MINUTE);
-    regions.trouble.note(again - MINUTE);
-    assert_eq!(asks(&regions, &trouble, again), (false, false));
-    assert_eq!(asks(&regions, &trouble, again + MINUTE * 10), (true, true));
-    trouble.note(start + HOUR);
-    regions.trouble.note(start + HOUR);
-    // Nor are the regions, which any zone may ask for, at the hour.
-    assert_eq!(asks(&regions, &trouble, start + HOUR), (true, false));
+    // A zone that cannot tell leaves it to the others.
+    assert!(!ask(&mut regions, &a, start, Ok(None)));
+    assert!(!ask(&mut regions, &a, start, failure()));
+    let known = SupportedRegions::default;
+    assert!(ask(&mut regions, &b, start, Ok(Some(known()))));
+    assert!(!regions.are_due(start + HOUR - MINUTE));
+    let later = start + HOUR;
+    assert!(!ask(&mut regions, &b, later, Ok(Some(known()))), "the same");
+    // While the API is down, one zone finds that out for all.
+    let later = later + HOUR;
+    ask(&mut regions, &a, later, failure_of(Reason::ServerError));
+    assert!(!regions.are_due(later + MINUTE * 9));
+    assert!(regions.are_due(later + MINUTE * 10));
+    // The zone that reads them leaves with its request.
+    regions.ask(a.clone(), later + HOUR);
+    regions.forget_zone(&b);
+    assert!(!regions.are_due(later + HOUR));
+    regions.forget_zone(&a);
+    assert!(regions.are_due(later + HOUR));
 }
 
 #[test]
-fn one_zone_asks_for_the_regions_of_all() {
+fn a_zone_that_cannot_tell_the_regions_is_asked_again_after_an_hour() {
     let start = Instant::now();
-    let secondary = EnrichmentState::default();
-    let asks = |regions: &Regions, at| {
-        wanted(&secondary, regions, &Cooldown::default(), at).supported_regions
+    let mut state = EnrichmentState::default();
+    let asks =
+        |state: &EnrichmentState, at| wanted(state, &Regions::default(), at).supported_regions;
+    let learn = |state: &mut EnrichmentState, answer: Answer| {
+        let mut enriched = Enriched {
+            supported_regions: Some(answer),
+            ..Enriched::default()
+        };
+        state.learn(&mut enriched, start);
     };
-    let mut regions = Regions::default();
-    assert!(asks(&regions, start));
-    regions.asking = true;
-    assert!(!asks(&regions, start));
-    regions.asking = false;
-    assert!(regions.learn(SupportedRegions::default(), start));
-    assert!(!regions.learn(SupportedRegions::default(), start));
-    assert!(!asks(&regions, start + HOUR - MINUTE));
-    assert!(asks(&regions, start + HOUR));
+    learn(&mut state, failure_of(Reason::Timeout));
+    assert!(asks(&state, start), "the account decides when to retry");
+    learn(&mut state, Ok(None));
+    assert!(!asks(&state, start + HOUR - MINUTE));
+    assert!(asks(&state, start + HOUR));
 }
 
 #[test]
-fn origins_that_a_poll_held_back_wait_for_a_follow_up_to_settle_them() {
-    let mut secondary = EnrichmentState::default();
-    assert!(!secondary.needs_judgement());
-    let ip = OriginIp::parse("192.0.2.1").unwrap();
-    secondary.polled([ip].into());
-    secondary.following_up(Wanted::default(), Instant::now());
-    assert!(secondary.needs_judgement());
-    assert!(secondary.unconfirmed().contains(&ip));
-    secondary.settled();
-    assert!(!secondary.needs_judgement());
-}
-
-#[test]
-fn what_a_follow_up_learns_during_a_poll_is_noticed_once() {
-    let mut secondary = EnrichmentState::default();
-    secondary.learn(&mut Enriched::default(), Instant::now());
-    secondary.polling();
-    assert!(!secondary.has_learnt());
-    secondary.learn(&mut Enriched::default(), Instant::now());
-    assert!(secondary.has_learnt());
-    assert!(!secondary.has_learnt());
+fn a_reload_reads_only_sources_that_are_new() {
+    let start = Instant::now();
+    let mut state = EnrichmentState::default();
+    let mut dns_only = discovery();
+    dns_only.from_load_balancers = false;
+    state.reconfigure(&dns_only, &dns_only, EVERYTHING);
+    assert!(!wanted(&state, &Regions::default(), start).dns);
+    state.reconfigure(&dns_only, &discovery(), EVERYTHING);
+    assert!(wanted(&state, &Regions::default(), start).load_balancers);
 }

@@ -1,0 +1,206 @@
+//! What one account lists, and when it is asked.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+use tracing::{debug, info, warn};
+
+use crate::cloudflare::{ApiError, Reason, ZoneList};
+use crate::domain::{Zone, ZoneId};
+use crate::poller::account::Account;
+use crate::poller::schedule::listing_backoff;
+use crate::poller::tasks::Running;
+use crate::poller::zone::PolledZone;
+use crate::poller::{Context, ZoneSelection};
+
+/// What one account lists, and when it is asked.
+pub(in crate::poller) struct Listing {
+    pub(in crate::poller) selection: ZoneSelection,
+    /// The zones of the last good listing. Zones that are named by their identifiers are all here
+    /// from their first answer on.
+    pub(in crate::poller) zones: BTreeMap<ZoneId, Zone>,
+    /// A listing was read completely, so `zones` are all zones of the account.
+    pub(in crate::poller) complete: bool,
+    /// Configured identifiers that, by the last answer, are no zones of this account.
+    pub(in crate::poller) absent: BTreeSet<ZoneId>,
+    /// When the zones are listed next; `None` while they are being listed.
+    pub(in crate::poller) due: Option<Instant>,
+    /// The calls that are under way. Some may have ended.
+    pub(in crate::poller) running: Vec<Running>,
+    /// Answers that the current listing still waits for.
+    outstanding: usize,
+    /// The first failure of the current listing.
+    error: Option<ApiError>,
+    /// A call of the current listing succeeded.
+    succeeded: bool,
+    /// Listings that failed in a row.
+    failures: u32,
+    /// Other zones are wanted since the current listing began, so it does not count.
+    again: bool,
+}
+
+impl Listing {
+    pub(in crate::poller) fn new(selection: ZoneSelection, now: Instant) -> Self {
+        Self {
+            selection,
+            zones: BTreeMap::new(),
+            complete: false,
+            absent: BTreeSet::new(),
+            due: Some(now),
+            running: Vec::new(),
+            outstanding: 0,
+            error: None,
+            succeeded: false,
+            failures: 0,
+            again: false,
+        }
+    }
+
+    /// A listing begins.
+    pub(in crate::poller) fn started(&mut self) {
+        self.due = None;
+        self.error = None;
+        self.succeeded = false;
+        self.running.clear();
+        self.outstanding = match &self.selection {
+            ZoneSelection::Filter { .. } => 1,
+            ZoneSelection::Ids(ids) => ids.len(),
+        };
+    }
+
+    /// Wants these zones from now on.
+    pub(in crate::poller) fn select(&mut self, selection: ZoneSelection, now: Instant) {
+        let same_calls = match (&self.selection, &selection) {
+            (ZoneSelection::Filter { .. }, ZoneSelection::Filter { .. }) => true,
+            (ZoneSelection::Ids(old), ZoneSelection::Ids(new)) => old == new,
+            _ => false,
+        };
+        match &selection {
+            ZoneSelection::Ids(ids) => {
+                self.zones.retain(|id, _| ids.contains(id));
+                self.absent.retain(|id| ids.contains(id));
+            }
+            ZoneSelection::Filter { .. } => self.absent.clear(),
+        }
+        self.selection = selection;
+        if !same_calls {
+            self.complete = false;
+            self.again = self.due.is_none();
+            self.due = self.due.map(|_| now);
+        }
+    }
+
+    /// Takes a list of all zones. A row that could not be read may be any zone, so a list with such
+    /// a row removes only zones that are inaccessible too.
+    fn listed(
+        &mut self,
+        list: Result<ZoneList, ApiError>,
+        is_inaccessible: impl Fn(&ZoneId) -> bool,
+    ) {
+        if matches!(self.selection, ZoneSelection::Ids(_)) {
+            return;
+        }
+        match list {
+            Ok(list) => {
+                self.succeeded = true;
+                if list.complete {
+                    self.zones.clear();
+                } else {
+                    self.zones.retain(|id, _| !is_inaccessible(id));
+                }
+                let zones = list.zones.into_iter().map(|zone| (zone.id.clone(), zone));
+                self.zones.extend(zones);
+                self.complete = list.complete;
+            }
+            Err(error) => self.error = Some(error),
+        }
+    }
+
+    /// Takes the answer about one configured identifier. That there is no such zone is an answer
+    /// too.
+    fn looked_up(&mut self, id: ZoneId, answer: Result<Zone, ApiError>) {
+        if !matches!(&self.selection, ZoneSelection::Ids(ids) if ids.contains(&id)) {
+            return;
+        }
+        match answer {
+            Ok(zone) => {
+                self.succeeded = true;
+                self.absent.remove(&id);
+                self.zones.insert(id, zone);
+            }
+            Err(error) => {
+                self.zones
+                    .entry(id.clone())
+                    .or_insert_with(|| Zone::unknown(id.clone()));
+                if matches!(
+                    error.reason,
+                    Reason::NotFound | Reason::Forbidden | Reason::NoRoute
+                ) {
+                    self.succeeded = true;
+                    self.absent.insert(id);
+                } else {
+                    self.error.get_or_insert(error);
+                }
+            }
+        }
+    }
+}
+
+impl Account {
+    pub(in crate::poller) fn listed(&mut self, list: Result<ZoneList, ApiError>) {
+        let zones = &self.zones;
+        self.listing.listed(list, |id| {
+            zones.get(id).is_some_and(PolledZone::is_inaccessible)
+        });
+    }
+
+    pub(in crate::poller) fn looked_up(&mut self, id: ZoneId, zone: Result<Zone, ApiError>) {
+        self.listing.looked_up(id, zone);
+    }
+
+    /// One of the answers that the listing waits for has come. After the last one, notes how the
+    /// listing ended and when the next is due.
+    pub(in crate::poller) fn listing_ended(&mut self, context: &Context, now: Instant) {
+        let listing = &mut self.listing;
+        listing.outstanding = listing.outstanding.saturating_sub(1);
+        if listing.outstanding > 0 {
+            return;
+        }
+        listing.running.clear();
+        if std::mem::take(&mut listing.again) {
+            listing.due = Some(now);
+            return;
+        }
+        let account = &self.state.name;
+        let interval = context.settings.discovery_interval;
+        let pause = if let Some(error) = listing.error.take() {
+            let text = error.to_string();
+            if self.state.error.as_ref() == Some(&text) {
+                debug!(%account, %error, "listing zones failed again");
+            } else {
+                warn!(%account, reason = %error.reason, %error, "listing zones failed");
+            }
+            self.token.discovery_refused =
+                error.reason == Reason::Unauthorized && !listing.succeeded;
+            listing.failures = listing.failures.saturating_add(1);
+            self.state.up = Some(false);
+            self.state.error = Some(text);
+            listing_backoff(listing.failures, interval, fastrand::f64())
+        } else {
+            if self.state.up == Some(false) {
+                info!(%account, zones = listing.zones.len(), "listing zones succeeded again");
+            }
+            self.token.discovery_refused = false;
+            listing.failures = 0;
+            listing.complete |= matches!(listing.selection, ZoneSelection::Ids(_));
+            self.state.up = Some(true);
+            self.state.last_success = Some(Timestamp::now());
+            self.state.error = None;
+            interval
+        };
+        listing.due = (!context.once).then_some(now + pause);
+        self.budget_check.is_current = false;
+        self.judge_credentials(context, now);
+    }
+}
