@@ -11,6 +11,7 @@ mod negotiation;
 mod pages;
 mod probe;
 mod protection;
+mod quota;
 mod reload;
 mod render_pool;
 mod reply;

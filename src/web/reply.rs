@@ -1,5 +1,7 @@
 //! Responses with a finished body.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use hyper::header::{
     ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE,
@@ -8,8 +10,9 @@ use hyper::header::{
 use hyper::{Method, Response, StatusCode};
 use maud::Markup;
 use serde::Serialize;
-use tokio::sync::OwnedSemaphorePermit;
 
+use super::quota::Lease;
+use super::server::Activity;
 use crate::exposition::{Encoding, Form, Format};
 
 const PLAIN_TEXT: &str = "text/plain; charset=utf-8";
@@ -23,7 +26,7 @@ const CHALLENGE: &str = "Basic realm=\"cloudflare-origin-region-exporter\", char
 #[derive(Debug)]
 pub(super) struct Reply {
     response: Response<Bytes>,
-    permit: Option<OwnedSemaphorePermit>,
+    lease: Option<Lease>,
 }
 
 impl Reply {
@@ -32,15 +35,15 @@ impl Reply {
         Self::new(status, PLAIN_TEXT, Bytes::from(format!("{sentence}\n")))
     }
 
-    /// An exposition; the permit is free again when its last byte has been sent.
-    pub(super) fn metrics(body: Bytes, form: Form, permit: OwnedSemaphorePermit) -> Self {
-        let mut reply = Self::new(StatusCode::OK, form.format.content_type(), body)
-            .with(VARY, "Accept, Accept-Encoding");
-        if form.encoding == Encoding::Gzip {
-            reply = reply.with(CONTENT_ENCODING, "gzip");
+    /// An exposition; the lease ends when its last byte has been sent.
+    pub(super) fn metrics(body: Bytes, form: Form, lease: Lease) -> Self {
+        let reply = Self::new(StatusCode::OK, form.format.content_type(), body)
+            .with(VARY, "Accept, Accept-Encoding")
+            .with_lease(lease);
+        match form.encoding {
+            Encoding::Gzip => reply.with(CONTENT_ENCODING, "gzip"),
+            Encoding::Identity => reply,
         }
-        reply.permit = Some(permit);
-        reply
     }
 
     /// A text as it is.
@@ -57,18 +60,14 @@ impl Reply {
         )
     }
 
-    /// A JSON document; the permit is free again when its last byte has been sent.
-    pub(super) fn json(
-        status: StatusCode,
-        value: &impl Serialize,
-        permit: Option<OwnedSemaphorePermit>,
-    ) -> Self {
+    /// A JSON document; the lease ends when its last byte has been sent.
+    pub(super) fn json(status: StatusCode, value: &impl Serialize, lease: Option<Lease>) -> Self {
         // Rows of texts and numbers with fixed names always serialise.
         let mut body = serde_json::to_vec(value).unwrap_or_default();
         body.push(b'\n');
         let mut reply = Self::new(status, "application/json", Bytes::from(body))
             .with(CACHE_CONTROL, "no-store");
-        reply.permit = permit;
+        reply.lease = lease;
         reply
     }
 
@@ -79,6 +78,12 @@ impl Reply {
             .with(CONTENT_SECURITY_POLICY, PAGE_POLICY)
             .with(REFERRER_POLICY, "no-referrer")
             .with(CACHE_CONTROL, "no-store")
+    }
+
+    /// Holds the lease until the last byte has been sent.
+    pub(super) fn with_lease(mut self, lease: Lease) -> Self {
+        self.lease = Some(lease);
+        self
     }
 
     /// The refusal of a method other than those in `allow`.
@@ -101,7 +106,7 @@ impl Reply {
         *response.status_mut() = status;
         Self {
             response,
-            permit: None,
+            lease: None,
         }
         .with(CONTENT_TYPE, content_type)
         .with(X_CONTENT_TYPE_OPTIONS, "nosniff")
@@ -127,13 +132,22 @@ impl Reply {
         self.response.status()
     }
 
-    /// The response to a request of this method; HEAD gets the headers of GET. `guard` is dropped
-    /// when the last byte has been sent.
+    /// The length of the body.
+    pub(super) fn body_len(&self) -> usize {
+        self.response.body().len()
+    }
+
+    /// The response to a request of this method on this connection; HEAD gets the headers of GET.
+    /// `guard` is dropped when the last byte has been sent.
     pub(super) fn into_response(
-        self,
+        mut self,
         method: &Method,
+        activity: &Arc<Activity>,
         guard: impl Send + 'static,
     ) -> Response<Bytes> {
+        if let Some(lease) = &mut self.lease {
+            lease.sent_on(activity);
+        }
         let (mut head, body) = self.response.into_parts();
         head.headers.insert(CONTENT_LENGTH, body.len().into());
         let body = if method == Method::HEAD {
@@ -141,7 +155,7 @@ impl Reply {
         } else {
             Bytes::from_owner(InFlight {
                 body,
-                _permit: self.permit,
+                _lease: self.lease,
                 _guard: guard,
             })
         };
@@ -154,7 +168,7 @@ impl Reply {
 /// the guards travel with the bytes.
 struct InFlight<G> {
     body: Bytes,
-    _permit: Option<OwnedSemaphorePermit>,
+    _lease: Option<Lease>,
     _guard: G,
 }
 

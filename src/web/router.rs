@@ -8,13 +8,15 @@ use tokio::sync::watch;
 use super::Settings;
 use super::api::{Api, Resource};
 use super::metrics::{Handler, Metrics};
-use super::pages::{Accounts, Pages};
+use super::pages::{Accounts, MAX_PAGES, Pages};
 use super::probe::{LookUp, Probes};
 use super::protection::InForce;
+use super::quota::Quota;
 use super::reload::{self, Reload};
 use super::render_pool::RenderPool;
 use super::reply::Reply;
 use super::scrape::Scrapes;
+use super::server::Peer;
 use crate::exposition::Exposition;
 use crate::snapshot::Snapshot;
 
@@ -44,6 +46,14 @@ pub struct Router {
     ready: watch::Receiver<bool>,
     reload: Option<Reload>,
     metrics: Metrics,
+}
+
+/// Who asks.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Client {
+    pub(super) peer: Peer,
+    /// Nothing but the health of this process is served there.
+    pub(super) on_reserved_place: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,6 +86,7 @@ impl Router {
                 accounts: sources.accounts,
                 ready: sources.ready.clone(),
                 pool,
+                quota: Quota::new(MAX_PAGES),
                 telemetry_path: settings.telemetry_path.clone(),
             },
             ready: sources.ready,
@@ -84,14 +95,24 @@ impl Router {
         }
     }
 
-    /// Answers a request and counts it; no route reads request bodies. Health and readiness need
-    /// no password and ignore the rate limit, since what watches this process has no password and
-    /// must not be turned away because of other clients.
-    pub(super) async fn answer(&self, request: &Parts, protection: &InForce) -> Reply {
+    /// Answers a request of a client and counts it; no route reads request bodies. Health and
+    /// readiness need no password, ignore the rate limit and are served on reserved places, since
+    /// what watches this process has no password and must not be turned away because of other
+    /// clients.
+    pub(super) async fn answer(
+        &self,
+        request: &Parts,
+        client: Client,
+        protection: &InForce,
+    ) -> Reply {
         let route = self.route(request.uri.path());
         let refusal = match route {
             Route::Healthy | Route::Ready => None,
-            _ => protection.refusal(&request.headers).await,
+            _ if client.on_reserved_place => Some(Reply::text(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "All places for connections are taken. Try again.",
+            )),
+            _ => protection.refusal(&request.headers, client.peer).await,
         };
         let reply = match refusal {
             Some(refusal) => refusal,

@@ -1,20 +1,61 @@
 //! The metrics.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
+use bytes::Bytes;
 use hyper::{HeaderMap, StatusCode};
 use tokio::sync::Semaphore;
+use tokio::time::{Instant, sleep};
 use tracing::error;
 
 use super::negotiation::negotiate;
+use super::quota::Quota;
 use super::reply::Reply;
-use crate::exposition::Exposition;
+use crate::exposition::{Exposition, Form, RenderError};
 
-/// Serves scrapes, a limited number at once.
+/// Bytes of all bodies that are being sent. Two bodies are always allowed, however large they are,
+/// so that a reader that takes its time keeps nobody else waiting.
+const BODY_BUDGET_BYTES: usize = 64 << 20;
+/// A body of this age is shared if there is no room for a newer one.
+const SHARED_AT_MOST: Duration = Duration::from_secs(5);
+/// Time for the bodies of clients that were cut to be freed. It takes microseconds.
+const CUT_TIMEOUT: Duration = Duration::from_millis(200);
+/// How often this is looked at.
+const CUT_CHECK: Duration = Duration::from_millis(5);
+
+/// Serves scrapes, a limited number at once, from a limited amount of memory.
 pub(super) struct Scrapes {
     exposition: Exposition,
     limit: usize,
-    permits: Arc<Semaphore>,
+    quota: Quota,
+    bodies: Mutex<Bodies>,
+}
+
+/// The bodies that are being sent, the oldest first.
+#[derive(Debug, Default)]
+struct Bodies {
+    alive: Vec<Weak<Body>>,
+    /// The length of the last body of each form.
+    last_bytes: HashMap<Form, usize>,
+}
+
+/// A body of one exposition, however many clients read it.
+#[derive(Debug)]
+struct Body {
+    bytes: Bytes,
+    form: Form,
+    rendered: Instant,
+}
+
+/// One client's hold on a body.
+struct Reading(Arc<Body>);
+
+impl AsRef<[u8]> for Reading {
+    fn as_ref(&self) -> &[u8] {
+        &self.0.bytes
+    }
 }
 
 impl Scrapes {
@@ -27,23 +68,22 @@ impl Scrapes {
         Self {
             exposition,
             limit,
-            permits: Arc::new(Semaphore::new(permits)),
+            quota: Quota::new(permits),
+            bodies: Mutex::default(),
         }
     }
 
     pub(super) async fn answer(&self, headers: &HeaderMap) -> Reply {
-        let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else {
-            return Reply::text(
-                StatusCode::SERVICE_UNAVAILABLE,
-                &format!(
-                    "{} scrapes are being served already, as many as --web.max-requests allows.",
-                    self.limit
-                ),
-            );
+        let Some(lease) = self.quota.acquire().await else {
+            return unavailable(&format!(
+                "{} scrapes are being served already, as many as --web.max-requests allows.",
+                self.limit
+            ));
         };
         let form = negotiate(headers);
-        match self.exposition.render(form).await {
-            Ok(body) => Reply::metrics(body, form, permit),
+        match self.body(form).await {
+            Ok(Some(body)) => Reply::metrics(Bytes::from_owner(Reading(body)), form, lease),
+            Ok(None) => unavailable("Slow clients hold too much memory. Try again."),
             Err(error) => {
                 error!(%error, "a scrape failed");
                 Reply::text(
@@ -52,5 +92,118 @@ impl Scrapes {
                 )
             }
         }
+    }
+
+    /// `None` if slow clients hold too many bodies and the newest of them is too old to share.
+    async fn body(&self, form: Form) -> Result<Option<Arc<Body>>, RenderError> {
+        if self.bodies().has_room(form) || self.make_room(form).await {
+            let bytes = self.exposition.render(form).await?;
+            return Ok(Some(self.bodies().enter(bytes, form)));
+        }
+        Ok(self.bodies().newest(form))
+    }
+
+    /// Cuts slow clients until there is room for one more body.
+    async fn make_room(&self, form: Form) -> bool {
+        let start = Instant::now();
+        while start.elapsed() < CUT_TIMEOUT {
+            while !self.bodies().has_room(form) && self.quota.cut_slowest() {
+                sleep(CUT_CHECK).await;
+            }
+            if self.bodies().has_room(form) {
+                return true;
+            }
+            if self.bodies().newest(form).is_some() {
+                return false;
+            }
+            sleep(CUT_CHECK).await;
+        }
+        false
+    }
+
+    fn bodies(&self) -> MutexGuard<'_, Bodies> {
+        self.bodies.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn unavailable(sentence: &str) -> Reply {
+    Reply::text(StatusCode::SERVICE_UNAVAILABLE, sentence)
+}
+
+impl Bodies {
+    /// Whether another body may be rendered. It is taken to be as long as the last one.
+    fn has_room(&mut self, form: Form) -> bool {
+        self.alive.retain(|body| body.strong_count() > 0);
+        let next = self.last_bytes.get(&form).copied().unwrap_or(0);
+        let alive = self.alive.iter().filter_map(Weak::upgrade);
+        let bytes: usize = alive.map(|body| body.bytes.len()).sum();
+        self.alive.is_empty() || bytes + next <= BODY_BUDGET_BYTES.max(2 * next)
+    }
+
+    /// A body that is about to be sent, which may be being sent to others.
+    fn enter(&mut self, bytes: Bytes, form: Form) -> Arc<Body> {
+        self.last_bytes.insert(form, bytes.len());
+        let mut alive = self.alive.iter().filter_map(Weak::upgrade);
+        let same = alive.find(|body| {
+            body.form == form && std::ptr::eq(body.bytes.as_ptr(), bytes.as_ptr())
+        });
+        same.unwrap_or_else(|| {
+            let body = Arc::new(Body {
+                bytes,
+                form,
+                rendered: Instant::now(),
+            });
+            self.alive.push(Arc::downgrade(&body));
+            body
+        })
+    }
+
+    fn newest(&self, form: Form) -> Option<Arc<Body>> {
+        let mut alive = self.alive.iter().rev().filter_map(Weak::upgrade);
+        alive
+            .find(|body| body.form == form)
+            .filter(|body| body.rendered.elapsed() < SHARED_AT_MOST)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn body(len: usize) -> Bytes {
+        Bytes::from(vec![b'x'; len])
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn bodies_that_are_read_bound_the_next_ones() {
+        const LARGE: usize = BODY_BUDGET_BYTES / 2 + 1;
+        let mut bodies = Bodies::default();
+        assert!(bodies.has_room(Form::TEXT));
+        let first = bodies.enter(body(LARGE), Form::TEXT);
+        assert!(
+            bodies.has_room(Form::TEXT),
+            "two are always allowed"
+        );
+        let second = bodies.enter(body(LARGE), Form::TEXT);
+        assert!(!bodies.has_room(Form::TEXT));
+        let newest = bodies.newest(Form::TEXT).unwrap();
+        assert!(Arc::ptr_eq(&newest, &second));
+        assert!(bodies.newest(Form::TEXT_GZIP).is_none());
+        tokio::time::advance(SHARED_AT_MOST).await;
+        assert!(bodies.newest(Form::TEXT).is_none());
+        drop((first, newest, second));
+        assert!(bodies.has_room(Form::TEXT) && bodies.alive.is_empty());
+    }
+
+    #[test]
+    fn a_body_counts_once_however_many_read_it() {
+        let mut bodies = Bodies::default();
+        let bytes = body(BODY_BUDGET_BYTES / 8);
+        let readers: Vec<_> = (0..100)
+            .map(|_| bodies.enter(bytes.clone(), Form::TEXT_GZIP))
+            .collect();
+        assert_eq!(bodies.alive.len(), 1);
+        assert!(bodies.has_room(Form::TEXT_GZIP));
+        drop(readers);
     }
 }

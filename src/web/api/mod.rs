@@ -9,14 +9,13 @@ mod query;
 mod zones;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use hyper::StatusCode;
 use jiff::Timestamp;
 use serde::Serialize;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use self::query::{BadQuery, Query};
+use super::quota::{Lease, Quota};
 use super::render_pool::RenderPool;
 use super::reply::Reply;
 use crate::snapshot::{Directory, Snapshot};
@@ -61,7 +60,7 @@ impl Resource {
 pub(super) struct Api {
     snapshot: Snapshot,
     pool: RenderPool,
-    permits: Arc<Semaphore>,
+    quota: Quota,
 }
 
 /// A window of the rows that match, under the name of their resource.
@@ -84,13 +83,13 @@ impl Api {
         Self {
             snapshot,
             pool,
-            permits: Arc::new(Semaphore::new(MAX_ANSWERS)),
+            quota: Quota::new(MAX_ANSWERS),
         }
     }
 
     /// Answers a request as of `now`.
     pub(super) async fn answer(&self, resource: Resource, query: &str, now: Timestamp) -> Reply {
-        let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else {
+        let Some(lease) = self.quota.acquire().await else {
             return refuse(
                 StatusCode::SERVICE_UNAVAILABLE,
                 format!("{MAX_ANSWERS} requests are being answered already; try again"),
@@ -101,7 +100,7 @@ impl Api {
             Err(error) => return refuse(StatusCode::BAD_REQUEST, error.to_string()),
         };
         let snapshot = self.snapshot.clone();
-        let make = move || list(&snapshot.directory(), resource, &query, now, permit);
+        let make = move || list(&snapshot.directory(), resource, &query, now, lease);
         self.pool.reply(make).await
     }
 }
@@ -120,16 +119,16 @@ fn list(
     resource: Resource,
     query: &Query,
     now: Timestamp,
-    permit: OwnedSemaphorePermit,
+    lease: Lease,
 ) -> Reply {
     match resource {
-        Resource::Zones => reply("zones", query, zones::list(directory, query, now), permit),
-        Resource::Mappings => reply("mappings", query, mappings::list(directory, query), permit),
+        Resource::Zones => reply("zones", query, zones::list(directory, query, now), lease),
+        Resource::Mappings => reply("mappings", query, mappings::list(directory, query), lease),
         Resource::Findings => reply(
             "findings",
             query,
             findings::list(directory, query, now),
-            permit,
+            lease,
         ),
     }
 }
@@ -138,7 +137,7 @@ fn reply<R: Serialize>(
     name: &'static str,
     query: &Query,
     (total, rows): (usize, Vec<R>),
-    permit: OwnedSemaphorePermit,
+    lease: Lease,
 ) -> Reply {
     let listing = Listing {
         total,
@@ -146,5 +145,5 @@ fn reply<R: Serialize>(
         offset: query.offset,
         rows: BTreeMap::from([(name, rows)]),
     };
-    Reply::json(StatusCode::OK, &listing, Some(permit))
+    Reply::json(StatusCode::OK, &listing, Some(lease))
 }

@@ -13,10 +13,14 @@ use tokio::sync::watch;
 
 use self::landing::Landing;
 use self::layout::Site;
+use super::quota::Quota;
 use super::render_pool::RenderPool;
 use super::reply::Reply;
 use crate::cloudflare::AccountStatus;
 use crate::snapshot::{Directory, Snapshot};
+
+/// Pages that are built or sent at once; more requests get 503. A page has up to 120 kB.
+pub(super) const MAX_PAGES: usize = 64;
 
 /// Reads the current standing of all accounts with Cloudflare.
 pub type Accounts = Arc<dyn Fn() -> Vec<AccountStatus> + Send + Sync>;
@@ -27,6 +31,7 @@ pub(super) struct Pages {
     pub(super) accounts: Accounts,
     pub(super) ready: watch::Receiver<bool>,
     pub(super) pool: RenderPool,
+    pub(super) quota: Quota,
     /// The path of the metrics, which every page links to.
     pub(super) telemetry_path: String,
 }
@@ -73,6 +78,12 @@ impl Pages {
         &self,
         make: impl FnOnce(&Directory, &Site<'_>) -> Reply + Send + 'static,
     ) -> Reply {
+        let Some(lease) = self.quota.acquire().await else {
+            return Reply::text(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "Too many pages are being read. Try again.",
+            );
+        };
         let (snapshot, metrics) = (self.snapshot.clone(), self.telemetry_path.clone());
         let ready = *self.ready.borrow();
         let make = move || {
@@ -80,7 +91,7 @@ impl Pages {
                 metrics: &metrics,
                 ready,
             };
-            make(&snapshot.directory(), &site)
+            make(&snapshot.directory(), &site).with_lease(lease)
         };
         self.pool.reply(make).await
     }

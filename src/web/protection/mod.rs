@@ -2,6 +2,7 @@
 //! the web configuration file. It follows the files from which it was read.
 
 mod client_auth;
+mod fair_queue;
 mod files;
 mod rate;
 mod tls;
@@ -26,6 +27,7 @@ use self::files::Files;
 use self::rate::Bucket;
 use self::users::{Access, Users};
 use super::reply::Reply;
+use super::server::Peer;
 use super::{Pem, TlsSettings, WebConfig};
 use crate::config_tree::ConfigErrors;
 
@@ -212,7 +214,7 @@ impl InForce {
     }
 
     /// The answer to a request that may not pass; `None` to one that may.
-    pub(super) async fn refusal(&self, request: &HeaderMap) -> Option<Reply> {
+    pub(super) async fn refusal(&self, request: &HeaderMap, peer: Peer) -> Option<Reply> {
         if let Some(bucket) = &self.bucket
             && !bucket.take(Instant::now())
         {
@@ -221,7 +223,7 @@ impl InForce {
                 "There are more requests than rate_limit of the web configuration allows.",
             ));
         }
-        match self.users.as_ref()?.check(request).await {
+        match self.users.as_ref()?.check(request, peer).await {
             Access::Granted => None,
             Access::Denied => Some(Reply::unauthorized()),
             Access::Busy => Some(Reply::text(

@@ -1,7 +1,7 @@
 //! Names and passwords of basic authentication (RFC 7617).
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -10,25 +10,27 @@ use hyper::header::AUTHORIZATION;
 use ring::hmac::{self, Tag};
 use ring::rand::SystemRandom;
 use secrecy::{ExposeSecret as _, SecretSlice};
-use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
+use super::fair_queue::FairQueue;
 use crate::web::PasswordHash;
+use crate::web::server::Peer;
 
 /// Passwords that are checked at once. A check is slow on purpose (50 ms and more of a core), and
-/// whoever guesses passwords must not take the machine from the polls and scrapes.
+/// guesses must not take the machine from the polls and scrapes.
 const CHECKS: usize = 2;
-/// Requests that may wait for such a check, which takes them some ten seconds at worst. A scraper
-/// does not wait here: its password is remembered.
-const WAITING: usize = 256;
+/// Requests that may wait for a check, for some ten seconds at worst. A scraper seldom waits here,
+/// because its password is remembered.
+const MAX_WAITING: usize = 256;
+/// The same for one peer, so that wrong passwords from one place do not keep out another.
+const MAX_WAITING_OF_PEER: usize = 64;
 
 /// Who may read.
 pub(super) struct Users {
     by_name: BTreeMap<String, User>,
     /// Of this process alone, so that what is remembered is of no use to anybody else.
     key: hmac::Key,
-    checks: Arc<Semaphore>,
-    waiting: Semaphore,
+    checks: FairQueue,
 }
 
 struct User {
@@ -63,13 +65,12 @@ impl Users {
                 .map(|(name, hash)| (name.clone(), user(hash)))
                 .collect(),
             key: hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new())?,
-            checks: Arc::new(Semaphore::new(CHECKS)),
-            waiting: Semaphore::new(WAITING),
+            checks: FairQueue::new(CHECKS, MAX_WAITING, MAX_WAITING_OF_PEER),
         })
     }
 
-    /// Looks at the credentials of a request.
-    pub(super) async fn check(&self, headers: &HeaderMap) -> Access {
+    /// Checks the credentials of a request.
+    pub(super) async fn check(&self, headers: &HeaderMap, peer: Peer) -> Access {
         let Some(credentials) = Credentials::read(headers) else {
             return Access::Denied;
         };
@@ -78,10 +79,7 @@ impl Users {
         if user.is_some_and(|user| user.remembers(&tag)) {
             return Access::Granted;
         }
-        let Ok(_waiting) = self.waiting.try_acquire() else {
-            return Access::Busy;
-        };
-        let Ok(permit) = Arc::clone(&self.checks).acquire_owned().await else {
+        let Some(turn) = self.checks.turn(peer).await else {
             return Access::Busy;
         };
         // Another request with the same password may have been checked meanwhile.
@@ -94,10 +92,10 @@ impl Users {
             return Access::Denied;
         };
         let hash = hash.clone();
-        // The check goes on when the client has gone away, and so its permit goes with it.
+        // The check goes on if the client goes away, and so its turn goes with it.
         let verified = spawn_blocking(move || {
             let good = hash.verify(credentials.password.expose_secret());
-            drop(permit);
+            drop(turn);
             good
         });
         match (user, verified.await) {
@@ -165,6 +163,7 @@ impl Credentials {
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
     use std::time::{Duration, Instant};
 
     use super::*;
@@ -179,6 +178,10 @@ mod tests {
             ("bob".to_owned(), hash("builder")),
         ]))
         .unwrap()
+    }
+
+    fn peer(last: u8) -> Peer {
+        IpAddr::from([192, 0, 2, last]).into()
     }
 
     fn headers(value: &str) -> HeaderMap {
@@ -207,11 +210,15 @@ mod tests {
         ] {
             // The second time the good ones are remembered.
             for _ in 0..2 {
-                assert_eq!(users.check(&headers).await, expected, "{headers:?}");
+                assert_eq!(
+                    users.check(&headers, peer(1)).await,
+                    expected,
+                    "{headers:?}"
+                );
             }
         }
         let any_case = headers("basic Ym9iOmJ1aWxkZXI=");
-        assert_eq!(users.check(&any_case).await, Access::Granted);
+        assert_eq!(users.check(&any_case, peer(1)).await, Access::Granted);
     }
 
     #[tokio::test]
@@ -219,7 +226,7 @@ mod tests {
         let users = users();
         let time = async |credentials: &str| {
             let start = Instant::now();
-            users.check(&basic(credentials)).await;
+            users.check(&basic(credentials), peer(1)).await;
             start.elapsed()
         };
         let first = time("bob:builder").await;
@@ -240,7 +247,7 @@ mod tests {
             let mut best = Duration::MAX;
             for _ in 0..5 {
                 let start = Instant::now();
-                users.check(&basic(credentials)).await;
+                users.check(&basic(credentials), peer(1)).await;
                 best = best.min(start.elapsed());
             }
             best
@@ -254,15 +261,20 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn checks_are_bounded_and_so_are_those_who_wait() {
-        let users = users();
-        let all = Arc::clone(&users.checks)
-            .acquire_many_owned(2)
-            .await
-            .unwrap();
-        let _waiting = users.waiting.acquire_many(256).await.unwrap();
-        assert_eq!(users.check(&basic("bob:builder")).await, Access::Busy);
-        drop(all);
-        assert_eq!(users.check(&basic("bob:builder")).await, Access::Busy);
+    async fn a_peer_with_too_many_checks_waits_no_longer() {
+        let users = Users {
+            checks: FairQueue::new(1, 256, 0),
+            ..users()
+        };
+        let checking = users.checks.turn(peer(2)).await;
+        assert_eq!(
+            users.check(&basic("bob:builder"), peer(1)).await,
+            Access::Busy
+        );
+        drop(checking);
+        assert_eq!(
+            users.check(&basic("bob:builder"), peer(1)).await,
+            Access::Granted
+        );
     }
 }

@@ -1,245 +1,307 @@
-//! How many connections are open, and which of them can be spared.
+//! Which connections are open, and which of them make room for new ones.
 //!
-//! Anybody can open connections and send nothing. If new ones then had to wait for a place, a few
-//! hundred silent connections would keep every scraper out. So a new connection is always let in
-//! as long as another one is waiting for a request: of those, the one that has waited longest is
-//! closed. A scraper sends its request at once, from when on its connection is not spared.
+//! Anybody can open connections and send nothing, or ask and not read. If new connections had to
+//! wait for those, a few hundred of them would keep every scraper out. So nothing waits here: a new
+//! connection takes a free place, or that of a connection that can be spared (see
+//! [`Standing`]), of the peer that has the most. Where all are busy, it gets one of a few reserved
+//! places, on which only the health of this process is served.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::cmp::Reverse;
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::http2_body::Sending;
+use super::activity::{Activity, Standing};
+use super::peer::Peer;
+
+/// Places beside the limit, for health checks when all others are taken.
+pub(super) const RESERVED: usize = 16;
+/// One peer may have the limit divided by this, so that no two of them take all places.
+const PEER_SHARE: usize = 2;
+/// Time for a connection that was cut to let go of its descriptor. It takes microseconds.
+const CUT_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// The open connections of all listeners.
 #[derive(Debug)]
 pub(super) struct Admission {
-    places: Arc<Semaphore>,
-    waiting: Mutex<Waiting>,
+    limit: usize,
+    /// Connections that still hold a descriptor, those that were cut included.
+    descriptors: Arc<Semaphore>,
+    open: Mutex<Open>,
 }
 
-/// The connections without a request in flight, in the order in which they began to wait.
 #[derive(Debug, Default)]
-struct Waiting {
-    next: u64,
-    tokens: BTreeMap<u64, CancellationToken>,
+struct Open {
+    next_id: u64,
+    connections: HashMap<u64, Connection>,
+    by_peer: HashMap<Peer, usize>,
+    reserved: usize,
+}
+
+#[derive(Debug)]
+struct Connection {
+    peer: Peer,
+    reserved: bool,
+    activity: Arc<Activity>,
 }
 
 impl Admission {
-    /// Room for at most `limit` connections.
+    /// Room for `limit` connections, and for [`RESERVED`] more.
     pub(super) fn new(limit: usize) -> Arc<Self> {
         Arc::new(Self {
-            places: Arc::new(Semaphore::new(limit)),
-            waiting: Mutex::default(),
+            limit,
+            descriptors: Arc::new(Semaphore::new(limit + RESERVED)),
+            open: Mutex::default(),
         })
     }
 
-    /// A place for a new connection, which is to end when `cut` is cancelled. Where all places
-    /// are taken, the connection that has waited longest for a request makes room; where each has
-    /// a request in flight, this waits for one to end.
-    pub(super) async fn admit(self: &Arc<Self>, cut: CancellationToken) -> Arc<Place> {
-        let permit = if let Ok(permit) = Arc::clone(&self.places).try_acquire_owned() {
-            Some(permit)
-        } else {
-            self.cut_longest_waiting();
-            // An error would mean that the semaphore is closed, which it never is.
-            Arc::clone(&self.places).acquire_owned().await.ok()
-        };
-        let ticket = self.waiting().begin(cut.clone());
-        Arc::new(Place {
+    /// A place for a new connection, which is to end when `cut` is cancelled. `None` if even the
+    /// reserved places are taken by connections that cannot be spared.
+    pub(super) async fn admit(
+        self: &Arc<Self>,
+        address: IpAddr,
+        cut: CancellationToken,
+    ) -> Option<Place> {
+        let peer = Peer::from(address);
+        let activity = Activity::new(cut);
+        let (id, reserved) = self.enter(peer, &activity)?;
+        let entry = Entry {
             admission: Arc::clone(self),
-            cut,
-            state: Mutex::new(State {
-                in_flight: 0,
-                ticket,
-                waiting_since: Instant::now(),
-                sending: Vec::new(),
-            }),
-            _permit: permit,
+            id,
+        };
+        let descriptor = Arc::clone(&self.descriptors).acquire_owned();
+        Some(Place {
+            activity,
+            reserved,
+            _descriptor: timeout(CUT_TIMEOUT, descriptor).await.ok()?.ok()?,
+            _entry: entry,
         })
     }
 
-    /// Closes the connection that has waited longest for a request. Whether one waits.
-    pub(super) fn cut_longest_waiting(&self) -> bool {
-        let longest = self.waiting().tokens.pop_first();
-        if let Some((_, cut)) = &longest {
-            cut.cancel();
+    fn enter(&self, peer: Peer, activity: &Arc<Activity>) -> Option<(u64, bool)> {
+        let mut open = self.open();
+        let of_peer = open.by_peer.get(&peer).copied().unwrap_or(0);
+        let has_room = if of_peer >= (self.limit / PEER_SHARE).max(1) {
+            open.cut_one(|connection| !connection.reserved && connection.peer == peer)
+        } else {
+            open.regular() < self.limit || open.cut_one(|connection| !connection.reserved)
+        };
+        let reserved = !has_room;
+        if reserved && open.reserved >= RESERVED && !open.cut_one(|other| other.reserved) {
+            return None;
         }
-        longest.is_some()
+        Some((open.insert(peer, reserved, Arc::clone(activity)), reserved))
     }
 
-    fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Closes the connection that can best be spared. Returns whether there is one.
+    pub(super) fn cut_one(&self) -> bool {
+        self.open().cut_one(|_| true)
     }
-}
 
-impl Waiting {
-    fn begin(&mut self, cut: CancellationToken) -> u64 {
-        let ticket = self.next;
-        self.next += 1;
-        self.tokens.insert(ticket, cut);
-        ticket
+    fn open(&self) -> MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// One connection's place. It is free again when the last clone is dropped.
+impl Open {
+    fn regular(&self) -> usize {
+        self.connections.len() - self.reserved
+    }
+
+    /// Cuts the first in the order of [`Standing`]'s kinds; of one kind, that of the peer with the
+    /// most connections which has been so for the longest.
+    fn cut_one(&mut self, among: impl Fn(&Connection) -> bool) -> bool {
+        let spare = self
+            .connections
+            .iter()
+            .filter(|(_, connection)| among(connection))
+            .filter_map(|(&id, connection)| {
+                let (kind, time) = match connection.activity.standing() {
+                    Standing::Stalled(time) => (0, time),
+                    Standing::Silent(time) => (1, time),
+                    Standing::Waiting(time) => (2, time),
+                    Standing::Busy => return None,
+                };
+                let of_peer = self.by_peer.get(&connection.peer).copied().unwrap_or(0);
+                // Of one millisecond, the oldest.
+                Some(((kind, Reverse(of_peer), Reverse(time), id), id))
+            })
+            .min();
+        if let Some((_, id)) = spare
+            && let Some(connection) = self.remove(id)
+        {
+            connection.activity.cut();
+            return true;
+        }
+        false
+    }
+
+    fn insert(&mut self, peer: Peer, reserved: bool, activity: Arc<Activity>) -> u64 {
+        let id = self.next_id;
+        self.next_id += 1;
+        if reserved {
+            self.reserved += 1;
+        } else {
+            *self.by_peer.entry(peer).or_default() += 1;
+        }
+        let connection = Connection {
+            peer,
+            reserved,
+            activity,
+        };
+        self.connections.insert(id, connection);
+        id
+    }
+
+    fn remove(&mut self, id: u64) -> Option<Connection> {
+        let connection = self.connections.remove(&id)?;
+        if connection.reserved {
+            self.reserved -= 1;
+        } else if let Some(count) = self.by_peer.get_mut(&connection.peer) {
+            *count -= 1;
+            if *count == 0 {
+                self.by_peer.remove(&connection.peer);
+            }
+        }
+        Some(connection)
+    }
+}
+
+/// One connection's place. It is free again when this is dropped.
 #[derive(Debug)]
 pub(super) struct Place {
-    admission: Arc<Admission>,
-    cut: CancellationToken,
-    state: Mutex<State>,
-    _permit: Option<OwnedSemaphorePermit>,
+    activity: Arc<Activity>,
+    reserved: bool,
+    _descriptor: OwnedSemaphorePermit,
+    _entry: Entry,
 }
 
 #[derive(Debug)]
-struct State {
-    in_flight: usize,
-    ticket: u64,
-    /// Since when there has been no request in flight, if there is none.
-    waiting_since: Instant,
-    /// The responses of an HTTP/2 connection that are being sent, and some that have been.
-    sending: Vec<Weak<Sending>>,
+struct Entry {
+    admission: Arc<Admission>,
+    id: u64,
 }
 
 impl Place {
-    /// Cancelled when the connection is to end at once.
-    pub(super) fn cut(&self) -> &CancellationToken {
-        &self.cut
+    pub(super) fn activity(&self) -> &Arc<Activity> {
+        &self.activity
     }
 
-    /// Marks the connection as busy for as long as the answer lives.
-    pub(super) fn busy(self: &Arc<Self>) -> Busy {
-        let mut state = self.state();
-        if state.in_flight == 0 {
-            self.admission.waiting().tokens.remove(&state.ticket);
-        }
-        state.in_flight += 1;
-        Busy(Arc::clone(self))
-    }
-
-    /// Begins to send a response of an HTTP/2 connection.
-    pub(super) fn send(&self) -> Arc<Sending> {
-        let sending = Sending::begin();
-        let mut state = self.state();
-        state.sending.retain(|sending| sending.strong_count() > 0);
-        state.sending.push(Arc::downgrade(&sending));
-        sending
-    }
-
-    /// Ends when there has been no request in flight for this time.
-    pub(super) async fn idle(&self, limit: Duration) {
-        passed(limit, || {
-            let state = self.state();
-            (state.in_flight == 0).then_some(state.waiting_since)
-        })
-        .await;
-    }
-
-    /// Ends when the client has taken nothing of one of the responses for this time.
-    pub(super) async fn stalled(&self, limit: Duration) {
-        passed(limit, || {
-            let state = self.state();
-            let sending = state.sending.iter().filter_map(Weak::upgrade);
-            sending.map(|sending| sending.last_progress()).min()
-        })
-        .await;
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Whether only the health of this process is served on it.
+    pub(super) fn is_reserved(&self) -> bool {
+        self.reserved
     }
 }
 
-impl Drop for Place {
+impl Drop for Entry {
     fn drop(&mut self) {
-        let ticket = self.state().ticket;
-        self.admission.waiting().tokens.remove(&ticket);
-    }
-}
-
-/// A request in flight: from its head to the last byte of the response.
-#[derive(Debug)]
-pub(super) struct Busy(Arc<Place>);
-
-impl Drop for Busy {
-    fn drop(&mut self) {
-        let mut state = self.0.state();
-        state.in_flight -= 1;
-        if state.in_flight == 0 {
-            state.waiting_since = Instant::now();
-            state.ticket = self.0.admission.waiting().begin(self.0.cut.clone());
-        }
-    }
-}
-
-/// Ends when `since` was this long ago. It can only move on while this sleeps, and where there is
-/// none now there is none that ends before.
-async fn passed(limit: Duration, since: impl Fn() -> Option<Instant>) {
-    loop {
-        let now = Instant::now();
-        let at = since().unwrap_or(now) + limit;
-        if at <= now {
-            return;
-        }
-        sleep_until(at).await;
+        self.admission.open().remove(self.id);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use tokio::time::timeout;
+    use std::net::Ipv4Addr;
 
     use super::*;
 
-    async fn admit(admission: &Arc<Admission>) -> Arc<Place> {
-        admission.admit(CancellationToken::new()).await
+    struct Client {
+        place: Place,
+        cut: CancellationToken,
+        _in_flight: Option<Box<dyn Send>>,
     }
 
-    #[tokio::test]
-    async fn the_one_that_has_waited_longest_makes_room() {
-        let admission = Admission::new(2);
-        let first = admit(&admission).await;
-        let second = admit(&admission).await;
-        drop(first.busy());
-        assert!(!second.cut().is_cancelled());
+    /// A connection of the peer `192.0.2.{peer}`.
+    async fn open(admission: &Arc<Admission>, peer: u8) -> Option<Client> {
+        let address = Ipv4Addr::new(192, 0, 2, peer).into();
+        let cut = CancellationToken::new();
+        let place = admission.admit(address, cut.clone()).await?;
+        Some(Client {
+            place,
+            cut,
+            _in_flight: None,
+        })
+    }
 
-        let cut = second.cut().clone();
-        tokio::spawn(async move {
-            second.cut().cancelled().await;
-            drop(second);
-        });
-        admit(&admission).await;
-        assert!(cut.is_cancelled());
-        assert!(!first.cut().is_cancelled());
+    impl Client {
+        fn busy(mut self) -> Self {
+            self._in_flight = Some(Box::new(self.place.activity().busy()));
+            self
+        }
+
+        fn is_cut(&self) -> bool {
+            self.cut.is_cancelled()
+        }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_connection_with_a_request_in_flight_is_not_cut() {
-        let admission = Admission::new(1);
-        let only = admit(&admission).await;
-        let one = only.busy();
-        let other = only.busy();
+    async fn the_silent_one_that_has_waited_longest_makes_room() {
+        let admission = Admission::new(4);
+        let speaking = open(&admission, 1).await.unwrap();
+        speaking.place.activity().mark_received();
+        let first = open(&admission, 1).await.unwrap();
+        let second = open(&admission, 2).await.unwrap();
+        let third = open(&admission, 2).await.unwrap();
+        let fourth = open(&admission, 3).await;
+        assert!(fourth.is_some() && first.is_cut());
+        assert!(![speaking, second, third].iter().any(Client::is_cut));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_with_its_share_replaces_its_own_and_leaves_the_rest() {
+        let admission = Admission::new(8);
+        let other = open(&admission, 2).await.unwrap();
+        let mut storm = Vec::new();
+        for _ in 0..20 {
+            storm.push(open(&admission, 1).await.unwrap());
+        }
+        assert!(!other.is_cut());
+        assert_eq!(storm.iter().filter(|client| client.is_cut()).count(), 16);
+        assert!(!storm.last().unwrap().is_cut());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn busy_connections_stay_and_the_next_get_reserved_places() {
+        let admission = Admission::new(2);
+        let one = open(&admission, 1).await.unwrap().busy();
+        let two = open(&admission, 2).await.unwrap().busy();
+        let mut spare = Vec::new();
+        for _ in 0..RESERVED {
+            let client = open(&admission, 3).await.unwrap().busy();
+            assert!(client.place.is_reserved());
+            spare.push(client);
+        }
+        assert!(open(&admission, 4).await.is_none());
+        assert!(!one.is_cut() && !two.is_cut());
         drop(one);
+        let next = open(&admission, 4).await.unwrap();
+        assert!(!next.place.is_reserved());
+        drop(spare);
+        assert!(open(&admission, 4).await.is_some());
+    }
 
-        let refused = timeout(Duration::from_mins(1), admit(&admission)).await;
-        assert!(refused.is_err());
-        assert!(!only.cut().is_cancelled());
-
-        drop(other);
-        drop(only);
-        admit(&admission).await;
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_does_not_read_makes_room_first() {
+        let admission = Admission::new(2);
+        let silent = open(&admission, 1).await.unwrap();
+        let stalled = open(&admission, 2).await.unwrap().busy();
+        stalled.place.activity().set_blocked(true);
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert!(open(&admission, 3).await.is_some());
+        assert!(stalled.is_cut() && !silent.is_cut());
     }
 
     #[tokio::test]
     async fn a_connection_that_ended_leaves_nothing_behind() {
         let admission = Admission::new(1);
-        let place = admit(&admission).await;
-        drop(place.busy());
-        drop(place);
-        assert!(admission.waiting().tokens.is_empty());
+        drop(open(&admission, 1).await.unwrap().busy());
+        let open = admission.open();
+        assert!(open.connections.is_empty() && open.by_peer.is_empty());
+        assert_eq!(admission.descriptors.available_permits(), 1 + RESERVED);
     }
 }

@@ -5,28 +5,34 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
+use hyper::header::{CONNECTION, HeaderValue};
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper::{Request, Response};
+use hyper::{Request, Response, Version};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
+use super::activity::{Activity, Sending};
 use super::admission::Place;
 use super::http2_body::Chunks;
 use super::limits::Limits;
 use super::write_timeout::WriteTimeout;
 use crate::web::protection::Protection;
-use crate::web::router::Router;
+use crate::web::router::{Client, Router};
+
+/// At a shutdown, time for a client without a request in flight to close its connection.
+const CLOSE_TIMEOUT: Duration = Duration::from_millis(250);
 
 /// Flow-control window for request bodies, which nothing reads: the initial size of every HTTP/2
 /// connection (RFC 9113, section 6.9.2).
@@ -62,6 +68,7 @@ impl Protocols {
             .header_read_timeout(limits.head_timeout)
             .max_header_size(limits.head_bytes)
             .max_buf_size(limits.head_bytes)
+            .half_close(true)
             .writev(true);
         let mut http2 = http2::Builder::new(TokioExecutor::new());
         http2
@@ -91,41 +98,57 @@ impl Context {
     }
 
     /// Serves a connection until it ends.
-    pub(super) async fn serve(
-        self: &Arc<Self>,
-        stream: TcpStream,
-        peer: SocketAddr,
-        place: Arc<Place>,
-    ) {
+    pub(super) async fn serve(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, place: &Place) {
         // Responses are written whole, so Nagle's algorithm would only delay them.
         if let Err(error) = stream.set_nodelay(true) {
             debug!(%peer, %error, "cannot set TCP_NODELAY");
         }
+        let activity = Arc::clone(place.activity());
+        let stream = WriteTimeout::new(stream, self.limits.stall_timeout, Arc::clone(&activity));
+        let exchange = Exchange {
+            client: Client {
+                peer: peer.ip().into(),
+                on_reserved_place: place.is_reserved(),
+            },
+            address: peer,
+            activity,
+            context: Arc::clone(&self),
+        };
         let Some(tls) = self.protection.in_force().tls().cloned() else {
-            let stream = WriteTimeout::new(stream, self.limits.stall_timeout);
-            return self.http1(stream, peer, &place).await;
+            return self.http1(stream, &exchange).await;
         };
         let limit = self.limits.handshake_timeout;
         let handshake = timeout(limit, self.handshake(stream, TlsAcceptor::from(tls)));
-        match handshake.await {
+        let handshake = tokio::select! {
+            handshake = handshake => handshake,
+            () = self.closing(&exchange.activity) => return,
+        };
+        match handshake {
             Ok(Ok(Some(stream))) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => {
-                self.http2(stream, peer, place).await;
+                self.http2(stream, exchange).await;
             }
-            Ok(Ok(Some(stream))) => self.http1(stream, peer, &place).await,
+            Ok(Ok(Some(stream))) => self.http1(stream, &exchange).await,
             Ok(Ok(None)) => debug!(%peer, "plain HTTP on a TLS port"),
             Ok(Err(error)) => debug!(%peer, %error, "TLS handshake failed"),
             Err(_) => debug!(%peer, ?limit, "TLS handshake timed out"),
         }
     }
 
+    /// Completes at a shutdown, some time after the last request in flight has ended.
+    async fn closing(&self, activity: &Activity) {
+        self.shutdown.cancelled().await;
+        sleep(CLOSE_TIMEOUT).await;
+        activity.idle(CLOSE_TIMEOUT).await;
+    }
+
     /// `None` if the client spoke plain HTTP; it has had its answer.
     async fn handshake(
         &self,
-        mut stream: TcpStream,
+        mut stream: WriteTimeout<TcpStream>,
         acceptor: TlsAcceptor,
     ) -> io::Result<Option<TlsStream<WriteTimeout<TcpStream>>>> {
         let mut first = [0];
-        stream.peek(&mut first).await?;
+        stream.get_ref().peek(&mut first).await?;
         if first[0].is_ascii_uppercase() {
             // Closing with unread bytes would reset the connection and lose the answer.
             let mut request = vec![0; self.limits.head_bytes];
@@ -134,97 +157,108 @@ impl Context {
             stream.shutdown().await?;
             return Ok(None);
         }
-        let stream = WriteTimeout::new(stream, self.limits.stall_timeout);
         acceptor.accept(stream).await.map(Some)
     }
 
-    /// Answers a request, logs it and counts it.
-    async fn answer(
-        &self,
-        request: Request<Incoming>,
-        peer: SocketAddr,
-        place: &Arc<Place>,
-    ) -> Response<Bytes> {
-        let busy = place.busy();
-        let start = Instant::now();
-        let (head, _unread_body) = request.into_parts();
-        let protection = self.protection.in_force();
-        let reply = self.router.answer(&head, &protection).await;
-        debug!(
-            %peer,
-            method = %head.method,
-            path = head.uri.path(),
-            status = reply.status().as_u16(),
-            elapsed = ?start.elapsed(),
-            "request"
-        );
-        reply
-            .with_headers(protection.headers())
-            .into_response(&head.method, busy)
-    }
-
-    async fn http1<S>(&self, stream: S, peer: SocketAddr, place: &Arc<Place>)
+    async fn http1<S>(&self, stream: S, exchange: &Exchange)
     where
         S: AsyncRead + AsyncWrite + Unpin + 'static,
     {
+        let peer = exchange.address;
         let service = service_fn(|request: Request<Incoming>| async move {
-            let response = self.answer(request, peer, place).await;
+            let (response, _) = exchange.answer(request).await;
             Ok::<_, Infallible>(response.map(Full::new))
         });
         let http = &self.protocols.http1;
         let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
-        let outcome = tokio::select! {
-            outcome = connection.as_mut() => outcome,
-            () = self.shutdown.cancelled() => {
-                connection.as_mut().graceful_shutdown();
-                connection.await
-            }
-        };
-        log_end(peer, outcome);
+        let mut overdue = pin!(exchange.activity.overdue(self.limits.stall_timeout));
+        tokio::select! {
+            outcome = connection.as_mut() => return log_end(peer, outcome),
+            () = overdue.as_mut() => return log_slow(peer),
+            () = self.shutdown.cancelled() => connection.as_mut().graceful_shutdown(),
+        }
+        tokio::select! {
+            outcome = connection => log_end(peer, outcome),
+            () = overdue => log_slow(peer),
+            () = self.closing(&exchange.activity) => {}
+        }
     }
 
     /// Also ends idle connections and those whose client does not read a response: the HTTP
     /// library has no time-outs for either.
-    async fn http2<S>(self: &Arc<Self>, stream: S, peer: SocketAddr, place: Arc<Place>)
+    async fn http2<S>(&self, stream: S, exchange: Exchange)
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let context = Arc::clone(self);
-        let answered = Arc::clone(&place);
+        let peer = exchange.address;
+        let activity = Arc::clone(&exchange.activity);
         let service = service_fn(move |request: Request<Incoming>| {
-            let context = Arc::clone(&context);
-            let place = Arc::clone(&answered);
+            let exchange = exchange.clone();
             async move {
-                let response = context.answer(request, peer, &place).await;
-                let sending = place.send();
+                let (response, sending) = exchange.answer(request).await;
                 Ok::<_, Infallible>(response.map(|body| Chunks::new(body, sending)))
             }
         });
         let http = &self.protocols.http2;
         let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
         let limits = &self.limits;
-        let closing = async {
-            tokio::select! {
-                () = self.shutdown.cancelled() => {}
-                () = place.idle(limits.head_timeout) => {}
-            }
-        };
-        let mut overdue = pin!(async {
-            tokio::select! {
-                () = place.stalled(limits.stall_timeout) => {}
-                // The client ignored the request to close.
-                () = place.idle(limits.head_timeout + limits.drain_timeout) => {}
-            }
-        });
+        let mut overdue = pin!(activity.overdue(limits.stall_timeout));
         tokio::select! {
             outcome = connection.as_mut() => return log_end(peer, outcome),
-            () = overdue.as_mut() => return debug!(%peer, "the client does not read; connection cut"),
-            () = closing => connection.as_mut().graceful_shutdown(),
+            () = overdue.as_mut() => return log_slow(peer),
+            () = self.shutdown.cancelled() => connection.as_mut().graceful_shutdown(),
+            () = activity.idle(limits.head_timeout) => connection.as_mut().graceful_shutdown(),
         }
         tokio::select! {
             outcome = connection => log_end(peer, outcome),
-            () = overdue => debug!(%peer, "the client does not close; connection cut"),
+            () = overdue => log_slow(peer),
+            () = activity.idle(limits.head_timeout + limits.drain_timeout) => {
+                debug!(%peer, "the client does not close; connection cut");
+            }
+            () = self.closing(&activity) => {}
         }
+    }
+}
+
+/// One connection's requests.
+#[derive(Clone)]
+struct Exchange {
+    client: Client,
+    address: SocketAddr,
+    activity: Arc<Activity>,
+    context: Arc<Context>,
+}
+
+impl Exchange {
+    /// Answers a request, logs it and counts it.
+    async fn answer(&self, request: Request<Incoming>) -> (Response<Bytes>, Arc<Sending>) {
+        let busy = self.activity.busy();
+        let start = Instant::now();
+        let (head, _unread_body) = request.into_parts();
+        let context = &self.context;
+        let protection = context.protection.in_force();
+        let reply = context.router.answer(&head, self.client, &protection).await;
+        debug!(
+            peer = %self.address,
+            method = %head.method,
+            path = head.uri.path(),
+            status = reply.status().as_u16(),
+            elapsed = ?start.elapsed(),
+            "request"
+        );
+        let allowance = context.limits.allowance(reply.body_len());
+        let is_http1 = head.version < Version::HTTP_2;
+        let sending = self.activity.send(allowance, !is_http1);
+        let mut response = reply.with_headers(protection.headers()).into_response(
+            &head.method,
+            &self.activity,
+            (busy, Arc::clone(&sending)),
+        );
+        if self.client.on_reserved_place && is_http1 {
+            let headers = response.headers_mut();
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        (response, sending)
     }
 }
 
@@ -232,4 +266,8 @@ fn log_end(peer: SocketAddr, outcome: hyper::Result<()>) {
     if let Err(error) = outcome {
         debug!(%peer, %error, "connection ended");
     }
+}
+
+fn log_slow(peer: SocketAddr) {
+    debug!(%peer, "the client reads too slowly; connection cut");
 }

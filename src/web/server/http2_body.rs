@@ -1,41 +1,22 @@
-//! Bodies for HTTP/2, whose clients can stop taking one response while others go on.
+//! Bodies for HTTP/2, whose clients can stop reading one response while others go on.
 //!
-//! The stall of a TCP connection shows at the socket; that of an HTTP/2 stream does not, for
-//! nothing is written when the client's flow control gives no room. So a body is handed over in
-//! chunks, and each of them notes when it has gone.
+//! A stalled TCP connection shows at the socket. A stalled HTTP/2 stream does not, because nothing
+//! is written while the client's flow-control window is closed. So a body is handed over in chunks,
+//! and each chunk reports when it has been written.
 
 use std::convert::Infallible;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
-use tokio::time::Instant;
 
-/// Bytes of a chunk: as many as a frame of HTTP/2 carries unless both sides agree on more
-/// (RFC 9113, section 4.2). A client must take one chunk within the time of a stall.
+use super::activity::Sending;
+
+/// Bytes in a chunk: the default size of an HTTP/2 frame (RFC 9113, section 4.2). A client must
+/// read one chunk within the stall time-out.
 const CHUNK_BYTES: usize = 16 << 10;
-
-/// When the client last took something of a response.
-#[derive(Debug)]
-pub(super) struct Sending(Mutex<Instant>);
-
-impl Sending {
-    /// A response that begins now.
-    pub(super) fn begin() -> Arc<Self> {
-        Arc::new(Self(Mutex::new(Instant::now())))
-    }
-
-    /// When a chunk last went.
-    pub(super) fn last_progress(&self) -> Instant {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn progress(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
-    }
-}
 
 /// A body in chunks.
 #[derive(Debug)]
@@ -80,7 +61,7 @@ impl Body for Chunks {
     }
 }
 
-/// Part of a body; the HTTP library drops it when it has been written.
+/// Part of a body. The HTTP library drops it when it has been written.
 struct Chunk {
     bytes: Bytes,
     sending: Arc<Sending>,
@@ -100,15 +81,24 @@ impl Drop for Chunk {
 
 #[cfg(test)]
 mod tests {
-    use http_body_util::BodyExt as _;
+    use std::time::Duration;
 
+    use http_body_util::BodyExt as _;
+    use tokio_util::sync::CancellationToken;
+
+    use super::super::activity::Activity;
     use super::*;
+
+    fn sending(activity: &Activity) -> Arc<Sending> {
+        activity.send(Duration::from_mins(1), true)
+    }
 
     #[tokio::test]
     async fn the_chunks_are_the_body() {
+        let activity = Activity::new(CancellationToken::new());
         for size in [0, 1, CHUNK_BYTES, 3 * CHUNK_BYTES + 1] {
             let body: Bytes = (0..size).map(|n| n.to_le_bytes()[0]).collect();
-            let chunks = Chunks::new(body.clone(), Sending::begin());
+            let chunks = Chunks::new(body.clone(), sending(&activity));
             assert_eq!(chunks.size_hint().exact(), Some(size as u64));
             assert_eq!(chunks.is_end_stream(), size == 0);
             assert_eq!(chunks.collect().await.unwrap().to_bytes(), body);
@@ -116,21 +106,22 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn progress_is_when_a_chunk_goes() {
-        let sending = Sending::begin();
+    async fn a_written_chunk_is_progress() {
+        let activity = Activity::new(CancellationToken::new());
+        let _busy = activity.busy();
         let body = Bytes::from(vec![0; CHUNK_BYTES + 1]);
-        let mut chunks = Chunks::new(body, Arc::clone(&sending));
-        let begin = sending.last_progress();
+        let mut chunks = Chunks::new(body, sending(&activity));
         let chunk = chunks.frame().await;
-        tokio::time::advance(std::time::Duration::from_secs(1)).await;
-        assert_eq!(sending.last_progress(), begin);
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert!(activity.is_stalled());
         drop(chunk);
-        assert!(sending.last_progress() > begin);
+        assert!(!activity.is_stalled());
 
         let last = chunks.frame().await;
         drop(chunks);
-        assert_eq!(Arc::strong_count(&sending), 2);
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert!(activity.is_stalled());
         drop(last);
-        assert_eq!(Arc::strong_count(&sending), 1);
+        assert!(!activity.is_stalled());
     }
 }

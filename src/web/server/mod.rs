@@ -1,10 +1,12 @@
 //! Accepts connections, serves them, and shuts down gracefully.
 
+mod activity;
 mod admission;
 mod connection;
 mod http2_body;
 mod limits;
 mod listen;
+mod peer;
 mod write_timeout;
 
 use std::net::SocketAddr;
@@ -17,9 +19,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, info, warn};
 
+pub(super) use self::activity::Activity;
 pub use self::limits::Limits;
 pub(super) use self::listen::parse;
 pub use self::listen::{ListenError, Listener, bind};
+pub(super) use self::peer::Peer;
 
 use self::admission::Admission;
 use self::connection::Context;
@@ -102,9 +106,9 @@ impl Server {
                                     "cannot accept a connection; closing two idle ones and retrying"
                                 );
                             }
-                            let cut = self.admission.cut_longest_waiting();
+                            let cut = self.admission.cut_one();
                             // The second one frees a descriptor for the polls.
-                            self.admission.cut_longest_waiting();
+                            self.admission.cut_one();
                             sleep(if cut { PAUSE_AFTER_CUT } else { ACCEPT_PAUSE }).await;
                         }
                     }
@@ -113,12 +117,16 @@ impl Server {
             .await;
     }
 
+    /// A connection for which there is no place is closed without a word: whoever made it would
+    /// have to be waited for.
     async fn admit(&self, stream: TcpStream, peer: SocketAddr) {
-        let place = self.admission.admit(self.cut.child_token()).await;
+        let cut = self.cut.child_token();
+        let Some(place) = self.admission.admit(peer.ip(), cut.clone()).await else {
+            return debug!(%peer, "connection refused: no place is free");
+        };
         let context = Arc::clone(&self.context);
         self.tasks.spawn(async move {
-            let cut = place.cut().clone();
-            let connection = context.serve(stream, peer, place);
+            let connection = context.serve(stream, peer, &place);
             if cut.run_until_cancelled(connection).await.is_none() {
                 debug!(%peer, "connection cut");
             }

@@ -1,4 +1,4 @@
-//! A stream that fails when its peer takes nothing for too long.
+//! A stream whose writes time out.
 //!
 //! The HTTP library bounds the time of a request head and nothing else: a client that asks for a
 //! large response and never reads it would hold its memory for ever.
@@ -6,31 +6,43 @@
 use std::future::Future as _;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// Wraps a stream; a write that makes no progress for `limit` fails with
-/// [`io::ErrorKind::TimedOut`]. Reads are not bounded.
+use super::activity::Activity;
+
+/// Wraps a stream. A write that makes no progress for `limit` fails with
+/// [`io::ErrorKind::TimedOut`]. Reads are not bounded. The connection's [`Activity`] learns when
+/// the client first sends something, and when it stops reading.
 #[derive(Debug)]
 pub(super) struct WriteTimeout<S> {
     stream: S,
     limit: Duration,
-    /// Made by the first stall, then used again.
+    activity: Arc<Activity>,
+    received: bool,
+    /// Created by the first stall, then reused.
     timer: Option<Pin<Box<Sleep>>>,
     stalled: bool,
 }
 
 impl<S> WriteTimeout<S> {
-    pub(super) fn new(stream: S, limit: Duration) -> Self {
+    pub(super) fn new(stream: S, limit: Duration, activity: Arc<Activity>) -> Self {
         Self {
             stream,
             limit,
+            activity,
+            received: false,
             timer: None,
             stalled: false,
         }
+    }
+
+    pub(super) fn get_ref(&self) -> &S {
+        &self.stream
     }
 
     fn watch<T>(
@@ -39,7 +51,10 @@ impl<S> WriteTimeout<S> {
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<T>> {
         if outcome.is_ready() {
-            self.stalled = false;
+            if self.stalled {
+                self.stalled = false;
+                self.activity.set_blocked(false);
+            }
             return outcome;
         }
         let limit = self.limit;
@@ -48,12 +63,13 @@ impl<S> WriteTimeout<S> {
             .get_or_insert_with(|| Box::pin(sleep_until(Instant::now())));
         if !self.stalled {
             self.stalled = true;
+            self.activity.set_blocked(true);
             timer.as_mut().reset(Instant::now() + limit);
         }
         timer.as_mut().poll(cx).map(|()| {
             Err(io::Error::new(
                 io::ErrorKind::TimedOut,
-                format!("the client took nothing for {limit:?}"),
+                format!("the client read nothing for {limit:?}"),
             ))
         })
     }
@@ -65,7 +81,12 @@ impl<S: AsyncRead + Unpin> AsyncRead for WriteTimeout<S> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
+        let outcome = Pin::new(&mut self.stream).poll_read(cx, buf);
+        if !self.received && !buf.filled().is_empty() {
+            self.received = true;
+            self.activity.mark_received();
+        }
+        outcome
     }
 }
 
@@ -107,15 +128,41 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for WriteTimeout<S> {
 mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
     use tokio::time::sleep;
+    use tokio_util::sync::CancellationToken;
 
+    use super::super::activity::Standing;
     use super::*;
 
     const LIMIT: Duration = Duration::from_secs(30);
 
+    fn limited<S>(stream: S) -> WriteTimeout<S> {
+        let activity = Activity::new(CancellationToken::new());
+        WriteTimeout::new(stream, LIMIT, activity)
+    }
+
     #[tokio::test(start_paused = true)]
-    async fn a_peer_that_takes_nothing_is_cut_after_the_limit() {
+    async fn the_activity_learns_of_the_first_byte_and_of_a_stall() {
+        let (near, mut far) = duplex(4);
+        let mut stream = limited(near);
+        let activity = Arc::clone(&stream.activity);
+        far.write_all(b"x").await.unwrap();
+        assert!(matches!(activity.standing(), Standing::Silent(_)));
+        stream.read_u8().await.unwrap();
+        assert!(matches!(activity.standing(), Standing::Waiting(_)));
+
+        let _busy = activity.busy();
+        let writer = tokio::spawn(async move { stream.write_all(&[0; 8]).await.map(|()| stream) });
+        sleep(Duration::from_secs(1)).await;
+        assert!(activity.is_stalled());
+        far.read_exact(&mut [0; 8]).await.unwrap();
+        let _stream = writer.await.unwrap().unwrap();
+        assert!(!activity.is_stalled());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_write_that_makes_no_progress_fails_after_the_limit() {
         let (near, _far) = duplex(4);
-        let mut stream = WriteTimeout::new(near, LIMIT);
+        let mut stream = limited(near);
         let start = Instant::now();
         let error = stream.write_all(&[0; 100]).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
@@ -123,9 +170,9 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_slow_peer_is_served_as_long_as_it_takes_something() {
+    async fn a_slow_client_is_served_as_long_as_it_reads() {
         let (near, mut far) = duplex(4);
-        let mut stream = WriteTimeout::new(near, LIMIT);
+        let mut stream = limited(near);
         let reader = tokio::spawn(async move {
             for _ in 0..25 {
                 sleep(Duration::from_secs(29)).await;
@@ -139,7 +186,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn time_without_a_write_does_not_count() {
         let (near, mut far) = duplex(4);
-        let mut stream = WriteTimeout::new(near, LIMIT);
+        let mut stream = limited(near);
         for _ in 0..2 {
             let reader = async {
                 sleep(Duration::from_secs(20)).await;

@@ -1,0 +1,115 @@
+//! Bounds the responses of one kind that are built or sent at once. If none is left, a client that
+//! reads too slowly makes room.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout};
+
+use super::server::Activity;
+
+/// A response that takes longer than this to read makes room for others. Without others it has
+/// much longer.
+const SLOW_AFTER: Duration = Duration::from_secs(5);
+/// Time for a response that was cut to end. It takes microseconds.
+const CUT_TIMEOUT: Duration = Duration::from_millis(200);
+
+/// A number of responses. Clones share it.
+#[derive(Debug, Clone)]
+pub(super) struct Quota {
+    permits: Arc<Semaphore>,
+    sent: Arc<Mutex<Sent>>,
+}
+
+/// The responses that are being sent.
+#[derive(Debug, Default)]
+struct Sent {
+    next_id: u64,
+    responses: Vec<Response>,
+}
+
+#[derive(Debug)]
+struct Response {
+    id: u64,
+    started: Instant,
+    activity: Arc<Activity>,
+}
+
+/// The right to build and send one response. Hold it until the last byte has been sent.
+#[derive(Debug)]
+pub(super) struct Lease {
+    quota: Quota,
+    id: Option<u64>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Quota {
+    pub(super) fn new(limit: usize) -> Self {
+        Self {
+            permits: Arc::new(Semaphore::new(limit)),
+            sent: Arc::default(),
+        }
+    }
+
+    /// `None` if all are taken, and no client reads so slowly that it has to make room.
+    pub(super) async fn acquire(&self) -> Option<Lease> {
+        let permit = match Arc::clone(&self.permits).try_acquire_owned() {
+            Ok(permit) => permit,
+            Err(_) if self.cut_slowest() => {
+                let freed = Arc::clone(&self.permits).acquire_owned();
+                timeout(CUT_TIMEOUT, freed).await.ok()?.ok()?
+            }
+            Err(_) => return None,
+        };
+        Some(Lease {
+            quota: self.clone(),
+            id: None,
+            _permit: permit,
+        })
+    }
+
+    /// Cuts the response that has been sent for the longest, if its client does not read or takes
+    /// longer than it may. Returns whether there is one.
+    pub(super) fn cut_slowest(&self) -> bool {
+        let mut sent = self.sent();
+        let slow = sent.responses.iter().position(|response| {
+            response.started.elapsed() >= SLOW_AFTER || response.activity.is_stalled()
+        });
+        match slow {
+            Some(slow) => {
+                sent.responses.remove(slow).activity.cut();
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn sent(&self) -> MutexGuard<'_, Sent> {
+        self.sent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Lease {
+    /// From now on the response is being sent on this connection.
+    pub(super) fn sent_on(&mut self, activity: &Arc<Activity>) {
+        let mut sent = self.quota.sent();
+        let id = sent.next_id;
+        sent.next_id += 1;
+        sent.responses.push(Response {
+            id,
+            started: Instant::now(),
+            activity: Arc::clone(activity),
+        });
+        self.id = Some(id);
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if let Some(id) = self.id {
+            let mut sent = self.quota.sent();
+            sent.responses.retain(|response| response.id != id);
+        }
+    }
+}

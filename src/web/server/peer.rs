@@ -1,0 +1,36 @@
+//! Whose connections count together.
+
+use std::net::{IpAddr, Ipv6Addr};
+
+/// The bits of an IPv6 address that one site has in its hand (RFC 6177).
+const IPV6_SITE_BITS: u32 = 64;
+
+/// A client's address, or the /64 of an IPv6 one: who has one address of such a network has all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(in crate::web) struct Peer(IpAddr);
+
+impl From<IpAddr> for Peer {
+    fn from(address: IpAddr) -> Self {
+        Self(match address.to_canonical() {
+            IpAddr::V6(v6) => {
+                let site = v6.to_bits() & (u128::MAX << (128 - IPV6_SITE_BITS));
+                Ipv6Addr::from_bits(site).into()
+            }
+            v4 => v4,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_addresses_of_one_network_are_one_peer() {
+        let peer = |text: &str| Peer::from(text.parse::<IpAddr>().unwrap());
+        assert_eq!(peer("2001:db8::1"), peer("2001:db8::2:3:4:5"));
+        assert_ne!(peer("2001:db8::1"), peer("2001:db8:0:1::1"));
+        assert_eq!(peer("::ffff:192.0.2.1"), peer("192.0.2.1"));
+        assert_ne!(peer("192.0.2.1"), peer("192.0.2.2"));
+    }
+}
