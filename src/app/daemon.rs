@@ -44,6 +44,7 @@ pub(super) async fn serve(
         .register(Box::new(ProcessCollector::new()?))?;
     logging::register(&parts.registry)?;
     let metrics = web::Metrics::register(&parts.registry)?;
+    protection.register(&parts.registry)?;
     let reloader = Reloader::new(load, settings.clone(), &parts)?;
     let (reload, reloading) = reloader.start(shutdown.clone())?;
     let sources = sources::of(&parts, reload);

@@ -195,6 +195,9 @@ families! {
         LOG_LINES_DROPPED = Counter "cloudflare_origin_region_exporter_log_lines_dropped_total"
             []
             "Log lines dropped because standard error was not read fast enough.";
+        WEB_CERTIFICATE_NOT_AFTER = Gauge "cloudflare_origin_region_exporter_web_certificate_not_after_timestamp_seconds"
+            []
+            "Unix time at which the certificate of the web server expires.";
         HTTP_REQUESTS = Counter "cloudflare_origin_region_exporter_http_requests_total"
             ["handler", "code"]
             "HTTP requests served.";

@@ -4,8 +4,10 @@
 //! starts. [`serve`] then answers on them with a [`Router`] until the shutdown.
 
 mod api;
+mod cross_site;
 #[doc(hidden)]
 pub mod fuzzing;
+mod log_limit;
 mod metrics;
 mod negotiation;
 mod pages;

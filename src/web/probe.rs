@@ -1,4 +1,4 @@
-//! A live look-up of one mapping, in the pattern of exporters that probe many targets.
+//! A live look-up of one mapping, in the multi-target exporter pattern.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -12,23 +12,26 @@ use tokio::time::{Instant, timeout};
 use tracing::{error, info};
 use url::form_urlencoded;
 
+use super::log_limit::LogLimit;
 use super::reply::Reply;
 use crate::cloudflare::ApiError;
 use crate::domain::{AccountName, Mapping, OriginIp, ZoneId};
 use crate::snapshot::Snapshot;
 
-/// In which header Prometheus tells its time-out.
+/// The header with Prometheus's scrape time-out.
 pub(super) const TIMEOUT_HEADER: &str = "X-Prometheus-Scrape-Timeout-Seconds";
 /// Prometheus's own default.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
-/// However patient the caller is.
+/// A longer time-out is cut to this.
 pub(super) const LONGEST_TIMEOUT: Duration = Duration::from_mins(2);
-/// The answer is on its way this long before the caller gives up, as far as its time allows.
+/// A shorter time-out is refused: no look-up would ever succeed, and each costs a request.
+const SHORTEST_TIMEOUT: Duration = Duration::from_millis(100);
+/// The answer is sent this long before the client gives up, as far as its time-out allows.
 const HEAD_START: Duration = Duration::from_millis(500);
 /// Probes that wait at once; more get 503. They wait for the rate limit, and connections that do
 /// must not keep scrapers out.
-const MOST_AT_ONCE: usize = 64;
-/// Longest value that an error repeats.
+const MAX_PROBES: usize = 16;
+/// Longest value that an error quotes.
 const MAX_SHOWN_CHARS: usize = 255;
 
 /// The mapping that a probe wants to know.
@@ -40,22 +43,22 @@ pub struct Wanted {
     pub zone: ZoneId,
     /// The origin's address.
     pub origin_ip: OriginIp,
-    /// What the look-up may spend; after it nobody waits for the answer.
+    /// What the look-up may spend; after it the client gets an answer without it.
     pub limit: Duration,
 }
 
-/// Why it could not be told whether there is a mapping.
+/// Why a look-up failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LookUpError {
-    /// The configuration has lost the account since the zone was polled.
-    #[error("there is no account {0} any more")]
+    /// The account has left the configuration since the zone was polled.
+    #[error("account {0} is no longer configured")]
     NoAccount(AccountName),
-    /// The API did not tell.
+    /// The API did not answer it.
     #[error(transparent)]
     Api(#[from] ApiError),
 }
 
-/// A look-up under way; `None` where the API says that there is no mapping.
+/// A look-up under way; `None` if the API says that there is no mapping.
 pub type LookingUp = Pin<Box<dyn Future<Output = Result<Option<Mapping>, LookUpError>> + Send>>;
 
 /// Asks Cloudflare for one mapping.
@@ -66,6 +69,7 @@ pub(super) struct Probes {
     look_up: LookUp,
     snapshot: Snapshot,
     permits: Semaphore,
+    failures: LogLimit,
 }
 
 /// A request that cannot be answered.
@@ -79,6 +83,8 @@ pub(super) enum BadProbe {
     UnknownZone(String),
     #[error("target is {0:?}; expected an IPv4 or IPv6 address.")]
     BadTarget(String),
+    #[error("{TIMEOUT_HEADER} is {0:?}; a probe needs at least {SHORTEST_TIMEOUT:?}.")]
+    ShortTimeout(Duration),
 }
 
 impl Probes {
@@ -86,19 +92,21 @@ impl Probes {
         Self {
             look_up,
             snapshot,
-            permits: Semaphore::new(MOST_AT_ONCE),
+            permits: Semaphore::new(MAX_PROBES),
+            failures: LogLimit::default(),
         }
     }
 
     pub(super) async fn answer(&self, query: &str, headers: &HeaderMap) -> Reply {
-        let wanted = match self.wanted(query, time_limit(headers)) {
+        let wanted = time_limit(headers).and_then(|limit| self.wanted(query, limit));
+        let wanted = match wanted {
             Ok(wanted) => wanted,
             Err(error) => return Reply::text(StatusCode::BAD_REQUEST, &error.to_string()),
         };
         let Ok(_permit) = self.permits.try_acquire() else {
             return Reply::text(
                 StatusCode::SERVICE_UNAVAILABLE,
-                &format!("{MOST_AT_ONCE} probes are under way already; try again."),
+                &format!("{MAX_PROBES} probes are under way already; try again."),
             );
         };
         let started = Instant::now();
@@ -111,13 +119,20 @@ impl Probes {
                 wanted.limit
             )),
         };
-        if let Err(error) = &outcome {
-            info!(zone_id = %wanted.zone, origin_ip = %wanted.origin_ip, %error,
-                  "a probe could not tell");
+        if let Err(error) = &outcome
+            && let Some(suppressed) = self.failures.permit()
+        {
+            info!(
+                zone_id = %wanted.zone,
+                origin_ip = %wanted.origin_ip,
+                %error,
+                suppressed,
+                "probe failed"
+            );
         }
         exposition(&outcome, started.elapsed()).map_or_else(
             |error| {
-                error!(%error, "a probe could not be answered");
+                error!(%error, "cannot render a probe");
                 Reply::text(
                     StatusCode::INTERNAL_SERVER_ERROR,
                     "The metrics could not be rendered.",
@@ -133,7 +148,7 @@ impl Probes {
             let (name, slot) = match &*key {
                 "zone" => ("zone", &mut zone),
                 "target" => ("target", &mut target),
-                // A scrape configuration may say more, such as a module for other exporters.
+                // Scrape configurations may add more, such as a module for other exporters.
                 _ => continue,
             };
             if slot.replace(value).is_some() {
@@ -161,17 +176,19 @@ fn shortened(text: &str) -> String {
     text.chars().take(MAX_SHOWN_CHARS).collect()
 }
 
-/// A bit less than the time that the caller waits, so that it hears that the look-up failed. A
-/// header that makes no sense is as if it were not there.
-pub(super) fn time_limit(headers: &HeaderMap) -> Duration {
-    let patience = headers
+/// A little less than the client's time-out, so that it gets an answer if the look-up fails. A
+/// header that cannot be read counts as absent.
+pub(super) fn time_limit(headers: &HeaderMap) -> Result<Duration, BadProbe> {
+    let timeout = headers
         .get(TIMEOUT_HEADER)
         .and_then(|value| value.to_str().ok()?.trim().parse().ok())
         .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
-        .filter(|patience| !patience.is_zero())
         .unwrap_or(DEFAULT_TIMEOUT)
         .min(LONGEST_TIMEOUT);
-    patience.saturating_sub(HEAD_START.min(patience / 4))
+    if timeout < SHORTEST_TIMEOUT {
+        return Err(BadProbe::ShortTimeout(timeout));
+    }
+    Ok(timeout.saturating_sub(HEAD_START.min(timeout / 4)))
 }
 
 fn exposition(
@@ -187,12 +204,12 @@ fn exposition(
     let success = f64::from(u8::from(outcome.is_ok()));
     gauge(
         "probe_success",
-        "Whether Cloudflare told if the origin has a mapping (1) or not (0).",
+        "1 if Cloudflare answered whether the origin has a mapping, 0 if the look-up failed.",
         success,
     )?;
     gauge(
         "probe_duration_seconds",
-        "How long the look-up took, waiting for the rate limit included.",
+        "Duration of the look-up, including the wait for the rate limit.",
         took.as_secs_f64(),
     )?;
     let mut text = String::new();
@@ -201,7 +218,7 @@ fn exposition(
             let present = f64::from(u8::from(mapping.is_some()));
             gauge(
                 "probe_mapping_present",
-                "Whether the origin has a mapping (1) or not (0).",
+                "1 if the origin has a mapping, 0 if it has none.",
                 present,
             )?;
             if let Some(mapping) = mapping {
@@ -218,7 +235,7 @@ fn add_mapping(registry: &Registry, mapping: &Mapping) -> Result<(), prometheus:
     let info = GaugeVec::new(
         Opts::new(
             "probe_mapping_info",
-            "Where Cloudflare believes the origin to be; always 1.",
+            "Vendor and region of the mapping; always 1.",
         ),
         &["origin_ip", "vendor", "region"],
     )?;
@@ -229,7 +246,7 @@ fn add_mapping(registry: &Registry, mapping: &Mapping) -> Result<(), prometheus:
     if let Some(at) = mapping.modified_on {
         let modified = Gauge::new(
             "probe_mapping_last_modified_timestamp_seconds",
-            "When the mapping was last written, in Unix seconds.",
+            "Unix time of the mapping's last modification.",
         )?;
         modified.set(at.as_duration().as_secs_f64());
         registry.register(Box::new(modified))?;
@@ -237,13 +254,13 @@ fn add_mapping(registry: &Registry, mapping: &Mapping) -> Result<(), prometheus:
     Ok(())
 }
 
-/// The reason for whoever opens the address by hand; scrapers skip comments.
+/// The reason, for people who open the address by hand; scrapers skip comments.
 fn comment(error: &str) -> String {
     let line: String = error
         .chars()
         .map(|c| if c.is_control() { ' ' } else { c })
         .collect();
-    format!("# It could not be told: {line}\n")
+    format!("# The look-up failed: {line}\n")
 }
 
 #[cfg(test)]
@@ -251,11 +268,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_answer_comes_before_the_caller_gives_up() {
+    fn the_answer_comes_before_the_client_gives_up() {
         let limit = |value: &str| {
             let mut headers = HeaderMap::new();
             headers.insert(TIMEOUT_HEADER, value.parse().unwrap());
-            time_limit(&headers).as_secs_f64()
+            time_limit(&headers).map(|limit| limit.as_secs_f64())
         };
         for (header, seconds) in [
             ("10", 9.5),
@@ -263,19 +280,25 @@ mod tests {
             ("1", 0.75),
             ("0.1", 0.075),
             ("1e9", 119.5),
-            ("0", 9.5),
             ("-1", 9.5),
             ("NaN", 9.5),
             ("inf", 9.5),
             ("soon", 9.5),
         ] {
-            assert!((limit(header) - seconds).abs() < 1e-9, "{header}");
+            assert!((limit(header).unwrap() - seconds).abs() < 1e-9, "{header}");
         }
-        assert_eq!(time_limit(&HeaderMap::new()), Duration::from_millis(9500));
+        assert_eq!(
+            time_limit(&HeaderMap::new()),
+            Ok(Duration::from_millis(9500))
+        );
+        for short in ["0", "0.0999", "1e-9"] {
+            let error = limit(short).unwrap_err().to_string();
+            assert!(error.ends_with("a probe needs at least 100ms."), "{error}");
+        }
     }
 
     #[test]
     fn an_error_stays_in_its_comment() {
-        assert_eq!(comment("a\nb 1\r"), "# It could not be told: a b 1 \n");
+        assert_eq!(comment("a\nb 1\r"), "# The look-up failed: a b 1 \n");
     }
 }

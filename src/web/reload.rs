@@ -1,4 +1,4 @@
-//! Reading the configuration again, when somebody with the right to asks.
+//! Reloading the configuration over HTTP.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -8,15 +8,15 @@ use hyper::{Method, StatusCode};
 
 use super::reply::Reply;
 
-/// A reload under way: what came of it, in words for whoever asked.
+/// A reload under way: its outcome, in words for the client.
 pub type Reloading = Pin<Box<dyn Future<Output = Result<String, String>> + Send>>;
 
-/// Reads the configuration again, all or nothing.
+/// Reloads the configuration, all or nothing.
 pub type Reload = Arc<dyn Fn() -> Reloading + Send + Sync>;
 
 const METHODS: &str = "POST, PUT";
 
-/// Answers with what came of a reload; 403 where `reload` is `None`, since nobody switched it on.
+/// Answers with the outcome of a reload; with 403 if `reload` is `None`, because it is off.
 pub(super) async fn answer(reload: Option<&Reload>, method: &Method) -> Reply {
     if !matches!(*method, Method::POST | Method::PUT) {
         return Reply::method_not_allowed(METHODS);
@@ -24,15 +24,14 @@ pub(super) async fn answer(reload: Option<&Reload>, method: &Method) -> Reply {
     let Some(reload) = reload else {
         return Reply::text(
             StatusCode::FORBIDDEN,
-            "Reloading over HTTP is not switched on: start with --web.enable-lifecycle, or send \
-             SIGHUP.",
+            "Reloading over HTTP is off. Start with --web.enable-lifecycle, or send SIGHUP.",
         );
     };
     match reload().await {
         Ok(done) => Reply::text(StatusCode::OK, &done),
         Err(problems) => Reply::text(
             StatusCode::INTERNAL_SERVER_ERROR,
-            &format!("The old configuration stays in force, for the new one is bad:\n{problems}"),
+            &format!("The new configuration is invalid; the old one stays in force.\n{problems}"),
         ),
     }
 }

@@ -46,11 +46,6 @@ impl Reply {
         }
     }
 
-    /// A text as it is.
-    pub(super) fn document(text: String) -> Self {
-        Self::new(StatusCode::OK, PLAIN_TEXT, Bytes::from(text))
-    }
-
     /// The metrics of a probe.
     pub(super) fn probe(text: String) -> Self {
         Self::new(

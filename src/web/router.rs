@@ -7,6 +7,7 @@ use tokio::sync::watch;
 
 use super::Settings;
 use super::api::{Api, Resource};
+use super::cross_site::is_cross_site;
 use super::metrics::{Handler, Metrics};
 use super::pages::{Accounts, MAX_PAGES, Pages};
 use super::probe::{LookUp, Probes};
@@ -129,6 +130,10 @@ impl Router {
                 StatusCode::NOT_FOUND,
                 "Nothing is served at this path. The page at / links to everything.",
             ),
+            Route::Reload | Route::Probe if is_cross_site(request) => Reply::text(
+                StatusCode::FORBIDDEN,
+                "A page of another site sent this request; this path does not answer those.",
+            ),
             Route::Reload => reload::answer(self.reload.as_ref(), &request.method).await,
             _ if !matches!(request.method, Method::GET | Method::HEAD) => {
                 Reply::method_not_allowed("GET, HEAD")
@@ -138,7 +143,7 @@ impl Router {
             Route::Ready => self.readiness(),
             Route::Landing => self.pages.landing(query).await,
             Route::Zone(id) => self.pages.zone(id, query).await,
-            Route::Docs(name) => self.pages.docs(name),
+            Route::Docs(name) => self.pages.docs(name).await,
             Route::Api(resource) => self.api.answer(resource, query, Timestamp::now()).await,
             Route::Probe => self.probes.answer(query, &request.headers).await,
         }

@@ -144,9 +144,8 @@ impl Bodies {
     fn enter(&mut self, bytes: Bytes, form: Form) -> Arc<Body> {
         self.last_bytes.insert(form, bytes.len());
         let mut alive = self.alive.iter().filter_map(Weak::upgrade);
-        let same = alive.find(|body| {
-            body.form == form && std::ptr::eq(body.bytes.as_ptr(), bytes.as_ptr())
-        });
+        let same = alive
+            .find(|body| body.form == form && std::ptr::eq(body.bytes.as_ptr(), bytes.as_ptr()));
         same.unwrap_or_else(|| {
             let body = Arc::new(Body {
                 bytes,
@@ -180,10 +179,7 @@ mod tests {
         let mut bodies = Bodies::default();
         assert!(bodies.has_room(Form::TEXT));
         let first = bodies.enter(body(LARGE), Form::TEXT);
-        assert!(
-            bodies.has_room(Form::TEXT),
-            "two are always allowed"
-        );
+        assert!(bodies.has_room(Form::TEXT), "two are always allowed");
         let second = bodies.enter(body(LARGE), Form::TEXT);
         assert!(!bodies.has_room(Form::TEXT));
         let newest = bodies.newest(Form::TEXT).unwrap();

@@ -9,6 +9,7 @@ mod check;
 mod demo;
 mod get;
 mod once;
+mod sockets;
 mod strict;
 mod support;
 mod usage;

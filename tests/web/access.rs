@@ -30,7 +30,7 @@ pub(crate) async fn get_as(server: &Server, path: &str, user: Option<(&str, &str
     server.raw(request.as_bytes()).await
 }
 
-fn base64(text: &str) -> String {
+pub(crate) fn base64(text: &str) -> String {
     use base64::Engine as _;
     base64::prelude::BASE64_STANDARD.encode(text)
 }

@@ -8,6 +8,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
+use crate::secure::{Site, TLS};
 use crate::support::*;
 
 #[tokio::test]
@@ -110,4 +111,22 @@ async fn the_end_does_not_wait_for_ever() {
     timeout(PATIENCE, server.task).await.unwrap().unwrap();
     assert_eq!(read_to_end(&mut stuck).await, "");
     assert_eq!(read_to_end(&mut half).await, "");
+}
+
+#[tokio::test]
+async fn half_a_request_head_is_not_in_flight() {
+    let site = Site::new(TLS);
+    for mut options in [Options::default(), site.options()] {
+        options.limits.drain_timeout = PATIENCE;
+        let server = options.start().await;
+        let mut half = server.connect().await;
+        // Half of what a client says first, in the clear and with TLS.
+        half.write_all(b"\x16\x03\x01\x02\x00").await.unwrap();
+        let mut head = server.connect().await;
+        head.write_all(b"GET / HTTP/1.1\r\nHost:").await.unwrap();
+        sleep(Duration::from_millis(100)).await;
+        server.shutdown.cancel();
+        let ended = timeout(Duration::from_secs(3), server.task).await;
+        ended.expect("the shutdown waits for nobody").unwrap();
+    }
 }

@@ -8,6 +8,7 @@
 
 mod access;
 mod api;
+mod fairness;
 mod http2;
 mod limits;
 mod listening;

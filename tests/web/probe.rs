@@ -86,7 +86,7 @@ async fn what_could_not_be_told_says_why() {
     assert_eq!(status, 200);
     assert!(body.contains("\nprobe_success 0\n"), "{body}");
     assert!(!body.contains("probe_mapping"), "{body}");
-    assert!(body.starts_with("# It could not be told: get_mapping: the API answered 502\n"));
+    assert!(body.starts_with("# The look-up failed: get_mapping: the API answered 502\n"));
 }
 
 #[tokio::test]
@@ -152,6 +152,22 @@ async fn probes_that_wait_are_limited() {
     }
     let statuses = probes.join_all().await;
     let refused = statuses.iter().filter(|status| **status == 503).count();
-    assert_eq!(refused, 16, "{statuses:?}");
+    assert_eq!(refused, 64, "{statuses:?}");
     assert_eq!(server.get("/metrics").await.0, 200);
+}
+
+#[tokio::test]
+async fn a_probe_needs_some_time() {
+    let (look_up, asked) = scripted(Ok(None));
+    let server = server(look_up).await;
+    for timeout in ["0", "0.05"] {
+        let request = format!(
+            "GET /probe?zone=a1&target=192.0.2.1 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\
+             X-Prometheus-Scrape-Timeout-Seconds: {timeout}\r\n\r\n"
+        );
+        let answer = server.raw(request.as_bytes()).await;
+        assert_eq!(status(&answer), 400, "{timeout}");
+        assert!(answer.contains("a probe needs at least 100ms"), "{answer}");
+    }
+    assert!(asked.lock().unwrap().is_empty());
 }

@@ -1,6 +1,12 @@
 //! HTTP/1 as clients of all kinds speak it.
 
+use std::sync::Arc;
+
+use tokio::io::AsyncWriteExt as _;
+use tokio::time::sleep;
+
 use crate::support::*;
+use crate::world;
 
 #[tokio::test]
 async fn pipelined_requests_are_answered_in_order() {
@@ -52,4 +58,35 @@ async fn old_clients_and_proxies_are_answered() {
         .raw(b"GET http://exporter.example:10955/metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         .await;
     assert_eq!(status(&answer), 200);
+}
+
+#[tokio::test]
+async fn a_client_that_half_closes_gets_its_answer() {
+    let (metrics, gate) = UpMetric::gated();
+    let options = Options {
+        metrics,
+        look_up: Arc::new(|_| {
+            Box::pin(async {
+                sleep(SHORT).await;
+                Ok(None)
+            })
+        }),
+        ..Options::default()
+    };
+    let server = options.start().await;
+    server.snapshot.publish(world::small());
+    let mut streams = Vec::new();
+    for path in ["/metrics", "/", "/probe?zone=a1&target=192.0.2.1"] {
+        let mut stream = server.connect().await;
+        let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        stream.shutdown().await.unwrap();
+        streams.push((path, stream));
+    }
+    sleep(SHORT).await;
+    drop(gate);
+    for (path, mut stream) in streams {
+        let answer = read_to_end(&mut stream).await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{path}: {answer}");
+    }
 }

@@ -89,3 +89,27 @@ async fn tls_does_not_vanish_from_a_server_that_runs() {
     assert!(is_served(&server, site.client(None)).await);
     assert_eq!(server.get("/metrics").await.0, 400);
 }
+
+#[tokio::test]
+async fn the_end_of_the_certificate_is_a_metric_that_follows_it() {
+    let site = Site::new(TLS);
+    let server = site.start().await;
+    let not_after = || {
+        let name = "cloudflare_origin_region_exporter_web_certificate_not_after_timestamp_seconds";
+        let families = server.registry.gather();
+        let family = families.iter().find(|family| family.name() == name)?;
+        Some(family.get_metric()[0].get_gauge().get_value())
+    };
+    assert!(not_after().unwrap() > 4e9, "rcgen's certificates last long");
+    site.write_identity(&site.authority.expired());
+    let expected = 1_577_836_800.0;
+    eventually(async || not_after() == Some(expected)).await;
+
+    let clear = Server::start().await;
+    let names = clear.registry.gather();
+    assert!(
+        !names
+            .iter()
+            .any(|family| family.name().contains("certificate"))
+    );
+}

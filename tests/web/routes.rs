@@ -25,7 +25,7 @@ async fn metrics_are_served_in_the_text_format() {
         header(&head, "content-type"),
         Some("text/plain; version=0.0.4; charset=utf-8")
     );
-    assert_eq!(header(&head, "vary"), Some("Accept-Encoding"));
+    assert_eq!(header(&head, "vary"), Some("Accept, Accept-Encoding"));
     assert_eq!(header(&head, "content-encoding"), None);
     assert_eq!(header(&head, "x-content-type-options"), Some("nosniff"));
 
@@ -41,7 +41,7 @@ async fn metrics_are_served_in_the_text_format() {
         .unwrap();
     assert!(unpacked.contains(METRICS), "{unpacked}");
     assert_eq!(header(&head, "content-encoding"), Some("gzip"));
-    assert_eq!(header(&head, "vary"), Some("Accept-Encoding"));
+    assert_eq!(header(&head, "vary"), Some("Accept, Accept-Encoding"));
     server.expect_requests("metrics", "200", 2);
 }
 
@@ -197,23 +197,64 @@ async fn the_metrics_can_take_the_place_of_the_page() {
 #[tokio::test]
 async fn every_link_in_the_documentation_leads_somewhere() {
     let server = Server::start().await;
+    let links = |page: &str| -> Vec<String> {
+        let links = page.split("href=\"").skip(1);
+        let links = links.filter_map(|rest| rest.split(['"', '#']).next());
+        links
+            .filter(|link| !link.starts_with("http"))
+            .map(str::to_owned)
+            .collect()
+    };
     let (_, list) = server.get("/docs/").await;
-    let names: Vec<_> = list
-        .split("href=\"")
-        .skip(1)
-        .filter_map(|rest| rest.split('"').next())
-        .filter(|link| !link.starts_with('/'))
-        .collect();
-    assert!(names.contains(&"runbooks.md"), "{names:?}");
+    let names = links(&list);
+    assert!(
+        names.contains(&"/docs/runbooks".to_owned()) && names.len() > 15,
+        "{names:?}"
+    );
+    let mut targets = std::collections::BTreeSet::new();
     for name in names {
-        let (status, text) = server.get(&format!("/docs/{name}")).await;
-        assert_eq!(status, 200, "{name}");
-        for part in text.split("](").skip(1) {
-            let link = part.split([')', '#']).next().unwrap();
-            if !link.starts_with("https://") {
-                let (status, _) = server.get(&format!("/docs/{link}")).await;
-                assert_eq!(status, 200, "{name} links to {link}");
-            }
+        let (status, page) = server.get(&name).await;
+        assert_eq!(
+            status / 100,
+            if name == "/-/ready" { 5 } else { 2 },
+            "{name}"
+        );
+        if name.starts_with("/docs/") {
+            assert!(page.contains("<h1"), "{name}");
+            targets.extend(links(&page));
         }
     }
+    targets.remove("/-/ready");
+    for target in targets {
+        assert_eq!(server.get(&target).await.0, 200, "{target}");
+    }
+}
+
+#[tokio::test]
+async fn pages_of_other_sites_neither_reload_nor_probe() {
+    let mut options = Options::default();
+    options.settings.enable_lifecycle = true;
+    let server = options.start().await;
+    server.snapshot.publish(crate::world::small());
+    for (target, headers, code) in [
+        ("POST /-/reload", "", 200),
+        ("POST /-/reload", "Sec-Fetch-Site: same-origin\r\n", 200),
+        ("POST /-/reload", "Origin: http://x\r\n", 200),
+        ("POST /-/reload", "Sec-Fetch-Site: cross-site\r\n", 403),
+        ("POST /-/reload", "Origin: http://y\r\n", 403),
+        ("PUT /-/reload", "Origin: null\r\n", 403),
+        ("GET /probe?zone=a1&target=192.0.2.1", "", 200),
+        (
+            "GET /probe?zone=a1&target=192.0.2.1",
+            "Sec-Fetch-Site: same-site\r\n",
+            403,
+        ),
+        ("GET /metrics", "Sec-Fetch-Site: cross-site\r\n", 200),
+    ] {
+        let request = format!("{target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}\r\n");
+        let answer = server.raw(request.as_bytes()).await;
+        assert_eq!(status(&answer), code, "{target} {headers}");
+    }
+    server.expect_requests("reload", "403", 3);
+    server.expect_requests("probe", "403", 1);
 }

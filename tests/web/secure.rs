@@ -50,6 +50,15 @@ impl Authority {
         self.issue(vec![name], ExtendedKeyUsagePurpose::ServerAuth)
     }
 
+    /// The same, until the beginning of 2020.
+    pub(crate) fn expired(&self) -> Identity {
+        let mut params = CertificateParams::default();
+        params.not_after = rcgen::date_time_ymd(2020, 1, 1);
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.signed_by(&key, &self.0).unwrap();
+        Identity::new(&certificate, &key)
+    }
+
     pub(crate) fn client(&self, names: Vec<SanType>) -> Identity {
         self.issue(names, ExtendedKeyUsagePurpose::ClientAuth)
     }

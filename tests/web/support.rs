@@ -12,7 +12,7 @@ use cloudflare_origin_region_exporter::web::{
 };
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
-use prometheus::{IntGauge, Registry};
+use prometheus::{IntCounter, IntGauge, Registry};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -71,6 +71,7 @@ pub(crate) fn accounts(accounts: Vec<AccountStatus>) -> Accounts {
 /// A metric that takes as much room or time as a test wants.
 pub(crate) struct UpMetric {
     up: IntGauge,
+    collections: IntCounter,
     gate: Arc<(Mutex<bool>, Condvar)>,
 }
 
@@ -87,8 +88,14 @@ impl UpMetric {
         up.set(1);
         Self {
             up,
+            collections: IntCounter::new("collections", "Expositions.").unwrap(),
             gate: Arc::new((Mutex::new(true), Condvar::new())),
         }
+    }
+
+    /// Counts the expositions.
+    pub(crate) fn collections(&self) -> IntCounter {
+        self.collections.clone()
     }
 
     /// An exposition waits until the gate opens.
@@ -112,6 +119,7 @@ impl Collector for UpMetric {
                 .wait_while(open.lock().unwrap(), |open| !*open)
                 .unwrap(),
         );
+        self.collections.inc();
         self.up.collect()
     }
 }
@@ -150,6 +158,7 @@ impl Options {
         let snapshot = Snapshot::default();
         let registry = Registry::new();
         let metrics = Metrics::register(&registry).unwrap();
+        protection.register(&registry).unwrap();
         let sources = Sources {
             exposition: exposition(self.metrics, &snapshot),
             snapshot: snapshot.clone(),

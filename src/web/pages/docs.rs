@@ -1,115 +1,119 @@
-//! The documentation of this very version, for whoever is paged and has nothing else at hand.
+//! The documentation of this version, for people who are paged and have nothing else at hand.
 
 use hyper::StatusCode;
 use maud::html;
 use url::Url;
 
 use super::layout::{self, Site};
+use super::markdown;
 use crate::web::reply::Reply;
 
-/// Where the texts link to what is not served here.
-const REPOSITORY: &str = "https://github.com/cloudflare-origin-region-exporter/\
-                          cloudflare-origin-region-exporter/blob/main/";
+/// Stands for the root of the repository when links are resolved.
+const ROOT: &str = "repository:///";
 
 /// A text of the repository.
 struct Text {
     path: &'static str,
+    /// Its name below `/docs/`.
+    name: &'static str,
     subject: &'static str,
     content: &'static str,
 }
 
 macro_rules! text {
-    ($path:literal, $subject:literal) => {
+    ($path:literal, $name:literal, $subject:literal) => {
         Text {
             path: $path,
+            name: $name,
             subject: $subject,
             content: include_str!(concat!("../../../", $path)),
         }
     };
 }
 
-const TEXTS: [Text; 7] = [
-    text!("docs/alerts.md", "Alerts, and what each means"),
-    text!("deploy/runbooks.md", "What to do about each alert"),
-    text!("docs/metrics.md", "Metrics"),
-    text!("docs/configuration.md", "Configuration"),
+const TEXTS: [Text; 15] = [
+    text!("docs/alerts.md", "alerts", "Alerts, and what each means"),
+    text!(
+        "deploy/runbooks.md",
+        "runbooks",
+        "Runbooks: what to do about each alert"
+    ),
+    text!("docs/metrics.md", "metrics", "Metrics"),
+    text!("docs/configuration.md", "configuration", "Configuration"),
     text!(
         "docs/web-configuration.md",
-        "TLS, users and limits of the server"
+        "web-configuration",
+        "TLS, users and limits of the web server"
     ),
-    text!("docs/api.md", "JSON API"),
-    text!("docs/probe.md", "Probing one origin"),
+    text!("docs/api.md", "api", "JSON API"),
+    text!("docs/probe.md", "probe", "Probing one origin"),
+    text!("docs/installation.md", "installation", "Installation"),
+    text!(
+        "docs/reliability.md",
+        "reliability",
+        "Reliability: every fault and what happens"
+    ),
+    text!("docs/security.md", "security", "Security"),
+    text!("docs/performance.md", "performance", "Performance"),
+    text!("docs/architecture.md", "architecture", "Architecture"),
+    text!("README.md", "readme", "Overview"),
+    text!("CONTRIBUTING.md", "contributing", "Contributing"),
+    text!("CHANGELOG.md", "changelog", "Changelog"),
 ];
 
-/// The text of this name, or the list of all where the name is empty.
+/// The text of this name, or the list of all if the name is empty.
 pub(super) fn answer(name: &str, site: &Site<'_>) -> Reply {
     if name.is_empty() {
         return Reply::page(StatusCode::OK, list(site));
     }
-    let found = TEXTS.iter().find(|text| text.name() == name);
-    found.map_or_else(
-        || {
-            Reply::text(
-                StatusCode::NOT_FOUND,
-                "There is no such text; /docs/ lists them.",
-            )
-        },
-        |text| Reply::document(text.served()),
-    )
+    let name = name.strip_suffix(".md").unwrap_or(name);
+    match TEXTS.iter().find(|text| text.name == name) {
+        Some(text) => Reply::page(StatusCode::OK, text.page(site)),
+        None => Reply::page(StatusCode::NOT_FOUND, not_found(site)),
+    }
 }
 
 fn list(site: &Site<'_>) -> maud::Markup {
-    layout::shell(
-        "Documentation",
-        site,
-        &html! {
-            h1 { "Documentation" }
-            p { "The texts that belong to this version, as plain text." }
-            ul {
-                @for text in TEXTS {
-                    li { a href=(text.name()) { (text.subject) } }
-                }
+    let content = html! {
+        h1 { "Documentation" }
+        p { "The documentation of this version." }
+        ul {
+            @for text in &TEXTS {
+                li { a href={ "/docs/" (text.name) } { (text.subject) } }
             }
-        },
-    )
+        }
+    };
+    layout::shell("Documentation", site, &content)
+}
+
+fn not_found(site: &Site<'_>) -> maud::Markup {
+    let content = html! {
+        h1 { "No such page" }
+        p { "There is no documentation of this name. " a href="/docs/" { "All documentation" } }
+    };
+    layout::shell("No such page", site, &content)
 }
 
 impl Text {
-    /// Its name here, where all stand side by side.
-    fn name(&self) -> &'static str {
-        self.path.rsplit('/').next().unwrap_or(self.path)
-    }
-
-    /// The text with links that lead on from here.
-    fn served(&self) -> String {
-        let mut parts = self.content.split("](");
-        let mut served = parts.next().unwrap_or_default().to_owned();
-        for part in parts {
-            served.push_str("](");
-            match part.split_once(')') {
-                Some((target, rest)) => {
-                    served.push_str(&self.link(target));
-                    served.push(')');
-                    served.push_str(rest);
-                }
-                None => served.push_str(part),
-            }
-        }
-        served
-    }
-
-    /// A link of the text as it is from here: to another of the texts, or to the repository.
-    fn link(&self, target: &str) -> String {
-        let place = Url::parse(REPOSITORY).and_then(|root| root.join(self.path));
-        let Ok(target) = place.and_then(|place| place.join(target)) else {
-            return target.to_owned();
+    fn page(&self, site: &Site<'_>) -> maud::Markup {
+        let content = html! {
+            p { a href="/docs/" { "← All documentation" } }
+            article { (markdown::render(self.content, |target| self.link(target))) }
         };
-        let path = target.as_str().strip_prefix(REPOSITORY).unwrap_or_default();
+        layout::shell(self.subject, site, &content)
+    }
+
+    /// The address of a link: another text, or a page of another site. `None` if it leads to a
+    /// file of the repository that is not served.
+    fn link(&self, target: &str) -> Option<String> {
+        let here = Url::parse(ROOT).ok()?.join(self.path).ok()?;
+        let target = here.join(target).ok()?;
+        let Some(path) = target.as_str().strip_prefix(ROOT) else {
+            return matches!(target.scheme(), "https" | "http").then(|| target.to_string());
+        };
         let (path, fragment) = path.split_at(path.find('#').unwrap_or(path.len()));
-        match TEXTS.iter().find(|text| text.path == path) {
-            Some(text) => format!("{}{fragment}", text.name()),
-            None => target.into(),
-        }
+        let text = TEXTS.iter().find(|text| text.path == path)?;
+        Some(format!("/docs/{}{fragment}", text.name))
     }
 }
 
@@ -119,57 +123,66 @@ mod tests {
 
     use super::*;
 
-    /// As the heading of a section is named in a link to it.
-    fn anchor(heading: &str) -> String {
-        let kept = |c: &char| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_');
-        let words: String = heading.trim().chars().filter(kept).collect();
-        words.to_lowercase().replace(' ', "-")
-    }
-
-    fn links(text: &str) -> Vec<&str> {
-        let parts = text.split("](").skip(1);
-        parts
-            .filter_map(|part| Some(part.split_once(')')?.0))
-            .collect()
-    }
-
     #[test]
-    fn every_link_of_a_text_leads_to_a_section_of_another_or_to_a_file_of_the_repository() {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let mut seen = 0;
-        for text in TEXTS {
-            let served = text.served();
-            for link in links(&served) {
-                seen += 1;
-                if let Some(path) = link.strip_prefix(REPOSITORY) {
-                    assert!(root.join(path).exists(), "{}: {link}", text.path);
-                } else if !link.starts_with("https://") {
-                    let (name, section) = link.split_once('#').unwrap_or((link, ""));
-                    let found = TEXTS.iter().find(|text| text.name() == name);
-                    let found = found.unwrap_or_else(|| panic!("{}: {link}", text.path));
-                    let headings = found.content.lines().filter(|line| line.starts_with('#'));
-                    let mut anchors = headings.map(|line| anchor(line.trim_start_matches('#')));
-                    let is_there = section.is_empty() || anchors.any(|anchor| anchor == section);
-                    assert!(is_there, "{}: {link}", text.path);
-                }
-            }
+    fn every_text_of_the_repository_is_served() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let is_served = TEXTS.iter().any(|text| path.ends_with(text.path));
+            let is_text = path.extension().is_some_and(|extension| extension == "md");
+            assert!(!is_text || is_served, "{}", path.display());
         }
-        assert!(seen > 30, "{seen}");
     }
 
     #[test]
-    fn a_link_is_followed_from_where_its_text_stands() {
-        let [alerts, runbooks, ..] = TEXTS;
-        assert_eq!(alerts.link("../deploy/runbooks.md#a"), "runbooks.md#a");
-        assert_eq!(runbooks.link("../docs/alerts.md"), "alerts.md");
-        assert_eq!(runbooks.link("#a"), "runbooks.md#a");
-        assert_eq!(
-            alerts.link("https://example.com/x"),
-            "https://example.com/x"
-        );
-        assert_eq!(
-            runbooks.link("prometheus/rules.yaml"),
-            format!("{REPOSITORY}deploy/prometheus/rules.yaml")
-        );
+    fn every_link_of_a_text_leads_to_a_section_or_a_file_of_the_repository() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let seen = std::cell::Cell::new(0);
+        for text in &TEXTS {
+            markdown::render(text.content, |target| {
+                seen.set(seen.get() + 1);
+                let link = text.link(target);
+                match link.as_deref().and_then(|link| link.strip_prefix("/docs/")) {
+                    Some(link) => {
+                        let (name, section) = link.split_once('#').unwrap_or((link, ""));
+                        let found = TEXTS.iter().find(|text| text.name == name).unwrap();
+                        let anchors = markdown::anchors(found.content);
+                        assert!(
+                            section.is_empty() || anchors.iter().any(|anchor| anchor == section),
+                            "{}: {target}",
+                            text.path
+                        );
+                    }
+                    None if link.is_none() => {
+                        let folder = root.join(text.path);
+                        let path = target.split('#').next().unwrap();
+                        let file = folder.parent().unwrap().join(path);
+                        assert!(file.exists(), "{}: {target}", text.path);
+                    }
+                    None => {}
+                }
+                None
+            });
+        }
+        assert!(seen.get() > 30, "{}", seen.get());
+    }
+
+    #[test]
+    fn a_link_is_resolved_from_its_text() {
+        let [alerts, runbooks, ..] = &TEXTS;
+        for (text, target, link) in [
+            (alerts, "../deploy/runbooks.md#a", Some("/docs/runbooks#a")),
+            (runbooks, "../docs/alerts.md", Some("/docs/alerts")),
+            (runbooks, "#a", Some("/docs/runbooks#a")),
+            (
+                alerts,
+                "https://example.com/x",
+                Some("https://example.com/x"),
+            ),
+            (alerts, "javascript:x", None),
+            (runbooks, "prometheus/rules.yaml", None),
+        ] {
+            assert_eq!(text.link(target).as_deref(), link, "{target}");
+        }
     }
 }

@@ -3,6 +3,7 @@
 mod docs;
 mod landing;
 mod layout;
+mod markdown;
 mod zone;
 
 use std::sync::Arc;
@@ -66,12 +67,9 @@ impl Pages {
     }
 
     /// The documentation page of this name; the list of all if it is empty.
-    pub(super) fn docs(&self, name: &str) -> Reply {
-        let site = Site {
-            metrics: &self.telemetry_path,
-            ready: *self.ready.borrow(),
-        };
-        docs::answer(name, &site)
+    pub(super) async fn docs(&self, name: &str) -> Reply {
+        let name = name.to_owned();
+        self.page(move |_, site| docs::answer(&name, site)).await
     }
 
     async fn page(

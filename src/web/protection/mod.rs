@@ -1,6 +1,7 @@
-//! What stands between the network and the routes: TLS, users, the rate limit and the headers of
-//! the web configuration file. It follows the files from which it was read.
+//! TLS, users, the rate limit and the headers of the web configuration file. Changes of the files
+//! are followed while the server runs.
 
+mod certificate;
 mod client_auth;
 mod fair_queue;
 mod files;
@@ -15,6 +16,8 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use hyper::header::{HeaderName, HeaderValue};
 use hyper::{HeaderMap, StatusCode};
+use jiff::Timestamp;
+use prometheus::Registry;
 use rustls::ServerConfig;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep};
@@ -23,27 +26,29 @@ use tracing::{error, info};
 pub(super) use self::client_auth::names_of;
 pub(super) use self::users::named;
 
+use self::certificate::CertificateEnd;
 use self::files::Files;
 use self::rate::Bucket;
+use self::tls::Tls;
 use self::users::{Access, Users};
 use super::reply::Reply;
 use super::server::Peer;
 use super::{Pem, TlsSettings, WebConfig};
 use crate::config_tree::ConfigErrors;
 
-/// How often the files are looked at.
+/// How often the files are checked for changes.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
-/// A file that changed must stay as it is for this long before it is read: one that is being
-/// written is not yet what it is meant to be, and an empty one would let everybody in.
+/// A changed file must stay the same for this long before it is read: it may still be written, and
+/// an empty one would let everybody in.
 const SETTLE: Duration = Duration::from_millis(200);
 
-/// Why the web configuration file cannot be served with.
+/// Why the web configuration file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ProtectionError {
     /// The file is wrong.
     #[error("{0}")]
     Config(#[from] ConfigErrors),
-    /// A certificate, a key or an authority is not there or not usable.
+    /// A certificate, a key or an authority is missing or unusable.
     #[error("{}: tls_server_config: {setting}: {problem}", path.display())]
     Tls {
         /// The web configuration file.
@@ -53,7 +58,7 @@ pub enum ProtectionError {
         /// What is wrong.
         problem: String,
     },
-    /// The file turned TLS on or off for a server that runs.
+    /// The file turned TLS on or off while the server runs.
     #[error(
         "{}: TLS cannot be turned on or off while the exporter runs; restart it",
         path.display()
@@ -62,6 +67,9 @@ pub enum ProtectionError {
         /// The web configuration file.
         path: PathBuf,
     },
+    /// The metric of the certificate is a defect of this program.
+    #[error("cannot create a metric: {0}")]
+    Metric(#[from] prometheus::Error),
     /// The operating system has no random numbers.
     #[error("the operating system gives no random numbers, which TLS and passwords need")]
     NoRandomness,
@@ -72,12 +80,13 @@ pub struct Protection {
     path: Option<PathBuf>,
     in_force: ArcSwap<InForce>,
     files: Mutex<Files>,
+    certificate_end: CertificateEnd,
 }
 
 /// What holds for a connection or a request.
 #[derive(Default)]
 pub(super) struct InForce {
-    tls: Option<Arc<ServerConfig>>,
+    tls: Option<Tls>,
     headers: Vec<(HeaderName, HeaderValue)>,
     users: Option<Users>,
     bucket: Option<Arc<Bucket>>,
@@ -96,7 +105,23 @@ impl Protection {
             path: path.map(Path::to_owned),
             in_force: ArcSwap::from_pointee(in_force),
             files: Mutex::new(files),
+            certificate_end: CertificateEnd::new()?,
         })
+    }
+
+    /// Registers the metric of the certificate's end, if there is TLS.
+    pub fn register(&self, registry: &Registry) -> Result<(), prometheus::Error> {
+        match self.not_after() {
+            Some(not_after) => {
+                self.certificate_end.set(not_after);
+                self.certificate_end.register(registry)
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn not_after(&self) -> Option<Timestamp> {
+        self.in_force.load().tls.as_ref()?.not_after
     }
 
     /// `https` or `http`.
@@ -111,17 +136,20 @@ impl Protection {
         self.in_force.load_full()
     }
 
-    /// Follows the files, for ever. What cannot be used is told once, and what was read before
-    /// stays in force.
+    /// Follows the files, for ever. An error is logged once, and what was read before stays in
+    /// force. The end of the certificate is watched too.
     pub(super) async fn follow(self: Arc<Self>) {
         let Some(path) = self.path.clone() else {
             return;
         };
         loop {
+            if let Some(not_after) = self.not_after() {
+                self.certificate_end.check(not_after, Timestamp::now());
+            }
             sleep(LOOK_INTERVAL).await;
             let this = Arc::clone(&self);
             let path = path.clone();
-            // What the look says is told there; a panic in it ends no more than this one look.
+            // A panic ends this one look only.
             drop(spawn_blocking(move || this.look(&path)).await);
         }
     }
@@ -137,11 +165,11 @@ impl Protection {
             return;
         }
         match self.reload(path) {
-            Ok(()) => info!(path = %path.display(), "The web configuration was read again"),
+            Ok(()) => info!(path = %path.display(), "reloaded the web configuration"),
             Err(error) => error!(
                 path = %path.display(),
                 %error,
-                "The web configuration changed and cannot be used; the one before stays in force"
+                "cannot reload the web configuration; the old one stays in force"
             ),
         }
     }
@@ -158,6 +186,9 @@ impl Protection {
             });
         }
         new.keep_bucket(&old);
+        if let Some(not_after) = new.tls.as_ref().and_then(|tls| tls.not_after) {
+            self.certificate_end.set(not_after);
+        }
         self.in_force.store(Arc::new(new));
         Ok(())
     }
@@ -176,7 +207,7 @@ impl InForce {
             files.add(file);
         }
         let tls = config.tls.as_ref().map(|tls| {
-            tls::server_config(tls, config.http2).map_err(|problem| ProtectionError::Tls {
+            tls::load(tls, config.http2).map_err(|problem| ProtectionError::Tls {
                 path: path.to_owned(),
                 setting: problem.setting,
                 problem: problem.problem,
@@ -205,7 +236,7 @@ impl InForce {
 
     /// How to serve with TLS; `None` in the clear.
     pub(super) fn tls(&self) -> Option<&Arc<ServerConfig>> {
-        self.tls.as_ref()
+        self.tls.as_ref().map(|tls| &tls.config)
     }
 
     /// Headers that every response carries.

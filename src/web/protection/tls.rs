@@ -1,7 +1,8 @@
-//! From the settings of TLS to what the TLS library serves with.
+//! From the TLS settings to the configuration of the TLS library.
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use rustls::crypto::ring::{self, kx_group};
 use rustls::crypto::{CryptoProvider, SupportedKxGroup};
 use rustls::pki_types::pem::PemObject as _;
@@ -12,6 +13,7 @@ use rustls::{RootCertStore, ServerConfig};
 use secrecy::{ExposeSecret as _, SecretSlice};
 use tracing::warn;
 
+use super::certificate::not_after;
 use super::client_auth::ClientVerifier;
 use crate::file_io;
 use crate::web::{ClientAuth, Curve, Pem, TlsSettings};
@@ -27,11 +29,15 @@ pub(super) struct TlsProblem {
     pub(super) problem: String,
 }
 
-/// Reads the files and makes the configuration of the TLS library; `http2` offers HTTP/2.
-pub(super) fn server_config(
-    settings: &TlsSettings,
-    http2: bool,
-) -> Result<Arc<ServerConfig>, TlsProblem> {
+/// How to serve with TLS.
+pub(super) struct Tls {
+    pub(super) config: Arc<ServerConfig>,
+    /// When the server's certificate ends.
+    pub(super) not_after: Option<Timestamp>,
+}
+
+/// Reads the files and builds the configuration of the TLS library; `http2` offers HTTP/2.
+pub(super) fn load(settings: &TlsSettings, http2: bool) -> Result<Tls, TlsProblem> {
     let provider = Arc::new(provider(settings));
     let mut versions = Vec::new();
     versions.extend(settings.tls12.then_some(&TLS12));
@@ -44,12 +50,13 @@ pub(super) fn server_config(
         auth => builder.with_client_cert_verifier(client_verifier(settings, auth, &provider)?),
     };
     let certificates = certificates(&settings.certificate)?;
+    let not_after = certificates.first().and_then(not_after);
     let key = key(&settings.key)?;
     let mut config = builder
         .with_single_cert(certificates, key)
         .map_err(|error| problem("cert and key", error.to_string()))?;
     if settings.client_auth != ClientAuth::None {
-        // A resumed session would not look at the client's certificate again.
+        // A resumed session would not check the client's certificate again.
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
     }
@@ -57,7 +64,10 @@ pub(super) fn server_config(
         config.alpn_protocols.push(b"h2".to_vec());
     }
     config.alpn_protocols.push(b"http/1.1".to_vec());
-    Ok(Arc::new(config))
+    Ok(Tls {
+        config: Arc::new(config),
+        not_after,
+    })
 }
 
 fn problem(setting: &'static str, problem: impl Into<String>) -> TlsProblem {
@@ -102,7 +112,7 @@ fn certificates(pem: &Pem) -> Result<Vec<CertificateDer<'static>>, TlsProblem> {
 
 fn key(pem: &Pem) -> Result<PrivateKeyDer<'static>, TlsProblem> {
     let bytes = read(pem).map_err(|error| problem("key", error))?;
-    // What the parser says may quote the file, and so the key.
+    // The parser's error may quote the file, and so the key.
     PrivateKeyDer::from_pem_slice(bytes.expose_secret()).map_err(|_| {
         problem(
             "key",
@@ -123,7 +133,7 @@ fn client_verifier(
         _ if !auth.verifies() => Vec::new(),
         Some(pem) => {
             let bytes = read(pem).map_err(|error| problem("client_ca", error))?;
-            // Other blocks of the file are no authorities, and do not make it a wrong one.
+            // Other blocks of the file are ignored.
             let found = CertificateDer::pem_slice_iter(bytes.expose_secret());
             found.filter_map(Result::ok).collect()
         }
@@ -132,9 +142,9 @@ fn client_verifier(
     let mut roots = RootCertStore::empty();
     let (usable, unusable) = roots.add_parsable_certificates(authorities.iter().cloned());
     if auth.verifies() && usable == 0 {
-        warn!("client_ca: there is no usable authority, so no client's certificate is accepted");
+        warn!("client_ca: no usable authority; every client certificate will be refused");
     } else if unusable > 0 {
-        warn!(unusable, "client_ca: some authorities cannot be used");
+        warn!(unusable, "client_ca: some authorities are unusable");
     }
     // A client's certificate may be its own authority; those of the machine are for servers.
     let trusted = settings.client_ca.as_ref().map(|_| authorities);

@@ -208,12 +208,13 @@ impl Drop for Entry {
 mod tests {
     use std::net::Ipv4Addr;
 
+    use super::super::activity::Busy;
     use super::*;
 
     struct Client {
         place: Place,
         cut: CancellationToken,
-        _in_flight: Option<Box<dyn Send>>,
+        busy: Option<Busy>,
     }
 
     /// A connection of the peer `192.0.2.{peer}`.
@@ -224,13 +225,13 @@ mod tests {
         Some(Client {
             place,
             cut,
-            _in_flight: None,
+            busy: None,
         })
     }
 
     impl Client {
         fn busy(mut self) -> Self {
-            self._in_flight = Some(Box::new(self.place.activity().busy()));
+            self.busy = Some(self.place.activity().busy());
             self
         }
 

@@ -1,21 +1,21 @@
-//! Where the server listens. Every address is taken before anything starts, so that a mistake is
-//! told at once.
+//! Where the server listens. Every address is bound before anything starts, so that mistakes show
+//! at once.
 
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use listenfd::ListenFd;
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::{TcpListener, lookup_host};
 
 use crate::web::Settings;
 
-/// Connections that the kernel keeps until they are accepted; the usual upper bound of Linux would
-/// be 4096, and more scrapers than this at one moment there are not.
+/// Connections that the kernel queues until they are accepted. Linux's usual maximum is 4096; there
+/// are never that many scrapers at one moment.
 const BACKLOG: i32 = 1024;
 
-/// An address that is taken.
+/// A bound address.
 #[derive(Debug)]
 pub struct Listener {
     socket: TcpListener,
@@ -23,7 +23,7 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// The address that it listens on, with the real port where 0 was asked for.
+    /// The address that it listens on, with the real port if 0 was asked for.
     pub fn local_addr(&self) -> SocketAddr {
         self.local
     }
@@ -54,7 +54,7 @@ pub enum ListenError {
     Resolve {
         /// The address as configured.
         address: String,
-        /// What the resolver says.
+        /// The resolver's error.
         source: io::Error,
     },
     /// Another process, or another address of this configuration, has it.
@@ -71,13 +71,13 @@ pub enum ListenError {
     Refused {
         /// The address as configured.
         address: String,
-        /// What the operating system says.
+        /// The system's error.
         source: io::Error,
     },
-    /// No address at all is configured.
+    /// No address is configured.
     #[error("there is no address to listen on; give one with --web.listen-address")]
     NoAddress,
-    /// The sockets of systemd were asked for and are not there or not usable.
+    /// The sockets that systemd should pass are missing or unusable.
     #[error("--web.systemd-socket: {problem}")]
     Systemd {
         /// What is wrong with them.
@@ -85,8 +85,8 @@ pub enum ListenError {
     },
 }
 
-/// Takes every address of the settings, or none of them. `:port` is every address of this host,
-/// by IPv4 and IPv6; of a name with several addresses the first is taken, IPv4 before IPv6.
+/// Binds every address of the settings, or none. `:port` is every address of this host, IPv4 and
+/// IPv6. Of a name with several addresses, the first is bound, IPv4 before IPv6.
 pub async fn bind(settings: &Settings) -> Result<Vec<Listener>, ListenError> {
     if settings.systemd_socket {
         return from_systemd();
@@ -159,7 +159,7 @@ pub(in crate::web) fn parse(address: &str) -> Option<Address<'_>> {
     })
 }
 
-/// One IPv6 socket that takes IPv4 too; an IPv4 one where the host has no IPv6.
+/// One IPv6 socket that accepts IPv4 too, or an IPv4 one if the host has no IPv6.
 fn listen_everywhere(port: u16) -> io::Result<Listener> {
     match listen(SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), port)) {
         Err(error) if error.kind() != io::ErrorKind::AddrInUse => {
@@ -176,10 +176,10 @@ fn listen(address: SocketAddr) -> io::Result<Listener> {
         Some(Protocol::TCP),
     )?;
     if address.is_ipv6() {
-        // `[::]` takes IPv4 too, whatever the host's default (net.ipv6.bindv6only) says.
+        // `[::]` accepts IPv4 too, whatever the host's default (net.ipv6.bindv6only).
         socket.set_only_v6(false)?;
     }
-    // A restart need not wait for the connections of the process before to be forgotten.
+    // So that a restart need not wait for the old connections to leave TIME_WAIT.
     socket.set_reuse_address(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
@@ -196,6 +196,15 @@ fn from_systemd() -> Result<Vec<Listener>, ListenError> {
     for index in 0..given.len() {
         let socket = given.take_tcp_listener(index).map_err(|e| problem(&e))?;
         if let Some(socket) = socket {
+            let listens = SockRef::from(&socket)
+                .is_listener()
+                .map_err(|e| problem(&e))?;
+            if !listens {
+                return Err(problem(&format!(
+                    "socket {index} that systemd passed does not listen; its unit needs Accept=no \
+                     and ListenStream"
+                )));
+            }
             listeners.push(Listener::new(socket).map_err(|e| problem(&e))?);
         }
     }

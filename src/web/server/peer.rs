@@ -16,7 +16,7 @@ impl From<IpAddr> for Peer {
                 let site = v6.to_bits() & (u128::MAX << (128 - IPV6_SITE_BITS));
                 Ipv6Addr::from_bits(site).into()
             }
-            v4 => v4,
+            v4 @ IpAddr::V4(_) => v4,
         })
     }
 }

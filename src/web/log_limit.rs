@@ -1,0 +1,49 @@
+//! Bounds what clients can make this program log.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// Time between two lines of one kind.
+const INTERVAL: Duration = Duration::from_secs(10);
+
+/// Lets one line through in each interval.
+#[derive(Debug, Default)]
+pub(super) struct LogLimit(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    last: Option<Instant>,
+    suppressed: u64,
+}
+
+impl LogLimit {
+    /// If a line may be written now, the number of lines that were not since the last one.
+    pub(super) fn permit(&self) -> Option<u64> {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.last.is_some_and(|last| last.elapsed() < INTERVAL) {
+            state.suppressed += 1;
+            return None;
+        }
+        state.last = Some(Instant::now());
+        Some(std::mem::take(&mut state.suppressed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn one_line_in_each_interval_counts_the_others() {
+        let limit = LogLimit::default();
+        assert_eq!(limit.permit(), Some(0));
+        for _ in 0..100 {
+            assert_eq!(limit.permit(), None);
+        }
+        tokio::time::advance(INTERVAL).await;
+        assert_eq!(limit.permit(), Some(100));
+        assert_eq!(limit.permit(), None);
+    }
+}

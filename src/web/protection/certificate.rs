@@ -1,0 +1,51 @@
+//! When the server's certificate ends.
+
+use std::sync::{Mutex, PoisonError};
+
+use jiff::Timestamp;
+use prometheus::{Gauge, Registry};
+use rustls::pki_types::CertificateDer;
+use tracing::error;
+use x509_parser::prelude::{FromDer as _, X509Certificate};
+
+use crate::metric_families::{FromFamily as _, WEB_CERTIFICATE_NOT_AFTER};
+
+/// The end of the certificate that is served: a metric, and an error in the log once it has passed.
+#[derive(Debug)]
+pub(super) struct CertificateEnd {
+    not_after: Gauge,
+    /// The end that has been logged as passed.
+    logged: Mutex<Option<Timestamp>>,
+}
+
+impl CertificateEnd {
+    pub(super) fn new() -> Result<Self, prometheus::Error> {
+        Ok(Self {
+            not_after: Gauge::from_family(&WEB_CERTIFICATE_NOT_AFTER)?,
+            logged: Mutex::default(),
+        })
+    }
+
+    pub(super) fn register(&self, registry: &Registry) -> Result<(), prometheus::Error> {
+        registry.register(Box::new(self.not_after.clone()))
+    }
+
+    pub(super) fn set(&self, not_after: Timestamp) {
+        self.not_after.set(not_after.as_duration().as_secs_f64());
+    }
+
+    /// Logs an end that has passed, once.
+    pub(super) fn check(&self, not_after: Timestamp, now: Timestamp) {
+        let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
+        if not_after < now && *logged != Some(not_after) {
+            *logged = Some(not_after);
+            error!(%not_after, "the certificate of the web server has expired");
+        }
+    }
+}
+
+/// The end of a certificate; `None` if it cannot be parsed.
+pub(super) fn not_after(certificate: &CertificateDer<'_>) -> Option<Timestamp> {
+    let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
+    Timestamp::from_second(certificate.validity().not_after.timestamp()).ok()
+}
