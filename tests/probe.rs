@@ -55,10 +55,10 @@ async fn a_probe_asks_the_api_and_is_counted() {
             sleep(Duration::from_millis(50)).await;
         }
 
-        let mapped = "/probe?zone=Example.com&target=%3A%3Affff%3A192.0.2.10";
+        let mapped = "/probe?zone=Example.com&target=%3A%3Affff%3A3.80.2.10";
         let (status, body) = get(&address, mapped).await;
         assert_eq!(status, 200);
-        let place = "probe_mapping_info{origin_ip=\"192.0.2.10\",region=\"us-east-1\",\
+        let place = "probe_mapping_info{origin_ip=\"3.80.2.10\",region=\"us-east-1\",\
                      vendor=\"aws\"} 1\n";
         assert!(body.contains("\nprobe_success 1\n"), "{body}");
         assert!(body.contains("\nprobe_mapping_present 1\n"), "{body}");

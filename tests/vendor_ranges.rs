@@ -207,7 +207,7 @@ async fn ranges_that_are_off_know_nothing_and_have_no_metrics() {
     let ranges = VendorRanges::new(&settings, http, &metrics);
     ranges.refresh_all_once().await;
     assert!(!ranges.is_enabled() && !ranges.all_loaded());
-    let ip = OriginIp::parse("192.0.2.1").unwrap();
+    let ip = OriginIp::parse("3.80.2.1").unwrap();
     assert_eq!(ranges.verdict(ip), RangeVerdict::Unknown);
     assert!(registry.gather().is_empty());
 }
@@ -223,7 +223,7 @@ async fn what_was_never_loaded_is_down_from_the_start_and_may_own_any_address() 
     fixture.ranges.refresh_all_once().await;
     assert!(fixture.up("aws") && fixture.up("azure") && fixture.up("oci"));
     assert!(!fixture.up("gcp") && !fixture.ranges.all_loaded());
-    assert_eq!(fixture.verdict("192.0.2.129"), "aws eu-west-1");
+    assert_eq!(fixture.verdict("3.80.2.129"), "aws eu-west-1");
     assert_eq!(fixture.verdict("8.8.8.8"), "unknown");
     assert_eq!(
         fixture.metric("last_success_timestamp_seconds", "gcp"),
@@ -272,7 +272,7 @@ async fn a_file_that_did_not_change_is_not_sent_again() {
     assert!(requests[0].contains("if-modified-since: fri, 25 jul 2025 02:16:28 gmt"));
     assert!(fixture.up("gcp"));
     assert!(!changed.has_changed().unwrap());
-    assert_eq!(fixture.verdict("2001:db8:c::1"), "gcp europe-west1");
+    assert_eq!(fixture.verdict("2600:1f18:c::1"), "gcp europe-west1");
 
     server.answer("/gcp", json(&gcp_file(7)));
     fixture.ranges.refresh_all_once().await;
@@ -400,7 +400,7 @@ async fn azures_file_is_found_on_its_download_page() {
     let fixture = Fixture::new(Duration::from_hours(24), [(Vendor::Azure, source)]);
     fixture.ranges.refresh_all_once().await;
     assert!(fixture.up("azure"));
-    assert_eq!(fixture.verdict("2001:db8:b::1"), "azure francecentral");
+    assert_eq!(fixture.verdict("2600:1f18:b::1"), "azure francecentral");
 
     // The validators of one file say nothing of another.
     server.answer("/page", page("20251103"));
@@ -418,7 +418,7 @@ async fn azures_file_is_found_on_its_download_page() {
     server.answer("/page", json("<html>Redesigned</html>"));
     fixture.ranges.refresh_all_once().await;
     assert!(!fixture.up("azure"));
-    assert_eq!(fixture.verdict("2001:db8:b::1"), "azure francecentral");
+    assert_eq!(fixture.verdict("2600:1f18:b::1"), "azure francecentral");
 }
 
 #[tokio::test]
@@ -534,7 +534,7 @@ const KNOWN_ADDRESSES: [(&str, &str); 20] = [
     ("34.8.0.1", "gcp"),
     ("129.80.0.1", "oci us-ashburn-1"),
     ("79.76.96.1", "oci eu-frankfurt-1"),
-    ("192.0.2.1", "not in ranges"),
+    ("3.80.2.1", "not in ranges"),
     ("1.1.1.1", "not in ranges"),
-    ("2001:db8::1", "not in ranges"),
+    ("2600:1f18::1", "not in ranges"),
 ];

@@ -1,9 +1,11 @@
 //! The judgement on one zone of 100 mappings that are all expected.
 
+use std::collections::BTreeMap;
+
 use cloudflare_origin_region_exporter::domain::{OriginIp, RangeVerdict, ZoneMappings};
 use cloudflare_origin_region_exporter::findings::{
-    DeclaredOrigin, Discovered, ExpectedPlace, RangesUse, SupportedRegion, SupportedRegions,
-    expected, judge,
+    DeclaredOrigin, Discovered, Evidence, ExpectedPlace, RangesUse, SupportedRegion,
+    SupportedRegions, evaluate,
 };
 use criterion::Criterion;
 
@@ -38,14 +40,18 @@ pub(crate) fn bench(criterion: &mut Criterion) {
     let verdict = |_: OriginIp| RangeVerdict::NotInRanges;
     let ranges = RangesUse::Loaded(&verdict);
     let discovered = Discovered::default();
-    let expectations = expected(&declared, &discovered, ranges);
+    let evidence = Evidence {
+        declared: &declared,
+        declared_hosts: &[],
+        ignore: &[],
+        discovered: &discovered,
+        hosts: &BTreeMap::new(),
+        cloudflare: &[],
+        supported: Some(&supported),
+        ranges,
+    };
 
-    let mut group = criterion.benchmark_group("findings");
-    group.bench_function("what is expected of a zone", |bencher| {
-        bencher.iter(|| expected(&declared, &discovered, ranges));
+    criterion.bench_function("findings/a zone is judged", |bencher| {
+        bencher.iter(|| evaluate(&mappings, &evidence));
     });
-    group.bench_function("a zone is judged", |bencher| {
-        bencher.iter(|| judge(&mappings, &expectations, Some(&supported), ranges));
-    });
-    group.finish();
 }

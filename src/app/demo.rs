@@ -87,9 +87,9 @@ fn configuration(api: &Simulator) -> String {
          \x20 from_load_balancers: true\n\
          \x20 zones:\n\
          \x20   example.com:\n\
-         \x20     - {{ origin_ip: 192.0.2.10, vendor: aws, region: us-east-1 }}\n\
+         \x20     - {{ origin_ip: 3.80.2.10, vendor: aws, region: us-east-1 }}\n\
          \x20   blog.example:\n\
-         \x20     - {{ origin_ip: 2001:db8:a:1::20, vendor: aws, region: eu-west-1 }}\n\
+         \x20     - {{ origin_ip: 2600:1f18:a:1::20, vendor: aws, region: eu-west-1 }}\n\
          verify:\n\
          \x20 vendor_ranges:\n\
          \x20   enabled: true\n\

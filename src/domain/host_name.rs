@@ -1,8 +1,11 @@
 //! Host names of origins.
 
-use std::borrow::Borrow;
+use std::borrow::{Borrow, Cow};
 use std::fmt;
 use std::sync::Arc;
+
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A host name in one normal form: ASCII (IDNA), lower case, without the root dot, 1 to 253
 /// characters. Clones share one text.
@@ -26,6 +29,18 @@ impl HostName {
             && name.split('.').all(label)
             && name.parse::<std::net::IpAddr>().is_err();
         valid.then(|| Self(name.as_ref().into()))
+    }
+
+    /// Whether no address stands behind the name that an origin could have: Cloudflare serves it
+    /// itself (tunnels, Pages, Workers, R2).
+    pub fn has_no_origin_address(&self) -> bool {
+        let is_below = |suffix: &str| {
+            let name = self.0.strip_suffix(suffix);
+            name.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+        };
+        ["cfargotunnel.com", "pages.dev", "workers.dev", "r2.dev"]
+            .into_iter()
+            .any(is_below)
     }
 
     /// The name, without the root dot.
@@ -92,6 +107,19 @@ impl fmt::Display for RecordName {
     }
 }
 
+impl Serialize for HostName {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for HostName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <Cow<'de, str>>::deserialize(deserializer)?;
+        Self::parse(&text).ok_or_else(|| D::Error::custom("is not a host name"))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -120,6 +148,23 @@ mod tests {
         let plain = RecordName::parse("example.com.").unwrap();
         assert!(plain.covers(&host("example.com")) && !plain.covers(&host("a.example.com")));
         assert_eq!(RecordName::parse("a.*.example.com"), None);
+    }
+
+    #[test]
+    fn names_that_cloudflare_serves_itself_have_no_origin_address() {
+        for (name, none) in [
+            ("6ff42ae2.cfargotunnel.com", true),
+            ("Site.Pages.dev.", true),
+            ("api.team.workers.dev", true),
+            ("public.r2.dev", true),
+            ("pub-1234.r2.dev", true),
+            ("notpages.dev", false),
+            ("pages.dev.example.com", false),
+            ("origin.example.com", false),
+        ] {
+            let host = HostName::parse(name).unwrap();
+            assert_eq!(host.has_no_origin_address(), none, "{name}");
+        }
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! The mappings of one zone.
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::{OriginIp, Region, Vendor};
 
 /// One origin of a zone and the cloud region in which Cloudflare believes it to be.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mapping {
     /// The origin's address.
     pub origin_ip: OriginIp,

@@ -1,34 +1,20 @@
 //! Origin addresses, equal by value whatever the spelling.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
 
 /// The address of an origin. An IPv4-mapped IPv6 address (`::ffff:192.0.2.1`) is the IPv4 address;
 /// it is shown in the form of RFC 5952.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(from = "IpAddr")]
 pub struct OriginIp(IpAddr);
 
 /// A text that is no IP address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("is not an IPv4 or IPv6 address")]
 pub struct InvalidOriginIp;
-
-/// Why an address can be no public origin.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum NonPublic {
-    /// Private use (RFC 1918, RFC 4193).
-    Private,
-    /// Shared by carriers (RFC 6598).
-    Shared,
-    /// This host.
-    Loopback,
-    /// This link.
-    LinkLocal,
-    /// A group, not a host.
-    Multicast,
-    /// The unspecified address.
-    Unspecified,
-}
 
 impl OriginIp {
     /// Reads any spelling of an address; a scope or port is not one.
@@ -42,64 +28,6 @@ impl OriginIp {
     /// The address; never an IPv4-mapped one.
     pub fn addr(self) -> IpAddr {
         self.0
-    }
-
-    /// Why no origin on the Internet can have this address, or `None` where one can. Ranges for
-    /// documentation (RFC 5737, RFC 3849) count as public, so that examples work.
-    pub fn non_public(self) -> Option<NonPublic> {
-        match self.0 {
-            IpAddr::V4(v4) => non_public_v4(v4),
-            IpAddr::V6(v6) => non_public_v6(v6),
-        }
-    }
-}
-
-fn non_public_v4(ip: Ipv4Addr) -> Option<NonPublic> {
-    let [a, b, ..] = ip.octets();
-    if ip.is_private() {
-        Some(NonPublic::Private)
-    } else if a == 100 && (64..128).contains(&b) {
-        Some(NonPublic::Shared)
-    } else if ip.is_loopback() {
-        Some(NonPublic::Loopback)
-    } else if ip.is_link_local() {
-        Some(NonPublic::LinkLocal)
-    } else if ip.is_multicast() {
-        Some(NonPublic::Multicast)
-    } else if ip.is_unspecified() {
-        Some(NonPublic::Unspecified)
-    } else {
-        None
-    }
-}
-
-fn non_public_v6(ip: Ipv6Addr) -> Option<NonPublic> {
-    if ip.is_unique_local() {
-        Some(NonPublic::Private)
-    } else if ip.is_loopback() {
-        Some(NonPublic::Loopback)
-    } else if ip.is_unicast_link_local() {
-        Some(NonPublic::LinkLocal)
-    } else if ip.is_multicast() {
-        Some(NonPublic::Multicast)
-    } else if ip.is_unspecified() {
-        Some(NonPublic::Unspecified)
-    } else {
-        None
-    }
-}
-
-impl NonPublic {
-    /// The word for it in logs, the page and the JSON API.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Private => "private",
-            Self::Shared => "shared",
-            Self::Loopback => "loopback",
-            Self::LinkLocal => "link_local",
-            Self::Multicast => "multicast",
-            Self::Unspecified => "unspecified",
-        }
     }
 }
 
@@ -117,6 +45,8 @@ impl fmt::Display for OriginIp {
 
 #[cfg(test)]
 mod tests {
+    use std::net::{Ipv4Addr, Ipv6Addr};
+
     use proptest::prelude::*;
 
     use super::*;
@@ -152,34 +82,6 @@ mod tests {
             "192.0.2.01",
         ] {
             assert_eq!(OriginIp::parse(bad), Err(InvalidOriginIp), "{bad}");
-        }
-    }
-
-    #[test]
-    fn addresses_that_no_public_origin_has() {
-        for (text, why) in [
-            ("10.0.0.1", Some(NonPublic::Private)),
-            ("172.31.255.255", Some(NonPublic::Private)),
-            ("172.32.0.0", None),
-            ("192.168.1.1", Some(NonPublic::Private)),
-            ("100.64.0.0", Some(NonPublic::Shared)),
-            ("100.127.255.255", Some(NonPublic::Shared)),
-            ("100.128.0.0", None),
-            ("127.0.0.1", Some(NonPublic::Loopback)),
-            ("169.254.1.1", Some(NonPublic::LinkLocal)),
-            ("224.0.0.1", Some(NonPublic::Multicast)),
-            ("0.0.0.0", Some(NonPublic::Unspecified)),
-            ("::", Some(NonPublic::Unspecified)),
-            ("::1", Some(NonPublic::Loopback)),
-            ("fd00::1", Some(NonPublic::Private)),
-            ("fe80::1", Some(NonPublic::LinkLocal)),
-            ("ff02::1", Some(NonPublic::Multicast)),
-            ("::ffff:10.0.0.1", Some(NonPublic::Private)),
-            ("192.0.2.1", None),
-            ("198.51.100.1", None),
-            ("2001:db8::1", None),
-        ] {
-            assert_eq!(ip(text).non_public(), why, "{text}");
         }
     }
 

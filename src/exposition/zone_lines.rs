@@ -4,19 +4,19 @@
 use std::collections::BTreeMap;
 
 use super::text::{Samples, UnixSeconds};
-use crate::domain::{Mapping, Region, Vendor};
+use crate::domain::{HostName, Mapping, Region, Vendor};
 use crate::findings::{Check, ExpectedPlace, Unverified, ZoneFindings};
 use crate::metric_families::{self, Family};
 use crate::snapshot::{StaleAfter, ZoneState};
 
-/// The most `missing_mapping` and `wrong_mapping` series of one zone each. The counts beside them
-/// tell the rest, and nobody reads more.
+/// The most `missing_mapping`, `wrong_mapping` and `unused_mapping` series of one zone each. The
+/// counts beside them are complete, and more series help nobody.
 const MAX_LISTED: usize = 500;
 
 type Writer = fn(&ZoneState, &mut Samples<'_>);
 
 /// The families, in the order in which they are exposed, and what writes their samples.
-const WRITERS: [(&Family, Writer); 20] = [
+const WRITERS: [(&Family, Writer); 23] = [
     (&metric_families::ZONE_INFO, zone_info),
     (&metric_families::ZONE_UP, zone_up),
     (&metric_families::ZONE_LAST_SUCCESS, zone_last_success),
@@ -33,6 +33,9 @@ const WRITERS: [(&Family, Writer); 20] = [
     (&metric_families::MISSING_MAPPING, missing_mapping),
     (&metric_families::WRONG_MAPPINGS, wrong_mappings),
     (&metric_families::WRONG_MAPPING, wrong_mapping),
+    (&metric_families::UNUSED_MAPPINGS, unused_mappings),
+    (&metric_families::UNUSED_MAPPING, unused_mapping),
+    (&metric_families::ORIGIN_HOSTS, origin_hosts),
     (&metric_families::UNVERIFIED_MAPPINGS, unverified_mappings),
     (&metric_families::STALE_AFTER, stale_after),
     (&metric_families::TIERED_CACHE_ENABLED, tiered_cache_enabled),
@@ -180,7 +183,9 @@ fn missing_mapping(state: &ZoneState, out: &mut Samples<'_>) {
     for origin in missing.iter().take(MAX_LISTED) {
         let ip = origin.origin_ip.to_string();
         let (vendor, region) = expected_labels(&origin.place);
-        out.add(&[&ip, origin.source.as_str(), vendor, region], 1);
+        let source = origin.source().as_str();
+        let host = origin.host().map(HostName::as_str).unwrap_or_default();
+        out.add(&[&ip, source, host, vendor, region], 1);
     }
 }
 
@@ -197,13 +202,38 @@ fn wrong_mapping(state: &ZoneState, out: &mut Samples<'_>) {
     let wrong = findings(state).map_or(&[][..], |findings| &findings.wrong);
     for mapping in wrong.iter().take(MAX_LISTED) {
         let ip = mapping.origin_ip.to_string();
-        let (vendor, region) = (mapping.vendor.as_str(), mapping.region.as_str());
         let (expected_vendor, expected_region) = expected_labels(&mapping.expected);
-        let check = mapping.check.as_str();
-        out.add(
-            &[&ip, vendor, region, expected_vendor, expected_region, check],
-            1,
-        );
+        let labels = [
+            ip.as_str(),
+            mapping.vendor.as_str(),
+            mapping.region.as_str(),
+            expected_vendor,
+            expected_region,
+            mapping.check.as_str(),
+            mapping.effect.as_str(),
+        ];
+        out.add(&labels, 1);
+    }
+}
+
+fn unused_mappings(state: &ZoneState, out: &mut Samples<'_>) {
+    if let Some(unused) = findings(state).and_then(|findings| findings.unused.as_ref()) {
+        out.add(&[], unused.len());
+    }
+}
+
+fn unused_mapping(state: &ZoneState, out: &mut Samples<'_>) {
+    let unused = findings(state).and_then(|findings| findings.unused.as_deref());
+    for mapping in unused.into_iter().flatten().take(MAX_LISTED) {
+        let ip = mapping.origin_ip.to_string();
+        out.add(&[&ip, mapping.vendor.as_str(), mapping.region.as_str()], 1);
+    }
+}
+
+fn origin_hosts(state: &ZoneState, out: &mut Samples<'_>) {
+    let hosts = findings(state).and_then(|findings| findings.hosts.as_ref());
+    for (state, count) in hosts.into_iter().flatten() {
+        out.add(&[state.as_str()], count);
     }
 }
 

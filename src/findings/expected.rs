@@ -1,359 +1,318 @@
-//! Which origins ought to be mapped.
+//! Which origins ought to be mapped, and where.
 
-use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{DeclaredOrigin, ExpectedOrigin, ExpectedPlace, LeftOut, Source};
-use crate::domain::{OriginIp, RangeVerdict};
+use super::places::Places;
+use super::{
+    Candidates, Evidence, ExpectedOrigin, HostState, LeftOut, LeftOutReason, RangesUse,
+    RotatingHost, Source, Sources,
+};
+use crate::domain::{HostName, OriginIp, RangeVerdict};
 
-/// What DNS and load balancers name, before it is judged. `None` means not asked for, or not
-/// readable this time.
-#[derive(Debug, Clone, Default)]
-pub struct Discovered {
-    /// From the zone's proxied A and AAAA records.
-    pub dns: Option<Candidates>,
-    /// From the enabled origins of the enabled pools of the zone's load balancers.
-    pub load_balancers: Option<Candidates>,
+/// The addresses that the sources name, whether an origin is expected there or not.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct NamedAddresses {
+    /// The addresses.
+    pub addresses: BTreeSet<OriginIp>,
+    /// Whether these are all: every source is on and was read well, and no host is failing or still
+    /// to be resolved.
+    pub is_complete: bool,
 }
 
-/// What one source names.
-#[derive(Debug, Clone, Default)]
-pub struct Candidates {
-    /// The addresses; one may be named several times.
-    pub ips: Vec<OriginIp>,
-    /// What is no address that Cloudflare reaches over the Internet, counted by reason.
-    pub left_out: BTreeMap<LeftOut, usize>,
-}
-
-/// How far the vendors' address ranges can be used. The function judges one address.
-#[derive(Clone, Copy)]
-pub enum RangesUse<'a> {
-    /// They are not used.
-    Off,
-    /// The ranges of one or more enabled vendors were never loaded. Mappings are judged where the
-    /// loaded ones suffice; origins of DNS and load balancers are not judged at all, for one that
-    /// no loaded file has may still be in a cloud.
-    NotLoaded(&'a dyn Fn(OriginIp) -> RangeVerdict),
-    /// All are there.
-    Loaded(&'a dyn Fn(OriginIp) -> RangeVerdict),
-}
-
-/// The origins of a zone that ought to be mapped.
-#[derive(Debug, Clone, Default)]
-pub struct Expectations {
-    /// By address.
+/// The origins of a zone that ought to be mapped, and what else the sources name.
+#[derive(Debug, Default)]
+pub(super) struct Expectations {
     pub(super) origins: BTreeMap<OriginIp, ExpectedOrigin>,
-    /// How many each source expects, each origin under its first source; a source that was not
-    /// asked, or could not be judged, has no entry.
+    /// How many each source expects; a source that is off or cannot be judged has no entry.
     pub(super) sources: BTreeMap<Source, usize>,
-    /// What was named and is not expected.
-    pub(super) left_out: BTreeMap<LeftOut, usize>,
-    /// What the configuration declares, for comparison with the mappings.
-    pub(super) declared: BTreeMap<OriginIp, ExpectedPlace>,
+    pub(super) left_out: Vec<LeftOut>,
+    pub(super) rotating: Vec<RotatingHost>,
+    pub(super) hosts: Option<BTreeMap<HostState, usize>>,
+    pub(super) named: NamedAddresses,
 }
 
 /// Puts together what is expected of a zone. An origin that several sources name counts under the
-/// first: configuration, load balancers, DNS.
+/// first: configuration, load balancers, rules, DNS.
 ///
 /// An address that no public origin can have is never expected, not even a declared one: Cloudflare
-/// could not map it, so it would be missing for ever. A mapping of it is still compared with the
-/// declaration.
+/// cannot reach it. A mapping of it is still compared with the declaration.
 ///
-/// With ranges, an origin of DNS or a load balancer is expected only if a cloud vendor publishes
-/// its address, and is expected there. Where a declaration names neither vendor nor region, the
-/// ranges fill them in too.
-pub fn expected(
-    declared: &[DeclaredOrigin],
-    discovered: &Discovered,
-    ranges: RangesUse<'_>,
-) -> Expectations {
-    let mut builder = Builder {
-        ranges,
-        expectations: Expectations::default(),
-        left_out: BTreeSet::new(),
-    };
-    builder.declare(declared);
-    if !matches!(ranges, RangesUse::NotLoaded(_)) {
-        builder.discover(Source::LoadBalancer, discovered.load_balancers.as_ref());
-        builder.discover(Source::Dns, discovered.dns.as_ref());
-    }
-    builder.finish()
+/// With ranges, a discovered origin is expected only if a cloud vendor publishes its address.
+pub(super) fn expected(evidence: &Evidence<'_>, places: &Places<'_>) -> Expectations {
+    let mut builder = Builder::new(evidence);
+    builder.declare();
+    builder.discover();
+    builder.finish(places)
+}
+
+/// How one address is named by the sources that can be judged.
+#[derive(Default)]
+struct Naming<'a> {
+    sources: Sources,
+    /// A source names the address itself.
+    itself: bool,
+    hosts: BTreeSet<&'a HostName>,
+    rotating_hosts: BTreeSet<&'a HostName>,
+}
+
+/// What is left out under one address or host.
+struct Omission<'a> {
+    sources: Sources,
+    hosts: BTreeSet<&'a HostName>,
+    reason: LeftOutReason,
 }
 
 struct Builder<'a> {
-    ranges: RangesUse<'a>,
-    expectations: Expectations,
-    /// Each address counts once, however many sources name it.
-    left_out: BTreeSet<(OriginIp, LeftOut)>,
+    evidence: &'a Evidence<'a>,
+    sources: BTreeMap<Source, usize>,
+    addresses: BTreeMap<OriginIp, Naming<'a>>,
+    /// Every host that a source names, be the source judged or not.
+    hosts: BTreeMap<&'a HostName, Sources>,
+    /// By address, or by host where there is no address.
+    left_out: BTreeMap<(Option<OriginIp>, Option<&'a HostName>), Omission<'a>>,
+    named: BTreeSet<OriginIp>,
 }
 
-impl Builder<'_> {
-    fn declare(&mut self, declared: &[DeclaredOrigin]) {
-        if !declared.is_empty() {
-            self.expectations.sources.insert(Source::Config, 0);
+impl<'a> Builder<'a> {
+    fn new(evidence: &'a Evidence<'a>) -> Self {
+        Self {
+            evidence,
+            sources: BTreeMap::new(),
+            addresses: BTreeMap::new(),
+            hosts: BTreeMap::new(),
+            left_out: BTreeMap::new(),
+            named: BTreeSet::new(),
         }
-        for DeclaredOrigin { origin_ip, place } in declared {
-            self.expectations
-                .declared
-                .entry(*origin_ip)
-                .or_insert_with(|| place.clone());
-            let place = if *place == ExpectedPlace::default() {
-                self.place_by_ranges(*origin_ip).unwrap_or_default()
+    }
+
+    fn declare(&mut self) {
+        let Evidence {
+            declared,
+            declared_hosts,
+            ..
+        } = *self.evidence;
+        if !declared.is_empty() || !declared_hosts.is_empty() {
+            self.sources.insert(Source::Config, 0);
+        }
+        for origin in declared {
+            self.name_address(Source::Config, origin.origin_ip);
+        }
+        for origin in declared_hosts {
+            if origin.host.has_no_origin_address() {
+                let reason = LeftOutReason::NoOriginAddress;
+                self.leave_out(Source::Config, None, Some(&origin.host), reason);
             } else {
-                place.clone()
-            };
-            self.expect(Source::Config, *origin_ip, Some(place));
+                self.name_host(Source::Config, &origin.host);
+            }
         }
     }
 
-    fn discover(&mut self, source: Source, candidates: Option<&Candidates>) {
-        let Some(candidates) = candidates else { return };
-        self.expectations.sources.insert(source, 0);
-        for (why, count) in &candidates.left_out {
-            *self.expectations.left_out.entry(*why).or_default() += count;
+    /// Takes what the other sources name. What is not judged is noted as named all the same.
+    fn discover(&mut self) {
+        let judged = !matches!(self.evidence.ranges, RangesUse::NotLoaded(_));
+        for (source, candidates) in self.evidence.discovered.judged() {
+            if judged {
+                self.sources.insert(source, 0);
+                self.take(source, candidates);
+            }
         }
-        for ip in &candidates.ips {
-            self.expect(source, *ip, self.place_by_ranges(*ip));
-        }
-    }
-
-    /// Where the ranges see an address; `None` where no vendor publishes it. Nowhere in particular
-    /// without ranges.
-    fn place_by_ranges(&self, ip: OriginIp) -> Option<ExpectedPlace> {
-        let (RangesUse::Loaded(verdict) | RangesUse::NotLoaded(verdict)) = self.ranges else {
-            return Some(ExpectedPlace::default());
-        };
-        match verdict(ip) {
-            RangeVerdict::InRegion(vendor, region) => Some(ExpectedPlace {
-                vendor: Some(vendor),
-                region: Some(region),
-            }),
-            RangeVerdict::InVendor(vendor) => Some(ExpectedPlace {
-                vendor: Some(vendor),
-                region: None,
-            }),
-            RangeVerdict::NotInRanges | RangeVerdict::Unknown => None,
+        for (source, candidates) in self.evidence.discovered.known() {
+            self.note_named(source, candidates);
         }
     }
 
-    fn expect(&mut self, source: Source, ip: OriginIp, place: Option<ExpectedPlace>) {
-        let Entry::Vacant(entry) = self.expectations.origins.entry(ip) else {
+    fn take(&mut self, source: Source, candidates: &'a Candidates) {
+        for ip in &candidates.addresses {
+            self.name_address(source, *ip);
+        }
+        for host in &candidates.hosts {
+            self.name_host(source, host);
+        }
+        for unusable in &candidates.left_out {
+            let host = unusable.host.as_ref();
+            self.leave_out(source, unusable.origin_ip, host, unusable.reason);
+        }
+    }
+
+    fn note_named(&mut self, source: Source, candidates: &'a Candidates) {
+        self.named.extend(&candidates.addresses);
+        let unusable = candidates.left_out.iter();
+        self.named
+            .extend(unusable.filter_map(|unusable| unusable.origin_ip));
+        for host in &candidates.hosts {
+            self.note_host(source, host);
+        }
+    }
+
+    fn note_host(&mut self, source: Source, host: &'a HostName) {
+        self.hosts.entry(host).or_default().insert(source);
+        if let Some(answer) = self.evidence.hosts.get(host) {
+            self.named.extend(&answer.addresses);
+        }
+    }
+
+    fn name_address(&mut self, source: Source, ip: OriginIp) {
+        self.named.insert(ip);
+        let naming = self.addresses.entry(ip).or_default();
+        naming.sources.insert(source);
+        naming.itself = true;
+    }
+
+    fn name_host(&mut self, source: Source, host: &'a HostName) {
+        self.note_host(source, host);
+        let Some(answer) = self.evidence.hosts.get(host) else {
             return;
         };
-        if let Some(why) = ip.non_public() {
-            self.left_out.insert((ip, LeftOut::NonPublic(why)));
-        } else if let Some(place) = place {
-            *self.expectations.sources.entry(source).or_default() += 1;
-            entry.insert(ExpectedOrigin {
+        if let Some(reason) = answer.left_out {
+            self.leave_out(source, None, Some(host), reason);
+            return;
+        }
+        for ip in &answer.addresses {
+            let naming = self.addresses.entry(*ip).or_default();
+            naming.sources.insert(source);
+            if answer.is_rotating {
+                naming.rotating_hosts.insert(host);
+            } else {
+                naming.hosts.insert(host);
+            }
+        }
+    }
+
+    fn leave_out(
+        &mut self,
+        source: Source,
+        ip: Option<OriginIp>,
+        host: Option<&'a HostName>,
+        reason: LeftOutReason,
+    ) {
+        let key = (ip, host.filter(|_| ip.is_none()));
+        let omission = self.left_out.entry(key).or_insert_with(|| Omission {
+            sources: Sources::default(),
+            hosts: BTreeSet::new(),
+            reason,
+        });
+        omission.sources.insert(source);
+        omission.hosts.extend(host);
+        omission.reason = omission.reason.min(reason);
+    }
+
+    fn finish(mut self, places: &Places<'_>) -> Expectations {
+        let mut origins = BTreeMap::new();
+        for (ip, naming) in std::mem::take(&mut self.addresses) {
+            if let Some(reason) = self.reason_to_leave_out(ip, &naming) {
+                for source in naming.sources.iter() {
+                    self.leave_out(source, Some(ip), None, reason);
+                }
+                if let Some(omission) = self.left_out.get_mut(&(Some(ip), None)) {
+                    omission.hosts.extend(naming.hosts);
+                    omission.hosts.extend(naming.rotating_hosts);
+                }
+                continue;
+            }
+            // One source may call it unusable while another needs it.
+            self.left_out.remove(&(Some(ip), None));
+            let (place, check) = places.of(ip);
+            let origin = ExpectedOrigin {
                 origin_ip: ip,
-                source,
+                sources: naming.sources,
+                hosts: naming.hosts.into_iter().cloned().collect(),
+                named_itself: naming.itself,
                 place,
-            });
+                check,
+            };
+            *self.sources.entry(origin.source()).or_default() += 1;
+            origins.insert(ip, origin);
+        }
+        Expectations {
+            origins,
+            rotating: self.rotating(),
+            hosts: self.host_states(),
+            named: NamedAddresses {
+                is_complete: self.is_complete(),
+                addresses: self.named,
+            },
+            sources: self.sources,
+            left_out: self
+                .left_out
+                .into_iter()
+                .map(|((origin_ip, _), omission)| LeftOut {
+                    origin_ip,
+                    hosts: omission.hosts.into_iter().cloned().collect(),
+                    sources: omission.sources,
+                    reason: omission.reason,
+                })
+                .collect(),
+        }
+    }
+
+    fn reason_to_leave_out(&self, ip: OriginIp, naming: &Naming<'_>) -> Option<LeftOutReason> {
+        let is_in = |nets: &[ipnet::IpNet]| nets.iter().any(|net| net.contains(&ip.addr()));
+        let is_declared = naming.sources.contains(Source::Config);
+        if ip.is_placeholder() && !is_declared {
+            Some(LeftOutReason::Placeholder)
+        } else if ip.special_purpose().is_some() && !ip.is_documentation() {
+            Some(LeftOutReason::SpecialPurpose)
+        } else if is_in(self.evidence.cloudflare) {
+            Some(LeftOutReason::Cloudflare)
+        } else if is_in(self.evidence.ignore) {
+            Some(LeftOutReason::Ignored)
+        } else if !naming.itself && naming.hosts.is_empty() {
+            Some(LeftOutReason::Rotating)
+        } else if !is_declared && self.is_outside_ranges(ip) {
+            Some(LeftOutReason::OutsideVendorRanges)
         } else {
-            self.left_out.insert((ip, LeftOut::NotInRanges));
+            None
         }
     }
 
-    fn finish(self) -> Expectations {
-        let mut expectations = self.expectations;
-        for (_, why) in self.left_out {
-            *expectations.left_out.entry(why).or_default() += 1;
-        }
-        expectations
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::domain::{NonPublic, Region, Vendor};
-
-    fn ip(text: &str) -> OriginIp {
-        OriginIp::parse(text).unwrap()
-    }
-
-    fn candidates(ips: &[&str]) -> Candidates {
-        Candidates {
-            ips: ips.iter().map(|text| ip(text)).collect(),
-            left_out: BTreeMap::new(),
+    fn is_outside_ranges(&self, ip: OriginIp) -> bool {
+        match self.evidence.ranges {
+            RangesUse::Off | RangesUse::NotLoaded(_) => false,
+            RangesUse::Loaded(verdict) => matches!(
+                verdict(ip),
+                RangeVerdict::NotInRanges | RangeVerdict::Unknown
+            ),
         }
     }
 
-    fn declared(ips: &[&str]) -> Vec<DeclaredOrigin> {
-        let origin = |text: &&str| DeclaredOrigin {
-            origin_ip: ip(text),
-            place: ExpectedPlace::default(),
-        };
-        ips.iter().map(origin).collect()
+    /// The hosts that are resolved: those without an origin address are not.
+    fn resolvable(&self) -> impl Iterator<Item = (&HostName, Sources, Option<HostState>)> {
+        self.hosts.iter().filter_map(|(host, sources)| {
+            let answer = self.evidence.hosts.get(*host);
+            let is_left_out = answer.is_some_and(|answer| answer.left_out.is_some());
+            let state = answer.and_then(super::HostAnswer::state);
+            (!is_left_out).then_some((*host, *sources, state))
+        })
     }
 
-    /// 192.0.2.0/24 is in a region, 198.51.100.0/24 somewhere at a vendor, the rest nowhere.
-    fn verdict(ip: OriginIp) -> RangeVerdict {
-        let text = ip.to_string();
-        if text.starts_with("192.0.2.") {
-            RangeVerdict::InRegion(Vendor::Aws, Region::parse("us-east-1").unwrap())
-        } else if text.starts_with("198.51.100.") {
-            RangeVerdict::InVendor(Vendor::Gcp)
-        } else {
-            RangeVerdict::NotInRanges
-        }
-    }
-
-    fn shown(expectations: &Expectations) -> Vec<(String, &str, String, String)> {
-        expectations
-            .origins
-            .values()
-            .map(|origin| {
-                let text = |name: Option<&str>| name.unwrap_or_default().to_owned();
-                (
-                    origin.origin_ip.to_string(),
-                    origin.source.as_str(),
-                    text(origin.place.vendor.as_ref().map(Vendor::as_str)),
-                    text(origin.place.region.as_ref().map(Region::as_str)),
-                )
+    fn rotating(&self) -> Vec<RotatingHost> {
+        self.resolvable()
+            .filter_map(|(host, sources, _)| {
+                let answer = self.evidence.hosts.get(host)?;
+                answer.is_rotating.then(|| RotatingHost {
+                    host: host.clone(),
+                    sources,
+                    addresses: answer.addresses.len(),
+                })
             })
             .collect()
     }
 
-    #[test]
-    fn an_origin_of_several_sources_counts_under_the_first() {
-        let discovered = Discovered {
-            dns: Some(candidates(&[
-                "192.0.2.1",
-                "192.0.2.2",
-                "192.0.2.3",
-                "2001:DB8::0:1",
-            ])),
-            load_balancers: Some(candidates(&[
-                "192.0.2.2",
-                "::ffff:192.0.2.1",
-                "2001:db8::1",
-            ])),
-        };
-        let got = expected(&declared(&["192.0.2.1"]), &discovered, RangesUse::Off);
-        let sources: Vec<_> = shown(&got).into_iter().map(|row| (row.0, row.1)).collect();
-        assert_eq!(
-            sources,
-            [
-                ("192.0.2.1".to_owned(), "config"),
-                ("192.0.2.2".to_owned(), "load_balancer"),
-                ("192.0.2.3".to_owned(), "dns"),
-                ("2001:db8::1".to_owned(), "load_balancer"),
-            ]
-        );
-        assert_eq!(
-            got.sources,
-            BTreeMap::from([
-                (Source::Config, 1),
-                (Source::LoadBalancer, 2),
-                (Source::Dns, 1)
-            ])
-        );
-    }
-
-    #[test]
-    fn a_source_that_was_not_asked_has_no_count_and_one_that_names_nothing_has_zero() {
-        let discovered = Discovered {
-            dns: Some(candidates(&[])),
-            load_balancers: None,
-        };
-        let got = expected(&[], &discovered, RangesUse::Off);
-        assert_eq!(got.sources, BTreeMap::from([(Source::Dns, 0)]));
-    }
-
-    #[test]
-    fn with_ranges_only_cloud_addresses_are_expected_and_their_place_is_known() {
-        let discovered = Discovered {
-            dns: Some(candidates(&["192.0.2.1", "198.51.100.1", "203.0.113.1"])),
-            load_balancers: Some(candidates(&["203.0.113.1"])),
-        };
-        let declared = declared(&["203.0.113.9", "192.0.2.9"]);
-        let got = expected(&declared, &discovered, RangesUse::Loaded(&verdict));
-        let row = |ip: &str, source, vendor: &str, region: &str| {
-            (ip.to_owned(), source, vendor.to_owned(), region.to_owned())
-        };
-        assert_eq!(
-            shown(&got),
-            [
-                row("192.0.2.1", "dns", "aws", "us-east-1"),
-                row("192.0.2.9", "config", "aws", "us-east-1"),
-                row("198.51.100.1", "dns", "gcp", ""),
-                row("203.0.113.9", "config", "", ""),
-            ]
-        );
-        assert_eq!(got.left_out, BTreeMap::from([(LeftOut::NotInRanges, 1)]));
-        assert_eq!(got.sources.get(&Source::LoadBalancer), Some(&0));
-    }
-
-    #[test]
-    fn while_ranges_are_not_loaded_only_the_configuration_is_judged() {
-        let discovered = Discovered {
-            dns: Some(candidates(&["192.0.2.1", "10.0.0.1"])),
-            load_balancers: Some(candidates(&["192.0.2.2"])),
-        };
-        let ranges = RangesUse::NotLoaded(&verdict);
-        let got = expected(&declared(&["192.0.2.3"]), &discovered, ranges);
-        assert_eq!(got.sources, BTreeMap::from([(Source::Config, 1)]));
-        assert_eq!(got.left_out, BTreeMap::new());
-    }
-
-    #[test]
-    fn what_cannot_be_a_public_origin_is_left_out_and_counted_once() {
-        let mut discovered = Discovered {
-            dns: Some(candidates(&[
-                "10.0.0.1",
-                "fd00::1",
-                "127.0.0.1",
-                "::ffff:10.0.0.1",
-            ])),
-            load_balancers: Some(candidates(&["10.0.0.1"])),
-        };
-        if let Some(found) = &mut discovered.load_balancers {
-            found.left_out = BTreeMap::from([(LeftOut::HostName, 2), (LeftOut::VirtualNetwork, 1)]);
+    fn host_states(&self) -> Option<BTreeMap<HostState, usize>> {
+        if self.hosts.is_empty() && self.evidence.discovered.known().next().is_none() {
+            return None;
         }
-        let got = expected(&declared(&["100.64.0.1"]), &discovered, RangesUse::Off);
-        assert_eq!(
-            got.left_out,
-            BTreeMap::from([
-                (LeftOut::NonPublic(NonPublic::Private), 2),
-                (LeftOut::NonPublic(NonPublic::Shared), 1),
-                (LeftOut::NonPublic(NonPublic::Loopback), 1),
-                (LeftOut::HostName, 2),
-                (LeftOut::VirtualNetwork, 1),
-            ])
-        );
-        assert!(got.origins.is_empty());
-        assert_eq!(got.sources.get(&Source::Config), Some(&0));
+        let mut counts: BTreeMap<_, _> = HostState::ALL.map(|state| (state, 0)).into();
+        for state in self.resolvable().filter_map(|(_, _, state)| state) {
+            *counts.entry(state).or_default() += 1;
+        }
+        Some(counts)
     }
 
-    proptest! {
-        #[test]
-        fn every_named_origin_is_expected_or_left_out_and_the_counts_agree(
-            config in prop::collection::vec(0_u8..8, 0..8),
-            dns in prop::collection::vec(0_u8..8, 0..8),
-            balancers in prop::collection::vec(0_u8..8, 0..8),
-            loaded: bool,
-        ) {
-            const POOL: [&str; 8] = [
-                "192.0.2.1", "192.0.2.2", "198.51.100.1", "203.0.113.1", "10.0.0.1", "::1",
-                "2001:db8::1", "fd00::1",
-            ];
-            let pick = |chosen: &[u8]| chosen.iter().map(|i| POOL[usize::from(*i)]).collect::<Vec<_>>();
-            let discovered = Discovered {
-                dns: Some(candidates(&pick(&dns))),
-                load_balancers: Some(candidates(&pick(&balancers))),
-            };
-            let ranges = if loaded { RangesUse::Loaded(&verdict) } else { RangesUse::Off };
-            let got = expected(&declared(&pick(&config)), &discovered, ranges);
-            let named: BTreeSet<u8> = [config, dns, balancers].concat().into_iter().collect();
-            let left_out: usize = got.left_out.values().sum();
-            prop_assert_eq!(got.origins.len() + left_out, named.len());
-            prop_assert_eq!(got.sources.values().sum::<usize>(), got.origins.len());
-            for origin in got.origins.values() {
-                prop_assert_eq!(origin.origin_ip.non_public(), None);
-            }
-        }
+    fn is_complete(&self) -> bool {
+        self.evidence.discovered.is_current()
+            && self
+                .resolvable()
+                .all(|(_, _, state)| state.is_some_and(|state| state != HostState::Failing))
     }
 }

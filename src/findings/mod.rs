@@ -1,21 +1,30 @@
 //! What is wrong with a zone's mappings: pure comparison, no I/O and no clock.
 //!
-//! [`expected()`] puts together which origins ought to be mapped, [`judge()`] compares the mappings
-//! with that, with the vendors' published ranges and with the regions that Cloudflare supports.
+//! [`evaluate()`] puts together which origins ought to be mapped and compares the mappings with
+//! that, with what host names spell, with the vendors' published ranges and with the regions that
+//! Cloudflare supports. [`Usage`] remembers since when nothing has named a mapped address.
 
 mod expected;
+mod inputs;
 mod judge;
 mod model;
+mod places;
 mod settings;
 mod supported;
+#[cfg(test)]
+mod tests;
+mod usage;
 
-pub use crate::domain::{SupportedRegion, SupportedRegions};
-pub use expected::{Candidates, Discovered, Expectations, RangesUse, expected};
-pub use judge::judge;
+pub use crate::domain::{ExpectedPlace, SupportedRegion, SupportedRegions};
+pub use expected::NamedAddresses;
+pub use inputs::{Candidates, Discovered, Evidence, HostAnswer, RangesUse, SourceState, Unusable};
+pub use judge::{Evaluation, evaluate};
 pub use model::{
-    Check, ExpectedOrigin, ExpectedPlace, LeftOut, Source, TieredCache, Unverified, WrongMapping,
+    Check, Effect, ExpectedOrigin, FindingKey, FindingKind, HostState, LeftOut, LeftOutReason,
+    RotatingHost, Source, Sources, TieredCache, UnsupportedDeclaration, Unverified, WrongMapping,
     ZoneFindings,
 };
 pub use settings::{
     DeclaredHost, DeclaredOrigin, DeclaredZone, ExpectSettings, UnusedAfter, VerifySettings,
 };
+pub use usage::Usage;

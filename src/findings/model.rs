@@ -1,8 +1,10 @@
-//! The words of a judgement.
+//! The terms of a judgement.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::domain::{NonPublic, OriginIp, Region, Vendor};
+use serde::{Deserialize, Serialize};
+
+use crate::domain::{ExpectedPlace, HostName, Mapping, OriginIp, Region, Vendor};
 
 /// Where an expected origin was found. The order is their precedence: an origin found in several
 /// sources counts under the first.
@@ -12,31 +14,58 @@ pub enum Source {
     Config,
     /// An enabled origin of an enabled pool of one of the zone's load balancers.
     LoadBalancer,
-    /// A proxied A or AAAA record.
+    /// A host of an Origin Rule, a Cloud Connector rule or a page rule.
+    Rule,
+    /// A proxied A, AAAA or CNAME record.
     Dns,
 }
 
 impl Source {
     /// Every source, in order of precedence.
-    pub const ALL: [Self; 3] = [Self::Config, Self::LoadBalancer, Self::Dns];
+    pub const ALL: [Self; 4] = [Self::Config, Self::LoadBalancer, Self::Rule, Self::Dns];
 
     /// The label value.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Config => "config",
             Self::LoadBalancer => "load_balancer",
+            Self::Rule => "rule",
             Self::Dns => "dns",
         }
     }
 }
 
-/// Where an origin ought to be; what is not known is `None`.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct ExpectedPlace {
-    /// The vendor.
-    pub vendor: Option<Vendor>,
-    /// The region, spelt as Cloudflare spells it.
-    pub region: Option<Region>,
+/// A set of sources.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Sources(u8);
+
+impl Sources {
+    /// Adds a source.
+    pub fn insert(&mut self, source: Source) {
+        self.0 |= 1 << source as u8;
+    }
+
+    /// Whether the source is in the set.
+    pub fn contains(self, source: Source) -> bool {
+        self.0 & (1 << source as u8) != 0
+    }
+
+    /// The sources, in order of precedence.
+    pub fn iter(self) -> impl Iterator<Item = Source> {
+        Source::ALL
+            .into_iter()
+            .filter(move |source| self.contains(*source))
+    }
+}
+
+impl FromIterator<Source> for Sources {
+    fn from_iter<I: IntoIterator<Item = Source>>(sources: I) -> Self {
+        let mut set = Self::default();
+        for source in sources {
+            set.insert(source);
+        }
+        set
+    }
 }
 
 /// An origin that ought to have a mapping.
@@ -44,17 +73,39 @@ pub struct ExpectedPlace {
 pub struct ExpectedOrigin {
     /// Its address.
     pub origin_ip: OriginIp,
-    /// The first source that names it.
-    pub source: Source,
+    /// The sources that name it.
+    pub sources: Sources,
+    /// The origin hosts that led to it, by name.
+    pub hosts: Vec<HostName>,
+    /// Whether a source also names the address itself.
+    pub named_itself: bool,
     /// Where it ought to be.
     pub place: ExpectedPlace,
+    /// The check that knows the place; `None` where nothing is known of it.
+    pub check: Option<Check>,
 }
 
-/// A way to judge a mapping.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+impl ExpectedOrigin {
+    /// The source under which it counts.
+    pub fn source(&self) -> Source {
+        self.sources.iter().next().unwrap_or(Source::Config)
+    }
+
+    /// The host under which it is shown: the first by name, or `None` where a source names the
+    /// address itself.
+    pub fn host(&self) -> Option<&HostName> {
+        self.hosts.first().filter(|_| !self.named_itself)
+    }
+}
+
+/// A way to judge a mapping. The order is the strength of the evidence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Check {
     /// Against the configuration.
     Declared,
+    /// Against the region that a host name of the origin spells.
+    HostName,
     /// Against the vendors' published address ranges.
     VendorRanges,
     /// Against the regions that the API says it supports.
@@ -63,14 +114,42 @@ pub enum Check {
 
 impl Check {
     /// Every check.
-    pub const ALL: [Self; 3] = [Self::Declared, Self::VendorRanges, Self::SupportedRegions];
+    pub const ALL: [Self; 4] = [
+        Self::Declared,
+        Self::HostName,
+        Self::VendorRanges,
+        Self::SupportedRegions,
+    ];
 
     /// The label value.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Declared => "declared",
+            Self::HostName => "host_name",
             Self::VendorRanges => "vendor_ranges",
             Self::SupportedRegions => "supported_regions",
+        }
+    }
+}
+
+/// Whether a wrong mapping makes Tiered Cache choose other upper tiers than the right one would.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Effect {
+    /// The two regions have different upper tiers.
+    OtherTiers,
+    /// Both regions have the same upper tiers, so Tiered Cache does the same.
+    SameTiers,
+    /// The upper tiers of one of the regions are not known.
+    Unknown,
+}
+
+impl Effect {
+    /// The label value.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::OtherTiers => "other_tiers",
+            Self::SameTiers => "same_tiers",
+            Self::Unknown => "unknown",
         }
     }
 }
@@ -88,6 +167,8 @@ pub struct WrongMapping {
     pub expected: ExpectedPlace,
     /// The check.
     pub check: Check,
+    /// Whether Tiered Cache chooses other upper tiers because of it.
+    pub effect: Effect,
 }
 
 /// Why the vendors' ranges could not judge a mapping.
@@ -112,38 +193,140 @@ impl Unverified {
     }
 }
 
-/// Why something that a source names is no expected origin.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum LeftOut {
-    /// No public origin can have the address.
-    NonPublic(NonPublic),
+/// Why something that a source names is no expected origin. Where several reasons apply, the first
+/// one is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LeftOutReason {
+    /// The record belongs to a Worker's custom domain.
+    Worker,
+    /// Another Cloudflare product manages the record.
+    ReadOnly,
     /// The origin is reached through a virtual network.
     VirtualNetwork,
-    /// A host name stands where an address would.
-    HostName,
-    /// The address is in no cloud vendor's ranges, so it needs no mapping.
-    NotInRanges,
+    /// No origin address stands behind the host: a tunnel, Pages, Workers, R2.
+    NoOriginAddress,
+    /// A discovered address that only stands for an origin: a documentation address or `100::`.
+    Placeholder,
+    /// The address is not globally reachable.
+    SpecialPurpose,
+    /// The address belongs to Cloudflare.
+    Cloudflare,
+    /// The configuration lists the address under `expect.ignore`.
+    Ignored,
+    /// The host has more addresses than mappings can follow.
+    Rotating,
+    /// No cloud vendor publishes the address.
+    OutsideVendorRanges,
 }
 
-impl LeftOut {
-    /// The word for it in logs, the page and the JSON API.
+impl LeftOutReason {
+    /// Every reason.
+    pub const ALL: [Self; 10] = [
+        Self::Worker,
+        Self::ReadOnly,
+        Self::VirtualNetwork,
+        Self::NoOriginAddress,
+        Self::Placeholder,
+        Self::SpecialPurpose,
+        Self::Cloudflare,
+        Self::Ignored,
+        Self::Rotating,
+        Self::OutsideVendorRanges,
+    ];
+
+    /// The word for it in logs, pages and the JSON API.
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::NonPublic(why) => why.as_str(),
+            Self::Worker => "worker",
+            Self::ReadOnly => "read_only",
             Self::VirtualNetwork => "virtual_network",
-            Self::HostName => "host_name",
-            Self::NotInRanges => "not_in_ranges",
+            Self::NoOriginAddress => "no_origin_address",
+            Self::Placeholder => "placeholder",
+            Self::SpecialPurpose => "special_purpose",
+            Self::Cloudflare => "cloudflare",
+            Self::Ignored => "ignored",
+            Self::Rotating => "rotating",
+            Self::OutsideVendorRanges => "outside_vendor_ranges",
         }
     }
+}
+
+/// Something that a source names and that is no expected origin.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LeftOut {
+    /// The address, where it is one.
+    pub origin_ip: Option<OriginIp>,
+    /// The host, or the hosts that led to the address, by name.
+    pub hosts: Vec<HostName>,
+    /// The sources that name it.
+    pub sources: Sources,
+    /// Why it is left out.
+    pub reason: LeftOutReason,
+}
+
+/// The state of an origin host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum HostState {
+    /// It has addresses.
+    Resolved,
+    /// It has more addresses than mappings can follow.
+    Rotating,
+    /// The last look-up failed.
+    Failing,
+    /// It does not exist or has no address.
+    NoAddress,
+}
+
+impl HostState {
+    /// Every state.
+    pub const ALL: [Self; 4] = [
+        Self::Resolved,
+        Self::Rotating,
+        Self::Failing,
+        Self::NoAddress,
+    ];
+
+    /// The label value.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Resolved => "resolved",
+            Self::Rotating => "rotating",
+            Self::Failing => "failing",
+            Self::NoAddress => "no_address",
+        }
+    }
+}
+
+/// An origin host with more addresses than mappings can follow.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RotatingHost {
+    /// The host.
+    pub host: HostName,
+    /// The sources that name it.
+    pub sources: Sources,
+    /// How many addresses count for it.
+    pub addresses: usize,
+}
+
+/// A declared place that Cloudflare does not support: the configuration is probably mistyped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnsupportedDeclaration {
+    /// The declared address or host, as text.
+    pub origin: String,
+    /// What is declared for it.
+    pub place: ExpectedPlace,
 }
 
 /// The judgement on one zone's mappings.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ZoneFindings {
-    /// How many origins each source expects, each origin under one source; a source that was not
-    /// asked, or could not be judged, has no entry.
+    /// How many origins each source expects, each origin under one source. A source that is off,
+    /// or could not be judged, has no entry.
     pub expected: BTreeMap<Source, usize>,
-    /// The expected origins that have no mapping, by address.
+    /// The expected origins, by address.
+    pub origins: Vec<ExpectedOrigin>,
+    /// Those of them that have no mapping, by address.
     pub missing: Vec<ExpectedOrigin>,
     /// The mappings that disagree with a check, by address, then check.
     pub wrong: Vec<WrongMapping>,
@@ -151,8 +334,18 @@ pub struct ZoneFindings {
     pub checks: BTreeSet<Check>,
     /// What the vendors' ranges could not judge; empty where that check was not made.
     pub unverified: BTreeMap<Unverified, usize>,
-    /// What was found and is no expected origin.
-    pub left_out: BTreeMap<LeftOut, usize>,
+    /// Mappings of addresses that nothing names any more, by address; `None` where it cannot be
+    /// told.
+    pub unused: Option<Vec<Mapping>>,
+    /// Hosts with more addresses than mappings can follow, by name.
+    pub rotating: Vec<RotatingHost>,
+    /// The zone's origin hosts by state; `None` where the zone has none and no source of hosts was
+    /// read.
+    pub hosts: Option<BTreeMap<HostState, usize>>,
+    /// What the sources name and is no expected origin.
+    pub left_out: Vec<LeftOut>,
+    /// Declarations that Cloudflare's list of regions contradicts.
+    pub unsupported_declarations: Vec<UnsupportedDeclaration>,
 }
 
 impl ZoneFindings {
@@ -161,6 +354,15 @@ impl ZoneFindings {
         self.wrong
             .chunk_by(|a, b| a.origin_ip == b.origin_ip)
             .count()
+    }
+
+    /// How much is left out, by reason.
+    pub fn left_out_by_reason(&self) -> BTreeMap<LeftOutReason, usize> {
+        let mut counts = BTreeMap::new();
+        for left_out in &self.left_out {
+            *counts.entry(left_out.reason).or_default() += 1;
+        }
+        counts
     }
 }
 
@@ -171,4 +373,70 @@ pub struct TieredCache {
     pub enabled: Option<bool>,
     /// The smart topology is on. Without it mappings have no effect.
     pub smart_enabled: Option<bool>,
+}
+
+impl TieredCache {
+    /// Whether mappings have no effect; `None` where that is not known.
+    pub fn makes_mappings_idle(self) -> Option<bool> {
+        match (self.enabled, self.smart_enabled) {
+            (Some(false), _) | (_, Some(false)) => Some(true),
+            (Some(true), Some(true)) => Some(false),
+            _ => None,
+        }
+    }
+}
+
+/// A kind of finding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FindingKind {
+    /// An expected origin without a mapping.
+    Missing,
+    /// A mapping that disagrees with a check.
+    Wrong,
+    /// A mapping older than the zone's threshold.
+    Stale,
+    /// A mapping of an address that nothing names any more.
+    Unused,
+    /// A host with more addresses than mappings can follow.
+    Rotating,
+    /// Mappings without effect, because tiered cache is off.
+    Idle,
+}
+
+impl FindingKind {
+    /// Every kind, those that matter most first.
+    pub const ALL: [Self; 6] = [
+        Self::Missing,
+        Self::Wrong,
+        Self::Stale,
+        Self::Unused,
+        Self::Rotating,
+        Self::Idle,
+    ];
+
+    /// The word for it in pages and the JSON API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::Wrong => "wrong",
+            Self::Stale => "stale",
+            Self::Unused => "unused",
+            Self::Rotating => "rotating",
+            Self::Idle => "idle",
+        }
+    }
+}
+
+/// What identifies a finding within its zone from one judgement to the next.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct FindingKey {
+    /// The kind.
+    pub kind: FindingKind,
+    /// The origin's address; `None` for rotating hosts and idle mappings.
+    pub origin_ip: Option<OriginIp>,
+    /// The check that a wrong mapping fails.
+    pub check: Option<Check>,
+    /// The rotating host.
+    pub host: Option<HostName>,
 }

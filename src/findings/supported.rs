@@ -1,7 +1,7 @@
 //! The spelling of regions that Cloudflare supports.
 
-use super::ExpectedPlace;
-use crate::domain::{Region, SupportedRegions, usual_region};
+use super::Effect;
+use crate::domain::{ExpectedPlace, Mapping, Region, SupportedRegions, Vendor, usual_region};
 
 /// The place in Cloudflare's spelling, or the vendor's usual identifier if Cloudflare does not list
 /// the region. Without a vendor the spelling is left alone.
@@ -15,6 +15,30 @@ pub(super) fn spell(place: ExpectedPlace, supported: Option<&SupportedRegions>) 
         None => Region::parse(&usual_region(vendor, region.as_str())).ok(),
     };
     ExpectedPlace { region, ..place }
+}
+
+/// Whether Tiered Cache chooses other upper tiers for the mapping than for the expected region.
+pub(super) fn effect(
+    mapping: &Mapping,
+    expected: &ExpectedPlace,
+    supported: Option<&SupportedRegions>,
+) -> Effect {
+    let colos = |vendor: &Vendor, region: &Region| {
+        let listed = supported.filter(|supported| supported.colos_complete)?;
+        let colos = &listed.find(vendor, region)?.upper_tier_colos;
+        (!colos.is_empty()).then_some(colos)
+    };
+    let (Some(vendor), Some(region)) = (&expected.vendor, &expected.region) else {
+        return Effect::Unknown;
+    };
+    match (
+        colos(&mapping.vendor, &mapping.region),
+        colos(vendor, region),
+    ) {
+        (Some(mapped), Some(right)) if mapped == right => Effect::SameTiers,
+        (Some(_), Some(_)) => Effect::OtherTiers,
+        _ => Effect::Unknown,
+    }
 }
 
 #[cfg(test)]

@@ -57,14 +57,23 @@ families! {
             ["zone", "zone_id"]
             "Number of expected origins without a mapping.";
         MISSING_MAPPING = Gauge "cloudflare_origin_region_missing_mapping"
-            ["zone", "zone_id", "origin_ip", "source", "expected_vendor", "expected_region"]
+            ["zone", "zone_id", "origin_ip", "source", "host", "expected_vendor", "expected_region"]
             "1 for each expected origin without a mapping, at most 500 per zone.";
         WRONG_MAPPINGS = Gauge "cloudflare_origin_region_wrong_mappings"
             ["zone", "zone_id", "check"]
             "Number of mappings that disagree with the check.";
         WRONG_MAPPING = Gauge "cloudflare_origin_region_wrong_mapping"
-            ["zone", "zone_id", "origin_ip", "vendor", "region", "expected_vendor", "expected_region", "check"]
+            ["zone", "zone_id", "origin_ip", "vendor", "region", "expected_vendor", "expected_region", "check", "effect"]
             "1 for each mapping that disagrees with the check, at most 500 per zone.";
+        UNUSED_MAPPINGS = Gauge "cloudflare_origin_region_unused_mappings"
+            ["zone", "zone_id"]
+            "Number of mappings whose address no source of origins has named for the configured time.";
+        UNUSED_MAPPING = Gauge "cloudflare_origin_region_unused_mapping"
+            ["zone", "zone_id", "origin_ip", "vendor", "region"]
+            "1 for each unused mapping, at most 500 per zone.";
+        ORIGIN_HOSTS = Gauge "cloudflare_origin_region_origin_hosts"
+            ["zone", "zone_id", "state"]
+            "Number of host names that stand for origins of the zone, by the state of their resolution.";
         STALE_MAPPINGS = Gauge "cloudflare_origin_region_stale_mappings"
             ["zone", "zone_id"]
             "Number of mappings older than the zone's threshold.";

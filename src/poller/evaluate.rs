@@ -1,6 +1,6 @@
 //! What the mappings of a zone are compared with, and how.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -10,7 +10,7 @@ use super::enrichment::refresh::Regions;
 use super::zone::PolledZone;
 use super::{Context, EvaluationConfig, Poller, log_events, state};
 use crate::domain::{OriginIp, SupportedRegions, ZoneId, ZoneMappings};
-use crate::findings::{RangesUse, ZoneFindings, expected, judge};
+use crate::findings::{self, Evidence, RangesUse, ZoneFindings};
 use crate::snapshot::ZoneState;
 
 /// The time for which pending evaluations may hold up the poller's other work. One zone takes about
@@ -63,9 +63,21 @@ impl PolledZone {
             (true, false) => RangesUse::NotLoaded(&verdict),
             (true, true) => RangesUse::Loaded(&verdict),
         };
-        let discovered = self.enrichment.discovered(criteria.now, criteria.retain);
-        let expectations = expected(&self.declared, &discovered, ranges);
-        let mut findings = judge(mappings, &expectations, criteria.supported, ranges);
+        let expect = &criteria.config.expect;
+        let discovered = self
+            .enrichment
+            .discovered(expect, criteria.now, criteria.retain);
+        let evidence = Evidence {
+            declared: &self.declared,
+            declared_hosts: &[],
+            ignore: &expect.ignore,
+            discovered: &discovered,
+            hosts: &BTreeMap::new(),
+            cloudflare: &[],
+            supported: criteria.supported,
+            ranges,
+        };
+        let mut findings = findings::evaluate(mappings, &evidence).findings;
         let state = self.slot.load();
         let shown: BTreeSet<OriginIp> = state
             .data
@@ -170,7 +182,7 @@ mod tests {
         let settings = vendor_ranges::Settings {
             enabled: false,
             refresh: Duration::from_hours(24),
-            sources: std::collections::BTreeMap::new(),
+            sources: BTreeMap::new(),
         };
         let http = http_client::client_builder(None).unwrap().build().unwrap();
         let metrics = vendor_ranges::Metrics::register(&Registry::new()).unwrap();

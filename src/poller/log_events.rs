@@ -32,7 +32,7 @@ pub(super) fn log_optional_failure(
 pub(super) fn log_left_out(old: &ZoneState, new: &ZoneState) {
     let left_out = |state: &ZoneState| {
         let findings = state.data.as_ref().map(|data| &data.findings);
-        findings.map(|findings| findings.left_out.clone())
+        findings.map(|findings| findings.left_out_by_reason())
     };
     let (before, now) = (left_out(old), left_out(new).unwrap_or_default());
     if !now.is_empty() && before.as_ref() != Some(&now) {

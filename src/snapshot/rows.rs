@@ -193,7 +193,7 @@ impl ZoneRow {
                 .map(|f| by_word(&f.unverified, |why| why.as_str()))
                 .unwrap_or_default(),
             left_out: findings
-                .map(|f| by_word(&f.left_out, |why| why.as_str()))
+                .map(|f| by_word(&f.left_out_by_reason(), |why| why.as_str()))
                 .unwrap_or_default(),
             rejected_rows: state.rejected_rows,
             tiered_cache_enabled: state.tiered_cache.enabled,
@@ -237,7 +237,7 @@ impl FindingRow {
             finding: finding.kind(),
             origin_ip: finding.origin_ip().to_string(),
             source: match finding {
-                Finding::Missing(origin) => Some(origin.source.as_str()),
+                Finding::Missing(origin) => Some(origin.source().as_str()),
                 _ => None,
             },
             check: match finding {

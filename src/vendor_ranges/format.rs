@@ -371,22 +371,27 @@ mod tests {
     #[test]
     fn each_format_names_vendor_and_region() {
         for (format, file, ip, expected) in [
-            (Format::Aws, AWS, "192.0.2.1", "aws us-east-1"),
-            (Format::Aws, AWS, "192.0.2.129", "aws eu-west-1"),
-            (Format::Aws, AWS, "198.51.100.1", "aws"),
-            (Format::Aws, AWS, "198.51.100.200", "aws sa-east-1"),
-            (Format::Aws, AWS, "203.0.113.1", ""),
-            (Format::Aws, AWS, "2001:db8:a::1", "aws us-east-1"),
-            (Format::Azure, AZURE, "192.0.2.1", "azure westeurope"),
-            (Format::Azure, AZURE, "198.51.100.1", "azure francecentral"),
-            (Format::Azure, AZURE, "2001:db8:b::1", "azure francecentral"),
-            (Format::Azure, AZURE, "203.0.113.1", "azure"),
-            (Format::Azure, AZURE, "203.0.113.129", ""),
-            (Format::Gcp, GCP, "192.0.2.1", "gcp us-central1"),
-            (Format::Gcp, GCP, "198.51.100.1", "gcp"),
-            (Format::Gcp, GCP, "2001:db8:c::1", "gcp europe-west1"),
-            (Format::Oci, OCI, "192.0.2.1", "oci us-ashburn-1"),
-            (Format::Oci, OCI, "198.51.100.1", "oci eu-frankfurt-1"),
+            (Format::Aws, AWS, "3.80.2.1", "aws us-east-1"),
+            (Format::Aws, AWS, "3.80.2.129", "aws eu-west-1"),
+            (Format::Aws, AWS, "34.68.100.1", "aws"),
+            (Format::Aws, AWS, "34.68.100.200", "aws sa-east-1"),
+            (Format::Aws, AWS, "40.74.113.1", ""),
+            (Format::Aws, AWS, "2600:1f18:a::1", "aws us-east-1"),
+            (Format::Azure, AZURE, "3.80.2.1", "azure westeurope"),
+            (Format::Azure, AZURE, "34.68.100.1", "azure francecentral"),
+            (
+                Format::Azure,
+                AZURE,
+                "2600:1f18:b::1",
+                "azure francecentral",
+            ),
+            (Format::Azure, AZURE, "40.74.113.1", "azure"),
+            (Format::Azure, AZURE, "40.74.113.129", ""),
+            (Format::Gcp, GCP, "3.80.2.1", "gcp us-central1"),
+            (Format::Gcp, GCP, "34.68.100.1", "gcp"),
+            (Format::Gcp, GCP, "2600:1f18:c::1", "gcp europe-west1"),
+            (Format::Oci, OCI, "3.80.2.1", "oci us-ashburn-1"),
+            (Format::Oci, OCI, "34.68.100.1", "oci eu-frankfurt-1"),
         ] {
             assert_eq!(judged(format, file, ip), expected, "{format:?} {ip}");
         }
@@ -412,23 +417,23 @@ mod tests {
     #[test]
     fn rows_that_cannot_be_read_are_counted_and_the_others_serve() {
         let file = r#"{"prefixes": [
-            {"ipv4Prefix": "192.0.2.0/24", "scope": "us-central1"},
-            {"ipv4Prefix": "192.0.2.0/33", "scope": "us-central1"},
+            {"ipv4Prefix": "3.80.2.0/24", "scope": "us-central1"},
+            {"ipv4Prefix": "3.80.2.0/33", "scope": "us-central1"},
             {"scope": "us-central1"}
         ]}"#;
         let table = Format::Gcp.parse(file.as_bytes()).unwrap();
         assert_eq!((table.len(), table.rejected()), (1, 2));
-        assert_eq!(judged(Format::Gcp, file, "192.0.2.1"), "gcp us-central1");
+        assert_eq!(judged(Format::Gcp, file, "3.80.2.1"), "gcp us-central1");
     }
 
     #[test]
     fn host_bits_of_a_prefix_do_not_matter_and_no_region_is_no_region() {
         let file = r#"{"syncToken": "x", "prefixes": [
-            {"ipv4Prefix": "192.0.2.77/24", "scope": ""},
-            {"ipv4Prefix": "198.51.100.0/24"}
+            {"ipv4Prefix": "3.80.2.77/24", "scope": ""},
+            {"ipv4Prefix": "34.68.100.0/24"}
         ]}"#;
-        assert_eq!(judged(Format::Gcp, file, "192.0.2.1"), "gcp");
-        assert_eq!(judged(Format::Gcp, file, "198.51.100.1"), "gcp");
+        assert_eq!(judged(Format::Gcp, file, "3.80.2.1"), "gcp");
+        assert_eq!(judged(Format::Gcp, file, "34.68.100.1"), "gcp");
         assert_eq!(
             Format::Gcp.parse(file.as_bytes()).unwrap().published(),
             None
@@ -460,7 +465,7 @@ mod tests {
 
     #[test]
     fn more_rows_than_any_vendor_publishes_are_refused() {
-        let row = r#"{"ipv4Prefix":"192.0.2.0/24"}"#;
+        let row = r#"{"ipv4Prefix":"3.80.2.0/24"}"#;
         let rows = vec![row; MAX_ROWS + 1].join(",");
         let error = Format::Gcp
             .parse(format!("{{\"prefixes\":[{rows}]}}").as_bytes())

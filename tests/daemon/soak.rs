@@ -211,7 +211,7 @@ impl Soak {
         self.number += 1;
         let name = format!("zone-{}.example", self.number);
         let mut zone = SimulatedZone::new(&name, account);
-        zone.record("A", &name, "192.0.2.200", true);
+        zone.record("A", &name, "3.80.2.200", true);
         self.map_anew(&mut zone);
         let id = zone.zone.id.clone();
         self.api

@@ -16,7 +16,7 @@ use crate::support::webhook::Webhook;
 use crate::support::{eventually, rules};
 
 const TOKEN: &str = "token-of-a-test";
-const ORIGIN: &str = "192.0.2.2";
+const ORIGIN: &str = "3.80.2.2";
 const MISSING: &str = "OriginRegionMappingMissing";
 /// The exporter is not scraped yet when the rules are evaluated for the first time, so this one may
 /// be pending for a moment.
@@ -85,7 +85,7 @@ async fn a_deleted_mapping_is_told_and_so_is_its_return() {
     let description = annotation("description");
     assert!(
         description.contains("Zone example.com has 1 expected origins without a mapping")
-            && description.contains("192.0.2.2 (by config, in aws us-east-1)"),
+            && description.contains("3.80.2.2 (by config, in aws us-east-1)"),
         "{description}"
     );
     let runbook = annotation("runbook_url");
@@ -111,13 +111,13 @@ fn healthy() -> World {
         .zone("empty.example", []);
     let written = Timestamp::now() - (24 * 30).hours();
     let zone = world.zone_mut("example.com");
-    zone.map("192.0.2.1", "aws", "us-east-1", Some(written));
+    zone.map("3.80.2.1", "aws", "us-east-1", Some(written));
     zone.map(ORIGIN, "aws", "us-east-1", Some(written));
-    zone.record("A", "www.example.com", "192.0.2.1", true);
+    zone.record("A", "www.example.com", "3.80.2.1", true);
     let zone = world.zone_mut("shop.example");
-    zone.map("198.51.100.1", "gcp", "us-central1", Some(written));
-    zone.map("2001:db8:b:1::1", "gcp", "us-central1", Some(written));
-    zone.record("AAAA", "www.shop.example", "2001:db8:b:1::1", true);
+    zone.map("34.68.100.1", "gcp", "us-central1", Some(written));
+    zone.map("2600:1f18:b:1::1", "gcp", "us-central1", Some(written));
+    zone.record("AAAA", "www.shop.example", "2600:1f18:b:1::1", true);
     for file in demo::range_files() {
         let served = StaticFile {
             content_type: "application/json".to_owned(),

@@ -25,7 +25,7 @@ async fn the_page_shows_the_zones_in_a_browser_and_runs_nothing() {
     let directory = tempdir().unwrap();
     let shutdown = CancellationToken::new();
     let _stop = shutdown.clone().drop_guard();
-    let mapping = [("192.0.2.1", "aws", "us-east-1")];
+    let mapping = [("3.80.2.1", "aws", "us-east-1")];
     let mut world = World::single_token(TOKEN)
         .zone("example.com", mapping)
         .zone("shop.example", mapping);

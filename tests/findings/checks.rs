@@ -19,17 +19,17 @@ const WRONG: [&str; 6] = [
 #[tokio::test]
 async fn a_mapping_that_contradicts_its_declaration_is_wrong() {
     let mappings = [
-        ("192.0.2.1", "aws", "us-east-1"),
-        ("192.0.2.2", "aws", "us-east-1"),
-        ("192.0.2.3", "azure", "westeurope"),
+        ("3.80.2.1", "aws", "us-east-1"),
+        ("3.80.2.2", "aws", "us-east-1"),
+        ("3.80.2.3", "azure", "westeurope"),
     ];
     let (api, _guard) = simulate(world().zone("a.test", mappings).zone("b.test", [])).await;
     let more = "expect:\n\
                 \x20 zones:\n\
                 \x20   a.test:\n\
-                \x20     - { origin_ip: 192.0.2.1, vendor: aws, region: eu-west-1 }\n\
-                \x20     - { origin_ip: 192.0.2.2, vendor: gcp }\n\
-                \x20     - { origin_ip: 192.0.2.3, vendor: azure, region: WestEurope }\n";
+                \x20     - { origin_ip: 3.80.2.1, vendor: aws, region: eu-west-1 }\n\
+                \x20     - { origin_ip: 3.80.2.2, vendor: gcp }\n\
+                \x20     - { origin_ip: 3.80.2.3, vendor: azure, region: WestEurope }\n";
     let exporter = Exporter::start(&api, more).await;
     let seen = exporter
         .until("both checks", |seen| {
@@ -39,8 +39,8 @@ async fn a_mapping_that_contradicts_its_declaration_is_wrong() {
     assert_eq!(
         seen.rows("wrong_mapping", &WRONG),
         [
-            "192.0.2.1 aws us-east-1 aws eu-west-1 declared",
-            "192.0.2.2 aws us-east-1 gcp  declared",
+            "3.80.2.1 aws us-east-1 aws eu-west-1 declared",
+            "3.80.2.2 aws us-east-1 gcp  declared",
         ]
     );
     let declared = [("zone", "a.test"), ("check", "declared")];
@@ -56,9 +56,9 @@ async fn a_mapping_that_contradicts_its_declaration_is_wrong() {
 #[tokio::test]
 async fn a_region_that_cloudflare_does_not_support_is_wrong() {
     let mappings = [
-        ("192.0.2.1", "aws", "us-retired-1"),
-        ("192.0.2.2", "othercloud", "here"),
-        ("192.0.2.3", "aws", "us-east-1"),
+        ("3.80.2.1", "aws", "us-retired-1"),
+        ("3.80.2.2", "othercloud", "here"),
+        ("3.80.2.3", "aws", "us-east-1"),
     ];
     let (api, _guard) = simulate(world().zone("a.test", mappings)).await;
     let exporter = Exporter::start(&api, "").await;
@@ -70,8 +70,8 @@ async fn a_region_that_cloudflare_does_not_support_is_wrong() {
     assert_eq!(
         seen.rows("wrong_mapping", &WRONG),
         [
-            "192.0.2.1 aws us-retired-1   supported_regions",
-            "192.0.2.2 othercloud here   supported_regions",
+            "3.80.2.1 aws us-retired-1   supported_regions",
+            "3.80.2.2 othercloud here   supported_regions",
         ]
     );
     let tiers = seen.rows("upper_tier_info", &["vendor", "region"]);
@@ -89,15 +89,15 @@ async fn the_published_ranges_judge_mappings_and_what_dns_names() {
     let mut world = world().zone(
         "a.test",
         [
-            ("192.0.2.1", "aws", "us-east-1"),
-            ("192.0.2.130", "aws", "us-east-1"),
-            ("192.0.2.250", "aws", "us-east-1"),
-            ("198.51.100.1", "aws", "us-east-1"),
+            ("3.80.2.1", "aws", "us-east-1"),
+            ("3.80.2.130", "aws", "us-east-1"),
+            ("3.80.2.250", "aws", "us-east-1"),
+            ("34.68.100.1", "aws", "us-east-1"),
             ("9.9.9.9", "aws", "us-east-1"),
         ],
     );
     let zone = world.zone_mut("a.test");
-    for ip in ["192.0.2.131", "192.0.2.251", "9.9.9.10"] {
+    for ip in ["3.80.2.131", "3.80.2.251", "9.9.9.10"] {
         zone.record("A", "www.a.test", ip, true);
     }
     let folder = tempfile::tempdir().unwrap();
@@ -122,14 +122,14 @@ async fn the_published_ranges_judge_mappings_and_what_dns_names() {
     assert_eq!(
         seen.rows("wrong_mapping", &WRONG),
         [
-            "192.0.2.130 aws us-east-1 aws eu-west-1 vendor_ranges",
-            "198.51.100.1 aws us-east-1 gcp us-central1 vendor_ranges",
+            "3.80.2.130 aws us-east-1 aws eu-west-1 vendor_ranges",
+            "34.68.100.1 aws us-east-1 gcp us-central1 vendor_ranges",
         ]
     );
     let missing = ["origin_ip", "expected_vendor", "expected_region"];
     assert_eq!(
         seen.rows("missing_mapping", &missing),
-        ["192.0.2.131 aws eu-west-1", "192.0.2.251 aws "]
+        ["3.80.2.131 aws eu-west-1", "3.80.2.251 aws "]
     );
     for reason in ["not_in_ranges", "region_unknown"] {
         let labels = [("reason", reason)];
@@ -139,7 +139,7 @@ async fn the_published_ranges_judge_mappings_and_what_dns_names() {
             "{reason}"
         );
     }
-    exporter.logs(&["a.test", "not_in_ranges: 1"]).await;
+    exporter.logs(&["a.test", "outside_vendor_ranges: 1"]).await;
 }
 
 #[tokio::test]
@@ -148,13 +148,13 @@ async fn old_mappings_are_stale_by_their_zones_own_threshold() {
     for name in ["usual.test", "own.test", "byid.test", "never.test"] {
         world = world.zone(name, []);
         let zone = world.zone_mut(name);
-        for (ip, days) in [("192.0.2.1", 10), ("192.0.2.2", 40), ("192.0.2.3", 400)] {
+        for (ip, days) in [("3.80.2.1", 10), ("3.80.2.2", 40), ("3.80.2.3", 400)] {
             let written = Timestamp::now() - (days * 24).hours();
             zone.map(ip, "aws", "us-east-1", Some(written));
         }
         let ahead = Timestamp::now() + 24.hours();
-        zone.map("192.0.2.4", "aws", "us-east-1", Some(ahead));
-        zone.map("192.0.2.5", "aws", "us-east-1", None);
+        zone.map("3.80.2.4", "aws", "us-east-1", Some(ahead));
+        zone.map("3.80.2.5", "aws", "us-east-1", None);
     }
     let (api, _guard) = simulate(world).await;
     let id = cloudflare_origin_region_exporter::simulator::zone_id_of("byid.test");

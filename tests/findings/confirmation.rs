@@ -18,18 +18,18 @@ fn declare(ips: impl Iterator<Item = String>) -> String {
 #[tokio::test]
 async fn a_mapping_that_the_list_lacks_and_the_look_up_finds_is_not_missing() {
     let mappings = [
-        ("192.0.2.0", "aws", "us-east-1"),
-        ("192.0.2.1", "aws", "us-east-1"),
-        ("192.0.2.2", "aws", "us-east-1"),
+        ("3.80.2.0", "aws", "us-east-1"),
+        ("3.80.2.1", "aws", "us-east-1"),
+        ("3.80.2.2", "aws", "us-east-1"),
     ];
     let (api, _guard) = simulate(world().zone("a.test", mappings)).await;
-    // The list shows something else in the place of 192.0.2.2.
+    // The list shows something else in the place of 3.80.2.2.
     break_call(
         &api,
         Operation::ListMappings,
         FaultKind::BadRow(Value::Null),
     );
-    let ips = ["192.0.2.1", "192.0.2.2"].map(str::to_owned).into_iter();
+    let ips = ["3.80.2.1", "3.80.2.2"].map(str::to_owned).into_iter();
     let exporter = Exporter::start(&api, &declare(ips)).await;
     exporter.polls(4).await;
     let seen = exporter.scrape().await;
@@ -37,11 +37,11 @@ async fn a_mapping_that_the_list_lacks_and_the_look_up_finds_is_not_missing() {
     assert_eq!(seen.of("a.test", "zone_mappings"), Some(2.0));
     assert!(api.count(Operation::GetMapping) >= 3);
     // Now it goes indeed.
-    api.update(|world| world.zone_mut("a.test").unmap("192.0.2.2"));
+    api.update(|world| world.zone_mut("a.test").unmap("3.80.2.2"));
     exporter
         .until("the missing origins", |seen| {
-            // The bad row now hides 192.0.2.1, which the look-up finds.
-            seen.rows("missing_mapping", &["origin_ip"]) == ["192.0.2.2"]
+            // The bad row now hides 3.80.2.1, which the look-up finds.
+            seen.rows("missing_mapping", &["origin_ip"]) == ["3.80.2.2"]
         })
         .await;
 }
@@ -49,7 +49,7 @@ async fn a_mapping_that_the_list_lacks_and_the_look_up_finds_is_not_missing() {
 #[tokio::test]
 async fn only_a_few_origins_are_looked_up_and_all_are_shown() {
     let (api, _guard) = simulate(world().zone("a.test", [])).await;
-    let ips = (1..=40).map(|number| format!("192.0.2.{number}"));
+    let ips = (1..=40).map(|number| format!("3.80.2.{number}"));
     let exporter = Exporter::start(&api, &declare(ips)).await;
     exporter
         .until("all", |seen| missing(seen) == Some(40.0))
@@ -67,7 +67,7 @@ async fn an_origin_whose_look_up_fails_or_hangs_is_missing_all_the_same() {
     for kind in [FaultKind::Html, FaultKind::Hang] {
         let (api, _guard) = simulate(world().zone("a.test", [])).await;
         break_call(&api, Operation::GetMapping, kind);
-        let ips = ["192.0.2.1".to_owned()].into_iter();
+        let ips = ["3.80.2.1".to_owned()].into_iter();
         let poll = "interval: 500ms, retries: 0";
         let exporter = Exporter::polling(&api, poll, &declare(ips)).await;
         let seen = exporter
@@ -80,18 +80,18 @@ async fn an_origin_whose_look_up_fails_or_hangs_is_missing_all_the_same() {
 
 #[tokio::test]
 async fn an_origin_that_goes_missing_later_is_shown_although_other_calls_hang() {
-    let mappings = [("192.0.2.1", "aws", "us-east-1")];
+    let mappings = [("3.80.2.1", "aws", "us-east-1")];
     let mut world = world().zone("a.test", mappings);
     world
         .zone_mut("a.test")
-        .record("A", "www.a.test", "192.0.2.1", true);
+        .record("A", "www.a.test", "3.80.2.1", true);
     let (api, _guard) = simulate(world).await;
     let exporter = Exporter::start(&api, "expect: { from_dns: true }\n").await;
     exporter
         .until("a zero", |seen| missing(seen) == Some(0.0))
         .await;
     break_call(&api, Operation::DnsRecords, FaultKind::Hang);
-    api.update(|world| world.zone_mut("a.test").unmap("192.0.2.1"));
+    api.update(|world| world.zone_mut("a.test").unmap("3.80.2.1"));
     exporter
         .until("it", |seen| missing(seen) == Some(1.0))
         .await;
@@ -103,7 +103,7 @@ async fn a_zone_that_goes_while_its_origins_are_looked_up_leaves_nothing() {
     api.add_fault(
         Fault::new(FaultKind::Delay(std::time::Duration::from_secs(1))).on(Operation::GetMapping),
     );
-    let ips = ["192.0.2.1".to_owned()].into_iter();
+    let ips = ["3.80.2.1".to_owned()].into_iter();
     let exporter = Exporter::polling(
         &api,
         "interval: 10s, discovery_interval: 200ms",

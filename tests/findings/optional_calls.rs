@@ -16,9 +16,9 @@ fn zones(count: usize) -> World {
     let mut world = world();
     for number in 0..count {
         let name = format!("z{number:02}.test");
-        world = world.zone(&name, [("192.0.2.1", "aws", "us-east-1")]);
+        world = world.zone(&name, [("3.80.2.1", "aws", "us-east-1")]);
         let zone = world.zone_mut(&name);
-        zone.record("A", "www.z.test", "192.0.2.1", true);
+        zone.record("A", "www.z.test", "3.80.2.1", true);
         zone.load_balancers.push(LoadBalancer {
             id: name.clone(),
             name,
@@ -76,13 +76,15 @@ async fn a_call_that_hangs_leaves_the_others_their_turn() {
     let poll = "interval: 300ms, timeout: 400ms, retries: 0";
     let exporter = Exporter::polling(&api, poll, EVERYTHING).await;
     exporter
-        .until("DNS and settings", |seen| {
-            seen.value("expected_origins", &[("source", "dns")]) == Some(1.0)
-                && seen.of("z00.test", "tiered_cache_enabled") == Some(1.0)
+        .until("settings", |seen| {
+            seen.of("z00.test", "tiered_cache_enabled") == Some(1.0)
         })
         .await;
+    exporter.polls(3).await;
     let seen = exporter.scrape().await;
     assert_eq!(seen.errors("load_balancers"), ["timeout"]);
+    // Which DNS records are in use is not known without the load balancers.
+    assert_eq!(seen.rows("expected_origins", &["zone"]), [""; 0]);
 }
 
 #[tokio::test]

@@ -133,18 +133,18 @@ fn missing(seen: &Exposition) -> Option<f64> {
 }
 
 async fn zone_with_a_record() -> (Simulator, tokio_util::sync::DropGuard) {
-    let mut world = world().zone("a.test", [("198.51.100.1", "gcp", "europe-west1")]);
+    let mut world = world().zone("a.test", [("34.68.100.1", "gcp", "europe-west1")]);
     let zone = world.zone_mut("a.test");
-    zone.record("A", "www.a.test", "192.0.2.1", true);
+    zone.record("A", "www.a.test", "3.80.2.1", true);
     let (api, guard) = simulate(world).await;
     serve_files(&api);
     (api, guard)
 }
 
-/// An AWS file with so many prefixes, 192.0.2.0/24 among them.
+/// An AWS file with so many prefixes, 3.80.2.0/24 among them.
 fn aws(prefixes: usize, region: &str) -> Answer {
     let mut rows = vec![format!(
-        r#"{{"ip_prefix":"192.0.2.0/24","region":"{region}","service":"AMAZON"}}"#
+        r#"{{"ip_prefix":"3.80.2.0/24","region":"{region}","service":"AMAZON"}}"#
     )];
     rows.extend((1..prefixes).map(|number| {
         let (high, low) = (number / 256, number % 256);
@@ -181,7 +181,7 @@ async fn while_a_vendors_ranges_were_never_loaded_dns_is_not_judged() {
     let wrong = ["origin_ip", "expected_region", "check"];
     assert_eq!(
         seen.rows("wrong_mapping", &wrong),
-        ["198.51.100.1 us-central1 vendor_ranges"]
+        ["34.68.100.1 us-central1 vendor_ranges"]
     );
     drop(exporter);
 

@@ -54,7 +54,7 @@ fn add_pools(world: &mut World, pools: Vec<Pool>) {
 #[tokio::test]
 async fn declared_origins_are_expected_by_name_in_any_case_and_by_id() {
     let world = world()
-        .zone("named.test", [("192.0.2.1", "aws", "us-east-1")])
+        .zone("named.test", [("3.80.2.1", "aws", "us-east-1")])
         .zone("both.test", [])
         .zone("free.test", []);
     let (api, _guard) = simulate(world).await;
@@ -62,12 +62,12 @@ async fn declared_origins_are_expected_by_name_in_any_case_and_by_id() {
         "expect:\n\
          \x20 zones:\n\
          \x20   NAMED.test:\n\
-         \x20     - {{ origin_ip: 192.0.2.1 }}\n\
-         \x20     - {{ origin_ip: \"2001:DB8::0:1\", vendor: gcp, region: us-central1 }}\n\
+         \x20     - {{ origin_ip: 3.80.2.1 }}\n\
+         \x20     - {{ origin_ip: \"2600:1F18::0:1\", vendor: gcp, region: us-central1 }}\n\
          \x20     - {{ origin_ip: 10.1.2.3 }}\n\
-         \x20   both.test: [{{ origin_ip: 192.0.2.2, vendor: aws }}]\n\
-         \x20   {}: [{{ origin_ip: 192.0.2.2 }}, {{ origin_ip: 192.0.2.3 }}]\n\
-         \x20   Gone.test: [{{ origin_ip: 192.0.2.4 }}]\n",
+         \x20   both.test: [{{ origin_ip: 3.80.2.2, vendor: aws }}]\n\
+         \x20   {}: [{{ origin_ip: 3.80.2.2 }}, {{ origin_ip: 3.80.2.3 }}]\n\
+         \x20   Gone.test: [{{ origin_ip: 3.80.2.4 }}]\n",
         zone_id_of("both.test")
     );
     let exporter = Exporter::start(&api, &more).await;
@@ -79,9 +79,9 @@ async fn declared_origins_are_expected_by_name_in_any_case_and_by_id() {
     assert_eq!(
         seen.rows("missing_mapping", &MISSING),
         [
-            "both.test 192.0.2.2 config aws ",
-            "both.test 192.0.2.3 config  ",
-            "named.test 2001:db8::1 config gcp us-central1",
+            "both.test 3.80.2.2 config aws ",
+            "both.test 3.80.2.3 config  ",
+            "named.test 2600:1f18::1 config gcp us-central1",
         ]
     );
     assert_eq!(seen.of("named.test", "missing_mappings"), Some(1.0));
@@ -96,11 +96,11 @@ async fn declared_origins_are_expected_by_name_in_any_case_and_by_id() {
         Some(1.0)
     );
     exporter.logs(&["expect.zones", "Gone.test"]).await;
-    exporter.logs(&["named.test", "private: 1"]).await;
+    exporter.logs(&["named.test", "special_purpose: 1"]).await;
     // Mapped after all.
     api.update(|world| {
         let zone = world.zone_mut("named.test");
-        zone.map("2001:db8::1", "gcp", "us-central1", None);
+        zone.map("2600:1f18::1", "gcp", "us-central1", None);
     });
     exporter
         .until("a zero", |seen| {
@@ -112,16 +112,16 @@ async fn declared_origins_are_expected_by_name_in_any_case_and_by_id() {
 #[tokio::test]
 async fn proxied_records_are_expected_over_all_pages() {
     const RECORDS: u32 = 5100;
-    let mut world = world().zone("a.test", [("2001:db8::1", "aws", "us-east-1")]);
+    let mut world = world().zone("a.test", [("2600:1f18::1", "aws", "us-east-1")]);
     let zone = world.zone_mut("a.test");
     for number in 1..=RECORDS {
         let name = format!("www{number}.a.test");
-        zone.record("AAAA", &name, &format!("2001:db8::{number:x}"), true);
+        zone.record("AAAA", &name, &format!("2600:1f18::{number:x}"), true);
     }
-    zone.record("A", "mail.a.test", "192.0.2.9", false);
+    zone.record("A", "mail.a.test", "3.80.2.9", false);
     zone.record("CNAME", "docs.a.test", "docs.example", true);
     zone.record("A", "intern.a.test", "10.0.0.1", true);
-    zone.record("TXT", "a.test", "192.0.2.8", false);
+    zone.record("TXT", "a.test", "3.80.2.8", false);
     let (api, _guard) = simulate(world).await;
     let exporter = Exporter::start(&api, "expect: { from_dns: true }\n").await;
     let seen = exporter
@@ -135,9 +135,7 @@ async fn proxied_records_are_expected_over_all_pages() {
         Some(f64::from(RECORDS))
     );
     assert_eq!(seen.rows("missing_mapping", &["source"]).len(), 500);
-    exporter
-        .logs(&["a.test", "private: 1", "host_name: 1"])
-        .await;
+    exporter.logs(&["a.test", "special_purpose: 1"]).await;
 }
 
 #[tokio::test]
@@ -149,18 +147,18 @@ async fn pools_of_load_balancers_are_read_once_an_account_and_judged_by_what_is_
         balance(&mut world, zone, &["main", "off"]);
     }
     let main = [
-        ("192.0.2.1", true, None),
-        ("192.0.2.2", false, None),
+        ("3.80.2.1", true, None),
+        ("3.80.2.2", false, None),
         ("10.0.0.1", true, Some("network")),
         ("origin.example", true, None),
     ];
-    let off = [("192.0.2.3", true, None)];
+    let off = [("3.80.2.3", true, None)];
     add_pools(
         &mut world,
         vec![
             pool("main", true, &main),
             pool("off", false, &off),
-            pool("of nobody", true, &[("192.0.2.4", true, None)]),
+            pool("of nobody", true, &[("3.80.2.4", true, None)]),
         ],
     );
     let (api, _guard) = simulate(world).await;
@@ -173,12 +171,10 @@ async fn pools_of_load_balancers_are_read_once_an_account_and_judged_by_what_is_
         .await;
     let missing = seen.rows("missing_mapping", &["origin_ip", "source"]);
     assert!(
-        missing.iter().all(|row| row == "192.0.2.1 load_balancer"),
+        missing.iter().all(|row| row == "3.80.2.1 load_balancer"),
         "{missing:?}"
     );
-    exporter
-        .logs(&["z0.test", "virtual_network: 1", "host_name: 1"])
-        .await;
+    exporter.logs(&["z0.test", "virtual_network: 1"]).await;
     exporter.polls(3).await;
     let (balancers, pools) = (
         api.count(Operation::LoadBalancers),
@@ -209,17 +205,17 @@ async fn pools_of_load_balancers_are_read_once_an_account_and_judged_by_what_is_
 async fn an_origin_of_several_sources_counts_under_the_first() {
     let mut world = world().zone("a.test", []);
     let zone = world.zone_mut("a.test");
-    for ip in ["192.0.2.1", "192.0.2.2", "192.0.2.3"] {
+    for ip in ["3.80.2.1", "3.80.2.2", "3.80.2.3"] {
         zone.record("A", "www.a.test", ip, true);
     }
     balance(&mut world, "a.test", &["main"]);
-    let origins = [("192.0.2.1", true, None), ("192.0.2.2", true, None)];
+    let origins = [("3.80.2.1", true, None), ("3.80.2.2", true, None)];
     add_pools(&mut world, vec![pool("main", true, &origins)]);
     let (api, _guard) = simulate(world).await;
     let more = "expect:\n\
                 \x20 from_dns: true\n\
                 \x20 from_load_balancers: true\n\
-                \x20 zones: { a.test: [{ origin_ip: \"::ffff:192.0.2.1\" }] }\n";
+                \x20 zones: { a.test: [{ origin_ip: \"::ffff:3.80.2.1\" }] }\n";
     let exporter = Exporter::start(&api, more).await;
     let seen = exporter
         .until("three origins", |seen| {
@@ -228,11 +224,7 @@ async fn an_origin_of_several_sources_counts_under_the_first() {
         .await;
     assert_eq!(
         seen.rows("missing_mapping", &["origin_ip", "source"]),
-        [
-            "192.0.2.1 config",
-            "192.0.2.2 load_balancer",
-            "192.0.2.3 dns"
-        ]
+        ["3.80.2.1 config", "3.80.2.2 load_balancer", "3.80.2.3 dns"]
     );
     for source in ["config", "load_balancer", "dns"] {
         let labels = [("source", source)];
@@ -250,8 +242,8 @@ async fn findings_go_with_the_mappings_of_a_zone_that_fails_for_too_long() {
     let (api, _guard) = simulate(world).await;
     let more = "expect:\n\
                 \x20 zones:\n\
-                \x20   a.test: [{ origin_ip: 192.0.2.1 }]\n\
-                \x20   b.test: [{ origin_ip: 192.0.2.1 }]\n";
+                \x20   a.test: [{ origin_ip: 3.80.2.1 }]\n\
+                \x20   b.test: [{ origin_ip: 3.80.2.1 }]\n";
     let poll = "interval: 200ms, retain: 1s";
     let exporter = Exporter::polling(&api, poll, more).await;
     let both =
@@ -286,7 +278,7 @@ async fn what_dns_named_does_not_come_and_go_with_a_short_retention() {
     let mut world = world().zone("a.test", []);
     world
         .zone_mut("a.test")
-        .record("A", "www.a.test", "192.0.2.1", true);
+        .record("A", "www.a.test", "3.80.2.1", true);
     let (api, _guard) = simulate(world).await;
     let poll = "interval: 100ms, retain: 0s";
     let exporter = Exporter::polling(&api, poll, "expect: { from_dns: true }\n").await;

@@ -13,7 +13,7 @@ async fn settings_are_shown_for_each_zone_and_never_made_is_off() {
         ("unset.test", true, None),
         ("off.test", false, Some(false)),
     ] {
-        world = world.zone(name, [("192.0.2.1", "aws", "us-east-1")]);
+        world = world.zone(name, [("3.80.2.1", "aws", "us-east-1")]);
         let zone = world.zone_mut(name);
         (zone.tiered_cache, zone.smart_tiered_cache) = (on, smart);
     }
@@ -49,7 +49,7 @@ async fn settings_are_shown_for_each_zone_and_never_made_is_off() {
 #[tokio::test]
 async fn a_setting_that_cannot_be_read_leaves_no_series_and_harms_nothing() {
     let world = world()
-        .zone("a.test", [("192.0.2.1", "aws", "us-east-1")])
+        .zone("a.test", [("3.80.2.1", "aws", "us-east-1")])
         .zone("b.test", []);
     let (api, _guard) = simulate(world).await;
     let forbidden = || FaultKind::ApiError(403, 10000, "Authentication error".to_owned());

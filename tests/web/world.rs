@@ -7,7 +7,7 @@ use cloudflare_origin_region_exporter::domain::{
     AccountName, Mapping, OriginIp, Region, Vendor, Zone, ZoneId, ZoneMappings, ZoneName,
 };
 use cloudflare_origin_region_exporter::findings::{
-    Check, ExpectedOrigin, ExpectedPlace, Source, TieredCache, WrongMapping, ZoneFindings,
+    Check, Effect, ExpectedOrigin, ExpectedPlace, Source, TieredCache, WrongMapping, ZoneFindings,
 };
 use cloudflare_origin_region_exporter::snapshot::{
     AccountState, Directory, LastPoll, StaleAfter, ZoneCounts, ZoneData, ZoneSlot, ZoneState,
@@ -93,10 +93,14 @@ pub(crate) fn small() -> Directory {
             region: Region::parse("us-east-1").ok(),
         },
         check: Check::Declared,
+        effect: Effect::OtherTiers,
     };
     let missing = ExpectedOrigin {
         origin_ip: OriginIp::parse("2001:db8::99").unwrap(),
-        source: Source::Dns,
+        sources: [Source::Dns].into_iter().collect(),
+        hosts: Vec::new(),
+        named_itself: true,
+        check: Some(Check::VendorRanges),
         place: ExpectedPlace {
             vendor: Some(Vendor::Aws),
             region: None,

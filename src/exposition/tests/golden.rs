@@ -4,8 +4,8 @@ use super::{SETTINGS, data, directory, discovered, exposition, mapping, polled, 
 use crate::cloudflare::Reason;
 use crate::domain::{AccountName, OriginIp, Region, Vendor};
 use crate::findings::{
-    Check, ExpectedOrigin, ExpectedPlace, Source, TieredCache, Unverified, WrongMapping,
-    ZoneFindings,
+    Check, Effect, ExpectedOrigin, ExpectedPlace, HostState, Source, TieredCache, Unverified,
+    WrongMapping, ZoneFindings,
 };
 use crate::snapshot::{AccountState, Directory, UnmatchedZones, ZoneCounts};
 
@@ -30,7 +30,10 @@ pub(super) fn small_installation() -> Directory {
         expected: [(Source::Config, 1), (Source::Dns, 2)].into(),
         missing: vec![ExpectedOrigin {
             origin_ip: OriginIp::parse("192.0.2.3").unwrap(),
-            source: Source::Config,
+            sources: [Source::Config].into_iter().collect(),
+            hosts: Vec::new(),
+            named_itself: true,
+            check: None,
             place: ExpectedPlace {
                 vendor: Some(Vendor::Azure),
                 region: None,
@@ -45,10 +48,13 @@ pub(super) fn small_installation() -> Directory {
                 region: Some(Region::parse("eu-west-1").unwrap()),
             },
             check: Check::VendorRanges,
+            effect: Effect::OtherTiers,
         }],
         checks: [Check::Declared, Check::VendorRanges].into(),
         unverified: [(Unverified::RegionUnknown, 1)].into(),
-        left_out: [].into(),
+        unused: Some(vec![mapping("2001:db8::1", "gcp", "europe-west1", None)]),
+        hosts: Some([(HostState::Resolved, 2), (HostState::Failing, 0)].into()),
+        ..ZoneFindings::default()
     };
     let mut example = polled("023e105f", "example.com", data(mappings, findings));
     example.tiered_cache = TieredCache {

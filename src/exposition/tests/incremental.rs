@@ -68,7 +68,10 @@ fn good(zone: &ZoneState, rows: &[(u8, u8, Option<u8>)], missing: u8) -> ZoneSta
     });
     let missing = (0..missing).map(|n| ExpectedOrigin {
         origin_ip: OriginIp::parse(&format!("198.51.100.{n}")).unwrap(),
-        source: Source::Config,
+        sources: [Source::Config].into_iter().collect(),
+        hosts: Vec::new(),
+        named_itself: true,
+        check: None,
         place: ExpectedPlace::default(),
     });
     let findings = ZoneFindings {

@@ -9,7 +9,7 @@ use crate::cloudflare::Reason;
 use crate::domain::{AccountName, OriginIp, Region, Vendor, Zone, ZoneId};
 use crate::exposition::Settings;
 use crate::findings::{
-    Check, ExpectedOrigin, ExpectedPlace, Source, TieredCache, Unverified, WrongMapping,
+    Check, Effect, ExpectedOrigin, ExpectedPlace, Source, TieredCache, Unverified, WrongMapping,
     ZoneFindings,
 };
 use crate::metric_families::{self as table, Family};
@@ -287,7 +287,10 @@ fn five_hundred_missing_and_wrong_mappings_are_listed_and_all_are_counted() {
     let ip = |n: u32| OriginIp::from(std::net::IpAddr::from(std::net::Ipv4Addr::from(n)));
     let missing = (0..501).map(|n| ExpectedOrigin {
         origin_ip: ip(n),
-        source: Source::Dns,
+        sources: [Source::Dns].into_iter().collect(),
+        hosts: Vec::new(),
+        named_itself: true,
+        check: None,
         place: ExpectedPlace::default(),
     });
     let wrong = (0..501).map(|n| WrongMapping {
@@ -299,6 +302,7 @@ fn five_hundred_missing_and_wrong_mappings_are_listed_and_all_are_counted() {
             region: Some(Region::parse("b").unwrap()),
         },
         check: Check::Declared,
+        effect: Effect::Unknown,
     });
     let zone = with_findings(ZoneFindings {
         expected: [(Source::Dns, 501)].into(),
@@ -312,12 +316,13 @@ fn five_hundred_missing_and_wrong_mappings_are_listed_and_all_are_counted() {
     assert_eq!(listed.len(), 500);
     assert_eq!(
         listed[1],
-        "origin_ip=0.0.0.1 source=dns expected_vendor= expected_region= → 1"
+        "origin_ip=0.0.0.1 source=dns host= expected_vendor= expected_region= → 1"
     );
     assert_eq!(
         shown(&zone, &table::WRONG_MAPPINGS),
         [
             "check=declared → 501",
+            "check=host_name → 0",
             "check=vendor_ranges → 0",
             "check=supported_regions → 0"
         ]
@@ -326,7 +331,7 @@ fn five_hundred_missing_and_wrong_mappings_are_listed_and_all_are_counted() {
     assert_eq!(listed.len(), 500);
     assert_eq!(
         listed[1],
-        "origin_ip=0.0.0.1 vendor=gcp region=a expected_vendor= expected_region=b check=declared → 1"
+        "origin_ip=0.0.0.1 vendor=gcp region=a expected_vendor= expected_region=b check=declared effect=unknown → 1"
     );
 }
 

@@ -1,7 +1,7 @@
 //! Reading what is known of a zone beside its mappings: DNS records, load balancers, tiered cache
 //! settings and supported regions.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,11 +9,13 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use crate::cloudflare::{
-    ApiError, CallBudget, Client, DnsRecord, LoadBalancer, Operation, OriginTarget, Pool,
-    PoolOrigin, Reason, RecordScope,
+    ApiError, CallBudget, Client, DnsRecord, LoadBalancer, Operation, OriginTarget, Pool, Reason,
+    RecordScope,
 };
 use crate::domain::{PoolId, Zone};
-use crate::findings::{Candidates, ExpectSettings, LeftOut, SupportedRegions, VerifySettings};
+use crate::findings::{
+    Candidates, ExpectSettings, LeftOutReason, SupportedRegions, VerifySettings,
+};
 
 /// What each call may take, not counting the wait for the rate limit. One that hangs leaves the
 /// others their time.
@@ -188,7 +190,11 @@ impl PoolCache {
 
 /// The addresses of A and AAAA records; a CNAME names a host.
 fn of_records(records: Vec<DnsRecord>) -> Candidates {
-    candidates(records.into_iter().map(|record| Ok(record.target)))
+    let mut candidates = Candidates::default();
+    for record in records {
+        add(&mut candidates, record.target);
+    }
+    candidates
 }
 
 /// The pools that an enabled, proxied load balancer names.
@@ -205,36 +211,31 @@ fn of_pools(pools: &[Pool], ids: &BTreeSet<PoolId>) -> Candidates {
     let origins = pools
         .flat_map(|pool| &pool.origins)
         .filter(|origin| origin.enabled);
-    candidates(origins.map(|origin: &PoolOrigin| {
-        if origin.in_virtual_network {
-            Err(LeftOut::VirtualNetwork)
-        } else {
-            Ok(origin.target.clone())
-        }
-    }))
-}
-
-fn candidates(targets: impl Iterator<Item = Result<OriginTarget, LeftOut>>) -> Candidates {
-    let mut ips = BTreeSet::new();
-    let mut left_out: BTreeMap<LeftOut, usize> = BTreeMap::new();
-    for target in targets {
-        match target {
-            Ok(OriginTarget::Address(ip)) => {
-                ips.insert(ip);
+    let mut candidates = Candidates::default();
+    for origin in origins {
+        match &origin.target {
+            OriginTarget::Address(ip) if origin.in_virtual_network => {
+                candidates.leave_out_address(*ip, LeftOutReason::VirtualNetwork);
             }
-            Ok(OriginTarget::Host(_)) => *left_out.entry(LeftOut::HostName).or_default() += 1,
-            Err(why) => *left_out.entry(why).or_default() += 1,
+            target => add(&mut candidates, target.clone()),
         }
     }
-    Candidates {
-        ips: ips.into_iter().collect(),
-        left_out,
+    candidates
+}
+
+fn add(candidates: &mut Candidates, target: OriginTarget) {
+    match target {
+        OriginTarget::Address(ip) => {
+            candidates.addresses.insert(ip);
+        }
+        OriginTarget::Host(host) => candidates.add_host(host),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cloudflare::PoolOrigin;
     use crate::domain::RecordName;
 
     fn target(text: &str) -> OriginTarget {
@@ -245,18 +246,18 @@ mod tests {
         PoolId::parse(text).unwrap()
     }
 
-    fn shown(candidates: &Candidates) -> (Vec<String>, Vec<(&'static str, usize)>) {
+    fn shown(candidates: &Candidates) -> (Vec<String>, Vec<String>, Vec<&'static str>) {
+        let addresses = candidates.addresses.iter();
         let left_out = candidates.left_out.iter();
         (
-            candidates.ips.iter().map(ToString::to_string).collect(),
-            left_out
-                .map(|(why, count)| (why.as_str(), *count))
-                .collect(),
+            addresses.map(ToString::to_string).collect(),
+            candidates.hosts.iter().map(ToString::to_string).collect(),
+            left_out.map(|unusable| unusable.reason.as_str()).collect(),
         )
     }
 
     #[test]
-    fn records_name_addresses_once_and_hosts_are_counted() {
+    fn records_name_addresses_and_hosts_once() {
         let record = |text| DnsRecord {
             name: RecordName::parse("www.example.com"),
             target: target(text),
@@ -273,7 +274,7 @@ mod tests {
         let expected = ["192.0.2.1", "192.0.2.2"].map(str::to_owned).to_vec();
         assert_eq!(
             shown(&of_records(records)),
-            (expected, vec![("host_name", 1)])
+            (expected, vec!["elsewhere.example".to_owned()], vec![])
         );
     }
 
@@ -309,9 +310,10 @@ mod tests {
             ),
         ];
         let ids = ["used", "off", "unknown"].map(pool_id).into();
-        let (ips, left_out) = shown(&of_pools(&pools, &ids));
+        let (ips, hosts, left_out) = shown(&of_pools(&pools, &ids));
         assert_eq!(ips, ["192.0.2.1"]);
-        assert_eq!(left_out, [("virtual_network", 1), ("host_name", 1)]);
+        assert_eq!(hosts, ["origin.example"]);
+        assert_eq!(left_out, ["virtual_network"]);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What is known of a zone beside its mappings.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -9,7 +10,9 @@ use super::fetch::{Enriched, Wanted};
 use super::refresh::{RefreshTimer, Regions};
 use crate::cloudflare::ApiError;
 use crate::domain::OriginIp;
-use crate::findings::{Candidates, Discovered, ExpectSettings, TieredCache, VerifySettings};
+use crate::findings::{
+    Candidates, Discovered, ExpectSettings, SourceState, TieredCache, VerifySettings,
+};
 
 /// How long the last known tiered cache settings are shown, at least.
 const KEEP_SETTINGS: Duration = Duration::from_hours(2);
@@ -80,10 +83,25 @@ pub(in crate::poller) struct EnrichmentState {
 }
 
 impl EnrichmentState {
-    pub(in crate::poller) fn discovered(&self, now: Instant, retain: Duration) -> Discovered {
+    pub(in crate::poller) fn discovered(
+        &self,
+        expect: &ExpectSettings,
+        now: Instant,
+        retain: Duration,
+    ) -> Discovered {
+        let state =
+            |is_on: bool, source: &Recent<Candidates>| match source.unless_failing(now, retain) {
+                _ if !is_on => SourceState::Off,
+                None => SourceState::NotRead,
+                Some(candidates) => SourceState::Read {
+                    candidates: Arc::new(candidates.clone()),
+                    is_current: source.failing_since.is_none(),
+                },
+            };
         Discovered {
-            dns: self.dns.unless_failing(now, retain).cloned(),
-            load_balancers: self.load_balancers.unless_failing(now, retain).cloned(),
+            load_balancers: state(expect.from_load_balancers, &self.load_balancers),
+            rules: SourceState::Off,
+            dns: state(expect.from_dns, &self.dns),
         }
     }
 

@@ -27,20 +27,20 @@ enum Step {
 /// What happens, and what undoes it.
 const CHANGES: &[[Step; 2]] = &[
     [
-        Step::Map("198.51.100.15", "us-central1"),
-        Step::Unmap("198.51.100.15"),
+        Step::Map("34.68.100.15", "us-central1"),
+        Step::Unmap("34.68.100.15"),
     ],
     [
-        Step::Map("2001:db8:b:1::15", "us-central1"),
-        Step::Unmap("2001:db8:b:1::15"),
+        Step::Map("2600:1f18:b:1::15", "us-central1"),
+        Step::Unmap("2600:1f18:b:1::15"),
     ],
     [
-        Step::Unmap("198.51.100.12"),
-        Step::Map("198.51.100.12", "us-central1"),
+        Step::Unmap("34.68.100.12"),
+        Step::Map("34.68.100.12", "us-central1"),
     ],
     [
-        Step::Map("198.51.100.141", "europe-west4"),
-        Step::Map("198.51.100.141", "europe-west1"),
+        Step::Map("34.68.100.141", "europe-west4"),
+        Step::Map("34.68.100.141", "europe-west1"),
     ],
 ];
 

@@ -39,40 +39,40 @@ const ZONES: &[(&str, &str, Rows)] = &[
         "example.com",
         "Enterprise Website",
         &[
-            ("192.0.2.10", "aws", "us-east-1"),
-            ("192.0.2.11", "aws", "us-east-1"),
-            ("192.0.2.140", "aws", "eu-west-1"),
-            ("2001:db8:a:1::10", "aws", "us-east-1"),
+            ("3.80.2.10", "aws", "us-east-1"),
+            ("3.80.2.11", "aws", "us-east-1"),
+            ("3.80.2.140", "aws", "eu-west-1"),
+            ("2600:1f18:a:1::10", "aws", "us-east-1"),
         ],
     ),
     (
         LIVELY_ZONE,
         "Enterprise Website",
         &[
-            ("198.51.100.10", "gcp", "us-central1"),
-            ("198.51.100.11", "gcp", "us-central1"),
-            ("198.51.100.12", "gcp", "us-central1"),
-            ("198.51.100.140", "gcp", "europe-west1"),
-            ("198.51.100.141", "gcp", "europe-west1"),
-            ("2001:db8:b:1::10", "gcp", "us-central1"),
+            ("34.68.100.10", "gcp", "us-central1"),
+            ("34.68.100.11", "gcp", "us-central1"),
+            ("34.68.100.12", "gcp", "us-central1"),
+            ("34.68.100.140", "gcp", "europe-west1"),
+            ("34.68.100.141", "gcp", "europe-west1"),
+            ("2600:1f18:b:1::10", "gcp", "us-central1"),
         ],
     ),
     (
         "api.example",
         "Enterprise Website",
         &[
-            ("203.0.113.10", "azure", "westeurope"),
-            ("203.0.113.70", "azure", "eastus"),
-            ("192.0.2.20", "aws", "us-east-1"),
+            ("40.74.113.10", "azure", "westeurope"),
+            ("40.74.113.70", "azure", "eastus"),
+            ("3.80.2.20", "aws", "us-east-1"),
         ],
     ),
     (
         "media.example",
         "Business Website",
         &[
-            ("203.0.113.140", "oci", "us-ashburn-1"),
-            ("203.0.113.200", "oci", "uk-london-1"),
-            ("203.0.113.201", "oci", "uk-london-1"),
+            ("40.74.113.140", "oci", "us-ashburn-1"),
+            ("40.74.113.200", "oci", "uk-london-1"),
+            ("40.74.113.201", "oci", "uk-london-1"),
         ],
     ),
     (
@@ -80,8 +80,8 @@ const ZONES: &[(&str, &str, Rows)] = &[
         "Business Website",
         &[
             // The published ranges say eu-west-1: the origin moved, and the mapping did not.
-            ("192.0.2.150", "aws", "us-east-1"),
-            ("192.0.2.151", "aws", "eu-west-1"),
+            ("3.80.2.150", "aws", "us-east-1"),
+            ("3.80.2.151", "aws", "eu-west-1"),
         ],
     ),
     (
@@ -89,40 +89,40 @@ const ZONES: &[(&str, &str, Rows)] = &[
         "Pro Website",
         &[
             // Cloudflare does not support this region any more.
-            ("198.51.100.250", "gcp", "us-retired1"),
-            ("198.51.100.20", "gcp", "us-central1"),
+            ("34.68.100.250", "gcp", "us-retired1"),
+            ("34.68.100.20", "gcp", "us-central1"),
         ],
     ),
     (
         FLAKY_ZONE,
         "Pro Website",
         &[
-            ("192.0.2.30", "aws", "us-east-1"),
-            ("203.0.113.30", "azure", "westeurope"),
+            ("3.80.2.30", "aws", "us-east-1"),
+            ("40.74.113.30", "azure", "westeurope"),
         ],
     ),
     (
         "uncached.example",
         "Pro Website",
-        &[("198.51.100.30", "gcp", "us-central1")],
+        &[("34.68.100.30", "gcp", "us-central1")],
     ),
     (
         "blog.example",
         "Free Website",
         &[
-            ("2001:db8:a:1::20", "aws", "us-east-1"),
-            ("2001:db8:b:1::20", "gcp", "us-central1"),
+            ("2600:1f18:a:1::20", "aws", "us-east-1"),
+            ("2600:1f18:b:1::20", "gcp", "us-central1"),
         ],
     ),
     (
         "docs.example",
         "Free Website",
-        &[("203.0.113.75", "azure", "eastus")],
+        &[("40.74.113.75", "azure", "eastus")],
     ),
     (
         "careers.example",
         "Free Website",
-        &[("192.0.2.40", "aws", "us-east-1")],
+        &[("3.80.2.40", "aws", "us-east-1")],
     ),
     ("new.example", "Free Website", &[]),
 ];
@@ -159,17 +159,17 @@ pub fn world(now: Timestamp) -> World {
 fn add_findings(world: &mut World, now: Timestamp) {
     let forgotten = Some(days_before(now, FORGOTTEN_DAYS));
     let zone = world.zone_mut("media.example");
-    zone.map("203.0.113.200", "oci", "uk-london-1", forgotten);
-    zone.map("203.0.113.201", "oci", "uk-london-1", None);
+    zone.map("40.74.113.200", "oci", "uk-london-1", forgotten);
+    zone.map("40.74.113.201", "oci", "uk-london-1", None);
     let zone = world.zone_mut("careers.example");
-    zone.map("192.0.2.40", "aws", "us-east-1", forgotten);
+    zone.map("3.80.2.40", "aws", "us-east-1", forgotten);
     world.zone_mut("uncached.example").tiered_cache = false;
     world.zone_mut("docs.example").smart_tiered_cache = None;
 
     let zone = world.zone_mut("example.com");
-    zone.record("A", "www.example.com", "192.0.2.10", true);
-    zone.record("A", "shop.example.com", "192.0.2.12", true); // No mapping: missing.
-    zone.record("AAAA", "www.example.com", "2001:db8:a:1::10", true);
+    zone.record("A", "www.example.com", "3.80.2.10", true);
+    zone.record("A", "shop.example.com", "3.80.2.12", true); // No mapping: missing.
+    zone.record("AAAA", "www.example.com", "2600:1f18:a:1::10", true);
     zone.record("CNAME", "docs.example.com", "docs.example", true);
     zone.record("A", "vpn.example.com", "10.0.0.5", false);
     zone.record("A", "intranet.example.com", "10.0.0.6", true);
@@ -195,9 +195,9 @@ fn add_findings(world: &mut World, now: Timestamp) {
         name: "api".to_owned(),
         enabled: true,
         origins: vec![
-            origin("amsterdam-1", "203.0.113.10"),
-            origin("amsterdam-2", "203.0.113.11"), // No mapping: missing.
-            origin("virginia-1", "203.0.113.70"),
+            origin("amsterdam-1", "40.74.113.10"),
+            origin("amsterdam-2", "40.74.113.11"), // No mapping: missing.
+            origin("virginia-1", "40.74.113.70"),
         ],
     };
     if let Some(account) = world.accounts.get_mut(FIRST_ACCOUNT) {
@@ -215,7 +215,7 @@ fn large_zone(now: Timestamp, random: &mut fastrand::Rng) -> SimulatedZone {
         };
         let written = days_before(now, random.i64(USUAL_AGES));
         zone.map(
-            &format!("2001:db8:1::{number:x}"),
+            &format!("2600:1f18:1::{number:x}"),
             vendor,
             region,
             Some(written),
@@ -239,14 +239,14 @@ mod tests {
     fn the_findings_are_there_from_the_start() {
         let now: Timestamp = "2026-09-01T00:00:00Z".parse().unwrap();
         let mut world = world(now);
-        let missing = OriginIp::parse("192.0.2.12").unwrap();
+        let missing = OriginIp::parse("3.80.2.12").unwrap();
         assert!(
             !world
                 .zone_mut("example.com")
                 .mappings
                 .contains_key(&missing)
         );
-        let missing = OriginIp::parse("203.0.113.11").unwrap();
+        let missing = OriginIp::parse("40.74.113.11").unwrap();
         assert!(
             !world
                 .zone_mut("api.example")

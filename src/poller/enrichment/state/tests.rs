@@ -40,10 +40,10 @@ fn what_dns_named_stays_until_reading_it_has_failed_for_the_retention() {
     let start = Instant::now();
     let mut state = EnrichmentState::default();
     let known = |state: &EnrichmentState, at, retain| {
-        let discovered = state.discovered(at, retain);
+        let discovered = state.discovered(&discovery(), at, retain);
         (
-            discovered.dns.is_some(),
-            discovered.load_balancers.is_some(),
+            discovered.dns.candidates().is_some(),
+            discovered.load_balancers.candidates().is_some(),
         )
     };
     assert_eq!(known(&state, start, HOUR), (false, false));

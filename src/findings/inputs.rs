@@ -1,0 +1,214 @@
+//! What a judgement is based on.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+use super::{DeclaredHost, DeclaredOrigin, HostState, LeftOutReason, Source, SupportedRegions};
+use crate::domain::{ExpectedPlace, HostName, OriginIp, RangeVerdict};
+
+/// What one source names.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Candidates {
+    /// Addresses.
+    pub addresses: BTreeSet<OriginIp>,
+    /// Hosts that stand for addresses.
+    pub hosts: BTreeSet<HostName>,
+    /// What the source itself shows to be no origin.
+    pub left_out: BTreeSet<Unusable>,
+}
+
+/// Something that a source names and itself shows to be no origin.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Unusable {
+    /// The address, where it is one.
+    pub origin_ip: Option<OriginIp>,
+    /// The host, where it is one.
+    pub host: Option<HostName>,
+    /// Why it is no origin.
+    pub reason: LeftOutReason,
+}
+
+impl Candidates {
+    /// Adds a host, or leaves it out where no origin address stands behind it.
+    pub fn add_host(&mut self, host: HostName) {
+        if host.has_no_origin_address() {
+            self.leave_out_host(host, LeftOutReason::NoOriginAddress);
+        } else {
+            self.hosts.insert(host);
+        }
+    }
+
+    /// Adds an address that is no origin.
+    pub fn leave_out_address(&mut self, ip: OriginIp, reason: LeftOutReason) {
+        self.left_out.insert(Unusable {
+            origin_ip: Some(ip),
+            host: None,
+            reason,
+        });
+    }
+
+    /// Adds a host that is no origin.
+    pub fn leave_out_host(&mut self, host: HostName, reason: LeftOutReason) {
+        self.left_out.insert(Unusable {
+            origin_ip: None,
+            host: Some(host),
+            reason,
+        });
+    }
+}
+
+/// What is known of one source.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum SourceState {
+    /// The configuration does not ask for it.
+    #[default]
+    Off,
+    /// It could not be read yet, or not for longer than what is known of it is kept.
+    NotRead,
+    /// What the last good reading gave.
+    Read {
+        /// What it names.
+        candidates: Arc<Candidates>,
+        /// Whether the last attempt to read it succeeded as a whole.
+        is_current: bool,
+    },
+}
+
+impl SourceState {
+    /// What it names, where that is known.
+    pub fn candidates(&self) -> Option<&Candidates> {
+        match self {
+            Self::Off | Self::NotRead => None,
+            Self::Read { candidates, .. } => Some(candidates),
+        }
+    }
+
+    pub(super) fn is_current(&self) -> bool {
+        matches!(
+            self,
+            Self::Read {
+                is_current: true,
+                ..
+            }
+        )
+    }
+}
+
+/// What the sources beside the configuration name.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Discovered {
+    /// The enabled origins of the enabled pools of the zone's load balancers.
+    pub load_balancers: SourceState,
+    /// The hosts of rules.
+    pub rules: SourceState,
+    /// The zone's proxied A, AAAA and CNAME records.
+    pub dns: SourceState,
+}
+
+impl Discovered {
+    /// The sources that can be judged. Without the load balancers it is not known which DNS records
+    /// are in use.
+    pub(super) fn judged(&self) -> impl Iterator<Item = (Source, &Candidates)> {
+        let has_load_balancers = self.load_balancers != SourceState::NotRead;
+        self.known()
+            .filter(move |(source, _)| *source != Source::Dns || has_load_balancers)
+    }
+
+    /// What is known of every source, be it judged or not.
+    pub(super) fn known(&self) -> impl Iterator<Item = (Source, &Candidates)> {
+        [
+            (Source::LoadBalancer, &self.load_balancers),
+            (Source::Rule, &self.rules),
+            (Source::Dns, &self.dns),
+        ]
+        .into_iter()
+        .filter_map(|(source, state)| Some((source, state.candidates()?)))
+    }
+
+    /// Whether every source is on, and its last reading succeeded.
+    pub(super) fn is_current(&self) -> bool {
+        [&self.load_balancers, &self.rules, &self.dns]
+            .into_iter()
+            .all(SourceState::is_current)
+    }
+}
+
+/// What is known of an origin host.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct HostAnswer {
+    /// The addresses that count, each once.
+    pub addresses: Vec<OriginIp>,
+    /// It was answered at least once, be it that it does not exist.
+    pub is_known: bool,
+    /// The last look-up failed.
+    pub is_failing: bool,
+    /// It has more addresses than mappings can follow.
+    pub is_rotating: bool,
+    /// What the names of its CNAME chain spell.
+    pub place: ExpectedPlace,
+    /// Its CNAME chain ends where no origin is: at a tunnel, or at a record that is a Worker's.
+    pub left_out: Option<LeftOutReason>,
+}
+
+impl HostAnswer {
+    /// The host's state; `None` before the first look-up has ended.
+    pub fn state(&self) -> Option<HostState> {
+        if self.is_failing {
+            Some(HostState::Failing)
+        } else if !self.is_known {
+            None
+        } else if self.is_rotating {
+            Some(HostState::Rotating)
+        } else if self.addresses.is_empty() {
+            Some(HostState::NoAddress)
+        } else {
+            Some(HostState::Resolved)
+        }
+    }
+}
+
+/// How far the vendors' address ranges can be used. The function judges one address.
+#[derive(Clone, Copy)]
+pub enum RangesUse<'a> {
+    /// They are not used.
+    Off,
+    /// The ranges of one or more enabled vendors were never loaded. Mappings are judged where the
+    /// loaded ones suffice. Discovered origins are not judged at all, because one that no loaded
+    /// file has may still be in a cloud.
+    NotLoaded(&'a dyn Fn(OriginIp) -> RangeVerdict),
+    /// All are there.
+    Loaded(&'a dyn Fn(OriginIp) -> RangeVerdict),
+}
+
+/// Everything that a zone's mappings are compared with.
+#[derive(Clone, Copy)]
+pub struct Evidence<'a> {
+    /// The zone's declared addresses.
+    pub declared: &'a [DeclaredOrigin],
+    /// The zone's declared hosts.
+    pub declared_hosts: &'a [DeclaredHost],
+    /// Addresses that need no mapping.
+    pub ignore: &'a [IpNet],
+    /// What the other sources name.
+    pub discovered: &'a Discovered,
+    /// What is known of the hosts that the sources name; it may hold others too.
+    pub hosts: &'a BTreeMap<HostName, HostAnswer>,
+    /// Cloudflare's own addresses.
+    pub cloudflare: &'a [IpNet],
+    /// The regions that Cloudflare supports, where they are known.
+    pub supported: Option<&'a SupportedRegions>,
+    /// The vendors' ranges.
+    pub ranges: RangesUse<'a>,
+}
+
+impl Evidence<'_> {
+    /// The hosts that the zone's sources name, be they judged or not.
+    pub(super) fn hosts_of_zone(&self) -> impl Iterator<Item = &HostName> {
+        let declared = self.declared_hosts.iter().map(|origin| &origin.host);
+        let discovered = self.discovered.known();
+        declared.chain(discovered.flat_map(|(_, candidates)| &candidates.hosts))
+    }
+}

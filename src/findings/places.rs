@@ -1,0 +1,175 @@
+//! Where each address is expected to be, by the evidence that there is.
+
+use std::collections::BTreeMap;
+
+use super::supported::spell;
+use super::{Check, Evidence, RangesUse, UnsupportedDeclaration};
+use crate::domain::{
+    ExpectedPlace, OriginIp, RangeVerdict, SupportedRegions, same_region, same_vendor,
+};
+
+/// The evidence on where addresses are, strongest first: what is declared, what a host name spells,
+/// and the vendors' ranges.
+pub(super) struct Places<'a> {
+    pub(super) declared: BTreeMap<OriginIp, ExpectedPlace>,
+    pub(super) host_names: BTreeMap<OriginIp, ExpectedPlace>,
+    ranges: RangesUse<'a>,
+    pub(super) unsupported: Vec<UnsupportedDeclaration>,
+}
+
+impl<'a> Places<'a> {
+    pub(super) fn new(evidence: &Evidence<'a>) -> Self {
+        let mut places = Self {
+            declared: BTreeMap::new(),
+            host_names: spelled_places(evidence),
+            ranges: evidence.ranges,
+            unsupported: Vec::new(),
+        };
+        places.declare(evidence);
+        places
+    }
+
+    /// The place of an address, and the strongest check that knows something of it. What a stronger
+    /// check leaves open, a weaker one fills in if it agrees with the rest.
+    pub(super) fn of(&self, ip: OriginIp) -> (ExpectedPlace, Option<Check>) {
+        let ranges = self.by_ranges(ip);
+        let evidence = [
+            (Check::Declared, self.declared.get(&ip)),
+            (Check::HostName, self.host_names.get(&ip)),
+            (Check::VendorRanges, ranges.as_ref()),
+        ];
+        let mut place = ExpectedPlace::default();
+        let mut strongest = None;
+        for (check, known) in evidence {
+            let Some(known) = known.filter(|known| !known.is_unknown()) else {
+                continue;
+            };
+            if strongest.is_none() {
+                strongest = Some(check);
+                place = known.clone();
+            } else if place.region.is_none() && is_same_vendor(&place, known) {
+                place.region.clone_from(&known.region);
+            }
+        }
+        (place, strongest)
+    }
+
+    fn by_ranges(&self, ip: OriginIp) -> Option<ExpectedPlace> {
+        let (RangesUse::Loaded(verdict) | RangesUse::NotLoaded(verdict)) = self.ranges else {
+            return None;
+        };
+        match verdict(ip) {
+            RangeVerdict::InRegion(vendor, region) => {
+                Some(ExpectedPlace::in_region(vendor, region))
+            }
+            RangeVerdict::InVendor(vendor) => Some(ExpectedPlace::in_vendor(vendor)),
+            RangeVerdict::NotInRanges | RangeVerdict::Unknown => None,
+        }
+    }
+
+    /// Takes what the configuration declares. A declared address is stronger than a declared host,
+    /// and of two hosts the first by name counts.
+    fn declare(&mut self, evidence: &Evidence<'_>) {
+        let mut hosts: Vec<_> = evidence.declared_hosts.iter().collect();
+        hosts.sort_by(|a, b| a.host.cmp(&b.host));
+        for origin in evidence.declared {
+            let place = self.usable(&origin.origin_ip, &origin.place, evidence.supported);
+            self.declared.entry(origin.origin_ip).or_insert(place);
+        }
+        for origin in hosts {
+            let place = self.usable(&origin.host, &origin.place, evidence.supported);
+            let answer = evidence.hosts.get(&origin.host);
+            for ip in answer.iter().flat_map(|answer| &answer.addresses) {
+                self.declared.entry(*ip).or_insert_with(|| place.clone());
+            }
+        }
+    }
+
+    /// As much of a declared place as Cloudflare supports. The rest is probably mistyped: it is
+    /// noted, and judges no mapping.
+    fn usable(
+        &mut self,
+        origin: &impl ToString,
+        place: &ExpectedPlace,
+        supported: Option<&SupportedRegions>,
+    ) -> ExpectedPlace {
+        let Some(supported) = supported else {
+            return place.clone();
+        };
+        let usable = supported_part(place, supported);
+        if usable != *place {
+            self.unsupported.push(UnsupportedDeclaration {
+                origin: origin.to_string(),
+                place: place.clone(),
+            });
+        }
+        usable
+    }
+}
+
+/// What Cloudflare's list confirms of a place.
+fn supported_part(place: &ExpectedPlace, supported: &SupportedRegions) -> ExpectedPlace {
+    let is_listed = |place: &ExpectedPlace| {
+        supported.iter().any(|(vendor, row)| {
+            let is_vendor = |name| same_vendor(vendor, name);
+            let is_region = |name| same_region(vendor, &row.region, name);
+            place.vendor.as_ref().is_none_or(is_vendor)
+                && place.region.as_ref().is_none_or(is_region)
+        })
+    };
+    let vendor_alone = ExpectedPlace {
+        vendor: place.vendor.clone(),
+        region: None,
+    };
+    if place.is_unknown() || is_listed(place) {
+        place.clone()
+    } else if is_listed(&vendor_alone) && place.vendor.is_some() {
+        vendor_alone
+    } else {
+        ExpectedPlace::default()
+    }
+}
+
+/// The places that the host names of each address spell. Names that contradict each other spell
+/// none; one that spells a region is stronger than one that spells only a vendor.
+fn spelled_places(evidence: &Evidence<'_>) -> BTreeMap<OriginIp, ExpectedPlace> {
+    let mut spelled: BTreeMap<OriginIp, Vec<ExpectedPlace>> = BTreeMap::new();
+    for answer in evidence
+        .hosts_of_zone()
+        .filter_map(|host| evidence.hosts.get(host))
+    {
+        if answer.left_out.is_some() || answer.place.vendor.is_none() {
+            continue;
+        }
+        let place = spell(answer.place.clone(), None);
+        for ip in &answer.addresses {
+            let places = spelled.entry(*ip).or_default();
+            if !places.contains(&place) {
+                places.push(place.clone());
+            }
+        }
+    }
+    spelled
+        .into_iter()
+        .filter_map(|(ip, places)| Some((ip, agreed(&places)?)))
+        .collect()
+}
+
+/// The one place that all of these can be.
+fn agreed(places: &[ExpectedPlace]) -> Option<ExpectedPlace> {
+    let best = places
+        .iter()
+        .find(|place| place.is_complete())
+        .or(places.first())?;
+    let fits = |place: &ExpectedPlace| {
+        is_same_vendor(place, best) && (place.region.is_none() || place.region == best.region)
+    };
+    places.iter().all(fits).then(|| best.clone())
+}
+
+fn is_same_vendor(a: &ExpectedPlace, b: &ExpectedPlace) -> bool {
+    match (&a.vendor, &b.vendor) {
+        (Some(a), Some(b)) => same_vendor(a, b),
+        _ => false,
+    }
+}
