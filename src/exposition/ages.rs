@@ -1,4 +1,4 @@
-//! What moves with the clock: the ages of mappings, and how many are stale.
+//! The families that change with time: ages of mappings, and the number of stale ones.
 
 use std::time::Duration;
 
@@ -11,27 +11,26 @@ use crate::domain::Mapping;
 use crate::metric_families::{self, Family};
 use crate::snapshot::{StaleAfter, ZoneState};
 
-/// What is needed of one zone to tell its ages at any time.
+/// What is needed to compute the ages of one zone at any time.
 #[derive(Debug, Default)]
 pub(super) struct Ages {
     places: Vec<PlaceTimes>,
-    /// Every mapping's last change in ascending order, and the threshold; `None` where nothing
-    /// is ever stale or nothing is known.
+    /// The times at which the mappings were modified, ascending, and the threshold. `None` if
+    /// mappings are never stale or not known.
     stale: Option<(Box<[Timestamp]>, SignedDuration)>,
 }
 
-/// When the mappings of one vendor and region were last written.
+/// When the mappings of one vendor and region were modified.
 #[derive(Debug)]
 struct PlaceTimes {
-    /// Zone, vendor and region, in text form.
+    /// The rendered labels zone, zone_id, vendor and region.
     labels: Box<str>,
     first: Timestamp,
     last: Timestamp,
 }
 
 impl Ages {
-    /// Takes what is needed from a zone's state; `labels` are those that every line of the zone
-    /// begins with.
+    /// Extracts the times from a zone's state. `labels` are the rendered labels of the zone.
     pub(super) fn of(zone: &ZoneState, labels: &str) -> Self {
         let Some(data) = &zone.data else {
             return Self::default();
@@ -51,7 +50,7 @@ impl Ages {
             .collect();
         let stale = match zone.stale_after {
             StaleAfter::Never => None,
-            // A threshold beyond what can be told is never exceeded.
+            // A threshold that is out of range is never exceeded.
             StaleAfter::Age(threshold) => Some((
                 sorted_times(mappings),
                 SignedDuration::try_from(threshold).unwrap_or(SignedDuration::MAX),
@@ -76,7 +75,7 @@ fn sorted_times<'a>(mappings: impl IntoIterator<Item = &'a Mapping>) -> Box<[Tim
     times
 }
 
-/// Appends the families of all zones, each given with the labels that its lines begin with.
+/// Appends the families of all zones, which are given with their rendered labels.
 pub(super) fn push_families<'a, Z>(out: &mut String, format: Format, now: Timestamp, zones: &Z)
 where
     Z: Iterator<Item = (&'a str, &'a Ages)> + Clone,
@@ -101,8 +100,8 @@ where
     });
 }
 
-/// The time since `time`, in whole milliseconds, for more would be noise; never negative, though
-/// a clock may step backwards or Cloudflare's may be ahead.
+/// The time since `time`, to the millisecond. Never negative, even if the clock steps backwards or
+/// Cloudflare's clock is ahead.
 fn age(now: Timestamp, time: Timestamp) -> WholeMillis {
     let age = Duration::try_from(now.duration_since(time)).unwrap_or_default();
     WholeMillis(u64::try_from(age.as_millis()).unwrap_or(u64::MAX))

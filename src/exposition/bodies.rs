@@ -1,4 +1,4 @@
-//! Finished bodies: shared by scrapes in quick succession, then used as memory for the next ones.
+//! Rendered bodies: shared by scrapes in quick succession, then reused as buffers.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -7,18 +7,18 @@ use bytes::Bytes;
 
 use super::Form;
 
-/// A body is shared by scrapes for this many times the time that it took to make, so that however
-/// many scrapes there are, no more than a twentieth of the time goes into making bodies that take
-/// up to 50 ms; [`SHARED_AT_MOST`] bounds it for larger ones.
+/// A body is shared for this multiple of its rendering time. So rendering takes at most a twentieth
+/// of the time, however many scrapes there are, as long as one takes up to 50 ms. For larger bodies
+/// [`SHARED_AT_MOST`] is the bound.
 const SHARED_FOR_COST: u32 = 20;
 
-/// No body is shared for longer than this: no age is told later than this.
+/// The longest time for which a body is shared, and so the largest error of an age.
 const SHARED_AT_MOST: Duration = Duration::from_secs(1);
 
 /// The last body of each form.
 #[derive(Debug, Default)]
 pub(super) struct Bodies {
-    /// Held for a moment only.
+    /// Locked only to look up or replace a body.
     bodies: Mutex<Vec<Body>>,
 }
 
@@ -30,7 +30,7 @@ struct Body {
 }
 
 impl Bodies {
-    /// The body that a scrape may share now.
+    /// The body that a scrape can share now.
     pub(super) fn shared(&self, form: Form) -> Option<Bytes> {
         let now = Instant::now();
         self.lock()
@@ -39,11 +39,11 @@ impl Bodies {
             .map(|body| body.bytes.clone())
     }
 
-    /// Lets go of what nobody may share any more, and of every body of this form, whose memory
-    /// is returned unless a scrape is still reading it.
+    /// Drops the bodies that are too old to share, and every body of this form. Returns the buffer
+    /// of the latter, unless a scrape still reads it.
     pub(super) fn retire(&self, form: Form) -> ReusableBuffer {
         let now = Instant::now();
-        // Freeing a large body takes a while, which must not keep scrapes from the rest.
+        // Freeing a large body takes a while, so it happens outside the lock.
         let retired: Vec<_> = self
             .lock()
             .extract_if(.., |body| body.form == form || body.shared_until <= now)
@@ -55,13 +55,13 @@ impl Bodies {
         }
     }
 
-    /// Lets scrapes share a body whose making was begun at `started` and is just finished.
+    /// Shares a body whose rendering started at `started` and has just finished.
     pub(super) fn share(&self, form: Form, bytes: Bytes, started: Instant) {
         let window = (started.elapsed() * SHARED_FOR_COST).min(SHARED_AT_MOST);
         self.share_until(form, bytes, started + window);
     }
 
-    /// Lets scrapes that begin before `shared_until` share a body.
+    /// Shares a body with scrapes that start before `shared_until`.
     pub(super) fn share_until(&self, form: Form, bytes: Bytes, shared_until: Instant) {
         self.lock().push(Body {
             form,
@@ -70,9 +70,9 @@ impl Bodies {
         });
     }
 
-    /// Lets go of all bodies.
+    /// Drops all bodies.
     pub(super) fn forget(&self) {
-        // As in `retire`: freed when the lock is.
+        // As in `retire`: freed outside the lock.
         let forgotten = std::mem::take(&mut *self.lock());
         drop(forgotten);
     }
@@ -82,15 +82,15 @@ impl Bodies {
     }
 }
 
-/// Memory for a body. Bodies are large, and the system takes as long to hand out new pages as
-/// copying the text into them takes.
+/// A buffer for a body. Bodies are large, and getting new pages from the system takes as long as
+/// copying the text into them.
 #[derive(Debug, Default)]
 pub(super) struct ReusableBuffer(Vec<u8>);
 
 impl ReusableBuffer {
-    /// An empty buffer with room for about `len` bytes, and not for many times as much.
+    /// An empty buffer with a capacity of at least `len` bytes, and less than about twice that.
     pub(super) fn with_room(mut self, len: usize) -> Vec<u8> {
-        // The next body may be a little longer.
+        // The next body may be slightly longer.
         let room = len + len / 16;
         if self.0.capacity() < len || self.0.capacity() / 2 > room {
             return Vec::with_capacity(room);
@@ -135,9 +135,11 @@ mod tests {
     #[test]
     fn a_body_is_shared_for_a_second_at_most() {
         let bodies = Bodies::default();
-        let started = Instant::now().checked_sub(2 * SHARED_AT_MOST).unwrap();
+        // Ages are at most one second old, as the documentation promises.
+        let second = Duration::from_secs(1);
+        let started = Instant::now().checked_sub(2 * second).unwrap();
         bodies.share(GZIP, Bytes::new(), started);
-        assert_eq!(bodies.lock()[0].shared_until, started + SHARED_AT_MOST);
+        assert_eq!(bodies.lock()[0].shared_until, started + second);
         assert_eq!(bodies.shared(GZIP), None);
     }
 
@@ -155,7 +157,7 @@ mod tests {
         drop(body);
         let next = bodies.retire(GZIP).with_room(990);
         assert!(next.is_empty());
-        // New memory would have room for a little more.
+        // A new buffer would be slightly larger.
         assert_eq!(next.capacity(), 1000);
     }
 

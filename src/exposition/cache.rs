@@ -1,9 +1,9 @@
-//! What is kept between two expositions, so that each costs what has changed since the last.
+//! Rendered text that is kept between expositions, so that each one costs what has changed.
 //!
-//! A zone's lines are written when its state is another than the one they were written from. Its
-//! detail is compressed when its mappings are others; the text of the detail, most of a large
-//! exposition, is not kept. The other families of a zone are too small to be compressed well by
-//! themselves: a block of neighbouring zones shares a fragment for each family.
+//! A zone's lines are rendered when its state changes, and its detail is compressed when its
+//! mappings change. The text of the detail, which is most of a large exposition, is not kept. The
+//! other families of a single zone are too small to compress well, so a block of neighbouring zones
+//! shares one fragment for each family.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -20,14 +20,15 @@ use super::{Encoding, Form, Format, Settings, detail, exporter_lines, openmetric
 use crate::domain::ZoneId;
 use crate::snapshot::{Directory, ZoneSlot, ZoneState};
 
-/// Zones whose small families are compressed together. More would compress better, and cost more
-/// when one of them changes.
+/// Zones whose small families are compressed together. A larger block compresses better, but costs
+/// more when one of its zones changes.
 const ZONES_PER_BLOCK: usize = 25;
 
-/// For the detail: compressed rarely, sent often.
-const DETAIL_LEVEL: Compression = Compression::new(6);
+/// For the detail, which is compressed rarely and sent often. Level 6 saves 2 % and takes twice as
+/// long.
+const DETAIL_LEVEL: Compression = Compression::new(4);
 
-/// For what is compressed anew at each exposition, or at each poll of a zone.
+/// For text that is compressed for each exposition or after each poll of a zone.
 const LIVE_LEVEL: Compression = Compression::new(1);
 
 /// The rendered state of all zones.
@@ -39,8 +40,7 @@ pub(super) struct Cache {
     headers: Headers,
     for_detail: Compressor,
     for_live: Compressor,
-    /// What is written anew for each exposition. The next one is about as long, and is written
-    /// into the same memory.
+    /// The text that is rendered for each exposition. Kept as the buffer of the next one.
     live: String,
 }
 
@@ -55,14 +55,14 @@ struct Headers {
 #[derive(Debug)]
 struct Block {
     zones: Vec<CachedZone>,
-    /// The compressed lines of each family of [`zone_lines`]; made when first asked for.
+    /// The compressed lines of each family of [`zone_lines`], compressed on demand.
     fragments: [Option<Fragment>; zone_lines::FAMILIES],
-    /// The checksum of the zones' fragments of each family of [`detail`], as far as none of them
-    /// was made anew.
+    /// The combined checksum of the zones' fragments of each family of [`detail`]; `None` after one
+    /// of them has changed.
     detail_crcs: [Option<Crc>; detail::FAMILIES],
 }
 
-/// One zone as of one state.
+/// The rendered state of one zone.
 #[derive(Debug)]
 struct CachedZone {
     id: ZoneId,
@@ -70,7 +70,7 @@ struct CachedZone {
     labels: String,
     lines: ZoneLines,
     ages: Ages,
-    /// The compressed lines of each family of [`detail`]; made when first asked for.
+    /// The compressed lines of each family of [`detail`], compressed on demand.
     detail: [Option<Fragment>; detail::FAMILIES],
 }
 
@@ -85,7 +85,7 @@ fn compressed_headers(format: Format, compressor: &mut Compressor) -> Vec<Fragme
 }
 
 impl Cache {
-    /// Nothing is rendered yet.
+    /// An empty cache.
     pub(super) fn new(settings: Settings) -> Self {
         let mut for_detail = Compressor::new(DETAIL_LEVEL);
         let headers = Headers {
@@ -107,7 +107,7 @@ impl Cache {
         self.settings
     }
 
-    /// Brings everything up to the zones and states of `directory`.
+    /// Updates the cache to the zones and states of `directory`.
     pub(super) fn refresh(&mut self, directory: Arc<Directory>) {
         if !Arc::ptr_eq(&self.directory, &directory) {
             rearrange(&mut self.blocks, &directory.zones);
@@ -119,7 +119,7 @@ impl Cache {
         self.directory = directory;
     }
 
-    /// The exposition as of `now`, with what `push_own` appends at its end.
+    /// The exposition as of `now`. `push_own` appends the metrics of the registry.
     pub(super) fn render(
         &mut self,
         now: Timestamp,
@@ -135,8 +135,7 @@ impl Cache {
         }
     }
 
-    /// Writes the families that are written anew each time: what moves with the clock, what is
-    /// about no zone, and what `push_own` appends.
+    /// Renders the families that are not cached: ages, the families without zones, and the registry.
     fn write_live(&mut self, now: Timestamp, format: Format, push_own: impl FnOnce(&mut String)) {
         let mut out = std::mem::take(&mut self.live);
         out.clear();
@@ -155,7 +154,7 @@ impl Cache {
         self.live = out;
     }
 
-    /// The whole text.
+    /// The full text.
     fn identity(&self, format: Format, spare: ReusableBuffer) -> Vec<u8> {
         let detail = self.settings.detail;
         let len = self.zones().map(|zone| zone.len(detail)).sum::<usize>() + self.live.len();
@@ -225,8 +224,8 @@ impl Cache {
     }
 }
 
-/// Puts the zones into the order of `slots`. A block that holds the same zones as before stays as
-/// it is; elsewhere each zone takes with it what was rendered of it.
+/// Arranges the zones in the order of `slots`. A block whose zones are the same is kept. Elsewhere
+/// the rendered zones are moved.
 fn rearrange(blocks: &mut Vec<Block>, slots: &[Arc<ZoneSlot>]) {
     let mut chunks = slots.chunks(ZONES_PER_BLOCK);
     let mut loose = HashMap::new();
@@ -263,7 +262,7 @@ impl Block {
         ids.eq(slots.iter().map(|slot| &slot.id))
     }
 
-    /// Brings the zones up to the states in `slots`, which are of the same zones.
+    /// Updates the zones to the states in `slots`, which are the slots of the same zones.
     fn refresh(&mut self, slots: &[Arc<ZoneSlot>]) {
         for (zone, slot) in self.zones.iter_mut().zip(slots) {
             let state = slot.load();
@@ -279,7 +278,7 @@ impl Block {
         }
     }
 
-    /// Compresses what is not, but for the detail; `text` is a buffer.
+    /// Compresses the families that have changed, except the detail. `text` is a buffer.
     fn compress(&mut self, compressor: &mut Compressor, text: &mut String) {
         for (index, fragment) in self.fragments.iter_mut().enumerate() {
             fragment.get_or_insert_with(|| {
@@ -292,7 +291,7 @@ impl Block {
         }
     }
 
-    /// Compresses the detail that is not; `text` is a buffer.
+    /// Compresses the detail that has changed. `text` is a buffer.
     fn compress_detail(&mut self, compressor: &mut Compressor, text: &mut String) {
         for (index, crc) in self.detail_crcs.iter_mut().enumerate() {
             let mut new = false;
@@ -306,8 +305,8 @@ impl Block {
         }
     }
 
-    /// The compressed lines of the family at `index` of [`detail::all`] with their joint checksum;
-    /// `None` where they were not made.
+    /// The compressed lines of the family at `index` of [`detail::all`] with their combined checksum;
+    /// `None` if they are not compressed yet.
     fn detail(&self, index: usize) -> Option<(&Crc, impl Iterator<Item = &Fragment>)> {
         let crc = self.detail_crcs.get(index)?.as_ref()?;
         let lines = self.zones.iter();
@@ -329,7 +328,7 @@ impl CachedZone {
         }
     }
 
-    /// Takes a new state; returns the lines of the old one.
+    /// Replaces the state and returns the lines of the old one.
     fn replace(&mut self, state: Arc<ZoneState>) -> ZoneLines {
         let labels = zone_labels(&state.zone);
         let same_mappings = labels == self.labels
@@ -355,8 +354,8 @@ impl CachedZone {
         }
     }
 
-    /// Compresses the lines of the family at `index` of [`detail::all`] if they are not, and says
-    /// whether it did.
+    /// Compresses the lines of the family at `index` of [`detail::all`] unless they are compressed
+    /// already. Returns whether it did.
     fn compress_detail(
         &mut self,
         index: usize,
@@ -378,7 +377,7 @@ impl CachedZone {
         self.detail.get(index)?.as_ref()
     }
 
-    /// About how long the zone's text is, in bytes.
+    /// The approximate length of the zone's text, in bytes.
     fn len(&self, detail: bool) -> usize {
         let data = self.state.data.as_ref().filter(|_| detail);
         let mappings = data.map_or(0, |data| data.mappings.len());

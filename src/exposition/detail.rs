@@ -1,4 +1,4 @@
-//! The two families that have a line for each mapping: nearly all of a large exposition.
+//! The two families with a line for each mapping, which are most of a large exposition.
 
 use std::fmt::Write;
 
@@ -8,7 +8,7 @@ use crate::metric_families::{self, Family};
 
 type Writer = fn(&Mapping, &[&str], &mut Samples<'_>);
 
-/// The families, in the order in which they are exposed, and what writes their samples.
+/// The families in the order of the exposition, with the functions that render their samples.
 const WRITERS: [(&Family, Writer); 2] = [
     (&metric_families::MAPPING_INFO, |_, labels, out| {
         out.add(labels, 1);
@@ -23,24 +23,24 @@ const WRITERS: [(&Family, Writer); 2] = [
     ),
 ];
 
-/// How many families there are.
+/// The number of families.
 pub(super) const FAMILIES: usize = WRITERS.len();
 
-/// About how long the lines of one mapping are together, in bytes, where all lines of its zone begin
-/// with these labels.
+/// The approximate length of all lines of one mapping, in bytes, if the rendered labels of its zone
+/// are `labels`.
 pub(super) fn typical_len(labels: &str) -> usize {
     /// Names, an address, a vendor and a region, a time.
     const OTHERS: usize = 130;
     FAMILIES * (labels.len() + OTHERS)
 }
 
-/// The families, in the order in which they are exposed.
+/// The families in the order of the exposition.
 pub(super) fn all() -> impl ExactSizeIterator<Item = &'static Family> {
     WRITERS.iter().map(|(family, _)| *family)
 }
 
-/// Appends a zone's lines of the family at `index` of [`all`]; `labels` are those that every line
-/// of the zone begins with.
+/// Appends a zone's lines of the family at `index` of [`all`]. `labels` are the rendered labels of
+/// the zone.
 pub(super) fn push_lines(out: &mut String, index: usize, mappings: &ZoneMappings, labels: &str) {
     let Some((family, write)) = WRITERS.get(index) else {
         return;

@@ -1,4 +1,4 @@
-//! The families that are about no zone, as far as the snapshot knows them.
+//! The families of the snapshot that are not about a single zone.
 
 use super::text::{Samples, UnixSeconds, push_family};
 use super::{BuildInfo, Format};

@@ -1,9 +1,9 @@
-//! One gzip member (RFC 1952) out of pieces that were compressed at different times.
+//! Joins separately compressed fragments into one gzip member (RFC 1952).
 //!
-//! A piece is a run of deflate blocks that ends on a byte boundary (a sync flush) and refers to
-//! nothing before it, so pieces can follow each other in any order. Their checksums combine into
-//! that of the whole without reading the text again. It must be one member: common clients drop
-//! whatever follows the first.
+//! A fragment is a run of deflate blocks that ends on a byte boundary (a sync flush) and does not
+//! refer to earlier text, so fragments can be joined in any order. Their checksums are combined
+//! without reading the text again. The result must be one member: common clients ignore whatever
+//! follows the first.
 
 use flate2::{Compress, Compression, Crc, FlushCompress};
 
@@ -15,7 +15,7 @@ const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
 /// A last, empty block (RFC 1951, section 3.2.3): final bit, fixed codes, end of block.
 const LAST_BLOCK: [u8; 2] = [0x03, 0x00];
 
-/// Compressed text that can stand anywhere in a [`Member`].
+/// Compressed text that can appear anywhere in a [`Member`].
 #[derive(Debug)]
 pub(super) struct Fragment {
     deflated: Box<[u8]>,
@@ -23,13 +23,13 @@ pub(super) struct Fragment {
 }
 
 impl Fragment {
-    /// Whether it holds no text.
+    /// Whether the text is empty.
     pub(super) fn is_empty(&self) -> bool {
         self.crc.amount() == 0
     }
 }
 
-/// Makes fragments; keeps its tables and buffers between them.
+/// Compresses fragments. Reuses its tables and buffers.
 #[derive(Debug)]
 pub(super) struct Compressor {
     deflate: Compress,
@@ -37,7 +37,7 @@ pub(super) struct Compressor {
 }
 
 impl Compressor {
-    /// A compressor of this level.
+    /// A compressor with this level.
     pub(super) fn new(level: Compression) -> Self {
         Self {
             deflate: Compress::new(level, false),
@@ -47,7 +47,7 @@ impl Compressor {
 
     /// Compresses `text`.
     pub(super) fn fragment(&mut self, text: &[u8]) -> Fragment {
-        /// Room for an end of block and the sync flush.
+        /// For the end of a block and the sync flush.
         const SLACK: usize = 64;
         self.deflate.reset();
         self.buffer.clear();
@@ -60,7 +60,7 @@ impl Compressor {
                 .expect("a deflate stream that was just reset takes any input");
             let taken = usize::try_from(self.deflate.total_in() - before).unwrap_or(rest.len());
             rest = rest.get(taken..).unwrap_or_default();
-            // Output that fills the buffer to the brim may go on.
+            // If the buffer is full, there may be more output.
             if rest.is_empty() && self.buffer.len() < self.buffer.capacity() {
                 break;
             }
@@ -74,7 +74,7 @@ impl Compressor {
     }
 }
 
-/// The checksum of the fragments' texts, one after the other.
+/// The combined checksum of the fragments' texts.
 pub(super) fn joint_crc<'a>(fragments: impl IntoIterator<Item = &'a Fragment>) -> Crc {
     let mut crc = Crc::new();
     for fragment in fragments {
@@ -83,7 +83,7 @@ pub(super) fn joint_crc<'a>(fragments: impl IntoIterator<Item = &'a Fragment>) -
     crc
 }
 
-/// A gzip member that is being put together of fragments.
+/// Builds a gzip member from fragments.
 #[derive(Debug)]
 pub(super) struct Member<'a> {
     deflated: Vec<&'a [u8]>,
@@ -91,7 +91,7 @@ pub(super) struct Member<'a> {
 }
 
 impl<'a> Member<'a> {
-    /// A member without text.
+    /// An empty member.
     pub(super) fn new() -> Self {
         Self {
             deflated: Vec::new(),
@@ -105,15 +105,15 @@ impl<'a> Member<'a> {
         self.crc.combine(&fragment.crc);
     }
 
-    /// Appends fragments whose [`joint_crc`] is known: combining takes longer than copying a small
-    /// fragment does.
+    /// Appends fragments whose [`joint_crc`] is known. Combining checksums takes longer than copying
+    /// a small fragment.
     pub(super) fn push_all(&mut self, fragments: impl Iterator<Item = &'a Fragment>, crc: &Crc) {
         self.deflated
             .extend(fragments.map(|fragment| &*fragment.deflated));
         self.crc.combine(crc);
     }
 
-    /// The whole member.
+    /// Completes the member.
     pub(super) fn finish(self, spare: ReusableBuffer) -> Vec<u8> {
         let size = self.crc.amount().to_le_bytes();
         let crc = self.crc.sum().to_le_bytes();

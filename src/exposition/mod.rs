@@ -1,7 +1,7 @@
-//! Snapshot and registry become the text that Prometheus scrapes, plain or compressed.
+//! Renders the snapshot and the registry into the text that Prometheus scrapes.
 //!
-//! A zone's lines are written when the zone changes, not when it is scraped; see `cache`. What
-//! moves with the clock and what the registry holds is written for each exposition.
+//! A zone's lines are rendered when the zone changes, not when it is scraped (see `cache`). Ages and
+//! the metrics of the registry are rendered for each exposition.
 
 mod ages;
 mod bodies;
@@ -60,9 +60,9 @@ pub struct Settings {
 /// What this program was built from.
 #[derive(Debug, Clone, Copy)]
 pub struct BuildInfo {
-    /// The version.
+    /// The package version.
     pub version: &'static str,
-    /// The commit; empty where it is not known.
+    /// The commit, or empty if unknown.
     pub revision: &'static str,
     /// The compiler's version.
     pub rustc: &'static str,
@@ -99,7 +99,7 @@ impl Form {
     };
 }
 
-/// No body could be made: the process is ending, or making one failed in an unforeseen way.
+/// Rendering failed: the process is shutting down, or rendering panicked.
 #[derive(Debug, thiserror::Error)]
 #[error("the metrics could not be rendered: {0}")]
 pub struct RenderError(#[from] tokio::task::JoinError);
@@ -114,14 +114,14 @@ pub struct Exposition {
 struct Shared {
     snapshot: Snapshot,
     registry: Registry,
-    /// Held while a body is made, so that one is made at a time and the rest wait for it.
+    /// Locked while a body is rendered. Other scrapes wait and share the body.
     cache: Mutex<Cache>,
     bodies: Bodies,
 }
 
 impl Exposition {
-    /// An exposition of what `snapshot` and `registry` hold at each scrape. No family of the
-    /// registry may have a name that this module renders itself.
+    /// An exposition of `snapshot` and `registry`. The registry must not contain a family that this
+    /// module renders itself.
     pub fn new(settings: Settings, snapshot: Snapshot, registry: Registry) -> Self {
         Self {
             shared: Arc::new(Shared {
@@ -133,8 +133,8 @@ impl Exposition {
         }
     }
 
-    /// The body for a scrape that begins now, or at most a second earlier: scrapes in quick
-    /// succession share one. The work is done on a blocking thread.
+    /// The body for a scrape. Scrapes in quick succession share one, which is at most a second old.
+    /// Renders on a blocking thread.
     pub async fn render(&self, form: Form) -> Result<Bytes, RenderError> {
         if let Some(bytes) = self.shared.bodies.shared(form) {
             return Ok(bytes);
@@ -143,8 +143,8 @@ impl Exposition {
         Ok(tokio::task::spawn_blocking(move || shared.render(form)).await?)
     }
 
-    /// Shows or leaves out the families that have a series for each mapping, from the next body
-    /// on. Blocks while a body is being made.
+    /// Includes or omits the families with a series for each mapping, from the next body on. Blocks
+    /// while a body is rendered.
     pub fn show_detail(&self, detail: bool) {
         let mut cache = self.shared.lock_cache();
         let settings = cache.settings();
@@ -154,13 +154,12 @@ impl Exposition {
         }
     }
 
-    /// No later scrape shares a body that is finished by now: whoever has just changed something
-    /// looks at once whether it shows.
+    /// Drops the shared bodies, so that the next scrape shows a change at once.
     pub fn forget_bodies(&self) {
         self.shared.bodies.forget();
     }
 
-    /// A body as of `now`, made on this thread and shared with nobody.
+    /// A body as of `now`, rendered on this thread and not shared.
     pub fn render_now(&self, now: Timestamp, form: Form) -> Bytes {
         let mut cache = self.shared.lock_cache();
         self.shared
@@ -171,7 +170,7 @@ impl Exposition {
 impl Shared {
     fn render(&self, form: Form) -> Bytes {
         let mut cache = self.lock_cache();
-        // Somebody may have made one while this scrape waited.
+        // Another scrape may have rendered one while this one waited for the lock.
         if let Some(bytes) = self.bodies.shared(form) {
             return bytes;
         }
@@ -197,7 +196,7 @@ impl Shared {
 
     fn push_registry(&self, format: Format, out: &mut String) {
         let mut families = self.registry.gather();
-        // The encoder refuses a family without samples, such as a vector that nobody used yet.
+        // The encoder rejects a family without samples, such as an unused vector.
         families.retain(|family| !family.get_metric().is_empty());
         let mut text = String::new();
         if let Err(error) = TextEncoder::new().encode_utf8(&families, &mut text) {
@@ -211,7 +210,7 @@ impl Shared {
 
     fn lock_cache(&self) -> MutexGuard<'_, Cache> {
         self.cache.lock().unwrap_or_else(|poisoned| {
-            // Whoever panicked may have left it half done.
+            // The panic may have left it inconsistent.
             let mut cache = poisoned.into_inner();
             *cache = Cache::new(cache.settings());
             self.cache.clear_poison();

@@ -1,7 +1,7 @@
-//! The text format 0.0.4, written line by line.
+//! Renders the text format 0.0.4 line by line.
 //!
-//! Equal, byte for byte, to what the `prometheus` crate's encoder writes (a test holds this), at a
-//! fraction of its cost.
+//! The output is byte for byte what the `prometheus` crate's encoder writes, at a fraction of its
+//! cost. A test compares the two.
 
 use std::fmt::{self, Display, Write};
 
@@ -11,16 +11,16 @@ use super::{Format, openmetrics};
 use crate::domain::Zone;
 use crate::metric_families::{Family, Kind};
 
-/// Writes samples of one family whose first labels are the same.
+/// Writes samples of one family that share their first labels.
 pub(super) struct Samples<'a> {
     out: &'a mut String,
     family: &'static Family,
-    /// What each line begins with: the name, an opening brace, the first labels.
+    /// The start of each line: name, opening brace and shared labels.
     prefix: String,
 }
 
 impl<'a> Samples<'a> {
-    /// Samples of `family` that all begin with the labels `common`, already in text form.
+    /// Samples of `family` that start with the rendered labels `common`.
     pub(super) fn new(out: &'a mut String, family: &'static Family, common: &str) -> Self {
         let brace = if family.labels.is_empty() { "" } else { "{" };
         Self {
@@ -30,16 +30,16 @@ impl<'a> Samples<'a> {
         }
     }
 
-    /// Writes one sample. `labels` are the values of the family's last labels, those that
-    /// `common` does not hold. Numbers are written as they display, which for `f64` is the
-    /// shortest decimal that reads back as the same number.
+    /// Writes one sample. `labels` are the values of the labels that `common` does not contain.
+    /// Numbers are written with `Display`, which for `f64` is the shortest decimal that parses to
+    /// the same number.
     pub(super) fn add(&mut self, labels: &[&str], value: impl Display) {
         self.out.push_str(&self.prefix);
         push_last_labels(self.out, self.family, labels);
         self.end(value);
     }
 
-    /// Writes one sample whose labels, those that `common` does not hold, are in text form already.
+    /// Writes one sample. `labels` are the rendered labels that `common` does not contain.
     pub(super) fn add_labelled(&mut self, labels: &str, value: impl Display) {
         self.out.push_str(&self.prefix);
         self.out.push_str(labels);
@@ -59,8 +59,7 @@ impl<'a> Samples<'a> {
     }
 }
 
-/// Every label of a sample of `family`: `common`, which is in text form, then the last ones with
-/// these values.
+/// All rendered labels of a sample of `family`: `common`, then the last ones with these values.
 pub(super) fn joined_labels(family: &Family, common: &str, values: &[&str]) -> Box<str> {
     let mut labels = common.to_owned();
     push_last_labels(&mut labels, family, values);
@@ -77,7 +76,7 @@ fn push_last_labels(out: &mut String, family: &Family, values: &[&str]) {
     }
 }
 
-/// Writes a whole family. Without samples it is left out.
+/// Writes a family. A family without samples is omitted.
 pub(super) fn push_family(
     out: &mut String,
     format: Format,
@@ -93,7 +92,7 @@ pub(super) fn push_family(
     }
 }
 
-/// Writes the HELP and TYPE lines. HELP texts need no escape (a test of the table holds this).
+/// Writes the HELP and TYPE lines. HELP texts need no escaping, which a test of the table checks.
 pub(super) fn push_header(out: &mut String, format: Format, family: &Family) {
     let Family { name, help, .. } = family;
     let name = match format {
@@ -104,7 +103,7 @@ pub(super) fn push_header(out: &mut String, format: Format, family: &Family) {
     let _ = writeln!(out, "# TYPE {name} {}", family.kind.as_str());
 }
 
-/// The labels that every family of a zone begins with.
+/// The rendered labels that every line of a zone starts with.
 pub(super) fn zone_labels(zone: &Zone) -> String {
     let mut labels = String::new();
     push_label(&mut labels, "zone", zone.name.as_str());
@@ -131,15 +130,15 @@ fn push_label(out: &mut String, name: &str, value: &str) {
     out.push('"');
 }
 
-/// An instant as Unix seconds, written as the `f64` that is nearest to it.
+/// A time in Unix seconds, written as the nearest `f64`.
 pub(super) struct UnixSeconds(pub(super) Timestamp);
 
 impl Display for UnixSeconds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = self.0.as_second();
         let nanoseconds = self.0.subsec_nanosecond().unsigned_abs();
-        // Most of an exposition's values come this way. Up to the year 2106 an `f64` tells
-        // microseconds apart, so their own digits are the shortest that read back as it.
+        // Most values of an exposition take this path. Until 2106 an `f64` has microsecond
+        // precision, so these digits are the shortest that parse to the same number.
         if nanoseconds.is_multiple_of(1000) && u32::try_from(seconds).is_ok() {
             return write_decimal(f, seconds, nanoseconds / 1000, 6);
         }
@@ -147,7 +146,7 @@ impl Display for UnixSeconds {
     }
 }
 
-/// A duration as seconds, to the millisecond.
+/// A duration in seconds, to the millisecond.
 pub(super) struct WholeMillis(pub(super) u64);
 
 impl Display for WholeMillis {
@@ -156,9 +155,8 @@ impl Display for WholeMillis {
     }
 }
 
-/// A number with so many digits behind its point, at most six, of which those at the end that say
-/// nothing are left out. The formatter's own padding takes several times as long, and a large
-/// exposition has many such numbers.
+/// Writes a number with up to `digits` decimals, at most six, without trailing zeros. The
+/// formatter's padding takes several times as long, and a large exposition has many such numbers.
 fn write_decimal(
     f: &mut fmt::Formatter<'_>,
     whole: impl Display,
