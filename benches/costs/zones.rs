@@ -47,6 +47,7 @@ pub(crate) fn polled(zone: Zone, mappings: Vec<Mapping>) -> ZoneState {
             error: None,
         }),
         last_success: Some(now()),
+        failing_since: None,
         data: Some(ZoneData {
             mappings: Arc::new(ZoneMappings::from_rows(mappings).unwrap()),
             findings: Arc::new(findings),

@@ -128,6 +128,25 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Every reason.
+    pub const ALL: [Self; 15] = [
+        Self::Timeout,
+        Self::Connect,
+        Self::Tls,
+        Self::Http,
+        Self::Unauthorized,
+        Self::Forbidden,
+        Self::NotFound,
+        Self::NoRoute,
+        Self::RateLimited,
+        Self::ClientError,
+        Self::ServerError,
+        Self::Malformed,
+        Self::Unsuccessful,
+        Self::InconsistentPages,
+        Self::TooLarge,
+    ];
+
     /// The label value.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -153,6 +153,18 @@ families! {
         DNS_QUERY_DURATION = Histogram "cloudflare_origin_region_exporter_dns_query_duration_seconds"
             []
             "Duration of DNS queries for the addresses of origin hosts, including retries.";
+        STORAGE_UP = Gauge "cloudflare_origin_region_exporter_storage_up"
+            []
+            "Whether the last write to the storage succeeded.";
+        STORAGE_LAST_WRITE = Gauge "cloudflare_origin_region_exporter_storage_last_write_timestamp_seconds"
+            []
+            "Time of the last successful write to the storage.";
+        STORAGE_SIZE = Gauge "cloudflare_origin_region_exporter_storage_size_bytes"
+            []
+            "Size of the storage file.";
+        STORAGE_ERRORS = Counter "cloudflare_origin_region_exporter_storage_errors_total"
+            ["operation"]
+            "Failed storage operations: open, read or write.";
         API_REQUESTS = Counter "cloudflare_origin_region_exporter_api_requests_total"
             ["account", "operation", "code"]
             "Requests to the Cloudflare API, retries included. The code is none if there was no response.";

@@ -40,6 +40,7 @@ pub(super) fn found(
         stale_after,
         last_poll: None,
         last_success: None,
+        failing_since: None,
         data: None,
         tiered_cache: TieredCache::default(),
         changes: None,
@@ -68,6 +69,7 @@ pub(super) fn succeeded(old: &ZoneState, result: PollResult, end: PollEnd) -> Zo
             error: None,
         }),
         last_success: Some(end.at),
+        failing_since: None,
         data: Some(data),
         changes: Some(changes),
         polls: old.polls + 1,
@@ -85,6 +87,7 @@ pub(super) fn failed(old: &ZoneState, error: &ApiError, end: PollEnd) -> ZoneSta
         duration: end.duration,
         error: text,
     });
+    new.failing_since = old.failing_since.or(Some(end.at));
     new.polls += 1;
     *new.errors.entry(error.reason).or_default() += 1;
     new

@@ -34,6 +34,9 @@ pub struct ZoneState {
     pub last_poll: Option<LastPoll>,
     /// When a poll last succeeded.
     pub last_success: Option<Timestamp>,
+    /// The end of the first poll that failed since the last good one; `None` where the last poll
+    /// succeeded, and before the first.
+    pub failing_since: Option<Timestamp>,
     /// The last good mappings and findings; `None` before the first good poll, and when the zone
     /// has been failing for longer than the retention.
     pub data: Option<ZoneData>,
@@ -60,7 +63,7 @@ pub struct ZoneData {
 }
 
 /// How the last poll of a zone ended.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LastPoll {
     /// When it ended.
     pub ended: Timestamp,

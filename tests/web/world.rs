@@ -27,6 +27,7 @@ pub(crate) fn zone(id: &str, name: &str) -> ZoneState {
         stale_after: StaleAfter::Age(Duration::from_hours(24 * 180)),
         last_poll: None,
         last_success: None,
+        failing_since: None,
         data: None,
         tiered_cache: TieredCache::default(),
         changes: None,

@@ -72,6 +72,7 @@ pub(super) fn discovered(id: &str, name: &str) -> ZoneState {
         stale_after: StaleAfter::Age(Duration::from_hours(24)),
         last_poll: None,
         last_success: None,
+        failing_since: None,
         data: None,
         tiered_cache: TieredCache::default(),
         changes: None,

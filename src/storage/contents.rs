@@ -1,0 +1,167 @@
+//! Reading everything that the file holds.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use redb::{ReadTransaction, ReadableDatabase, ReadableTable as _, TableHandle as _};
+
+use super::StoredZone;
+use super::error::{BadFile, BadFileKind, FileError};
+use super::record::{self, Invalid};
+use super::tables::{
+    ACTIVITY, CHANGES, FORMAT, MAPPINGS, MAX_PARTS, MAX_VALUE_BYTES, MAX_ZONES, META, META_FORMAT,
+    META_LAST_CHANGE, META_SESSION, PARTS, ZONES,
+};
+use crate::domain::ZoneId;
+use crate::history::{CAPACITY_WITH_STORAGE, Change};
+
+/// What the file holds.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Contents {
+    /// The zones by identifier, with their numbers.
+    pub(super) zones: BTreeMap<ZoneId, (u32, StoredZone)>,
+    /// The latest changes, ascending by identifier.
+    pub(super) changes: Vec<Change>,
+    pub(super) last_change: u64,
+    /// JSON by kind and key.
+    pub(super) parts: BTreeMap<(String, String), Vec<u8>>,
+    pub(super) session: Option<u64>,
+    /// The key of the latest activity, and the number of entries of all.
+    pub(super) last_activity: u64,
+    pub(super) activities: usize,
+    /// Values that this program did not write, left out.
+    pub(super) rejected: usize,
+}
+
+impl Contents {
+    /// Reads the file. An empty database, as a crash right after its creation leaves it, is empty
+    /// contents.
+    pub(super) fn read(database: &impl ReadableDatabase) -> Result<Self, FileError> {
+        let transaction = database.begin_read()?;
+        if !is_ours(&transaction)? {
+            return Ok(Self::default());
+        }
+        let mut contents = Self::default();
+        contents.read_meta(&transaction)?;
+        contents.read_zones(&transaction)?;
+        contents.read_changes(&transaction)?;
+        contents.read_parts(&transaction)?;
+        Ok(contents)
+    }
+
+    fn read_meta(&mut self, transaction: &ReadTransaction) -> Result<(), FileError> {
+        let table = transaction.open_table(META)?;
+        let number = |key| -> Result<Option<u64>, FileError> {
+            Ok(table.get(key)?.map(|value| value.value()))
+        };
+        self.session = number(META_SESSION)?;
+        self.last_change = number(META_LAST_CHANGE)?.unwrap_or_default();
+        Ok(())
+    }
+
+    fn read_zones(&mut self, transaction: &ReadTransaction) -> Result<(), FileError> {
+        let mut numbers = HashMap::new();
+        for row in transaction.open_table(ZONES)?.iter()?.take(MAX_ZONES) {
+            let (key, value) = row?;
+            let zone = bounded(value.value())
+                .and_then(|bytes| record::decode_zone(ZoneId::parse(key.value())?, bytes));
+            let Some(record) = self.take(zone) else {
+                continue;
+            };
+            let id = record.zone.zone.id.clone();
+            if numbers.insert(record.number, id.clone()).is_some() {
+                self.rejected += 1;
+            }
+            self.zones.insert(id, (record.number, record.zone));
+        }
+        for row in transaction.open_table(MAPPINGS)?.iter()?.take(MAX_ZONES) {
+            let (key, value) = row?;
+            let mappings = bounded(value.value()).and_then(record::decode_mappings);
+            let mappings = self.take(mappings);
+            let id = ZoneId::parse(key.value()).ok();
+            if let Some((_, zone)) = id.and_then(|id| self.zones.get_mut(&id)) {
+                zone.mappings = mappings.map(Arc::new);
+            }
+        }
+        for row in transaction.open_table(ACTIVITY)?.iter()? {
+            let (key, value) = row?;
+            self.last_activity = key.value();
+            let activities = bounded(value.value()).and_then(record::decode_activities);
+            for activity in self.take(activities).unwrap_or_default() {
+                self.activities += 1;
+                let id = numbers.get(&activity.number);
+                if let Some((_, zone)) = id.and_then(|id| self.zones.get_mut(id)) {
+                    activity.apply(zone);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn read_changes(&mut self, transaction: &ReadTransaction) -> Result<(), FileError> {
+        let table = transaction.open_table(CHANGES)?;
+        for row in table.iter()?.rev().take(CAPACITY_WITH_STORAGE) {
+            let (key, value) = row?;
+            let id = key.value();
+            self.last_change = self.last_change.max(id);
+            let change = bounded(value.value()).and_then(|bytes| record::decode_change(id, bytes));
+            let change = self.take(change);
+            self.changes.extend(change);
+        }
+        self.changes.reverse();
+        Ok(())
+    }
+
+    fn read_parts(&mut self, transaction: &ReadTransaction) -> Result<(), FileError> {
+        for row in transaction.open_table(PARTS)?.iter()?.take(MAX_PARTS) {
+            let (key, value) = row?;
+            let (kind, key) = key.value();
+            let bytes = bounded(value.value()).map(<[u8]>::to_vec);
+            if let Some(bytes) = self.take(bytes) {
+                self.parts.insert((kind.to_owned(), key.to_owned()), bytes);
+            }
+        }
+        Ok(())
+    }
+
+    fn take<T>(&mut self, value: Result<T, Invalid>) -> Option<T> {
+        self.rejected += usize::from(value.is_err());
+        value.ok()
+    }
+}
+
+/// Whether the database has this program's layout; an empty one has none yet.
+fn is_ours(transaction: &ReadTransaction) -> Result<bool, FileError> {
+    let tables: Vec<_> = transaction
+        .list_tables()?
+        .map(|table| table.name().to_owned())
+        .collect();
+    if tables.is_empty() {
+        return Ok(false);
+    }
+    let format = if tables.iter().any(|name| name == "meta") {
+        let table = transaction.open_table(META)?;
+        table.get(META_FORMAT)?.map(|value| value.value())
+    } else {
+        None
+    };
+    let (kind, detail) = match format {
+        Some(FORMAT) => return Ok(true),
+        Some(newer) if newer > FORMAT => (
+            BadFileKind::Newer,
+            format!("its format {newer} is later than {FORMAT}"),
+        ),
+        _ => (
+            BadFileKind::Foreign,
+            "it is a database of another program".to_owned(),
+        ),
+    };
+    Err(BadFile { kind, detail }.into())
+}
+
+fn bounded(bytes: &[u8]) -> Result<&[u8], Invalid> {
+    if bytes.len() > MAX_VALUE_BYTES {
+        return Err(Invalid::Value("a value is too large"));
+    }
+    Ok(bytes)
+}

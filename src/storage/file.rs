@@ -1,0 +1,119 @@
+//! The file: opening it, and knowing whether it is still in its place.
+
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+
+use redb::backends::FileBackend;
+use redb::{Database, WriteTransaction};
+
+use super::contents::Contents;
+use super::error::{BadFile, BadFileKind, FileError};
+use super::tables::MAX_FILE_BYTES;
+
+/// Pages that are kept in memory between writes. All that is served is in memory anyway.
+const CACHE_BYTES: usize = 4 << 20;
+
+/// The open database.
+#[derive(Debug)]
+pub(super) struct StorageFile {
+    database: Database,
+    path: PathBuf,
+    device: u64,
+    inode: u64,
+}
+
+impl StorageFile {
+    /// Opens or creates the file and reads it. Every checksum is verified first, so that a file
+    /// that something else changed is an error and not a panic.
+    pub(super) fn open(path: &Path) -> Result<(Self, Contents), FileError> {
+        let (file, metadata) = open_private(path)?;
+        let opened = guarded(|| {
+            let backend = FileBackend::new(file)?;
+            let database = Database::builder()
+                .set_cache_size(CACHE_BYTES)
+                .set_check_integrity_on_open(true)
+                .create_with_backend(backend)?;
+            let contents = Contents::read(&database)?;
+            Ok((database, contents))
+        });
+        let (database, contents) = opened?;
+        let file = Self {
+            database,
+            path: path.to_owned(),
+            device: metadata.dev(),
+            inode: metadata.ino(),
+        };
+        Ok((file, contents))
+    }
+
+    /// Writes in one transaction: all of it or nothing lasts.
+    pub(super) fn write(
+        &self,
+        write: impl FnOnce(&WriteTransaction) -> Result<(), FileError>,
+    ) -> Result<(), FileError> {
+        guarded(|| {
+            let transaction = self.database.begin_write()?;
+            write(&transaction)?;
+            Ok(transaction.commit()?)
+        })
+    }
+
+    /// The file's size, if it is still in its place.
+    pub(super) fn size(&self) -> io::Result<u64> {
+        let found = fs::symlink_metadata(&self.path)?;
+        if (found.dev(), found.ino()) == (self.device, self.inode) {
+            Ok(found.len())
+        } else {
+            Err(io::Error::new(
+                io::ErrorKind::NotFound,
+                "the storage's file was replaced",
+            ))
+        }
+    }
+}
+
+/// Opens or creates the file for its owner alone.
+fn open_private(path: &Path) -> Result<(File, fs::Metadata), FileError> {
+    let foreign = |detail: &str| {
+        FileError::Bad(BadFile {
+            kind: BadFileKind::Foreign,
+            detail: detail.to_owned(),
+        })
+    };
+    // Opening a pipe would wait for its other end.
+    match fs::symlink_metadata(path) {
+        Ok(found) if !found.is_file() => return Err(foreign("it is not a regular file")),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+        Ok(_) | Err(_) => {}
+    }
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)?;
+    let metadata = file.metadata()?;
+    if metadata.len() > MAX_FILE_BYTES {
+        return Err(foreign("it is larger than any storage"));
+    }
+    if metadata.permissions().mode() & 0o077 != 0 {
+        file.set_permissions(Permissions::from_mode(0o600))?;
+    }
+    Ok((file, metadata))
+}
+
+/// A panic of the database, which a damaged file may cause, is damage and no panic of the program.
+fn guarded<T>(call: impl FnOnce() -> Result<T, FileError>) -> Result<T, FileError> {
+    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|panic| {
+        let text = panic
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or_else(|| panic.downcast_ref::<&str>().copied());
+        let text = text.unwrap_or("no message");
+        Err(FileError::damaged(format!("the database panicked: {text}")))
+    })
+}

@@ -1,0 +1,14 @@
+//! What the fuzzer calls.
+
+use super::record;
+use crate::domain::ZoneId;
+
+/// Reads a value of each table.
+pub fn value(bytes: &[u8]) {
+    drop(record::decode_mappings(bytes));
+    drop(record::decode_activities(bytes));
+    drop(record::decode_change(1, bytes));
+    if let Ok(id) = ZoneId::parse("0123456789abcdef") {
+        drop(record::decode_zone(id, bytes));
+    }
+}

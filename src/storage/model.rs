@@ -1,0 +1,312 @@
+//! What the file ought to hold, what of it is to be written, and the writing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use redb::WriteTransaction;
+
+use super::StoredZone;
+use super::contents::Contents;
+use super::error::FileError;
+use super::parts::{Kind, PartKey};
+use super::pending::Batch;
+use super::record;
+use super::tables::{
+    ACTIVITY, CHANGES, FORMAT, MAPPINGS, META, META_FORMAT, META_LAST_CHANGE, META_SESSION, PARTS,
+    ZONES,
+};
+use crate::domain::{ZoneId, ZoneMappings};
+use crate::history::{Change, History};
+use crate::snapshot::ZoneState;
+
+/// Zones that no account has listed for so long are forgotten.
+const FORGET_AFTER: Duration = Duration::from_hours(30 * 24);
+/// The log of activity is written anew when it has so many entries more than twice the zones.
+const ACTIVITY_SLACK: usize = 1_000;
+/// Zones in one value of an activity log that is written anew.
+const ZONES_PER_VALUE: usize = 500;
+
+/// Everything that is kept, and what of it is not in the file yet.
+#[derive(Default)]
+pub(super) struct Model {
+    zones: BTreeMap<ZoneId, Entry>,
+    parts: BTreeMap<PartKey, Bytes>,
+    next_number: u32,
+    /// The file holds nothing of this, or something else.
+    pub(super) rewrite: bool,
+    dirty_zones: BTreeSet<ZoneId>,
+    dirty_parts: BTreeSet<PartKey>,
+    dirty_changes: BTreeMap<u64, Arc<Change>>,
+    last_activity: u64,
+    activities: usize,
+}
+
+struct Entry {
+    number: u32,
+    zone: StoredZone,
+    /// As in the file.
+    written: Option<Written>,
+}
+
+#[derive(Clone, Default)]
+struct Written {
+    record: Vec<u8>,
+    mappings: Option<Arc<ZoneMappings>>,
+}
+
+impl Model {
+    /// Nothing yet, to replace whatever the file holds.
+    pub(super) fn anew() -> Self {
+        Self {
+            rewrite: true,
+            ..Self::default()
+        }
+    }
+
+    /// Takes what the file holds.
+    pub(super) fn load(contents: &Contents, parts: &BTreeMap<PartKey, Bytes>) -> Self {
+        let zones = contents.zones.iter().map(|(id, (number, zone))| {
+            let entry = Entry {
+                number: *number,
+                zone: zone.clone(),
+                written: Some(Written {
+                    record: record::encode_zone(*number, zone),
+                    mappings: zone.mappings.clone(),
+                }),
+            };
+            (id.clone(), entry)
+        });
+        let numbers = contents.zones.values().map(|(number, _)| number);
+        Self {
+            zones: zones.collect(),
+            parts: parts.clone(),
+            next_number: numbers.max().map_or(0, |number| number.saturating_add(1)),
+            // What was left out of the reading goes.
+            rewrite: contents.rejected > 0,
+            last_activity: contents.last_activity,
+            activities: contents.activities,
+            ..Self::default()
+        }
+    }
+
+    /// Where this process's own file was opened again, its log may be longer than this knows.
+    pub(super) fn reopened(&mut self, contents: &Contents) {
+        self.last_activity = contents.last_activity;
+        self.activities = contents.activities;
+    }
+
+    /// Takes news.
+    pub(super) fn add(&mut self, batch: Batch, now: Timestamp) {
+        for (id, update) in batch.zones {
+            if let Some(state) = update.state {
+                self.add_zone(id.clone(), &state, now);
+            }
+            let Some(entry) = self.zones.get_mut(&id) else {
+                continue;
+            };
+            if update.left {
+                entry.zone.left = Some(now);
+            }
+            self.dirty_zones.insert(id);
+        }
+        for (key, encode) in batch.parts {
+            let changed = match encode {
+                Some(encode) => encode().is_some_and(|bytes| {
+                    self.parts.insert(key.clone(), bytes.clone()) != Some(bytes)
+                }),
+                None => self.parts.remove(&key).is_some(),
+            };
+            if changed {
+                self.dirty_parts.insert(key);
+            }
+        }
+        self.dirty_changes.extend(batch.changes);
+    }
+
+    fn add_zone(&mut self, id: ZoneId, state: &ZoneState, now: Timestamp) {
+        if let Some(entry) = self.zones.get_mut(&id) {
+            entry.zone = StoredZone::new(state, entry.zone.found);
+            return;
+        }
+        let entry = Entry {
+            number: self.next_number,
+            zone: StoredZone::new(state, now),
+            written: None,
+        };
+        self.next_number = self.next_number.saturating_add(1);
+        self.zones.insert(id, entry);
+    }
+
+    /// Forgets zones that nobody has seen for long.
+    pub(super) fn forget(&mut self, now: Timestamp) {
+        let before = now.saturating_sub(FORGET_AFTER).unwrap_or(Timestamp::MIN);
+        let old = |entry: &Entry| entry.zone.last_seen() < before;
+        let ids: Vec<_> = self.zones.extract_if(.., |_, entry| old(entry)).collect();
+        for (id, _) in ids {
+            let of_zone = |(kind, key): &PartKey| kind.is_of_zone() && key == id.as_str();
+            let parts = self.parts.extract_if(.., |key, _| of_zone(key));
+            self.dirty_parts.extend(parts.map(|(key, _)| key));
+            self.dirty_zones.insert(id);
+        }
+    }
+
+    pub(super) fn has_zone(&self, id: &ZoneId) -> bool {
+        self.zones.contains_key(id)
+    }
+
+    pub(super) fn is_dirty(&self) -> bool {
+        self.rewrite
+            || !self.dirty_zones.is_empty()
+            || !self.dirty_parts.is_empty()
+            || !self.dirty_changes.is_empty()
+    }
+
+    /// Writes what is not in the file. It stays to be written until [`Self::written`].
+    pub(super) fn write(
+        &mut self,
+        transaction: &WriteTransaction,
+        session: u64,
+        history: Option<&History>,
+    ) -> Result<(), FileError> {
+        if self.rewrite {
+            self.start_anew(transaction, history)?;
+        }
+        let mut meta = transaction.open_table(META)?;
+        meta.insert(META_FORMAT, FORMAT)?;
+        meta.insert(META_SESSION, session)?;
+        self.write_zones(transaction)?;
+        let mut parts = transaction.open_table(PARTS)?;
+        for key in &self.dirty_parts {
+            let stored_key = (key.0.as_str(), key.1.as_str());
+            match self.parts.get(key) {
+                Some(bytes) => drop(parts.insert(stored_key, &**bytes)?),
+                None => drop(parts.remove(stored_key)?),
+            }
+        }
+        let mut changes = transaction.open_table(CHANGES)?;
+        for (id, change) in &self.dirty_changes {
+            changes.insert(id, record::encode_change(change).as_slice())?;
+        }
+        if let Some(history) = history
+            && !self.dirty_changes.is_empty()
+        {
+            let (first, last) = history.kept();
+            changes.retain_in(..first, |_, _| false)?;
+            meta.insert(META_LAST_CHANGE, last)?;
+        }
+        Ok(())
+    }
+
+    /// Removes everything from the file, and has everything written.
+    fn start_anew(
+        &mut self,
+        transaction: &WriteTransaction,
+        history: Option<&History>,
+    ) -> Result<(), FileError> {
+        let tables: Vec<_> = transaction.list_tables()?.collect();
+        for table in tables {
+            transaction.delete_table(table)?;
+        }
+        // A damaged file may have given one number to two zones.
+        for (number, entry) in (0..).zip(self.zones.values_mut()) {
+            entry.number = number;
+            entry.written = None;
+        }
+        self.next_number = u32::try_from(self.zones.len()).unwrap_or(u32::MAX);
+        self.last_activity = 0;
+        self.activities = 0;
+        self.dirty_zones.extend(self.zones.keys().cloned());
+        self.dirty_parts.extend(self.parts.keys().cloned());
+        if let Some(history) = history {
+            let (changes, _) = history.all();
+            let changes = changes.into_iter().map(|change| (change.id, change));
+            self.dirty_changes.extend(changes);
+        }
+        Ok(())
+    }
+
+    fn write_zones(&self, transaction: &WriteTransaction) -> Result<(), FileError> {
+        let mut zones = transaction.open_table(ZONES)?;
+        let mut mappings = transaction.open_table(MAPPINGS)?;
+        let mut list = Vec::new();
+        for id in &self.dirty_zones {
+            let key = id.as_str();
+            let Some(entry) = self.zones.get(id) else {
+                zones.remove(key)?;
+                mappings.remove(key)?;
+                continue;
+            };
+            let written = entry.written.as_ref();
+            let record = record::encode_zone(entry.number, &entry.zone);
+            if written.is_none_or(|written| written.record != record) {
+                zones.insert(key, record.as_slice())?;
+            }
+            let old = written.and_then(|written| written.mappings.as_ref());
+            match &entry.zone.mappings {
+                Some(new) if old.is_some_and(|old| is_same(old, new)) => {}
+                Some(new) => drop(mappings.insert(key, record::encode_mappings(new).as_slice())?),
+                None => drop(mappings.remove(key)?),
+            }
+            record::encode_activity(entry.number, &entry.zone, &mut list);
+        }
+        let mut activity = transaction.open_table(ACTIVITY)?;
+        if self.must_compact() {
+            activity.retain(|_, _| false)?;
+            let mut key = self.last_activity;
+            let entries: Vec<_> = self.zones.values().collect();
+            for chunk in entries.chunks(ZONES_PER_VALUE) {
+                let mut list = Vec::new();
+                for entry in chunk {
+                    record::encode_activity(entry.number, &entry.zone, &mut list);
+                }
+                key += 1;
+                activity.insert(key, list.as_slice())?;
+            }
+        } else if !list.is_empty() {
+            activity.insert(self.last_activity + 1, list.as_slice())?;
+        }
+        Ok(())
+    }
+
+    fn must_compact(&self) -> bool {
+        let entries = self.activities + self.dirty_zones.len();
+        entries > 2 * self.zones.len() + ACTIVITY_SLACK
+    }
+
+    /// Everything was written.
+    pub(super) fn written(&mut self) {
+        if self.must_compact() {
+            self.activities = self.zones.len();
+            self.last_activity += self.zones.len().div_ceil(ZONES_PER_VALUE) as u64;
+        } else {
+            self.activities += self.dirty_zones.len();
+            self.last_activity += 1;
+        }
+        for id in std::mem::take(&mut self.dirty_zones) {
+            if let Some(entry) = self.zones.get_mut(&id) {
+                entry.written = Some(Written {
+                    record: record::encode_zone(entry.number, &entry.zone),
+                    mappings: entry.zone.mappings.clone(),
+                });
+            }
+        }
+        self.dirty_parts.clear();
+        self.dirty_changes.clear();
+        self.rewrite = false;
+    }
+}
+
+fn is_same(old: &Arc<ZoneMappings>, new: &Arc<ZoneMappings>) -> bool {
+    Arc::ptr_eq(old, new) || old == new
+}
+
+/// The values of a file by kind; those of kinds that this version does not know are left out.
+pub(super) fn known_parts(contents: &mut Contents) -> BTreeMap<PartKey, Bytes> {
+    std::mem::take(&mut contents.parts)
+        .into_iter()
+        .filter_map(|((kind, key), bytes)| Some(((Kind::parse(&kind)?, key), bytes.into())))
+        .collect()
+}

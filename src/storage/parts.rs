@@ -1,0 +1,135 @@
+//! What other parts of the program keep in the storage: JSON values by kind and key.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tracing::warn;
+
+/// Defines the kinds of values with their words in the file.
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $kind:ident = $word:literal,)*) => {
+        /// A kind of values of another part.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Kind {
+            $($(#[$doc])* $kind,)*
+        }
+
+        impl Kind {
+            const ALL: &[Self] = &[$(Self::$kind),*];
+
+            pub(super) fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$kind => $word,)*
+                }
+            }
+        }
+    };
+}
+
+kinds! {
+    /// The last findings of a zone, by its identifier.
+    Findings = "findings",
+    /// What the sources of expected origins name for a zone, by its identifier.
+    Sources = "sources",
+    /// Since when nothing names a mapping of a zone, by its identifier.
+    Unused = "unused",
+    /// An origin host, by its name.
+    Host = "host",
+    /// The load balancer pools that an account sees, by the account's name.
+    Pools = "pools",
+    /// The ranges of a vendor, by its name.
+    Ranges = "ranges",
+    /// The requests of the rate limit's window and the end of a pause, by the account's name.
+    Window = "window",
+    /// The place in the audit log, by the identifier of the Cloudflare account.
+    AuditLog = "audit_log",
+}
+
+impl Kind {
+    pub(super) fn parse(word: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|kind| kind.as_str() == word)
+    }
+
+    /// Whether the key is a zone's identifier, so that the value goes with the zone.
+    pub(super) fn is_of_zone(self) -> bool {
+        matches!(self, Self::Findings | Self::Sources | Self::Unused)
+    }
+}
+
+/// Names one value.
+pub(super) type PartKey = (Kind, String);
+
+/// Makes a value's bytes, on the storage's own thread.
+pub(super) type Encode = Box<dyn FnOnce() -> Option<Bytes> + Send>;
+
+pub(super) fn encoder(value: impl Serialize + Send + 'static) -> Encode {
+    Box::new(move || match serde_json::to_vec(&value) {
+        Ok(bytes) => Some(bytes.into()),
+        Err(error) => {
+            warn!(%error, "a value cannot be stored");
+            None
+        }
+    })
+}
+
+/// The values of an earlier process.
+#[derive(Debug, Default)]
+pub struct Parts {
+    pub(super) values: BTreeMap<PartKey, Bytes>,
+}
+
+impl Parts {
+    /// The value with this key, where there is one that can still be read.
+    pub fn get<T: DeserializeOwned>(&self, kind: Kind, key: &str) -> Option<T> {
+        let bytes = self.values.get(&(kind, key.to_owned()))?;
+        read(kind, key, bytes)
+    }
+
+    /// All values of one kind that can still be read, by key.
+    pub fn all<T: DeserializeOwned>(&self, kind: Kind) -> impl Iterator<Item = (&str, T)> {
+        self.values
+            .range((kind, String::new())..)
+            .take_while(move |((found, _), _)| *found == kind)
+            .filter_map(|((kind, key), bytes)| Some((key.as_str(), read(*kind, key, bytes)?)))
+    }
+}
+
+/// A value that another version wrote differently is as good as none.
+fn read<T: DeserializeOwned>(kind: Kind, key: &str, bytes: &[u8]) -> Option<T> {
+    serde_json::from_slice(bytes)
+        .inspect_err(|error| warn!(kind = kind.as_str(), key, %error, "a stored value is not read"))
+        .ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_found_by_kind_and_key_and_bad_ones_are_left_out() {
+        let mut parts = Parts::default();
+        for (kind, key, json) in [
+            (Kind::Host, "a.example", "1"),
+            (Kind::Host, "b.example", "\"x\""),
+            (Kind::Host, "c.example", "3"),
+            (Kind::Window, "default", "4"),
+        ] {
+            let value = Bytes::from_static(json.as_bytes());
+            parts.values.insert((kind, key.to_owned()), value);
+        }
+        assert_eq!(parts.get::<u32>(Kind::Host, "a.example"), Some(1));
+        assert_eq!(parts.get::<u32>(Kind::Host, "b.example"), None);
+        assert_eq!(parts.get::<u32>(Kind::Window, "a.example"), None);
+        let hosts: Vec<_> = parts.all::<u32>(Kind::Host).collect();
+        assert_eq!(hosts, [("a.example", 1), ("c.example", 3)]);
+    }
+
+    #[test]
+    fn kinds_are_read_back() {
+        for kind in Kind::ALL {
+            assert_eq!(Kind::parse(kind.as_str()), Some(*kind));
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! The values of the tables as bytes, and back.
+//!
+//! Each record is a tuple or struct of plain values in postcard's encoding. What is read back goes
+//! through the same constructors as what comes from the API, so a damaged or forged value is an
+//! error and never a wrong value inside. Another layout needs another [`super::tables::FORMAT`].
+
+mod change;
+mod mappings;
+mod zone;
+
+#[cfg(test)]
+mod tests;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+pub(super) use change::{decode_change, encode_change};
+pub(super) use mappings::{decode_mappings, encode_mappings};
+pub(super) use zone::{decode_activities, decode_zone, encode_activity, encode_zone};
+
+/// Texts that no type of the domain bounds: a zone's status and plan, an actor's name.
+const MAX_TEXT_BYTES: usize = 1_000;
+/// The text of an error.
+const MAX_ERROR_BYTES: usize = 10_000;
+
+/// A value that this program did not write.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Invalid {
+    #[error("not a record: {0}")]
+    Encoding(#[from] postcard::Error),
+    #[error("{0}")]
+    Value(&'static str),
+    #[error(transparent)]
+    Name(#[from] crate::domain::InvalidName),
+}
+
+/// An instant: seconds since the Unix epoch, and nanoseconds. Instants without fractions, as the
+/// API gives them, take six bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct Time(i64, i32);
+
+impl From<Timestamp> for Time {
+    fn from(time: Timestamp) -> Self {
+        Self(time.as_second(), time.subsec_nanosecond())
+    }
+}
+
+impl TryFrom<Time> for Timestamp {
+    type Error = Invalid;
+
+    fn try_from(Time(seconds, nanoseconds): Time) -> Result<Self, Invalid> {
+        Self::new(seconds, nanoseconds).map_err(|_| Invalid::Value("a time is out of range"))
+    }
+}
+
+fn time(value: Option<Time>) -> Result<Option<Timestamp>, Invalid> {
+    value.map(Timestamp::try_from).transpose()
+}
+
+fn encode(value: &impl Serialize) -> Vec<u8> {
+    // Fails for sequences of unknown length alone, of which no record has any.
+    postcard::to_stdvec(value).unwrap_or_default()
+}
+
+/// Decodes a value that takes all bytes.
+fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Invalid> {
+    let (value, rest) = postcard::take_from_bytes(bytes)?;
+    if rest.is_empty() {
+        Ok(value)
+    } else {
+        Err(Invalid::Value("bytes follow the record"))
+    }
+}
+
+fn bounded(text: &str, max: usize) -> Result<&str, Invalid> {
+    if text.len() > max {
+        Err(Invalid::Value("a text is too long"))
+    } else {
+        Ok(text)
+    }
+}
+
+/// At most `max` bytes of a text, whole characters.
+fn cut(text: &str, max: usize) -> &str {
+    text.get(..text.floor_char_boundary(max)).unwrap_or(text)
+}

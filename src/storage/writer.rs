@@ -1,0 +1,237 @@
+//! The storage's thread: opens the file, writes what is new, and recovers from what goes wrong.
+
+use std::path::PathBuf;
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use tracing::{debug, error, info, warn};
+
+use super::contents::Contents;
+use super::error::{FileError, OpenError};
+use super::file::StorageFile;
+use super::folder::Folder;
+use super::metrics::{Metrics, Operation};
+use super::model::{Model, known_parts};
+use super::parts::Parts;
+use super::pending::Pending;
+use crate::history::History;
+
+/// A folder that is gone is noticed within this time where nothing is written.
+const LOOK_AFTER: Duration = Duration::from_secs(10);
+/// A storage that fails is tried again after a second, doubling to this.
+const MAX_BACKOFF: Duration = Duration::from_secs(15);
+/// How often old zones are looked for.
+const FORGET_EVERY: Duration = Duration::from_hours(1);
+
+/// The outcome of opening the storage at the start. The contents are empty where it could not be
+/// opened and is tried again.
+pub(super) type Start = Result<(Contents, Parts), OpenError>;
+
+pub(super) struct Writer {
+    path: PathBuf,
+    metrics: Metrics,
+    pending: Arc<Pending>,
+    history: Arc<OnceLock<History>>,
+    session: u64,
+    /// The open file holds the session's number, so it could be written.
+    announced: bool,
+    folder: Option<Folder>,
+    file: Option<StorageFile>,
+    model: Model,
+    failures: u32,
+    next_try: Instant,
+    next_forgetting: Instant,
+}
+
+impl Writer {
+    pub(super) fn new(
+        path: PathBuf,
+        metrics: Metrics,
+        pending: Arc<Pending>,
+        history: Arc<OnceLock<History>>,
+    ) -> Self {
+        let now = Instant::now();
+        Self {
+            path,
+            metrics,
+            pending,
+            history,
+            session: fastrand::u64(1..),
+            announced: false,
+            folder: None,
+            file: None,
+            model: Model::default(),
+            failures: 0,
+            next_try: now,
+            next_forgetting: now + FORGET_EVERY,
+        }
+    }
+
+    /// Opens the storage, sends what it holds, and writes until the last flush.
+    pub(super) fn run(mut self, started: &Sender<Start>) {
+        let start = match self.open() {
+            Ok(mut contents) => {
+                let parts = known_parts(&mut contents);
+                self.model = Model::load(&contents, &parts);
+                self.model.forget(Timestamp::now());
+                contents.zones.retain(|id, _| self.model.has_zone(id));
+                Ok((contents, Parts { values: parts }))
+            }
+            Err(error @ (OpenError::NotAFolder(_) | OpenError::Busy(_))) => {
+                drop(started.send(Err(error)));
+                return;
+            }
+            Err(error) => {
+                self.failed(Operation::Open, &error.to_string());
+                // Whatever it holds when it can be opened is older than what is known by then.
+                self.model = Model::anew();
+                Ok(Default::default())
+            }
+        };
+        // Shows at once whether the storage can be written.
+        self.write();
+        if started.send(start).is_err() {
+            // The start did not wait, so the program does not know what the file holds.
+            self.model = Model::anew();
+        }
+        while self.turn() {}
+    }
+
+    /// Waits for news and writes them. Returns whether there may be more.
+    fn turn(&mut self) -> bool {
+        let now = Instant::now();
+        let wake = if self.failures > 0 {
+            self.next_try
+        } else {
+            now + LOOK_AFTER
+        };
+        let batch = self.pending.take(wake);
+        let (flush, last) = (batch.flush, batch.last);
+        self.model.add(batch, Timestamp::now());
+        if Instant::now() >= self.next_forgetting {
+            self.next_forgetting = Instant::now() + FORGET_EVERY;
+            self.model.forget(Timestamp::now());
+        }
+        if self.failures == 0 || last || Instant::now() >= self.next_try {
+            // A folder that is removed with the program is not created once more.
+            if !last || self.model.is_dirty() {
+                self.look();
+            }
+            self.write();
+        }
+        self.pending.flushed(flush, self.failures == 0);
+        !last
+    }
+
+    /// Notices that the file is not in its place any more.
+    fn look(&mut self) {
+        if let Some(file) = &self.file
+            && let Err(error) = file.size()
+        {
+            warn!(path = %self.path.display(), %error, "the storage is gone: it is created anew");
+            self.metrics.failed(Operation::Write);
+            self.metrics.down();
+            self.file = None;
+        }
+    }
+
+    fn write(&mut self) {
+        if self.file.is_none() {
+            match self.open() {
+                Ok(contents) if contents.session == Some(self.session) => {
+                    self.model.reopened(&contents);
+                }
+                Ok(_) => self.model.rewrite = true,
+                Err(error) => return self.failed(Operation::Open, &error.to_string()),
+            }
+        } else if self.announced && !self.model.is_dirty() {
+            return;
+        }
+        let Some(file) = &self.file else { return };
+        let (model, history) = (&mut self.model, self.history.get());
+        let written = file.write(|transaction| model.write(transaction, self.session, history));
+        match written.and_then(|()| Ok(file.size()?)) {
+            Ok(size) => {
+                self.model.written();
+                self.announced = true;
+                self.metrics.written(size, Timestamp::now());
+                if self.failures > 0 {
+                    info!(path = %self.path.display(), failures = self.failures,
+                          "the storage can be written again");
+                }
+                self.failures = 0;
+            }
+            Err(error) => {
+                // The database takes no more writes after a failed one; it is opened again.
+                self.file = None;
+                self.failed(Operation::Write, &error.to_string());
+            }
+        }
+    }
+
+    /// Opens the folder and the file. A file that is of no use is set aside.
+    fn open(&mut self) -> Result<Contents, OpenError> {
+        self.file = None;
+        self.announced = false;
+        let folder = self.open_folder()?;
+        let contents = self.open_file(&folder);
+        self.folder = Some(folder);
+        contents
+    }
+
+    fn open_folder(&mut self) -> Result<Folder, OpenError> {
+        match self.folder.take().filter(Folder::is_in_place) {
+            Some(folder) => Ok(folder),
+            None => Folder::open(&self.path),
+        }
+    }
+
+    fn open_file(&mut self, folder: &Folder) -> Result<Contents, OpenError> {
+        let path = folder.file();
+        let io_error = |source| OpenError::Io {
+            path: path.clone(),
+            source,
+        };
+        let opened = StorageFile::open(&path).or_else(|error| match error {
+            FileError::Bad(bad) => {
+                let aside = folder.set_aside(bad.kind, Timestamp::now())?;
+                error!(path = %path.display(), set_aside = %aside.display(), reason = %bad,
+                       "the storage's file cannot be used: starting with a new one");
+                self.metrics.failed(Operation::Read);
+                StorageFile::open(&path)
+            }
+            error => Err(error),
+        });
+        match opened {
+            Ok((file, contents)) => {
+                if contents.rejected > 0 {
+                    warn!(path = %path.display(), values = contents.rejected,
+                          "values of the storage are not valid: left out");
+                    self.metrics.failed(Operation::Read);
+                }
+                self.file = Some(file);
+                Ok(contents)
+            }
+            Err(FileError::Busy) => Err(OpenError::Busy(self.path.clone())),
+            Err(FileError::Io(source)) => Err(io_error(source)),
+            Err(FileError::Bad(bad)) => Err(io_error(std::io::Error::other(bad.detail))),
+        }
+    }
+
+    fn failed(&mut self, operation: Operation, error: &str) {
+        let (path, operation_name) = (self.path.display(), operation.as_str());
+        if self.failures == 0 {
+            warn!(%path, operation = operation_name, error,
+                  "the storage failed: going on from memory, and trying again");
+        } else {
+            debug!(%path, operation = operation_name, error, "the storage failed again");
+        }
+        self.metrics.failed(operation);
+        self.metrics.down();
+        self.failures = self.failures.saturating_add(1);
+        let backoff = Duration::from_secs(1 << self.failures.min(5).saturating_sub(1));
+        self.next_try = Instant::now() + backoff.min(MAX_BACKOFF);
+    }
+}
