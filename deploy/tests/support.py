@@ -26,14 +26,14 @@ def version():
     return tomllib.loads((ROOT / "Cargo.toml").read_text())["package"]["version"]
 
 
-def run(*command, **options):
-    """Runs a program to its end, and gives its exit code and all that it said."""
+def run(*command, timeout=120, **options):
+    """Runs a program to its end, and returns its exit code and output."""
     result = subprocess.run(
         [str(part) for part in command],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=120,
+        timeout=timeout,
         check=False,
         **options,
     )
@@ -46,7 +46,7 @@ def run_in_environment(tool, *arguments):
 
 
 def assert_succeeds(test, *command, **options):
-    """Fails the test with the program's words unless it succeeds; gives these words."""
+    """Fails the test with the program's output unless it succeeds; returns that output."""
     code, output = run(*command, **options)
     test.assertEqual(code, 0, f"{' '.join(map(str, command))}:\n{output}")
     return output

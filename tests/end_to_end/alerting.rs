@@ -76,6 +76,7 @@ async fn a_deleted_mapping_is_told_and_so_is_its_return() {
     })
     .await;
     assert_eq!(alert["labels"]["zone"], "example.com");
+    assert_eq!(alert["labels"]["account"], "test");
     assert_eq!(alert["labels"]["severity"], "warning");
     let annotation = |name: &str| alert["annotations"][name].as_str().unwrap();
     assert_eq!(
@@ -84,7 +85,8 @@ async fn a_deleted_mapping_is_told_and_so_is_its_return() {
     );
     let description = annotation("description");
     assert!(
-        description.contains("Zone example.com has 1 expected origins without a mapping")
+        description
+            .contains("Zone example.com (account test) has 1 expected origins without a mapping")
             && description.contains("3.80.2.2 (by config, in aws us-east-1)"),
         "{description}"
     );
