@@ -55,7 +55,7 @@ pub fn document(text: &[u8]) {
     let Ok(text) = str::from_utf8(text) else {
         return;
     };
-    for format in [Format::Yaml, Format::Toml, Format::Json] {
+    for format in [Format::Yaml, Format::Toml] {
         if let Err(error) = format.parse(text, &Place::file("x")) {
             let _ = error.to_string();
         }

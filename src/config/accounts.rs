@@ -2,122 +2,166 @@
 
 use std::collections::BTreeSet;
 
-use super::credentials;
-use super::environment::Environment;
-use super::value::{self, Folder};
-use crate::config_tree::{Collector, Field, Section};
-use crate::domain::{AccountName, ZoneId};
+use super::file::{Account, Zones};
+use super::values::Folder;
+use crate::cloudflare::{Credentials, Secret};
+use crate::config_tree::{ConfigError, Located, Location, Place, Reader};
 use crate::poller::{AccountSettings, ZoneSelection};
 
-/// The name of the account of a configuration that lists none.
-const DEFAULT_ACCOUNT: &str = "default";
+/// The keys of an account that are credentials.
+pub(super) const CREDENTIALS: [&str; 5] = [
+    "api_token",
+    "api_token_file",
+    "email",
+    "api_key",
+    "api_key_file",
+];
 
-/// Those that the file lists.
-pub(super) fn read(list: &Field<'_>, folder: Folder<'_>) -> Vec<AccountSettings> {
-    let mut names = BTreeSet::new();
-    list.items()
-        .iter()
-        .filter_map(|item| item.section(|section| read_account(section, item, folder, &mut names)))
-        .flatten()
-        .collect()
+/// The variable that gives one of them to the account of the environment.
+pub(super) fn credential_variable(key: &str) -> String {
+    format!("CLOUDFLARE_{}", key.to_ascii_uppercase())
 }
 
-fn read_account(
-    section: &mut Section<'_>,
-    account: &Field<'_>,
+/// The accounts. Those that are wrong are left out and reported.
+pub(super) fn read(
+    accounts: Vec<Located<Account>>,
     folder: Folder<'_>,
-    names: &mut BTreeSet<AccountName>,
-) -> Option<AccountSettings> {
-    let name = section.get("name");
-    if name.is_none() {
-        account.reject("expected a name for this account (key \"name\")");
-    }
-    let name = name.and_then(|field| read_name(&field, names));
-    let credentials = credentials::of_account(section, account, folder);
-    let selection = section
-        .get("zones")
-        .map_or_else(|| Some(all_zones()), |field| read_selection(&field));
-    Some(AccountSettings {
-        name: name?,
-        credentials: credentials?,
-        zones: selection?,
-    })
-}
-
-fn read_name(field: &Field<'_>, taken: &mut BTreeSet<AccountName>) -> Option<AccountName> {
-    let name = field.parse(|text| {
-        AccountName::parse(text).map_err(|error| format!("a name; this one {error}"))
-    })?;
-    if !taken.insert(name.clone()) {
-        field.expected("a name that no other account has");
-    }
-    Some(name)
-}
-
-/// The one of a configuration that lists none.
-pub(super) fn from_environment(
-    environment: &Environment,
-    errors: &Collector,
+    reader: &mut Reader,
 ) -> Vec<AccountSettings> {
-    let credentials = credentials::of_environment(environment, errors);
-    let name = AccountName::parse(DEFAULT_ACCOUNT).ok();
-    name.zip(credentials)
-        .map(|(name, credentials)| AccountSettings {
-            name,
-            credentials,
-            zones: all_zones(),
-        })
-        .into_iter()
-        .collect()
-}
-
-fn all_zones() -> ZoneSelection {
-    ZoneSelection::Filter {
-        include: Vec::new(),
-        exclude: Vec::new(),
-    }
-}
-
-fn read_selection(zones: &Field<'_>) -> Option<ZoneSelection> {
-    zones.section(|section| {
-        let ids = section
-            .get("ids")
-            .map(|list| read_ids(&list))
-            .unwrap_or_default();
-        let mut globs = |key| {
-            section
-                .get(key)
-                .map(|list| {
-                    list.items()
-                        .iter()
-                        .filter_map(value::glob)
-                        .collect::<Vec<_>>()
-                })
-                .unwrap_or_default()
-        };
-        let (include, exclude) = (globs("include"), globs("exclude"));
-        if ids.is_empty() {
-            return ZoneSelection::Filter { include, exclude };
+    let mut names = BTreeSet::new();
+    let mut selected = Vec::new();
+    for Located {
+        at,
+        value: mut account,
+    } in accounts
+    {
+        let mut problems = Vec::new();
+        match &account.name {
+            None if reader.is_wrong(&format!("{}.name", at.path)) => {}
+            None => problems.push(at.error("expected a name for this account (key \"name\")")),
+            Some(name) if !names.insert(name.value.0.clone()) => {
+                let expected = "a name that no other account has";
+                problems.push(name.at.expected(expected, name.value.0.as_str()));
+            }
+            Some(_) => {}
         }
-        if !include.is_empty() || !exclude.is_empty() {
-            zones.reject("ids and include or exclude exclude each other: remove one of them");
-        }
-        ZoneSelection::Ids(ids)
-    })
-}
-
-fn read_ids(list: &Field<'_>) -> Vec<ZoneId> {
-    let mut seen = BTreeSet::new();
-    let mut ids = Vec::new();
-    for item in list.items() {
-        let id = item.parse(|text| {
-            ZoneId::parse(text).map_err(|error| format!("a zone id; this one {error}"))
+        let zones = selection(account.zones.take(), &mut problems);
+        let name = account.name.take();
+        let credentials = credentials(account, &at, folder, reader).unwrap_or_else(|problem| {
+            problems.push(match at.place {
+                Place::Environment => ConfigError::whole(Place::Environment, problem),
+                _ => at.error(problem),
+            });
+            None
         });
-        match id {
-            Some(id) if seen.insert(id.clone()) => ids.push(id),
-            Some(_) => item.expected("each id once"),
-            None => {}
+        for problem in problems {
+            reader.push(problem);
+        }
+        if let (Some(name), Some(credentials)) = (name, credentials) {
+            selected.push(AccountSettings {
+                name: name.value.0,
+                credentials,
+                zones,
+            });
         }
     }
-    ids
+    selected
+}
+
+/// The credentials of an account; `Ok(None)` where a single value is wrong, which is reported
+/// already. Fails where they contradict each other or are not whole.
+fn credentials(
+    account: Account,
+    at: &Location,
+    folder: Folder<'_>,
+    reader: &Reader,
+) -> Result<Option<Credentials>, String> {
+    let from_environment = at.place == Place::Environment;
+    let shown = |key: &str| {
+        if from_environment {
+            credential_variable(key)
+        } else {
+            key.to_owned()
+        }
+    };
+    let exclusive = |a: &str, b: &str| {
+        let remove = if from_environment { "unset" } else { "remove" };
+        let (a, b) = (shown(a), shown(b));
+        Err(format!(
+            "{a} and {b} exclude each other: {remove} one of them"
+        ))
+    };
+    let secrets = [
+        account.api_token.map(|token| Secret::Inline(token.0)),
+        account
+            .api_token_file
+            .map(|path| Secret::File(folder.path(path))),
+        account.api_key.map(|key| Secret::Inline(key.0)),
+        account
+            .api_key_file
+            .map(|path| Secret::File(folder.path(path))),
+    ];
+    let [token, token_file, key, key_file] = secrets;
+    let given = |given: bool, key: &str| given || reader.is_wrong(&format!("{}.{key}", at.path));
+    let has_email = given(account.email.is_some(), "email");
+    let secrets = [
+        (token, "api_token"),
+        (token_file, "api_token_file"),
+        (key, "api_key"),
+        (key_file, "api_key_file"),
+    ];
+    let secrets = secrets.into_iter();
+    let mut secrets = secrets.filter(|(secret, key)| given(secret.is_some(), key));
+    match (secrets.next(), secrets.next(), has_email) {
+        (Some((_, one)), Some((_, other)), _) => exclusive(one, other),
+        (Some((secret, key)), None, has_email) => match (key.starts_with("api_token"), has_email) {
+            (true, false) => Ok(secret.map(Credentials::Token)),
+            (true, true) => exclusive(key, "email"),
+            (false, true) => {
+                let both = account.email.zip(secret);
+                Ok(both.map(|(email, key)| Credentials::Key {
+                    email: email.0,
+                    key,
+                }))
+            }
+            (false, false) => Err(format!("{} needs {} beside it", shown(key), shown("email"))),
+        },
+        (None, _, true) => {
+            let [email, key, file] = ["email", "api_key", "api_key_file"].map(shown);
+            Err(format!("{email} needs {key} or {file} beside it"))
+        }
+        (None, _, false) if from_environment => Err(
+            "no Cloudflare credentials: set CLOUDFLARE_API_TOKEN or CLOUDFLARE_API_TOKEN_FILE, or \
+             name a file with accounts by --config.file, or try the command \"demo\", which needs \
+             none"
+                .to_owned(),
+        ),
+        (None, _, false) => Err(
+            "expected credentials: api_token, api_token_file, or email with api_key or \
+             api_key_file"
+                .to_owned(),
+        ),
+    }
+}
+
+fn selection(zones: Option<Located<Zones>>, problems: &mut Vec<ConfigError>) -> ZoneSelection {
+    let (at, zones) = zones.map_or((None, Zones::default()), |zones| {
+        (Some(zones.at), zones.value)
+    });
+    let include: Vec<_> = zones.include.into_iter().map(|glob| glob.0).collect();
+    let exclude: Vec<_> = zones.exclude.into_iter().map(|glob| glob.0).collect();
+    if zones.ids.is_empty() {
+        return ZoneSelection::Filter { include, exclude };
+    }
+    if let Some(at) = at.filter(|_| !include.is_empty() || !exclude.is_empty()) {
+        let problem = "ids and include or exclude exclude each other: remove one of them";
+        problems.push(at.error(problem));
+    }
+    let mut seen = BTreeSet::new();
+    for id in &zones.ids {
+        if !seen.insert(&id.value.0) {
+            problems.push(id.at.expected("each id once", id.value.0.as_str()));
+        }
+    }
+    ZoneSelection::Ids(zones.ids.into_iter().map(|id| id.value.0).collect())
 }

@@ -12,7 +12,7 @@ use tracing::Level;
 use super::environment::Environment;
 use super::{LogFormat, LogSettings};
 use crate::build_info;
-use crate::config_tree::{Collector, ConfigError, Place};
+use crate::config_tree::{ConfigError, Place};
 use crate::domain::OriginIp;
 use crate::poller::Shard;
 use crate::{storage, web};
@@ -207,17 +207,25 @@ pub fn parse(
 ) -> Result<Cli, CliError> {
     let matches = command().try_get_matches_from(arguments)?;
     let parsed = Arguments::from_arg_matches(&matches)?;
-    let after_command = match matches.subcommand() {
-        Some((_, matches)) => ProcessFlags::from_arg_matches(matches)?,
-        None => ProcessFlags::default(),
-    };
-    let mut listen = parsed.flags.listen.clone();
-    listen.extend_from_slice(&after_command.listen);
-    let mut flags = after_command.over(parsed.flags);
-    flags.listen = listen;
+    let mut flags = ProcessFlags::from_environment(environment)?;
+    let mut listen = Vec::new();
+    let after_command = matches.subcommand().map(|(_, matches)| matches);
+    for matches in std::iter::once(&matches).chain(after_command) {
+        flags.update_from_arg_matches(matches)?;
+        listen.extend(
+            matches
+                .get_many::<String>("listen")
+                .into_iter()
+                .flatten()
+                .cloned(),
+        );
+    }
+    if !listen.is_empty() {
+        flags.listen = listen;
+    }
     Ok(Cli {
         command: parsed.command.unwrap_or(Command::Serve),
-        flags: flags.over(ProcessFlags::from_environment(environment)?),
+        flags,
     })
 }
 
@@ -234,28 +242,6 @@ pub fn command() -> clap::Command {
 }
 
 impl ProcessFlags {
-    /// These, and those of `base` that are left out here.
-    fn over(self, base: Self) -> Self {
-        Self {
-            config_file: self.config_file.or(base.config_file),
-            listen: if self.listen.is_empty() {
-                base.listen
-            } else {
-                self.listen
-            },
-            telemetry_path: self.telemetry_path.or(base.telemetry_path),
-            web_config_file: self.web_config_file.or(base.web_config_file),
-            systemd_socket: self.systemd_socket.or(base.systemd_socket),
-            enable_lifecycle: self.enable_lifecycle.or(base.enable_lifecycle),
-            max_requests: self.max_requests.or(base.max_requests),
-            log_level: self.log_level.or(base.log_level),
-            log_format: self.log_format.or(base.log_format),
-            storage_path: self.storage_path.or(base.storage_path),
-            shard: self.shard.or(base.shard),
-            total_shards: self.total_shards.or(base.total_shards),
-        }
-    }
-
     /// The variables that stand for flags, each read as its flag would be. Others that begin alike
     /// are somebody else's: Kubernetes makes some from the names of services.
     fn from_environment(environment: &Environment) -> Result<Self, CliError> {
@@ -271,15 +257,14 @@ impl ProcessFlags {
                 .map(str::trim)
                 .filter(|part| !part.is_empty())
                 .map(|part| format!("--{flag}={part}"));
-            let parsed = command
+            command
                 .clone()
                 .try_get_matches_from(arguments)
-                .and_then(|matches| Self::from_arg_matches(&matches))
+                .and_then(|matches| flags.update_from_arg_matches(&matches))
                 .map_err(|error| CliError::Variable {
                     name,
                     problem: first_line(&error),
                 })?;
-            flags = flags.over(parsed);
         }
         Ok(flags)
     }
@@ -317,12 +302,12 @@ impl ProcessFlags {
         }
     }
 
-    /// Which part of the zones this process polls; `None` where that is wrong, which is reported.
-    pub(super) fn shard(&self, environment: &Environment, errors: &Collector) -> Option<Shard> {
+    /// Which part of the zones this process polls.
+    pub(super) fn shard(&self, environment: &Environment) -> Result<Shard, ConfigError> {
         let total = self.total_shards.unwrap_or(1);
         let reject = |problem: String| {
-            errors.push(ConfigError::whole(Place::Flag("--shard".into()), problem));
-            None
+            let flag = Place::Flag("--shard".into());
+            Err(ConfigError::whole(flag, problem))
         };
         let ordinal = match self.shard {
             Some(ShardFlag::Ordinal(ordinal)) => ordinal,
@@ -346,7 +331,7 @@ impl ProcessFlags {
             None => 0,
         };
         if ordinal < total {
-            Some(Shard { ordinal, total })
+            Ok(Shard { ordinal, total })
         } else {
             reject(format!(
                 "expected a number below --total-shards ({total}), found {ordinal}"

@@ -6,19 +6,22 @@
 
 mod accounts;
 pub mod cli;
-mod credentials;
 mod environment;
-mod overrides;
-mod schema;
-mod value;
+mod file;
+mod layers;
+mod settings;
+mod values;
+mod zones;
 
 use std::path::Path;
+
+use ::config::{Map, Value};
 
 pub use cli::{Cli, Command, ProcessFlags};
 pub use environment::Environment;
 
-use crate::config_tree::{Collector, MAX_BYTES, Node, Place};
 pub use crate::config_tree::{ConfigError, ConfigErrors, Format};
+use crate::config_tree::{MAX_BYTES, Place};
 use crate::{
     cloudflare, file_io, findings, history, origin_hosts, poller, storage, vendor_ranges, web,
 };
@@ -79,12 +82,8 @@ pub enum LogFormat {
 /// Blocks on reading the file. Fails with every mistake found.
 pub fn load(flags: &ProcessFlags, environment: &Environment) -> Result<Settings, ConfigErrors> {
     let Some(path) = &flags.config_file else {
-        return finish(
-            Node::empty(Place::Environment),
-            Path::new(""),
-            flags,
-            environment,
-        );
+        let nothing = Map::<String, Value>::new().into();
+        return finish(nothing, Path::new(""), flags, environment);
     };
     let place = Place::file(&path.display().to_string());
     let fail = |problem: String| ConfigErrors::from(ConfigError::whole(place.clone(), problem));
@@ -102,27 +101,21 @@ pub fn load_text(
     flags: &ProcessFlags,
     environment: &Environment,
 ) -> Result<Settings, ConfigErrors> {
-    let tree = format.parse(text, &Place::file(name))?;
-    finish(tree, Path::new(""), flags, environment)
+    let document = format.parse(text, &Place::file(name))?;
+    finish(document, Path::new(""), flags, environment)
 }
 
 fn finish(
-    mut tree: Node,
+    document: Value,
     folder: &Path,
     flags: &ProcessFlags,
     environment: &Environment,
 ) -> Result<Settings, ConfigErrors> {
-    let errors = Collector::default();
-    overrides::apply(&mut tree, environment, &errors);
-    let settings = schema::read(&errors.root(&tree), folder, flags, environment, &errors);
-    errors.check()?;
-    // Whatever leaves no settings was reported.
-    settings.ok_or_else(|| {
-        ConfigErrors::from(ConfigError::whole(
-            tree.place,
-            "the configuration is not usable",
-        ))
-    })
+    let mut reader = layers::merge(document, environment);
+    let file = reader.read()?;
+    let folder = values::Folder(folder);
+    let settings = settings::settings(file, folder, flags, environment, &mut reader);
+    reader.check(settings)
 }
 
 /// YAML, unless the ending says TOML: a mounted key or a temporary file may have no ending.

@@ -48,16 +48,16 @@ impl fmt::Display for ConfigError {
 pub struct ConfigErrors(Vec<ConfigError>);
 
 impl ConfigErrors {
-    /// The mistakes, unless there are none.
-    pub fn check(errors: Vec<ConfigError>) -> Result<(), Self> {
-        if errors.is_empty() {
-            Ok(())
-        } else {
-            Err(Self(errors))
-        }
+    /// The mistakes in the order of the file, then the others.
+    pub(super) fn sorted(mut errors: Vec<ConfigError>) -> Self {
+        errors.sort_by_key(|error| match error.place {
+            Place::File { line, .. } => line,
+            _ => usize::MAX,
+        });
+        Self(errors)
     }
 
-    /// The mistakes in the order in which they were found.
+    /// The mistakes, one after the other.
     pub fn iter(&self) -> impl Iterator<Item = &ConfigError> {
         self.0.iter()
     }

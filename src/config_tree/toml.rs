@@ -1,14 +1,17 @@
-//! TOML to a tree. The parser bounds the depth itself (80 levels) and refuses repeated keys.
+//! TOML to values. The parser bounds the depth itself (80 levels) and refuses repeated keys.
 
 use std::ops::Range;
 
 use toml::Spanned;
 use toml::de::{DeInteger, DeTable, DeValue};
 
-use super::{ConfigError, MAX_NODES, Node, Place, ScalarKind, Value};
+use ::config::{Map, Value};
+
+use super::origin::{insert, plain, scalar};
+use super::{ConfigError, MAX_NODES, Place};
 
 /// Parses a document.
-pub(super) fn parse(text: &str, place: &Place) -> Result<Node, ConfigError> {
+pub(super) fn parse(text: &str, place: &Place) -> Result<Value, ConfigError> {
     let mut builder = Builder {
         newlines: text.match_indices('\n').map(|(offset, _)| offset).collect(),
         place,
@@ -30,26 +33,28 @@ struct Builder<'t> {
 }
 
 impl Builder<'_> {
-    fn at(&self, span: &Range<usize>) -> Place {
-        let line = self.newlines.partition_point(|&end| end < span.start) + 1;
-        self.place.at_line(line)
+    fn line(&self, span: &Range<usize>) -> usize {
+        self.newlines.partition_point(|&end| end < span.start) + 1
     }
 
-    fn table(&mut self, table: &DeTable<'_>, span: &Range<usize>) -> Result<Node, ConfigError> {
+    fn at(&self, span: &Range<usize>) -> Place {
+        self.place.at_line(self.line(span))
+    }
+
+    fn table(&mut self, table: &DeTable<'_>, span: &Range<usize>) -> Result<Value, ConfigError> {
         let mut entries: Vec<_> = table.iter().collect();
         // The parser sorts by name; people read by line.
         entries.sort_by_key(|(key, _)| key.span().start);
-        let entries = entries
-            .into_iter()
-            .map(|(key, value)| Ok((key.get_ref().to_string(), self.node(value)?)))
-            .collect::<Result<_, _>>()?;
-        Ok(Node {
-            value: Value::Map(entries),
-            place: self.at(span),
-        })
+        let mut map = Map::new();
+        for (key, value) in entries {
+            let value = self.node(value)?;
+            let line = self.line(&key.span());
+            insert(&mut map, key.get_ref().to_string(), line, value);
+        }
+        Ok(plain(map, self.at(span)))
     }
 
-    fn node(&mut self, value: &Spanned<DeValue<'_>>) -> Result<Node, ConfigError> {
+    fn node(&mut self, value: &Spanned<DeValue<'_>>) -> Result<Value, ConfigError> {
         let place = self.at(&value.span());
         self.nodes += 1;
         if self.nodes > MAX_NODES {
@@ -57,20 +62,15 @@ impl Builder<'_> {
             return Err(ConfigError::whole(place, problem));
         }
         Ok(match value.get_ref() {
-            DeValue::String(text) => Node::scalar(&**text, ScalarKind::Text, place),
-            DeValue::Integer(number) => Node::scalar(decimal(number), ScalarKind::Number, place),
-            DeValue::Float(number) => Node::scalar(number.as_str(), ScalarKind::Number, place),
-            DeValue::Boolean(truth) => Node::scalar(truth.to_string(), ScalarKind::Boolean, place),
-            DeValue::Datetime(time) => Node::scalar(time.to_string(), ScalarKind::Number, place),
-            DeValue::Array(items) => Node {
-                value: Value::List(
-                    items
-                        .iter()
-                        .map(|item| self.node(item))
-                        .collect::<Result<_, _>>()?,
-                ),
-                place,
-            },
+            DeValue::String(text) => scalar(text.to_string(), true, place),
+            DeValue::Integer(number) => plain(decimal(number), place),
+            DeValue::Float(number) => plain(number.as_str(), place),
+            DeValue::Boolean(truth) => plain(truth.to_string(), place),
+            DeValue::Datetime(time) => plain(time.to_string(), place),
+            DeValue::Array(items) => {
+                let items = items.iter().map(|item| self.node(item));
+                plain(items.collect::<Result<Vec<_>, _>>()?, place)
+            }
             DeValue::Table(table) => self.table(table, &value.span())?,
         })
     }

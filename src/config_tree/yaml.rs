@@ -1,14 +1,17 @@
-//! YAML events to a tree.
+//! YAML events to values.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, StrInput, Tag};
 
-use super::{ConfigError, MAX_DEPTH, MAX_NODES, Node, Place, Scalar, ScalarKind, Value};
+use ::config::{Map, Value, ValueKind};
+
+use super::origin::{insert, plain, scalar};
+use super::{ConfigError, MAX_DEPTH, MAX_NODES, Place};
 
 /// Parses at most one document.
-pub(super) fn parse(text: &str, place: &Place) -> Result<Node, ConfigError> {
+pub(super) fn parse(text: &str, place: &Place) -> Result<Value, ConfigError> {
     let mut builder = Builder {
         parser: Parser::new_from_str(text),
         anchors: BTreeMap::new(),
@@ -27,16 +30,13 @@ pub(super) fn parse(text: &str, place: &Place) -> Result<Node, ConfigError> {
             event => document = Some(builder.node(event, at, 0)?),
         }
     }
-    Ok(document.unwrap_or_else(|| Node {
-        value: Value::Null,
-        place: place.clone(),
-    }))
+    Ok(document.unwrap_or_else(|| plain(ValueKind::Nil, place.clone())))
 }
 
 struct Builder<'t> {
     parser: Parser<'t, StrInput<'t>>,
     /// What an alias stands for, and of how many nodes it is made.
-    anchors: BTreeMap<usize, (Node, usize)>,
+    anchors: BTreeMap<usize, (Value, usize)>,
     nodes: usize,
     place: &'t Place,
 }
@@ -51,7 +51,7 @@ impl<'t> Builder<'t> {
         }
     }
 
-    fn node(&mut self, event: Event<'t>, at: Marker, depth: usize) -> Result<Node, ConfigError> {
+    fn node(&mut self, event: Event<'t>, at: Marker, depth: usize) -> Result<Value, ConfigError> {
         if depth > MAX_DEPTH {
             return Err(self.error(at, format!("is nested deeper than {MAX_DEPTH} levels")));
         }
@@ -63,56 +63,54 @@ impl<'t> Builder<'t> {
             }
             Event::SequenceStart(anchor, tag) => {
                 self.refuse_tag(tag.as_deref(), "seq", at)?;
-                (self.list(depth)?, anchor)
+                (self.list(at, depth)?, anchor)
             }
             Event::MappingStart(anchor, tag) => {
                 self.refuse_tag(tag.as_deref(), "map", at)?;
-                (self.map(depth)?, anchor)
+                (self.map(at, depth)?, anchor)
             }
             Event::Alias(anchor) => {
-                let Some((node, size)) = self.anchors.get(&anchor).cloned() else {
-                    return Err(self.error(at, "an alias may not stand inside what it repeats"));
+                let Some(&(_, size)) = self.anchors.get(&anchor) else {
+                    return Err(self.error(at, "an alias may not be inside what it repeats"));
                 };
                 self.count(size, at)?;
-                return Ok(node);
+                let repeated = self.anchors.get(&anchor).map(|(value, _)| value.clone());
+                return Ok(repeated.unwrap_or_default());
             }
             _ => return Err(self.error(at, "the document ends in the middle of a value")),
-        };
-        let node = Node {
-            value,
-            place: self.place.at_line(at.line()),
         };
         if anchor > 0 {
             let size = self.nodes - before;
             self.count(size, at)?;
-            self.anchors.insert(anchor, (node.clone(), size));
+            self.anchors.insert(anchor, (value.clone(), size));
         }
-        Ok(node)
+        Ok(value)
     }
 
-    fn list(&mut self, depth: usize) -> Result<Value, ConfigError> {
+    fn list(&mut self, at: Marker, depth: usize) -> Result<Value, ConfigError> {
         let mut items = Vec::new();
         loop {
             match self.next()? {
-                (Event::SequenceEnd, _) => return Ok(Value::List(items)),
+                (Event::SequenceEnd, _) => return Ok(plain(items, self.at(at))),
                 (event, at) => items.push(self.node(event, at, depth + 1)?),
             }
         }
     }
 
-    fn map(&mut self, depth: usize) -> Result<Value, ConfigError> {
-        let mut entries = Vec::new();
+    fn map(&mut self, at: Marker, depth: usize) -> Result<Value, ConfigError> {
+        let mut entries = Map::new();
         loop {
-            let key = match self.next()? {
-                (Event::MappingEnd, _) => return Ok(Value::Map(entries)),
+            let (key, key_line) = match self.next()? {
+                (Event::MappingEnd, _) => return Ok(plain(entries, self.at(at))),
                 (Event::Scalar(text, ScalarStyle::Plain, ..), at) if text == "<<" => {
                     return Err(self.error(at, "merge keys (\"<<\") are not supported"));
                 }
-                (Event::Scalar(text, ..), _) => text.into_owned(),
+                (Event::Scalar(text, ..), at) => (text.into_owned(), at.line()),
                 (_, at) => return Err(self.error(at, "a key must be a text")),
             };
             let (event, at) = self.next()?;
-            entries.push((key, self.node(event, at, depth + 1)?));
+            let value = self.node(event, at, depth + 1)?;
+            insert(&mut entries, key, key_line, value);
         }
     }
 
@@ -123,19 +121,12 @@ impl<'t> Builder<'t> {
         tag: Option<&Tag>,
         at: Marker,
     ) -> Result<Value, ConfigError> {
-        let plain = style == ScalarStyle::Plain && tag.is_none();
+        let quoted = style != ScalarStyle::Plain || tag.is_some();
         self.refuse_tag(tag, "str", at)?;
-        if plain && matches!(&*text, "" | "~" | "null" | "Null" | "NULL") {
-            return Ok(Value::Null);
+        if !quoted && matches!(&*text, "" | "~" | "null" | "Null" | "NULL") {
+            return Ok(plain(ValueKind::Nil, self.at(at)));
         }
-        Ok(Value::Scalar(Scalar {
-            text: text.into_owned(),
-            kind: if plain {
-                ScalarKind::Plain
-            } else {
-                ScalarKind::Text
-            },
-        }))
+        Ok(scalar(text.into_owned(), quoted, self.at(at)))
     }
 
     fn refuse_tag(&self, tag: Option<&Tag>, allowed: &str, at: Marker) -> Result<(), ConfigError> {
@@ -156,13 +147,20 @@ impl<'t> Builder<'t> {
     }
 
     fn syntax(&self, error: &ScanError) -> ConfigError {
-        self.error(
-            *error.marker(),
-            format!("is not valid YAML: {}", error.info()),
-        )
+        // Variables hold JSON, which is YAML.
+        let language = match self.place {
+            Place::Variable(_) => "JSON",
+            _ => "YAML",
+        };
+        let problem = format!("is not valid {language}: {}", error.info());
+        self.error(*error.marker(), problem)
     }
 
     fn error(&self, at: Marker, problem: impl Into<String>) -> ConfigError {
-        ConfigError::whole(self.place.at_line(at.line()), problem)
+        ConfigError::whole(self.at(at), problem)
+    }
+
+    fn at(&self, at: Marker) -> Place {
+        self.place.at_line(at.line())
     }
 }

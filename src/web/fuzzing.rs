@@ -12,17 +12,14 @@ use super::negotiation::negotiate;
 use super::probe::{LONGEST_TIMEOUT, Probes, TIMEOUT_HEADER, time_limit};
 use super::web_config::WebConfig;
 use super::{pages, protection, server};
-use crate::config_tree::{Format, Place};
+use crate::config_tree::Place;
 use crate::snapshot::Snapshot;
 
 /// Reads a file of `--web.config.file`, but none of the files that it names.
 pub fn web_config(text: &str) {
-    let parsed = Format::Yaml.parse(text, &Place::file("web.yml"));
-    if let Ok(document) = parsed {
-        match WebConfig::parse(&document, Path::new("")) {
-            Ok(config) => drop(format!("{config:?}")),
-            Err(errors) => drop(errors.to_string()),
-        }
+    match WebConfig::parse(text, &Place::file("web.yml"), Path::new("")) {
+        Ok(config) => drop(format!("{config:?}")),
+        Err(errors) => drop(errors.to_string()),
     }
 }
 

@@ -111,6 +111,125 @@ fn values_that_do_not_fit_say_what_was_expected() {
 }
 
 #[test]
+fn a_number_in_quotes_is_no_number() {
+    each_is_refused(&[
+        (
+            "poll: {retries: \"5\"}",
+            "x:1: poll.retries: expected a whole number from 0 to 10, found \"5\"",
+        ),
+        (
+            "cloudflare: {rate_limit: {share: '0.5'}}",
+            "x:1: cloudflare.rate_limit.share: expected a number above 0 and at most 1, found \
+             \"0.5\"",
+        ),
+        (
+            "mappings: {detail: \"true\"}",
+            "x:1: mappings.detail: expected true or false, found \"true\"",
+        ),
+    ]);
+    let toml = load_with(Format::Toml, "[poll]\nretries = \"5\"", &[TOKEN]);
+    assert_eq!(
+        messages(toml),
+        ["x:2: poll.retries: expected a whole number from 0 to 10, found \"5\""]
+    );
+}
+
+#[test]
+fn a_mistake_has_the_line_of_its_key_or_value() {
+    each_is_refused(&[
+        (
+            "pol:\n  interval: 1m\n",
+            "x:1: pol: unknown key, did you mean \"poll\"?",
+        ),
+        (
+            "poll:\n  intervals:\n    - 1m\n  retries: 1\n",
+            "x:2: poll.intervals: unknown key, did you mean \"interval\"?",
+        ),
+        (
+            "poll:\n  intervall:\n    1m\n",
+            "x:2: poll.intervall: unknown key, did you mean \"interval\"?",
+        ),
+        (
+            "poll:\n  interval:\n    1\n",
+            "x:3: poll.interval: expected a duration with its unit, such as \"90s\", \"5m\" or \
+             \"30d\", found \"1\"",
+        ),
+        (
+            "poll:\n  interval:\n    - 1m\n",
+            "x:2: poll.interval: expected a text, found a list",
+        ),
+        (
+            "accounts:\n- name: a\n  zones:\n    ids: [b]\n    include: [c]\n  api_token: t\n",
+            "x:3: accounts[0].zones: ids and include or exclude exclude each other: remove one of \
+             them",
+        ),
+        (
+            "poll:\n  retries: 1\npoll:\n  retries: 2\n",
+            "x:3: poll: this key is there twice",
+        ),
+        (
+            "poll.interval: 1m",
+            "x:1: poll.interval: unknown key, did you mean \"poll\"?",
+        ),
+    ]);
+    let toml = load_with(
+        Format::Toml,
+        "[poll]\nretries = 1\n\n[pol]\nretries = 2",
+        &[TOKEN],
+    );
+    assert_eq!(
+        messages(toml),
+        ["x:4: pol: unknown key, did you mean \"poll\"?"]
+    );
+}
+
+#[test]
+fn mistakes_of_all_kinds_are_told_at_once_up_to_a_bound() {
+    let yaml = "\
+pol: {}
+poll:
+  retries: 1
+  retries: 2
+  interval: [1]
+accounts:
+  - name: a
+    api_token: 123456
+    zones: {ids: [x/y, \"a b\"], include: [\"\"]}
+  - secret-in-the-wrong-place
+  - {name: a, api_token: t}
+expect: {zones: {a.org: [{origin_ip: 1}, {vendor: aws}], A.org: []}}
+";
+    let paths: Vec<_> = errors(yaml)
+        .iter()
+        .map(|error| error.split(": ").take(2).collect::<Vec<_>>().join(" "))
+        .collect();
+    assert_eq!(
+        paths,
+        [
+            "x:1 pol",
+            "x:4 poll.retries",
+            "x:5 poll.interval",
+            "x:8 accounts[0].api_token",
+            "x:9 accounts[0].zones.ids[0]",
+            "x:9 accounts[0].zones.ids[1]",
+            "x:9 accounts[0].zones.include[0]",
+            "x:10 accounts[1]",
+            "x:11 accounts[2].name",
+            "x:12 expect.zones.a.org[0].origin_ip",
+            "x:12 expect.zones.A.org",
+            "x:12 expect.zones.a.org[1]",
+        ]
+    );
+    let many: String = (0..500).map(|_| "  - [x]\n").collect();
+    let shown = errors(&format!("expect:\n  ignore:\n{many}"));
+    assert_eq!(shown.len(), 101);
+    assert_eq!(
+        shown[0],
+        "x: has more than 100 mistakes; these are the first"
+    );
+}
+
+#[test]
 fn accounts_that_cannot_be_say_why() {
     each_is_refused(&[
         (
@@ -192,8 +311,8 @@ fn what_does_not_belong_there_or_is_there_twice_is_named() {
         ),
         (
             "poll: {hidden1234: }",
-            "x:1: poll.…: unknown key, expected one of interval, discovery_interval, timeout, \
-             retain, concurrency, retries",
+            "x:1: poll.…: unknown key, expected one of interval, discovery_interval, concurrency, \
+             timeout, retries, retain",
         ),
         (
             "verify: {vendor_ranges: {sources: {hetzner: /x}}}",

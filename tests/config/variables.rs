@@ -70,9 +70,25 @@ fn bad_variables_are_named() {
             "accounts[0].api_token: expected a text in quotes",
         ),
         (
+            "ACCOUNTS__0__API_TOKEN",
+            "hidden",
+            "accounts.0.api_token: unknown key, did you mean \"accounts\"?",
+        ),
+        (
+            "ZONE_OVERRIDES",
+            "{\"a.org\": {}, \"a.org\": {}}",
+            "zone_overrides.a.org: this key is there twice",
+        ),
+        (
+            "ZONE_OVERRIDES",
+            "{\"a.org\": ",
+            "zone_overrides: is not valid JSON: while parsing a node, did not find expected node \
+             content",
+        ),
+        (
             "ACCOUNTS",
             "hidden",
-            "accounts: is not valid JSON: expected value at line 1 column 1",
+            "accounts: expected a list, found a text",
         ),
     ] {
         let name = format!("ORIGIN_REGION_EXPORTER__{name}");

@@ -18,14 +18,9 @@ fn problem(arguments: &str, variables: &[(&str, &str)]) -> String {
 }
 
 fn shard(arguments: &str, host: &str) -> Result<Shard, String> {
-    let errors = Collector::default();
-    let shard = parsed(arguments, &[])
-        .flags
-        .shard(&Environment::new([], Some(host)), &errors);
-    errors
-        .check()
-        .map_err(|errors| errors.to_string())
-        .map(|()| shard.unwrap())
+    let flags = parsed(arguments, &[]).flags;
+    let shard = flags.shard(&Environment::new([], Some(host)));
+    shard.map_err(|mistake| mistake.to_string())
 }
 
 #[test]

@@ -18,8 +18,11 @@ use hyper::header::{
 };
 use jiff::SignedDuration;
 
+use serde::Deserialize;
+
+use self::tls::TlsKeys;
 use crate::config_tree::{
-    Collector, ConfigError, ConfigErrors, Field, Format, Node, Place, Section,
+    ConfigError, ConfigErrors, Entries, Format, Located, Number, Place, Reader, parsed_types,
 };
 use crate::file_io;
 
@@ -78,39 +81,72 @@ pub struct RateLimit {
     pub burst: u32,
 }
 
+/// The keys of the file.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Keys {
+    tls_server_config: Option<Located<TlsKeys>>,
+    http_server_config: HttpKeys,
+    basic_auth_users: Entries<User>,
+    rate_limit: RateLimitKeys,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct HttpKeys {
+    http2: Option<Boolean>,
+    headers: Entries<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct RateLimitKeys {
+    interval: Option<GoDuration>,
+    burst: Option<Number<0, { u32::MAX }>>,
+}
+
+parsed_types! {
+    /// The truth values of YAML 1.1, which the Go exporters read.
+    #[derive(Clone, Copy)]
+    Boolean(bool) = |text| match text.to_ascii_lowercase().as_str() {
+        "true" | "yes" | "on" | "y" => Ok(true),
+        "false" | "no" | "off" | "n" => Ok(false),
+        _ => Err("true or false"),
+    };
+    User(PasswordHash) = |text| {
+        PasswordHash::parse(text).ok_or("a password's bcrypt hash, such as htpasswd -B makes")
+    };
+    /// A duration as Go writes it; a bare number counts nanoseconds.
+    GoDuration(SignedDuration) = |text| {
+        let nanoseconds = || text.parse().ok().map(SignedDuration::from_nanos);
+        let duration = text.parse().ok().or_else(nanoseconds);
+        duration.ok_or("a duration, such as 1s")
+    };
+}
+
 impl WebConfig {
     /// Reads and checks a file. The files that it names are relative to it and not read yet.
     pub fn load(path: &Path) -> Result<Self, ConfigErrors> {
         let place = Place::file(&path.to_string_lossy());
         let text = read(path).map_err(|problem| ConfigError::whole(place.clone(), problem))?;
         let folder = path.parent().unwrap_or(Path::new(""));
-        Self::parse(&Format::Yaml.parse(&text, &place)?, folder)
+        Self::parse(&text, &place, folder)
     }
 
-    pub(super) fn parse(document: &Node, folder: &Path) -> Result<Self, ConfigErrors> {
-        let errors = Collector::default();
-        let config = errors.root(document).section(|root| {
-            let (http2, headers) = root.section("http_server_config", |http| {
-                let http2 = http.get("http2").and_then(|field| boolean(&field));
-                let headers = http.get("headers").map(|field| read_headers(&field));
-                (http2.unwrap_or(true), headers.unwrap_or_default())
-            });
-            let tls = root.get("tls_server_config");
-            Self {
-                tls: tls.and_then(|field| TlsSettings::read(&field, http2, folder)),
-                http2,
-                headers,
-                users: root
-                    .get("basic_auth_users")
-                    .map_or_else(BTreeMap::new, |field| read_users(&field)),
-                rate_limit: root.section("rate_limit", read_rate_limit),
-            }
-        });
-        errors.check()?;
-        // Without an error there is a configuration: only a document that is no map has none.
-        config.ok_or_else(|| {
-            ConfigError::whole(document.place.clone(), "expected a map of settings").into()
-        })
+    pub(super) fn parse(text: &str, place: &Place, folder: &Path) -> Result<Self, ConfigErrors> {
+        let mut reader = Reader::new(Format::Yaml.parse(text, place)?);
+        let keys: Keys = reader.read()?;
+        let http2 = keys.http_server_config.http2.is_none_or(|http2| http2.0);
+        let tls = keys.tls_server_config;
+        let users = keys.basic_auth_users.into_iter();
+        let config = Self {
+            tls: tls.and_then(|tls| TlsSettings::new(tls, http2, folder, &mut reader)),
+            http2,
+            headers: headers(keys.http_server_config.headers, &mut reader),
+            users: users.map(|(name, hash)| (name, hash.value.0)).collect(),
+            rate_limit: rate_limit(&keys.rate_limit),
+        };
+        reader.check(config)
     }
 }
 
@@ -120,17 +156,8 @@ fn read(path: &Path) -> Result<String, String> {
     String::from_utf8(bytes).map_err(|_| "is not UTF-8".to_owned())
 }
 
-/// The truth values of YAML 1.1, which the Go exporters read.
-fn boolean(field: &Field<'_>) -> Option<bool> {
-    field.parse(|text| match text.to_ascii_lowercase().as_str() {
-        "true" | "yes" | "on" | "y" => Ok(true),
-        "false" | "no" | "off" | "n" => Ok(false),
-        _ => Err("true or false"),
-    })
-}
-
 /// Only headers that harden a page can be set, so that exporters stay alike.
-fn read_headers(field: &Field<'_>) -> Vec<(HeaderName, HeaderValue)> {
+fn headers(keys: Entries<String>, reader: &mut Reader) -> Vec<(HeaderName, HeaderValue)> {
     let known: [(HeaderName, &[&str]); 5] = [
         (STRICT_TRANSPORT_SECURITY, &[]),
         (X_CONTENT_TYPE_OPTIONS, &["nosniff"]),
@@ -139,24 +166,25 @@ fn read_headers(field: &Field<'_>) -> Vec<(HeaderName, HeaderValue)> {
         (CONTENT_SECURITY_POLICY, &[]),
     ];
     let mut headers = Vec::new();
-    for (key, value) in field.entries() {
-        let Some((name, values)) = known.iter().find(|(name, _)| spelt(name) == key) else {
-            value.reject("this header cannot be configured");
+    for (key, Located { at, value }) in keys {
+        let Some((name, values)) = known.iter().find(|(name, _)| spelled(name) == key) else {
+            reader.push(at.error("this header cannot be configured"));
             continue;
         };
-        let parsed = value.parse(|text| {
-            if !values.is_empty() && !values.contains(&text) {
-                return Err(values.join(" or "));
-            }
-            HeaderValue::from_str(text).map_err(|_| "the value of a header".to_owned())
-        });
-        headers.extend(parsed.map(|parsed| (name.clone(), parsed)));
+        if !values.is_empty() && !values.contains(&value.as_str()) {
+            reader.push(at.expected(values.join(" or "), &value));
+            continue;
+        }
+        match HeaderValue::from_str(&value) {
+            Ok(value) => headers.push((name.clone(), value)),
+            Err(_) => reader.push(at.expected("the value of a header", &value)),
+        }
     }
     headers
 }
 
 /// A header's name as the format spells it; it knows no other.
-fn spelt(name: &HeaderName) -> String {
+fn spelled(name: &HeaderName) -> String {
     let word = |word: &str| match word {
         "xss" => "XSS".to_owned(),
         _ => {
@@ -171,36 +199,12 @@ fn spelt(name: &HeaderName) -> String {
         .join("-")
 }
 
-fn read_users(field: &Field<'_>) -> BTreeMap<String, PasswordHash> {
-    let mut users = BTreeMap::new();
-    for (name, value) in field.entries() {
-        match value.text().and_then(PasswordHash::parse) {
-            Some(hash) => {
-                users.insert(name.to_owned(), hash);
-            }
-            None => value.reject("expected a password's bcrypt hash, such as htpasswd -B makes"),
-        }
-    }
-    users
-}
-
-fn read_rate_limit(section: &mut Section<'_>) -> Option<RateLimit> {
-    let burst = section.get("burst");
-    let burst = burst.and_then(|field| field.integer(&(0..=u32::MAX)));
-    let interval = section.get("interval")?.parse(|text| {
-        text.parse::<SignedDuration>()
-            .or_else(|error| match text.parse() {
-                // A bare number counts nanoseconds.
-                Ok(nanoseconds) => Ok(SignedDuration::from_nanos(nanoseconds)),
-                Err(_) => Err(error),
-            })
-            .map_err(|_| "a duration, such as 1s")
-    })?;
-    // No interval, no limit; of a negative one the Go exporters make none either.
-    let interval = Duration::try_from(interval).ok().filter(|d| !d.is_zero())?;
-    Some(RateLimit {
+/// No interval, no limit; of a negative one the Go exporters make none either.
+fn rate_limit(keys: &RateLimitKeys) -> Option<RateLimit> {
+    let interval = Duration::try_from(keys.interval.as_ref()?.0).ok()?;
+    (!interval.is_zero()).then(|| RateLimit {
         interval,
-        burst: burst.unwrap_or(0),
+        burst: keys.burst.map_or(0, |burst| burst.0),
     })
 }
 
@@ -212,10 +216,8 @@ mod tests {
 
     pub(super) fn parse(text: &str) -> Result<WebConfig, String> {
         let place = Place::file("web.yml");
-        let node = Format::Yaml
-            .parse(text, &place)
-            .map_err(|error| error.to_string())?;
-        WebConfig::parse(&node, Path::new("/etc/exporter")).map_err(|errors| errors.to_string())
+        WebConfig::parse(text, &place, Path::new("/etc/exporter"))
+            .map_err(|errors| errors.to_string())
     }
 
     pub(super) fn error(text: &str) -> String {

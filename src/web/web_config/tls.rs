@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use rustls::crypto::ring;
 use rustls::{CipherSuite, SupportedCipherSuite};
 use secrecy::SecretString;
+use serde::Deserialize;
 
-use super::boolean;
-use crate::config_tree::{Field, Section};
+use super::Boolean;
+use crate::config_tree::{Located, Reader, parsed_types};
 
 /// How to serve with TLS.
 #[derive(Debug)]
@@ -74,156 +75,156 @@ enum Version {
     Tls13,
 }
 
-impl TlsSettings {
-    /// Reads the section; `None` where it asks for no TLS, or is wrong. TLS is asked for by a
-    /// certificate, a key, authorities or a way to check clients.
-    pub(super) fn read(field: &Field<'_>, http2: bool, folder: &Path) -> Option<Self> {
-        field.section(|section| Self::read_section(field, section, http2, folder))?
-    }
+/// The keys of the section. An empty text counts as left out, as in Go.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct TlsKeys {
+    cert_file: String,
+    cert: String,
+    key_file: String,
+    key: String,
+    client_ca_file: String,
+    client_ca: String,
+    client_auth_type: AuthType,
+    client_allowed_sans: Option<Located<Vec<String>>>,
+    min_version: Option<Located<VersionName>>,
+    max_version: Option<Located<VersionName>>,
+    cipher_suites: Option<Located<Vec<CipherSuiteName>>>,
+    curve_preferences: Vec<CurveName>,
+    /// Nothing depends on it, as in Go.
+    prefer_server_cipher_suites: Option<Boolean>,
+}
 
-    fn read_section(
-        field: &Field<'_>,
-        section: &mut Section<'_>,
+parsed_types! {
+    #[derive(Default)]
+    AuthType(Option<ClientAuth>) = |text| match text {
+        "" => Ok(None),
+        text => ClientAuth::parse(text).map(Some),
+    };
+    VersionName(Version) = Version::parse;
+    CipherSuiteName(SupportedCipherSuite) = parse_cipher_suite;
+    CurveName(Curve) = Curve::parse;
+}
+
+impl TlsSettings {
+    /// The settings of the section; `None` where it asks for no TLS, or is wrong. TLS is asked for
+    /// by a certificate, a key, authorities or a way to check clients.
+    pub(super) fn new(
+        section: Located<TlsKeys>,
         http2: bool,
         folder: &Path,
+        reader: &mut Reader,
     ) -> Option<Self> {
-        let mut pem = |file, inline| read_pem(section, file, inline, folder);
-        let certificate = pem("cert_file", "cert");
-        let key = pem("key_file", "key");
-        let client_ca = pem("client_ca_file", "client_ca");
-        let client_auth = section
-            .get("client_auth_type")
-            .filter(|field| !is_empty(field));
+        let Located { at, value: keys } = section;
+        let wrong_auth = reader.is_wrong(&format!("{}.client_auth_type", at.path));
+        let AuthType(client_auth) = keys.client_auth_type;
+        let certificate = pem(&keys.cert_file, &keys.cert, folder);
+        let key = pem(&keys.key_file, &keys.key, folder);
+        let client_ca = pem(&keys.client_ca_file, &keys.client_ca, folder);
         let asked_for =
             certificate.is_some() || key.is_some() || client_ca.is_some() || client_auth.is_some();
-        let client_auth = match &client_auth {
-            Some(field) => field.parse(ClientAuth::parse),
-            None => Some(ClientAuth::None),
-        };
-        let sans = section.get("client_allowed_sans");
-        let client_allowed_sans = sans.as_ref().map(read_texts);
-        if let (Some(sans), Some(auth)) = (&sans, client_auth)
-            && !auth.verifies()
+        let client_auth = client_auth.unwrap_or(ClientAuth::None);
+        let sans = keys.client_allowed_sans;
+        if let Some(sans) = &sans
+            && !client_auth.verifies()
+            && !wrong_auth
         {
-            sans.reject(
+            reader.push(sans.at.error(
                 "needs client_auth_type VerifyClientCertIfGiven or RequireAndVerifyClientCert",
-            );
+            ));
         }
-        let (lowest, highest) = read_versions(section);
-        let cipher_suites = read_cipher_suites(section, http2 && lowest < Version::Tls13);
-        let curves = section.get("curve_preferences").map(|field| {
-            let items = field.items();
-            items
-                .iter()
-                .filter_map(|item| item.parse(Curve::parse))
-                .collect()
-        });
-        if let Some(field) = section.get("prefer_server_cipher_suites") {
-            boolean(&field);
-        }
+        let (lowest, highest) = versions(keys.min_version, keys.max_version, reader);
+        let for_http2 = http2 && lowest < Version::Tls13;
+        let cipher_suites = cipher_suites(keys.cipher_suites, for_http2, reader);
         if !asked_for {
             return None;
         }
         if certificate.is_none() {
-            field.reject("needs cert_file or cert");
+            reader.push(at.error("needs cert_file or cert"));
         }
         if key.is_none() {
-            field.reject("needs key_file or key");
+            reader.push(at.error("needs key_file or key"));
         }
-        if client_ca.is_some() && client_auth == Some(ClientAuth::None) {
-            field.reject("client_ca and client_ca_file need a client_auth_type");
+        if client_ca.is_some() && client_auth == ClientAuth::None && !wrong_auth {
+            reader.push(at.error("client_ca and client_ca_file need a client_auth_type"));
         }
         Some(Self {
             certificate: certificate?,
             key: key?,
-            client_auth: client_auth?,
+            client_auth,
             client_ca,
-            client_allowed_sans,
+            client_allowed_sans: sans.map(|sans| sans.value),
             tls12: lowest <= Version::Tls12,
             tls13: highest == Version::Tls13,
             cipher_suites,
-            curves: curves.unwrap_or_default(),
+            curves: keys.curve_preferences.iter().map(|curve| curve.0).collect(),
         })
     }
 }
 
-fn is_empty(field: &Field<'_>) -> bool {
-    field.text() == Some("")
-}
-
-fn read_pem(
-    section: &mut Section<'_>,
-    file: &'static str,
-    inline: &'static str,
-    folder: &Path,
-) -> Option<Pem> {
-    let file = section.get(file).and_then(|field| field.text());
-    let inline = section.get(inline).and_then(|field| field.text());
-    match (file.unwrap_or_default(), inline.unwrap_or_default()) {
+fn pem(file: &str, inline: &str, folder: &Path) -> Option<Pem> {
+    match (file, inline) {
         ("", "") => None,
         ("", inline) => Some(Pem::Inline(SecretString::from(inline))),
         (file, _) => Some(Pem::File(folder.join(file))),
     }
 }
 
-fn read_texts(list: &Field<'_>) -> Vec<String> {
-    let items = list.items();
-    let texts = items.iter().filter_map(Field::text);
-    texts.map(str::to_owned).collect()
-}
-
 /// The lowest and the highest version that are served.
-fn read_versions(section: &mut Section<'_>) -> (Version, Version) {
-    let lowest = section.get("min_version");
-    let lowest = lowest.and_then(|field| {
-        let version = field.parse(Version::parse)?;
-        if version == Version::Old {
+fn versions(
+    min: Option<Located<VersionName>>,
+    max: Option<Located<VersionName>>,
+    reader: &mut Reader,
+) -> (Version, Version) {
+    let lowest = min.map_or(Version::Tls12, |Located { at, value }| {
+        let VersionName(value) = value;
+        if value == Version::Old {
             tracing::warn!(
-                place = %field.place(),
+                place = %at.place,
                 "min_version: TLS 1.0 and 1.1 are not served; TLS 1.2 is the lowest version"
             );
         }
-        Some(version.max(Version::Tls12))
+        value.max(Version::Tls12)
     });
-    let lowest = lowest.unwrap_or(Version::Tls12);
-    let highest = section.get("max_version").and_then(|field| {
-        let version = field.parse(Version::parse)?;
-        if version == Version::Old {
-            field.reject("TLS 1.0 and 1.1 are not served; expected TLS12 or TLS13");
-        } else if version < lowest {
-            field.reject("is below min_version");
+    let highest = max.map_or(Version::Tls13, |Located { at, value }| {
+        let VersionName(value) = value;
+        if value == Version::Old {
+            reader.push(at.error("TLS 1.0 and 1.1 are not served; expected TLS12 or TLS13"));
+        } else if value < lowest {
+            reader.push(at.error("is below min_version"));
         }
-        Some(version)
+        value
     });
-    (lowest, highest.unwrap_or(Version::Tls13))
+    (lowest, highest)
 }
 
 /// The suites of TLS 1.2. Those of TLS 1.3 can be named and change nothing.
-fn read_cipher_suites(section: &mut Section<'_>, for_http2: bool) -> Vec<CipherSuite> {
-    let Some(field) = section.get("cipher_suites") else {
+fn cipher_suites(
+    named: Option<Located<Vec<CipherSuiteName>>>,
+    for_http2: bool,
+    reader: &mut Reader,
+) -> Vec<CipherSuite> {
+    let Some(Located { at, value: named }) = named else {
         return Vec::new();
     };
-    let items = field.items();
-    let named: Vec<_> = items
-        .iter()
-        .filter_map(|item| item.parse(parse_cipher_suite))
-        .collect();
     let required = [
         CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
         CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
     ];
-    let usable = named.iter().any(|suite| required.contains(&suite.suite()));
+    let usable = named
+        .iter()
+        .any(|suite| required.contains(&suite.0.suite()));
     if for_http2 && !named.is_empty() && !usable {
-        field.reject(
+        reader.push(at.error(
             "HTTP/2 needs TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256 or \
              TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256 (RFC 9113, section 9.2.2); add one, or set \
              http_server_config.http2 to false",
-        );
+        ));
     }
     named
         .iter()
-        .filter(|suite| suite.tls13().is_none())
-        .map(SupportedCipherSuite::suite)
+        .filter(|suite| suite.0.tls13().is_none())
+        .map(|suite| suite.0.suite())
         .collect()
 }
 

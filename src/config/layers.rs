@@ -1,0 +1,162 @@
+//! The layers of the configuration, lowest first: the account of the environment, the file, then
+//! the environment variables with double underscores.
+//!
+//! Each sets values whole, where the library would blend a variable's map with the file's.
+
+use ::config::{Config, Map, Source, Value, ValueKind};
+
+use super::accounts::{CREDENTIALS, credential_variable};
+use super::environment::Environment;
+use crate::config_tree::{ConfigError, Format, Place, Reader, plain, scalar, unknown_key};
+
+const PREFIX: &str = "ORIGIN_REGION_EXPORTER__";
+
+/// The keys that a variable replaces by one value.
+const SCALARS: &str = "poll.interval poll.discovery_interval poll.concurrency poll.timeout \
+    poll.retries poll.retain cloudflare.base_url cloudflare.ca_file \
+    cloudflare.rate_limit.requests cloudflare.rate_limit.window cloudflare.rate_limit.share \
+    mappings.detail mappings.stale_after expect.from_dns expect.from_load_balancers \
+    expect.from_rules expect.unused_after hosts.window hosts.rotating_above audit_log.enabled \
+    audit_log.interval audit_log.actors history.retain verify.supported_regions \
+    verify.tiered_cache verify.vendor_ranges.enabled verify.vendor_ranges.refresh \
+    verify.vendor_ranges.sources.aws verify.vendor_ranges.sources.azure \
+    verify.vendor_ranges.sources.gcp verify.vendor_ranges.sources.oci";
+
+/// The lists and the maps keyed by names, which a variable replaces whole, by JSON.
+const COMPOSITES: &str = "accounts expect.zones expect.ignore hosts.nameservers \
+    verify.vendor_ranges.sources zone_overrides";
+
+/// All layers in one, and what is wrong with single variables.
+pub(super) fn merge(file: Value, environment: &Environment) -> Reader {
+    let (variables, mistakes) = read_variables(environment);
+    let layers = Config::builder()
+        .add_source(Layer(vec![(
+            vec!["accounts".to_owned()],
+            accounts(environment),
+        )]))
+        .add_source(Layer(sections(&file)))
+        .add_source(Layer(variables))
+        .build();
+    let mut layers = layers.map(|layers| layers.cache).unwrap_or_default();
+    let mut reader = match (&file.kind, document(&mut layers)) {
+        (ValueKind::Table(_), Some(merged)) => {
+            let origin = file.origin().map(str::to_owned);
+            Reader::new(Value::new(origin.as_ref(), merged.kind.clone()))
+        }
+        // A file that is no map has no layers; it is reported as such.
+        _ => Reader::new(file),
+    };
+    for mistake in mistakes {
+        reader.push(mistake);
+    }
+    reader
+}
+
+/// The one account of a configuration that lists none, with the credentials of the environment.
+fn accounts(environment: &Environment) -> Value {
+    let mut account = Map::new();
+    account.insert("name".to_owned(), plain("default", Place::Environment));
+    for key in CREDENTIALS {
+        let name = credential_variable(key);
+        if let Some(text) = environment.get(&name) {
+            let value = scalar(text, true, Place::variable(&name));
+            account.insert(key.to_owned(), value);
+        }
+    }
+    plain(vec![plain(account, Place::Environment)], Place::Environment)
+}
+
+/// The keys of the file.
+fn sections(file: &Value) -> Vec<(Vec<String>, Value)> {
+    let sections = file.clone().into_table().unwrap_or_default().into_iter();
+    sections.map(|(key, value)| (vec![key], value)).collect()
+}
+
+/// Values by the path of their key.
+#[derive(Debug, Clone)]
+struct Layer(Vec<(Vec<String>, Value)>);
+
+impl Source for Layer {
+    fn clone_into_box(&self) -> Box<dyn Source + Send + Sync> {
+        Box::new(self.clone())
+    }
+
+    fn collect(&self) -> Result<Map<String, Value>, ::config::ConfigError> {
+        let mut layers = Value::new(None, Map::<String, Value>::new());
+        self.collect_to(&mut layers)?;
+        layers.into_table()
+    }
+
+    fn collect_to(&self, layers: &mut Value) -> Result<(), ::config::ConfigError> {
+        if let Some(document) = document(layers) {
+            for (path, value) in &self.0 {
+                if path != &["accounts"] || !is_empty(value) {
+                    set(document, path, value.clone());
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The layers so far, which are the one item of a list under one key. The library takes maps apart,
+/// forgets where they come from, and reads dots in their keys as paths; lists it leaves whole.
+fn document(layers: &mut Value) -> Option<&mut Value> {
+    const KEY: &str = "document";
+    let ValueKind::Table(map) = &mut layers.kind else {
+        return None;
+    };
+    let new = || Value::new(None, vec![Value::default()]);
+    match &mut map.entry(KEY.to_owned()).or_insert_with(new).kind {
+        ValueKind::Array(items) => items.first_mut(),
+        _ => None,
+    }
+}
+
+/// Puts a value at a path of keys, in place of what is there, making maps on the way. Where
+/// something else than a map is in the way it is left as it is, to be reported as such.
+fn set(layers: &mut Value, path: &[String], value: Value) {
+    let Some((key, rest)) = path.split_first() else {
+        *layers = value;
+        return;
+    };
+    if layers.kind == ValueKind::Nil {
+        layers.kind = ValueKind::Table(Map::new());
+    }
+    if let ValueKind::Table(map) = &mut layers.kind {
+        set(map.entry(key.clone()).or_default(), rest, value);
+    }
+}
+
+/// Whether a list of accounts is as if it were left out.
+fn is_empty(accounts: &Value) -> bool {
+    match &accounts.kind {
+        ValueKind::Array(items) => items.is_empty(),
+        kind => *kind == ValueKind::Nil,
+    }
+}
+
+/// The variables that are there, and what is wrong with others. In their alphabetic order a map
+/// comes before what is in it.
+fn read_variables(environment: &Environment) -> (Vec<(Vec<String>, Value)>, Vec<ConfigError>) {
+    let mut variables = Vec::new();
+    let mut mistakes = Vec::new();
+    for (name, text) in environment.with_prefix(PREFIX) {
+        let place = Place::variable(&format!("{PREFIX}{name}"));
+        let path = name.to_ascii_lowercase().replace("__", ".");
+        let known = |keys: &str| keys.split(' ').any(|known| known == path);
+        let value = if known(SCALARS) {
+            Ok(plain(text, place))
+        } else if known(COMPOSITES) {
+            Format::Yaml.parse(text, &place)
+        } else {
+            let known: Vec<_> = SCALARS.split(' ').chain(COMPOSITES.split(' ')).collect();
+            Err(ConfigError::whole(place, unknown_key(&path, &known)))
+        };
+        match value {
+            Ok(value) => variables.push((path.split('.').map(str::to_owned).collect(), value)),
+            Err(mistake) => mistakes.push(ConfigError { path, ..mistake }),
+        }
+    }
+    (variables, mistakes)
+}

@@ -1,0 +1,320 @@
+//! Single values of the file: durations, numbers, addresses, paths.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ipnet::IpNet;
+use secrecy::SecretString;
+use serde::{Deserialize, Deserializer};
+use url::{Host, Url};
+
+use crate::config_tree::{Located, Place, parsed, parsed_number, parsed_secret, parsed_types};
+use crate::domain::{AccountName, HostName, OriginIp, Region, Vendor, ZoneId};
+use crate::vendor_ranges::RangeSource;
+
+/// What a duration should look like.
+const DURATION: &str = "a duration with its unit, such as \"90s\", \"5m\" or \"30d\"";
+const BASE_URL: &str = "https://api.cloudflare.com/client/v4";
+const DNS_PORT: u16 = 53;
+/// The longest secret; Cloudflare's tokens and keys have about 40 characters.
+const MAX_SECRET_BYTES: usize = 4096;
+
+pub(super) const SECOND: u64 = 1000;
+pub(super) const MINUTE: u64 = 60 * SECOND;
+pub(super) const HOUR: u64 = 60 * MINUTE;
+pub(super) const DAY: u64 = 24 * HOUR;
+
+/// A duration from `MIN` to `MAX` milliseconds, as humans write them.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Within<const MIN: u64, const MAX: u64>(pub(super) Duration);
+
+/// How often something is done: at least ten times a second, for tests, and at most once a week.
+pub(super) type Interval = Within<100, { 7 * DAY }>;
+/// A time that is counted in seconds at least, and in years at most.
+pub(super) type Period = Within<SECOND, { 3650 * DAY }>;
+
+impl<const MIN: u64, const MAX: u64> Within<MIN, MAX> {
+    fn parse(text: &str) -> Result<Self, String> {
+        if in_months(text) {
+            return Err(format!(
+                "{DURATION}; a month has no fixed length (write days), and minutes are \"m\""
+            ));
+        }
+        let duration = humantime::parse_duration(text.trim()).map_err(|_| DURATION.to_owned())?;
+        let (min, max) = (Duration::from_millis(MIN), Duration::from_millis(MAX));
+        if (min..=max).contains(&duration) {
+            Ok(Self(duration))
+        } else {
+            Err(format!("a duration from {} to {}", show(min), show(max)))
+        }
+    }
+}
+
+/// Whether a unit is a month. `M` is one to the library, and minutes to many people.
+fn in_months(text: &str) -> bool {
+    text.split(|c: char| !c.is_alphabetic())
+        .any(|unit| unit == "M" || unit.to_ascii_lowercase().starts_with("month"))
+}
+
+/// Whole days as days: the library makes months and years of them.
+fn show(duration: Duration) -> String {
+    match duration.as_secs() {
+        seconds if seconds >= DAY / SECOND && seconds.is_multiple_of(DAY / SECOND) => {
+            format!("{}days", seconds / (DAY / SECOND))
+        }
+        _ => humantime::format_duration(duration).to_string(),
+    }
+}
+
+impl<'de, const MIN: u64, const MAX: u64> Deserialize<'de> for Within<MIN, MAX> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        parsed(deserializer, Self::parse)
+    }
+}
+
+/// `never`, or a duration.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum OrNever<const MIN: u64, const MAX: u64> {
+    Never,
+    After(Within<MIN, MAX>),
+}
+
+impl<const MIN: u64, const MAX: u64> OrNever<MIN, MAX> {
+    pub(super) fn map<T>(self, never: T, after: impl FnOnce(Duration) -> T) -> T {
+        match self {
+            Self::Never => never,
+            Self::After(Within(age)) => after(age),
+        }
+    }
+}
+
+impl<'de, const MIN: u64, const MAX: u64> Deserialize<'de> for OrNever<MIN, MAX> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        parsed(deserializer, |text| match text {
+            "never" => Ok(Self::Never),
+            text => Within::parse(text)
+                .map(Self::After)
+                .map_err(|expected| format!("never, or {expected}")),
+        })
+    }
+}
+
+/// A number above 0 and at most 1.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Share(pub(super) f64);
+
+impl<'de> Deserialize<'de> for Share {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        parsed_number(deserializer, |text| {
+            let share = text.parse().ok();
+            let share = share.filter(|share| *share > 0.0 && *share <= 1.0);
+            share.map(Self).ok_or("a number above 0 and at most 1")
+        })
+    }
+}
+
+/// A secret: a text that a header can carry. It is never shown.
+#[derive(Debug, Clone)]
+pub(super) struct Secret(pub(super) SecretString);
+
+impl Secret {
+    fn parse(text: &str) -> Result<Self, String> {
+        let text = text.trim();
+        if text.is_empty() || text.len() > MAX_SECRET_BYTES {
+            Err(format!("1 to {MAX_SECRET_BYTES} characters"))
+        } else if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            Err("letters, digits and signs, without white space".to_owned())
+        } else {
+            Ok(Self(SecretString::from(text)))
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        parsed_secret(deserializer, Self::parse)
+    }
+}
+
+parsed_types! {
+    /// The name of an account.
+    #[derive(Debug, Clone)]
+    pub(super) Name(AccountName) = |text| {
+        AccountName::parse(text).map_err(|error| format!("a name; this one {error}"))
+    };
+    /// The identifier of a zone.
+    #[derive(Debug, Clone)]
+    pub(super) Id(ZoneId) = |text| {
+        ZoneId::parse(text).map_err(|error| format!("a zone id; this one {error}"))
+    };
+    /// An e-mail address.
+    #[derive(Debug, Clone)]
+    pub(super) Email(String) = parse_email;
+    /// A glob over zone names.
+    #[derive(Debug, Clone)]
+    pub(super) Glob(globset::GlobMatcher) = parse_glob;
+    /// The address of an origin.
+    #[derive(Debug, Clone)]
+    pub(super) Address(OriginIp) = |text| OriginIp::parse(text).map_err(|_| "an IPv4 or IPv6 address");
+    /// A host name.
+    #[derive(Debug, Clone)]
+    pub(super) OriginHost(HostName) = |text| HostName::parse(text.trim()).ok_or("a host name");
+    /// A vendor whose mappings Cloudflare documents; any other is a slip of the pen.
+    #[derive(Debug, Clone)]
+    pub(super) KnownVendor(Vendor) = |text| {
+        let vendor = Vendor::parse(text).ok();
+        let vendor = vendor.filter(|vendor| Vendor::KNOWN.contains(vendor));
+        vendor.ok_or("one of aws, azure, gcp and oci")
+    };
+    /// A region.
+    #[derive(Debug, Clone)]
+    pub(super) RegionName(Region) = |text| {
+        Region::parse(text).map_err(|error| format!("a region; this one {error}"))
+    };
+    /// An address or a prefix. An IPv4 address in IPv6 form is the IPv4 address.
+    #[derive(Debug, Clone)]
+    pub(super) Prefix(IpNet) = |text| {
+        parse_prefix(text.trim()).ok_or("an address or a prefix (ADDRESS/LENGTH)")
+    };
+    /// The address of a name server, with port 53 unless another is given.
+    #[derive(Debug, Clone)]
+    pub(super) NameServer(SocketAddr) = |text| {
+        let text = text.trim();
+        let address = text.parse::<IpAddr>();
+        let address = address.map(|address| SocketAddr::new(address, DNS_PORT));
+        address
+            .or_else(|_| text.parse())
+            .map_err(|_| "ADDRESS or ADDRESS:PORT of a name server, IPv6 with a port in brackets")
+    };
+    /// The API's address, without a slash at its end.
+    #[derive(Debug, Clone)]
+    pub(super) BaseUrl(Url) = parse_base_url;
+    /// A path, as it was written.
+    #[derive(Debug, Clone)]
+    pub(super) FilePath(PathBuf) = parse_path;
+    /// An http or https address, or a path as it was written.
+    #[derive(Debug, Clone)]
+    pub(super) Source(RangeSource) = parse_source;
+}
+
+impl Default for BaseUrl {
+    fn default() -> Self {
+        Self(parse_base_url(BASE_URL).expect("a constant address"))
+    }
+}
+
+/// An e-mail address travels in a header: visible ASCII with an `@`.
+fn parse_email(text: &str) -> Result<String, &'static str> {
+    const MAX_BYTES: usize = 254;
+    let text = text.trim();
+    let fits = text.len() <= MAX_BYTES && text.bytes().all(|b| b.is_ascii_graphic());
+    if fits && text.contains('@') {
+        Ok(text.to_owned())
+    } else {
+        Err("an e-mail address")
+    }
+}
+
+fn parse_prefix(text: &str) -> Option<IpNet> {
+    let network = match text.parse::<IpAddr>() {
+        Ok(address) => IpNet::from(address),
+        Err(_) => text.parse::<IpNet>().ok()?,
+    };
+    let mapped = match network {
+        IpNet::V6(network) => {
+            let length = network.prefix_len().checked_sub(96);
+            network.addr().to_ipv4_mapped().zip(length)
+        }
+        IpNet::V4(_) => None,
+    };
+    let network = match mapped {
+        Some((address, length)) => IpNet::new(address.into(), length).ok()?,
+        None => network,
+    };
+    Some(network.trunc())
+}
+
+fn parse_path(text: &str) -> Result<PathBuf, &'static str> {
+    if text.trim().is_empty() || text.contains('\0') {
+        Err("the path of a file")
+    } else {
+        Ok(PathBuf::from(text))
+    }
+}
+
+fn parse_source(text: &str) -> Result<RangeSource, &'static str> {
+    if !text.contains("://") {
+        return parse_path(text).map(RangeSource::File);
+    }
+    let url = Url::parse(text.trim()).ok();
+    url.filter(|url| matches!(url.scheme(), "http" | "https"))
+        .map(RangeSource::Url)
+        .ok_or("an http or https address, or the path of a file")
+}
+
+fn parse_base_url(text: &str) -> Result<Url, &'static str> {
+    const EXPECTED: &str = "an https address, such as \"https://api.cloudflare.com/client/v4\"";
+    let mut url = Url::parse(text.trim()).map_err(|_| EXPECTED)?;
+    if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
+        return Err(EXPECTED);
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("an address without user and password");
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err("an address without query (\"?\") and fragment (\"#\")");
+    }
+    let path = url.path().trim_end_matches('/').to_owned();
+    url.set_path(&path);
+    Ok(url)
+}
+
+/// Whether credentials sent to this address do not leave this host.
+pub(super) fn is_this_host(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.to_canonical().is_loopback(),
+        None => false,
+    }
+}
+
+/// Where relative paths start: of a file in its folder, of a variable in the working directory.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Folder<'p>(pub(super) &'p Path);
+
+impl Folder<'_> {
+    pub(super) fn path(self, path: Located<FilePath>) -> PathBuf {
+        self.resolve(path.value.0, &path.at.place)
+    }
+
+    pub(super) fn source(self, source: Located<Source>) -> RangeSource {
+        match source.value.0 {
+            RangeSource::File(path) => RangeSource::File(self.resolve(path, &source.at.place)),
+            url => url,
+        }
+    }
+
+    fn resolve(self, path: PathBuf, place: &Place) -> PathBuf {
+        match place {
+            Place::File { .. } => self.0.join(path),
+            Place::Variable(_) | Place::Environment | Place::Flag(_) => path,
+        }
+    }
+}
+
+/// The longest glob: twice the longest name, for what it escapes.
+const MAX_GLOB_BYTES: usize = 510;
+
+fn parse_glob(text: &str) -> Result<globset::GlobMatcher, String> {
+    let text = text.trim();
+    if text.is_empty() || text.len() > MAX_GLOB_BYTES {
+        return Err(format!("a name or glob of 1 to {MAX_GLOB_BYTES} bytes"));
+    }
+    globset::GlobBuilder::new(text)
+        .case_insensitive(true)
+        .build()
+        .map(|glob| glob.compile_matcher())
+        .map_err(|error| format!("a name or glob: {}", error.kind()))
+}

@@ -1,0 +1,105 @@
+//! What the file says about single zones: their declared origins, and what is different for them.
+
+use std::collections::BTreeSet;
+
+use super::file::{Declaration, ZoneOverride};
+use super::settings::stale_after;
+use crate::config_tree::{Entries, Located, Location, Reader};
+use crate::findings::{DeclaredHost, DeclaredOrigin, DeclaredZone, ExpectedPlace};
+use crate::poller;
+
+/// The longest name of the DNS (RFC 1035, section 2.3.4).
+const MAX_KEY_BYTES: usize = 255;
+
+/// The origins of `expect.zones`.
+pub(super) fn declared(
+    zones: Entries<Vec<Located<Declaration>>>,
+    reader: &mut Reader,
+) -> Vec<DeclaredZone> {
+    let mut all = Vec::new();
+    for (zone, origins) in named(zones, reader) {
+        let mut declared = DeclaredZone {
+            zone,
+            origins: Vec::new(),
+            hosts: Vec::new(),
+        };
+        for Located { at, value } in origins {
+            declare(&at, value, &mut declared, reader);
+        }
+        all.push(declared);
+    }
+    all
+}
+
+fn declare(at: &Location, origin: Declaration, declared: &mut DeclaredZone, reader: &mut Reader) {
+    let place = ExpectedPlace {
+        vendor: origin.vendor.map(|vendor| vendor.0),
+        region: origin.region.map(|region| region.0),
+    };
+    match (origin.origin_ip, origin.host) {
+        (Some(address), None) => {
+            let Located { at, value } = address;
+            let origin_ip = value.0;
+            if declared.origins.iter().any(|o| o.origin_ip == origin_ip) {
+                let text = origin_ip.to_string();
+                let once = format!("each address once in a zone, and {text} is there twice");
+                reader.push(at.expected(once, &text));
+            }
+            declared.origins.push(DeclaredOrigin { origin_ip, place });
+        }
+        (None, Some(host)) => {
+            let Located { at, value } = host;
+            let host = value.0;
+            if declared.hosts.iter().any(|declared| declared.host == host) {
+                let once = format!("each host once in a zone, and {host} is there twice");
+                reader.push(at.expected(once, host.as_str()));
+            }
+            declared.hosts.push(DeclaredHost { host, place });
+        }
+        (Some(_), Some(_)) => {
+            reader.push(at.error("origin_ip and host exclude each other: remove one of them"));
+        }
+        (None, None) => {
+            let is_wrong = |key| reader.is_wrong(&format!("{}.{key}", at.path));
+            if !is_wrong("origin_ip") && !is_wrong("host") {
+                let expected =
+                    "expected an address (key \"origin_ip\") or a host name (key \"host\")";
+                reader.push(at.error(expected));
+            }
+        }
+    }
+}
+
+/// What `zone_overrides` says.
+pub(super) fn overrides(
+    zones: Entries<ZoneOverride>,
+    reader: &mut Reader,
+) -> Vec<poller::ZoneOverride> {
+    let overrides = named(zones, reader).into_iter();
+    overrides
+        .map(|(zone, keys)| poller::ZoneOverride {
+            zone,
+            interval: keys.interval.map(|interval| interval.0),
+            stale_after: keys.stale_after.map(stale_after),
+        })
+        .collect()
+}
+
+/// The entries whose key can be the name or the identifier of a zone, each zone once.
+fn named<T>(zones: Entries<T>, reader: &mut Reader) -> Vec<(String, T)> {
+    let mut seen = BTreeSet::new();
+    let mut named = Vec::new();
+    for (key, Located { at, value }) in zones {
+        let name = key.trim();
+        if name.is_empty() || name.len() > MAX_KEY_BYTES {
+            reader.push(at.error(format!(
+                "expected a zone name or id of 1 to {MAX_KEY_BYTES} bytes"
+            )));
+        } else if !seen.insert(name.to_ascii_lowercase()) {
+            reader.push(at.error("this zone is there twice (names are equal in any case)"));
+        } else {
+            named.push((name.to_owned(), value));
+        }
+    }
+    named
+}

@@ -1,0 +1,354 @@
+//! Reading values into serde types: every mistake is collected with its place and path.
+//!
+//! Serde stops at the first mistake. So each one is noted, its value is cut out of the document,
+//! and the document is read again.
+
+use std::{fmt, ptr};
+
+use ::config::{Value, ValueKind};
+use serde::de::value::{MapDeserializer, SeqDeserializer};
+use serde::de::{self, DeserializeOwned, Deserializer, Error as _, IntoDeserializer, Visitor};
+use serde::forward_to_deserialize_any;
+
+use super::origin::{Origin, REPEATED, REPETITION};
+use super::types::{LOCATED, Location, NUMBER, SECRET};
+use super::words::{is_keylike, join, may_be_secret, may_hold_credentials, show, unknown_key};
+use super::{ConfigError, ConfigErrors, Place};
+
+/// Mistakes after which the rest is not looked for. Each costs one reading of the document.
+const MAX_MISTAKES: usize = 100;
+
+/// A document that is being read, and the mistakes found so far.
+pub struct Reader {
+    document: Value,
+    mistakes: Vec<ConfigError>,
+}
+
+impl Reader {
+    /// Reads this document.
+    pub fn new(document: Value) -> Self {
+        Self {
+            document,
+            mistakes: Vec::new(),
+        }
+    }
+
+    /// The document as `T`, without what is wrong in it. Fails where too much is wrong.
+    pub fn read<T: DeserializeOwned>(&mut self) -> Result<T, ConfigErrors> {
+        for _ in 0..MAX_MISTAKES {
+            let root = Node {
+                value: &self.document,
+                path: Path::Root,
+            };
+            let error = match T::deserialize(root) {
+                Ok(value) => return Ok(value),
+                Err(error) => root.locate(error),
+            };
+            if let Some((address, mistake)) = error.located.map(|located| *located) {
+                self.mistakes.push(mistake);
+                cut(&mut self.document, address);
+            }
+        }
+        let problem = format!("has more than {MAX_MISTAKES} mistakes; these are the first");
+        let place = Origin::of(&self.document).place.at_line(0);
+        self.push(ConfigError::whole(place, problem));
+        Err(ConfigErrors::sorted(std::mem::take(&mut self.mistakes)))
+    }
+
+    /// Adds a mistake.
+    pub fn push(&mut self, mistake: ConfigError) {
+        self.mistakes.push(mistake);
+    }
+
+    /// Whether the value at this path, or one inside it, is wrong and was cut out.
+    pub fn is_wrong(&self, path: &str) -> bool {
+        self.mistakes.iter().any(|mistake| {
+            let rest = mistake.path.strip_prefix(path);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+        })
+    }
+
+    /// What was read, if nothing was wrong.
+    pub fn check<T>(self, value: T) -> Result<T, ConfigErrors> {
+        if self.mistakes.is_empty() {
+            Ok(value)
+        } else {
+            Err(ConfigErrors::sorted(self.mistakes))
+        }
+    }
+}
+
+/// Leaves nothing in the place of the value at this address. It has no origin then; in a list it
+/// stays, so that the others keep their numbers.
+fn cut(value: &mut Value, address: usize) -> bool {
+    if ptr::from_ref(value).addr() == address {
+        *value = Value::default();
+        return true;
+    }
+    match &mut value.kind {
+        ValueKind::Table(map) => map.values_mut().any(|value| cut(value, address)),
+        ValueKind::Array(items) => items.iter_mut().any(|value| cut(value, address)),
+        _ => false,
+    }
+}
+
+fn is_cut(value: &Value) -> bool {
+    value.kind == ValueKind::Nil && value.origin().is_none()
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Path<'a> {
+    Root,
+    Key(&'a Path<'a>, &'a str),
+    Index(&'a Path<'a>, usize),
+}
+
+impl Path<'_> {
+    fn show(self) -> String {
+        match self {
+            Self::Root => String::new(),
+            Self::Key(parent, key) => join(&parent.show(), key),
+            Self::Index(parent, index) => format!("{}[{index}]", parent.show()),
+        }
+    }
+}
+
+/// A value at its path.
+#[derive(Clone, Copy)]
+struct Node<'a> {
+    value: &'a Value,
+    path: Path<'a>,
+}
+
+impl<'a> Node<'a> {
+    /// The text of a scalar, and whether it is in quotes.
+    fn scalar(&self) -> Option<(&'a str, bool)> {
+        match &self.value.kind {
+            ValueKind::String(text) => Some((text, Origin::of(self.value).quoted)),
+            _ => None,
+        }
+    }
+
+    /// A map; of a section all keys are known. A key without a value is then as if it were left
+    /// out.
+    fn visit_map<'de, V: Visitor<'de>>(
+        &self,
+        visitor: V,
+        known: Option<&[&str]>,
+    ) -> Result<V::Value, Error> {
+        let map = match &self.value.kind {
+            ValueKind::Table(map) => Some(map),
+            ValueKind::Nil => None,
+            _ => return Err(self.expected("a map")),
+        };
+        let mut entries = Vec::new();
+        for (key, value) in map
+            .into_iter()
+            .flatten()
+            .filter(|(_, value)| !is_cut(value))
+        {
+            let path = Path::Key(&self.path, key);
+            let place = || Origin::of(value).key_place();
+            if value.kind == REPEATED {
+                let key = key
+                    .rsplit_once(REPETITION)
+                    .map_or(key.as_str(), |(key, _)| key);
+                let shown = Path::Key(&self.path, key).show();
+                let error = Error::custom("this key is there twice");
+                return Err(error.located(value, || (place(), shown, None)));
+            }
+            if let Some(known) = known.filter(|known| !known.contains(&key.as_str())) {
+                let shown = if is_keylike(key) { key } else { "…" };
+                let shown = Path::Key(&self.path, shown).show();
+                let error = Error::custom(unknown_key(key, known));
+                return Err(error.located(value, || (place(), shown, None)));
+            }
+            if known.is_none() || value.kind != ValueKind::Nil {
+                entries.push((key.as_str(), Node { value, path }));
+            }
+        }
+        visitor
+            .visit_map(MapDeserializer::new(entries.into_iter()))
+            .map_err(|error| self.locate(error))
+    }
+
+    fn visit_text<'de, V: Visitor<'de>>(&self, visitor: V, text: &str) -> Result<V::Value, Error> {
+        visitor.visit_str(text).map_err(|error| self.locate(error))
+    }
+
+    fn expected(&self, what: &str) -> Error {
+        self.locate(Error::custom(format_args!("expected {what}")))
+    }
+
+    /// The error with this value's place, unless it has one. The value is shown where another was
+    /// expected; but not a text in the place of a list or map, which may be a misplaced secret.
+    fn locate(&self, error: Error) -> Error {
+        let misplaced = matches!(&*error.problem, "expected a list" | "expected a map");
+        let expected = error.problem.starts_with("expected ");
+        error.located(self.value, || {
+            let path = self.path.show();
+            let found = match &self.value.kind {
+                _ if !expected => None,
+                ValueKind::Array(_) => Some("a list".to_owned()),
+                ValueKind::Table(_) => Some("a map".to_owned()),
+                ValueKind::String(_) if misplaced => Some("a text".to_owned()),
+                ValueKind::String(text) => {
+                    (!may_be_secret(&path) && !may_hold_credentials(text)).then(|| show(text))
+                }
+                _ => Some("nothing".to_owned()),
+            };
+            (Origin::of(self.value).place, path, found)
+        })
+    }
+}
+
+impl<'de> Deserializer<'de> for Node<'_> {
+    type Error = Error;
+
+    /// Whatever is not asked for below is a text.
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        match &self.value.kind {
+            ValueKind::String(text) => self.visit_text(visitor, text),
+            _ => Err(self.expected("a text")),
+        }
+    }
+
+    /// `true` or `false`; in a variable also `1`, `0`, `yes` and `no`.
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        let in_variable = matches!(Origin::of(self.value).place, Place::Variable(_));
+        let truth = match self.scalar() {
+            Some((text, false)) if in_variable => parse_boolean(text),
+            Some((text, false)) => text.to_ascii_lowercase().parse().ok(),
+            _ => None,
+        };
+        visitor.visit_bool(truth.ok_or_else(|| self.expected("true or false"))?)
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        match self.value.kind {
+            ValueKind::Nil => visitor.visit_none(),
+            _ => visitor.visit_some(self),
+        }
+    }
+
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        let ValueKind::Array(items) = &self.value.kind else {
+            return Err(self.expected("a list"));
+        };
+        let items = items.iter().enumerate();
+        let items = items.filter(|(_, value)| !is_cut(value));
+        let items = items.map(|(index, value)| Node {
+            value,
+            path: Path::Index(&self.path, index),
+        });
+        let visited = visitor.visit_seq(SeqDeserializer::new(items));
+        visited.map_err(|error| self.locate(error))
+    }
+
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        self.visit_map(visitor, None)
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        known: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        self.visit_map(visitor, Some(known))
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        match (name, self.scalar()) {
+            (LOCATED, _) => {
+                let place = Origin::of(self.value).place;
+                let path = self.path.show();
+                let location = Location { place, path }.encode();
+                visitor.visit_map(MapDeserializer::new(std::iter::once((location, self))))
+            }
+            (SECRET, Some((text, quoted))) if quoted || can_only_be_text(text) => {
+                self.visit_text(visitor, text)
+            }
+            (SECRET, _) => Err(self.expected("a text in quotes")),
+            (NUMBER, Some((text, false))) => self.visit_text(visitor, text),
+            (NUMBER, _) => self.visit_text(visitor, ""),
+            _ => visitor.visit_newtype_struct(self),
+        }
+    }
+
+    forward_to_deserialize_any! {
+        i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 char str string bytes byte_buf unit unit_struct tuple
+        tuple_struct enum identifier ignored_any
+    }
+}
+
+impl IntoDeserializer<'_, Error> for Node<'_> {
+    type Deserializer = Self;
+
+    fn into_deserializer(self) -> Self {
+        self
+    }
+}
+
+/// What is wrong with a value; its address, and the mistake with its place.
+#[derive(Debug)]
+struct Error {
+    problem: String,
+    located: Option<Box<(usize, ConfigError)>>,
+}
+
+impl Error {
+    fn located(
+        mut self,
+        value: &Value,
+        describe: impl FnOnce() -> (Place, String, Option<String>),
+    ) -> Self {
+        if self.located.is_none() {
+            let (place, path, found) = describe();
+            let problem = self.problem.clone();
+            let mistake = ConfigError {
+                place,
+                path,
+                problem,
+                found,
+            };
+            self.located = Some(Box::new((ptr::from_ref(value).addr(), mistake)));
+        }
+        self
+    }
+}
+
+impl de::Error for Error {
+    fn custom<T: fmt::Display>(problem: T) -> Self {
+        Self {
+            problem: problem.to_string(),
+            located: None,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.problem)
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// `true`, `1`, `yes`, `false`, `0` or `no`.
+fn parse_boolean(text: &str) -> Option<bool> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "1" | "yes" => Some(true),
+        "false" | "0" | "no" => Some(false),
+        _ => None,
+    }
+}
+
+/// Whether no reader of the same file sees a number or a truth value in a text without quotes.
+fn can_only_be_text(text: &str) -> bool {
+    text.parse::<f64>().is_err() && parse_boolean(text).is_none()
+}
