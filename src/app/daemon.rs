@@ -59,7 +59,10 @@ pub(super) async fn serve(
     let all = [
         tokio::spawn(parts.poller.run(shutdown.clone())),
         tokio::spawn(reloading),
-        tokio::spawn(supervisor::keep_alive(shutdown.clone())),
+        tokio::spawn(supervisor::keep_alive(
+            parts.poller_handle.clone(),
+            shutdown.clone(),
+        )),
         tokio::spawn(serving),
     ];
     supervisor::ready();

@@ -4,6 +4,7 @@ mod check;
 mod daemon;
 mod demo;
 mod get;
+mod limits;
 mod logging;
 mod once;
 mod output;
@@ -45,6 +46,9 @@ enum AppError {
     /// The result could not be written.
     #[error(transparent)]
     Output(#[from] output::OutputError),
+    /// The operating system allows too little.
+    #[error("{0}")]
+    Limits(String),
     /// Two parts registered one metric: a defect of this program.
     #[error("the metrics contradict each other: {0}")]
     Metrics(#[from] prometheus::Error),
@@ -53,8 +57,8 @@ enum AppError {
     Broken(String),
 }
 
-/// More threads than this gain nothing: one task polls, and a scrape is a few milliseconds of
-/// work. A machine with many cores would otherwise give each of them a thread.
+/// More threads gain nothing: one task polls, and a scrape is a few milliseconds of work. The
+/// default would be one thread for each core.
 const MOST_THREADS: usize = 4;
 
 /// Does what the command line says.
@@ -62,11 +66,13 @@ pub fn run(cli: &Cli, environment: &Environment) -> ExitCode {
     let threads = std::thread::available_parallelism()
         .map_or(1, usize::from)
         .min(MOST_THREADS);
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(threads)
-        .enable_all()
-        .build()
-        .map_err(|error| AppError::Broken(format!("cannot start threads: {error}")));
+    let runtime = limits::check(threads).and_then(|()| {
+        tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(threads)
+            .enable_all()
+            .build()
+            .map_err(|error| AppError::Limits(format!("cannot start the runtime: {error}")))
+    });
     let outcome = runtime.and_then(|runtime| {
         let outcome = runtime.block_on(command(cli, environment));
         // A thread that reads a file which hangs is not waited for.

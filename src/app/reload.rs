@@ -25,17 +25,20 @@ use crate::web::Reloading;
 /// Reads the configuration as at the start.
 pub(super) type Load = Arc<dyn Fn() -> Result<Settings, ConfigErrors> + Send + Sync>;
 
-/// A configuration that takes longer, its file of certificate authorities included, stands on
-/// something that hangs.
+/// Reading the configuration, with its file of certificate authorities, takes longer only where a
+/// file system hangs.
 const READING_LIMIT: Duration = Duration::from_secs(30);
 
-/// What a reload came to, in words for whoever asked for it.
+/// Requests for a reload that wait for the one under way.
+const WAITING: usize = 64;
+
+/// How a reload ended, in words for the client that requested it.
 type Outcome = Result<String, String>;
 
 const IN_FORCE: &str = "The new configuration is in force. Flags, among them the addresses to \
                         listen on, stay as they are until a restart.";
 
-/// Everything that a reload changes. Reloads are made one after the other by one task.
+/// Everything that a reload changes. One task makes the reloads, one after the other.
 pub(super) struct Reloader {
     load: Load,
     reading: Reading<Read>,
@@ -76,12 +79,12 @@ struct Metrics {
 pub(super) struct ReloadHandle(mpsc::Sender<oneshot::Sender<Outcome>>);
 
 impl ReloadHandle {
-    /// Reloads and says what it came to.
+    /// Reloads and returns how that ended.
     pub(super) fn reload(&self) -> Reloading {
         let Self(requests) = self.clone();
         Box::pin(async move {
             let (answer, outcome) = oneshot::channel();
-            let ending = || "the daemon is ending".to_owned();
+            let ending = || "the daemon is stopping".to_owned();
             requests.send(answer).await.map_err(|_| ending())?;
             outcome.await.map_err(|_| ending())?
         })
@@ -119,8 +122,7 @@ impl Reloader {
     ) -> Result<(ReloadHandle, impl Future<Output = ()> + Send + 'static), AppError> {
         let fail = |error| AppError::Broken(format!("cannot take signals: {error}"));
         let mut hangup = signal(SignalKind::hangup()).map_err(fail)?;
-        // Whoever asks while a reload goes on waits for his own.
-        let (sender, mut requests) = mpsc::channel::<oneshot::Sender<Outcome>>(1);
+        let (sender, mut requests) = mpsc::channel::<oneshot::Sender<Outcome>>(WAITING);
         let task = async move {
             self.ranges.end = shutdown.child_token();
             tokio::spawn(self.ranges.ranges.clone().run(self.ranges.end.clone()));
@@ -128,13 +130,21 @@ impl Reloader {
                 tokio::select! {
                     () = shutdown.cancelled() => return,
                     _ = hangup.recv() => {
-                        info!(signal = "SIGHUP", "reading the configuration again");
+                        info!(signal = "SIGHUP", "configuration reload requested");
                         drop(self.reload(&shutdown).await);
                     }
-                    Some(answer) = requests.recv() => {
-                        info!("reading the configuration again, as asked for over HTTP");
-                        // Whoever asked may have gone.
-                        drop(answer.send(self.reload(&shutdown).await));
+                    Some(first) = requests.recv() => {
+                        // One reload answers all requests that came before it.
+                        let mut waiting = vec![first];
+                        while let Ok(next) = requests.try_recv() {
+                            waiting.push(next);
+                        }
+                        info!(requests = waiting.len(), "configuration reload requested over HTTP");
+                        let outcome = self.reload(&shutdown).await;
+                        for request in waiting {
+                            // The client may be gone.
+                            drop(request.send(outcome.clone()));
+                        }
                     }
                 }
             }
@@ -151,7 +161,7 @@ impl Reloader {
                 self.metrics.succeeded(Timestamp::now());
                 info!(
                     accounts = self.settings.accounts.len(),
-                    "the new configuration is in force"
+                    "configuration reloaded"
                 );
             }
             Err(problems) => {
@@ -159,7 +169,7 @@ impl Reloader {
                 for problem in problems.lines() {
                     error!(
                         problem,
-                        "the new configuration is bad: the old one stays in force"
+                        "configuration reload failed, the old configuration stays in force"
                     );
                 }
             }
@@ -168,17 +178,17 @@ impl Reloader {
         outcome
     }
 
-    /// Everything that can fail comes first.
+    /// Everything that can fail comes before the first change.
     async fn try_reload(&mut self, shutdown: &CancellationToken) -> Outcome {
         let load = Arc::clone(&self.load);
-        // It reads files, which may hang; the shutdown waits for no file.
+        // Reading a file may hang. The shutdown does not wait for it.
         let loading = self.reading.read_anew(move || {
             let settings = load().map_err(|errors| errors.to_string())?;
             let http = parts::build_http_client(&settings).map_err(|error| error.to_string())?;
             Ok((settings, http))
         });
         let Some(loaded) = shutdown.run_until_cancelled(loading).await else {
-            return Err("the daemon is ending".to_owned());
+            return Err("the daemon is stopping".to_owned());
         };
         let (settings, http) = loaded.map_err(|error| match error {
             ReadingError::TimedOut(limit) => {
@@ -186,7 +196,7 @@ impl Reloader {
                 format!("the configuration was not read within {limit} s")
             }
             ReadingError::BrokeOff(error) => {
-                format!("reading the configuration broke off: {error}")
+                format!("reading the configuration failed: {error}")
             }
         })??;
         for warning in &settings.warnings {
@@ -206,7 +216,7 @@ impl Reloader {
             client.forget_metrics();
         }
         let (exposition, detail) = (self.exposition.clone(), settings.detail);
-        // It waits for an exposition that is being made.
+        // Waits for a body that is being made.
         drop(tokio::task::spawn_blocking(move || exposition.show_detail(detail)).await);
         self.settings = settings;
         Ok(IN_FORCE.to_owned())

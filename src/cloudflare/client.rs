@@ -361,10 +361,16 @@ impl Inner {
         }
     }
 
-    /// An answer shows whether the token is accepted. That of a verification does not by itself:
-    /// it may be about a disabled token, or about the other kind of token.
+    /// An answer shows whether the token is accepted. A verification alone does not: it may be
+    /// about a disabled token, or about the other kind of token. Nor does a refusal of an optional
+    /// call.
     fn note_token(&self, config: &Config, operation: Operation, valid: bool) {
-        if operation != Operation::VerifyToken && config.authenticator.is_token() {
+        let proves = match operation {
+            Operation::VerifyToken => false,
+            Operation::ListZones | Operation::GetZone | Operation::ListMappings => true,
+            _ => valid,
+        };
+        if proves && config.authenticator.is_token() {
             self.metrics.token_valid(valid);
         }
     }

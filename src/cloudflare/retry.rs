@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Reason;
+use crate::backoff::doubling;
 
 /// The bound of the first backoff; it doubles with each retry.
 const FIRST: Duration = Duration::from_millis(500);
@@ -35,8 +36,7 @@ pub(super) fn is_worth_retrying(reason: Reason, status: Option<u16>) -> bool {
 /// 10 s ("full jitter", so that clients that failed together do not come back together). `random`
 /// lies in [0, 1).
 pub(super) fn backoff(retry: u32, random: f64) -> Duration {
-    let factor = 1_u32.checked_shl(retry).unwrap_or(u32::MAX);
-    FIRST.saturating_mul(factor).min(LONGEST).mul_f64(random)
+    doubling(FIRST, retry.saturating_add(1), LONGEST).mul_f64(random)
 }
 
 #[cfg(test)]

@@ -75,7 +75,7 @@ impl Account {
         if self.polling.end(id, task) {
             context.metrics.lag.ended(&self.state.name, id);
             if list.as_ref().err().map(|error| error.reason) == Some(Reason::Unauthorized) {
-                self.suspect_credentials(now);
+                self.suspect_credentials(context, now);
             }
             self.polled(id, list, duration, context, now);
         }

@@ -12,8 +12,8 @@ use crate::cloudflare::{ApiError, Operation, Reason, TokenState, TokenStatus};
 
 /// Tokens are rarely revoked and rarely expire, and an answer that refuses one shows it at once.
 const VERIFY_INTERVAL: Duration = Duration::from_hours(1);
-/// The least time between two verifications because of refused calls. Cloudflare punishes repeated
-/// failures.
+/// The least time between two verifications because of refused calls, or the discovery interval
+/// where that is shorter. Cloudflare punishes repeated failures.
 const RECHECK: Duration = Duration::from_mins(1);
 
 /// Whether the credentials are accepted, as the verification and the calls together show.
@@ -56,8 +56,9 @@ impl TokenCheck {
     }
 
     /// A call was refused, so the token is verified soon.
-    fn suspect(&mut self, now: Instant) {
-        let earliest = self.asked.map_or(now, |at| (at + RECHECK).max(now));
+    fn suspect(&mut self, context: &Context, now: Instant) {
+        let recheck = RECHECK.min(context.settings.discovery_interval);
+        let earliest = self.asked.map_or(now, |at| (at + recheck).max(now));
         self.due = self.due.min(earliest);
     }
 
@@ -66,8 +67,7 @@ impl TokenCheck {
         ApiError {
             operation: Operation::ListMappings,
             reason: Reason::Unauthorized,
-            detail: "not tried, because Cloudflare refuses the credentials of the account"
-                .to_owned(),
+            detail: "no request was sent, because the credentials are refused".to_owned(),
             status: None,
             codes: Vec::new(),
         }
@@ -77,8 +77,8 @@ impl TokenCheck {
 impl Account {
     /// A poll was refused: verification and discovery will show whether the zone or the credentials
     /// are the reason.
-    pub(super) fn suspect_credentials(&mut self, now: Instant) {
-        self.token.suspect(now);
+    pub(super) fn suspect_credentials(&mut self, context: &Context, now: Instant) {
+        self.token.suspect(context, now);
         if self.token.due <= now {
             self.listing.due = self.listing.due.map(|due| due.min(now));
         }
@@ -132,7 +132,7 @@ impl Account {
                               of its zones is tried until it succeeds");
             self.token.refused = true;
         } else {
-            self.token.suspect(now);
+            self.token.suspect(context, now);
         }
     }
 

@@ -14,6 +14,7 @@ use tracing::{error, info, warn};
 
 use super::fetch::{FetchError, Fetched, LocalReading, Version, fetch, local_reading};
 use super::{Format, FormatError, Metrics, RangeSource, RangeTable, Settings, VendorTable};
+use crate::backoff::doubling;
 use crate::domain::{OriginIp, RangeVerdict};
 use crate::file_io::ReadingError;
 
@@ -270,12 +271,9 @@ fn check_size(now: usize, before: usize) -> Result<(), RefreshError> {
 
 /// The wait until the next refresh after so many failures in a row: never longer than the interval.
 fn next_wait(failures: u32, refresh: Duration) -> Duration {
-    match failures.checked_sub(1) {
-        None => refresh,
-        Some(earlier) => FIRST_RETRY
-            .saturating_mul(1_u32.checked_shl(earlier).unwrap_or(u32::MAX))
-            .min(LAST_RETRY)
-            .min(refresh),
+    match failures {
+        0 => refresh,
+        failures => doubling(FIRST_RETRY, failures, LAST_RETRY).min(refresh),
     }
 }
 

@@ -3,10 +3,12 @@
 use std::fs;
 use std::path::PathBuf;
 
-use cloudflare_origin_region_exporter::simulator::{Credential, CredentialStatus, Secret};
+use cloudflare_origin_region_exporter::simulator::{
+    Credential, CredentialStatus, Fault, FaultKind, Operation, Secret,
+};
 
 use crate::scrape::Scrape;
-use crate::support::{Api, BAD, Config, Daemon, GOOD, OTHER_TOKEN, TOKEN, world};
+use crate::support::{Api, BAD, Config, Daemon, GOOD, OTHER_TOKEN, TOKEN, request, world};
 
 const VALID: &str = "exporter_token_valid";
 
@@ -60,6 +62,90 @@ async fn a_token_that_is_revoked_in_flight_is_told_and_its_return_too() {
             s.value(VALID, &[]) == Some(1.0)
         })
         .await;
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn a_refused_token_slows_the_account_down_to_discovery_until_that_succeeds() {
+    let api = Api::start(world()).await;
+    let config = Config::polling("interval: 100ms, discovery_interval: 1s");
+    let mut daemon = api.daemon(&config).await;
+    daemon.until_read().await;
+    let refusal = "Invalid access token".to_owned();
+    let kind = FaultKind::ApiError(401, 1000, refusal);
+    api.simulator.add_fault(Fault::new(kind));
+    let refused = ["Cloudflare refuses the credentials of the account"];
+    daemon
+        .until("the token is refused", |s| s.value(VALID, &[]) == Some(0.0))
+        .await;
+    while daemon.logged(&refused) == 0 {
+        daemon.scrape().await;
+    }
+    let polls = || api.simulator.count(Operation::ListMappings);
+    let (before, listings) = (polls(), api.simulator.count(Operation::ListZones));
+    let verifications = api.simulator.count(Operation::VerifyUserToken);
+    while api.simulator.count(Operation::ListZones) < listings + 3 {
+        daemon.scrape().await;
+    }
+    assert_eq!(polls(), before, "only discovery goes on");
+    assert_eq!(
+        api.simulator.count(Operation::VerifyUserToken),
+        verifications
+    );
+    let scrape = daemon.scrape().await;
+    assert_eq!(
+        (scrape.up(GOOD), scrape.up(BAD)),
+        (Some(false), Some(false))
+    );
+    assert_eq!(scrape.mappings(GOOD), 3, "the last good data stays");
+    assert_eq!(daemon.logged(&refused), 1);
+    api.simulator.clear_faults();
+    daemon.until_read().await;
+    let scrape = daemon.scrape().await;
+    assert_eq!(scrape.value(VALID, &[]), Some(1.0));
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn one_zone_that_refuses_the_token_stops_no_other() {
+    let api = Api::start(world()).await;
+    let refusal = "Authentication error".to_owned();
+    let mut daemon = api.daemon(&Config::default()).await;
+    daemon.until_read().await;
+    let kind = FaultKind::ApiError(401, 10000, refusal);
+    api.fail(kind);
+    daemon
+        .until("the zone fails", |s| s.up(BAD) == Some(false))
+        .await;
+    let scrape = daemon.until_polls_of(GOOD, 5.0).await;
+    assert_eq!(scrape.up(GOOD), Some(true));
+    assert_eq!(daemon.logged(&["Cloudflare refuses the credentials"]), 0);
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn reloads_verify_a_token_only_if_it_is_another() {
+    let api = Api::start(world()).await;
+    let config = Config::polling("interval: 10s").text(&api.simulator.base_url());
+    let mut daemon = Daemon::start_with(&config, &["--web.enable-lifecycle"], &[]).await;
+    daemon
+        .until("the token is verified", |s| {
+            s.value(VALID, &[]) == Some(1.0) && api.simulator.count(Operation::VerifyUserToken) > 0
+        })
+        .await;
+    let before = api.simulator.requests().len();
+    for _ in 0..20 {
+        let (status, text) = request(daemon.address, "POST", "/-/reload").await;
+        assert_eq!(status, 200, "{text}");
+    }
+    daemon.scrape().await;
+    assert_eq!(api.simulator.requests().len(), before);
+    let other = config.replace(TOKEN, OTHER_TOKEN);
+    fs::write(daemon.folder.path().join("config.yaml"), other).unwrap();
+    let count = || api.simulator.count(Operation::VerifyUserToken);
+    let verified = count();
+    request(daemon.address, "POST", "/-/reload").await;
+    daemon.until("it is verified", |_| count() > verified).await;
     daemon.stop().await;
 }
 

@@ -1,6 +1,7 @@
 //! The process: how it ends, and what keeps it from starting.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::time::Duration;
 
 use cloudflare_origin_region_exporter::simulator::{FaultKind, World};
@@ -20,7 +21,9 @@ async fn stops_in_the_middle_of_a_poll(signal: &str) {
     daemon
         .until("the other zone is read", |s| s.up(GOOD) == Some(true))
         .await;
-    assert_eq!(api.readings(BAD).len(), 1);
+    while api.readings(BAD).is_empty() {
+        sleep(Duration::from_millis(10)).await;
+    }
     daemon.signal(signal);
     while daemon.logged(&["stopping: finishing what is in flight"]) == 0 {
         sleep(Duration::from_millis(10)).await;
@@ -57,7 +60,7 @@ async fn a_reload_that_hangs_on_a_file_holds_up_neither_polls_nor_the_end() {
         assert!(made.unwrap().success());
         daemon.signal("HUP");
         daemon.until_polled_again(3.0).await;
-        assert_eq!(daemon.logged(&["reading the configuration again"]), 1);
+        assert_eq!(daemon.logged(&["configuration reload requested"]), 1);
         daemon.stop().await;
     }
 }
@@ -119,6 +122,57 @@ async fn an_address_in_use_is_a_clear_error() {
     assert!(text.contains(&address) && text.contains("in use"), "{text}");
     assert!(!text.contains(TOKEN), "{text}");
     assert!(output.stdout.is_empty());
+}
+
+/// What the program writes and how it ends when bash starts it with `setup` before it.
+async fn fails_after(setup: &str, flag: &str) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    // Another user may not be allowed to look into the folder of the build.
+    let program = folder.path().join("program");
+    fs::copy(
+        env!("CARGO_BIN_EXE_cloudflare-origin-region-exporter"),
+        &program,
+    )
+    .unwrap();
+    let script = format!("{setup}; exec ./program --web.listen-address=127.0.0.1:0 {flag}");
+    let mut command = tokio::process::Command::new("bash");
+    command
+        .args(["-c", &script])
+        .current_dir(folder.path())
+        .env("CLOUDFLARE_API_TOKEN", TOKEN)
+        .kill_on_drop(true);
+    let is_root = fs::metadata("/proc/self").unwrap().uid() == 0;
+    if is_root && setup.contains("ulimit -u") {
+        // The limit on threads does not hold for root.
+        fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
+        command.uid(12345).gid(12345);
+    }
+    let output = timeout(PATIENCE, command.output()).await.unwrap().unwrap();
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(!text.contains("panicked"), "{text}");
+    text
+}
+
+#[tokio::test]
+async fn limits_that_are_too_low_are_clear_errors() {
+    let text = fails_after("ulimit -n 20", "").await;
+    assert!(text.contains("the limit on open files is 20"), "{text}");
+    let text = fails_after("ulimit -u 1", "").await;
+    assert!(text.contains("cannot start thread 1 of"), "{text}");
+}
+
+#[tokio::test]
+async fn a_passed_socket_that_does_not_listen_is_a_clear_error() {
+    let peer = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = peer.local_addr().unwrap().port();
+    let connected = format!("exec 3<>/dev/tcp/127.0.0.1/{port}");
+    let setup = format!("{connected}; export LISTEN_FDS=1 LISTEN_PID=$$");
+    let text = fails_after(&setup, "--web.systemd-socket").await;
+    assert!(
+        text.contains("that systemd passed does not listen"),
+        "{text}"
+    );
 }
 
 #[tokio::test]

@@ -103,7 +103,7 @@ async fn a_bad_configuration_changes_nothing_and_the_log_says_why() {
             reloads(scrape) == Some(0.0)
         })
         .await;
-    let told = "the new configuration is bad: the old one stays in force";
+    let told = "configuration reload failed, the old configuration stays in force";
     assert!(daemon.logged(&["level=error", told]) >= 1);
     assert_eq!(daemon.logged(&["level=error", "poll.interval", "soon"]), 1);
     assert_eq!(daemon.logged(&["level=error", "poll.retries"]), 1);

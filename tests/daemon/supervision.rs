@@ -1,4 +1,4 @@
-//! What the service manager is told.
+//! Notifications to the service manager.
 
 use std::time::Duration;
 
@@ -32,6 +32,25 @@ async fn readiness_reloads_life_and_the_end() {
     daemon.ended().await;
 }
 
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_socket_in_the_abstract_namespace() {
+    use std::os::linux::net::SocketAddrExt as _;
+    use std::os::unix::net::{SocketAddr, UnixDatagram as StdDatagram};
+
+    let api = Api::start(world()).await;
+    let name = format!("origin-region-exporter-test-{}", std::process::id());
+    let address = SocketAddr::from_abstract_name(&name).unwrap();
+    let manager = StdDatagram::bind_addr(&address).unwrap();
+    manager.set_nonblocking(true).unwrap();
+    let manager = UnixDatagram::from_std(manager).unwrap();
+    let socket = format!("@{name}");
+    let config = Config::default().text(&api.simulator.base_url());
+    let daemon = Daemon::start_with(&config, &[], &[("NOTIFY_SOCKET", &socket)]).await;
+    wait_for(&manager, "READY=1").await;
+    daemon.stop().await;
+}
+
 /// Takes messages until one has this line.
 async fn wait_for(manager: &UnixDatagram, line: &str) -> String {
     let mut buffer = [0; 1024];
@@ -45,5 +64,5 @@ async fn wait_for(manager: &UnixDatagram, line: &str) -> String {
         }
     })
     .await
-    .unwrap_or_else(|_| panic!("{line} was not told"))
+    .unwrap_or_else(|_| panic!("{line} was not sent"))
 }

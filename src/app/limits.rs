@@ -1,0 +1,48 @@
+//! What the operating system must allow the process.
+
+use std::sync::RwLock;
+use std::thread;
+
+use rustix::process::{Resource, getrlimit};
+
+use super::AppError;
+
+/// Open files that the process needs: listeners, connections to the API and to scrapers, its own
+/// files.
+const MIN_OPEN_FILES: u64 = 64;
+/// Threads besides the runtime's workers: the log, name look-ups, reading files, making bodies.
+const OTHER_THREADS: usize = 4;
+
+/// Fails where the limits on open files or threads are too low for the process to run.
+pub(super) fn check(workers: usize) -> Result<(), AppError> {
+    if let Some(limit) = getrlimit(Resource::Nofile).current
+        && limit < MIN_OPEN_FILES
+    {
+        return Err(AppError::Limits(format!(
+            "the limit on open files is {limit}, at least {MIN_OPEN_FILES} are needed; raise it \
+             (ulimit -n, LimitNOFILE=)"
+        )));
+    }
+    check_threads(workers + OTHER_THREADS)
+}
+
+/// Starts so many threads at once. The runtime would panic where it cannot start one.
+fn check_threads(count: usize) -> Result<(), AppError> {
+    let gate = RwLock::new(());
+    let closed = gate.write();
+    thread::scope(|scope| {
+        let outcome = (1..=count).try_for_each(|number| {
+            let wait = || drop(gate.read());
+            let thread = thread::Builder::new().spawn_scoped(scope, wait);
+            thread.map(drop).map_err(|error| {
+                AppError::Limits(format!(
+                    "cannot start thread {number} of {count}: {error}; raise the limit on \
+                     processes and threads (ulimit -u, LimitNPROC=, TasksMax=)"
+                ))
+            })
+        });
+        // The threads end, and the scope waits for them.
+        drop(closed);
+        outcome
+    })
+}
