@@ -31,7 +31,7 @@ macro_rules! text {
     };
 }
 
-const TEXTS: [Text; 17] = [
+const TEXTS: [Text; 18] = [
     text!(
         "docs/first-alert.md",
         "first-alert",
@@ -50,6 +50,7 @@ const TEXTS: [Text; 17] = [
         "web-configuration",
         "TLS, users and limits of the web server"
     ),
+    text!("docs/origins.md", "origins", "How origins are known"),
     text!("docs/api.md", "api", "JSON API"),
     text!("docs/probe.md", "probe", "Probing one origin"),
     text!("docs/installation.md", "installation", "Installation"),
