@@ -31,7 +31,7 @@ macro_rules! text {
     };
 }
 
-const TEXTS: [Text; 18] = [
+const TEXTS: [Text; 19] = [
     text!(
         "docs/first-alert.md",
         "first-alert",
@@ -51,6 +51,7 @@ const TEXTS: [Text; 18] = [
         "TLS, users and limits of the web server"
     ),
     text!("docs/origins.md", "origins", "How origins are known"),
+    text!("docs/storage.md", "storage", "Storage and history"),
     text!("docs/api.md", "api", "JSON API"),
     text!("docs/probe.md", "probe", "Probing one origin"),
     text!("docs/installation.md", "installation", "Installation"),
