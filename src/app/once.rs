@@ -225,7 +225,7 @@ impl Report {
             .map(|finding| {
                 vec![
                     finding.zone.clone(),
-                    finding.origin_ip.clone(),
+                    finding.origin_ip.clone().unwrap_or_default(),
                     finding.in_words(),
                     place(finding.vendor.as_deref(), finding.region.as_deref()),
                     place(

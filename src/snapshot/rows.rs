@@ -58,6 +58,9 @@ pub struct ZoneRow {
     pub tiered_cache_enabled: Option<bool>,
     /// Whether the smart topology is on; `null` where not known.
     pub smart_tiered_cache_enabled: Option<bool>,
+    /// Whether the zone has mappings that have no effect, because tiered cache is off; `null` if not
+    /// known.
+    pub idle: Option<bool>,
 }
 
 /// One mapping.
@@ -84,10 +87,10 @@ pub struct FindingRow {
     pub zone: String,
     /// Its identifier.
     pub zone_id: String,
-    /// `missing`, `wrong` or `stale`.
+    /// The kind, one of [`Finding::KINDS`].
     pub finding: &'static str,
-    /// The origin's address.
-    pub origin_ip: String,
+    /// The origin's address; `null` for idle mappings.
+    pub origin_ip: Option<String>,
     /// Where the missing origin was found.
     pub source: Option<&'static str>,
     /// The check that the wrong mapping fails.
@@ -113,43 +116,48 @@ pub enum Finding<'a> {
     Wrong(&'a WrongMapping),
     /// A mapping older than the zone's threshold.
     Stale(&'a Mapping),
+    /// All mappings of the zone are without effect, because tiered cache is off.
+    Idle,
 }
 
 impl<'a> Finding<'a> {
     /// The kinds of findings, as [`Self::kind`] names them.
-    pub const KINDS: [&'static str; 3] = ["missing", "wrong", "stale"];
+    pub const KINDS: [&'static str; 4] = ["missing", "wrong", "stale", "idle"];
 
-    /// What is wrong with the zone as of `now`: missing, then wrong, then stale, each by address.
+    /// What is wrong with the zone as of `now`, in the order of [`Self::KINDS`], then by address.
     pub fn all(state: &'a ZoneState, now: Timestamp) -> impl Iterator<Item = Self> {
         let findings = state.data.iter().map(|data| &*data.findings);
         let missing = findings.clone().flat_map(|f| &f.missing).map(Self::Missing);
         let wrong = findings.flat_map(|f| &f.wrong).map(Self::Wrong);
         let old = stale_mappings(state, now).into_iter().flatten();
-        missing.chain(wrong).chain(old.map(Self::Stale))
+        let idle = (is_idle(state) == Some(true)).then_some(Self::Idle);
+        missing.chain(wrong).chain(old.map(Self::Stale)).chain(idle)
     }
 
-    /// `missing`, `wrong` or `stale`.
+    /// The kind, one of [`Self::KINDS`].
     pub fn kind(self) -> &'static str {
         match self {
             Self::Missing(_) => "missing",
             Self::Wrong(_) => "wrong",
             Self::Stale(_) => "stale",
+            Self::Idle => "idle",
         }
     }
 
-    /// The origin's address.
-    pub fn origin_ip(self) -> OriginIp {
+    /// The origin's address; `None` if the finding is not about one origin.
+    pub fn origin_ip(self) -> Option<OriginIp> {
         match self {
-            Self::Missing(origin) => origin.origin_ip,
-            Self::Wrong(wrong) => wrong.origin_ip,
-            Self::Stale(mapping) => mapping.origin_ip,
+            Self::Missing(origin) => Some(origin.origin_ip),
+            Self::Wrong(wrong) => Some(wrong.origin_ip),
+            Self::Stale(mapping) => Some(mapping.origin_ip),
+            Self::Idle => None,
         }
     }
 
-    /// Where the mapping says that the origin is; `None` where there is no mapping.
+    /// Vendor and region of the mapping; `None` if the finding is not about one mapping.
     pub fn mapped_to(self) -> Option<(&'a Vendor, &'a Region)> {
         match self {
-            Self::Missing(_) => None,
+            Self::Missing(_) | Self::Idle => None,
             Self::Wrong(wrong) => Some((&wrong.vendor, &wrong.region)),
             Self::Stale(mapping) => Some((&mapping.vendor, &mapping.region)),
         }
@@ -198,13 +206,16 @@ impl ZoneRow {
             rejected_rows: state.rejected_rows,
             tiered_cache_enabled: state.tiered_cache.enabled,
             smart_tiered_cache_enabled: state.tiered_cache.smart_enabled,
+            idle: is_idle(state),
         }
     }
 
     /// Whether the zone cannot be read or something is wrong with its mappings.
     pub fn has_problem(&self) -> bool {
         let findings = [self.missing, self.wrong, self.stale];
-        self.up == Some(false) || findings.into_iter().flatten().any(|count| count > 0)
+        self.up == Some(false)
+            || self.idle == Some(true)
+            || findings.into_iter().flatten().any(|count| count > 0)
     }
 }
 
@@ -229,13 +240,13 @@ impl FindingRow {
         let expected = match finding {
             Finding::Missing(origin) => origin.place.clone(),
             Finding::Wrong(wrong) => wrong.expected.clone(),
-            Finding::Stale(_) => ExpectedPlace::default(),
+            Finding::Stale(_) | Finding::Idle => ExpectedPlace::default(),
         };
         Self {
             zone: state.zone.name.to_string(),
             zone_id: state.zone.id.to_string(),
             finding: finding.kind(),
-            origin_ip: finding.origin_ip().to_string(),
+            origin_ip: finding.origin_ip().map(|ip| ip.to_string()),
             source: match finding {
                 Finding::Missing(origin) => Some(origin.source().as_str()),
                 _ => None,
@@ -261,6 +272,7 @@ impl FindingRow {
             ("missing", Some(source), ..) => format!("missing (expected by {source})"),
             ("wrong", _, Some(check), _) => format!("wrong (by {check})"),
             ("stale", _, _, Some(at)) => format!("stale (last modified {at})"),
+            ("idle", ..) => "idle (tiered cache is off)".to_owned(),
             (finding, ..) => finding.to_owned(),
         }
     }
@@ -274,6 +286,16 @@ fn by_word<K>(
         .iter()
         .map(|(key, &count)| (word(key), count))
         .collect()
+}
+
+/// Whether the zone's mappings have no effect; `None` if not known.
+fn is_idle(state: &ZoneState) -> Option<bool> {
+    let has_mappings = !state.data.as_ref()?.mappings.is_empty();
+    match (state.tiered_cache.enabled, state.tiered_cache.smart_enabled) {
+        (Some(false), _) | (_, Some(false)) => Some(has_mappings),
+        (Some(true), Some(true)) => Some(false),
+        _ => None,
+    }
 }
 
 /// The mappings that are older than the zone's threshold; `None` where there is no threshold or

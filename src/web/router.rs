@@ -64,7 +64,8 @@ enum Route<'a> {
     Ready,
     Reload,
     Landing,
-    /// The page of the zone with this identifier.
+    Findings,
+    /// The page of the zone with this name or identifier.
     Zone(&'a str),
     /// The documentation page of this name.
     Docs(&'a str),
@@ -142,7 +143,8 @@ impl Router {
             Route::Healthy => Reply::text(StatusCode::OK, "Healthy"),
             Route::Ready => self.readiness(),
             Route::Landing => self.pages.landing(query).await,
-            Route::Zone(id) => self.pages.zone(id, query).await,
+            Route::Findings => self.pages.findings(query).await,
+            Route::Zone(zone) => self.pages.zone(zone, query).await,
             Route::Docs(name) => self.pages.docs(name).await,
             Route::Api(resource) => self.api.answer(resource, query, Timestamp::now()).await,
             Route::Probe => self.probes.answer(query, &request.headers).await,
@@ -159,11 +161,12 @@ impl Router {
             "/probe" => Route::Probe,
             _ if path == self.telemetry_path => Route::Metrics,
             "/" => Route::Landing,
+            "/findings" if pages => Route::Findings,
             _ => {
                 if let Some(resource) = path.strip_prefix("/api/v1/") {
                     Resource::parse(resource).map_or(Route::NotFound, Route::Api)
-                } else if let Some(id) = path.strip_prefix("/zones/").filter(|_| pages) {
-                    Route::Zone(id)
+                } else if let Some(zone) = path.strip_prefix("/zones/").filter(|_| pages) {
+                    Route::Zone(zone)
                 } else if let Some(name) = path.strip_prefix("/docs/").filter(|_| pages) {
                     Route::Docs(name)
                 } else {
@@ -192,7 +195,7 @@ impl Route<'_> {
             Self::Healthy => Handler::Healthy,
             Self::Ready => Handler::Ready,
             Self::Reload => Handler::Reload,
-            Self::Landing | Self::Zone(_) | Self::Docs(_) => Handler::Landing,
+            Self::Landing | Self::Findings | Self::Zone(_) | Self::Docs(_) => Handler::Landing,
             Self::Api(_) => Handler::Api,
             Self::Probe => Handler::Probe,
             Self::NotFound => Handler::Other,

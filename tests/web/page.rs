@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use cloudflare_origin_region_exporter::cloudflare::AccountStatus;
 use cloudflare_origin_region_exporter::domain::{AccountName, ZoneName};
-use cloudflare_origin_region_exporter::findings::ZoneFindings;
+use cloudflare_origin_region_exporter::findings::{TieredCache, ZoneFindings};
 use cloudflare_origin_region_exporter::snapshot::{Directory, ZoneState};
 use jiff::Timestamp;
 
@@ -70,6 +70,7 @@ async fn what_comes_from_outside_is_harmless() {
         "/zones/abc",
         "/zones/abc?q=%3Cscript%3E",
         "/zones/abc?q=%22%3E%3Cscript%3E",
+        "/findings?q=%22%3E%3Cscript%3E",
     ] {
         let page = page(&server, path).await;
         assert!(
@@ -86,7 +87,7 @@ async fn what_comes_from_outside_is_harmless() {
 #[tokio::test]
 async fn pages_load_nothing_and_run_nothing() {
     let server = serving(world::small()).await;
-    for path in ["/", "/zones/a1", "/zones/none", "/docs/"] {
+    for path in ["/", "/findings", "/zones/a1", "/zones/none", "/docs/"] {
         let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
         let answer = server.raw(request.as_bytes()).await;
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
@@ -102,7 +103,7 @@ async fn pages_load_nothing_and_run_nothing() {
             assert!(!body.contains(forbidden), "{path}: {forbidden}");
         }
     }
-    server.expect_requests("landing", "200", 3);
+    server.expect_requests("landing", "200", 4);
     server.expect_requests("landing", "404", 1);
 }
 
@@ -110,7 +111,7 @@ async fn pages_load_nothing_and_run_nothing() {
 async fn every_link_of_the_pages_leads_somewhere() {
     let server = serving(world::small()).await;
     let mut links = std::collections::BTreeSet::new();
-    for path in ["/", "/zones/a1", "/docs/"] {
+    for path in ["/", "/findings", "/zones/a1", "/docs/"] {
         let (_, body) = server.get(path).await;
         for link in body.split("href=\"").skip(1) {
             let link = link.split('"').next().unwrap().replace("&amp;", "&");
@@ -132,7 +133,8 @@ async fn every_link_of_the_pages_leads_somewhere() {
         assert!(links.contains(wanted), "{wanted}: {links:?}");
     }
     for link in links {
-        assert_eq!(server.get(&link).await.0, 200, "{link}");
+        let link = link.split('#').next().unwrap();
+        assert_eq!(server.get(link).await.0, 200, "{link}");
     }
 }
 
@@ -201,11 +203,13 @@ async fn accounts_show_token_and_rate_limit() {
     server.snapshot.publish(world::small());
     let page = page(&server, "/").await;
     for part in [
-        "not accepted",
+        "refused",
+        "Cloudflare refuses the API token of account",
         "in 9 days",
         "paused",
         "in 4 min",
-        "600 requests a window, 42 left at Cloudflare",
+        "600 requests a window",
+        "42 requests",
         "4 polled, 3 filtered",
         "The first round of polls has not ended yet",
     ] {
@@ -222,7 +226,8 @@ async fn a_zone_shows_what_is_wrong_with_it() {
     for part in [
         "<h1>example.com</h1>",
         "a proxied DNS record points to it",
-        "the configuration says otherwise",
+        "the configuration declares another region",
+        "Change the mapping to aws us-east-1.",
         "gcp us-east1",
         "aws us-east-1",
         "in 3 min",
@@ -279,4 +284,145 @@ async fn a_name_that_is_not_known_is_the_identifier() {
     let server = serving(world::directory(vec![state])).await;
     assert!(page(&server, "/").await.contains("not read yet"));
     assert!(page(&server, "/zones/abc").await.contains("<h1>abc</h1>"));
+}
+
+#[tokio::test]
+async fn findings_of_all_zones_are_listed_with_what_fixes_them() {
+    let idle = world::read(
+        world::zone("e5", "idle.example"),
+        vec![world::mapping("192.0.2.9", "aws", "eu-west-1", "")],
+        ZoneFindings::default(),
+    );
+    let mut zones: Vec<_> = world::small()
+        .zones
+        .iter()
+        .map(|slot| (*slot.load()).clone())
+        .collect();
+    zones.push(ZoneState {
+        tiered_cache: TieredCache {
+            enabled: Some(false),
+            smart_enabled: None,
+        },
+        ..idle
+    });
+    let server = serving(world::directory(zones)).await;
+    let all = page(&server, "/findings").await;
+    let positions: Vec<_> = [
+        "2001:db8::99</td>",
+        "192.0.2.2</td>",
+        "all mappings",
+        "2001:db8::1</td>",
+    ]
+    .iter()
+    .map(|part| all.find(part).unwrap_or_else(|| panic!("{part}: {all}")))
+    .collect();
+    assert!(positions.is_sorted(), "missing, wrong, idle, stale: {all}");
+    for part in [
+        "4 in all.",
+        "Find the origin’s region, then add a mapping.",
+        "Change the mapping to aws us-east-1.",
+        "Turn on Tiered Cache",
+        "href=\"/zones/e5\"",
+        "/findings?finding=idle",
+    ] {
+        assert!(all.contains(part), "{part}: {all}");
+    }
+    for (query, count) in [
+        ("finding=wrong", 1),
+        ("finding=idle", 1),
+        ("q=IDLE.example", 1),
+        ("q=2001:DB8:0::99", 1),
+        ("q=example.com", 3),
+        ("q=example.com&finding=stale", 1),
+    ] {
+        let found = page(&server, &format!("/findings?{query}")).await;
+        assert!(
+            found.contains(&format!("{count} in all.")),
+            "{query}: {found}"
+        );
+    }
+    assert!(
+        page(&server, "/findings?q=nothing")
+            .await
+            .contains("Nothing matches.")
+    );
+
+    let landing = page(&server, "/").await;
+    assert!(
+        landing.contains("href=\"/findings?finding=missing\""),
+        "{landing}"
+    );
+    assert!(
+        landing.contains("<span class=\"bad\">idle</span>"),
+        "{landing}"
+    );
+    let json = server.get("/api/v1/findings?finding=idle").await.1;
+    assert!(json.contains("\"zone\":\"idle.example\""), "{json}");
+    assert!(json.contains("\"origin_ip\":null"), "{json}");
+}
+
+#[tokio::test]
+async fn many_findings_come_page_by_page() {
+    let zones = (0..3).map(|zone| {
+        let rows = (0..70).map(|n| {
+            let ip = format!("10.0.{zone}.{n}");
+            world::mapping(&ip, "aws", "us-east-1", "2020-03-01T12:30:00Z")
+        });
+        let name = format!("zone{zone}.example");
+        world::read(
+            world::zone(&format!("z{zone}"), &name),
+            rows.collect(),
+            ZoneFindings::default(),
+        )
+    });
+    let server = serving(world::directory(zones.collect())).await;
+    let mut seen = std::collections::BTreeSet::new();
+    for number in 1..=3 {
+        let page = page(&server, &format!("/findings?page={number}")).await;
+        assert!(page.contains("210 in all."), "{page}");
+        let rows = page.split("<th scope=\"row\">").skip(1);
+        seen.extend(rows.map(|row| {
+            let ip = row.split("Origin\">").nth(1).unwrap();
+            ip.split('<').next().unwrap().to_owned()
+        }));
+    }
+    assert_eq!(seen.len(), 210);
+}
+
+#[tokio::test]
+async fn a_zone_is_found_by_its_name_too() {
+    let server = serving(world::small()).await;
+    for path in ["/zones/a1", "/zones/example.com", "/zones/EXAMPLE%2Ecom"] {
+        assert!(
+            page(&server, path).await.contains("<h1>example.com</h1>"),
+            "{path}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn that_no_zone_is_watched_is_at_the_top() {
+    let mut directory = world::directory(Vec::new());
+    let server = serving(world::directory(Vec::new())).await;
+    let none = page(&server, "/").await;
+    let (before, _) = none.split_once("<h2>").unwrap();
+    assert!(
+        before.contains("notice bad") && before.contains("No zone is watched."),
+        "{none}"
+    );
+    assert!(before.contains("filters of the configuration"), "{none}");
+    assert!(!none.contains("<ul class=\"tiles\""), "{none}");
+
+    directory.accounts[0].up = Some(false);
+    directory.accounts[0].last_success = None;
+    directory.accounts[0].error = Some("list_zones: the API answered 401".to_owned());
+    server.snapshot.publish(directory);
+    let refused = page(&server, "/").await;
+    let (before, _) = refused.split_once("<h2>").unwrap();
+    for part in [
+        "cannot be listed: list_zones: the API answered 401",
+        "No account could list",
+    ] {
+        assert!(before.contains(part), "{part}: {refused}");
+    }
 }

@@ -73,7 +73,7 @@ impl Query {
                     name,
                     &mut parsed.finding,
                     &value,
-                    "missing, wrong or stale",
+                    "missing, wrong, stale or idle",
                     |text| Finding::KINDS.into_iter().find(|kind| *kind == text),
                 ),
                 "limit" => set(name, &mut limit, &value, "0 to 10000", |text| {
@@ -110,7 +110,10 @@ impl Query {
     }
 
     pub(super) fn takes_mapping(&self, mapping: &Mapping) -> bool {
-        self.takes(mapping.origin_ip, Some((&mapping.vendor, &mapping.region)))
+        self.takes(
+            Some(mapping.origin_ip),
+            Some((&mapping.vendor, &mapping.region)),
+        )
     }
 
     pub(super) fn takes_finding(&self, finding: Finding<'_>) -> bool {
@@ -118,9 +121,10 @@ impl Query {
             && self.takes(finding.origin_ip(), finding.mapped_to())
     }
 
-    fn takes(&self, origin_ip: OriginIp, place: Option<(&Vendor, &Region)>) -> bool {
+    fn takes(&self, origin_ip: Option<OriginIp>, place: Option<(&Vendor, &Region)>) -> bool {
         let (vendor, region) = place.unzip();
-        self.origin_ip.is_none_or(|wanted| wanted == origin_ip)
+        self.origin_ip
+            .is_none_or(|wanted| Some(wanted) == origin_ip)
             && self
                 .vendor
                 .as_ref()
@@ -215,7 +219,7 @@ mod tests {
             ("limit=-1", "limit is \"-1\""),
             ("offset=x", "offset is \"x\"; expected a number"),
             ("offset=99999999999999999999", "expected a number"),
-            ("finding=bad", "expected missing, wrong or stale"),
+            ("finding=bad", "expected missing, wrong, stale or idle"),
         ] {
             let error = parse(query).unwrap_err().to_string();
             assert!(error.contains(message), "{query}: {error}");

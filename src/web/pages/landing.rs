@@ -1,4 +1,4 @@
-//! The page for people: what is wrong, how the accounts fare, which zones there are.
+//! The landing page: problems, accounts, zones.
 
 use jiff::Timestamp;
 use maud::{Markup, html};
@@ -7,32 +7,68 @@ use url::form_urlencoded;
 use super::layout::{self, MAX_SEARCH_CHARS, Paging, Site};
 use crate::cloudflare::AccountStatus;
 use crate::snapshot::rows::ZoneRow;
-use crate::snapshot::{AccountState, Directory};
+use crate::snapshot::{AccountState, Directory, ZoneCounts};
 
 /// Which zones are asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Query {
     /// Part of a zone's name or its whole identifier, in lower case; empty for every zone.
     search: String,
-    /// Only zones that cannot be read or with findings.
-    problems: bool,
+    show: Show,
     /// From 1.
     page: usize,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Show {
+    All,
+    /// Zones that cannot be read or have findings.
+    Problems,
+    /// Zones whose last poll failed.
+    Failing,
+    /// Zones whose first poll has not ended.
+    Unread,
+}
+
+impl Show {
+    const FILTERS: [Self; 3] = [Self::Problems, Self::Failing, Self::Unread];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::All => "",
+            Self::Problems => "problems",
+            Self::Failing => "failing",
+            Self::Unread => "unread",
+        }
+    }
+
+    fn takes(self, zone: &ZoneRow) -> bool {
+        match self {
+            Self::All => true,
+            Self::Problems => zone.has_problem(),
+            Self::Failing => zone.up == Some(false),
+            Self::Unread => zone.up.is_none(),
+        }
+    }
+}
+
 impl Query {
-    /// Reads `?q=…&show=problems&page=…`. What cannot be read counts as not given, since a page
-    /// is not worth an error.
+    /// Reads `?q=…&show=…&page=…`. What cannot be read counts as absent.
     pub(super) fn parse(query: &str) -> Self {
         let mut parsed = Self {
             search: String::new(),
-            problems: false,
+            show: Show::All,
             page: 1,
         };
         for (key, value) in form_urlencoded::parse(query.as_bytes()) {
             match &*key {
                 "q" => parsed.search = layout::search_text(&value),
-                "show" => parsed.problems = value == "problems",
+                "show" => {
+                    let show = Show::FILTERS
+                        .into_iter()
+                        .find(|show| show.as_str() == value);
+                    parsed.show = show.unwrap_or(Show::All);
+                }
                 "page" => parsed.page = value.parse().unwrap_or(1),
                 _ => {}
             }
@@ -44,11 +80,11 @@ impl Query {
         let found = self.search.is_empty()
             || zone.zone.to_lowercase().contains(&self.search)
             || zone.zone_id.eq_ignore_ascii_case(&self.search);
-        found && (!self.problems || zone.has_problem())
+        found && self.show.takes(zone)
     }
 
     fn is_all(&self) -> bool {
-        self.search.is_empty() && !self.problems
+        self.search.is_empty() && self.show == Show::All
     }
 
     fn link_to(&self, page: usize) -> String {
@@ -56,8 +92,8 @@ impl Query {
         if !self.search.is_empty() {
             query.append_pair("q", &self.search);
         }
-        if self.problems {
-            query.append_pair("show", "problems");
+        if self.show != Show::All {
+            query.append_pair("show", self.show.as_str());
         }
         query.append_pair("page", &page.to_string()).finish()
     }
@@ -81,17 +117,60 @@ impl Landing<'_> {
         zones.sort_by_key(|zone| (zone.up != Some(false), !zone.has_problem()));
         let content = html! {
             h1 { "Zones and their origins" }
+            (self.alarms(site))
             p {
-                "Which origins Cloudflare’s Tiered Cache believes to be in which cloud region, "
-                "and where that is missing, stale or wrong."
+                "Where Cloudflare’s Tiered Cache believes your origins to be, and which of these "
+                "mappings are missing, wrong, stale or without effect."
             }
-            (tiles(&zones))
+            @if !zones.is_empty() { (tiles(&zones)) }
             h2 { "Accounts" }
             (self.account_table())
-            h2 { "Zones" }
+            h2 #zones { "Zones" }
             (self.zone_list(&zones, query))
         };
         layout::shell("Zones", site, &content)
+    }
+
+    /// What makes everything below incomplete.
+    fn alarms(&self, site: &Site<'_>) -> Markup {
+        let alarm = |text: &Markup| html! { p.notice.bad role="alert" { (text) } };
+        html! {
+            @for status in self.accounts.iter().filter(|status| status.token_valid == Some(false)) {
+                (alarm(&html! {
+                    "Cloudflare refuses the API token of account " strong { (status.name) }
+                    ". Its zones cannot be read until the token is replaced."
+                }))
+            }
+            @for account in self.directory.accounts.iter().filter(|account| account.up == Some(false)) {
+                (alarm(&html! {
+                    "The zones of account " strong { (account.name) } " cannot be listed: "
+                    (layout::error(account.error.as_deref()))
+                }))
+            }
+            @if site.ready && self.directory.zones.is_empty() {
+                (alarm(&html! {
+                    strong { "No zone is watched." } " " (self.why_no_zone())
+                }))
+            }
+        }
+    }
+
+    fn why_no_zone(&self) -> &'static str {
+        let accounts = &self.directory.accounts;
+        let any =
+            |of: fn(&ZoneCounts) -> usize| accounts.iter().any(|account| of(&account.zones) > 0);
+        if accounts
+            .iter()
+            .all(|account| account.last_success.is_none())
+        {
+            "No account could list its zones."
+        } else if any(|zones| zones.other_shard) {
+            "Other shards poll all zones."
+        } else if any(|zones| zones.filtered) {
+            "The filters of the configuration exclude every zone."
+        } else {
+            "The accounts list no zones: check which zones their tokens may read."
+        }
     }
 
     fn zone_list(&self, zones: &[ZoneRow], query: &Query) -> Markup {
@@ -113,7 +192,8 @@ impl Landing<'_> {
                     th scope="col" { "Account" }
                     th scope="col" { "Zone listing" }
                     th scope="col" { "Token" }
-                    th scope="col" { "Rate limit" }
+                    th scope="col" { "Own budget" }
+                    th scope="col" { "Left at Cloudflare" }
                     th scope="col" { "Zones" }
                     th scope="col" { "Last error" }
                 } }
@@ -123,7 +203,7 @@ impl Landing<'_> {
                         (self.account_row(account, status))
                     }
                     @if self.directory.accounts.is_empty() {
-                        tr { td.quiet colspan="6" { "No account has been asked yet." } }
+                        tr { td.quiet colspan="7" { "No account has been read yet." } }
                     }
                 }
             }
@@ -142,8 +222,14 @@ impl Landing<'_> {
                 td data-label="Token" {
                     @if let Some(status) = status { (token(status, now)) }
                 }
-                td data-label="Rate limit" {
-                    @if let Some(status) = status { (rate_limit(status, now)) }
+                td data-label="Own budget" {
+                    @if let Some(status) = status { (budget(status, now)) }
+                }
+                td data-label="Left at Cloudflare" {
+                    @match status.and_then(|status| status.remaining) {
+                        Some(remaining) => { (remaining) " requests" },
+                        None => span.quiet { "unknown" },
+                    }
                 }
                 td data-label="Zones" { (zone_counts(account)) }
                 td.error data-label="Last error" { (layout::error(account.error.as_deref())) }
@@ -152,20 +238,26 @@ impl Landing<'_> {
     }
 }
 
-/// What an operator wants to know first.
+/// What an operator wants to know first. Each number links to what it counts.
 fn tiles(zones: &[ZoneRow]) -> Markup {
     let sum = |of: fn(&ZoneRow) -> Option<usize>| zones.iter().filter_map(of).sum();
-    let failing = zones.iter().filter(|zone| zone.up == Some(false)).count();
-    let unread = zones.iter().filter(|zone| zone.up.is_none()).count();
+    let count = |of: fn(&ZoneRow) -> bool| zones.iter().filter(|zone| of(zone)).count();
+    let unread = count(|zone| zone.up.is_none());
+    let idle = count(|zone| zone.idle == Some(true));
     html! {
         ul.tiles aria-label="In all zones" {
-            (layout::tile("zones", zones.len(), false))
-            @if unread > 0 { (layout::tile("not read yet", unread, false)) }
-            (layout::tile("failing", failing, true))
-            (layout::tile("mappings", sum(|zone| zone.mappings), false))
-            (layout::tile("missing", sum(|zone| zone.missing), true))
-            (layout::tile("wrong", sum(|zone| zone.wrong), true))
-            (layout::tile("stale", sum(|zone| zone.stale), true))
+            (layout::tile("zones", zones.len(), false, "#zones"))
+            @if unread > 0 {
+                (layout::tile("not read yet", unread, false, "/?show=unread#zones"))
+            }
+            (layout::tile("failing", count(|zone| zone.up == Some(false)), true, "/?show=failing#zones"))
+            (layout::tile("mappings", sum(|zone| zone.mappings), false, "/api/v1/mappings"))
+            (layout::tile("missing", sum(|zone| zone.missing), true, "/findings?finding=missing"))
+            (layout::tile("wrong", sum(|zone| zone.wrong), true, "/findings?finding=wrong"))
+            (layout::tile("stale", sum(|zone| zone.stale), true, "/findings?finding=stale"))
+            @if idle > 0 {
+                (layout::tile("zones idle", idle, true, "/findings?finding=idle"))
+            }
         }
     }
 }
@@ -177,7 +269,7 @@ fn token(status: &AccountStatus, now: Timestamp) -> Markup {
         } @else {
             @match status.token_valid {
                 Some(true) => { span.good { "accepted" } }
-                Some(false) => { span.bad { "not accepted" } }
+                Some(false) => { span.bad { "refused" } }
                 None => { span.quiet { "not known yet" } }
             }
             @if status.token_expires_on.is_some() {
@@ -187,13 +279,12 @@ fn token(status: &AccountStatus, now: Timestamp) -> Markup {
     }
 }
 
-fn rate_limit(status: &AccountStatus, now: Timestamp) -> Markup {
+fn budget(status: &AccountStatus, now: Timestamp) -> Markup {
     html! {
         @if status.paused_until.is_some() {
-            span.bad { "paused" } ", goes on " (layout::ahead(status.paused_until, now)) "; "
+            span.bad { "paused" } " by Cloudflare, resumes " (layout::ahead(status.paused_until, now)) "; "
         }
         (status.budget) " requests a window"
-        @if let Some(remaining) = status.remaining { ", " (remaining) " left at Cloudflare" }
     }
 }
 
@@ -217,9 +308,15 @@ fn search(query: &Query) -> Markup {
         form method="get" action="/" role="search" {
             input type="search" name="q" value=(query.search) maxlength=(MAX_SEARCH_CHARS)
                 placeholder="Part of a name, or an id" aria-label="Search for a zone";
-            label {
-                input type="checkbox" name="show" value="problems" checked[query.problems];
-                " only with problems"
+            select name="show" aria-label="Which zones" {
+                option value="" selected[query.show == Show::All] { "all zones" }
+                @for (show, label) in [
+                    (Show::Problems, "with problems"),
+                    (Show::Failing, "failing"),
+                    (Show::Unread, "not read yet"),
+                ] {
+                    option value=(show.as_str()) selected[query.show == show] { (label) }
+                }
             }
             button { "Show" }
             @if !query.is_all() { a href="/" { "All zones" } }
@@ -240,7 +337,7 @@ fn zone_table(zones: &[&ZoneRow], now: Timestamp) -> Markup {
         table.cards {
             thead { tr {
                 th scope="col" { "Zone" }
-                th scope="col" { "State" }
+                th scope="col" { "Poll" }
                 th.number scope="col" { "Mappings" }
                 th.number scope="col" { "Missing" }
                 th.number scope="col" { "Wrong" }
@@ -263,8 +360,11 @@ fn zone_row(zone: &ZoneRow, now: Timestamp) -> Markup {
     html! {
         tr {
             th scope="row" { a href={ "/zones/" (zone.zone_id) } { (zone.zone) } }
-            td data-label="State" { (layout::state(zone.up)) }
-            td.number data-label="Mappings" { (layout::count(zone.mappings)) }
+            td data-label="Poll" { (layout::state(zone.up)) }
+            td.number data-label="Mappings" {
+                (layout::count(zone.mappings))
+                @if zone.idle == Some(true) { " " span.bad { "idle" } }
+            }
             td.number data-label="Missing" { (layout::findings(zone.missing)) }
             td.number data-label="Wrong" { (layout::findings(zone.wrong)) }
             td.number data-label="Stale" { (layout::findings(zone.stale)) }

@@ -1,7 +1,7 @@
-//! What all pages for people share: their frame, paging, and facts in words.
+//! What all pages share: their frame, paging, and values in words.
 //!
-//! Everything on them may come from outside and is escaped by the template engine. They load
-//! nothing and run nothing.
+//! Values on a page may come from outside, so the template engine escapes them. Pages load nothing
+//! and run nothing.
 
 use jiff::Timestamp;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
@@ -9,11 +9,11 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use crate::build_info;
 
 const STYLE: &str = include_str!("page.css");
-/// Rows of a table on one page; some screens full, and about 70 kB.
+/// Rows of a table on one page; a few screens, and about 70 kB.
 pub(super) const PAGE_SIZE: usize = 100;
-/// Longest error text that is shown; the log has the rest.
+/// Longest error text on a page; the log has the rest.
 const MAX_ERROR_CHARS: usize = 300;
-/// Longest search that is shown again; no zone's name is longer.
+/// Longest search text; no zone's name is longer.
 pub(super) const MAX_SEARCH_CHARS: usize = 255;
 
 /// What every page links to.
@@ -42,20 +42,20 @@ pub(super) fn shell(title: &str, site: &Site<'_>, content: &Markup) -> Markup {
                     a.home href="/" { "Cloudflare origin region exporter" }
                     nav aria-label="This exporter" {
                         a href="/" { "Zones" }
+                        a href="/findings" { "Findings" }
                         a href=(site.metrics) { "Metrics" }
+                        a href="/docs/" { "Documentation" }
+                        a href="/api/v1/zones" { "API: zones" }
+                        a href="/api/v1/mappings" { "mappings" }
+                        a href="/api/v1/findings" { "findings" }
                         a href="/-/healthy" { "Health" }
                         a href="/-/ready" { "Readiness" }
-                        a href="/api/v1/zones" { "API: zones" }
-                        a href="/api/v1/mappings" { "API: mappings" }
-                        a href="/api/v1/findings" { "API: findings" }
-                        a href="/docs/" { "Documentation" }
                     }
                 }
                 main {
                     @if !site.ready {
                         p.notice role="status" {
-                            "The first round of polls has not ended yet, so some zones are still "
-                            "to come."
+                            "The first round of polls has not ended yet. Some zones are still missing."
                         }
                     }
                     (content)
@@ -66,7 +66,7 @@ pub(super) fn shell(title: &str, site: &Site<'_>, content: &Markup) -> Markup {
     }
 }
 
-/// A place in a table that is shown page by page.
+/// A position in a table that is shown page by page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Paging {
     /// From 1.
@@ -75,11 +75,17 @@ pub(super) struct Paging {
 }
 
 impl Paging {
-    /// The asked page of so many rows, or the last where there are fewer.
+    /// The requested page of so many rows, or the last if there are fewer.
     pub(super) fn new(rows: usize, asked: usize) -> Self {
         let pages = rows.div_ceil(PAGE_SIZE).max(1);
         let page = asked.clamp(1, pages);
         Self { page, pages }
+    }
+
+    /// The positions of the page's rows.
+    pub(super) fn range(self) -> std::ops::Range<usize> {
+        let start = (self.page - 1) * PAGE_SIZE;
+        start..start + PAGE_SIZE
     }
 
     /// The rows of the page.
@@ -87,7 +93,7 @@ impl Paging {
         rows.chunks(PAGE_SIZE).nth(self.page - 1).unwrap_or(&[])
     }
 
-    /// Links to the pages before and after; nothing where there is one page alone.
+    /// Links to the pages before and after; nothing if there is only one page.
     pub(super) fn links(self, label: &str, link: impl Fn(usize) -> String) -> Markup {
         let Self { page, pages } = self;
         html! {
@@ -108,22 +114,58 @@ pub(super) fn search_text(value: &str) -> String {
     text.chars().take(MAX_SEARCH_CHARS).collect()
 }
 
-/// A number and what it counts; one that tells of something bad stands out unless it is 0.
-pub(super) fn tile(label: &str, number: usize, bad: bool) -> Markup {
+/// A number with a link to what it counts. A number of something bad stands out unless it is 0.
+pub(super) fn tile(label: &str, number: usize, bad: bool, link: &str) -> Markup {
     let class = if bad && number > 0 {
         "tile bad"
     } else {
         "tile"
     };
-    html! { li class=(class) { strong { (number) } " " span { (label) } } }
+    html! { li class=(class) { a href=(link) { strong { (number) } " " span { (label) } } } }
 }
 
-/// The state in words, so that its colour is not needed to understand it.
+/// How the last poll or listing ended, in words: the colour alone does not say it.
 pub(super) fn state(good: Option<bool>) -> Markup {
     match good {
         Some(true) => html! { span.good { "good" } },
         Some(false) => html! { span.bad { "failing" } },
         None => html! { span.quiet { "not read yet" } },
+    }
+}
+
+/// A table whose rows are named by their first cells.
+pub(super) fn table<const N: usize>(
+    heads: [&str; N],
+    rows: impl Iterator<Item = [Markup; N]>,
+) -> Markup {
+    html! {
+        table.cards {
+            thead { tr { @for head in heads { th scope="col" { (head) } } } }
+            tbody {
+                @for row in rows {
+                    tr {
+                        @for (number, (head, cell)) in heads.iter().zip(row).enumerate() {
+                            @if number == 0 {
+                                th scope="row" { (cell) }
+                            } @else {
+                                td data-label=(head) { (cell) }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Vendor and region.
+pub(super) fn place(vendor: Option<&str>, region: Option<&str>, neither: &str) -> Markup {
+    html! {
+        @if vendor.is_none() && region.is_none() {
+            span.quiet { (neither) }
+        } @else {
+            (vendor.unwrap_or_default()) " " (region.unwrap_or_default())
+        }
     }
 }
 
@@ -134,7 +176,7 @@ pub(super) fn count(number: Option<usize>) -> Markup {
     }
 }
 
-/// A number of findings; `None` where nothing is looked for.
+/// A number of findings; `None` if nothing is checked.
 pub(super) fn findings(number: Option<usize>) -> Markup {
     match number {
         Some(0) => html! { "0" },
@@ -159,7 +201,7 @@ pub(super) fn ahead(time: Option<Timestamp>, now: Timestamp) -> Markup {
     }
 }
 
-/// A moment in words, with the exact one for machines and for a pointer that rests on it.
+/// A moment in words, with the exact time for machines and as a tooltip.
 fn instant(time: Timestamp, words: &str) -> Markup {
     let exact = to_seconds(time);
     html! { time datetime=(exact) title=(exact) { (words) } }
@@ -170,8 +212,8 @@ pub(super) fn to_seconds(time: Timestamp) -> Timestamp {
     Timestamp::from_second(time.as_second()).unwrap_or(time)
 }
 
-/// The time since then in its largest unit. A time that lies ahead, as after a step of the clock,
-/// is "just now".
+/// The time since then in its largest unit. A time in the future, as after a step of the clock, is
+/// "just now".
 fn ago(time: Timestamp, now: Timestamp) -> String {
     match now.duration_since(time).as_secs() {
         ..1 => "just now".to_owned(),
@@ -217,7 +259,7 @@ mod tests {
     const NOW: Timestamp = Timestamp::constant(1_800_000_000, 0);
 
     #[test]
-    fn times_are_told_in_their_largest_unit() {
+    fn times_have_their_largest_unit() {
         for (seconds, before, after) in [
             (-5, "just now", "now"),
             (0, "just now", "now"),

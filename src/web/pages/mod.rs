@@ -1,6 +1,8 @@
 //! The pages for people.
 
 mod docs;
+mod finding_table;
+mod findings;
 mod landing;
 mod layout;
 mod markdown;
@@ -10,6 +12,7 @@ use std::sync::Arc;
 
 use hyper::StatusCode;
 use jiff::Timestamp;
+use percent_encoding::percent_decode_str;
 use tokio::sync::watch;
 
 use self::landing::Landing;
@@ -53,15 +56,26 @@ impl Pages {
         .await
     }
 
-    /// The zone with this identifier.
-    pub(super) async fn zone(&self, id: &str, query: &str) -> Reply {
-        let (id, query) = (id.to_owned(), zone::Query::parse(query));
+    /// The findings of all zones.
+    pub(super) async fn findings(&self, query: &str) -> Reply {
+        let query = findings::Query::parse(query);
         self.page(move |directory, site| {
-            let Some(slot) = directory.zones.iter().find(|slot| slot.id.as_str() == id) else {
-                return Reply::page(StatusCode::NOT_FOUND, zone::not_found(site));
-            };
-            let page = zone::page(slot, &query, site, Timestamp::now());
+            let page = findings::page(directory, &query, site, Timestamp::now());
             Reply::page(StatusCode::OK, page)
+        })
+        .await
+    }
+
+    /// The zone with this name or identifier, as it is in the path.
+    pub(super) async fn zone(&self, zone: &str, query: &str) -> Reply {
+        let zone = percent_decode_str(zone).decode_utf8_lossy().into_owned();
+        let query = zone::Query::parse(query);
+        self.page(move |directory, site| match directory.find(&zone) {
+            Some(slot) => {
+                let page = zone::page(slot, &query, site, Timestamp::now());
+                Reply::page(StatusCode::OK, page)
+            }
+            None => Reply::page(StatusCode::NOT_FOUND, zone::not_found(site)),
         })
         .await
     }
@@ -98,5 +112,6 @@ impl Pages {
 /// Parses the query of every page, for `fuzzing`.
 pub(super) fn parse_query(text: &str) {
     landing::Query::parse(text);
+    findings::Query::parse(text);
     zone::Query::parse(text);
 }

@@ -1,4 +1,4 @@
-//! The page of one zone: its facts, what is wrong, its mappings.
+//! The page of one zone: its findings, settings and mappings.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use maud::{Markup, html};
 use url::form_urlencoded;
 
+use super::finding_table;
 use super::layout::{self, MAX_SEARCH_CHARS, Paging, Site};
 use crate::domain::OriginIp;
 use crate::snapshot::rows::{Finding, FindingRow, MappingRow, ZoneRow};
@@ -24,7 +25,7 @@ pub(super) struct Query {
 }
 
 impl Query {
-    /// Reads `?q=…&mappings=…&findings=…`. What cannot be read counts as not given.
+    /// Reads `?q=…&mappings=…&findings=…`. What cannot be read counts as absent.
     pub(super) fn parse(query: &str) -> Self {
         let mut parsed = Self {
             search: String::new(),
@@ -42,10 +43,10 @@ impl Query {
         parsed
     }
 
-    fn takes(&self, origin_ip: &str, words: &[Option<&str>]) -> bool {
+    fn takes(&self, origin_ip: Option<&str>, words: &[Option<&str>]) -> bool {
         let spelled = OriginIp::parse(&self.search).map(|ip| ip.to_string());
-        spelled.is_ok_and(|ip| ip == origin_ip)
-            || origin_ip.contains(&self.search)
+        spelled.is_ok_and(|ip| origin_ip == Some(&ip))
+            || origin_ip.is_none_or(|ip| ip.contains(&self.search))
             || words
                 .iter()
                 .flatten()
@@ -64,7 +65,7 @@ impl Query {
     }
 }
 
-/// The page where no zone has the identifier.
+/// The page if no zone has the name or identifier.
 pub(super) fn not_found(site: &Site<'_>) -> Markup {
     layout::shell(
         "No such zone",
@@ -72,8 +73,8 @@ pub(super) fn not_found(site: &Site<'_>) -> Markup {
         &html! {
             h1 { "No such zone" }
             p {
-                "No zone with this identifier is polled by this process: it may have left its "
-                "account, or another shard polls it. " a href="/" { "All zones" }
+                "This process polls no zone of this name or identifier. It may have left its account, "
+                "or another shard polls it. " a href="/" { "All zones" }
             }
         },
     )
@@ -96,13 +97,12 @@ pub(super) fn page(slot: &ZoneSlot, query: &Query, site: &Site<'_>, now: Timesta
                 }
             }
         }
-        (effect(&zone))
         (search(&zone, query))
-        h2 { "Findings" }
+        h2 #findings { "Findings" }
         (findings(&state, query, now))
         h2 { "Zone" }
         (facts(&zone, now))
-        h2 { "Mappings" }
+        h2 #mappings { "Mappings" }
         (mappings(&state, query, now))
         p.quiet {
             "The same as JSON: "
@@ -117,25 +117,17 @@ pub(super) fn page(slot: &ZoneSlot, query: &Query, site: &Site<'_>, now: Timesta
 fn tiles(zone: &ZoneRow) -> Markup {
     html! {
         ul.tiles aria-label="In this zone" {
-            li.tile { strong { (layout::state(zone.up)) } " " span { "state" } }
-            @if let Some(number) = zone.mappings { (layout::tile("mappings", number, false)) }
-            @if let Some(number) = zone.missing { (layout::tile("missing", number, true)) }
-            @if let Some(number) = zone.wrong { (layout::tile("wrong", number, true)) }
-            @if let Some(number) = zone.stale { (layout::tile("stale", number, true)) }
-        }
-    }
-}
-
-/// Mappings that cannot have any effect are worth a word.
-fn effect(zone: &ZoneRow) -> Markup {
-    let off = match (zone.tiered_cache_enabled, zone.smart_tiered_cache_enabled) {
-        (Some(false), _) => Some("Tiered Cache"),
-        (_, Some(false)) => Some("Smart Tiered Cache"),
-        _ => None,
-    };
-    html! {
-        @if let Some(off) = off {
-            p.notice { (off) " is off for this zone, so its mappings have no effect." }
+            li.tile { strong { (layout::state(zone.up)) } " " span { "last poll" } }
+            @if let Some(number) = zone.mappings {
+                (layout::tile("mappings", number, false, "#mappings"))
+            }
+            @for (label, number) in [
+                ("missing", zone.missing),
+                ("wrong", zone.wrong),
+                ("stale", zone.stale),
+            ] {
+                @if let Some(number) = number { (layout::tile(label, number, true, "#findings")) }
+            }
         }
     }
 }
@@ -168,7 +160,7 @@ fn facts(zone: &ZoneRow, now: Timestamp) -> Markup {
             @for (name, counts) in [
                 ("Expected origins", &zone.expected_origins),
                 ("Not judged by vendor ranges", &zone.unverified_mappings),
-                ("Left out of what is expected", &zone.left_out),
+                ("Left out of the expected origins", &zone.left_out),
             ] {
                 @if !counts.is_empty() { (fact(name, &html! { (in_words(counts)) })) }
             }
@@ -200,7 +192,7 @@ fn in_words(counts: &BTreeMap<&'static str, usize>) -> String {
     words.join(", ")
 }
 
-/// A duration to the millisecond; days are not made months of.
+/// A duration to the millisecond; days are never converted to months.
 fn duration(seconds: f64) -> String {
     const DAY: f64 = 86_400.0;
     let days = seconds / DAY;
@@ -234,28 +226,15 @@ fn findings(state: &ZoneState, query: &Query, now: Timestamp) -> Markup {
                 &row.expected_vendor,
                 &row.expected_region,
             ];
-            query.takes(&row.origin_ip, &words.map(Option::as_deref))
+            query.takes(row.origin_ip.as_deref(), &words.map(Option::as_deref))
         })
         .collect();
     let paging = Paging::new(found.len(), query.findings);
     if found.is_empty() {
         return none(state);
     }
-    let heads = ["Origin", "Finding", "Why", "Mapped to", "Expected"];
-    let row = |row: &FindingRow| {
-        let mapped = place(row.vendor.as_deref(), row.region.as_deref(), "no mapping");
-        let (vendor, region) = (&row.expected_vendor, &row.expected_region);
-        let expected = place(vendor.as_deref(), region.as_deref(), "–");
-        [
-            html! { (row.origin_ip) },
-            html! { span.bad { (row.finding) } },
-            why(row, now),
-            mapped,
-            expected,
-        ]
-    };
     html! {
-        (table(heads, paging.of(&found).iter().map(row)))
+        (finding_table::of_zone(paging.of(&found).iter(), now))
         (paging.links("Pages of findings", |findings| {
             Query { findings, ..query.clone() }.link()
         }))
@@ -266,66 +245,24 @@ fn none(state: &ZoneState) -> Markup {
     html! { p.quiet { @if state.data.is_some() { "None." } @else { "None are known." } } }
 }
 
-/// A table whose rows are named by their first cells.
-fn table<const N: usize>(heads: [&str; N], rows: impl Iterator<Item = [Markup; N]>) -> Markup {
-    html! {
-        table.cards {
-            thead { tr { @for head in heads { th scope="col" { (head) } } } }
-            tbody {
-                @for row in rows {
-                    tr {
-                        @for (number, (head, cell)) in heads.iter().zip(row).enumerate() {
-                            @if number == 0 {
-                                th scope="row" { (cell) }
-                            } @else {
-                                td data-label=(head) { (cell) }
-                            }
-                        }
-                    }
-                }
-            }
-        }
-    }
-}
-
-fn why(row: &FindingRow, now: Timestamp) -> Markup {
-    html! {
-        @match (row.source, row.check, row.modified_on) {
-            (Some("config"), ..) => "the configuration expects it",
-            (Some("dns"), ..) => "a proxied DNS record points to it",
-            (Some("load_balancer"), ..) => "a load balancer sends requests to it",
-            (_, Some("declared"), _) => "the configuration says otherwise",
-            (_, Some("vendor_ranges"), _) => "the vendor’s published ranges say otherwise",
-            (_, Some("supported_regions"), _) => "Cloudflare supports no such region",
-            (_, _, Some(_)) => { "last written " (layout::when(row.modified_on, now)) }
-            _ => "",
-        }
-    }
-}
-
-fn place(vendor: Option<&str>, region: Option<&str>, neither: &str) -> Markup {
-    html! {
-        @if vendor.is_none() && region.is_none() {
-            span.quiet { (neither) }
-        } @else {
-            (vendor.unwrap_or_default()) " " (region.unwrap_or_default())
-        }
-    }
-}
-
 fn mappings(state: &ZoneState, query: &Query, now: Timestamp) -> Markup {
     let mappings = state.data.iter().flat_map(|data| data.mappings.as_slice());
     let found: Vec<MappingRow> = mappings
         .map(|mapping| MappingRow::of(state, mapping))
-        .filter(|row| query.takes(&row.origin_ip, &[Some(&*row.vendor), Some(&*row.region)]))
+        .filter(|row| {
+            query.takes(
+                Some(&row.origin_ip),
+                &[Some(&*row.vendor), Some(&*row.region)],
+            )
+        })
         .collect();
     let paging = Paging::new(found.len(), query.mappings);
     if found.is_empty() {
         return none(state);
     }
-    let heads = ["Origin", "Vendor", "Region", "Last written"];
+    let heads = ["Origin", "Vendor", "Region", "Last modified"];
     let row = |row: &MappingRow| {
-        let written = html! {
+        let modified = html! {
             @if row.modified_on.is_some() {
                 (layout::when(row.modified_on, now))
             } @else {
@@ -336,11 +273,11 @@ fn mappings(state: &ZoneState, query: &Query, now: Timestamp) -> Markup {
             html! { (row.origin_ip) },
             html! { (row.vendor) },
             html! { (row.region) },
-            written,
+            modified,
         ]
     };
     html! {
-        (table(heads, paging.of(&found).iter().map(row)))
+        (layout::table(heads, paging.of(&found).iter().map(row)))
         (paging.links("Pages of mappings", |mappings| {
             Query { mappings, ..query.clone() }.link()
         }))

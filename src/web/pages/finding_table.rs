@@ -1,0 +1,113 @@
+//! Findings as a table: what is wrong, why, and what fixes it.
+
+use jiff::Timestamp;
+use maud::{Markup, html};
+
+use super::layout;
+use crate::snapshot::rows::FindingRow;
+
+/// The findings of one zone.
+pub(super) fn of_zone<'a>(rows: impl Iterator<Item = &'a FindingRow>, now: Timestamp) -> Markup {
+    let heads = ["Origin", "Finding", "Why", "Mapped to", "Expected", "Fix"];
+    layout::table(
+        heads,
+        rows.map(|row| {
+            [
+                origin(row),
+                kind(row),
+                why(row, now),
+                mapped(row),
+                expected(row),
+                fix(row),
+            ]
+        }),
+    )
+}
+
+/// The findings of several zones.
+pub(super) fn of_zones<'a>(rows: impl Iterator<Item = &'a FindingRow>, now: Timestamp) -> Markup {
+    let heads = [
+        "Zone",
+        "Finding",
+        "Origin",
+        "Why",
+        "Mapped to",
+        "Expected",
+        "Fix",
+    ];
+    layout::table(
+        heads,
+        rows.map(|row| {
+            [
+                html! { a href={ "/zones/" (row.zone_id) } { (row.zone) } },
+                kind(row),
+                origin(row),
+                why(row, now),
+                mapped(row),
+                expected(row),
+                fix(row),
+            ]
+        }),
+    )
+}
+
+fn origin(row: &FindingRow) -> Markup {
+    html! {
+        @match &row.origin_ip {
+            Some(origin_ip) => { (origin_ip) },
+            None => span.quiet { "all mappings" },
+        }
+    }
+}
+
+fn kind(row: &FindingRow) -> Markup {
+    html! { span.bad { (row.finding) } }
+}
+
+fn why(row: &FindingRow, now: Timestamp) -> Markup {
+    html! {
+        @match (row.finding, row.source, row.check) {
+            (_, Some("config"), _) => "the configuration expects it",
+            (_, Some("dns"), _) => "a proxied DNS record points to it",
+            (_, Some("load_balancer"), _) => "a load balancer sends requests to it",
+            (_, _, Some("declared")) => "the configuration declares another region",
+            (_, _, Some("vendor_ranges")) => "the vendor’s published ranges say otherwise",
+            (_, _, Some("supported_regions")) => "Cloudflare supports no such region",
+            ("stale", ..) => { "last modified " (layout::when(row.modified_on, now)) }
+            ("idle", ..) => "Tiered Cache or its Smart topology is off, so mappings have no effect",
+            _ => "",
+        }
+    }
+}
+
+fn mapped(row: &FindingRow) -> Markup {
+    let none = if row.finding == "missing" {
+        "no mapping"
+    } else {
+        "–"
+    };
+    layout::place(row.vendor.as_deref(), row.region.as_deref(), none)
+}
+
+fn expected(row: &FindingRow) -> Markup {
+    let (vendor, region) = (&row.expected_vendor, &row.expected_region);
+    layout::place(vendor.as_deref(), region.as_deref(), "–")
+}
+
+fn fix(row: &FindingRow) -> Markup {
+    let place = match (&row.expected_vendor, &row.expected_region) {
+        (Some(vendor), Some(region)) => Some(format!("{vendor} {region}")),
+        _ => None,
+    };
+    html! {
+        @match (row.finding, place) {
+            ("missing", Some(place)) => { "Add a mapping to " (place) "." }
+            ("missing", None) => "Find the origin’s region, then add a mapping.",
+            ("wrong", Some(place)) => { "Change the mapping to " (place) "." }
+            ("wrong", None) => "Find the origin’s region, then change the mapping.",
+            ("stale", _) => "Check that the origin is still there, then write the mapping again.",
+            ("idle", _) => "Turn on Tiered Cache with the Smart topology, or delete the mappings.",
+            _ => "",
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! The findings of all zones, those that matter most first.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use maud::{Markup, html};
+use url::form_urlencoded;
+
+use super::finding_table;
+use super::layout::{self, MAX_SEARCH_CHARS, Paging, Site};
+use crate::domain::OriginIp;
+use crate::snapshot::rows::{Finding, FindingRow};
+use crate::snapshot::{Directory, ZoneState};
+
+/// The kinds in the order of the page: what costs most comes first. An origin without a mapping or
+/// with a wrong one is served through the wrong upper tier now; the rest may be.
+const ORDER: [&str; 4] = ["missing", "wrong", "idle", "stale"];
+
+/// Which findings are asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Query {
+    kind: Option<&'static str>,
+    /// Part of a zone's name, an address, a vendor or a region, in lower case.
+    search: String,
+    /// From 1.
+    page: usize,
+}
+
+impl Query {
+    /// Reads `?finding=…&q=…&page=…`. What cannot be read counts as absent.
+    pub(super) fn parse(query: &str) -> Self {
+        let mut parsed = Self {
+            kind: None,
+            search: String::new(),
+            page: 1,
+        };
+        for (key, value) in form_urlencoded::parse(query.as_bytes()) {
+            match &*key {
+                "finding" => parsed.kind = ORDER.into_iter().find(|kind| *kind == value),
+                "q" => parsed.search = layout::search_text(&value),
+                "page" => parsed.page = value.parse().unwrap_or(1),
+                _ => {}
+            }
+        }
+        parsed
+    }
+
+    fn link(&self) -> String {
+        let mut query = form_urlencoded::Serializer::for_suffix("/findings?".to_owned(), 10);
+        if let Some(kind) = self.kind {
+            query.append_pair("finding", kind);
+        }
+        if !self.search.is_empty() {
+            query.append_pair("q", &self.search);
+        }
+        if self.page > 1 {
+            query.append_pair("page", &self.page.to_string());
+        }
+        query.finish()
+    }
+}
+
+/// A search with what it is compared with.
+struct Search<'a> {
+    text: &'a str,
+    address: Option<OriginIp>,
+}
+
+impl Search<'_> {
+    fn takes(&self, state: &ZoneState, finding: Finding<'_>) -> bool {
+        let contains = |text: &str| text.to_lowercase().contains(self.text);
+        self.text.is_empty()
+            || contains(state.zone.name.as_str())
+            || state.zone.id.as_str().eq_ignore_ascii_case(self.text)
+            || finding.origin_ip().is_some_and(|origin_ip| {
+                self.address == Some(origin_ip) || contains(&origin_ip.to_string())
+            })
+            || finding.mapped_to().is_some_and(|(vendor, region)| {
+                contains(vendor.as_str()) || contains(region.as_str())
+            })
+    }
+}
+
+/// The page as of `now`. It is bounded by paging, however many findings there are.
+pub(super) fn page(
+    directory: &Directory,
+    query: &Query,
+    site: &Site<'_>,
+    now: Timestamp,
+) -> Markup {
+    let zones: Vec<_> = directory.zones.iter().map(|slot| slot.load()).collect();
+    let search = Search {
+        text: &query.search,
+        address: OriginIp::parse(&query.search).ok(),
+    };
+    let counts = count(&zones, &search, now);
+    let selected = |kind: &str| query.kind.is_none_or(|wanted| wanted == kind);
+    let total = ORDER.iter().zip(counts).filter(|(kind, _)| selected(kind));
+    let total = total.map(|(_, count)| count).sum();
+    let paging = Paging::new(total, query.page);
+    let rows = rows(&zones, &search, query.kind, counts, paging.range(), now);
+    let content = html! {
+        h1 { "Findings" }
+        p { "What is wrong with the mappings of all zones. What matters most comes first." }
+        (filters(query, counts))
+        @if rows.is_empty() {
+            p.quiet { (none(directory, query)) }
+        } @else {
+            p.quiet { (total) " in all." }
+            (finding_table::of_zones(rows.iter(), now))
+            (paging.links("Pages of findings", |page| Query { page, ..query.clone() }.link()))
+        }
+        p.quiet {
+            "The same as JSON: " a href="/api/v1/findings" { "findings" } ". "
+            a href="/docs/runbooks" { "What to do about each alert" } "."
+        }
+    };
+    layout::shell("Findings", site, &content)
+}
+
+fn rank(kind: &str) -> usize {
+    let rank = ORDER.iter().position(|ordered| *ordered == kind);
+    rank.unwrap_or(ORDER.len() - 1)
+}
+
+/// How many findings of each kind match the search.
+fn count(zones: &[Arc<ZoneState>], search: &Search<'_>, now: Timestamp) -> [usize; ORDER.len()] {
+    let mut counts = [0; ORDER.len()];
+    for state in zones {
+        for finding in Finding::all(state, now).filter(|finding| search.takes(state, *finding)) {
+            if let Some(count) = counts.get_mut(rank(finding.kind())) {
+                *count += 1;
+            }
+        }
+    }
+    counts
+}
+
+/// The rows of the window: by kind, then zone, then address. Only these are built.
+fn rows(
+    zones: &[Arc<ZoneState>],
+    search: &Search<'_>,
+    kind: Option<&str>,
+    counts: [usize; ORDER.len()],
+    window: std::ops::Range<usize>,
+    now: Timestamp,
+) -> Vec<FindingRow> {
+    let mut rows = Vec::new();
+    let mut begin = 0;
+    for (ordered, count) in ORDER.into_iter().zip(counts) {
+        if kind.is_some_and(|wanted| wanted != ordered) {
+            continue;
+        }
+        let skipped = window.start.saturating_sub(begin);
+        if begin < window.end && skipped < count {
+            let found = zones.iter().flat_map(|state| {
+                Finding::all(state, now)
+                    .filter(|finding| finding.kind() == ordered && search.takes(state, *finding))
+                    .map(move |finding| (state, finding))
+            });
+            let room = window.len() - rows.len();
+            let shown = found.skip(skipped).take(room);
+            rows.extend(shown.map(|(state, finding)| FindingRow::of(state, finding)));
+        }
+        begin += count;
+    }
+    rows
+}
+
+fn filters(query: &Query, counts: [usize; ORDER.len()]) -> Markup {
+    html! {
+        form method="get" action="/findings" role="search" {
+            input type="search" name="q" value=(query.search) maxlength=(MAX_SEARCH_CHARS)
+                placeholder="Part of a zone, address, vendor or region"
+                aria-label="Search in the findings";
+            select name="finding" aria-label="Kind of finding" {
+                option value="" selected[query.kind.is_none()] { "all kinds" }
+                @for kind in ORDER {
+                    option value=(kind) selected[query.kind == Some(kind)] { (kind) }
+                }
+            }
+            button { "Show" }
+            @if query.kind.is_some() || !query.search.is_empty() {
+                a href="/findings" { "All findings" }
+            }
+        }
+        ul.tiles aria-label="By kind" {
+            @for (kind, count) in ORDER.into_iter().zip(counts) {
+                (layout::tile(kind, count, true, &Query {
+                    kind: Some(kind),
+                    page: 1,
+                    search: query.search.clone(),
+                }.link()))
+            }
+        }
+    }
+}
+
+fn none(directory: &Directory, query: &Query) -> &'static str {
+    let is_read = |slot: &Arc<crate::snapshot::ZoneSlot>| slot.load().data.is_some();
+    if query.kind.is_some() || !query.search.is_empty() {
+        "Nothing matches."
+    } else if directory.zones.iter().any(is_read) {
+        "Nothing is wrong with the zones that could be read."
+    } else {
+        "No zone has been read yet, so nothing is known."
+    }
+}
