@@ -58,6 +58,7 @@ pub(super) async fn serve(
     );
     let all = [
         tokio::spawn(parts.poller.run(shutdown.clone())),
+        tokio::spawn(parts.hosts.clone().run(shutdown.clone())),
         tokio::spawn(reloading),
         tokio::spawn(supervisor::keep_alive(
             parts.poller_handle.clone(),

@@ -13,6 +13,7 @@ use crate::config::Settings;
 use crate::exposition::{self, BuildInfo, Exposition};
 use crate::http_client::{self, HttpClientError};
 use crate::metric_families;
+use crate::origin_hosts::{self, OriginHosts};
 use crate::poller::{self, EvaluationConfig, Poller, PollerHandle, Shard};
 use crate::snapshot::Snapshot;
 use crate::vendor_ranges::{self, VendorRanges};
@@ -30,6 +31,7 @@ pub(super) struct Parts {
     pub(super) ready: watch::Receiver<bool>,
     pub(super) exposition: Exposition,
     pub(super) ranges: VendorRanges,
+    pub(super) hosts: OriginHosts,
     pub(super) api_metrics: cloudflare::Metrics,
     pub(super) secrets: Secrets,
     pub(super) range_metrics: vendor_ranges::Metrics,
@@ -49,9 +51,12 @@ impl Parts {
             .map(|account| account.zones.clone());
         let range_metrics = vendor_ranges::Metrics::register(&registry)?;
         let ranges = VendorRanges::new(&settings.vendor_ranges, http, &range_metrics);
+        let host_metrics = origin_hosts::Metrics::register(&registry)?;
+        let hosts = OriginHosts::new(settings.hosts.clone(), host_metrics)
+            .map_err(|error| AppError::Broken(format!("cannot resolve host names: {error}")))?;
         let (poller, poller_handle, ready) = Poller::new(
             settings.poller.clone(),
-            evaluation(settings, &ranges),
+            evaluation(settings, &ranges, &hosts),
             clients.iter().cloned().zip(selections).collect(),
             snapshot.clone(),
             poller::Metrics::register(&registry)?,
@@ -74,6 +79,7 @@ impl Parts {
             ready,
             exposition,
             ranges,
+            hosts,
             api_metrics,
             secrets,
             range_metrics,
@@ -108,11 +114,16 @@ pub(super) fn clients(
 }
 
 /// What mappings are evaluated against.
-pub(super) fn evaluation(settings: &Settings, ranges: &VendorRanges) -> EvaluationConfig {
+pub(super) fn evaluation(
+    settings: &Settings,
+    ranges: &VendorRanges,
+    hosts: &OriginHosts,
+) -> EvaluationConfig {
     EvaluationConfig {
         expect: settings.expect.clone(),
         verify: settings.verify,
         ranges: ranges.clone(),
+        hosts: hosts.clone(),
     }
 }
 

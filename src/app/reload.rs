@@ -18,6 +18,7 @@ use crate::config::{ConfigErrors, Settings};
 use crate::exposition::Exposition;
 use crate::file_io::{Reading, ReadingError};
 use crate::metric_families;
+use crate::origin_hosts::OriginHosts;
 use crate::poller::{AccountSettings, PollerHandle, Reconfiguration, ReconfiguredAccount};
 use crate::vendor_ranges::{self, VendorRanges};
 use crate::web::Reloading;
@@ -49,6 +50,7 @@ pub(super) struct Reloader {
     poller: PollerHandle,
     exposition: Exposition,
     ranges: RunningRanges,
+    hosts: OriginHosts,
     metrics: Metrics,
 }
 
@@ -110,6 +112,7 @@ impl Reloader {
                 metrics: parts.range_metrics.clone(),
                 end: CancellationToken::new(),
             },
+            hosts: parts.hosts.clone(),
             metrics,
         })
     }
@@ -202,11 +205,14 @@ impl Reloader {
         for warning in &settings.warnings {
             warn!("{warning}");
         }
+        self.hosts
+            .reconfigure(settings.hosts.clone())
+            .map_err(|error| format!("cannot resolve host names: {error}"))?;
         let Replaced { accounts, gone } = self.replace_clients(&settings, &http);
         self.replace_ranges(&settings, http, shutdown);
         let change = Reconfiguration {
             settings: settings.poller.clone(),
-            evaluation: parts::evaluation(&settings, &self.ranges.ranges),
+            evaluation: parts::evaluation(&settings, &self.ranges.ranges, &self.hosts),
             accounts,
         };
         if !self.poller.reconfigure(change).await {

@@ -23,7 +23,7 @@ pub(super) struct Ages {
 /// When the mappings of one vendor and region were modified.
 #[derive(Debug)]
 struct PlaceTimes {
-    /// The rendered labels zone, zone_id, vendor and region.
+    /// The rendered labels `zone`, `zone_id`, `vendor` and `region`.
     labels: Box<str>,
     first: Timestamp,
     last: Timestamp,

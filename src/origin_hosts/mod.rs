@@ -21,7 +21,7 @@ pub use host::{
     Outcome, SeenAddress,
 };
 pub use metrics::Metrics;
-pub use names::{NamedPlace, NoOriginAddress, chain_place, named_place, no_origin_address};
+pub use names::{chain_place, named_place};
 pub use resolving::OriginHosts;
 pub use schedule::MAX_HOSTS;
 pub use settings::Settings;

@@ -1,32 +1,9 @@
-//! The cloud vendor and region that a host name spells, and host names without origin addresses.
+//! The cloud vendor and region that a host name spells.
 
-use crate::domain::{HostName, Region, Vendor, usual_region};
-
-/// Where a name says that its addresses are.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NamedPlace {
-    /// The vendor.
-    pub vendor: Vendor,
-    /// The region; `None` where the name does not spell it, and for edge and anycast services,
-    /// which have none.
-    pub region: Option<Region>,
-}
-
-/// Why a host has no origin address that could be mapped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum NoOriginAddress {
-    /// A Cloudflare Tunnel.
-    Tunnel,
-    /// A Cloudflare Pages project.
-    Pages,
-    /// A Worker.
-    Worker,
-    /// A public R2 bucket.
-    R2,
-}
+use crate::domain::{ExpectedPlace, HostName, Region, Vendor, usual_region};
 
 /// The vendor and region that one host name spells; `None` where it spells none.
-pub fn named_place(host: &HostName) -> Option<NamedPlace> {
+pub fn named_place(host: &HostName) -> Option<ExpectedPlace> {
     let name = host.as_str();
     PATTERNS.iter().find_map(|pattern| {
         let rest = below(name, pattern.suffix)?;
@@ -39,40 +16,24 @@ pub fn named_place(host: &HostName) -> Option<NamedPlace> {
             let region = usual_region(&pattern.vendor, region);
             Region::parse(&region).ok()
         });
-        Some(NamedPlace {
-            vendor: pattern.vendor.clone(),
+        Some(ExpectedPlace {
+            vendor: Some(pattern.vendor.clone()),
             region,
         })
     })
 }
 
-/// The vendor and region that the names of a CNAME chain spell. A name that spells a region wins
-/// over one that does not, and a name nearer to the addresses over one that is farther away.
-pub fn chain_place<'a>(
-    chain: impl IntoIterator<Item = &'a HostName, IntoIter: DoubleEndedIterator>,
-) -> Option<NamedPlace> {
-    let mut vendor_only = None;
-    for name in chain.into_iter().rev() {
-        match named_place(name) {
-            Some(place) if place.region.is_some() => return Some(place),
-            Some(place) => vendor_only = vendor_only.or(Some(place)),
-            None => {}
+/// The vendor and region that the names of a CNAME chain spell, from the first name to the one that
+/// has the addresses. A name that spells a region wins over one that does not, and a later name
+/// over an earlier one.
+pub fn chain_place<'a>(chain: impl IntoIterator<Item = &'a HostName>) -> ExpectedPlace {
+    let mut best = ExpectedPlace::default();
+    for place in chain.into_iter().filter_map(named_place) {
+        if place.region.is_some() || best.region.is_none() {
+            best = place;
         }
     }
-    vendor_only
-}
-
-/// Why a host has no origin address; `None` where it may have one.
-pub fn no_origin_address(host: &HostName) -> Option<NoOriginAddress> {
-    let name = host.as_str();
-    [
-        ("cfargotunnel.com", NoOriginAddress::Tunnel),
-        ("pages.dev", NoOriginAddress::Pages),
-        ("workers.dev", NoOriginAddress::Worker),
-        ("public.r2.dev", NoOriginAddress::R2),
-    ]
-    .into_iter()
-    .find_map(|(suffix, why)| below(name, suffix).map(|_| why))
+    best
 }
 
 /// One row of the table: names that end in `suffix`.
@@ -312,7 +273,7 @@ mod tests {
     fn spelled(name: &str) -> Option<(String, Option<String>)> {
         named_place(&host(name)).map(|place| {
             let region = place.region.map(|region| region.to_string());
-            (place.vendor.to_string(), region)
+            (place.vendor.unwrap().to_string(), region)
         })
     }
 
@@ -435,7 +396,7 @@ mod tests {
             assert_eq!(spelled(&name.to_ascii_uppercase()), expected, "{name}");
             assert_eq!(spelled(&format!("{name}.")), expected, "{name}.");
             assert_eq!(spelled(&format!("{name}.example")), None, "{name}.example");
-            assert_eq!(no_origin_address(&host(name)), None, "{name}");
+            assert!(!host(name).has_no_origin_address(), "{name}");
         }
     }
 
@@ -513,26 +474,9 @@ mod tests {
         ] {
             let names: Vec<_> = chain.iter().map(|name| host(name)).collect();
             let found = chain_place(&names);
-            let found = found.as_ref().map(|place| {
-                let region = place.region.as_ref().map(Region::as_str);
-                (place.vendor.as_str(), region)
-            });
-            assert_eq!(found, expected, "{chain:?}");
-        }
-    }
-
-    #[test]
-    fn hosts_without_an_origin_address() {
-        for (name, why) in [
-            ("0123.cfargotunnel.com", Some(NoOriginAddress::Tunnel)),
-            ("Project.Pages.Dev", Some(NoOriginAddress::Pages)),
-            ("api.me.workers.dev", Some(NoOriginAddress::Worker)),
-            ("public.r2.dev", Some(NoOriginAddress::R2)),
-            ("pub-1.r2.dev", None),
-            ("notpages.dev", None),
-            ("origin.example.com", None),
-        ] {
-            assert_eq!(no_origin_address(&host(name)), why, "{name}");
+            let vendor = found.vendor.as_ref().map(Vendor::as_str);
+            let region = found.region.as_ref().map(Region::as_str);
+            assert_eq!(vendor.map(|vendor| (vendor, region)), expected, "{chain:?}");
         }
     }
 }

@@ -89,6 +89,13 @@ impl OriginHosts {
         self.shared.state().schedule.zones(host).to_vec()
     }
 
+    /// Whether every wanted host was asked for at least once.
+    pub fn is_settled(&self) -> bool {
+        let state = self.shared.state();
+        let is_open = |host: &Host| host.state().is_none() && state.schedule.is_wanted(host.name());
+        !self.all().any(|host| is_open(&host))
+    }
+
     /// What is known of a host; `None` where no zone wants it, or there are too many.
     pub fn get(&self, host: &HostName) -> Option<Arc<Host>> {
         self.shared.directory.get(host)

@@ -83,6 +83,10 @@ impl Schedule {
         self.entries.get(host).map_or(&[], |entry| &entry.zones)
     }
 
+    pub(super) fn is_wanted(&self, host: &HostName) -> bool {
+        !self.zones(host).is_empty()
+    }
+
     /// How many wanted hosts are not asked for, because there are too many.
     pub(super) fn refused(&self) -> usize {
         self.waiting.len()

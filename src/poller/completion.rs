@@ -18,8 +18,17 @@ use crate::domain::ZoneId;
 use crate::snapshot::ZoneState;
 
 impl Poller {
-    pub(super) fn complete(&mut self, ended: Ended) {
+    pub(super) fn complete(&mut self, mut ended: Ended) {
         let now = Instant::now();
+        if let Outcome::RecordsRead(id, records) = ended.outcome {
+            self.records_read(&id, ended.id, records, now);
+            return;
+        }
+        if let Outcome::Enriched(id, enriched) = &mut ended.outcome
+            && let Some(records) = enriched.records.take()
+        {
+            self.learn_records(&ended.account, id, &records, enriched.balanced.as_deref());
+        }
         // The account may have left the configuration just when the task ended.
         let Some(account) = self.accounts.get_mut(&ended.account) else {
             return;
@@ -47,6 +56,7 @@ impl Poller {
             Outcome::Confirmed(id, confirmed) => {
                 account.confirmed(&id, ended.id, &confirmed, context, now);
             }
+            Outcome::RecordsRead(..) => {}
             Outcome::Verified(answer) => account.verified(&answer, context, now),
         }
     }

@@ -1,16 +1,17 @@
 //! What the mappings of a zone are compared with, and how.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::account::Account;
 use super::enrichment::refresh::Regions;
+use super::hosts::HostLookup;
 use super::zone::PolledZone;
 use super::{Context, EvaluationConfig, Poller, log_events, state};
 use crate::domain::{OriginIp, SupportedRegions, ZoneId, ZoneMappings};
-use crate::findings::{self, Evidence, RangesUse, ZoneFindings};
+use crate::findings::{self, Evidence, RangesUse, SourceState, ZoneFindings};
 use crate::snapshot::ZoneState;
 
 /// The time for which pending evaluations may hold up the poller's other work. One zone takes about
@@ -21,6 +22,7 @@ const TIME_SLICE: Duration = Duration::from_millis(5);
 #[derive(Clone, Copy)]
 pub(super) struct Criteria<'a> {
     pub(super) config: &'a EvaluationConfig,
+    pub(super) hosts: &'a HostLookup,
     pub(super) supported: Option<&'a SupportedRegions>,
     /// How long what the sources named counts while they cannot be read.
     pub(super) retain: Duration,
@@ -39,6 +41,7 @@ impl<'a> Criteria<'a> {
     pub(super) fn new(context: &'a Context, regions: &'a Regions, now: Instant) -> Self {
         Self {
             config: &context.evaluation,
+            hosts: &context.hosts,
             supported: regions.known.as_deref(),
             retain: context.settings.retain,
             now,
@@ -67,12 +70,21 @@ impl PolledZone {
         let discovered = self
             .enrichment
             .discovered(expect, criteria.now, criteria.retain);
+        let declared_hosts = self.declared_hosts.iter().map(|declared| &declared.host);
+        let sources = [
+            &discovered.load_balancers,
+            &discovered.rules,
+            &discovered.dns,
+        ];
+        let candidates = sources.into_iter().filter_map(SourceState::candidates);
+        let named = declared_hosts.chain(candidates.flat_map(|candidates| &candidates.hosts));
+        let hosts = criteria.hosts.answers(&self.slot.id, named);
         let evidence = Evidence {
             declared: &self.declared,
-            declared_hosts: &[],
+            declared_hosts: &self.declared_hosts,
             ignore: &expect.ignore,
             discovered: &discovered,
-            hosts: &BTreeMap::new(),
+            hosts: &hosts,
             cloudflare: &[],
             supported: criteria.supported,
             ranges,
@@ -160,6 +172,7 @@ impl Poller {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
     use std::sync::Arc;
 
     use prometheus::Registry;
@@ -167,11 +180,12 @@ mod tests {
     use super::*;
     use crate::domain::{AccountName, Mapping, Region, Vendor, Zone, ZoneId};
     use crate::findings::{DeclaredOrigin, ExpectSettings, ExpectedPlace, VerifySettings};
+    use crate::origin_hosts::OriginHosts;
     use crate::poller::discovery::ZoneConfig;
     use crate::poller::schedule::Cadence;
     use crate::snapshot::{StaleAfter, ZoneData, ZoneSlot};
     use crate::vendor_ranges::VendorRanges;
-    use crate::{http_client, vendor_ranges};
+    use crate::{http_client, origin_hosts, vendor_ranges};
 
     fn ip(last: u8) -> OriginIp {
         OriginIp::parse(&format!("192.0.2.{last}")).unwrap()
@@ -193,12 +207,18 @@ mod tests {
                 tiered_cache: false,
             },
             ranges: VendorRanges::new(&settings, http, &metrics),
+            hosts: OriginHosts::new(
+                origin_hosts::Settings::default(),
+                origin_hosts::Metrics::register(&Registry::new()).unwrap(),
+            )
+            .unwrap(),
         }
     }
 
-    fn criteria(config: &EvaluationConfig) -> Criteria<'_> {
+    fn criteria<'a>(config: &'a EvaluationConfig, hosts: &'a HostLookup) -> Criteria<'a> {
         Criteria {
             config,
+            hosts,
             supported: None,
             retain: Duration::from_hours(1),
             now: Instant::now(),
@@ -206,7 +226,7 @@ mod tests {
     }
 
     /// A zone that declares the origins 1 to 4, maps 1 and shows 2 as missing.
-    fn zone(config: &EvaluationConfig) -> PolledZone {
+    fn zone(config: &EvaluationConfig, hosts: &HostLookup) -> PolledZone {
         let mapping = Mapping {
             origin_ip: ip(1),
             vendor: Vendor::Aws,
@@ -231,10 +251,11 @@ mod tests {
             interval,
             stale_after: StaleAfter::Never,
             declared: declared.into(),
+            declared_hosts: [].into(),
         };
         let cadence = Cadence::nth(Instant::now(), 0);
         let mut zone = PolledZone::new(ZoneSlot::new(id, state), cadence, zone_config);
-        zone.evaluate_again(criteria(config), |address, _| *address == ip(2));
+        zone.evaluate_again(criteria(config, hosts), |address, _| *address == ip(2));
         zone
     }
 
@@ -247,12 +268,13 @@ mod tests {
     #[test]
     fn an_origin_that_seems_missing_for_the_first_time_is_held_back() {
         let config = config();
-        let mut zone = zone(&config);
+        let hosts = HostLookup::new(config.hosts.clone());
+        let mut zone = zone(&config, &hosts);
         assert_eq!(missing(&zone), [ip(2)]);
-        zone.evaluate_again(criteria(&config), |_, shown| shown);
+        zone.evaluate_again(criteria(&config, &hosts), |_, shown| shown);
         assert_eq!(missing(&zone), [ip(2)]);
         assert_eq!(zone.enrichment.unconfirmed, [ip(3), ip(4)].into());
-        zone.evaluate_again(criteria(&config), |address, shown| {
+        zone.evaluate_again(criteria(&config, &hosts), |address, shown| {
             shown || *address == ip(3)
         });
         assert_eq!(missing(&zone), [ip(2), ip(3)]);
@@ -262,9 +284,10 @@ mod tests {
     #[test]
     fn an_evaluation_that_finds_nothing_new_publishes_nothing() {
         let config = config();
-        let mut zone = zone(&config);
+        let hosts = HostLookup::new(config.hosts.clone());
+        let mut zone = zone(&config, &hosts);
         let before = zone.slot.load();
-        zone.evaluate_again(criteria(&config), |_, shown| shown);
+        zone.evaluate_again(criteria(&config, &hosts), |_, shown| shown);
         assert!(Arc::ptr_eq(&before, &zone.slot.load()));
     }
 }

@@ -12,9 +12,11 @@ mod dispatch;
 mod enrichment;
 mod evaluate;
 mod handle;
+mod hosts;
 mod log_events;
 mod metrics;
 mod reconfigure;
+mod records;
 mod schedule;
 mod settings;
 mod state;
@@ -25,11 +27,12 @@ mod zone;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use indexmap::IndexMap;
 use tokio::sync::watch;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
@@ -37,13 +40,16 @@ use self::account::Account;
 use self::discovery::Released;
 use self::handle::{Command, Commands};
 pub use self::handle::{PollerHandle, Reconfiguration, ReconfiguredAccount};
+use self::hosts::HostLookup;
 pub use self::metrics::Metrics;
+use self::records::RecordReadings;
 pub use self::schedule::estimate::Load;
 pub use self::settings::{AccountSettings, Settings, Shard, ZoneOverride, ZoneSelection};
 use self::tasks::Tasks;
 use crate::cloudflare::Client;
-use crate::domain::AccountName;
+use crate::domain::{AccountName, ZoneId};
 use crate::findings::{ExpectSettings, VerifySettings};
+use crate::origin_hosts::OriginHosts;
 use crate::snapshot::{Snapshot, UnmatchedZones};
 use crate::vendor_ranges::VendorRanges;
 
@@ -51,8 +57,12 @@ use crate::vendor_ranges::VendorRanges;
 /// does not keep the others out of service.
 const READY_AT_LATEST: Duration = Duration::from_mins(1);
 
+/// How long a single round waits for origin hosts once everything else was read. Hosts that are not
+/// resolved by then stay unknown.
+const RESOLVE_ONCE: Duration = Duration::from_mins(1);
+
 /// What the mappings are evaluated against.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct EvaluationConfig {
     /// Where expectations come from.
     pub expect: ExpectSettings,
@@ -60,6 +70,8 @@ pub struct EvaluationConfig {
     pub verify: VerifySettings,
     /// The vendors' published ranges.
     pub ranges: VendorRanges,
+    /// The hosts that sources name.
+    pub hosts: OriginHosts,
 }
 
 /// Reads the zones of all accounts, again and again, and publishes what it finds.
@@ -70,6 +82,7 @@ pub struct Poller {
     /// In the order of the configuration.
     accounts: IndexMap<AccountName, Account>,
     tasks: Tasks,
+    records: RecordReadings,
     unmatched: UnmatchedZones,
     /// Zones found since the start. It gives each its place in the interval.
     found: u32,
@@ -83,6 +96,7 @@ pub struct Poller {
 struct Context {
     settings: Settings,
     evaluation: EvaluationConfig,
+    hosts: HostLookup,
     metrics: Metrics,
     started: Instant,
     /// Each zone is polled only once.
@@ -114,6 +128,7 @@ impl Poller {
         let poller = Self {
             context: Context {
                 settings,
+                hosts: HostLookup::new(evaluation.hosts.clone()),
                 evaluation,
                 metrics,
                 started,
@@ -123,6 +138,7 @@ impl Poller {
             ready,
             accounts,
             tasks: Tasks::default(),
+            records: RecordReadings::default(),
             unmatched: UnmatchedZones::default(),
             found: 0,
             listings_changed: true,
@@ -147,16 +163,34 @@ impl Poller {
     /// or not.
     pub async fn run_once(mut self) {
         self.context.once = true;
+        let end = CancellationToken::new();
+        let resolver = self.context.hosts.resolver().clone();
+        tokio::spawn(resolver.run(end.clone()));
+        let _end = end.drop_guard();
+        let mut resolving_until = None;
         loop {
             self.start_due();
-            let over = self.accounts.values().all(Account::first_round_over);
-            if over && self.tasks.is_empty() {
+            let over = self.accounts.values().all(Account::first_round_over)
+                && self.tasks.is_empty()
+                && self
+                    .accounts
+                    .values()
+                    .all(|account| account.evaluations.is_empty());
+            if over {
+                resolving_until.get_or_insert(Instant::now() + RESOLVE_ONCE);
+            }
+            let is_late = resolving_until.is_some_and(|until| until <= Instant::now());
+            if over && (is_late || self.context.hosts.resolver().is_settled()) {
                 for account in self.accounts.values_mut() {
                     account.publish_unconfirmed(&self.context);
                 }
                 return;
             }
-            self.next_event().await;
+            let next = self.next_event();
+            match resolving_until {
+                Some(until) => drop(timeout_at(until, next).await),
+                None => next.await,
+            }
         }
     }
 
@@ -175,6 +209,7 @@ impl Poller {
             account.start_due(&self.context, &mut self.tasks, now);
             account.check_budget(&self.context, &self.snapshot);
         }
+        self.start_record_readings(now);
         self.evaluate_pending();
         let tried = self.accounts.values().all(Account::tried);
         if (tried || now >= self.context.started + READY_AT_LATEST) && !*self.ready.borrow() {
@@ -206,6 +241,13 @@ impl Poller {
             Ok(()) = self.ranges_changed.changed() => {
                 self.accounts.values_mut().for_each(Account::request_evaluations);
             }
+            hosts = self.context.hosts.resolver().changed() => {
+                let zones: BTreeSet<ZoneId> = hosts
+                    .iter()
+                    .flat_map(|host| self.context.hosts.resolver().zones(host))
+                    .collect();
+                self.request_evaluation_of(zones);
+            }
             Some(command) = self.commands.recv() => self.obey(command),
             () = timer => {}
         }
@@ -218,7 +260,9 @@ impl Poller {
             .values()
             .filter_map(|account| account.next_wake(now));
         let ready = (!*self.ready.borrow()).then_some(self.context.started + READY_AT_LATEST);
-        of_accounts.chain(ready.filter(|at| *at > now)).min()
+        let records = self.records.next_due();
+        let ready = ready.filter(|at| *at > now);
+        of_accounts.chain(ready).chain(records).min()
     }
 
     fn obey(&mut self, command: Command) {

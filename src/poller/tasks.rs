@@ -11,7 +11,8 @@ use tracing::{error, warn};
 use super::enrichment::confirm::{self, Confirmation, Confirmed};
 use super::enrichment::fetch::{self, Enriched, Enrichment};
 use crate::cloudflare::{
-    ApiError, CallBudget, Client, MappingList, Operation, Reason, TokenStatus, ZoneList,
+    ApiError, CallBudget, Client, DnsRecord, MappingList, Operation, Reason, RecordScope,
+    TokenStatus, ZoneList,
 };
 use crate::domain::{AccountName, Zone, ZoneId};
 
@@ -33,6 +34,8 @@ pub(super) enum Task {
     Enrich(ZoneId),
     /// Looks up origins that seem to be missing.
     Confirm(ZoneId),
+    /// Reads the DNS records of a zone that is not enriched with them.
+    Records(ZoneId),
     /// Verifies the account's token.
     Verify,
 }
@@ -44,6 +47,7 @@ pub(super) enum Outcome {
     Polled(ZoneId, Result<MappingList, ApiError>, Duration),
     Enriched(ZoneId, Box<Enriched>),
     Confirmed(ZoneId, Confirmed),
+    RecordsRead(ZoneId, Result<Vec<DnsRecord>, ApiError>),
     Verified(Result<TokenStatus, ApiError>),
 }
 
@@ -57,6 +61,12 @@ pub(super) struct Ended {
 /// A task that is under way. Dropping it ends the task.
 #[derive(Debug)]
 pub(super) struct Running(AbortHandle);
+
+impl Running {
+    pub(super) fn is(&self, task: Id) -> bool {
+        self.0.id() == task
+    }
+}
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -89,10 +99,7 @@ impl ZoneTasks {
     /// Whether the task that has ended is the zone's. An earlier one may have ended just when it
     /// was cancelled.
     pub(super) fn end(&mut self, zone: &ZoneId, task: Id) -> bool {
-        let is_current = self
-            .0
-            .get(zone)
-            .is_some_and(|running| running.0.id() == task);
+        let is_current = self.0.get(zone).is_some_and(|running| running.is(task));
         if is_current {
             self.0.remove(zone);
         }
@@ -184,6 +191,7 @@ impl Task {
             }
             Self::Enrich(zone) => Outcome::Enriched(zone, Box::default()),
             Self::Confirm(zone) => Outcome::Confirmed(zone, Confirmed::default()),
+            Self::Records(zone) => Outcome::RecordsRead(zone, Err(error(Operation::DnsRecords))),
             Self::Verify => Outcome::Verified(Err(error(Operation::VerifyToken))),
         }
     }
@@ -228,6 +236,13 @@ pub(super) async fn enrich(enrichment: Enrichment) -> Outcome {
 pub(super) async fn confirm(confirmation: Confirmation) -> Outcome {
     let id = confirmation.zone.clone();
     Outcome::Confirmed(id, confirm::run(confirmation).await)
+}
+
+/// Reads a zone's DNS records, proxied or not.
+pub(super) async fn read_records(client: Client, id: ZoneId) -> Outcome {
+    let call = CallBudget::new(POLL_BUDGET);
+    let records = client.dns_records(&id, RecordScope::All, &call).await;
+    Outcome::RecordsRead(id, records.map(|records| records.rows))
 }
 
 /// Verifies an account's token. `owner` is the Cloudflare account of one of its zones.

@@ -10,7 +10,7 @@ use super::discovery::ZoneConfig;
 use super::enrichment::state::EnrichmentState;
 use super::schedule::{Cadence, poll_backoff};
 use crate::cloudflare::{ApiError, Reason, RejectedRows};
-use crate::findings::DeclaredOrigin;
+use crate::findings::{DeclaredHost, DeclaredOrigin};
 use crate::snapshot::{ZoneSlot, ZoneState};
 
 /// A zone whose poll met the rate limit is due again at once, that is after the pause. This bounds
@@ -28,6 +28,8 @@ pub(super) struct PolledZone {
     pub(super) expiry: Option<Instant>,
     /// The origins that the configuration declares for it.
     pub(super) declared: Arc<[DeclaredOrigin]>,
+    /// The origin hosts that the configuration declares for it.
+    pub(super) declared_hosts: Arc<[DeclaredHost]>,
     /// What is known of it beside its mappings.
     pub(super) enrichment: EnrichmentState,
     /// Unreadable rows of its last good poll, so that they are logged once.
@@ -45,6 +47,7 @@ impl PolledZone {
             failures: 0,
             expiry: None,
             declared: config.declared,
+            declared_hosts: config.declared_hosts,
             enrichment: EnrichmentState::default(),
             rejected: 0,
             failing: None,

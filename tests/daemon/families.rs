@@ -20,6 +20,7 @@ async fn every_family_of_the_table_can_be_seen() {
     zone.map("3.80.2.1", "aws", "eu-west-1", Some(now));
     zone.map("40.74.113.200", "aws", "us-east-1", Some(now));
     zone.record("A", "bad.example", "3.80.2.50", true);
+    zone.record("CNAME", "www.bad.example", "origin.example.net", true);
     let api = Api::start(world).await;
     let failure = Fault::new(FaultKind::Status(503, None)).on(Operation::ListMappings);
     api.simulator.add_fault(failure.zone(BAD).times(3));
@@ -33,17 +34,18 @@ async fn every_family_of_the_table_can_be_seen() {
         verify: "vendor_ranges: { enabled: true, sources: { aws: aws.json, azure: azure.json, \
                  gcp: gcp.json, oci: oci.json } }"
             .to_owned(),
-        more: "expect: { from_dns: true, from_load_balancers: true }".to_owned(),
+        more: "expect: { from_dns: true, from_load_balancers: true }\n\
+               hosts: { nameservers: [\"127.0.0.1:1\"] }\n"
+            .to_owned(),
         ..Config::polling("interval: 200ms, retries: 1")
     };
     let mut daemon = Daemon::start_in(folder, &config.text(&api.simulator.base_url())).await;
     let missing = |scrape: &crate::scrape::Scrape| -> Vec<&str> {
         let seen = scrape.families();
-        // No source names hosts yet, nothing remembers since when an address is unnamed, and the web
-        // server has no TLS.
+        // Nothing remembers since when an address is unnamed, and the web server has no TLS.
         let names = metric_families::all()
             .map(|family| family.name)
-            .filter(|name| !name.contains("_exporter_dns_") && !name.contains("_unused_"))
+            .filter(|name| !name.contains("_unused_"))
             .filter(|name| !name.contains("_exporter_storage_"))
             .filter(|name| !name.contains("_exporter_web_certificate_"));
         names.filter(|name| !seen.contains(name)).collect()

@@ -8,6 +8,7 @@
 
 mod checks;
 mod confirmation;
+mod hosts;
 mod optional_calls;
 mod ranges;
 mod sources;

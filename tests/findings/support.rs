@@ -64,6 +64,17 @@ impl Exporter {
 
     /// As [`Self::start`], with other settings of the polls.
     pub(crate) async fn polling(api: &Simulator, poll: &str, more: &str) -> Self {
+        Self::with(api, poll, "", more).await
+    }
+
+    /// As [`Self::start`], with a filter of zones.
+    pub(crate) async fn start_filtered(api: &Simulator, filter: &str, more: &str) -> Self {
+        let poll = "interval: 300ms, discovery_interval: 500ms";
+        let zones = format!(", zones: {{ {filter} }}");
+        Self::with(api, poll, &zones, more).await
+    }
+
+    async fn with(api: &Simulator, poll: &str, zones: &str, more: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("exporter.yaml");
         let usual = format!(
@@ -71,7 +82,7 @@ impl Exporter {
              cloudflare:\n\
              \x20 base_url: \"{}\"\n\
              \x20 rate_limit: {{ requests: 1000000, share: 1 }}\n\
-             accounts: [{{ name: main, api_token: {TOKEN} }}]\n",
+             accounts: [{{ name: main, api_token: {TOKEN}{zones} }}]\n",
             api.base_url()
         );
         fs::write(&file, usual + more).unwrap();

@@ -16,7 +16,7 @@ use super::schedule::Cadence;
 use super::zone::PolledZone;
 use super::{Context, Poller, state};
 use crate::domain::{AccountName, Zone, ZoneId};
-use crate::findings::DeclaredOrigin;
+use crate::findings::{DeclaredHost, DeclaredOrigin};
 use crate::snapshot::{Directory, StaleAfter, UnmatchedZones, ZoneSlot, ZoneState};
 
 /// Zones that no account polls at the moment, with the times at which they were due.
@@ -27,6 +27,7 @@ pub(super) struct ZoneConfig {
     pub(super) interval: Duration,
     pub(super) stale_after: StaleAfter,
     pub(super) declared: Arc<[DeclaredOrigin]>,
+    pub(super) declared_hosts: Arc<[DeclaredHost]>,
 }
 
 impl Poller {
@@ -34,6 +35,12 @@ impl Poller {
     /// those that are gone are forgotten, the others keep their state. So do `released` ones that
     /// an account lists.
     pub(super) fn reassign(&mut self, mut released: Released, now: Instant) {
+        let listings = self.accounts.iter();
+        let listings = listings.map(|(name, account)| (name, &account.listing.zones));
+        if self.context.hosts.list(listings) {
+            let accounts = self.accounts.values_mut();
+            accounts.for_each(Account::request_evaluations);
+        }
         let declared = &self.context.evaluation.expect.zones;
         let Assignment {
             zones,
@@ -72,6 +79,9 @@ impl Poller {
             }
         }
         let gone = released.len();
+        for id in released.keys() {
+            self.context.hosts.forget(id);
+        }
         if found > 0 || gone > 0 {
             let zones = self.accounts.values().map(|account| account.zones.len());
             info!(found, gone, zones = zones.sum::<usize>(), "zones changed");
@@ -127,7 +137,12 @@ impl Poller {
                 .find_map(|own| own.stale_after)
                 .unwrap_or(self.context.settings.stale_after),
             declared: declared
+                .clone()
                 .flat_map(|declared| &declared.origins)
+                .cloned()
+                .collect(),
+            declared_hosts: declared
+                .flat_map(|declared| &declared.hosts)
                 .cloned()
                 .collect(),
         }
@@ -188,8 +203,9 @@ impl Account {
         {
             polled.publish(&old, new);
         }
-        if polled.declared != config.declared {
+        if polled.declared != config.declared || polled.declared_hosts != config.declared_hosts {
             polled.declared = config.declared;
+            polled.declared_hosts = config.declared_hosts;
             self.evaluations.insert(id.clone());
         }
         // A zone that was not read yet, or is overdue or failing, keeps its earlier time.

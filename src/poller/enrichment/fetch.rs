@@ -12,7 +12,7 @@ use crate::cloudflare::{
     ApiError, CallBudget, Client, DnsRecord, LoadBalancer, Operation, OriginTarget, Pool, Reason,
     RecordScope,
 };
-use crate::domain::{PoolId, Zone};
+use crate::domain::{PoolId, RecordName, Zone};
 use crate::findings::{
     Candidates, ExpectSettings, LeftOutReason, SupportedRegions, VerifySettings,
 };
@@ -48,13 +48,19 @@ pub(in crate::poller) struct Enrichment {
     pub(in crate::poller) pools: Arc<PoolCache>,
     /// How old the account's pools may be.
     pub(in crate::poller) pools_age: Duration,
+    /// The names that, as far as is known, load balancers answer for.
+    pub(in crate::poller) balanced: Arc<BTreeSet<RecordName>>,
 }
 
 /// What was read; `None` where it was not wanted.
 #[derive(Debug, Default)]
 pub(in crate::poller) struct Enriched {
     pub(in crate::poller) dns: Option<Result<Candidates, ApiError>>,
+    /// Every record of the zone.
+    pub(in crate::poller) records: Option<Vec<DnsRecord>>,
     pub(in crate::poller) load_balancers: Option<Result<Candidates, ApiError>>,
+    /// The names that load balancers answer for.
+    pub(in crate::poller) balanced: Option<Arc<BTreeSet<RecordName>>>,
     pub(in crate::poller) tiered_cache: Option<Result<bool, ApiError>>,
     pub(in crate::poller) smart_tiered_cache: Option<Result<bool, ApiError>>,
     /// `None` inside where this zone cannot tell.
@@ -87,9 +93,11 @@ impl Enriched {
     ) {
         if !expect.from_dns {
             self.dns = None;
+            self.records = None;
         }
         if !expect.from_load_balancers {
             self.load_balancers = None;
+            self.balanced = None;
         }
         if !verify.tiered_cache {
             self.tiered_cache = None;
@@ -119,12 +127,30 @@ pub(in crate::poller) async fn run(enrichment: Enrichment) -> Enriched {
         enriched.supported_regions = Some(client.supported_regions(&zone.id, &budget()).await);
     }
     if wanted.load_balancers {
-        enriched.load_balancers = Some(enrichment.load_balancers(&budget()).await);
+        let call = budget();
+        let balancers = client.load_balancers(&zone.id, &call).await;
+        if let Ok(balancers) = &balancers {
+            enriched.balanced = Some(Arc::new(balanced_names(&balancers.rows)));
+        }
+        enriched.load_balancers = Some(match balancers {
+            Ok(balancers) => enrichment.pools(&balancers.rows, &call).await,
+            Err(error) => Err(error),
+        });
     }
     if wanted.dns {
         let call = budget();
-        let records = client.dns_records(&zone.id, RecordScope::Proxied, &call);
-        enriched.dns = Some(records.await.map(|records| of_records(records.rows)));
+        // Those that are not proxied too: hosts may lead to them.
+        let records = client.dns_records(&zone.id, RecordScope::All, &call);
+        let balanced = enriched.balanced.as_ref().unwrap_or(&enrichment.balanced);
+        let records = records.await;
+        enriched.dns = Some(match records {
+            Ok(records) => {
+                let candidates = of_records(&records.rows, balanced);
+                enriched.records = Some(records.rows);
+                Ok(candidates)
+            }
+            Err(error) => Err(error),
+        });
     }
     if wanted.tiered_cache {
         enriched.tiered_cache = Some(client.tiered_cache(&zone.id, &budget()).await);
@@ -134,9 +160,12 @@ pub(in crate::poller) async fn run(enrichment: Enrichment) -> Enriched {
 }
 
 impl Enrichment {
-    async fn load_balancers(&self, call: &CallBudget) -> Result<Candidates, ApiError> {
-        let balancers = self.client.load_balancers(&self.zone.id, call).await?;
-        let ids = pools_in_use(&balancers.rows);
+    async fn pools(
+        &self,
+        balancers: &[LoadBalancer],
+        call: &CallBudget,
+    ) -> Result<Candidates, ApiError> {
+        let ids = pools_in_use(balancers);
         match &self.zone.owner {
             _ if ids.is_empty() => Ok(Candidates::default()),
             Some(owner) => {
@@ -188,13 +217,35 @@ impl PoolCache {
     }
 }
 
-/// The addresses of A and AAAA records; a CNAME names a host.
-fn of_records(records: Vec<DnsRecord>) -> Candidates {
+/// The addresses and hosts of proxied records. A record is not in use where a load balancer answers
+/// for its name, and its content is no origin where another product manages it.
+fn of_records(records: &[DnsRecord], balanced: &BTreeSet<RecordName>) -> Candidates {
     let mut candidates = Candidates::default();
+    let is_hidden = |name: &RecordName| balanced.contains(name);
     for record in records {
-        add(&mut candidates, record.target);
+        if !record.proxied || record.name.as_ref().is_some_and(is_hidden) {
+            continue;
+        }
+        let unusable = if record.is_workers {
+            Some(LeftOutReason::Worker)
+        } else if record.is_read_only {
+            Some(LeftOutReason::ReadOnly)
+        } else {
+            None
+        };
+        match (unusable, record.target.clone()) {
+            (None, target) => add(&mut candidates, target),
+            (Some(reason), OriginTarget::Address(ip)) => candidates.leave_out_address(ip, reason),
+            (Some(reason), OriginTarget::Host(host)) => candidates.leave_out_host(host, reason),
+        }
     }
     candidates
+}
+
+/// The names that enabled load balancers answer for.
+fn balanced_names(balancers: &[LoadBalancer]) -> BTreeSet<RecordName> {
+    let enabled = balancers.iter().filter(|row| row.enabled);
+    enabled.filter_map(|row| row.name.clone()).collect()
 }
 
 /// The pools that an enabled, proxied load balancer names.
@@ -273,7 +324,7 @@ mod tests {
         ];
         let expected = ["192.0.2.1", "192.0.2.2"].map(str::to_owned).to_vec();
         assert_eq!(
-            shown(&of_records(records)),
+            shown(&of_records(&records, &BTreeSet::new())),
             (expected, vec!["elsewhere.example".to_owned()], vec![])
         );
     }

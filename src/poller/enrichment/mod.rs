@@ -83,6 +83,7 @@ impl Account {
                 wanted,
                 pools: Arc::clone(&self.pools),
                 pools_age: state.interval.mul_f64(POOLS_AGE),
+                balanced: Arc::clone(&zone.enrichment.balanced),
             };
             let work = tasks::enrich(enrichment);
             tasks.spawn(&self.state.name, Task::Enrich(id.clone()), work)

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::fetch::{Enriched, Wanted};
 use super::refresh::{RefreshTimer, Regions};
 use crate::cloudflare::ApiError;
-use crate::domain::OriginIp;
+use crate::domain::{OriginIp, RecordName};
 use crate::findings::{
     Candidates, Discovered, ExpectSettings, SourceState, TieredCache, VerifySettings,
 };
@@ -66,6 +66,8 @@ impl<T> Recent<T> {
 #[derive(Debug, Default)]
 pub(in crate::poller) struct EnrichmentState {
     dns: Recent<Candidates>,
+    /// The names that load balancers answer for, as of their last good reading.
+    pub(in crate::poller) balanced: Arc<BTreeSet<RecordName>>,
     load_balancers: Recent<Candidates>,
     tiered_cache: Recent<bool>,
     smart_tiered_cache: Recent<bool>,
@@ -126,6 +128,7 @@ impl EnrichmentState {
         }
         if !new.from_load_balancers {
             self.load_balancers = Recent::default();
+            self.balanced = Arc::default();
         }
         if !verify.tiered_cache {
             self.tiered_cache = Recent::default();
@@ -179,6 +182,9 @@ impl EnrichmentState {
             Some(_) => self.regions_timer.ask(now),
         }
         self.dns.take(enriched.dns.take(), now);
+        if let Some(balanced) = enriched.balanced.take() {
+            self.balanced = balanced;
+        }
         self.load_balancers
             .take(enriched.load_balancers.take(), now);
         self.tiered_cache.take(enriched.tiered_cache.take(), now);

@@ -1,0 +1,187 @@
+//! Reading the DNS records of zones that are not enriched with them, because hosts of other zones
+//! lead through them.
+
+use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
+
+use tokio::task::Id;
+use tokio::time::Instant;
+
+use super::Poller;
+use super::log_events;
+use super::schedule::poll_backoff;
+use super::tasks::{self, Running, Task};
+use crate::cloudflare::{ApiError, DnsRecord};
+use crate::domain::{AccountName, RecordName, ZoneId};
+
+/// How many zones are read at once, so that polls keep most of the requests.
+const AT_ONCE: usize = 2;
+/// Records are not read more often than this, however short the interval of polls.
+const MIN_INTERVAL: Duration = Duration::from_secs(10);
+
+/// The zones to read, and when.
+#[derive(Default)]
+pub(super) struct RecordReadings {
+    zones: HashMap<ZoneId, Reading>,
+    queue: BTreeSet<(Instant, ZoneId)>,
+}
+
+struct Reading {
+    account: AccountName,
+    /// Its entry in the queue; `None` while it is being read.
+    due: Option<Instant>,
+    task: Option<Running>,
+    failures: u32,
+    failing_since: Option<Instant>,
+}
+
+impl RecordReadings {
+    /// Replaces the zones to read. New ones are due at once.
+    fn replace(&mut self, needed: HashMap<ZoneId, AccountName>, now: Instant) {
+        let queue = &mut self.queue;
+        self.zones.retain(|id, reading| {
+            let stays = needed.get(id) == Some(&reading.account);
+            if let Some(due) = reading.due.filter(|_| !stays) {
+                queue.remove(&(due, id.clone()));
+            }
+            stays
+        });
+        for (id, account) in needed {
+            self.zones.entry(id.clone()).or_insert_with(|| {
+                queue.insert((now, id));
+                Reading {
+                    account,
+                    due: Some(now),
+                    task: None,
+                    failures: 0,
+                    failing_since: None,
+                }
+            });
+        }
+    }
+
+    pub(super) fn next_due(&self) -> Option<Instant> {
+        let busy = self.zones.len() - self.queue.len();
+        let first = self.queue.first().map(|(due, _)| *due);
+        first.filter(|_| busy < AT_ONCE)
+    }
+}
+
+impl Poller {
+    /// Reads the records that are due and that no enrichment reads.
+    pub(super) fn start_record_readings(&mut self, now: Instant) {
+        if let Some(mut needed) = self.context.hosts.needed() {
+            let from_dns = self.context.evaluation.expect.from_dns;
+            let is_polled = |id: &ZoneId| {
+                let mut accounts = self.accounts.values();
+                accounts.any(|account| account.zones.contains_key(id))
+            };
+            needed.retain(|id, _| !from_dns || !is_polled(id));
+            self.records.replace(needed, now);
+        }
+        while self.records.next_due().is_some_and(|due| due <= now)
+            && let Some((_, id)) = self.records.queue.pop_first()
+        {
+            let Some(reading) = self.records.zones.get_mut(&id) else {
+                continue;
+            };
+            reading.due = None;
+            let Some(account) = self.accounts.get(&reading.account) else {
+                continue;
+            };
+            if let Some(end) = account.client.paused_until().filter(|end| *end > now) {
+                reading.due = Some(end);
+                self.records.queue.insert((end, id));
+                continue;
+            }
+            let work = tasks::read_records(account.client.clone(), id.clone());
+            let task = Task::Records(id.clone());
+            reading.task = Some(self.tasks.spawn(&reading.account, task, work));
+        }
+    }
+
+    /// Takes the records of a zone that no enrichment reads.
+    pub(super) fn records_read(
+        &mut self,
+        id: &ZoneId,
+        task: Id,
+        answer: Result<Vec<DnsRecord>, ApiError>,
+        now: Instant,
+    ) {
+        let Some(reading) = self.records.zones.get_mut(id) else {
+            return;
+        };
+        if !reading
+            .task
+            .as_ref()
+            .is_some_and(|running| running.is(task))
+        {
+            return;
+        }
+        reading.task = None;
+        let interval = self.context.settings.interval.max(MIN_INTERVAL);
+        let pause = if answer.is_ok() {
+            reading.failures = 0;
+            reading.failing_since = None;
+            interval
+        } else {
+            reading.failures = reading.failures.saturating_add(1);
+            poll_backoff(reading.failures, interval, fastrand::f64())
+        };
+        if !self.context.once {
+            reading.due = Some(now + pause);
+            self.records.queue.insert((now + pause, id.clone()));
+        }
+        match answer {
+            Ok(records) => {
+                let dependents = self
+                    .context
+                    .hosts
+                    .learn(id, Some((&records, &BTreeSet::new())));
+                self.request_evaluation_of(dependents);
+            }
+            Err(error) => {
+                let since = *reading.failing_since.get_or_insert(now);
+                if let Some(account) = self.accounts.get_mut(&reading.account) {
+                    let first = account
+                        .optional_failures
+                        .insert((error.operation, error.reason));
+                    log_events::log_optional_failure(&account.state.name, id, &error, first);
+                }
+                if since + self.context.settings.retain <= now {
+                    let dependents = self.context.hosts.learn(id, None);
+                    self.request_evaluation_of(dependents);
+                }
+            }
+        }
+    }
+
+    /// Takes the records that an enrichment has read. `balanced` are the names that load balancers
+    /// answer for, where these were read too.
+    pub(super) fn learn_records(
+        &mut self,
+        account: &AccountName,
+        id: &ZoneId,
+        records: &[DnsRecord],
+        balanced: Option<&BTreeSet<RecordName>>,
+    ) {
+        let account = self.accounts.get(account);
+        let zone = account.and_then(|account| account.zones.get(id));
+        let Some(zone) = zone.filter(|_| self.context.evaluation.expect.from_dns) else {
+            return;
+        };
+        let balanced = balanced.unwrap_or(&zone.enrichment.balanced);
+        let dependents = self.context.hosts.learn(id, Some((records, balanced)));
+        self.request_evaluation_of(dependents);
+    }
+
+    /// The findings of these zones are out of date.
+    pub(super) fn request_evaluation_of(&mut self, zones: impl IntoIterator<Item = ZoneId>) {
+        for id in zones {
+            let mut accounts = self.accounts.values_mut();
+            if let Some(account) = accounts.find(|account| account.zones.contains_key(&id)) {
+                account.evaluations.insert(id);
+            }
+        }
+    }
+}

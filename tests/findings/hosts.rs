@@ -1,0 +1,231 @@
+//! Origins by host name: resolved over real DNS, or followed within the accounts' own records.
+
+use cloudflare_origin_region_exporter::simulator::dns::{
+    DnsHost, DnsHosts, DnsTrouble, NameServer,
+};
+use cloudflare_origin_region_exporter::simulator::{LoadBalancer, Pool, PoolOrigin, World};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::support::{Exporter, Exposition, simulate, world};
+
+const ALB: &str = "web-1.us-east-1.elb.amazonaws.com";
+
+async fn name_server(names: &[(&str, DnsHost)]) -> (NameServer, DropGuard) {
+    let shutdown = CancellationToken::new();
+    let mut hosts = DnsHosts::default();
+    for (name, host) in names {
+        hosts.set(name, host.clone());
+    }
+    let dns = NameServer::local(hosts, shutdown.clone()).await.unwrap();
+    (dns, shutdown.drop_guard())
+}
+
+/// Asks this name server; `expect` are the lines below that key.
+fn settings(dns: &NameServer, expect: &str) -> String {
+    let lines = expect.lines().map(|line| format!("  {line}\n"));
+    let expect: String = lines.collect();
+    format!(
+        "hosts: {{ nameservers: [\"{}\"] }}\nexpect:\n{expect}",
+        dns.address()
+    )
+}
+
+fn missing(seen: &Exposition) -> Vec<String> {
+    seen.rows(
+        "missing_mapping",
+        &["origin_ip", "source", "expected_vendor", "expected_region"],
+    )
+}
+
+fn hosts(seen: &Exposition, zone: &str) -> Vec<(&'static str, Option<f64>)> {
+    ["resolved", "rotating", "failing", "no_address"]
+        .map(|state| {
+            let labels = [("zone", zone), ("state", state)];
+            (state, seen.value("origin_hosts", &labels))
+        })
+        .into()
+}
+
+#[tokio::test]
+async fn addresses_behind_proxied_aliases_are_expected_where_their_names_say() {
+    let (dns, _dns) = name_server(&[
+        ("edge.example.net", DnsHost::alias(ALB)),
+        (ALB, DnsHost::addresses(["52.95.110.1", "52.95.110.2"])),
+        (
+            "gone.example.net",
+            DnsHost::addresses([]).trouble(DnsTrouble::NxDomain),
+        ),
+        (
+            "broken.example.net",
+            DnsHost::default().trouble(DnsTrouble::ServerFailure),
+        ),
+    ])
+    .await;
+    let mut world = world().zone("a.test", [("52.95.110.2", "aws", "eu-west-1")]);
+    let zone = world.zone_mut("a.test");
+    zone.record("CNAME", "www.a.test", "edge.example.net", true);
+    zone.record("CNAME", "old.a.test", "gone.example.net", true);
+    zone.record("CNAME", "bad.a.test", "broken.example.net", true);
+    zone.record("CNAME", "plain.a.test", "unproxied.example.net", false);
+    let (api, _guard) = simulate(world).await;
+    let exporter = Exporter::start(&api, &settings(&dns, "from_dns: true")).await;
+    let seen = exporter
+        .until("a missing and a wrong mapping", |seen| {
+            !missing(seen).is_empty()
+                && seen.value("wrong_mappings", &[("check", "host_name")]) == Some(1.0)
+                && seen.value("origin_hosts", &[("state", "failing")]) == Some(1.0)
+        })
+        .await;
+    assert_eq!(missing(&seen), ["52.95.110.1 dns aws us-east-1"]);
+    assert_eq!(
+        hosts(&seen, "a.test"),
+        [
+            ("resolved", Some(1.0)),
+            ("rotating", Some(0.0)),
+            ("failing", Some(1.0)),
+            ("no_address", Some(1.0)),
+        ]
+    );
+    assert_eq!(dns.count("unproxied.example.net"), 0);
+    assert!(seen.value("exporter_dns_queries_total", &[("result", "ok")]) >= Some(1.0));
+}
+
+#[tokio::test]
+async fn names_of_the_accounts_own_zones_are_followed_in_their_records_and_not_asked() {
+    let (dns, _dns) = name_server(&[(ALB, DnsHost::addresses(["52.95.110.1"]))]).await;
+    let mut world = world()
+        .zone("a.test", [])
+        .zone("hidden.test", [])
+        .zone("other.test", []);
+    let zone = world.zone_mut("a.test");
+    zone.record("CNAME", "www.a.test", "lb.hidden.test", true);
+    zone.record("CNAME", "wild.a.test", "any.star.hidden.test", true);
+    zone.record("CNAME", "self.a.test", "direct.a.test", true);
+    zone.record("A", "direct.a.test", "52.95.110.9", false);
+    let zone = world.zone_mut("hidden.test");
+    zone.record("CNAME", "lb.hidden.test", "step.other.test", false);
+    zone.record("A", "*.star.hidden.test", "52.95.110.7", false);
+    let zone = world.zone_mut("other.test");
+    zone.record("CNAME", "step.other.test", ALB, false);
+    let (api, _guard) = simulate(world).await;
+    let more = settings(&dns, "from_dns: true");
+    let more = format!("{more}zone_overrides: {{ a.test: {{ interval: 200ms }} }}\n");
+    let exporter =
+        Exporter::start_filtered(&api, "exclude: [hidden.test, other.test]", &more).await;
+    let seen = exporter
+        .until("three missing", |seen| missing(seen).len() == 3)
+        .await;
+    assert_eq!(
+        missing(&seen),
+        [
+            "52.95.110.1 dns aws us-east-1",
+            "52.95.110.7 dns  ",
+            "52.95.110.9 dns  ",
+        ]
+    );
+    for name in [
+        "lb.hidden.test",
+        "step.other.test",
+        "any.star.hidden.test",
+        "direct.a.test",
+    ] {
+        assert_eq!(dns.count(name), 0, "{name}");
+    }
+}
+
+fn pool(world: &mut World, zone: &str, origins: &[&str]) {
+    let origin = |address: &&str| PoolOrigin {
+        name: (*address).to_owned(),
+        address: (*address).to_owned(),
+        enabled: true,
+        virtual_network_id: None,
+    };
+    let pool = Pool {
+        id: "pool".to_owned(),
+        name: "pool".to_owned(),
+        enabled: true,
+        origins: origins.iter().map(origin).collect(),
+    };
+    world.accounts.values_mut().next().unwrap().pools.push(pool);
+    world.zone_mut(zone).load_balancers.push(LoadBalancer {
+        id: "balancer".to_owned(),
+        name: format!("www.{zone}"),
+        default_pools: vec!["pool".to_owned()],
+        ..LoadBalancer::default()
+    });
+}
+
+#[tokio::test]
+async fn hosts_of_pools_and_declared_hosts_are_resolved_and_hidden_records_are_not() {
+    let (dns, _dns) = name_server(&[
+        ("pool.example.net", DnsHost::addresses(["52.95.110.1"])),
+        ("declared.example.net", DnsHost::addresses(["52.95.110.2"])),
+        ("hidden.example.net", DnsHost::addresses(["52.95.110.3"])),
+    ])
+    .await;
+    let mut world = world().zone("a.test", []);
+    pool(&mut world, "a.test", &["pool.example.net"]);
+    let zone = world.zone_mut("a.test");
+    zone.record("CNAME", "www.a.test", "hidden.example.net", true);
+    let (api, _guard) = simulate(world).await;
+    let expect = "from_dns: true\n\
+                  from_load_balancers: true\n\
+                  zones: { a.test: [{ host: Declared.example.net, vendor: aws, region: eu-west-1 }] }";
+    let exporter = Exporter::start(&api, &settings(&dns, expect)).await;
+    let seen = exporter
+        .until("two missing", |seen| missing(seen).len() == 2)
+        .await;
+    assert_eq!(
+        missing(&seen),
+        [
+            "52.95.110.1 load_balancer  ",
+            "52.95.110.2 config aws eu-west-1"
+        ]
+    );
+    assert_eq!(dns.count("hidden.example.net"), 0);
+}
+
+#[tokio::test]
+async fn a_host_that_nobody_answers_for_holds_up_no_other_origin() {
+    let (dns, _dns) = name_server(&[
+        (
+            "silent.example.net",
+            DnsHost::default().trouble(DnsTrouble::Silent),
+        ),
+        ("good.example.net", DnsHost::addresses(["52.95.110.1"])),
+    ])
+    .await;
+    let mut world = world().zone("a.test", []);
+    let zone = world.zone_mut("a.test");
+    zone.record("CNAME", "silent.a.test", "silent.example.net", true);
+    zone.record("CNAME", "good.a.test", "good.example.net", true);
+    zone.record("A", "plain.a.test", "52.95.110.2", true);
+    let (api, _guard) = simulate(world).await;
+    let exporter = Exporter::start(&api, &settings(&dns, "from_dns: true")).await;
+    let started = tokio::time::Instant::now();
+    exporter
+        .until("two missing", |seen| missing(seen).len() == 2)
+        .await;
+    assert!(started.elapsed().as_secs() < 5);
+}
+
+#[tokio::test]
+async fn a_host_with_more_addresses_than_mappings_can_follow_is_rotating_and_nothing_of_it_missing()
+{
+    let many: Vec<_> = (1..=20).map(|n| format!("52.95.110.{n}")).collect();
+    let many = DnsHost::addresses(many.iter().map(String::as_str));
+    let (dns, _dns) = name_server(&[("many.example.net", many)]).await;
+    let mut world = world().zone("a.test", []);
+    let zone = world.zone_mut("a.test");
+    zone.record("CNAME", "www.a.test", "many.example.net", true);
+    zone.record("A", "plain.a.test", "52.95.111.1", true);
+    let (api, _guard) = simulate(world).await;
+    let exporter = Exporter::start(&api, &settings(&dns, "from_dns: true")).await;
+    let seen = exporter
+        .until("a rotating host", |seen| {
+            seen.value("origin_hosts", &[("state", "rotating")]) == Some(1.0)
+                && !missing(seen).is_empty()
+        })
+        .await;
+    assert_eq!(missing(&seen), ["52.95.111.1 dns  "]);
+}
