@@ -29,6 +29,8 @@ pub(super) struct Expectations {
     pub(super) rotating: Vec<RotatingHost>,
     pub(super) hosts: Option<BTreeMap<HostState, usize>>,
     pub(super) named: NamedAddresses,
+    /// See [`ZoneFindings`](super::ZoneFindings).
+    pub(super) is_partial: bool,
 }
 
 /// Puts together what is expected of a zone. An origin that several sources name counts under the
@@ -227,6 +229,7 @@ impl<'a> Builder<'a> {
             origins,
             rotating: self.rotating(),
             hosts: self.host_states(),
+            is_partial: self.is_partial(),
             named: NamedAddresses {
                 is_complete: self.is_complete(),
                 addresses: self.named,
@@ -307,6 +310,14 @@ impl<'a> Builder<'a> {
             *counts.entry(state).or_default() += 1;
         }
         Some(counts)
+    }
+
+    fn is_partial(&self) -> bool {
+        let is_waiting_for_ranges = matches!(self.evidence.ranges, RangesUse::NotLoaded(_));
+        let discovered = self.evidence.discovered;
+        (is_waiting_for_ranges && !discovered.is_off())
+            || discovered.is_waiting()
+            || self.resolvable().any(|(_, _, state)| state.is_none())
     }
 
     fn is_complete(&self) -> bool {

@@ -128,11 +128,27 @@ impl Discovered {
         .filter_map(|(source, state)| Some((source, state.candidates()?)))
     }
 
+    fn all(&self) -> [&SourceState; 3] {
+        [&self.load_balancers, &self.rules, &self.dns]
+    }
+
+    /// Whether no source is on.
+    pub(super) fn is_off(&self) -> bool {
+        self.all()
+            .into_iter()
+            .all(|state| *state == SourceState::Off)
+    }
+
+    /// Whether a source is on and was not read.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.all()
+            .into_iter()
+            .any(|state| *state == SourceState::NotRead)
+    }
+
     /// Whether every source is on, and its last reading succeeded.
     pub(super) fn is_current(&self) -> bool {
-        [&self.load_balancers, &self.rules, &self.dns]
-            .into_iter()
-            .all(SourceState::is_current)
+        self.all().into_iter().all(SourceState::is_current)
     }
 }
 

@@ -66,6 +66,7 @@ pub fn evaluate(mappings: &ZoneMappings, evidence: &Evidence<'_>) -> Evaluation 
         rotating,
         hosts,
         named,
+        is_partial,
     } = expectations;
     let origins: Vec<_> = origins
         .into_values()
@@ -87,6 +88,7 @@ pub fn evaluate(mappings: &ZoneMappings, evidence: &Evidence<'_>) -> Evaluation 
             rotating,
             hosts,
             left_out,
+            is_partial,
             unsupported_declarations: places.unsupported,
         },
         named,

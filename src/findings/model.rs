@@ -344,6 +344,9 @@ pub struct ZoneFindings {
     pub hosts: Option<BTreeMap<HostState, usize>>,
     /// What the sources name and is no expected origin.
     pub left_out: Vec<LeftOut>,
+    /// Whether a source that is on could not be judged, or a host was not looked up yet, so that an
+    /// origin that is not listed may still be expected.
+    pub is_partial: bool,
     /// Declarations that Cloudflare's list of regions contradicts.
     pub unsupported_declarations: Vec<UnsupportedDeclaration>,
 }

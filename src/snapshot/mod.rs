@@ -4,6 +4,7 @@
 //! zone thus costs nothing in proportion to the others. One writer (the poller), any number of
 //! readers, and no lock.
 
+mod finding;
 pub mod rows;
 mod state;
 
@@ -12,6 +13,7 @@ use std::sync::Arc;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use jiff::Timestamp;
 
+pub use finding::{Finding, FindingChanges, OpenFindings};
 pub use state::{
     AccountState, ChangeCounts, LastPoll, StaleAfter, UnmatchedZones, ZoneCounts, ZoneData,
     ZoneState,

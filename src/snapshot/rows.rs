@@ -5,8 +5,13 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::domain::{Mapping, OriginIp, Region, Vendor};
-use crate::findings::{ExpectedOrigin, ExpectedPlace, WrongMapping, ZoneFindings};
+pub use super::finding::Finding;
+use super::finding::{is_idle, stale_mappings};
+use crate::domain::Mapping;
+use crate::findings::{
+    Check, ExpectedOrigin, ExpectedPlace, LeftOut, Source, Sources, UnsupportedDeclaration,
+    ZoneFindings,
+};
 use crate::snapshot::{StaleAfter, ZoneState};
 
 /// One zone.
@@ -46,7 +51,7 @@ pub struct ZoneRow {
     pub stale: Option<usize>,
     /// The age in seconds from which a mapping is stale; `null` where none ever is.
     pub stale_after_seconds: Option<f64>,
-    /// Expected origins by source (`config`, `load_balancer`, `dns`).
+    /// Expected origins by source (`config`, `load_balancer`, `rule`, `dns`).
     pub expected_origins: BTreeMap<&'static str, usize>,
     /// Mappings that the vendors' ranges could not judge, by reason.
     pub unverified_mappings: BTreeMap<&'static str, usize>,
@@ -61,6 +66,12 @@ pub struct ZoneRow {
     /// Whether the zone has mappings that have no effect, because tiered cache is off; `null` if not
     /// known.
     pub idle: Option<bool>,
+    /// Mappings of addresses that nothing names any more; `null` where it cannot be told.
+    pub unused: Option<usize>,
+    /// Origin hosts by state; empty where no source of hosts was read.
+    pub origin_hosts: BTreeMap<&'static str, usize>,
+    /// Declarations that name a vendor or region that Cloudflare does not support.
+    pub unsupported_declarations: Vec<String>,
 }
 
 /// One mapping.
@@ -89,12 +100,16 @@ pub struct FindingRow {
     pub zone_id: String,
     /// The kind, one of [`Finding::KINDS`].
     pub finding: &'static str,
-    /// The origin's address; `null` for idle mappings.
+    /// The origin's address; `null` for rotating hosts and idle mappings.
     pub origin_ip: Option<String>,
-    /// Where the missing origin was found.
+    /// The origin host that led to a missing origin, or that is rotating.
+    pub host: Option<String>,
+    /// Where the missing origin or the rotating host was found.
     pub source: Option<&'static str>,
     /// The check that the wrong mapping fails.
     pub check: Option<&'static str>,
+    /// Whether Tiered Cache uses other upper tiers because the mapping is wrong.
+    pub effect: Option<&'static str>,
     /// The vendor that the mapping names.
     pub vendor: Option<String>,
     /// The region that the mapping names.
@@ -103,65 +118,50 @@ pub struct FindingRow {
     pub expected_vendor: Option<String>,
     /// The region that is expected, as far as it is known.
     pub expected_region: Option<String>,
-    /// When the mapping was last written.
+    /// When the stale or unused mapping was last written.
     pub modified_on: Option<Timestamp>,
+    /// How many addresses the rotating host has.
+    pub addresses: Option<usize>,
 }
 
-/// One thing that is wrong with a zone's mappings.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Finding<'a> {
-    /// An expected origin without a mapping.
-    Missing(&'a ExpectedOrigin),
-    /// A mapping that disagrees with a check.
-    Wrong(&'a WrongMapping),
-    /// A mapping older than the zone's threshold.
-    Stale(&'a Mapping),
-    /// All mappings of the zone are without effect, because tiered cache is off.
-    Idle,
+/// An expected origin.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct OriginRow {
+    /// The zone's name.
+    pub zone: String,
+    /// Its identifier.
+    pub zone_id: String,
+    /// The address.
+    pub origin_ip: String,
+    /// The sources that name it, in order of precedence.
+    pub sources: Vec<&'static str>,
+    /// The origin hosts that lead to it, by name.
+    pub hosts: Vec<String>,
+    /// The vendor that is expected, as far as it is known.
+    pub expected_vendor: Option<String>,
+    /// The region that is expected, as far as it is known.
+    pub expected_region: Option<String>,
+    /// The check that knows the place; `null` where nothing is known of it.
+    pub check: Option<&'static str>,
+    /// Whether it has a mapping.
+    pub mapped: bool,
 }
 
-impl<'a> Finding<'a> {
-    /// The kinds of findings, as [`Self::kind`] names them.
-    pub const KINDS: [&'static str; 4] = ["missing", "wrong", "stale", "idle"];
-
-    /// What is wrong with the zone as of `now`, in the order of [`Self::KINDS`], then by address.
-    pub fn all(state: &'a ZoneState, now: Timestamp) -> impl Iterator<Item = Self> {
-        let findings = state.data.iter().map(|data| &*data.findings);
-        let missing = findings.clone().flat_map(|f| &f.missing).map(Self::Missing);
-        let wrong = findings.flat_map(|f| &f.wrong).map(Self::Wrong);
-        let old = stale_mappings(state, now).into_iter().flatten();
-        let idle = (is_idle(state) == Some(true)).then_some(Self::Idle);
-        missing.chain(wrong).chain(old.map(Self::Stale)).chain(idle)
-    }
-
-    /// The kind, one of [`Self::KINDS`].
-    pub fn kind(self) -> &'static str {
-        match self {
-            Self::Missing(_) => "missing",
-            Self::Wrong(_) => "wrong",
-            Self::Stale(_) => "stale",
-            Self::Idle => "idle",
-        }
-    }
-
-    /// The origin's address; `None` if the finding is not about one origin.
-    pub fn origin_ip(self) -> Option<OriginIp> {
-        match self {
-            Self::Missing(origin) => Some(origin.origin_ip),
-            Self::Wrong(wrong) => Some(wrong.origin_ip),
-            Self::Stale(mapping) => Some(mapping.origin_ip),
-            Self::Idle => None,
-        }
-    }
-
-    /// Vendor and region of the mapping; `None` if the finding is not about one mapping.
-    pub fn mapped_to(self) -> Option<(&'a Vendor, &'a Region)> {
-        match self {
-            Self::Missing(_) | Self::Idle => None,
-            Self::Wrong(wrong) => Some((&wrong.vendor, &wrong.region)),
-            Self::Stale(mapping) => Some((&mapping.vendor, &mapping.region)),
-        }
-    }
+/// Something that a source names and that is no expected origin.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct LeftOutRow {
+    /// The zone's name.
+    pub zone: String,
+    /// Its identifier.
+    pub zone_id: String,
+    /// The address; `null` for a host without one.
+    pub origin_ip: Option<String>,
+    /// The sources that name it, in order of precedence.
+    pub sources: Vec<&'static str>,
+    /// The host, or the hosts that lead to the address, by name.
+    pub hosts: Vec<String>,
+    /// Why it is left out.
+    pub reason: &'static str,
 }
 
 impl ZoneRow {
@@ -207,12 +207,21 @@ impl ZoneRow {
             tiered_cache_enabled: state.tiered_cache.enabled,
             smart_tiered_cache_enabled: state.tiered_cache.smart_enabled,
             idle: is_idle(state),
+            unused: findings.and_then(|f| Some(f.unused.as_ref()?.len())),
+            origin_hosts: findings
+                .and_then(|f| f.hosts.as_ref())
+                .map(|hosts| by_word(hosts, |state| state.as_str()))
+                .unwrap_or_default(),
+            unsupported_declarations: findings
+                .map(|f| f.unsupported_declarations.iter().map(declaration).collect())
+                .unwrap_or_default(),
         }
     }
 
     /// Whether the zone cannot be read or something is wrong with its mappings.
     pub fn has_problem(&self) -> bool {
-        let findings = [self.missing, self.wrong, self.stale];
+        let rotating = self.origin_hosts.get("rotating").copied();
+        let findings = [self.missing, self.wrong, self.stale, self.unused, rotating];
         self.up == Some(false)
             || self.idle == Some(true)
             || findings.into_iter().flatten().any(|count| count > 0)
@@ -240,19 +249,23 @@ impl FindingRow {
         let expected = match finding {
             Finding::Missing(origin) => origin.place.clone(),
             Finding::Wrong(wrong) => wrong.expected.clone(),
-            Finding::Stale(_) | Finding::Idle => ExpectedPlace::default(),
+            _ => ExpectedPlace::default(),
+        };
+        let source = match finding {
+            Finding::Missing(origin) => Some(origin.source()),
+            Finding::Rotating(rotating) => rotating.sources.iter().next(),
+            _ => None,
         };
         Self {
             zone: state.zone.name.to_string(),
             zone_id: state.zone.id.to_string(),
             finding: finding.kind(),
             origin_ip: finding.origin_ip().map(|ip| ip.to_string()),
-            source: match finding {
-                Finding::Missing(origin) => Some(origin.source().as_str()),
-                _ => None,
-            },
-            check: match finding {
-                Finding::Wrong(wrong) => Some(wrong.check.as_str()),
+            host: finding.host().map(ToString::to_string),
+            source: source.map(Source::as_str),
+            check: finding.check().map(Check::as_str),
+            effect: match finding {
+                Finding::Wrong(wrong) => Some(wrong.effect.as_str()),
                 _ => None,
             },
             vendor: vendor.map(ToString::to_string),
@@ -260,7 +273,11 @@ impl FindingRow {
             expected_vendor: expected.vendor.map(|vendor| vendor.to_string()),
             expected_region: expected.region.map(|region| region.to_string()),
             modified_on: match finding {
-                Finding::Stale(mapping) => mapping.modified_on,
+                Finding::Stale(mapping) | Finding::Unused(mapping) => mapping.modified_on,
+                _ => None,
+            },
+            addresses: match finding {
+                Finding::Rotating(rotating) => Some(rotating.addresses),
                 _ => None,
             },
         }
@@ -268,14 +285,77 @@ impl FindingRow {
 
     /// What is wrong, for people.
     pub fn in_words(&self) -> String {
-        match (self.finding, self.source, self.check, self.modified_on) {
-            ("missing", Some(source), ..) => format!("missing (expected by {source})"),
-            ("wrong", _, Some(check), _) => format!("wrong (by {check})"),
-            ("stale", _, _, Some(at)) => format!("stale (last modified {at})"),
-            ("idle", ..) => "idle (tiered cache is off)".to_owned(),
-            (finding, ..) => finding.to_owned(),
+        let text = |text: &Option<String>| text.clone().unwrap_or_default();
+        match self.finding {
+            "missing" if self.host.is_some() => {
+                let source = self.source.unwrap_or_default();
+                format!("missing (expected by {source}, host {})", text(&self.host))
+            }
+            "missing" => format!("missing (expected by {})", self.source.unwrap_or_default()),
+            "wrong" if self.effect == Some("same_tiers") => {
+                let check = self.check.unwrap_or_default();
+                format!("wrong (by {check}, same upper tiers)")
+            }
+            "wrong" => format!("wrong (by {})", self.check.unwrap_or_default()),
+            "stale" => match self.modified_on {
+                Some(at) => format!("stale (last modified {at})"),
+                None => "stale".to_owned(),
+            },
+            "unused" => "unused (no source names the address)".to_owned(),
+            "rotating" => {
+                let addresses = self.addresses.unwrap_or_default();
+                format!("rotating ({} has {addresses} addresses)", text(&self.host))
+            }
+            "idle" => "idle (tiered cache is off)".to_owned(),
+            finding => finding.to_owned(),
         }
     }
+}
+
+impl OriginRow {
+    /// An expected origin of the zone.
+    pub fn of(state: &ZoneState, origin: &ExpectedOrigin) -> Self {
+        let place = &origin.place;
+        let mappings = state.data.as_ref().map(|data| &data.mappings);
+        Self {
+            zone: state.zone.name.to_string(),
+            zone_id: state.zone.id.to_string(),
+            origin_ip: origin.origin_ip.to_string(),
+            sources: words(origin.sources),
+            hosts: origin.hosts.iter().map(ToString::to_string).collect(),
+            expected_vendor: place.vendor.as_ref().map(ToString::to_string),
+            expected_region: place.region.as_ref().map(ToString::to_string),
+            check: origin.check.map(Check::as_str),
+            mapped: mappings.is_some_and(|mappings| mappings.get(origin.origin_ip).is_some()),
+        }
+    }
+}
+
+impl LeftOutRow {
+    /// Something that is left out in the zone.
+    pub fn of(state: &ZoneState, left_out: &LeftOut) -> Self {
+        Self {
+            zone: state.zone.name.to_string(),
+            zone_id: state.zone.id.to_string(),
+            origin_ip: left_out.origin_ip.map(|ip| ip.to_string()),
+            sources: words(left_out.sources),
+            hosts: left_out.hosts.iter().map(ToString::to_string).collect(),
+            reason: left_out.reason.as_str(),
+        }
+    }
+}
+
+fn words(sources: Sources) -> Vec<&'static str> {
+    sources.iter().map(Source::as_str).collect()
+}
+
+/// A mistyped declaration, for people.
+fn declaration(declaration: &UnsupportedDeclaration) -> String {
+    let ExpectedPlace { vendor, region } = &declaration.place;
+    let vendor = vendor.as_ref().map(ToString::to_string);
+    let region = region.as_ref().map(ToString::to_string);
+    let place: Vec<_> = [vendor, region].into_iter().flatten().collect();
+    format!("{}: {}", declaration.origin, place.join(" "))
 }
 
 fn by_word<K>(
@@ -286,27 +366,4 @@ fn by_word<K>(
         .iter()
         .map(|(key, &count)| (word(key), count))
         .collect()
-}
-
-/// Whether the zone's mappings have no effect; `None` if not known.
-fn is_idle(state: &ZoneState) -> Option<bool> {
-    let has_mappings = !state.data.as_ref()?.mappings.is_empty();
-    match (state.tiered_cache.enabled, state.tiered_cache.smart_enabled) {
-        (Some(false), _) | (_, Some(false)) => Some(has_mappings),
-        (Some(true), Some(true)) => Some(false),
-        _ => None,
-    }
-}
-
-/// The mappings that are older than the zone's threshold; `None` where there is no threshold or
-/// nothing is known.
-fn stale_mappings(state: &ZoneState, now: Timestamp) -> Option<impl Iterator<Item = &Mapping>> {
-    let StaleAfter::Age(age) = state.stale_after else {
-        return None;
-    };
-    let data = state.data.as_ref()?;
-    let since = now.checked_sub(age).unwrap_or(Timestamp::MIN);
-    let old =
-        move |mapping: &&Mapping| mapping.modified_on.is_some_and(|modified| modified < since);
-    Some(data.mappings.as_slice().iter().filter(old))
 }

@@ -73,7 +73,7 @@ impl Query {
                     name,
                     &mut parsed.finding,
                     &value,
-                    "missing, wrong, stale or idle",
+                    "missing, wrong, stale, unused, rotating or idle",
                     |text| Finding::KINDS.into_iter().find(|kind| *kind == text),
                 ),
                 "limit" => set(name, &mut limit, &value, "0 to 10000", |text| {
@@ -219,7 +219,10 @@ mod tests {
             ("limit=-1", "limit is \"-1\""),
             ("offset=x", "offset is \"x\"; expected a number"),
             ("offset=99999999999999999999", "expected a number"),
-            ("finding=bad", "expected missing, wrong, stale or idle"),
+            (
+                "finding=bad",
+                "expected missing, wrong, stale, unused, rotating or idle",
+            ),
         ] {
             let error = parse(query).unwrap_err().to_string();
             assert!(error.contains(message), "{query}: {error}");

@@ -53,9 +53,11 @@ pub(super) fn of_zones<'a>(rows: impl Iterator<Item = &'a FindingRow>, now: Time
 
 fn origin(row: &FindingRow) -> Markup {
     html! {
-        @match &row.origin_ip {
-            Some(origin_ip) => { (origin_ip) },
-            None => span.quiet { "all mappings" },
+        @match (&row.origin_ip, &row.host) {
+            (Some(origin_ip), None) => { (origin_ip) },
+            (Some(origin_ip), Some(host)) => { (origin_ip) br; span.quiet { (host) } },
+            (None, Some(host)) => { (host) },
+            (None, None) => span.quiet { "all mappings" },
         }
     }
 }
@@ -67,10 +69,16 @@ fn kind(row: &FindingRow) -> Markup {
 fn why(row: &FindingRow, now: Timestamp) -> Markup {
     html! {
         @match (row.finding, row.source, row.check) {
+            ("rotating", ..) => {
+                "the host has " (row.addresses.unwrap_or_default()) " addresses, and they change"
+            }
+            ("unused", ..) => "no source of origins names the address any more",
             (_, Some("config"), _) => "the configuration expects it",
             (_, Some("dns"), _) => "a proxied DNS record points to it",
+            (_, Some("rule"), _) => "a rule sends requests to it",
             (_, Some("load_balancer"), _) => "a load balancer sends requests to it",
             (_, _, Some("declared")) => "the configuration declares another region",
+            (_, _, Some("host_name")) => "the origin’s host name spells another region",
             (_, _, Some("vendor_ranges")) => "the vendor’s published ranges say otherwise",
             (_, _, Some("supported_regions")) => "Cloudflare supports no such region",
             ("stale", ..) => { "last modified " (layout::when(row.modified_on, now)) }
@@ -106,6 +114,11 @@ fn fix(row: &FindingRow) -> Markup {
             ("wrong", Some(place)) => { "Change the mapping to " (place) "." }
             ("wrong", None) => "Find the origin’s region, then change the mapping.",
             ("stale", _) => "Check that the origin is still there, then write the mapping again.",
+            ("unused", _) => "Delete the mapping.",
+            ("rotating", _) => {
+                "Give the origin a fixed address: an Elastic IP, a network load balancer or another "
+                "static entry point."
+            }
             ("idle", _) => "Turn on Tiered Cache with the Smart topology, or delete the mappings.",
             _ => "",
         }

@@ -14,7 +14,7 @@ use crate::snapshot::{Directory, ZoneState};
 
 /// The kinds in the order of the page: what costs most comes first. An origin without a mapping or
 /// with a wrong one is served through the wrong upper tier now; the rest may be.
-const ORDER: [&str; 4] = ["missing", "wrong", "idle", "stale"];
+const ORDER: [&str; 6] = ["missing", "wrong", "rotating", "idle", "unused", "stale"];
 
 /// Which findings are asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
