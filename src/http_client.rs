@@ -1,15 +1,15 @@
 //! What all outgoing HTTP shares: trusted authorities, proxies, bounded bodies, error classes.
-//!
-//! It stands beside [`crate::domain`], for the API client and the vendors' ranges both need it and
-//! may not import each other.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
+
 use reqwest::redirect::Policy;
-use reqwest::{Client, ClientBuilder, Response};
+use reqwest::{Client, ClientBuilder, Response, Version};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
@@ -20,6 +20,12 @@ use crate::file_io::{self, Size};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Idle connections are closed before a load balancer in between does it silently.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
+/// An HTTP/2 connection that does not answer a ping, sent this often, within this time is closed: a
+/// peer that freezes while TCP stays up is noticed, and the next request opens another connection.
+const PING_INTERVAL: Duration = Duration::from_secs(10);
+const PING_TIMEOUT: Duration = Duration::from_secs(10);
+/// Requests in a row that time out before all connections are given up. One may be slow by itself.
+const MAX_TIMEOUTS: u32 = 2;
 /// A file of certificate authorities larger than this is none; the largest bundles have 1 MB.
 const CA_FILE_LIMIT: usize = 16 << 20;
 
@@ -39,13 +45,120 @@ pub enum HttpClientError {
     Client(String),
 }
 
+/// An HTTP client that gives up its connections when requests keep timing out. Clones share them.
+#[derive(Debug, Clone)]
+pub struct HttpClient(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    tls: ClientConfig,
+    current: ArcSwap<Connections>,
+}
+
+/// A client of the HTTP library with its pool of connections.
+#[derive(Debug)]
+pub struct Connections {
+    client: Client,
+    /// Requests that timed out since one was answered.
+    timeouts: AtomicU32,
+    /// The last answer came over HTTP/2.
+    http2: AtomicBool,
+}
+
+impl Connections {
+    fn new(tls: ClientConfig) -> Result<Self, HttpClientError> {
+        let client = builder(tls).build();
+        Ok(Self {
+            client: client.map_err(|error| HttpClientError::Client(describe(error)))?,
+            timeouts: AtomicU32::new(0),
+            http2: AtomicBool::new(false),
+        })
+    }
+
+    /// The client to send with.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// A request was answered.
+    pub fn answered(&self, version: Version) {
+        self.timeouts.store(0, Ordering::Relaxed);
+        let http2 = version == Version::HTTP_2;
+        self.http2.store(http2, Ordering::Relaxed);
+    }
+
+    /// Whether a request failed because a reused HTTP/2 connection ended before the answer: the
+    /// peer closed it (RFC 9113, section 6.8) or it broke. That happens at any time, so an
+    /// idempotent request can be sent again at once. The HTTP library does so by itself on
+    /// HTTP/1.1.
+    pub fn ended_before_answer(&self, error: &reqwest::Error) -> bool {
+        self.http2.load(Ordering::Relaxed)
+            && has_source::<hyper::Error>(error)
+            && !error.is_timeout()
+            && !error.is_connect()
+    }
+}
+
+impl HttpClient {
+    /// A client with the settings of [`client_builder`].
+    pub fn new(ca_file: Option<&Path>) -> Result<Self, HttpClientError> {
+        let tls = tls_config(ca_file)?;
+        let current = ArcSwap::from_pointee(Connections::new(tls.clone())?);
+        Ok(Self(Arc::new(Shared { tls, current })))
+    }
+
+    /// The connections in use.
+    pub fn connections(&self) -> Arc<Connections> {
+        self.0.current.load_full()
+    }
+
+    /// A request on these connections timed out. After the second in a row new requests use new
+    /// connections, because an HTTP/2 peer may answer pings and still be stuck.
+    pub fn timed_out(&self, used: &Arc<Connections>) {
+        if used.timeouts.fetch_add(1, Ordering::Relaxed) + 1 < MAX_TIMEOUTS
+            || !Arc::ptr_eq(used, &self.0.current.load())
+        {
+            return;
+        }
+        match Connections::new(self.0.tls.clone()) {
+            Ok(new) => {
+                tracing::info!("requests keep timing out; new connections are used");
+                self.0.current.store(Arc::new(new));
+            }
+            Err(error) => tracing::warn!(%error, "cannot replace connections that time out"),
+        }
+    }
+}
+
 /// A builder with this program's TLS configuration, time-outs and name; redirects are not
-/// followed, since they could carry credentials to another host. `HTTPS_PROXY`, `HTTP_PROXY` and
+/// followed, because they could carry credentials to another host. `HTTPS_PROXY`, `HTTP_PROXY` and
 /// `NO_PROXY` are honoured.
 ///
-/// Trusted are the machine's authorities (Mozilla's where the machine has none, as in a bare
-/// container) and those of `ca_file`.
+/// The machine's authorities (Mozilla's if the machine has none, as in a bare container) and those
+/// of `ca_file` are trusted.
 pub fn client_builder(ca_file: Option<&Path>) -> Result<ClientBuilder, HttpClientError> {
+    tls_config(ca_file).map(builder)
+}
+
+fn builder(tls: ClientConfig) -> ClientBuilder {
+    Client::builder()
+        .tls_backend_preconfigured(tls)
+        .user_agent(concat!(
+            env!("CARGO_PKG_NAME"),
+            "/",
+            env!("CARGO_PKG_VERSION")
+        ))
+        .redirect(Policy::none())
+        // The rate limiter counts every request, so the library must not repeat one by itself.
+        .retry(reqwest::retry::never())
+        .connect_timeout(CONNECT_TIMEOUT)
+        .pool_idle_timeout(IDLE_TIMEOUT)
+        .http2_keep_alive_interval(PING_INTERVAL)
+        .http2_keep_alive_timeout(PING_TIMEOUT)
+        .http2_keep_alive_while_idle(true)
+}
+
+fn tls_config(ca_file: Option<&Path>) -> Result<ClientConfig, HttpClientError> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     if roots.is_empty() {
@@ -61,18 +174,7 @@ pub fn client_builder(ca_file: Option<&Path>) -> Result<ClientBuilder, HttpClien
         .with_root_certificates(roots)
         .with_no_client_auth();
     tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(Client::builder()
-        .tls_backend_preconfigured(tls)
-        .user_agent(concat!(
-            env!("CARGO_PKG_NAME"),
-            "/",
-            env!("CARGO_PKG_VERSION")
-        ))
-        .redirect(Policy::none())
-        // Whoever sends a request counts it, so the library sends none again by itself.
-        .retry(reqwest::retry::never())
-        .connect_timeout(CONNECT_TIMEOUT)
-        .pool_idle_timeout(IDLE_TIMEOUT))
+    Ok(tls)
 }
 
 fn add_ca_file(roots: &mut RootCertStore, path: &Path) -> Result<(), HttpClientError> {
@@ -154,6 +256,20 @@ pub fn classify(error: &reqwest::Error) -> Failure {
     } else {
         Failure::Other
     }
+}
+
+/// Whether the peer answered a TLS handshake with something that is no TLS, or hung up.
+pub fn is_not_tls(error: &reqwest::Error) -> bool {
+    let is_other_protocol = sources(error).any(|cause| {
+        matches!(
+            cause.downcast_ref(),
+            Some(rustls::Error::InvalidMessage(
+                rustls::InvalidMessage::InvalidContentType
+                    | rustls::InvalidMessage::UnknownProtocolVersion
+            ))
+        )
+    });
+    is_other_protocol || handshake_broke_off(error)
 }
 
 /// An error and its causes in one line, without the URL, which may hold a password.

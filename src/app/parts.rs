@@ -11,7 +11,7 @@ use crate::build_info;
 use crate::cloudflare::{self, Client, Secrets};
 use crate::config::Settings;
 use crate::exposition::{self, BuildInfo, Exposition};
-use crate::http_client::{self, HttpClientError};
+use crate::http_client::{HttpClient, HttpClientError};
 use crate::metric_families;
 use crate::origin_hosts::{self, OriginHosts};
 use crate::poller::{self, EvaluationConfig, Poller, PollerHandle, Shard};
@@ -50,7 +50,11 @@ impl Parts {
             .iter()
             .map(|account| account.zones.clone());
         let range_metrics = vendor_ranges::Metrics::register(&registry)?;
-        let ranges = VendorRanges::new(&settings.vendor_ranges, http, &range_metrics);
+        let ranges = VendorRanges::new(
+            &settings.vendor_ranges,
+            http.connections().client().clone(),
+            &range_metrics,
+        );
         let host_metrics = origin_hosts::Metrics::register(&registry)?;
         let hosts = OriginHosts::new(settings.hosts.clone(), host_metrics)
             .map_err(|error| AppError::Broken(format!("cannot resolve host names: {error}")))?;
@@ -88,16 +92,14 @@ impl Parts {
 }
 
 /// The HTTP client of all accounts and of the vendors' ranges.
-pub(super) fn build_http_client(settings: &Settings) -> Result<reqwest::Client, HttpClientError> {
-    http_client::client_builder(settings.cloudflare.ca_file.as_deref())?
-        .build()
-        .map_err(|error| HttpClientError::Client(http_client::describe(error)))
+pub(super) fn build_http_client(settings: &Settings) -> Result<HttpClient, HttpClientError> {
+    HttpClient::new(settings.cloudflare.ca_file.as_deref())
 }
 
 /// The API clients of all accounts, in the order of the configuration.
 pub(super) fn clients(
     settings: &Settings,
-    http: &reqwest::Client,
+    http: &HttpClient,
     metrics: &cloudflare::Metrics,
     secrets: &Secrets,
 ) -> Vec<Client> {

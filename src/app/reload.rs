@@ -17,6 +17,7 @@ use crate::cloudflare::{self, Client, Secrets};
 use crate::config::{ConfigErrors, Settings};
 use crate::exposition::Exposition;
 use crate::file_io::{Reading, ReadingError};
+use crate::http_client::HttpClient;
 use crate::metric_families;
 use crate::origin_hosts::OriginHosts;
 use crate::poller::{AccountSettings, PollerHandle, Reconfiguration, ReconfiguredAccount};
@@ -55,7 +56,7 @@ pub(super) struct Reloader {
 }
 
 /// What reading the configuration gives, or the mistakes in it.
-type Read = Result<(Settings, reqwest::Client), String>;
+type Read = Result<(Settings, HttpClient), String>;
 
 /// The vendors' ranges in use, and the end of their refreshes.
 struct RunningRanges {
@@ -209,7 +210,7 @@ impl Reloader {
             .reconfigure(settings.hosts.clone())
             .map_err(|error| format!("cannot resolve host names: {error}"))?;
         let Replaced { accounts, gone } = self.replace_clients(&settings, &http);
-        self.replace_ranges(&settings, http, shutdown);
+        self.replace_ranges(&settings, &http, shutdown);
         let change = Reconfiguration {
             settings: settings.poller.clone(),
             evaluation: parts::evaluation(&settings, &self.ranges.ranges, &self.hosts),
@@ -229,7 +230,7 @@ impl Reloader {
     }
 
     /// Accounts that stay keep their client, with its rate limit and counters.
-    fn replace_clients(&self, settings: &Settings, http: &reqwest::Client) -> Replaced {
+    fn replace_clients(&self, settings: &Settings, http: &HttpClient) -> Replaced {
         let mut old: HashMap<_, _> = self
             .clients
             .load()
@@ -281,7 +282,7 @@ impl Reloader {
     fn replace_ranges(
         &mut self,
         settings: &Settings,
-        http: reqwest::Client,
+        http: &HttpClient,
         shutdown: &CancellationToken,
     ) {
         let (old, new) = (&self.settings, settings);
@@ -290,6 +291,7 @@ impl Reloader {
         {
             self.ranges.end.cancel();
             self.ranges.end = shutdown.child_token();
+            let http = http.connections().client().clone();
             self.ranges.ranges =
                 VendorRanges::new(&settings.vendor_ranges, http, &self.ranges.metrics);
             tokio::spawn(self.ranges.ranges.clone().run(self.ranges.end.clone()));

@@ -1,19 +1,24 @@
 //! What every request of an account passes before it leaves.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use jiff::Timestamp;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use super::call_budget::CallKind;
+use super::headers::{LONGEST_PAUSE, Quota};
 use super::metrics::AccountMetrics;
 use super::pause::Pauses;
-use super::rate_limiter::{Limiter, Slot};
+use super::rate_limiter::{Limiter, RateLimitState, Slot};
 use super::{CallBudget, Settings};
 
 /// Probes may use the budget divided by this.
 const PROBE_SHARE: u32 = 10;
+/// Probes in flight at once. They have places of their own, so that a crowd of them delays no poll.
+const PROBES_IN_FLIGHT: usize = 4;
 
 /// The rate limit, the pauses and the concurrency of one account.
 #[derive(Debug)]
@@ -22,6 +27,7 @@ pub(super) struct Admission {
     probe_limiter: Arc<Limiter>,
     pauses: Arc<Pauses>,
     permits: ArcSwap<Permits>,
+    probe_permits: Arc<Semaphore>,
 }
 
 #[derive(Debug)]
@@ -48,6 +54,7 @@ impl Admission {
             probe_limiter: Arc::new(Limiter::new(budget / PROBE_SHARE, window)),
             pauses: Arc::default(),
             permits: ArcSwap::from_pointee(Permits::new(settings.concurrency)),
+            probe_permits: Arc::new(Semaphore::new(PROBES_IN_FLIGHT)),
         }
     }
 
@@ -72,6 +79,38 @@ impl Admission {
         &self.pauses
     }
 
+    /// Takes note of the quota that an answer names; see [`Limiter::note_quota`].
+    pub(super) fn note_quota(&self, quota: Quota, default_limit: u32, share: f64) {
+        let limit = quota.limit.unwrap_or(default_limit.into());
+        let used = limit.saturating_sub(quota.remaining);
+        #[expect(
+            clippy::cast_precision_loss,
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a quota is far below 2^53, and a share lies in (0, 1]"
+        )]
+        let allowed = (quota.remaining as f64 * share).ceil() as u64;
+        self.limiter.note_quota(used, allowed, quota.reset);
+    }
+
+    /// The requests of the window and the end of the pause after a 429.
+    pub(super) fn state(&self, now: Timestamp) -> RateLimitState {
+        RateLimitState {
+            requests: self.limiter.state(now),
+            blocked_until: self.pauses.blocked_until(),
+        }
+    }
+
+    /// Puts the state of an earlier process into force.
+    pub(super) fn restore(&self, state: &RateLimitState, unclean: bool, now: Timestamp) {
+        self.limiter.restore(&state.requests, unclean, now);
+        let pause = state.blocked_until.map(|until| until.duration_since(now));
+        let pause = pause.and_then(|pause| Duration::try_from(pause).ok());
+        if let Some(pause) = pause {
+            self.pauses.block(pause.min(LONGEST_PAUSE), now);
+        }
+    }
+
     /// Waits until one request may leave: for the end of a pause, then for the rate limit, then
     /// for a permit. Whoever gets a permit while a pause has begun gives everything back, so that
     /// no queue of waiters slips out after a 429.
@@ -86,7 +125,10 @@ impl Admission {
             };
             let slot = self.limiter.take().await;
             drop(throttled);
-            let semaphore = Arc::clone(&self.permits.load().semaphore);
+            let semaphore = match call.kind() {
+                CallKind::Regular => Arc::clone(&self.permits.load().semaphore),
+                CallKind::Probe => Arc::clone(&self.probe_permits),
+            };
             // A semaphore that is never closed always gives a permit in the end.
             let permit = semaphore.acquire_owned().await.ok();
             if self.pauses.until().is_none() {

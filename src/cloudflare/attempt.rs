@@ -9,7 +9,7 @@ use url::Url;
 use super::auth::AuthHeaders;
 use super::envelope::{ApiErrors, BodyProblem, shown};
 use super::{ApiError, Operation, Reason};
-use crate::http_client::{self, BodyError, Failure};
+use crate::http_client::{self, BodyError, Connections, Failure};
 
 /// An honest page of zones or mappings has well under 200 kB. Several requests are in flight, so
 /// the bound is what a hostile answer can cost in memory, many times over.
@@ -23,9 +23,17 @@ const ERROR_BODY_LIMIT: usize = 64 << 10;
 const NO_ROUTE: [u32; 2] = [7000, 7003];
 /// Codes of credentials that are not accepted, seen with status 400.
 const BAD_CREDENTIALS: [u32; 2] = [9106, 10000];
-
+/// "Invalid request headers", whose chain says what is wrong with them.
+const INVALID_HEADERS: u32 = 6003;
+/// "Invalid format for Authorization header".
+const MALFORMED_TOKEN: u32 = 6111;
+/// The credentials cannot be used here, for the reason in the message: the token is invalid, may not
+/// be used from this address, or lacks a permission.
+const CANNOT_USE: u32 = 9109;
 /// Codes that leave open, with a 403, whether the credentials or a permission are at fault.
-const DOUBTFUL_CREDENTIALS: [u32; 3] = [9106, 9109, 10000];
+const DOUBTFUL_CREDENTIALS: [u32; 3] = [9106, CANNOT_USE, 10000];
+/// The path of Cloudflare's API below its host.
+const API_PATH: &str = "/client/v4/";
 
 /// What to ask for.
 #[derive(Debug, Clone, Copy)]
@@ -61,26 +69,48 @@ fn body_limit(operation: Operation) -> usize {
     }
 }
 
+/// An attempt that failed.
+#[derive(Debug)]
+pub(super) struct AttemptError {
+    pub(super) error: ApiError,
+    /// The connection ended before it answered.
+    pub(super) connection_ended: bool,
+}
+
+impl From<ApiError> for AttemptError {
+    fn from(error: ApiError) -> Self {
+        Self {
+            error,
+            connection_ended: false,
+        }
+    }
+}
+
 /// Sends the request and reads the answer with `parse`; gives its status too. `on_head` sees status
-/// and headers as soon as they are there, before the body.
+/// and headers as soon as they arrive, before the body.
 pub(super) async fn attempt<T>(
-    http: &reqwest::Client,
+    connections: &Connections,
     proof: &AuthHeaders,
     request: Request<'_>,
     limit: Duration,
     on_head: impl FnOnce(u16, &HeaderMap),
     parse: impl FnOnce(&[u8]) -> Result<T, BodyProblem>,
-) -> Result<(u16, T), ApiError> {
+) -> Result<(u16, T), AttemptError> {
     let deadline = Instant::now() + limit;
     let too_slow = || format!("no whole answer within {:.1} s", limit.as_secs_f64());
-    let sending = http
+    let sending = connections
+        .client()
         .get(request.url.clone())
         .headers(proof.headers())
         .send();
     let response = timeout_at(deadline, sending)
         .await
         .map_err(|_| request.error(Reason::Timeout, too_slow()))?
-        .map_err(|error| transport(request, error))?;
+        .map_err(|error| AttemptError {
+            connection_ended: connections.ended_before_answer(&error),
+            error: transport(request, error),
+        })?;
+    connections.answered(response.version());
     let status = response.status().as_u16();
     on_head(status, response.headers());
     let with_status = |error: ApiError| ApiError {
@@ -99,7 +129,7 @@ pub(super) async fn attempt<T>(
                 .and_then(Result::ok)
                 .unwrap_or_default(),
         };
-        return Err(refusal(request, status, &body, proof));
+        return Err(refusal(request, status, &body, proof).into());
     }
     let reading = http_client::read_body(response, body_limit(request.operation));
     let body = timeout_at(deadline, reading)
@@ -114,7 +144,10 @@ pub(super) async fn attempt<T>(
     let body = proof.redact_body(body);
     let answer = parse(&body).map_err(|problem| {
         with_status(match problem {
-            BodyProblem::Malformed(detail) => request.error(Reason::Malformed, detail),
+            BodyProblem::Malformed(detail) => {
+                let hint = base_url_hint(request.url, &body);
+                request.error(Reason::Malformed, format!("{detail}{hint}"))
+            }
             BodyProblem::TooLarge(detail) => request.error(Reason::TooLarge, detail),
             BodyProblem::Unsuccessful => {
                 let complaint = ApiErrors::read(&body);
@@ -151,17 +184,42 @@ fn transport(request: Request<'_>, error: reqwest::Error) -> ApiError {
         Failure::Decode => Reason::Malformed,
         Failure::Other => Reason::Http,
     };
-    request.error(reason, shown(&http_client::describe(error)))
+    let hint = if http_client::is_not_tls(&error) {
+        "; the server may not speak TLS on this port: check scheme and port of base_url"
+    } else {
+        ""
+    };
+    let detail = shown(&http_client::describe(error));
+    request.error(reason, format!("{detail}{hint}"))
+}
+
+/// What is probably wrong when an answer is not the API's.
+fn base_url_hint(url: &Url, body: &[u8]) -> &'static str {
+    let is_html = body.trim_ascii_start().starts_with(b"<");
+    if !url.path().contains(API_PATH) {
+        "; base_url does not end in /client/v4"
+    } else if is_html {
+        "; it is a web page: check base_url, and any proxy in between"
+    } else {
+        ""
+    }
 }
 
 /// The error of an answer whose status is not a success.
 fn refusal(request: Request<'_>, status: u16, body: &[u8], proof: &AuthHeaders) -> ApiError {
     let complaint = ApiErrors::read(body);
-    let reason = reason_of(status, &complaint.codes);
+    let reason = reason_of(status, &complaint);
+    let hint = match reason {
+        Reason::NotFound if complaint.codes.is_empty() => base_url_hint(request.url, body),
+        Reason::NoRoute if !request.url.path().contains(API_PATH) => {
+            base_url_hint(request.url, body)
+        }
+        _ => "",
+    };
     let detail = format!(
-        "HTTP {status}{}{}",
+        "HTTP {status}{}{}{hint}",
         quoted(&complaint, proof),
-        advice(reason, request.operation)
+        advice(reason, request.operation, &complaint)
     );
     ApiError {
         status: Some(status),
@@ -170,19 +228,34 @@ fn refusal(request: Request<'_>, status: u16, body: &[u8], proof: &AuthHeaders) 
     }
 }
 
-fn reason_of(status: u16, codes: &[u32]) -> Reason {
-    let has_any = |wanted: [u32; 2]| codes.iter().any(|code| wanted.contains(code));
+fn reason_of(status: u16, errors: &ApiErrors) -> Reason {
+    let has_any = |wanted: [u32; 2]| wanted.iter().any(|code| errors.codes.contains(code));
     match status {
         401 => Reason::Unauthorized,
+        403 if says_token_is_invalid(errors) => Reason::Unauthorized,
         403 => Reason::Forbidden,
         429 => Reason::RateLimited,
         400..500 if has_any(NO_ROUTE) => Reason::NoRoute,
-        400 if has_any(BAD_CREDENTIALS) => Reason::Unauthorized,
+        400 if has_any(BAD_CREDENTIALS) || says_token_is_malformed(errors) => Reason::Unauthorized,
         404 => Reason::NotFound,
         400..500 => Reason::ClientError,
         500.. => Reason::ServerError,
         _ => Reason::Http,
     }
+}
+
+fn says_token_is_invalid(errors: &ApiErrors) -> bool {
+    let text = errors.text.to_ascii_lowercase();
+    errors.codes.contains(&CANNOT_USE) && text.contains("invalid") && text.contains("token")
+}
+
+fn says_token_is_malformed(errors: &ApiErrors) -> bool {
+    let has = |code| errors.codes.contains(&code);
+    has(INVALID_HEADERS) && has(MALFORMED_TOKEN)
+}
+
+fn says_address_is_filtered(errors: &ApiErrors) -> bool {
+    errors.codes.contains(&CANNOT_USE) && errors.text.to_ascii_lowercase().contains("location")
 }
 
 /// What the API says, without secrets and on one line.
@@ -195,12 +268,20 @@ fn quoted(complaint: &ApiErrors, proof: &AuthHeaders) -> String {
 }
 
 /// What the operator can do about it.
-fn advice(reason: Reason, operation: Operation) -> String {
+fn advice(reason: Reason, operation: Operation, errors: &ApiErrors) -> String {
     match reason {
-        Reason::Unauthorized => {
-            ": the credentials are not accepted; check that the token or key is the right one, is \
-             active, and may be used from this host's address"
+        Reason::Unauthorized if says_token_is_malformed(errors) => {
+            ": the token is malformed; check for quotes around it, spaces in it, and a ${VAR} that \
+             nothing has replaced"
                 .to_owned()
+        }
+        Reason::Unauthorized => {
+            ": the credentials are not accepted; check that the token or key is the right one and \
+             is active"
+                .to_owned()
+        }
+        Reason::Forbidden if says_address_is_filtered(errors) => {
+            ": the token's client IP address filter does not allow this host's address".to_owned()
         }
         Reason::Forbidden => match operation.permission() {
             Some(permission) if operation.is_about_mappings() => format!(
@@ -239,6 +320,9 @@ mod tests {
             (404, vec![1142], Reason::NotFound),
             (404, vec![], Reason::NotFound),
             (403, vec![10000], Reason::Forbidden),
+            (400, vec![6003, 6111], Reason::Unauthorized),
+            (400, vec![6003], Reason::ClientError),
+            (403, vec![9109], Reason::Forbidden),
             (422, vec![9106], Reason::ClientError),
             (429, vec![10000], Reason::RateLimited),
             (500, vec![7003], Reason::ServerError),
@@ -247,7 +331,42 @@ mod tests {
             (399, vec![], Reason::Http),
             (999, vec![], Reason::ServerError),
         ] {
-            assert_eq!(reason_of(status, &codes), reason, "{status} {codes:?}");
+            let errors = ApiErrors {
+                codes,
+                text: String::new(),
+            };
+            assert_eq!(reason_of(status, &errors), reason, "{status} {errors:?}");
         }
+    }
+
+    fn cannot_use(message: &str) -> ApiErrors {
+        ApiErrors {
+            codes: vec![CANNOT_USE],
+            text: format!("9109 {message}"),
+        }
+    }
+
+    #[test]
+    fn the_message_of_a_403_tells_an_invalid_token_from_a_filtered_address() {
+        let invalid = cannot_use("Invalid access token");
+        assert_eq!(reason_of(403, &invalid), Reason::Unauthorized);
+        let filtered = cannot_use("Cannot use the access token from location: 192.0.2.1");
+        assert_eq!(reason_of(403, &filtered), Reason::Forbidden);
+        let text = advice(Reason::Forbidden, Operation::ListZones, &filtered);
+        assert!(text.contains("address filter"), "{text}");
+        let resource = cannot_use("Unauthorized to access requested resource");
+        assert_eq!(reason_of(403, &resource), Reason::Forbidden);
+        let text = advice(Reason::Forbidden, Operation::ListZones, &resource);
+        assert!(text.contains("permission"), "{text}");
+    }
+
+    #[test]
+    fn a_malformed_token_is_named() {
+        let malformed = ApiErrors {
+            codes: vec![INVALID_HEADERS, MALFORMED_TOKEN],
+            text: String::new(),
+        };
+        let text = advice(Reason::Unauthorized, Operation::ListZones, &malformed);
+        assert!(text.contains("quotes") && text.contains("${VAR}"), "{text}");
     }
 }

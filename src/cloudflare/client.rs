@@ -11,15 +11,28 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::admission::Admission;
-use super::attempt::{self, Request};
+use super::attempt::{self, AttemptError, Request};
 use super::auth::{AuthHeaders, Authenticator};
+use super::call_budget::CallKind;
 use super::credentials::Credentials;
 use super::envelope::BodyProblem;
 use super::headers;
 use super::metrics::AccountMetrics;
 use super::retry;
-use super::{AccountSettings, ApiError, CallBudget, Metrics, Operation, Reason, Secrets, Settings};
+use super::{
+    AccountSettings, ApiError, CallBudget, Metrics, Operation, RateLimitState, Reason, Secrets,
+    Settings,
+};
 use crate::domain::AccountName;
+use crate::http_client::HttpClient;
+
+/// How often one request is sent again at once because a reused connection ended.
+/// With many requests on connections that are ended after a few of them, one may be unlucky often.
+const MAX_RESENDS: u32 = 20;
+/// The longest pause before that; the pool may hand out a connection that has just ended.
+const RESEND_PAUSE: Duration = Duration::from_millis(20);
+/// The time for one attempt of a probe, which somebody waits for.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// One account's client. Clones share its rate limit, pauses and counters.
 #[derive(Clone)]
@@ -56,7 +69,7 @@ struct Inner {
 
 /// What a reload can change.
 struct Config {
-    http: reqwest::Client,
+    http: HttpClient,
     base: Url,
     /// What the authenticator was made of.
     credentials: Credentials,
@@ -64,6 +77,7 @@ struct Config {
     timeout: Duration,
     retries: u32,
     quota: u32,
+    share: f64,
     budget: u32,
     window: Duration,
 }
@@ -77,13 +91,12 @@ impl fmt::Debug for Client {
 }
 
 impl Client {
-    /// A client that sends with `http`, which comes from
-    /// [`client_builder`](crate::http_client::client_builder). The clients of one process share
-    /// `secrets`, so that none shows another's.
+    /// A client that sends with `http`. The clients of one process share `secrets`, so that none
+    /// shows another's.
     pub fn new(
         settings: &Settings,
         account: AccountSettings,
-        http: reqwest::Client,
+        http: HttpClient,
         metrics: &Metrics,
         secrets: &Secrets,
     ) -> Self {
@@ -108,12 +121,7 @@ impl Client {
     /// Puts other settings and credentials into force for the requests to come. The requests of
     /// the last window, pauses and counters stay; so do the name and, where the credentials are as
     /// they were, the last good secret.
-    pub fn reconfigure(
-        &self,
-        settings: &Settings,
-        account: AccountSettings,
-        http: reqwest::Client,
-    ) {
+    pub fn reconfigure(&self, settings: &Settings, account: AccountSettings, http: HttpClient) {
         let inner = &*self.inner;
         let credentials = account.credentials;
         let old = inner.config.load();
@@ -177,6 +185,18 @@ impl Client {
         }
     }
 
+    /// The requests of the window and the end of a pause, to be kept across restarts.
+    pub fn rate_limit_state(&self, now: Timestamp) -> RateLimitState {
+        self.inner.admission.state(now)
+    }
+
+    /// Puts the requests and the pause of an earlier process into force. After an unclean end the
+    /// last of its requests may be missing, so the first window is paced: the rest of the budget
+    /// becomes free evenly.
+    pub fn restore_rate_limit(&self, state: &RateLimitState, unclean: bool, now: Timestamp) {
+        self.inner.admission.restore(state, unclean, now);
+    }
+
     /// That window.
     pub fn window(&self) -> Duration {
         self.inner.config.load().window
@@ -215,13 +235,19 @@ impl Client {
         mut parse: impl FnMut(&[u8]) -> Result<T, BodyProblem>,
     ) -> Result<T, ApiError> {
         let inner = &*self.inner;
-        let mut retries = 0;
+        let (mut retries, mut resends) = (0, 0);
         let mut replaced_secret = false;
         loop {
-            let Failed { error, proof } = match inner.attempt(request, call, &mut parse).await {
+            let failed = match inner.attempt(request, call, &mut parse).await {
                 Ok(answer) => return Ok(answer),
                 Err(failed) => failed,
             };
+            if failed.connection_ended && resends < MAX_RESENDS {
+                tokio::time::sleep(RESEND_PAUSE.mul_f64(fastrand::f64())).await;
+                resends += 1;
+                continue;
+            }
+            let Failed { error, proof, .. } = failed;
             let config = inner.config.load_full();
             if error.reason == Reason::Unauthorized
                 && !replaced_secret
@@ -235,7 +261,10 @@ impl Client {
                     || !retry::is_worth_retrying(error.reason, error.status)
                     || backoff >= call.remaining()
                 {
-                    if error.reason == Reason::Unauthorized && proof.is_some() {
+                    if error.reason == Reason::Unauthorized
+                        && request.operation.proves_credentials()
+                        && proof.is_some()
+                    {
                         inner.note_token(&config, request.operation, false);
                     }
                     return Err(error);
@@ -258,7 +287,7 @@ impl Config {
         settings: &Settings,
         credentials: Credentials,
         authenticator: Arc<Authenticator>,
-        http: reqwest::Client,
+        http: HttpClient,
     ) -> Self {
         Self {
             http,
@@ -268,6 +297,7 @@ impl Config {
             timeout: settings.timeout,
             retries: settings.retries,
             quota: settings.rate_limit.requests,
+            share: settings.rate_limit.share,
             budget: settings.rate_limit.budget(),
             window: settings.rate_limit.window,
         }
@@ -279,6 +309,8 @@ struct Failed {
     error: ApiError,
     /// The secret that was used; `None` where nothing was sent.
     proof: Option<Arc<AuthHeaders>>,
+    /// The connection ended before it answered.
+    connection_ended: bool,
 }
 
 impl Inner {
@@ -291,12 +323,20 @@ impl Inner {
         let mut admission = self.admission.admit(call, &self.metrics).await;
         // Settings and secret are those of now: the wait may have been long.
         let config = self.config.load_full();
-        let unsent = |error| Failed { error, proof: None };
+        let unsent = |error| Failed {
+            error,
+            proof: None,
+            connection_ended: false,
+        };
         let proof = config.authenticator.proof().await.map_err(|error| {
             self.metrics.error(request.operation, Reason::Unauthorized);
             unsent(request.error(Reason::Unauthorized, error.to_string()))
         })?;
-        let limit = config.timeout.min(call.remaining());
+        let timeout = match call.kind() {
+            CallKind::Regular => config.timeout,
+            CallKind::Probe => config.timeout.min(PROBE_TIMEOUT),
+        };
+        let limit = timeout.min(call.remaining());
         if limit.is_zero() {
             return Err(unsent(
                 request.error(Reason::Timeout, "the time for it is used up"),
@@ -305,22 +345,31 @@ impl Inner {
         admission.mark_used();
         let started = Instant::now();
         let on_head = |status, headers: &HeaderMap| self.note_head(&config, status, headers);
-        let outcome = attempt::attempt(&config.http, &proof, request, limit, on_head, parse).await;
+        let connections = config.http.connections();
+        let outcome = attempt::attempt(&connections, &proof, request, limit, on_head, parse).await;
         drop(admission);
         let status = match &outcome {
             Ok((status, _)) => Some(*status),
-            Err(error) => error.status,
+            Err(AttemptError { error, .. }) => error.status,
         };
         self.metrics
             .attempt(request.operation, status, started.elapsed());
         let accepted = match &outcome {
             Ok(_) => true,
-            Err(error) => attempt::accepts_the_credentials(error),
+            Err(AttemptError { error, .. }) => attempt::accepts_the_credentials(error),
         };
         if accepted {
             self.note_token(&config, request.operation, true);
         }
-        outcome.map(|(_, answer)| answer).map_err(|error| {
+        outcome.map(|(_, answer)| answer).map_err(|failed| {
+            let AttemptError {
+                error,
+                connection_ended,
+            } = failed;
+            // A body that comes too slowly is its sender's affair; silence is the connection's.
+            if error.reason == Reason::Timeout && error.status.is_none() {
+                config.http.timed_out(&connections);
+            }
             let expected = (request.expected)(&error);
             if !expected {
                 self.metrics.error(request.operation, error.reason);
@@ -335,6 +384,7 @@ impl Inner {
             Failed {
                 error,
                 proof: Some(proof),
+                connection_ended,
             }
         })
     }
@@ -356,8 +406,11 @@ impl Inner {
                      then"
                 );
             }
-        } else if let Some(quota) = quota.filter(|quota| quota.is_nearly_spent(config.quota)) {
-            self.admission.pauses().wait_for_reset(quota.reset);
+        } else if let Some(quota) = quota {
+            self.admission.note_quota(quota, config.quota, config.share);
+            if quota.is_nearly_spent(config.quota) {
+                self.admission.pauses().wait_for_reset(quota.reset);
+            }
         }
     }
 

@@ -201,7 +201,7 @@ impl RejectedRows {
 /// What an answer says went wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct ApiErrors {
-    /// The codes of its errors, at most [`MAX_ERRORS`].
+    /// The codes of its errors and of their chains, at most [`MAX_ERRORS`] of each.
     pub(super) codes: Vec<u32>,
     /// The first of its messages with their codes; empty where it has none. Not escaped yet.
     pub(super) text: String,
@@ -224,6 +224,11 @@ impl ApiErrors {
         for (number, error) in errors.iter().take(MAX_ERRORS).enumerate() {
             let code = error.get("code").and_then(code);
             complaint.codes.extend(code);
+            let chain = error.get("error_chain").and_then(|chain| chain.as_array());
+            let chain = chain.into_iter().flatten().take(MAX_ERRORS);
+            complaint
+                .codes
+                .extend(chain.filter_map(|error| error.get("code").and_then(self::code)));
             if number >= SHOWN_ERRORS {
                 continue;
             }
@@ -356,6 +361,11 @@ mod tests {
                 r#"{"errors":[7,{"code":"9106"},{"message":"m"}]}"#,
                 vec![9106],
                 "9106; m",
+            ),
+            (
+                r#"{"errors":[{"code":6003,"message":"m","error_chain":[{"code":6111},7]}]}"#,
+                vec![6003, 6111],
+                "6003 m",
             ),
             (
                 r#"{"errors":[{"code":1},{"code":2},{"code":3},{"code":7003}]}"#,

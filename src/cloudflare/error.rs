@@ -62,6 +62,15 @@ impl Operation {
         }
     }
 
+    /// Whether a refusal of this call alone puts the credentials in doubt. The other calls are
+    /// optional: a refusal is about them.
+    pub(super) fn proves_credentials(self) -> bool {
+        matches!(
+            self,
+            Self::ListZones | Self::GetZone | Self::ListMappings | Self::GetMapping
+        )
+    }
+
     /// Whether the call reads mappings or what they may name.
     pub(super) fn is_about_mappings(self) -> bool {
         matches!(
@@ -103,7 +112,8 @@ pub enum Reason {
     Tls,
     /// Any other failure of the transport: cut in mid-body, or a redirect, which is never followed.
     Http,
-    /// 401, or 400 with code 9106 or 10000: the credentials are not accepted.
+    /// The credentials are not accepted: 401, 400 with code 9106 or 10000, 400 with 6003 and 6111
+    /// (a malformed token), or 403 with 9109 and a message that calls the token invalid.
     Unauthorized,
     /// 403: the credentials lack a permission.
     Forbidden,

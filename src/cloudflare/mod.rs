@@ -42,7 +42,7 @@ pub use load_balancers::{LoadBalancer, Pool, PoolOrigin};
 pub use mappings::MappingList;
 pub use metrics::Metrics;
 pub use origin_target::OriginTarget;
-pub use rate_limiter::LONGEST_RATE_WINDOW;
+pub use rate_limiter::{LONGEST_RATE_WINDOW, PastRequests, RateLimitState};
 pub use rules::{CloudConnectorRule, StorageProvider};
 pub use secrets::Secrets;
 pub use settings::{AccountSettings, AuditLogSettings, RateLimit, Settings};

@@ -9,6 +9,8 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -16,9 +18,29 @@ use tokio::time::Instant;
 /// log, under the time of the latest. It bounds the log whatever the budget is, and makes a slot
 /// free at most 0.3 seconds late for a window of five minutes.
 const ENTRIES_PER_WINDOW: u32 = 1024;
+/// While the budget becomes free evenly, this part of it may be used at once.
+const AT_ONCE_WHILE_PACED: u64 = 20;
 /// The longest window of a rate limit. Ended requests are remembered for as long, give or take a
 /// minute and a half, so that a window which a reload lengthens holds them too.
 pub const LONGEST_RATE_WINDOW: Duration = Duration::from_hours(24);
+
+/// What a restart must not forget: the requests of the window, and the end of a pause.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct RateLimitState {
+    /// The requests of the last window, the oldest first.
+    pub requests: Vec<PastRequests>,
+    /// Until when nothing may be sent because of a 429.
+    pub blocked_until: Option<Timestamp>,
+}
+
+/// Requests that ended at about the same time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PastRequests {
+    /// When the last of them ended.
+    pub at: Timestamp,
+    /// How many they are.
+    pub count: u64,
+}
 
 /// Lets at most `budget` requests through any window, in the order in which they asked.
 #[derive(Debug)]
@@ -39,6 +61,15 @@ struct Log {
     ended_count: u64,
     /// Those before.
     past: VecDeque<Ended>,
+    /// Slots that were taken and not given back, ever.
+    taken: u64,
+    /// Requests that an earlier life of this process may have made, until the server forgets them.
+    /// `None` before the first answer that names a quota.
+    foreign: Option<(u64, Instant)>,
+    /// The most that `taken` may become before the server's window ends.
+    ceiling: Option<(u64, Instant)>,
+    /// Since when the budget becomes free evenly, and the requests that were known then.
+    paced: Option<(Instant, u64)>,
 }
 
 /// Requests that ended at about the same time.
@@ -60,6 +91,10 @@ impl Limiter {
                 ended: VecDeque::new(),
                 ended_count: 0,
                 past: VecDeque::new(),
+                taken: 0,
+                foreign: None,
+                ceiling: None,
+                paced: None,
             }),
             changed: Notify::new(),
         }
@@ -72,6 +107,67 @@ impl Limiter {
         log.set_window(window, Instant::now());
         drop(log);
         self.changed.notify_one();
+    }
+
+    /// Takes note of the server's own count: `used` requests in its window, which ends in `reset`,
+    /// made by everybody who uses the credentials.
+    ///
+    /// What the first answer counts beyond the requests of this process may be those of its earlier
+    /// life, so they take up the budget until the server forgets them. Later ones are made by
+    /// others: of what they leave, this process sends `allowed` at most until the window ends.
+    pub(super) fn note_quota(&self, used: u64, allowed: u64, reset: Duration) {
+        let end = Instant::now() + reset;
+        let mut log = self.lock();
+        let own = log.in_flight + log.ended_count;
+        log.foreign.get_or_insert((used.saturating_sub(own), end));
+        log.ceiling = Some((log.taken.saturating_add(allowed), end));
+        drop(log);
+        self.changed.notify_one();
+    }
+
+    /// The requests of the window, those in flight as of now.
+    pub(super) fn state(&self, now: Timestamp) -> Vec<PastRequests> {
+        let log = self.lock();
+        let at = |time: Instant| now.saturating_sub(time.elapsed()).unwrap_or(now);
+        let ended = log.ended.iter().map(|ended| PastRequests {
+            at: at(ended.last),
+            count: ended.count,
+        });
+        let in_flight = (log.in_flight > 0).then_some(PastRequests {
+            at: now,
+            count: log.in_flight,
+        });
+        ended.chain(in_flight).collect()
+    }
+
+    /// Counts the requests of an earlier process. A time in the future, after the clock was set
+    /// back, counts as now. With `paced` the rest of the budget becomes free evenly over a window.
+    pub(super) fn restore(&self, requests: &[PastRequests], paced: bool, now: Timestamp) {
+        let instant = Instant::now();
+        let mut log = self.lock();
+        let mut restored: Vec<_> = requests
+            .iter()
+            .map(|past| {
+                let age = Duration::try_from(now.duration_since(past.at)).unwrap_or_default();
+                // An age from before this machine was started is beyond any window.
+                (instant.checked_sub(age), past.count)
+            })
+            .filter_map(|(last, count)| Some((last?, count)))
+            .filter(|(last, _)| instant - *last < log.window)
+            .collect();
+        restored.sort_unstable();
+        for (last, count) in restored.into_iter().rev() {
+            log.ended_count += count;
+            log.ended.push_front(Ended {
+                first: last,
+                last,
+                count,
+            });
+        }
+        log.ended.make_contiguous().sort_by_key(|ended| ended.last);
+        if paced {
+            log.paced = Some((instant, log.ended_count));
+        }
     }
 
     /// Waits for a free slot. Callers are served in the order in which they came.
@@ -122,18 +218,48 @@ impl Log {
         }
         let is_forgotten = |ended: &mut Ended| now - ended.last >= LONGEST_RATE_WINDOW;
         while self.past.pop_front_if(is_forgotten).is_some() {}
-        if self.in_flight + self.ended_count < self.budget {
+        if let Some((ceiling, end)) = self.ceiling.filter(|(_, end)| now < *end)
+            && self.taken >= ceiling
+        {
+            return Take::FreeAt(end);
+        }
+        let foreign = self.foreign.filter(|(_, end)| now < *end);
+        let foreign = foreign.map_or(0, |(count, _)| count);
+        let used = self.in_flight + self.ended_count + foreign;
+        if used < self.budget {
+            if let Some(at) = self.paced_until(used, now) {
+                return Take::FreeAt(at);
+            }
             self.in_flight += 1;
+            self.taken += 1;
             return Take::Taken;
         }
-        self.ended.front().map_or(Take::FreeWhenOneEnds, |oldest| {
-            Take::FreeAt(oldest.last + self.window)
-        })
+        let oldest = self.ended.front().map(|oldest| oldest.last + self.window);
+        let foreign = self.foreign.filter(|_| foreign > 0).map(|(_, end)| end);
+        let earliest = oldest.into_iter().chain(foreign).min();
+        earliest.map_or(Take::FreeWhenOneEnds, Take::FreeAt)
+    }
+
+    /// When the next request may leave if the budget becomes free evenly; `None` if it may now.
+    fn paced_until(&mut self, used: u64, now: Instant) -> Option<Instant> {
+        let (since, known) = self.paced?;
+        let elapsed = now - since;
+        if elapsed >= self.window {
+            self.paced = None;
+            return None;
+        }
+        let at_once = known + (self.budget / AT_ONCE_WHILE_PACED).max(1);
+        let paced = used.saturating_sub(at_once) + 1;
+        let rest = self.budget.saturating_sub(at_once).max(1);
+        #[expect(clippy::cast_precision_loss, reason = "a budget is far below 2^53")]
+        let wait = self.window.mul_f64((paced as f64 / rest as f64).min(1.0));
+        (used >= at_once && elapsed < wait).then(|| since + wait)
     }
 
     fn end(&mut self, now: Instant, used: bool) {
         self.in_flight -= 1;
         if !used {
+            self.taken -= 1;
             return;
         }
         self.ended_count += 1;
@@ -301,6 +427,125 @@ mod tests {
         limiter.configure(3, 60 * MINUTE);
         request(&limiter, Duration::ZERO).await;
         assert_eq!(start.elapsed(), 80 * MINUTE);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_merged_entry_is_forgotten_a_window_after_its_last_request() {
+        let limiter = Arc::new(Limiter::new(2, WINDOW));
+        let start = Instant::now();
+        let apart = Duration::from_millis(4);
+        request(&limiter, Duration::ZERO).await;
+        request(&limiter, apart).await;
+        assert_eq!(limiter.lock().ended.len(), 1, "the two share an entry");
+        drop(limiter.take().await);
+        assert_eq!(start.elapsed(), WINDOW + apart);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_an_earlier_life_has_used_takes_up_the_budget_until_the_reset() {
+        let limiter = Arc::new(Limiter::new(10, WINDOW));
+        let start = Instant::now();
+        request(&limiter, Duration::ZERO).await;
+        limiter.note_quota(8, 100, Duration::from_secs(4));
+        // Of the 10, one is used by this process and 7 were used before.
+        for _ in 0..2 {
+            request(&limiter, Duration::ZERO).await;
+        }
+        assert_eq!(start.elapsed(), Duration::ZERO);
+        // What others use later does not take up the budget.
+        limiter.note_quota(50, 100, Duration::from_secs(4));
+        request(&limiter, Duration::ZERO).await;
+        assert_eq!(start.elapsed(), Duration::from_secs(4));
+        for _ in 0..6 {
+            request(&limiter, Duration::ZERO).await;
+        }
+        assert_eq!(start.elapsed(), Duration::from_secs(4));
+        request(&limiter, Duration::ZERO).await;
+        assert_eq!(start.elapsed(), WINDOW);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_what_others_leave_no_more_than_the_share_is_used_until_the_reset() {
+        let limiter = Arc::new(Limiter::new(100, WINDOW));
+        let start = Instant::now();
+        request(&limiter, Duration::ZERO).await;
+        limiter.note_quota(1, 3, Duration::from_secs(5));
+        for _ in 0..3 {
+            request(&limiter, Duration::ZERO).await;
+        }
+        assert_eq!(start.elapsed(), Duration::ZERO);
+        request(&limiter, Duration::ZERO).await;
+        assert_eq!(start.elapsed(), Duration::from_secs(5));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_requests_of_a_window_outlast_the_process() {
+        let now: Timestamp = "2026-03-01T12:00:00Z".parse().unwrap();
+        let before = Arc::new(Limiter::new(3, WINDOW));
+        request(&before, Duration::ZERO).await;
+        tokio::time::advance(Duration::from_secs(4)).await;
+        request(&before, Duration::ZERO).await;
+        let mut in_flight = before.take().await;
+        in_flight.mark_used();
+        let state = before.state(now);
+        let ages: Vec<_> = state
+            .iter()
+            .map(|past| (now.duration_since(past.at).as_secs(), past.count))
+            .collect();
+        assert_eq!(ages, [(4, 1), (0, 1), (0, 1)]);
+        // Two seconds go by between the two processes.
+        let after = Arc::new(Limiter::new(3, WINDOW));
+        let start = Instant::now();
+        after.restore(&state, false, now + Duration::from_secs(2));
+        request(&after, Duration::ZERO).await;
+        assert_eq!(start.elapsed(), Duration::from_secs(4));
+        request(&after, Duration::ZERO).await;
+        assert_eq!(start.elapsed(), Duration::from_secs(8));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_restored_may_be_of_any_time() {
+        let now: Timestamp = "2026-03-01T12:00:00Z".parse().unwrap();
+        let limiter = Arc::new(Limiter::new(2, WINDOW));
+        let past = |at: &str| PastRequests {
+            at: at.parse().unwrap(),
+            count: 1,
+        };
+        let state = [
+            past("2026-03-01T13:00:00Z"),
+            past("2026-03-01T11:59:59Z"),
+            past("1970-01-01T00:00:00Z"),
+        ];
+        let start = Instant::now();
+        limiter.restore(&state, false, now);
+        request(&limiter, Duration::ZERO).await;
+        assert_eq!(start.elapsed() + Duration::from_secs(1), WINDOW);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_an_unclean_end_the_budget_becomes_free_evenly() {
+        let limiter = Arc::new(Limiter::new(100, WINDOW));
+        limiter.restore(&[], true, Timestamp::UNIX_EPOCH);
+        let start = Instant::now();
+        let mut at = Vec::new();
+        for _ in 0..100 {
+            at.push(request(&limiter, Duration::ZERO).await - start);
+        }
+        assert_eq!(at[4], Duration::ZERO);
+        assert!(at[5] > Duration::ZERO && at[5] < Duration::from_millis(200));
+        assert!(
+            at[52] > WINDOW * 4 / 10 && at[52] < WINDOW * 6 / 10,
+            "{:?}",
+            at[52]
+        );
+        assert_eq!(at[99], WINDOW);
+        // Then as usual.
+        tokio::time::advance(WINDOW).await;
+        let start = Instant::now();
+        for _ in 0..100 {
+            request(&limiter, Duration::ZERO).await;
+        }
+        assert_eq!(start.elapsed(), Duration::ZERO);
     }
 
     #[tokio::test(start_paused = true)]

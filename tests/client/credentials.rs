@@ -1,7 +1,7 @@
 //! Tokens: verified, replaced, and never shown.
 
 use cloudflare_origin_region_exporter::cloudflare::{
-    Client, Metrics, Reason, Secret, Secrets, TokenState,
+    Client, Metrics, Reason, RecordScope, Secret, Secrets, TokenState,
 };
 use prometheus::Registry;
 
@@ -136,4 +136,64 @@ async fn a_token_is_verified_as_a_users_and_then_as_the_accounts() {
     let errors =
         r#"api_errors_total{account="main",operation="verify_token",reason="unauthorized"}"#;
     assert_eq!(set.metric(errors), None);
+}
+
+#[tokio::test]
+async fn a_refusal_of_an_optional_call_alone_leaves_the_token_valid() {
+    let set = Set::up(|seen| {
+        let status = if seen.target.contains("proxied=true") {
+            403
+        } else {
+            401
+        };
+        match seen.target.as_str() {
+            target if target.contains("cloud_regions") => {
+                answer(200, include_str!("../data/cloudflare/list-empty.json"))
+            }
+            target if target.contains("load_balancers") => error(400, 10000),
+            _ => error(status, 10000),
+        }
+    })
+    .await;
+    let (client, id) = (&set.client, zone());
+    client.list_mappings(&id, &call()).await.unwrap();
+    client.load_balancers(&id, &call()).await.unwrap_err();
+    client
+        .dns_records(&id, RecordScope::All, &call())
+        .await
+        .unwrap_err();
+    client
+        .dns_records(&id, RecordScope::Proxied, &call())
+        .await
+        .unwrap_err();
+    assert_eq!(set.metric(r#"token_valid{account="main"}"#), Some(1.0));
+    client.list_zones(&call()).await.unwrap_err();
+    assert_eq!(set.metric(r#"token_valid{account="main"}"#), Some(0.0));
+}
+
+#[tokio::test]
+async fn a_403_that_calls_the_token_invalid_is_about_the_credentials() {
+    let set = Set::up(|seen| {
+        let message = if seen.target.contains("cloud_regions") {
+            "Invalid access token"
+        } else {
+            "Cannot use the access token from location: 192.0.2.7"
+        };
+        answer(
+            403,
+            &format!(r#"{{"success":false,"errors":[{{"code":9109,"message":"{message}"}}]}}"#),
+        )
+    })
+    .await;
+    let error = set.client.list_zones(&call()).await.unwrap_err();
+    assert_eq!(error.reason, Reason::Forbidden);
+    assert!(error.detail.contains("address filter"), "{error}");
+    assert_eq!(set.metric(r#"token_valid{account="main"}"#), None);
+    let error = set
+        .client
+        .list_mappings(&zone(), &call())
+        .await
+        .unwrap_err();
+    assert_eq!(error.reason, Reason::Unauthorized);
+    assert_eq!(set.metric(r#"token_valid{account="main"}"#), Some(0.0));
 }

@@ -8,6 +8,7 @@
 
 mod credentials;
 mod faults;
+mod http2;
 mod lists;
 mod origins;
 mod pace;

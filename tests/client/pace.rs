@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cloudflare_origin_region_exporter::cloudflare::{CallBudget, RateLimit, Reason};
+use cloudflare_origin_region_exporter::domain::OriginIp;
 
 use crate::scripted::Reply;
 use crate::support::{Set, TOKEN, account, answer, call, http, inline, settings, zone};
@@ -173,4 +174,85 @@ async fn no_more_requests_are_in_flight_than_allowed_and_a_budget_ends_a_call() 
         assert_eq!(error.reason, Reason::Timeout);
     }
     assert!(started.elapsed() < Duration::from_millis(1500));
+}
+
+#[tokio::test]
+async fn a_crowd_of_probes_that_hang_delays_no_poll() {
+    let set = Set::with(
+        |settings| settings.timeout = Duration::from_mins(1),
+        inline(TOKEN),
+        |seen| {
+            if seen.target.ends_with("cloud_regions/192.0.2.1") {
+                Reply::Hang(Vec::new())
+            } else {
+                answer(200, include_str!("../data/cloudflare/list-empty.json"))
+            }
+        },
+    )
+    .await;
+    let mut probes = tokio::task::JoinSet::new();
+    for _ in 0..64 {
+        let client = set.client.clone();
+        probes.spawn(async move {
+            let call = CallBudget::probe(Duration::from_mins(1));
+            let ip = OriginIp::parse("192.0.2.1").unwrap();
+            client.get_mapping(&zone(), ip, &call).await
+        });
+    }
+    let all_places = async {
+        while set.server.seen().len() < 4 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), all_places)
+        .await
+        .unwrap();
+    let polls = async {
+        for _ in 0..20 {
+            set.client.list_mappings(&zone(), &call()).await.unwrap();
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(3), polls)
+        .await
+        .unwrap();
+    let probes_sent = set
+        .server
+        .seen()
+        .iter()
+        .filter(|seen| !seen.target.contains("page="))
+        .count();
+    assert_eq!(probes_sent, 4);
+}
+
+#[tokio::test]
+async fn the_first_answer_counts_what_an_earlier_life_has_used() {
+    let mut left = 50;
+    let set = Set::with(
+        |settings| {
+            settings.rate_limit = RateLimit {
+                requests: 100,
+                window: Duration::from_mins(5),
+                share: 0.5,
+            };
+        },
+        inline(TOKEN),
+        move |_| {
+            left -= 1;
+            let headers = vec![
+                ("ratelimit", format!(r#""default";r={left};t=300"#)),
+                ("ratelimit-policy", r#""default";q=100;w=300"#.to_owned()),
+            ];
+            let body = include_bytes!("../data/cloudflare/list-empty.json").to_vec();
+            Reply::Answer(200, headers, body)
+        },
+    )
+    .await;
+    set.client.list_mappings(&zone(), &call()).await.unwrap();
+    // 50 of 50 are used up.
+    let short = CallBudget::new(Duration::from_secs(5));
+    let id = zone();
+    let next = set.client.list_mappings(&id, &short);
+    let next = tokio::time::timeout(Duration::from_millis(300), next).await;
+    assert!(next.is_err(), "it waits");
+    assert_eq!(set.server.seen().len(), 1);
 }

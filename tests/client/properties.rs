@@ -8,6 +8,7 @@ use cloudflare_origin_region_exporter::cloudflare::{
     CallBudget, Client, MappingList, Metrics, Reason, Secrets, Settings,
 };
 use cloudflare_origin_region_exporter::domain::ZoneId;
+use cloudflare_origin_region_exporter::http_client::HttpClient;
 use jiff::Timestamp;
 use prometheus::Registry;
 use proptest::prelude::*;
@@ -20,7 +21,7 @@ use crate::support::{account, http, inline, settings};
 const PER_PAGE: usize = 100;
 
 /// Reading the machine's authorities takes a while, and is done once.
-static HTTP: OnceLock<reqwest::Client> = OnceLock::new();
+static HTTP: OnceLock<HttpClient> = OnceLock::new();
 
 /// Asks a server that answers by this script.
 fn ask<T>(

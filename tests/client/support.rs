@@ -88,8 +88,8 @@ pub(crate) fn account(secret: Secret) -> AccountSettings {
     }
 }
 
-pub(crate) fn http() -> reqwest::Client {
-    http_client::client_builder(None).unwrap().build().unwrap()
+pub(crate) fn http() -> http_client::HttpClient {
+    http_client::HttpClient::new(None).unwrap()
 }
 
 pub(crate) fn zone() -> ZoneId {
