@@ -8,7 +8,8 @@ use crate::domain::{ExpectedPlace, HostName, Mapping, OriginIp, Region, Vendor};
 
 /// Where an expected origin was found. The order is their precedence: an origin found in several
 /// sources counts under the first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Source {
     /// Declared in the configuration.
     Config,
@@ -36,7 +37,7 @@ impl Source {
 }
 
 /// A set of sources.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 pub struct Sources(u8);
 
 impl Sources {
@@ -69,7 +70,7 @@ impl FromIterator<Source> for Sources {
 }
 
 /// An origin that ought to have a mapping.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExpectedOrigin {
     /// Its address.
     pub origin_ip: OriginIp,
@@ -133,7 +134,8 @@ impl Check {
 }
 
 /// Whether a wrong mapping makes Tiered Cache choose other upper tiers than the right one would.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Effect {
     /// The two regions have different upper tiers.
     OtherTiers,
@@ -155,7 +157,7 @@ impl Effect {
 }
 
 /// A mapping that disagrees with what a check expects.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WrongMapping {
     /// The origin's address.
     pub origin_ip: OriginIp,
@@ -172,7 +174,8 @@ pub struct WrongMapping {
 }
 
 /// Why the vendors' ranges could not judge a mapping.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Unverified {
     /// No vendor publishes the address.
     NotInRanges,
@@ -253,7 +256,7 @@ impl LeftOutReason {
 }
 
 /// Something that a source names and that is no expected origin.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct LeftOut {
     /// The address, where it is one.
     pub origin_ip: Option<OriginIp>,
@@ -266,7 +269,8 @@ pub struct LeftOut {
 }
 
 /// The state of an origin host.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum HostState {
     /// It has addresses.
     Resolved,
@@ -299,7 +303,7 @@ impl HostState {
 }
 
 /// An origin host with more addresses than mappings can follow.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RotatingHost {
     /// The host.
     pub host: HostName,
@@ -310,7 +314,7 @@ pub struct RotatingHost {
 }
 
 /// A declared place that Cloudflare does not support: the configuration is probably mistyped.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UnsupportedDeclaration {
     /// The declared address or host, as text.
     pub origin: String,
@@ -319,7 +323,8 @@ pub struct UnsupportedDeclaration {
 }
 
 /// The judgement on one zone's mappings.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct ZoneFindings {
     /// How many origins each source expects, each origin under one source. A source that is off,
     /// or could not be judged, has no entry.

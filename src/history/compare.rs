@@ -1,10 +1,191 @@
 //! From two good polls of a zone to the changes between them: pure.
 
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use super::{ChangeKind, Details};
-use crate::domain::{Mapping, ZoneMappings};
-use crate::snapshot::ChangeCounts;
+use jiff::Timestamp;
+
+use super::{ChangeKind, Details, FindingKind};
+use crate::domain::{HostName, Mapping, OriginIp, ZoneMappings};
+use crate::findings::{Check, ExpectedOrigin, ZoneFindings};
+use crate::snapshot::{ChangeCounts, StaleAfter, ZoneData, ZoneState};
+
+/// What changed from one state of a zone to the next: mappings, then findings. The first reading
+/// of a zone is no change, and neither is what only became known or unknown.
+pub fn zone_changes(old: &ZoneState, new: &ZoneState) -> Vec<Details> {
+    let (Some(old_data), Some(new_data)) = (&old.data, &new.data) else {
+        return Vec::new();
+    };
+    let mut changes = Vec::new();
+    if !Arc::ptr_eq(&old_data.mappings, &new_data.mappings) {
+        changes = mapping_changes(&old_data.mappings, &new_data.mappings);
+    }
+    if !Arc::ptr_eq(&old_data.mappings, &new_data.mappings)
+        || !Arc::ptr_eq(&old_data.findings, &new_data.findings)
+        || old.tiered_cache != new.tiered_cache
+        || old.stale_after != new.stale_after
+        || ages_past_the_threshold(old, new, &new_data.mappings)
+    {
+        finding_changes(
+            &Judged::new(old, old_data),
+            &Judged::new(new, new_data),
+            &mut changes,
+        );
+    }
+    changes
+}
+
+/// What identifies a finding within its zone.
+type Key = (
+    FindingKind,
+    Option<OriginIp>,
+    Option<Check>,
+    Option<HostName>,
+);
+
+/// A zone's findings, and which kinds of findings could be judged.
+struct Judged<'a> {
+    state: &'a ZoneState,
+    data: &'a ZoneData,
+}
+
+impl<'a> Judged<'a> {
+    fn new(state: &'a ZoneState, data: &'a ZoneData) -> Self {
+        Self { state, data }
+    }
+
+    fn findings(&self) -> &ZoneFindings {
+        &self.data.findings
+    }
+
+    fn all(&self) -> BTreeMap<Key, Finding<'_>> {
+        let findings = self.findings();
+        let mut all = BTreeMap::new();
+        for origin in &findings.missing {
+            let key = (FindingKind::Missing, Some(origin.origin_ip), None, None);
+            all.insert(key, Finding::Missing(origin));
+        }
+        for wrong in &findings.wrong {
+            let mapping = self.data.mappings.get(wrong.origin_ip);
+            let key = (
+                FindingKind::Wrong,
+                Some(wrong.origin_ip),
+                Some(wrong.check),
+                None,
+            );
+            all.insert(key, Finding::of(mapping));
+        }
+        for mapping in findings.unused.iter().flatten() {
+            let key = (FindingKind::Unused, Some(mapping.origin_ip), None, None);
+            all.insert(key, Finding::Of(mapping));
+        }
+        for rotating in &findings.rotating {
+            let key = (
+                FindingKind::Rotating,
+                None,
+                None,
+                Some(rotating.host.clone()),
+            );
+            all.insert(key, Finding::Alone);
+        }
+        for mapping in self.data.mappings.as_slice() {
+            if is_stale(self.state, mapping) {
+                let key = (FindingKind::Stale, Some(mapping.origin_ip), None, None);
+                all.insert(key, Finding::Of(mapping));
+            }
+        }
+        let is_idle = self.state.tiered_cache.makes_mappings_idle() == Some(true);
+        if is_idle && !self.data.mappings.is_empty() {
+            all.insert((FindingKind::Idle, None, None, None), Finding::Alone);
+        }
+        all
+    }
+
+    /// Whether this finding would be here if there were one.
+    fn could_be_judged(&self, (kind, _, check, _): &Key, finding: &Finding<'_>) -> bool {
+        let findings = self.findings();
+        match kind {
+            FindingKind::Missing => match finding {
+                Finding::Missing(origin) => findings.expected.contains_key(&origin.source()),
+                Finding::Of(_) | Finding::Alone => true,
+            },
+            FindingKind::Wrong => check.is_some_and(|check| findings.checks.contains(&check)),
+            FindingKind::Unused => findings.unused.is_some(),
+            FindingKind::Rotating => findings.hosts.is_some(),
+            FindingKind::Stale => self.state.stale_after != StaleAfter::Never,
+            FindingKind::Idle => self.state.tiered_cache.makes_mappings_idle().is_some(),
+        }
+    }
+}
+
+/// What a finding is about.
+enum Finding<'a> {
+    Missing(&'a ExpectedOrigin),
+    Of(&'a Mapping),
+    Alone,
+}
+
+impl<'a> Finding<'a> {
+    fn of(mapping: Option<&'a Mapping>) -> Self {
+        mapping.map_or(Self::Alone, Self::Of)
+    }
+}
+
+fn finding_changes(old: &Judged<'_>, new: &Judged<'_>, changes: &mut Vec<Details>) {
+    let (before, after) = (old.all(), new.all());
+    let cleared = before.iter().filter(|(key, _)| !after.contains_key(*key));
+    for (key, finding) in cleared.filter(|(key, finding)| new.could_be_judged(key, finding)) {
+        changes.push(finding_change(ChangeKind::FindingCleared, key, finding));
+    }
+    let appeared = after.iter().filter(|(key, _)| !before.contains_key(*key));
+    for (key, finding) in appeared.filter(|(key, finding)| old.could_be_judged(key, finding)) {
+        changes.push(finding_change(ChangeKind::FindingAppeared, key, finding));
+    }
+}
+
+fn finding_change(kind: ChangeKind, key: &Key, finding: &Finding<'_>) -> Details {
+    let (finding_kind, origin_ip, check, host) = key.clone();
+    let mapping = match finding {
+        Finding::Of(mapping) => Some(*mapping),
+        Finding::Missing(_) | Finding::Alone => None,
+    };
+    let led_by = match finding {
+        Finding::Missing(origin) => origin.host().cloned(),
+        Finding::Of(_) | Finding::Alone => None,
+    };
+    Details {
+        origin_ip,
+        vendor: mapping.map(|mapping| mapping.vendor.clone()),
+        region: mapping.map(|mapping| mapping.region.clone()),
+        modified_on: mapping.and_then(|mapping| mapping.modified_on),
+        finding: Some(finding_kind),
+        check,
+        host: host.or(led_by),
+        ..Details::new(kind)
+    }
+}
+
+/// Whether the mapping was older than the threshold when the zone was last polled.
+fn is_stale(state: &ZoneState, mapping: &Mapping) -> bool {
+    let StaleAfter::Age(threshold) = state.stale_after else {
+        return false;
+    };
+    let as_of = state.last_poll.as_ref().map(|poll| poll.ended);
+    let stale = |as_of: Timestamp, modified_on: Timestamp| {
+        as_of.duration_since(modified_on)
+            > jiff::SignedDuration::try_from(threshold).unwrap_or(jiff::SignedDuration::MAX)
+    };
+    as_of
+        .zip(mapping.modified_on)
+        .is_some_and(|(as_of, modified_on)| stale(as_of, modified_on))
+}
+
+/// Whether a mapping that did not change became stale between the two polls.
+fn ages_past_the_threshold(old: &ZoneState, new: &ZoneState, mappings: &ZoneMappings) -> bool {
+    let mut mappings = mappings.as_slice().iter();
+    mappings.any(|mapping| is_stale(old, mapping) != is_stale(new, mapping))
+}
 
 /// The mappings that were added, removed or changed from `old` to `new`, by address. Another
 /// `modified_on` alone is no change.

@@ -39,7 +39,7 @@ fn log_change(change: &Change) {
     info!(
         zone = %change.zone,
         zone_id = %change.zone_id,
-        finding = details.finding.map(super::FindingKind::as_str),
+        finding = details.finding.map(crate::findings::FindingKind::as_str),
         origin_ip = details.origin_ip.map(tracing::field::display),
         vendor = if removed { previous_vendor } else { vendor },
         region = if removed { previous_region } else { region },

@@ -17,8 +17,9 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
 
-pub use change::{Actor, Change, ChangeKind, Details, FindingKind};
-pub use compare::{count, mapping_changes};
+pub use crate::findings::FindingKind;
+pub use change::{Actor, Change, ChangeKind, Details};
+pub use compare::{count, mapping_changes, zone_changes};
 pub use query::{Page, Query};
 pub use settings::Settings;
 

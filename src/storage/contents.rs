@@ -9,8 +9,8 @@ use super::StoredZone;
 use super::error::{BadFile, BadFileKind, FileError};
 use super::record::{self, Invalid};
 use super::tables::{
-    ACTIVITY, CHANGES, FORMAT, MAPPINGS, MAX_PARTS, MAX_VALUE_BYTES, MAX_ZONES, META, META_FORMAT,
-    META_LAST_CHANGE, META_SESSION, PARTS, ZONES,
+    ACTIVITY, CHANGES, FINDINGS, FORMAT, MAPPINGS, MAX_PARTS, MAX_VALUE_BYTES, MAX_ZONES, META,
+    META_FORMAT, META_LAST_CHANGE, META_SESSION, PARTS, ZONES,
 };
 use crate::domain::ZoneId;
 use crate::history::{CAPACITY_WITH_STORAGE, Change};
@@ -81,6 +81,15 @@ impl Contents {
             let id = ZoneId::parse(key.value()).ok();
             if let Some((_, zone)) = id.and_then(|id| self.zones.get_mut(&id)) {
                 zone.mappings = mappings.map(Arc::new);
+            }
+        }
+        for row in transaction.open_table(FINDINGS)?.iter()?.take(MAX_ZONES) {
+            let (key, value) = row?;
+            let findings = bounded(value.value()).and_then(record::decode_findings);
+            let findings = self.take(findings);
+            let id = ZoneId::parse(key.value()).ok();
+            if let Some((_, zone)) = id.and_then(|id| self.zones.get_mut(&id)) {
+                zone.findings = findings.map(Arc::new);
             }
         }
         for row in transaction.open_table(ACTIVITY)?.iter()? {

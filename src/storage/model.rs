@@ -15,10 +15,11 @@ use super::parts::{Kind, PartKey};
 use super::pending::Batch;
 use super::record;
 use super::tables::{
-    ACTIVITY, CHANGES, FORMAT, MAPPINGS, META, META_FORMAT, META_LAST_CHANGE, META_SESSION, PARTS,
-    ZONES,
+    ACTIVITY, CHANGES, FINDINGS, FORMAT, MAPPINGS, META, META_FORMAT, META_LAST_CHANGE,
+    META_SESSION, PARTS, ZONES,
 };
 use crate::domain::{ZoneId, ZoneMappings};
+use crate::findings::ZoneFindings;
 use crate::history::{Change, History};
 use crate::snapshot::ZoneState;
 
@@ -55,6 +56,7 @@ struct Entry {
 struct Written {
     record: Vec<u8>,
     mappings: Option<Arc<ZoneMappings>>,
+    findings: Option<Arc<ZoneFindings>>,
 }
 
 impl Model {
@@ -75,6 +77,7 @@ impl Model {
                 written: Some(Written {
                     record: record::encode_zone(*number, zone),
                     mappings: zone.mappings.clone(),
+                    findings: zone.findings.clone(),
                 }),
             };
             (id.clone(), entry)
@@ -113,31 +116,40 @@ impl Model {
             self.dirty_zones.insert(id);
         }
         for (key, encode) in batch.parts {
-            let changed = match encode {
-                Some(encode) => encode().is_some_and(|bytes| {
-                    self.parts.insert(key.clone(), bytes.clone()) != Some(bytes)
-                }),
-                None => self.parts.remove(&key).is_some(),
-            };
-            if changed {
-                self.dirty_parts.insert(key);
+            match encode {
+                Some(encode) => {
+                    // A value that cannot be encoded leaves the last one.
+                    if let Some(bytes) = encode() {
+                        self.put_part(key, Some(bytes));
+                    }
+                }
+                None => self.put_part(key, None),
             }
         }
         self.dirty_changes.extend(batch.changes);
     }
 
     fn add_zone(&mut self, id: ZoneId, state: &ZoneState, now: Timestamp) {
-        if let Some(entry) = self.zones.get_mut(&id) {
-            entry.zone = StoredZone::new(state, entry.zone.found);
-            return;
-        }
-        let entry = Entry {
-            number: self.next_number,
-            zone: StoredZone::new(state, now),
-            written: None,
+        let number = self.next_number;
+        let entry = self.zones.entry(id).or_insert_with(|| {
+            self.next_number = number.saturating_add(1);
+            Entry {
+                number,
+                zone: StoredZone::new(state, now),
+                written: None,
+            }
+        });
+        entry.zone = StoredZone::new(state, entry.zone.found);
+    }
+
+    fn put_part(&mut self, key: PartKey, value: Option<Bytes>) {
+        let changed = match value {
+            Some(bytes) => self.parts.insert(key.clone(), bytes.clone()) != Some(bytes),
+            None => self.parts.remove(&key).is_some(),
         };
-        self.next_number = self.next_number.saturating_add(1);
-        self.zones.insert(id, entry);
+        if changed {
+            self.dirty_parts.insert(key);
+        }
     }
 
     /// Forgets zones that nobody has seen for long.
@@ -231,12 +243,14 @@ impl Model {
     fn write_zones(&self, transaction: &WriteTransaction) -> Result<(), FileError> {
         let mut zones = transaction.open_table(ZONES)?;
         let mut mappings = transaction.open_table(MAPPINGS)?;
+        let mut findings = transaction.open_table(FINDINGS)?;
         let mut list = Vec::new();
         for id in &self.dirty_zones {
             let key = id.as_str();
             let Some(entry) = self.zones.get(id) else {
                 zones.remove(key)?;
                 mappings.remove(key)?;
+                findings.remove(key)?;
                 continue;
             };
             let written = entry.written.as_ref();
@@ -249,6 +263,12 @@ impl Model {
                 Some(new) if old.is_some_and(|old| is_same(old, new)) => {}
                 Some(new) => drop(mappings.insert(key, record::encode_mappings(new).as_slice())?),
                 None => drop(mappings.remove(key)?),
+            }
+            let old = written.and_then(|written| written.findings.as_ref());
+            match &entry.zone.findings {
+                Some(new) if old.is_some_and(|old| is_same(old, new)) => {}
+                Some(new) => drop(findings.insert(key, record::encode_findings(new).as_slice())?),
+                None => drop(findings.remove(key)?),
             }
             record::encode_activity(entry.number, &entry.zone, &mut list);
         }
@@ -290,6 +310,7 @@ impl Model {
                 entry.written = Some(Written {
                     record: record::encode_zone(entry.number, &entry.zone),
                     mappings: entry.zone.mappings.clone(),
+                    findings: entry.zone.findings.clone(),
                 });
             }
         }
@@ -299,7 +320,7 @@ impl Model {
     }
 }
 
-fn is_same(old: &Arc<ZoneMappings>, new: &Arc<ZoneMappings>) -> bool {
+fn is_same<T: PartialEq>(old: &Arc<T>, new: &Arc<T>) -> bool {
     Arc::ptr_eq(old, new) || old == new
 }
 

@@ -29,8 +29,6 @@ macro_rules! kinds {
 }
 
 kinds! {
-    /// The last findings of a zone, by its identifier.
-    Findings = "findings",
     /// What the sources of expected origins name for a zone, by its identifier.
     Sources = "sources",
     /// Since when nothing names a mapping of a zone, by its identifier.
@@ -54,7 +52,7 @@ impl Kind {
 
     /// Whether the key is a zone's identifier, so that the value goes with the zone.
     pub(super) fn is_of_zone(self) -> bool {
-        matches!(self, Self::Findings | Self::Sources | Self::Unused)
+        matches!(self, Self::Sources | Self::Unused)
     }
 }
 

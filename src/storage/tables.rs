@@ -11,6 +11,8 @@ pub(super) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("me
 pub(super) const ZONES: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("zones");
 /// The last good mappings of each zone by its identifier.
 pub(super) const MAPPINGS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("mappings");
+/// The findings on these, as JSON.
+pub(super) const FINDINGS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("findings");
 /// The zones' polls as a log: each value lists the zones that were polled since the one before.
 /// Polls that change nothing cost one small value for all zones together.
 pub(super) const ACTIVITY: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("activity");

@@ -73,11 +73,13 @@ impl Writer {
     pub(super) fn run(mut self, started: &Sender<Start>) {
         let start = match self.open() {
             Ok(mut contents) => {
-                let parts = known_parts(&mut contents);
-                self.model = Model::load(&contents, &parts);
+                let parts = Parts {
+                    values: known_parts(&mut contents),
+                };
+                self.model = Model::load(&contents, &parts.values);
                 self.model.forget(Timestamp::now());
                 contents.zones.retain(|id, _| self.model.has_zone(id));
-                Ok((contents, Parts { values: parts }))
+                Ok((contents, parts))
             }
             Err(error @ (OpenError::NotAFolder(_) | OpenError::Busy(_))) => {
                 drop(started.send(Err(error)));

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::cloudflare::Reason;
 use crate::domain::{AccountName, Zone, ZoneMappings};
-use crate::findings::TieredCache;
+use crate::findings::{TieredCache, ZoneFindings};
 use crate::snapshot::{ChangeCounts, LastPoll, ZoneState};
 
 /// What lasts of a zone's state. The interval and the threshold of staleness do not: they are the
@@ -30,6 +30,8 @@ pub struct StoredZone {
     pub failing_since: Option<Timestamp>,
     /// The last good mappings, unless they were dropped.
     pub mappings: Option<Arc<ZoneMappings>>,
+    /// The findings on them.
+    pub findings: Option<Arc<ZoneFindings>>,
     /// Tiered cache settings, as last read.
     pub tiered_cache: TieredCache,
     /// Changes seen between good polls.
@@ -54,6 +56,7 @@ impl StoredZone {
             last_success: state.last_success,
             failing_since: state.failing_since,
             mappings: state.data.as_ref().map(|data| Arc::clone(&data.mappings)),
+            findings: state.data.as_ref().map(|data| Arc::clone(&data.findings)),
             tiered_cache: state.tiered_cache,
             changes: state.changes,
             polls: state.polls,

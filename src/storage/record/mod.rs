@@ -18,6 +18,8 @@ pub(super) use change::{decode_change, encode_change};
 pub(super) use mappings::{decode_mappings, encode_mappings};
 pub(super) use zone::{decode_activities, decode_zone, encode_activity, encode_zone};
 
+use crate::findings::ZoneFindings;
+
 /// Texts that no type of the domain bounds: a zone's status and plan, an actor's name.
 const MAX_TEXT_BYTES: usize = 1_000;
 /// The text of an error.
@@ -70,6 +72,16 @@ fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Invalid> {
     } else {
         Err(Invalid::Value("bytes follow the record"))
     }
+}
+
+/// Findings are JSON: they may have other fields in another version.
+pub(super) fn encode_findings(findings: &ZoneFindings) -> Vec<u8> {
+    // Every field of it can be JSON.
+    serde_json::to_vec(findings).unwrap_or_default()
+}
+
+pub(super) fn decode_findings(bytes: &[u8]) -> Result<ZoneFindings, Invalid> {
+    serde_json::from_slice(bytes).map_err(|_| Invalid::Value("not the findings of a zone"))
 }
 
 fn bounded(text: &str, max: usize) -> Result<&str, Invalid> {

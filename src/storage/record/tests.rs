@@ -49,6 +49,7 @@ fn zone() -> StoredZone {
         last_success: Some(at("2026-03-01T11:55:00Z")),
         failing_since: Some(ended),
         mappings: None,
+        findings: None,
         tiered_cache: TieredCache {
             enabled: Some(true),
             smart_enabled: None,

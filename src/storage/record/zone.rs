@@ -118,6 +118,7 @@ pub(in super::super) fn decode_zone(id: ZoneId, bytes: &[u8]) -> Result<ZoneReco
             last_success: None,
             failing_since: None,
             mappings: None,
+            findings: None,
             tiered_cache: TieredCache {
                 enabled,
                 smart_enabled,
