@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use tracing::info;
+use tracing::{info, warn};
 
 use super::parts::Parts;
 use super::reload::{Load, Reloader};
@@ -38,7 +38,7 @@ pub(super) async fn serve(
     listeners: Vec<web::Listener>,
     shutdown: CancellationToken,
 ) -> Result<(), AppError> {
-    let parts = Parts::new(&settings)?;
+    let parts = Parts::with_storage(&settings)?;
     parts
         .registry
         .register(Box::new(ProcessCollector::new()?))?;
@@ -48,6 +48,7 @@ pub(super) async fn serve(
     let reloader = Reloader::new(load, settings.clone(), &parts)?;
     let (reload, reloading) = reloader.start(shutdown.clone())?;
     let sources = sources::of(&parts, reload);
+    let storage = parts.storage.clone();
     let router = Router::new(&settings.web, sources, metrics);
     let serving = web::serve(
         listeners,
@@ -67,7 +68,13 @@ pub(super) async fn serve(
         tokio::spawn(serving),
     ];
     supervisor::ready();
-    supervise(all, &shutdown).await
+    let ended = supervise(all, &shutdown).await;
+    if let Some(storage) = storage
+        && !storage.close().await
+    {
+        warn!("the last changes were not written to the storage");
+    }
+    ended
 }
 
 /// Waits for all parts. Whichever ends first, by the shutdown or by a defect, ends the others.

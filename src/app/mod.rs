@@ -21,6 +21,7 @@ use std::sync::Arc;
 use crate::config::cli::CliError;
 use crate::config::{self, Cli, Command, ConfigErrors, Environment, Settings};
 use crate::http_client::HttpClientError;
+use crate::storage::OpenError;
 use crate::web::{ListenError, ProtectionError};
 
 /// Exit code of a wrong command line or configuration, and of `get` if the answer is not known.
@@ -43,6 +44,9 @@ enum AppError {
     /// The HTTP client cannot be set up.
     #[error(transparent)]
     Outbound(#[from] HttpClientError),
+    /// The storage cannot be used.
+    #[error(transparent)]
+    Storage(#[from] OpenError),
     /// The result could not be written.
     #[error(transparent)]
     Output(#[from] output::OutputError),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use jiff::Timestamp;
 use prometheus::{Gauge, GaugeVec, Registry};
 use tokio::sync::watch;
 
@@ -11,11 +12,13 @@ use crate::build_info;
 use crate::cloudflare::{self, Client, Secrets};
 use crate::config::Settings;
 use crate::exposition::{self, BuildInfo, Exposition};
+use crate::history::{CAPACITY_WITHOUT_STORAGE, History};
 use crate::http_client::{HttpClient, HttpClientError};
 use crate::metric_families;
 use crate::origin_hosts::{self, OriginHosts};
-use crate::poller::{self, EvaluationConfig, Poller, PollerHandle, Shard};
+use crate::poller::{self, EvaluationConfig, Poller, PollerHandle, Recorder, Shard};
 use crate::snapshot::Snapshot;
+use crate::storage::{self, Parts as StoredParts, Restored, Storage};
 use crate::vendor_ranges::{self, VendorRanges};
 
 /// The accounts' clients, in the order of the configuration; a reload replaces the list.
@@ -35,6 +38,8 @@ pub(super) struct Parts {
     pub(super) api_metrics: cloudflare::Metrics,
     pub(super) secrets: Secrets,
     pub(super) range_metrics: vendor_ranges::Metrics,
+    pub(super) history: History,
+    pub(super) storage: Option<Storage>,
 }
 
 impl Parts {
@@ -87,7 +92,35 @@ impl Parts {
             api_metrics,
             secrets,
             range_metrics,
+            history: History::new(&settings.history, CAPACITY_WITHOUT_STORAGE),
+            storage: None,
         })
+    }
+}
+
+impl Parts {
+    /// As [`Parts::new`], with what an earlier process stored. Only the daemon uses the storage.
+    pub(super) fn with_storage(settings: &Settings) -> Result<Self, AppError> {
+        let mut parts = Self::new(settings)?;
+        let Some(storage) = &settings.storage else {
+            let recorder = Recorder::new(parts.history.clone(), None);
+            let nothing = StoredParts::default();
+            parts.poller.restore(recorder, [].into(), &nothing);
+            return Ok(parts);
+        };
+        let metrics = storage::Metrics::register(&parts.registry)?;
+        let now = Timestamp::now();
+        let (storage, restored) = Storage::open(storage, &settings.history, metrics, now)?;
+        let Restored {
+            zones,
+            history,
+            parts: stored,
+        } = restored;
+        let recorder = Recorder::new(history.clone(), Some(storage.clone()));
+        parts.poller.restore(recorder, zones, &stored);
+        parts.history = history;
+        parts.storage = Some(storage);
+        Ok(parts)
     }
 }
 

@@ -21,11 +21,14 @@ pub fn zone_changes(old: &ZoneState, new: &ZoneState) -> Vec<Details> {
     if !Arc::ptr_eq(&old_data.mappings, &new_data.mappings) {
         changes = mapping_changes(&old_data.mappings, &new_data.mappings);
     }
-    if !Arc::ptr_eq(&old_data.mappings, &new_data.mappings)
-        || !Arc::ptr_eq(&old_data.findings, &new_data.findings)
-        || old.tiered_cache != new.tiered_cache
-        || old.stale_after != new.stale_after
-        || ages_past_the_threshold(old, new, &new_data.mappings)
+    // Between the first two good polls it is still being found out what there is.
+    let settled = good_polls(new) > 1;
+    if settled
+        && (!Arc::ptr_eq(&old_data.mappings, &new_data.mappings)
+            || !Arc::ptr_eq(&old_data.findings, &new_data.findings)
+            || old.tiered_cache != new.tiered_cache
+            || old.stale_after != new.stale_after
+            || ages_past_the_threshold(old, new, &new_data.mappings))
     {
         finding_changes(
             &Judged::new(old, old_data),
@@ -34,6 +37,10 @@ pub fn zone_changes(old: &ZoneState, new: &ZoneState) -> Vec<Details> {
         );
     }
     changes
+}
+
+fn good_polls(state: &ZoneState) -> u64 {
+    state.polls.saturating_sub(state.errors.values().sum())
 }
 
 /// What identifies a finding within its zone.

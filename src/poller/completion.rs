@@ -108,13 +108,17 @@ impl Account {
             at: Timestamp::now(),
             duration,
         };
-        let shown = zone.slot.load();
-        let mut old = ZoneState::clone(&shown);
+        let mut shown = ZoneState::clone(&zone.slot.load());
+        let mut old = shown.clone();
         old.tiered_cache = zone.enrichment.tiered_cache(now, retain);
         let (new, due) = match list {
             Ok(MappingList { mappings, rejected }) => {
                 if let Some(at) = zone.expiry.take() {
                     self.expiries.remove(&(at, id.clone()));
+                }
+                if shown.data.is_none() {
+                    shown.data = zone.baseline.take();
+                    old.data = shown.data.clone();
                 }
                 let criteria = Criteria::new(context, &self.regions, now);
                 // An origin that the last poll missed too needs no other confirmation.

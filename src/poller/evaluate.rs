@@ -134,6 +134,7 @@ impl PolledZone {
     pub(super) fn publish(&self, old: &ZoneState, new: ZoneState) {
         log_events::log_left_out(old, &new);
         self.slot.publish(new);
+        self.recorder.published(old, &self.slot);
     }
 }
 
@@ -182,6 +183,7 @@ mod tests {
     use crate::findings::{DeclaredOrigin, ExpectSettings, ExpectedPlace, VerifySettings};
     use crate::origin_hosts::OriginHosts;
     use crate::poller::discovery::ZoneConfig;
+    use crate::poller::recorder::Recorder;
     use crate::poller::schedule::Cadence;
     use crate::snapshot::{StaleAfter, ZoneData, ZoneSlot};
     use crate::vendor_ranges::VendorRanges;
@@ -254,7 +256,12 @@ mod tests {
             declared_hosts: [].into(),
         };
         let cadence = Cadence::nth(Instant::now(), 0);
-        let mut zone = PolledZone::new(ZoneSlot::new(id, state), cadence, zone_config);
+        let mut zone = PolledZone::new(
+            ZoneSlot::new(id, state),
+            cadence,
+            zone_config,
+            Recorder::default(),
+        );
         zone.evaluate_again(criteria(config, hosts), |address, _| *address == ip(2));
         zone
     }

@@ -16,6 +16,7 @@ mod hosts;
 mod log_events;
 mod metrics;
 mod reconfigure;
+mod recorder;
 mod records;
 mod schedule;
 mod settings;
@@ -42,6 +43,8 @@ use self::handle::{Command, Commands};
 pub use self::handle::{PollerHandle, Reconfiguration, ReconfiguredAccount};
 use self::hosts::HostLookup;
 pub use self::metrics::Metrics;
+use self::recorder::Memory;
+pub use self::recorder::Recorder;
 use self::records::RecordReadings;
 pub use self::schedule::estimate::Load;
 pub use self::settings::{AccountSettings, Settings, Shard, ZoneOverride, ZoneSelection};
@@ -84,6 +87,8 @@ pub struct Poller {
     tasks: Tasks,
     records: RecordReadings,
     unmatched: UnmatchedZones,
+    /// What an earlier process knew of zones that are not found yet.
+    memory: Memory,
     /// Zones found since the start. It gives each its place in the interval.
     found: u32,
     /// The accounts' listings differ from the published directory.
@@ -98,6 +103,7 @@ struct Context {
     evaluation: EvaluationConfig,
     hosts: HostLookup,
     metrics: Metrics,
+    recorder: Recorder,
     started: Instant,
     /// Each zone is polled only once.
     once: bool,
@@ -131,6 +137,7 @@ impl Poller {
                 hosts: HostLookup::new(evaluation.hosts.clone()),
                 evaluation,
                 metrics,
+                recorder: Recorder::default(),
                 started,
                 once: false,
             },
@@ -140,6 +147,7 @@ impl Poller {
             tasks: Tasks::default(),
             records: RecordReadings::default(),
             unmatched: UnmatchedZones::default(),
+            memory: Memory::default(),
             found: 0,
             listings_changed: true,
             ranges_changed,
@@ -202,8 +210,7 @@ impl Poller {
         }
         // Listings that end together are compared together.
         if std::mem::take(&mut self.listings_changed) {
-            self.reassign(Released::new(), now);
-            self.publish_directory();
+            self.assign_listed(now);
         }
         for account in self.accounts.values_mut() {
             account.start_due(&self.context, &mut self.tasks, now);
@@ -219,6 +226,12 @@ impl Poller {
             }
             self.ready.send_replace(true);
         }
+    }
+
+    /// Polls what the accounts list, and shows it.
+    fn assign_listed(&mut self, now: Instant) {
+        self.reassign(Released::new(), now);
+        self.publish_directory();
     }
 
     /// Waits for the next answers, or for the time at which something is due.

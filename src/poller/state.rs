@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::recorder::stored_data;
 use crate::cloudflare::ApiError;
 use crate::domain::{AccountName, Changes, Zone, ZoneMappings};
 use crate::findings::{TieredCache, ZoneFindings};
 use crate::snapshot::{ChangeCounts, LastPoll, StaleAfter, ZoneData, ZoneState};
+use crate::storage::StoredZone;
 
 /// What a good poll read, and the findings.
 pub(super) struct PollResult {
@@ -47,6 +49,34 @@ pub(super) fn found(
         polls: 0,
         errors: BTreeMap::new(),
         rejected_rows: 0,
+    }
+}
+
+/// A zone that was found again after a restart. What is younger than `retain` is shown as it was.
+pub(super) fn restored(
+    stored: &StoredZone,
+    found: ZoneState,
+    retain: Duration,
+    now: Timestamp,
+) -> ZoneState {
+    let age = |since: Timestamp| Duration::try_from(now.duration_since(since)).unwrap_or_default();
+    let fresh = |since: Timestamp| age(since) < retain;
+    let shown = stored.left.is_none()
+        && stored
+            .failing_since
+            .or(stored.last_success)
+            .is_some_and(fresh);
+    ZoneState {
+        last_poll: stored.last_poll.clone(),
+        last_success: stored.last_success,
+        failing_since: stored.failing_since,
+        data: stored_data(stored).filter(|_| shown),
+        tiered_cache: stored.tiered_cache,
+        changes: stored.changes,
+        polls: stored.polls,
+        errors: stored.errors.clone(),
+        rejected_rows: stored.rejected_rows,
+        ..found
     }
 }
 

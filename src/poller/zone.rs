@@ -8,10 +8,11 @@ use tracing::{debug, info, warn};
 
 use super::discovery::ZoneConfig;
 use super::enrichment::state::EnrichmentState;
+use super::recorder::Recorder;
 use super::schedule::{Cadence, poll_backoff};
 use crate::cloudflare::{ApiError, Reason, RejectedRows};
 use crate::findings::{DeclaredHost, DeclaredOrigin};
-use crate::snapshot::{ZoneSlot, ZoneState};
+use crate::snapshot::{ZoneData, ZoneSlot, ZoneState};
 
 /// A zone whose poll met the rate limit is due again at once, that is after the pause. This bounds
 /// how often an API is asked that names no usable pause.
@@ -32,6 +33,9 @@ pub(super) struct PolledZone {
     pub(super) declared_hosts: Arc<[DeclaredHost]>,
     /// What is known of it beside its mappings.
     pub(super) enrichment: EnrichmentState,
+    /// What the next good poll is compared with where nothing is shown.
+    pub(super) baseline: Option<ZoneData>,
+    pub(super) recorder: Recorder,
     /// Unreadable rows of its last good poll, so that they are logged once.
     rejected: u64,
     /// Why its last poll failed, so that each failure is logged once.
@@ -39,7 +43,12 @@ pub(super) struct PolledZone {
 }
 
 impl PolledZone {
-    pub(super) fn new(slot: ZoneSlot, cadence: Cadence, config: ZoneConfig) -> Self {
+    pub(super) fn new(
+        slot: ZoneSlot,
+        cadence: Cadence,
+        config: ZoneConfig,
+        recorder: Recorder,
+    ) -> Self {
         Self {
             slot: Arc::new(slot),
             cadence,
@@ -49,6 +58,8 @@ impl PolledZone {
             declared: config.declared,
             declared_hosts: config.declared_hosts,
             enrichment: EnrichmentState::default(),
+            baseline: None,
+            recorder,
             rejected: 0,
             failing: None,
         }

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
@@ -73,10 +74,26 @@ impl Poller {
                 let cadence = Cadence::nth(self.context.started, self.found);
                 self.found = self.found.wrapping_add(1);
                 found += 1;
-                let state = state::found(zone, owner, config.interval, config.stale_after);
-                let polled = PolledZone::new(ZoneSlot::new(id, state), cadence, config);
+                let mut state = state::found(zone, owner, config.interval, config.stale_after);
+                let (retain, wall) = (self.context.settings.retain, Timestamp::now());
+                let known = self.memory.take(&id);
+                if let Some((stored, _)) = &known {
+                    state = state::restored(stored, state, retain, wall);
+                }
+                let recorder = self.context.recorder.clone();
+                let slot = ZoneSlot::new(id.clone(), state);
+                let mut polled = PolledZone::new(slot, cadence, config, recorder);
+                if let Some((stored, sources)) = known {
+                    polled.resume(&stored, sources, retain, wall);
+                }
+                self.context.recorder.found(&polled.slot);
                 account.add(polled, now, &self.context);
+                // This process has not polled it yet, whatever is known of it.
+                account.untried.insert(id);
             }
+        }
+        for id in released.keys() {
+            self.context.recorder.left(id);
         }
         let gone = released.len();
         for id in released.keys() {

@@ -122,6 +122,8 @@ impl Account {
         }
         if let Some(zone) = self.zones.get_mut(id) {
             zone.enrichment.learn(&mut enriched, now);
+            zone.recorder
+                .sources(id, || zone.enrichment.stored_sources());
         }
         let changed = self.regions.answered(id, enriched.supported_regions);
         if let Some(zone) = self.zones.get_mut(id) {

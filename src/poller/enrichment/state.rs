@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use super::fetch::{Enriched, Wanted};
@@ -35,6 +36,22 @@ impl<T> Default for Recent<T> {
 }
 
 impl<T> Recent<T> {
+    /// The answer to an earlier process. Until it is read again it counts as one that cannot be.
+    fn resume(answer: Option<T>, now: Instant) -> Self {
+        Self {
+            failing_since: answer.as_ref().map(|_| now),
+            answer: answer.map(|value| (value, now)),
+        }
+    }
+
+    fn stored(&self) -> Option<T>
+    where
+        T: Clone,
+    {
+        let (value, _) = self.answer.as_ref()?;
+        Some(value.clone())
+    }
+
     fn take(&mut self, answer: Option<Result<T, ApiError>>, now: Instant) {
         match answer {
             Some(Ok(value)) => {
@@ -60,6 +77,14 @@ impl<T> Recent<T> {
         let (value, _) = self.answer.as_ref().filter(|(_, at)| *at + keep > now)?;
         Some(value)
     }
+}
+
+/// What the sources of a zone's origins name, across restarts.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(in crate::poller) struct StoredSources {
+    dns: Option<Candidates>,
+    load_balancers: Option<Candidates>,
 }
 
 /// What is known of a zone beside its mappings.
@@ -104,6 +129,27 @@ impl EnrichmentState {
             load_balancers: state(expect.from_load_balancers, &self.load_balancers),
             rules: SourceState::Off,
             dns: state(expect.from_dns, &self.dns),
+        }
+    }
+
+    /// Goes on with what an earlier process knew.
+    pub(in crate::poller) fn resume(
+        &mut self,
+        tiered_cache: TieredCache,
+        sources: StoredSources,
+        now: Instant,
+    ) {
+        self.dns = Recent::resume(sources.dns, now);
+        self.load_balancers = Recent::resume(sources.load_balancers, now);
+        self.tiered_cache = Recent::resume(tiered_cache.enabled, now);
+        self.smart_tiered_cache = Recent::resume(tiered_cache.smart_enabled, now);
+    }
+
+    /// What is to be known after a restart.
+    pub(in crate::poller) fn stored_sources(&self) -> StoredSources {
+        StoredSources {
+            dns: self.dns.stored(),
+            load_balancers: self.load_balancers.stored(),
         }
     }
 

@@ -1,0 +1,158 @@
+//! What lasts of the poller's work: the history of changes, and the storage where there is one.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use super::enrichment::state::StoredSources;
+use super::zone::PolledZone;
+use super::{Poller, ZoneSelection};
+use crate::domain::ZoneId;
+use crate::history::{self, CAPACITY_WITHOUT_STORAGE, Change, History};
+use crate::snapshot::{ZoneData, ZoneSlot, ZoneState};
+use crate::storage::{Kind, Parts, Storage, StoredZone};
+
+/// Records what is published. Clones share the history and the storage.
+#[derive(Debug, Clone)]
+pub struct Recorder {
+    history: History,
+    storage: Option<Storage>,
+}
+
+impl Default for Recorder {
+    /// A short history, in memory.
+    fn default() -> Self {
+        let settings = history::Settings::default();
+        Self::new(History::new(&settings, CAPACITY_WITHOUT_STORAGE), None)
+    }
+}
+
+impl Recorder {
+    /// Records in `history`, and in `storage` where there is one.
+    pub fn new(history: History, storage: Option<Storage>) -> Self {
+        Self { history, storage }
+    }
+
+    /// A zone's state was published: records what changed from `old` to it.
+    pub(super) fn published(&self, old: &ZoneState, slot: &ZoneSlot) {
+        let new = slot.load();
+        let details = history::zone_changes(old, &new);
+        let polled = |state: &ZoneState| state.last_poll.as_ref().map(|poll| poll.ended);
+        // What an evaluation between two polls sees has its own time.
+        let poll = polled(&new).filter(|end| Some(*end) != polled(old));
+        let time = poll.unwrap_or_else(Timestamp::now);
+        let changes = self.history.record(&new.zone, time, details, |_| None);
+        self.put(new, &changes);
+    }
+
+    /// A zone was found.
+    pub(super) fn found(&self, slot: &ZoneSlot) {
+        self.put(slot.load(), &[]);
+    }
+
+    /// A zone is polled no more.
+    pub(super) fn left(&self, id: &ZoneId) {
+        if let Some(storage) = &self.storage {
+            storage.zone_left(id);
+        }
+    }
+
+    /// The sources of a zone's origins were read.
+    pub(super) fn sources(&self, id: &ZoneId, sources: impl FnOnce() -> StoredSources) {
+        if let Some(storage) = &self.storage {
+            storage.put(Kind::Sources, id.as_str(), sources());
+        }
+    }
+
+    fn put(&self, state: Arc<ZoneState>, changes: &[Arc<Change>]) {
+        if let Some(storage) = &self.storage {
+            storage.put_zone(state, changes);
+        }
+    }
+}
+
+/// What an earlier process knew, until its zones are found.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    zones: BTreeMap<ZoneId, StoredZone>,
+    sources: HashMap<ZoneId, StoredSources>,
+}
+
+impl Memory {
+    /// Takes what is known of a zone that was found.
+    pub(super) fn take(&mut self, id: &ZoneId) -> Option<(StoredZone, Option<StoredSources>)> {
+        Some((self.zones.remove(id)?, self.sources.remove(id)))
+    }
+}
+
+impl Poller {
+    /// Records in `recorder` from now on, and publishes what an earlier process stored, as it was.
+    pub fn restore(
+        &mut self,
+        recorder: Recorder,
+        zones: BTreeMap<ZoneId, StoredZone>,
+        parts: &Parts,
+    ) {
+        self.context.recorder = recorder;
+        for (name, account) in &mut self.accounts {
+            let listing = &mut account.listing;
+            let wanted = |id: &ZoneId| match &listing.selection {
+                ZoneSelection::Ids(ids) => ids.contains(id),
+                ZoneSelection::Filter { .. } => true,
+            };
+            let listed = zones
+                .iter()
+                .filter(|(id, stored)| {
+                    stored.left.is_none() && stored.account == *name && wanted(id)
+                })
+                .map(|(id, stored)| (id.clone(), stored.zone.clone()));
+            let listed: Vec<_> = listed.collect();
+            listing.zones.extend(listed);
+        }
+        let sources = parts.all(Kind::Sources);
+        self.memory = Memory {
+            sources: sources
+                .filter_map(|(id, sources)| Some((ZoneId::parse(id).ok()?, sources)))
+                .collect(),
+            zones,
+        };
+        self.assign_listed(Instant::now());
+    }
+}
+
+impl PolledZone {
+    /// Goes on where an earlier process stopped. Data that it does not serve any more is still
+    /// what the next good poll is compared with.
+    pub(super) fn resume(
+        &mut self,
+        stored: &StoredZone,
+        sources: Option<StoredSources>,
+        retain: Duration,
+        now: Timestamp,
+    ) {
+        let instant = Instant::now();
+        let shown = self.slot.load();
+        if shown.data.is_none() {
+            self.baseline = stored_data(stored);
+        }
+        if let Some(since) = stored.failing_since {
+            self.failures = 1;
+            let failing = Duration::try_from(now.duration_since(since)).unwrap_or_default();
+            let left = retain.saturating_sub(failing);
+            self.expiry = shown.data.is_some().then(|| instant + left);
+        }
+        self.enrichment
+            .resume(stored.tiered_cache, sources.unwrap_or_default(), instant);
+    }
+}
+
+/// The last good mappings of a stored zone, and the findings on them.
+pub(super) fn stored_data(stored: &StoredZone) -> Option<ZoneData> {
+    Some(ZoneData {
+        mappings: stored.mappings.clone()?,
+        findings: stored.findings.clone().unwrap_or_default(),
+    })
+}
