@@ -285,6 +285,14 @@ pub fn describe(error: reqwest::Error) -> String {
         }
         source = cause.source();
     }
+    let answered_in_the_clear = sources(&error)
+        .filter_map(|cause| cause.downcast_ref::<rustls::Error>())
+        .any(|cause| matches!(cause, rustls::Error::InvalidMessage(_)));
+    if answered_in_the_clear {
+        text.push_str(
+            " (the server does not speak TLS here: is the address http instead of https?)",
+        );
+    }
     text
 }
 

@@ -1,17 +1,15 @@
 //! Reads the configuration, and on request tries each account and zone.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::fs::File;
-use std::io;
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::parts::{self, Parts};
-use super::{AppError, output, table};
-use crate::cloudflare::{CallBudget, Credentials, Secret, TokenState, TokenStatus};
-use crate::config::Settings;
+use super::{AppError, logging, output, secret_check, table};
+use crate::cloudflare::{CallBudget, Client, Credentials, TokenState, TokenStatus};
+use crate::config::{self, Environment, ProcessFlags, Settings};
 use crate::poller::Load;
 use crate::snapshot::{AccountState, Directory};
 use crate::web::Protection;
@@ -19,12 +17,25 @@ use crate::web::Protection;
 /// What verifying one token may spend.
 const BUDGET: Duration = Duration::from_mins(1);
 
-/// Exit code 0 where all is well, 1 where an account or zone could not be read. A configuration
-/// with errors does not come this far.
-pub(super) async fn run(settings: Settings, online: bool) -> Result<ExitCode, AppError> {
-    Protection::load(settings.web.web_config_file.as_deref())?;
-    // The authorities are read here as at the start.
-    parts::build_http_client(&settings)?;
+/// A configuration with errors.
+const BAD: u8 = 2;
+/// An account or zone that could not be read, or no zone at all.
+const FAILED: u8 = 1;
+
+/// Exit code 0 if all is well, 1 if an account or zone could not be read, 2 if the configuration,
+/// the web configuration file or a credential is wrong. The log stays silent.
+pub(super) async fn run(
+    flags: &ProcessFlags,
+    environment: &Environment,
+    online: bool,
+) -> Result<ExitCode, AppError> {
+    let (settings, errors) = read(flags, environment);
+    let Some(settings) = settings.filter(|_| errors.is_empty()) else {
+        for error in errors {
+            logging::print(&format!("error: {error}"));
+        }
+        return Ok(ExitCode::from(BAD));
+    };
     let mut text = format!(
         "The configuration is good: {} account(s), each zone polled every {}.\n",
         settings.accounts.len(),
@@ -32,13 +43,6 @@ pub(super) async fn run(settings: Settings, online: bool) -> Result<ExitCode, Ap
     );
     for warning in &settings.warnings {
         let _ = writeln!(text, "Warning: {warning}");
-    }
-    for account in &settings.accounts {
-        // The daemon starts without it, for a secret may be mounted later.
-        if let Some((path, error)) = unreadable_secret(&account.credentials) {
-            let (name, path) = (&account.name, path.display());
-            let _ = writeln!(text, "Warning: account {name}: cannot read {path}: {error}");
-        }
     }
     let good = if online {
         try_online(&settings, &mut text).await?
@@ -49,17 +53,35 @@ pub(super) async fn run(settings: Settings, online: bool) -> Result<ExitCode, Ap
     Ok(if good {
         ExitCode::SUCCESS
     } else {
-        ExitCode::from(1)
+        ExitCode::from(FAILED)
     })
 }
 
-/// The file of a secret that cannot be opened now.
-fn unreadable_secret(credentials: &Credentials) -> Option<(&Path, io::Error)> {
-    let (Credentials::Token(secret) | Credentials::Key { key: secret, .. }) = credentials;
-    match secret {
-        Secret::Inline(_) => None,
-        Secret::File(path) => File::open(path).err().map(|error| (path.as_path(), error)),
+/// Both files, their certificates, authorities and credentials, with everything that is wrong.
+fn read(flags: &ProcessFlags, environment: &Environment) -> (Option<Settings>, BTreeSet<String>) {
+    let mut errors = BTreeSet::new();
+    if let Err(error) = Protection::load(flags.web().web_config_file.as_deref()) {
+        errors.extend(error.to_string().lines().map(str::to_owned));
     }
+    let settings = match config::load(flags, environment) {
+        Ok(settings) => settings,
+        Err(error) => {
+            errors.extend(error.iter().map(ToString::to_string));
+            return (None, errors);
+        }
+    };
+    // The authorities are read here as at the start.
+    if let Err(error) = parts::build_http_client(&settings) {
+        errors.insert(error.to_string());
+    }
+    for account in &settings.accounts {
+        let (Credentials::Token(secret) | Credentials::Key { key: secret, .. }) =
+            &account.credentials;
+        if let Some(problem) = secret_check::problem(secret) {
+            errors.insert(format!("account {}: {problem}", account.name));
+        }
+    }
+    (Some(settings), errors)
 }
 
 async fn try_online(settings: &Settings, text: &mut String) -> Result<bool, AppError> {
@@ -91,11 +113,33 @@ async fn try_online(settings: &Settings, text: &mut String) -> Result<bool, AppE
     ));
     text.push_str("\nZones\n");
     text.push_str(&zone_table(&directory));
-    for (key, names) in directory.unmatched.by_key() {
-        if !names.is_empty() {
-            let names = names.join(", ");
-            let _ = writeln!(text, "\nWarning: {key}: no zone answers to {names}");
+    let unmatched = directory.unmatched.by_key();
+    let listed = if unmatched.iter().any(|(_, names)| !names.is_empty()) {
+        listed_names(&clients).await
+    } else {
+        Vec::new()
+    };
+    for (key, names) in unmatched {
+        for name in names {
+            let _ = writeln!(
+                text,
+                "\nWarning: {key}: no zone matches {name}{}",
+                nearest(name, &listed)
+            );
         }
+    }
+    if directory.zones.is_empty() {
+        text.push_str(
+            "\nError: no zone is watched: the accounts list none that the configuration wants.\n",
+        );
+    }
+    let base_url = &settings.cloudflare.base_url;
+    let failed = directory
+        .accounts
+        .iter()
+        .any(|account| account.up != Some(true));
+    if failed && !base_url.path().ends_with("/client/v4") {
+        text.push_str("\nWarning: cloudflare.base_url does not end in /client/v4, as Cloudflare's address does.\n");
     }
     for (client, account) in clients.iter().zip(&directory.accounts) {
         tell_fitting_interval(settings, &directory, account, client.budget(), text);
@@ -108,7 +152,30 @@ async fn try_online(settings: &Settings, text: &mut String) -> Result<bool, AppE
         .zones
         .iter()
         .all(|slot| slot.load().last_success.is_some());
-    Ok(listed && read)
+    Ok(listed && read && !directory.zones.is_empty())
+}
+
+/// The names of all zones that the accounts list, wanted or not.
+async fn listed_names(clients: &[Client]) -> Vec<String> {
+    let mut names = Vec::new();
+    for client in clients {
+        if let Ok(list) = client.list_zones(&CallBudget::new(BUDGET)).await {
+            names.extend(list.zones.iter().map(|zone| zone.name.to_string()));
+        }
+    }
+    names
+}
+
+/// The listed name that is most like this one, as a suggestion; empty if none is like it.
+fn nearest(name: &str, listed: &[String]) -> String {
+    /// A slip or two of the pen, from 0 to 1 (Jaro-Winkler).
+    const LIKENESS: f64 = 0.8;
+    let likeness = |listed: &String| strsim::jaro_winkler(name, listed);
+    let nearest = listed
+        .iter()
+        .max_by(|one, other| likeness(one).total_cmp(&likeness(other)))
+        .filter(|nearest| likeness(nearest) >= LIKENESS);
+    nearest.map_or_else(String::new, |nearest| format!(", did you mean {nearest}?"))
 }
 
 fn describe(token: &TokenStatus) -> String {

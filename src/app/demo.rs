@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use super::{AppError, daemon, logging, output, signals};
-use crate::config::{self, Environment, Format, ProcessFlags};
+use crate::config::{self, ConfigError, ConfigErrors, Environment, Format, Place, ProcessFlags};
 use crate::simulator::{Simulator, demo};
 use crate::web::{self, Listener, Protection};
 
@@ -24,6 +24,11 @@ pub(super) async fn run(
     environment: &Environment,
     api_listen: Option<&str>,
 ) -> Result<ExitCode, AppError> {
+    if flags.config_file.is_some() {
+        let place = Place::Flag("--config.file".into());
+        let problem = "the demo has a configuration of its own; leave this out";
+        return Err(ConfigErrors::from(ConfigError::whole(place, problem)).into());
+    }
     logging::init(&flags.log());
     let shutdown = signals::shutdown()?;
     let api = start_api(api_listen, shutdown.clone()).await?;

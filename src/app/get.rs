@@ -1,14 +1,17 @@
 //! Looks up one mapping.
 
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use prometheus::Registry;
+use serde_json::{Value, json};
 
 use super::{AppError, output, parts};
 use crate::cloudflare::{ApiError, CallBudget, Client, Metrics, Secrets};
 use crate::config::Settings;
-use crate::domain::{OriginIp, Zone, ZoneId};
+use crate::config::cli::GetFormat;
+use crate::domain::{Mapping, OriginIp, Zone, ZoneId};
 
 /// What the whole look-up may spend.
 const BUDGET: Duration = Duration::from_mins(2);
@@ -19,11 +22,12 @@ const MAPPED: u8 = 0;
 const NOT_MAPPED: u8 = 1;
 const COULD_NOT_TELL: u8 = 2;
 
-/// Exit code 0 where the origin is mapped, 1 where it is not, 2 where that could not be told.
+/// Exit code 0 if the origin is mapped, 1 if it is not, 2 if the answer is not known.
 pub(super) async fn run(
     settings: Settings,
     zone: &str,
     ip: OriginIp,
+    format: GetFormat,
 ) -> Result<ExitCode, AppError> {
     let http = parts::build_http_client(&settings)?;
     let clients = parts::clients(
@@ -32,64 +36,105 @@ pub(super) async fn run(
         &Metrics::register(&Registry::new())?,
         &Secrets::default(),
     );
-    let (code, text) = match look_up(&clients, zone, ip).await {
-        Ok(Answer::Mapped(text)) => (MAPPED, text),
-        Ok(Answer::NotMapped) => (NOT_MAPPED, format!("{ip} has no mapping in {zone}")),
-        Ok(Answer::NoSuchZone) => (
-            COULD_NOT_TELL,
-            format!("no account of the configuration has a zone {zone}"),
-        ),
-        Err(error) => (COULD_NOT_TELL, format!("cannot tell: {error}")),
+    let answer = look_up(&clients, zone, ip).await;
+    let text = match format {
+        GetFormat::Text => answer.text(zone, ip),
+        GetFormat::Json => answer.json(zone, ip).to_string(),
     };
     output::write(None, format!("{text}\n").as_bytes())?;
-    Ok(ExitCode::from(code))
+    Ok(ExitCode::from(match answer {
+        Answer::Mapped(..) => MAPPED,
+        Answer::NotMapped(_) => NOT_MAPPED,
+        Answer::Unknown(_) => COULD_NOT_TELL,
+    }))
 }
 
 enum Answer {
-    Mapped(String),
-    NotMapped,
-    NoSuchZone,
+    Mapped(ZoneId, Mapping),
+    NotMapped(ZoneId),
+    /// The answer is not known, and why.
+    Unknown(String),
 }
 
-/// Asks each account for the zone until one has it. An account that fails makes the answer
-/// uncertain only where no other has the zone.
-async fn look_up(clients: &[Client], zone: &str, ip: OriginIp) -> Result<Answer, ApiError> {
+impl Answer {
+    fn text(&self, zone: &str, ip: OriginIp) -> String {
+        match self {
+            Self::Mapped(_, mapping) => {
+                let modified = mapping
+                    .modified_on
+                    .map(|at| format!(", last modified {at}"));
+                let (vendor, region) = (&mapping.vendor, &mapping.region);
+                let modified = modified.unwrap_or_default();
+                format!("{ip} is in {vendor} {region}{modified}")
+            }
+            Self::NotMapped(_) => format!("{ip} has no mapping in {zone}"),
+            Self::Unknown(problem) => problem.clone(),
+        }
+    }
+
+    fn json(&self, zone: &str, ip: OriginIp) -> Value {
+        let (id, mapping, error) = match self {
+            Self::Mapped(id, mapping) => (Some(id), Some(mapping), None),
+            Self::NotMapped(id) => (Some(id), None, None),
+            Self::Unknown(problem) => (None, None, Some(problem)),
+        };
+        json!({
+            "zone": zone,
+            "zone_id": id.map(ZoneId::as_str),
+            "origin_ip": ip.to_string(),
+            "mapped": error.is_none().then_some(mapping.is_some()),
+            "vendor": mapping.map(|mapping| mapping.vendor.as_str()),
+            "region": mapping.map(|mapping| mapping.region.as_str()),
+            "modified_on": mapping.and_then(|mapping| mapping.modified_on),
+            "error": error,
+        })
+    }
+}
+
+/// Asks the first account that has the zone. Of several zones with the name an active one counts;
+/// two that are equally good are ambiguous. An account that fails makes the answer unknown only
+/// if no other has the zone.
+async fn look_up(clients: &[Client], zone: &str, ip: OriginIp) -> Answer {
     let mut failure = None;
+    let mut named: Vec<(&Client, Zone)> = Vec::new();
     for client in clients {
-        let call = CallBudget::new(BUDGET);
-        match find(client, zone, &call).await {
-            Ok(None) => {}
-            Ok(Some(id)) => match client.get_mapping(&id, ip, &call).await {
-                Ok(Some(mapping)) => {
-                    let modified = mapping
-                        .modified_on
-                        .map(|at| format!(", last modified {at}"));
-                    let (vendor, region) = (mapping.vendor, mapping.region);
-                    let modified = modified.unwrap_or_default();
-                    return Ok(Answer::Mapped(format!(
-                        "{ip} is in {vendor} {region}{modified}"
-                    )));
-                }
-                Ok(None) => return Ok(Answer::NotMapped),
-                Err(error) => failure = Some(error),
-            },
+        match find(client, zone, &CallBudget::new(BUDGET)).await {
+            Ok(zones) => named.extend(zones.into_iter().map(|zone| (client, zone))),
             Err(error) => failure = Some(error),
         }
     }
-    failure.map_or(Ok(Answer::NoSuchZone), Err)
+    if named.iter().any(|(_, zone)| zone.is_active()) {
+        named.retain(|(_, zone)| zone.is_active());
+    }
+    let ids: BTreeSet<_> = named.iter().map(|(_, zone)| zone.id.clone()).collect();
+    if ids.len() > 1 {
+        let ids: Vec<_> = ids.iter().map(ZoneId::as_str).collect();
+        let ids = ids.join(", ");
+        return Answer::Unknown(format!(
+            "{zone} is ambiguous: several zones have this name; name one by its identifier: {ids}"
+        ));
+    }
+    for (client, Zone { id, .. }) in named {
+        match client.get_mapping(&id, ip, &CallBudget::new(BUDGET)).await {
+            Ok(Some(mapping)) => return Answer::Mapped(id, mapping),
+            Ok(None) => return Answer::NotMapped(id),
+            Err(error) => failure = Some(error),
+        }
+    }
+    Answer::Unknown(match failure {
+        Some(error) => format!("cannot tell: {error}"),
+        None => format!("no account of the configuration has a zone {zone}"),
+    })
 }
 
-/// The zone's identifier: what looks like one is taken for one, and saves listing the zones.
-async fn find(client: &Client, zone: &str, call: &CallBudget) -> Result<Option<ZoneId>, ApiError> {
+/// The account's zones that answer to this. What looks like an identifier is taken for one, and
+/// saves listing the zones.
+async fn find(client: &Client, zone: &str, call: &CallBudget) -> Result<Vec<Zone>, ApiError> {
     let hex = zone.len() == ID_DIGITS && zone.bytes().all(|byte| byte.is_ascii_hexdigit());
     if let (true, Ok(id)) = (hex, ZoneId::parse(zone)) {
-        return Ok(Some(id));
+        return Ok(vec![Zone::unknown(id)]);
     }
-    let zones = client.list_zones(call).await?.zones;
-    let mut named: Vec<Zone> = zones
-        .into_iter()
-        .filter(|found| found.answers_to(zone))
-        .collect();
-    named.sort_by_key(|zone| !zone.is_active());
-    Ok(named.into_iter().next().map(|zone| zone.id))
+    let mut zones = client.list_zones(call).await?.zones;
+    zones.retain(|found| found.answers_to(zone));
+    Ok(zones)
 }

@@ -4,12 +4,14 @@ mod check;
 mod daemon;
 mod demo;
 mod get;
+mod healthcheck;
 mod limits;
 mod logging;
 mod once;
 mod output;
 mod parts;
 mod reload;
+mod secret_check;
 mod signals;
 mod sources;
 mod supervisor;
@@ -126,22 +128,38 @@ async fn command(cli: &Cli, environment: &Environment) -> Result<ExitCode, AppEr
             )
             .await
         }
-        Command::Check { online } => check::run(load(cli, environment)?, *online).await,
+        Command::Check { online } => check::run(&cli.flags, environment, *online).await,
         Command::Once { format, output } => {
             once::run(load(cli, environment)?, *format, output.as_deref()).await
         }
-        Command::Get { zone, ip } => get::run(load(cli, environment)?, zone, *ip).await,
+        Command::Get { zone, ip, format } => {
+            get::run(load(cli, environment)?, zone, *ip, *format).await
+        }
+        Command::Healthcheck => healthcheck::run(&cli.flags.web()).await,
+        Command::Completions { shell } => {
+            let mut command = config::cli::command();
+            let name = command.get_name().to_owned();
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut command, name, &mut script);
+            output::write(None, &script)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Man => {
+            let mut page = Vec::new();
+            clap_mangen::Man::new(config::cli::command())
+                .render(&mut page)
+                .map_err(|error| AppError::Broken(format!("cannot write the page: {error}")))?;
+            output::write(None, &page)?;
+            Ok(ExitCode::SUCCESS)
+        }
     }
 }
 
 fn load(cli: &Cli, environment: &Environment) -> Result<Settings, AppError> {
     let settings = config::load(&cli.flags, environment)?;
     logging::init(&settings.log);
-    // `check` prints them.
-    if !matches!(cli.command, Command::Check { .. }) {
-        for warning in &settings.warnings {
-            tracing::warn!("{warning}");
-        }
+    for warning in &settings.warnings {
+        tracing::warn!("{warning}");
     }
     Ok(settings)
 }

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use clap::builder::BoolishValueParser;
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 use tracing::Level;
 
 use super::environment::Environment;
@@ -59,7 +60,20 @@ pub enum Command {
         /// The origin's address
         #[arg(value_parser = parsers::origin_ip)]
         ip: OriginIp,
+        /// How to print it
+        #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
+        format: GetFormat,
     },
+    /// Ask the daemon's own /-/healthy at its first listen address and exit: 0 healthy, 1 not
+    Healthcheck,
+    /// Print completions for a shell
+    Completions {
+        /// The shell
+        #[arg(value_enum)]
+        shell: Shell,
+    },
+    /// Print the manual page
+    Man,
     /// Run the daemon over an embedded simulation of the Cloudflare API
     Demo {
         /// Also serve the simulated API to others, here
@@ -76,6 +90,16 @@ pub enum OnceFormat {
     Prometheus,
     /// For people
     Table,
+    /// For programs
+    Json,
+}
+
+/// How `get` prints the mapping.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum GetFormat {
+    /// For people
+    #[default]
+    Text,
     /// For programs
     Json,
 }
@@ -270,7 +294,7 @@ impl ProcessFlags {
     }
 
     /// How the HTTP server works.
-    pub(super) fn web(&self) -> web::Settings {
+    pub fn web(&self) -> web::Settings {
         web::Settings {
             listen: if self.listen.is_empty() {
                 vec![LISTEN_ADDRESS.to_owned()]
@@ -338,6 +362,13 @@ impl ProcessFlags {
             ))
         }
     }
+}
+
+/// The variables that stand for flags.
+pub(super) fn variables() -> impl Iterator<Item = String> {
+    let command = ProcessFlags::augment_args(clap::Command::new(""));
+    let flags = command.get_arguments().filter_map(clap::Arg::get_long);
+    flags.map(variable_of).collect::<Vec<_>>().into_iter()
 }
 
 /// The variable that stands for a flag.

@@ -9,7 +9,7 @@ use super::accounts::{CREDENTIALS, credential_variable};
 use super::environment::Environment;
 use crate::config_tree::{ConfigError, Format, Place, Reader, plain, scalar, unknown_key};
 
-const PREFIX: &str = "ORIGIN_REGION_EXPORTER__";
+pub(super) const PREFIX: &str = "ORIGIN_REGION_EXPORTER__";
 
 /// The keys that a variable replaces by one value.
 const SCALARS: &str = "poll.interval poll.discovery_interval poll.concurrency poll.timeout \
@@ -25,6 +25,12 @@ const SCALARS: &str = "poll.interval poll.discovery_interval poll.concurrency po
 /// The lists and the maps keyed by names, which a variable replaces whole, by JSON.
 const COMPOSITES: &str = "accounts expect.zones expect.ignore hosts.nameservers \
     verify.vendor_ranges.sources zone_overrides";
+
+/// Every variable with double underscores that is known.
+pub(super) fn variables() -> impl Iterator<Item = String> {
+    let paths = SCALARS.split(' ').chain(COMPOSITES.split(' '));
+    paths.map(|path| format!("{PREFIX}{}", path.to_ascii_uppercase().replace('.', "__")))
+}
 
 /// All layers in one, and what is wrong with single variables.
 pub(super) fn merge(file: Value, environment: &Environment) -> Reader {

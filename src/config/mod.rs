@@ -9,6 +9,8 @@ pub mod cli;
 mod environment;
 mod file;
 mod layers;
+mod near_misses;
+mod proxies;
 mod settings;
 mod values;
 mod zones;
@@ -20,8 +22,8 @@ use ::config::{Map, Value};
 pub use cli::{Cli, Command, ProcessFlags};
 pub use environment::Environment;
 
-pub use crate::config_tree::{ConfigError, ConfigErrors, Format};
-use crate::config_tree::{MAX_BYTES, Place};
+use crate::config_tree::MAX_BYTES;
+pub use crate::config_tree::{ConfigError, ConfigErrors, Format, Place};
 use crate::{
     cloudflare, file_io, findings, history, origin_hosts, poller, storage, vendor_ranges, web,
 };
@@ -114,7 +116,11 @@ fn finish(
     let mut reader = layers::merge(document, environment);
     let file = reader.read()?;
     let folder = values::Folder(folder);
-    let settings = settings::settings(file, folder, flags, environment, &mut reader);
+    let mut settings = settings::settings(file, folder, flags, environment, &mut reader);
+    settings.warnings.extend(near_misses::warnings(environment));
+    for mistake in proxies::mistakes(environment) {
+        reader.push(mistake);
+    }
     reader.check(settings)
 }
 

@@ -94,6 +94,14 @@ fn warnings(file: &File) -> Vec<String> {
             url.host_str().unwrap_or_default()
         ));
     }
+    let host = url.host_str().unwrap_or_default();
+    if host.ends_with("cloudflare.com") && url.path() != "/client/v4" {
+        warnings.push(format!(
+            "cloudflare.base_url: Cloudflare's API is at https://{host}/client/v4; this path is \
+             probably wrong: {}",
+            url.path()
+        ));
+    }
     let expect = &file.expect;
     let discovers = expect.from_dns || expect.from_load_balancers || expect.from_rules;
     if discovers && !file.verify.vendor_ranges.enabled {

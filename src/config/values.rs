@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer};
 use url::{Host, Url};
 
 use crate::config_tree::{Located, Place, parsed, parsed_number, parsed_secret, parsed_types};
-use crate::domain::{AccountName, HostName, OriginIp, Region, Vendor, ZoneId};
+use crate::domain::{AccountName, HostName, OriginIp, Region, Vendor, ZoneGlob, ZoneId};
 use crate::vendor_ranges::RangeSource;
 
 /// What a duration should look like.
@@ -153,7 +153,7 @@ parsed_types! {
     pub(super) Email(String) = parse_email;
     /// A glob over zone names.
     #[derive(Debug, Clone)]
-    pub(super) Glob(globset::GlobMatcher) = parse_glob;
+    pub(super) Glob(ZoneGlob) = ZoneGlob::parse;
     /// The address of an origin.
     #[derive(Debug, Clone)]
     pub(super) Address(OriginIp) = |text| OriginIp::parse(text).map_err(|_| "an IPv4 or IPv6 address");
@@ -302,19 +302,4 @@ impl Folder<'_> {
             Place::Variable(_) | Place::Environment | Place::Flag(_) => path,
         }
     }
-}
-
-/// The longest glob: twice the longest name, for what it escapes.
-const MAX_GLOB_BYTES: usize = 510;
-
-fn parse_glob(text: &str) -> Result<globset::GlobMatcher, String> {
-    let text = text.trim();
-    if text.is_empty() || text.len() > MAX_GLOB_BYTES {
-        return Err(format!("a name or glob of 1 to {MAX_GLOB_BYTES} bytes"));
-    }
-    globset::GlobBuilder::new(text)
-        .case_insensitive(true)
-        .build()
-        .map(|glob| glob.compile_matcher())
-        .map_err(|error| format!("a name or glob: {}", error.kind()))
 }

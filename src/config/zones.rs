@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::file::{Declaration, ZoneOverride};
 use super::settings::stale_after;
 use crate::config_tree::{Entries, Located, Location, Reader};
+use crate::domain::ZoneName;
 use crate::findings::{DeclaredHost, DeclaredOrigin, DeclaredZone, ExpectedPlace};
 use crate::poller;
 
@@ -95,8 +96,8 @@ fn named<T>(zones: Entries<T>, reader: &mut Reader) -> Vec<(String, T)> {
             reader.push(at.error(format!(
                 "expected a zone name or id of 1 to {MAX_KEY_BYTES} bytes"
             )));
-        } else if !seen.insert(name.to_ascii_lowercase()) {
-            reader.push(at.error("this zone is there twice (names are equal in any case)"));
+        } else if !seen.insert(ZoneName::normal_of(name)) {
+            reader.push(at.error("this zone is there twice (names are equal in any spelling)"));
         } else {
             named.push((name.to_owned(), value));
         }

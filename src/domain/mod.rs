@@ -13,6 +13,7 @@ mod supported_regions;
 mod vendor;
 mod verdict;
 mod zone;
+mod zone_pattern;
 
 pub use host_name::{HostName, RecordName};
 pub use mappings::{Changes, ConflictingRows, Mapping, ZoneMappings};
@@ -25,6 +26,7 @@ pub use supported_regions::{SupportedRegion, SupportedRegions};
 pub use vendor::Vendor;
 pub use verdict::RangeVerdict;
 pub use zone::Zone;
+pub use zone_pattern::ZoneGlob;
 
 /// Cloudflare's limit of mappings in one zone (API reference, "origin cloud regions").
 pub const MAPPINGS_PER_ZONE_LIMIT: u32 = 3500;

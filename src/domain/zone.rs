@@ -4,13 +4,6 @@ use std::sync::Arc;
 
 use super::{ZoneId, ZoneName};
 
-impl ZoneName {
-    /// Whether this is the named zone, in any case.
-    pub fn matches(&self, name: &str) -> bool {
-        self.as_str().eq_ignore_ascii_case(name)
-    }
-}
-
 /// A zone as the API describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Zone {
@@ -44,7 +37,7 @@ impl Zone {
         &*self.status == "active"
     }
 
-    /// Whether the configuration means this zone: by its name in any case, or by its identifier.
+    /// Whether the configuration means this zone: by its name in any spelling, or by its identifier.
     pub fn answers_to(&self, name_or_id: &str) -> bool {
         self.name.matches(name_or_id) || self.id.as_str() == name_or_id
     }

@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use globset::GlobMatcher;
-
 use crate::cloudflare::{self, Credentials};
-use crate::domain::{AccountName, ZoneId};
+use crate::domain::{AccountName, ZoneGlob, ZoneId};
 use crate::snapshot::StaleAfter;
 
 /// How the poller works.
@@ -54,10 +52,10 @@ pub enum ZoneSelection {
     /// Out of all that the account lists, those that a glob of `include` matches (all, where it is
     /// empty) and none of `exclude`.
     Filter {
-        /// Globs over names, in any case; `*` crosses dots.
-        include: Vec<GlobMatcher>,
+        /// Globs over names.
+        include: Vec<ZoneGlob>,
         /// As `include`.
-        exclude: Vec<GlobMatcher>,
+        exclude: Vec<ZoneGlob>,
     },
 }
 

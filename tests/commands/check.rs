@@ -100,3 +100,98 @@ async fn online_it_says_which_interval_would_fit() {
         .code(0)
         .says(&["default", "20 requests", "interval of"]);
 }
+
+#[tokio::test]
+async fn a_credential_that_cannot_be_used_is_said_in_words() {
+    let setup = Setup::new(world(), "").await;
+    let token = setup.folder.path().join("token");
+    for (content, problem) in [
+        (None, "cannot be read"),
+        (Some(""), "is empty"),
+        (Some("s3cret-one\ns3cret-two\n"), "holds 2 lines"),
+        (Some("\u{feff}s3cret"), "begins with a byte order mark"),
+        (Some("\"s3cret\""), "holds quotes"),
+        (Some("CLOUDFLARE_API_TOKEN=s3cret"), "holds NAME=value"),
+        (
+            Some("${CLOUDFLARE_API_TOKEN}"),
+            "holds the name of a variable",
+        ),
+    ] {
+        if let Some(content) = content {
+            fs::write(&token, content).unwrap();
+        }
+        let variables = [("CLOUDFLARE_API_TOKEN_FILE", token.to_str().unwrap())];
+        let ended = setup.run_in(&variables, &["check"]).await;
+        ended
+            .code(2)
+            .complains(&["account default", "token", problem]);
+        assert_eq!(ended.err.lines().count(), 1, "{}", ended.err);
+    }
+    let folder = setup.folder.path().to_str().unwrap();
+    let variables = [("CLOUDFLARE_API_TOKEN_FILE", folder)];
+    let ended = setup.run_in(&variables, &["check"]).await;
+    ended.code(2).complains(&["is a directory"]);
+    let variables = [("CLOUDFLARE_API_TOKEN", "${TOKEN}")];
+    let ended = setup.run_in(&variables, &["check"]).await;
+    ended.code(2).complains(&["holds the name of a variable"]);
+}
+
+#[tokio::test]
+async fn both_files_are_checked_at_once() {
+    let setup = Setup::new(world(), "poll: { intervall: 1m }\n").await;
+    let web = setup.folder.path().join("web.yml");
+    fs::write(&web, "basic_auth_users: { alice: s3cret }\n").unwrap();
+    let web = web.to_str().unwrap();
+    let ended = setup.run(&["check", "--web.config.file", web]).await;
+    ended
+        .code(2)
+        .complains(&["poll.intervall", "basic_auth_users.alice"]);
+    assert_eq!(ended.err.lines().count(), 2, "{}", ended.err);
+}
+
+#[tokio::test]
+async fn online_no_zone_is_an_error_with_the_nearest_name() {
+    let setup = Setup::new(world(), "").await;
+    let text = fs::read_to_string(setup.file()).unwrap();
+    let zones = "zones: { include: [a.tst] } }]";
+    fs::write(setup.file(), text.replace("}]", &format!(", {zones}"))).unwrap();
+    let ended = setup.run(&["check", "--online"]).await;
+    ended
+        .code(1)
+        .says(&["a.tst, did you mean a.test?", "no zone is watched"]);
+    assert_eq!(ended.err, "");
+}
+
+#[tokio::test]
+async fn a_proxy_that_cannot_be_used_is_an_error_without_its_value() {
+    let setup = Setup::new(world(), "").await;
+    for (name, value) in [
+        ("HTTPS_PROXY", "http://user:s3cret@proxy:3128 "),
+        ("https_proxy", "ftp://s3cret@proxy"),
+        ("ALL_PROXY", "http//s3cret"),
+    ] {
+        for command in ["check", "once"] {
+            let variables = [("CLOUDFLARE_API_TOKEN", TOKEN), (name, value)];
+            let ended = setup.run_in(&variables, &[command]).await;
+            ended
+                .code(2)
+                .complains(&[name, "expected the address of an HTTP proxy"]);
+        }
+    }
+    assert!(setup.api.requests().is_empty());
+}
+
+#[tokio::test]
+async fn a_near_miss_of_a_variable_is_a_warning() {
+    let setup = Setup::new(world(), "").await;
+    let variables = [
+        ("CLOUDFLARE_API_TOKEN", TOKEN),
+        ("ORIGIN_REGION_EXPORTER_LOG_LEVEL_", "debug"),
+        ("ORIGIN_REGION_EXPORTER_SERVICE_HOST", "10.0.0.1"),
+    ];
+    let ended = setup.run_in(&variables, &["check"]).await;
+    ended
+        .code(0)
+        .says(&["did you mean ORIGIN_REGION_EXPORTER_LOG_LEVEL?"]);
+    assert!(!ended.out.contains("SERVICE_HOST"));
+}

@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::strict::families;
-use crate::support::{PATIENCE, command};
+use crate::support::{PATIENCE, command, run};
 
 async fn get(address: &str, path: &str) -> (String, String) {
     let mut stream = TcpStream::connect(address).await.unwrap();
@@ -147,4 +147,12 @@ async fn the_demo_says_where_it_is_shows_every_kind_of_finding_and_ends_at_once(
         "{:?}",
         asked.elapsed()
     );
+}
+
+#[tokio::test]
+async fn the_demo_refuses_a_configuration_file() {
+    let ended = run(&mut command(&["demo", "--config.file", "/nonexistent"])).await;
+    ended
+        .code(2)
+        .complains(&["--config.file", "configuration of its own"]);
 }

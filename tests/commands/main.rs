@@ -8,6 +8,7 @@
 mod check;
 mod demo;
 mod get;
+mod healthcheck;
 mod once;
 mod sockets;
 mod strict;

@@ -74,3 +74,23 @@ async fn an_email_and_a_key_serve_likewise() {
         ended.code(0).says(&["global API key"]);
     }
 }
+
+#[tokio::test]
+async fn completions_and_the_manual_page_are_printed() {
+    for (shell, part) in [
+        ("bash", "COMPREPLY"),
+        ("zsh", "#compdef"),
+        ("fish", "complete -c"),
+    ] {
+        let ended = run(&mut command(&["completions", shell])).await;
+        ended
+            .code(0)
+            .says(&[part, "web.listen-address", "healthcheck"]);
+    }
+    let ended = run(&mut command(&["completions", "tcsh"])).await;
+    ended.code(2);
+    let ended = run(&mut command(&["man"])).await;
+    ended
+        .code(0)
+        .says(&[".TH", "web.listen\\-address", "healthcheck"]);
+}

@@ -268,8 +268,8 @@ fn accounts_that_cannot_be_say_why() {
         ),
         (
             "accounts: [{name: a, api_token: t, zones: {include: [a.org, \"[\"]}}]",
-            "x:1: accounts[0].zones.include[1]: expected a name or glob: unclosed character \
-             class; missing ']', found \"[\"",
+            "x:1: accounts[0].zones.include[1]: expected a name or glob, in which only \
+             \"*\" and \"?\" are special, found \"[\"",
         ),
     ]);
 }
@@ -307,7 +307,7 @@ fn what_does_not_belong_there_or_is_there_twice_is_named() {
         ),
         (
             "expect:\n  zones:\n    a.org: []\n    A.org: []",
-            "x:4: expect.zones.A.org: this zone is there twice (names are equal in any case)",
+            "x:4: expect.zones.A.org: this zone is there twice (names are equal in any spelling)",
         ),
         (
             "poll: {hidden1234: }",

@@ -64,7 +64,8 @@ fn commands_have_their_own_arguments() {
         parsed("get example.com ::ffff:192.0.2.1", &[]).command,
         Command::Get {
             zone: "example.com".to_owned(),
-            ip: OriginIp::parse("192.0.2.1").unwrap()
+            ip: OriginIp::parse("192.0.2.1").unwrap(),
+            format: GetFormat::Text,
         }
     );
     assert_eq!(

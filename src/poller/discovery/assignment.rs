@@ -5,7 +5,7 @@ use std::hash::Hasher as _;
 
 use siphasher::sip::SipHasher13;
 
-use crate::domain::{AccountName, Zone, ZoneId};
+use crate::domain::{AccountName, Zone, ZoneId, ZoneName};
 use crate::poller::{Settings, Shard, ZoneSelection};
 use crate::snapshot::{UnmatchedZones, ZoneCounts};
 
@@ -80,11 +80,11 @@ pub(super) fn assign<'a>(
             let zones = || account.zones.values();
             let unmatched = include
                 .iter()
-                .filter(|glob| !zones().any(|zone| glob_matches(glob, zone)));
+                .filter(|glob| !zones().any(|zone| glob.matches(&zone.name)));
             result
                 .unmatched
                 .include
-                .extend(unmatched.map(|glob| glob.glob().to_string()));
+                .extend(unmatched.map(ToString::to_string));
         }
     }
     result.names = names(&accounts, &wanted);
@@ -92,7 +92,7 @@ pub(super) fn assign<'a>(
     if accounts.iter().all(|account| account.complete) {
         let ids: HashSet<&str> = wanted.iter().map(ZoneId::as_str).collect();
         let is_unmatched = |name: &&str| {
-            !ids.contains(name) && !result.names.contains_key(&name.to_ascii_lowercase())
+            !ids.contains(name) && !result.names.contains_key(&ZoneName::normal_of(name))
         };
         result.unmatched.expect = expected.filter(is_unmatched).map(str::to_owned).collect();
         let overrides = settings.overrides.iter().map(|own| own.zone.as_str());
@@ -106,7 +106,7 @@ fn names(accounts: &[AccountZones<'_>], wanted: &HashSet<ZoneId>) -> HashMap<Str
     let mut names = HashMap::new();
     let zones = accounts.iter().flat_map(|account| account.zones);
     for (id, zone) in zones.filter(|(id, _)| wanted.contains(*id)) {
-        let name = zone.name.as_str().to_ascii_lowercase();
+        let name = zone.name.normal();
         if zone.is_active() {
             names.insert(name, id.clone());
         } else {
@@ -122,15 +122,11 @@ impl ZoneSelection {
         match self {
             Self::Ids(ids) => ids.contains(&zone.id),
             Self::Filter { include, exclude } => {
-                (include.is_empty() || include.iter().any(|glob| glob_matches(glob, zone)))
-                    && !exclude.iter().any(|glob| glob_matches(glob, zone))
+                (include.is_empty() || include.iter().any(|glob| glob.matches(&zone.name)))
+                    && !exclude.iter().any(|glob| glob.matches(&zone.name))
             }
         }
     }
-}
-
-fn glob_matches(glob: &globset::GlobMatcher, zone: &Zone) -> bool {
-    glob.is_match(zone.name.as_str())
 }
 
 impl Shard {
@@ -150,11 +146,10 @@ impl Shard {
 
 #[cfg(test)]
 mod tests {
-    use globset::GlobBuilder;
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::ZoneName;
+    use crate::domain::ZoneGlob;
     use crate::poller::ZoneOverride;
     use crate::poller::tests::settings;
 
@@ -170,15 +165,9 @@ mod tests {
         )
     }
 
-    fn globs(patterns: &[&str]) -> Vec<globset::GlobMatcher> {
-        let build = |p: &&str| {
-            GlobBuilder::new(p)
-                .case_insensitive(true)
-                .build()
-                .unwrap()
-                .compile_matcher()
-        };
-        patterns.iter().map(build).collect()
+    fn globs(patterns: &[&str]) -> Vec<ZoneGlob> {
+        let glob = |pattern: &&str| ZoneGlob::parse(pattern).unwrap();
+        patterns.iter().map(glob).collect()
     }
 
     fn filter(include: &[&str], exclude: &[&str]) -> ZoneSelection {

@@ -16,7 +16,7 @@ use super::account::Account;
 use super::schedule::Cadence;
 use super::zone::PolledZone;
 use super::{Context, Poller, state};
-use crate::domain::{AccountName, Zone, ZoneId};
+use crate::domain::{AccountName, Zone, ZoneId, ZoneName};
 use crate::findings::{DeclaredHost, DeclaredOrigin};
 use crate::snapshot::{Directory, StaleAfter, UnmatchedZones, ZoneSlot, ZoneState};
 
@@ -136,7 +136,7 @@ impl Poller {
     /// are merged; of two values the first counts.
     fn config_of(&self, id: &ZoneId, names: &HashMap<String, ZoneId>) -> ZoneConfig {
         let means =
-            |name: &str| name == id.as_str() || names.get(&name.to_ascii_lowercase()) == Some(id);
+            |name: &str| name == id.as_str() || names.get(&ZoneName::normal_of(name)) == Some(id);
         let mut overrides = self
             .context
             .settings

@@ -1,0 +1,91 @@
+//! Variables that are not known and look like one that is.
+
+use super::accounts::{CREDENTIALS, credential_variable};
+use super::environment::Environment;
+use super::{cli, layers};
+
+/// Slips of the pen that make a variable a near miss.
+const SLIPS: usize = 2;
+
+/// A warning for each. Other unknown variables are somebody else's: Kubernetes makes some from the
+/// names of services.
+pub(super) fn warnings(environment: &Environment) -> Vec<String> {
+    let credentials = CREDENTIALS.into_iter().map(credential_variable);
+    let flags: Vec<String> = cli::variables().chain(credentials).collect();
+    let keys: Vec<String> = layers::variables().collect();
+    let all: Vec<&String> = flags.iter().chain(&keys).collect();
+    let known = |name: &str| all.iter().any(|known| *known == name);
+    // An unknown variable with double underscores is an error already.
+    let ours = ["CLOUDFLARE_", "ORIGIN_REGION_EXPORTER_"].into_iter();
+    let names = ours.flat_map(|prefix| {
+        environment
+            .with_prefix(prefix)
+            .map(move |(name, _)| (prefix, name))
+    });
+    let names = names.map(|(prefix, name)| format!("{prefix}{name}"));
+    names
+        .filter(|name| !known(name) && !name.starts_with(layers::PREFIX))
+        .filter_map(|name| {
+            let same_words = |known: &&&String| known.replace("__", "_") == name.replace("__", "_");
+            let slips = |known: &str| strsim::damerau_levenshtein(known, &name);
+            let nearest = || all.iter().min_by_key(|known| slips(known));
+            let near = all
+                .iter()
+                .find(same_words)
+                .or_else(|| nearest().filter(|known| slips(known) <= SLIPS))?;
+            Some(format!(
+                "environment variable {name} is not known: did you mean {near}?"
+            ))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn warned(name: &str) -> Option<String> {
+        warnings(&Environment::new([(name, "x")], None)).pop()
+    }
+
+    #[test]
+    fn a_near_miss_names_what_was_probably_meant() {
+        for (name, near) in [
+            (
+                "ORIGIN_REGION_EXPORTER_WEB_LISTEN_ADRESS",
+                "ORIGIN_REGION_EXPORTER_WEB_LISTEN_ADDRESS",
+            ),
+            (
+                "ORIGIN_REGION_EXPORTER_LOG_LEVELS",
+                "ORIGIN_REGION_EXPORTER_LOG_LEVEL",
+            ),
+            (
+                "ORIGIN_REGION_EXPORTER_POLL_INTERVAL",
+                "ORIGIN_REGION_EXPORTER__POLL__INTERVAL",
+            ),
+            ("CLOUDFLARE_API_TOKN", "CLOUDFLARE_API_TOKEN"),
+        ] {
+            let expected =
+                format!("environment variable {name} is not known: did you mean {near}?");
+            assert_eq!(warned(name), Some(expected));
+        }
+    }
+
+    #[test]
+    fn variables_of_others_are_not_warned_of() {
+        for name in [
+            "ORIGIN_REGION_EXPORTER_PORT",
+            "ORIGIN_REGION_EXPORTER_PORT_10955_TCP",
+            "ORIGIN_REGION_EXPORTER_PORT_10955_TCP_ADDR",
+            "ORIGIN_REGION_EXPORTER_SERVICE_HOST",
+            "ORIGIN_REGION_EXPORTER_SERVICE_PORT",
+            "ORIGIN_REGION_EXPORTER_SERVICE_PORT_METRICS",
+            "ORIGIN_REGION_EXPORTER_SHARD",
+            "CLOUDFLARE_ACCOUNT_ID",
+            "CLOUDFLARE_ZONE_ID",
+            "CLOUDFLARE_API_TOKEN",
+        ] {
+            assert_eq!(warned(name), None);
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! The proxy variables, which the HTTP library reads by itself. One that it cannot use it ignores,
+//! and credentials would travel without the proxy.
+
+use url::Url;
+
+use super::environment::Environment;
+use crate::config_tree::{ConfigError, Place};
+
+const VARIABLES: [&str; 6] = [
+    "HTTPS_PROXY",
+    "https_proxy",
+    "HTTP_PROXY",
+    "http_proxy",
+    "ALL_PROXY",
+    "all_proxy",
+];
+
+/// Those that cannot be used. Their values are not shown: they may hold a password.
+pub(super) fn mistakes(environment: &Environment) -> Vec<ConfigError> {
+    let given = |name: &&str| environment.get(name).is_some_and(|value| !is_usable(value));
+    let mistake = |name: &str| {
+        let problem = "expected the address of an HTTP proxy, such as \
+                       \"http://proxy.example.com:3128\", with special characters of its user and \
+                       password percent-encoded";
+        ConfigError::whole(Place::variable(name), problem)
+    };
+    VARIABLES.into_iter().filter(given).map(mistake).collect()
+}
+
+fn is_usable(value: &str) -> bool {
+    if value.contains(|c: char| c.is_whitespace() || c.is_control()) {
+        return false;
+    }
+    let url = match value.contains("://") {
+        true => Url::parse(value),
+        // Without a scheme it is a host with a port.
+        false if value.trim_end_matches('/').contains('/') => return false,
+        false if value.ends_with("//") => return false,
+        false => Url::parse(&format!("http://{value}")),
+    };
+    url.is_ok_and(|url| {
+        matches!(url.scheme(), "http" | "https")
+            && url.host_str().is_some_and(|host| !host.is_empty())
+            && matches!(url.path(), "" | "/")
+            && url.query().is_none()
+            && url.fragment().is_none()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_that_the_library_would_ignore_is_refused() {
+        for usable in [
+            "http://proxy:3128",
+            "https://user:pass%20word@proxy.example.com:443/",
+            "proxy.example.com:3128",
+            "user:password@proxy:3128",
+            "http://[::1]:3128",
+            "192.0.2.1",
+        ] {
+            assert!(is_usable(usable), "{usable}");
+        }
+        for unusable in [
+            "http://proxy:3128 ",
+            "http://user:pass word@proxy:3128",
+            "ftp://proxy",
+            "socks5://proxy:1080",
+            "http//",
+            "http//proxy:3128",
+            "http://",
+            "http:///",
+            "://proxy",
+            "http://proxy:port",
+            "http://proxy:99999",
+            "http://user:p#ss@proxy:3128",
+        ] {
+            assert!(!is_usable(unusable), "{unusable}");
+        }
+    }
+}
