@@ -6,11 +6,14 @@
 )]
 
 use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
+use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 /// Everything that is to happen happens within this time, or the test fails.
@@ -22,7 +25,7 @@ async fn demo() -> (Child, String) {
         .args(["demo", "--web.listen-address", "127.0.0.1:0"])
         .env_clear()
         .stdout(Stdio::piped())
-        .stderr(Stdio::null())
+        .stderr(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
         .unwrap();
@@ -76,6 +79,46 @@ async fn a_probe_asks_the_api_and_is_counted() {
         let requests = "cloudflare_origin_region_exporter_api_requests_total{account=\"demo\",\
                         code=\"200\",operation=\"get_mapping\"} 1\n";
         assert!(metrics.contains(requests), "{metrics}");
+    })
+    .await
+    .unwrap();
+}
+
+#[tokio::test]
+async fn probes_that_fail_do_not_flood_the_log() {
+    timeout(PATIENCE, async {
+        let (mut demo, address) = demo().await;
+        while get(&address, "/-/ready").await.0 != 200 {
+            sleep(Duration::from_millis(50)).await;
+        }
+        let failed = Arc::new(AtomicUsize::new(0));
+        let mut clients = JoinSet::new();
+        for _ in 0..8 {
+            let (address, failed) = (address.clone(), Arc::clone(&failed));
+            clients.spawn(async move {
+                // More than a tenth of the budget, beyond which probes wait until they time out.
+                while failed.load(Ordering::Relaxed) < 50 {
+                    let mut stream = TcpStream::connect(&address).await.unwrap();
+                    let request = "GET /probe?zone=example.com&target=192.0.2.254 HTTP/1.1\r\n\
+                        Host: x\r\nConnection: close\r\n\
+                        X-Prometheus-Scrape-Timeout-Seconds: 0.1\r\n\r\n";
+                    stream.write_all(request.as_bytes()).await.unwrap();
+                    let mut answer = String::new();
+                    stream.read_to_string(&mut answer).await.unwrap();
+                    let is_failed = answer.contains("\nprobe_success 0\n");
+                    failed.fetch_add(usize::from(is_failed), Ordering::Relaxed);
+                }
+            });
+        }
+        while let Some(client) = clients.join_next().await {
+            client.unwrap();
+        }
+        demo.start_kill().unwrap();
+        let mut log = String::new();
+        let mut stderr = demo.stderr.take().unwrap();
+        stderr.read_to_string(&mut log).await.unwrap();
+        let lines = log.matches("probe failed").count();
+        assert!((1..=6).contains(&lines), "{lines} lines: {log}");
     })
     .await
     .unwrap();

@@ -12,6 +12,7 @@ pub(super) fn of(parts: &Parts, reload: ReloadHandle) -> Sources {
     Sources {
         exposition: parts.exposition.clone(),
         snapshot: parts.snapshot.clone(),
+        history: parts.history.clone(),
         ready: parts.ready.clone(),
         accounts: accounts(Arc::clone(&parts.clients)),
         look_up: look_up(Arc::clone(&parts.clients)),

@@ -19,6 +19,7 @@ use super::reply::Reply;
 use super::scrape::Scrapes;
 use super::server::Peer;
 use crate::exposition::Exposition;
+use crate::history::History;
 use crate::snapshot::Snapshot;
 
 /// What the routes show and what they trigger.
@@ -27,6 +28,8 @@ pub struct Sources {
     pub exposition: Exposition,
     /// The zones.
     pub snapshot: Snapshot,
+    /// The changes.
+    pub history: History,
     /// Turns true when the first round of polls has ended.
     pub ready: watch::Receiver<bool>,
     /// The accounts.
@@ -65,6 +68,7 @@ enum Route<'a> {
     Reload,
     Landing,
     Findings,
+    Changes,
     /// The page of the zone with this name or identifier.
     Zone(&'a str),
     /// The documentation page of this name.
@@ -81,10 +85,15 @@ impl Router {
         Self {
             telemetry_path: settings.telemetry_path.clone(),
             scrapes: Scrapes::new(sources.exposition, settings.max_requests),
-            api: Api::new(sources.snapshot.clone(), pool.clone()),
+            api: Api::new(
+                sources.snapshot.clone(),
+                sources.history.clone(),
+                pool.clone(),
+            ),
             probes: Probes::new(sources.look_up, sources.snapshot.clone()),
             pages: Pages {
                 snapshot: sources.snapshot,
+                history: sources.history,
                 accounts: sources.accounts,
                 ready: sources.ready.clone(),
                 pool,
@@ -144,6 +153,7 @@ impl Router {
             Route::Ready => self.readiness(),
             Route::Landing => self.pages.landing(query).await,
             Route::Findings => self.pages.findings(query).await,
+            Route::Changes => self.pages.changes(query).await,
             Route::Zone(zone) => self.pages.zone(zone, query).await,
             Route::Docs(name) => self.pages.docs(name).await,
             Route::Api(resource) => self.api.answer(resource, query, Timestamp::now()).await,
@@ -162,6 +172,7 @@ impl Router {
             _ if path == self.telemetry_path => Route::Metrics,
             "/" => Route::Landing,
             "/findings" if pages => Route::Findings,
+            "/changes" if pages => Route::Changes,
             _ => {
                 if let Some(resource) = path.strip_prefix("/api/v1/") {
                     Resource::parse(resource).map_or(Route::NotFound, Route::Api)
@@ -195,7 +206,9 @@ impl Route<'_> {
             Self::Healthy => Handler::Healthy,
             Self::Ready => Handler::Ready,
             Self::Reload => Handler::Reload,
-            Self::Landing | Self::Findings | Self::Zone(_) | Self::Docs(_) => Handler::Landing,
+            Self::Landing | Self::Findings | Self::Changes | Self::Zone(_) | Self::Docs(_) => {
+                Handler::Landing
+            }
             Self::Api(_) => Handler::Api,
             Self::Probe => Handler::Probe,
             Self::NotFound => Handler::Other,

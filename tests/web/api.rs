@@ -9,6 +9,7 @@ use crate::world;
 async fn server() -> Server {
     let server = Server::start().await;
     server.snapshot.publish(world::small());
+    world::record_changes(&server.history);
     server
 }
 
@@ -182,7 +183,7 @@ async fn answers_are_json_and_not_cached() {
 async fn the_documentation_shows_the_fields_as_they_are() {
     let server = server().await;
     let page = include_str!("../../docs/api.md");
-    for rows in ["zones", "mappings", "findings"] {
+    for rows in ["zones", "mappings", "findings", "origins", "changes"] {
         let example = page
             .split("```json\n")
             .filter_map(|part| part.split("```").next())
@@ -205,4 +206,80 @@ async fn the_documentation_shows_the_fields_as_they_are() {
             );
         }
     }
+}
+
+#[tokio::test]
+async fn origins_are_listed_and_so_is_what_was_left_out() {
+    let server = server().await;
+    let (status, answer) = get(&server, "origins?zone=example.com").await;
+    assert_eq!(status, 200);
+    assert_eq!(
+        answer["origins"],
+        json!([{
+            "zone": "example.com", "zone_id": "a1", "origin_ip": "192.0.2.1",
+            "sources": ["config", "dns"], "hosts": ["origin.example.net"],
+            "expected_vendor": "aws", "expected_region": "us-east-1",
+            "check": "declared", "mapped": true,
+        }])
+    );
+    for (query, total) in [
+        ("region=us-east-1", 1),
+        ("region=eu-west-1", 0),
+        ("origin_ip=192.0.2.1", 1),
+        ("left_out=false", 1),
+        ("left_out=true", 1),
+        ("left_out=true&zone=example.org", 0),
+        ("left_out=true&origin_ip=10.0.0.1", 1),
+    ] {
+        let (_, answer) = get(&server, &format!("origins?{query}")).await;
+        assert_eq!(answer["total"], total, "{query}");
+    }
+    let (_, answer) = get(&server, "origins?left_out=true").await;
+    assert_eq!(answer["origins"][0]["reason"], "special_purpose");
+    assert_eq!(answer["origins"][0]["origin_ip"], "10.0.0.1");
+    assert_eq!(get(&server, "mappings?left_out=true").await.0, 400);
+}
+
+#[tokio::test]
+async fn changes_are_listed_newest_first() {
+    let server = server().await;
+    let (_, answer) = get(&server, "changes").await;
+    let kinds: Vec<_> = answer["changes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|change| change["kind"].as_str().unwrap())
+        .collect();
+    assert_eq!(kinds, ["finding_appeared", "mapping_removed"]);
+    for (query, total) in [
+        ("zone=EXAMPLE.com", 2),
+        ("zone=b2", 0),
+        ("kind=mapping_removed", 1),
+        ("finding=missing", 1),
+        ("finding=stale", 0),
+        ("origin_ip=192.0.2.1", 2),
+        ("since=2026-03-01T12:00:00Z", 2),
+        ("until=2026-03-01T12:00:00Z", 0),
+        ("limit=1", 2),
+    ] {
+        let (_, answer) = get(&server, &format!("changes?{query}")).await;
+        assert_eq!(answer["total"], total, "{query}");
+    }
+    for bad in ["kind=removed", "since=yesterday", "vendor=aws"] {
+        assert_eq!(
+            get(&server, &format!("changes?{bad}")).await.0,
+            400,
+            "{bad}"
+        );
+    }
+    let page = server.get("/changes?kind=mapping_removed").await.1;
+    assert!(
+        page.contains("mapping removed") && page.contains("1 in all."),
+        "{page}"
+    );
+    let zone = server.get("/zones/a1").await.1;
+    assert!(
+        zone.contains("aws us-east-1") && zone.contains("10.0.0.1"),
+        "{zone}"
+    );
 }

@@ -71,6 +71,7 @@ async fn what_comes_from_outside_is_harmless() {
         "/zones/abc?q=%3Cscript%3E",
         "/zones/abc?q=%22%3E%3Cscript%3E",
         "/findings?q=%22%3E%3Cscript%3E",
+        "/changes?zone=%22%3E%3Cscript%3E",
     ] {
         let page = page(&server, path).await;
         assert!(
@@ -87,7 +88,14 @@ async fn what_comes_from_outside_is_harmless() {
 #[tokio::test]
 async fn pages_load_nothing_and_run_nothing() {
     let server = serving(world::small()).await;
-    for path in ["/", "/findings", "/zones/a1", "/zones/none", "/docs/"] {
+    for path in [
+        "/",
+        "/findings",
+        "/changes",
+        "/zones/a1",
+        "/zones/none",
+        "/docs/",
+    ] {
         let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
         let answer = server.raw(request.as_bytes()).await;
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
@@ -103,7 +111,7 @@ async fn pages_load_nothing_and_run_nothing() {
             assert!(!body.contains(forbidden), "{path}: {forbidden}");
         }
     }
-    server.expect_requests("landing", "200", 4);
+    server.expect_requests("landing", "200", 5);
     server.expect_requests("landing", "404", 1);
 }
 
@@ -111,7 +119,7 @@ async fn pages_load_nothing_and_run_nothing() {
 async fn every_link_of_the_pages_leads_somewhere() {
     let server = serving(world::small()).await;
     let mut links = std::collections::BTreeSet::new();
-    for path in ["/", "/findings", "/zones/a1", "/docs/"] {
+    for path in ["/", "/findings", "/changes", "/zones/a1", "/docs/"] {
         let (_, body) = server.get(path).await;
         for link in body.split("href=\"").skip(1) {
             let link = link.split('"').next().unwrap().replace("&amp;", "&");

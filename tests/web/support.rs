@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use cloudflare_origin_region_exporter::cloudflare::AccountStatus;
 use cloudflare_origin_region_exporter::exposition::{self, BuildInfo, Exposition};
+use cloudflare_origin_region_exporter::history::{self, History};
 use cloudflare_origin_region_exporter::snapshot::Snapshot;
 use cloudflare_origin_region_exporter::web::{
     Accounts, Limits, Listener, LookUp, Metrics, Protection, Router, Settings, Sources, bind, serve,
@@ -32,6 +33,7 @@ pub(crate) struct Server {
     pub(crate) addresses: Vec<SocketAddr>,
     pub(crate) ready: watch::Sender<bool>,
     pub(crate) snapshot: Snapshot,
+    pub(crate) history: History,
     pub(crate) registry: Registry,
     pub(crate) shutdown: CancellationToken,
     pub(crate) task: JoinHandle<()>,
@@ -156,12 +158,14 @@ impl Options {
         let addresses = listeners.iter().map(Listener::local_addr).collect();
         let (ready, ready_seen) = watch::channel(false);
         let snapshot = Snapshot::default();
+        let history = History::new(&history::Settings::default(), 1000);
         let registry = Registry::new();
         let metrics = Metrics::register(&registry).unwrap();
         protection.register(&registry).unwrap();
         let sources = Sources {
             exposition: exposition(self.metrics, &snapshot),
             snapshot: snapshot.clone(),
+            history: history.clone(),
             ready: ready_seen,
             accounts: self.accounts,
             look_up: self.look_up,
@@ -180,6 +184,7 @@ impl Options {
             addresses,
             ready,
             snapshot,
+            history,
             registry,
             shutdown,
             task,

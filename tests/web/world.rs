@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cloudflare_origin_region_exporter::domain::{
-    AccountName, Mapping, OriginIp, Region, Vendor, Zone, ZoneId, ZoneMappings, ZoneName,
+    AccountName, HostName, Mapping, OriginIp, Region, Vendor, Zone, ZoneId, ZoneMappings, ZoneName,
 };
 use cloudflare_origin_region_exporter::findings::{
-    Check, Effect, ExpectedOrigin, ExpectedPlace, Source, TieredCache, WrongMapping, ZoneFindings,
+    Check, Effect, ExpectedOrigin, ExpectedPlace, FindingKind, LeftOut, LeftOutReason, Source,
+    TieredCache, WrongMapping, ZoneFindings,
 };
+use cloudflare_origin_region_exporter::history::{ChangeKind, Details, History};
 use cloudflare_origin_region_exporter::snapshot::{
     AccountState, Directory, LastPoll, StaleAfter, ZoneCounts, ZoneData, ZoneSlot, ZoneState,
 };
@@ -107,6 +109,23 @@ pub(crate) fn small() -> Directory {
             region: None,
         },
     };
+    let expected = ExpectedOrigin {
+        origin_ip: OriginIp::parse("192.0.2.1").unwrap(),
+        sources: [Source::Dns, Source::Config].into_iter().collect(),
+        hosts: vec![HostName::parse("origin.example.net").unwrap()],
+        named_itself: false,
+        check: Some(Check::Declared),
+        place: ExpectedPlace {
+            vendor: Some(Vendor::Aws),
+            region: Region::parse("us-east-1").ok(),
+        },
+    };
+    let left_out = LeftOut {
+        origin_ip: OriginIp::parse("10.0.0.1").ok(),
+        hosts: Vec::new(),
+        sources: [Source::Dns].into_iter().collect(),
+        reason: LeftOutReason::SpecialPurpose,
+    };
     let one = read(
         zone("a1", "example.com"),
         vec![
@@ -116,6 +135,8 @@ pub(crate) fn small() -> Directory {
         ],
         ZoneFindings {
             expected: [(Source::Dns, 2)].into(),
+            origins: vec![expected],
+            left_out: vec![left_out],
             missing: vec![missing],
             wrong: vec![wrong],
             checks: [Check::Declared].into(),
@@ -132,6 +153,20 @@ pub(crate) fn small() -> Directory {
         "list_mappings: the API answered 403",
     );
     directory(vec![one, two, bad, zone("d4", "new.example")])
+}
+
+/// A mapping that was removed from the first zone of [`small`], which is missing since then.
+pub(crate) fn record_changes(history: &History) {
+    let origin_ip = OriginIp::parse("192.0.2.1").ok();
+    let mut removed = Details::new(ChangeKind::MappingRemoved);
+    removed.origin_ip = origin_ip;
+    removed.previous_vendor = Some(Vendor::Aws);
+    removed.previous_region = Region::parse("us-east-1").ok();
+    let mut missing = Details::new(ChangeKind::FindingAppeared);
+    missing.origin_ip = origin_ip;
+    missing.finding = Some(FindingKind::Missing);
+    let zone = zone("a1", "example.com").zone;
+    history.record(&zone, Timestamp::now(), vec![removed, missing], |_| None);
 }
 
 pub(crate) fn directory(zones: Vec<ZoneState>) -> Directory {

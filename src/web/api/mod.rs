@@ -3,8 +3,10 @@
 //! A request walks the whole snapshot to count the rows that match, and builds only those that it
 //! returns. So its memory is bounded by the limit, however many mappings there are.
 
+mod changes;
 mod findings;
 mod mappings;
+mod origins;
 mod query;
 mod zones;
 
@@ -18,6 +20,7 @@ use self::query::{BadQuery, Query};
 use super::quota::{Lease, Quota};
 use super::render_pool::RenderPool;
 use super::reply::Reply;
+use crate::history::History;
 use crate::snapshot::{Directory, Snapshot};
 
 /// Answers that are built or sent at once; more requests get 503. The largest answers are some
@@ -30,11 +33,19 @@ pub(super) enum Resource {
     Zones,
     Mappings,
     Findings,
+    Origins,
+    Changes,
 }
 
 impl Resource {
     /// Every resource, for `fuzzing`.
-    pub(super) const ALL: [Self; 3] = [Self::Zones, Self::Mappings, Self::Findings];
+    pub(super) const ALL: [Self; 5] = [
+        Self::Zones,
+        Self::Mappings,
+        Self::Findings,
+        Self::Origins,
+        Self::Changes,
+    ];
 
     /// The resource at this path below `/api/v1/`.
     pub(super) fn parse(path: &str) -> Option<Self> {
@@ -42,6 +53,8 @@ impl Resource {
             "zones" => Some(Self::Zones),
             "mappings" => Some(Self::Mappings),
             "findings" => Some(Self::Findings),
+            "origins" => Some(Self::Origins),
+            "changes" => Some(Self::Changes),
             _ => None,
         }
     }
@@ -52,6 +65,8 @@ impl Resource {
             Self::Zones => zones::PARAMETERS,
             Self::Mappings => mappings::PARAMETERS,
             Self::Findings => findings::PARAMETERS,
+            Self::Origins => origins::PARAMETERS,
+            Self::Changes => changes::PARAMETERS,
         }
     }
 }
@@ -59,6 +74,7 @@ impl Resource {
 /// Lists the snapshot.
 pub(super) struct Api {
     snapshot: Snapshot,
+    history: History,
     pool: RenderPool,
     quota: Quota,
 }
@@ -79,9 +95,10 @@ struct Refusal {
 }
 
 impl Api {
-    pub(super) fn new(snapshot: Snapshot, pool: RenderPool) -> Self {
+    pub(super) fn new(snapshot: Snapshot, history: History, pool: RenderPool) -> Self {
         Self {
             snapshot,
+            history,
             pool,
             quota: Quota::new(MAX_ANSWERS),
         }
@@ -99,8 +116,11 @@ impl Api {
             Ok(query) => query,
             Err(error) => return refuse(StatusCode::BAD_REQUEST, error.to_string()),
         };
-        let snapshot = self.snapshot.clone();
-        let make = move || list(&snapshot.directory(), resource, &query, now, lease);
+        let (snapshot, history) = (self.snapshot.clone(), self.history.clone());
+        let make = move || {
+            let directory = &snapshot.directory();
+            list(directory, &history, resource, &query, now, lease)
+        };
         self.pool.reply(make).await
     }
 }
@@ -116,6 +136,7 @@ fn refuse(status: StatusCode, error: String) -> Reply {
 
 fn list(
     directory: &Directory,
+    history: &History,
     resource: Resource,
     query: &Query,
     now: Timestamp,
@@ -123,6 +144,11 @@ fn list(
 ) -> Reply {
     match resource {
         Resource::Zones => reply("zones", query, zones::list(directory, query, now), lease),
+        Resource::Origins if query.left_out == Some(true) => {
+            reply("origins", query, origins::left_out(directory, query), lease)
+        }
+        Resource::Origins => reply("origins", query, origins::expected(directory, query), lease),
+        Resource::Changes => reply("changes", query, changes::list(history, query, now), lease),
         Resource::Mappings => reply("mappings", query, mappings::list(directory, query), lease),
         Resource::Findings => reply(
             "findings",

@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use url::form_urlencoded;
 
 use crate::domain::{Mapping, OriginIp, Region, Vendor};
+use crate::findings::{ExpectedOrigin, FindingKind, LeftOut};
+use crate::history::ChangeKind;
 use crate::snapshot::rows::Finding;
 use crate::snapshot::{Directory, ZoneSlot, ZoneState};
 
@@ -15,14 +18,22 @@ const MAX_LIMIT: usize = 10_000;
 /// Longest part of a request that an error quotes.
 const MAX_SHOWN_CHARS: usize = 100;
 
+const INSTANT: &str = "a time such as 2026-03-01T12:00:00Z";
+const CHANGE_KINDS: &str = "mapping_added, mapping_removed, mapping_changed, finding_appeared or \
+                            finding_cleared";
+
 /// Which rows match, and which of those are returned. Without a value there is no filter.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(in crate::web) struct Query {
-    zone: Option<String>,
+    pub(super) zone: Option<String>,
     vendor: Option<Vendor>,
     region: Option<Region>,
-    origin_ip: Option<OriginIp>,
-    finding: Option<&'static str>,
+    pub(super) origin_ip: Option<OriginIp>,
+    pub(super) finding: Option<FindingKind>,
+    pub(super) kind: Option<ChangeKind>,
+    pub(super) since: Option<Timestamp>,
+    pub(super) until: Option<Timestamp>,
+    pub(super) left_out: Option<bool>,
     pub(super) limit: usize,
     pub(super) offset: usize,
 }
@@ -74,7 +85,26 @@ impl Query {
                     &mut parsed.finding,
                     &value,
                     "missing, wrong, stale, unused, rotating or idle",
-                    |text| Finding::KINDS.into_iter().find(|kind| *kind == text),
+                    |text| {
+                        let mut kinds = FindingKind::ALL.into_iter();
+                        kinds.find(|kind| kind.as_str() == text)
+                    },
+                ),
+                "kind" => set(
+                    name,
+                    &mut parsed.kind,
+                    &value,
+                    CHANGE_KINDS,
+                    ChangeKind::parse,
+                ),
+                "since" => set(name, &mut parsed.since, &value, INSTANT, instant),
+                "until" => set(name, &mut parsed.until, &value, INSTANT, instant),
+                "left_out" => set(
+                    name,
+                    &mut parsed.left_out,
+                    &value,
+                    "true or false",
+                    |text| text.parse().ok(),
                 ),
                 "limit" => set(name, &mut limit, &value, "0 to 10000", |text| {
                     text.parse().ok().filter(|limit| *limit <= MAX_LIMIT)
@@ -104,6 +134,18 @@ impl Query {
             })
     }
 
+    pub(super) fn takes_origin(&self, origin: &ExpectedOrigin) -> bool {
+        self.origin_ip
+            .is_none_or(|wanted| wanted == origin.origin_ip)
+            && (self.vendor.is_none() || self.vendor == origin.place.vendor)
+            && (self.region.is_none() || self.region == origin.place.region)
+    }
+
+    /// What is left out has no vendor or region.
+    pub(super) fn takes_left_out(&self, left_out: &LeftOut) -> bool {
+        self.takes(left_out.origin_ip, None)
+    }
+
     /// Whether no filter is about mappings.
     pub(super) fn takes_any_mapping(&self) -> bool {
         (&self.vendor, &self.region, self.origin_ip) == (&None, &None, None)
@@ -117,7 +159,8 @@ impl Query {
     }
 
     pub(super) fn takes_finding(&self, finding: Finding<'_>) -> bool {
-        self.finding.is_none_or(|kind| kind == finding.kind())
+        self.finding
+            .is_none_or(|kind| kind.as_str() == finding.kind())
             && self.takes(finding.origin_ip(), finding.mapped_to())
     }
 
@@ -152,6 +195,10 @@ impl Query {
         }
         (total, shown)
     }
+}
+
+fn instant(text: &str) -> Option<Timestamp> {
+    text.parse().ok()
 }
 
 fn set<T>(

@@ -20,7 +20,7 @@ const ORDER: [&str; 6] = ["missing", "wrong", "rotating", "idle", "unused", "sta
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Query {
     kind: Option<&'static str>,
-    /// Part of a zone's name, an address, a vendor or a region, in lower case.
+    /// Part of a zone's name, an address, a host, a vendor or a region, in lower case.
     search: String,
     /// From 1.
     page: usize,
@@ -75,6 +75,7 @@ impl Search<'_> {
             || finding.origin_ip().is_some_and(|origin_ip| {
                 self.address == Some(origin_ip) || contains(&origin_ip.to_string())
             })
+            || finding.host().is_some_and(|host| contains(host.as_str()))
             || finding.mapped_to().is_some_and(|(vendor, region)| {
                 contains(vendor.as_str()) || contains(region.as_str())
             })
@@ -171,7 +172,7 @@ fn filters(query: &Query, counts: [usize; ORDER.len()]) -> Markup {
     html! {
         form method="get" action="/findings" role="search" {
             input type="search" name="q" value=(query.search) maxlength=(MAX_SEARCH_CHARS)
-                placeholder="Part of a zone, address, vendor or region"
+                placeholder="Part of a zone, address, host or region"
                 aria-label="Search in the findings";
             select name="finding" aria-label="Kind of finding" {
                 option value="" selected[query.kind.is_none()] { "all kinds" }

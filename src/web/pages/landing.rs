@@ -254,6 +254,14 @@ fn tiles(zones: &[ZoneRow]) -> Markup {
             (layout::tile("mappings", sum(|zone| zone.mappings), false, "/api/v1/mappings"))
             (layout::tile("missing", sum(|zone| zone.missing), true, "/findings?finding=missing"))
             (layout::tile("wrong", sum(|zone| zone.wrong), true, "/findings?finding=wrong"))
+            @for (label, number) in [
+                ("unused", sum(|zone| zone.unused)),
+                ("rotating", sum(|zone| zone.origin_hosts.get("rotating").copied())),
+            ] {
+                @if number > 0 {
+                    (layout::tile(label, number, true, &format!("/findings?finding={label}")))
+                }
+            }
             (layout::tile("stale", sum(|zone| zone.stale), true, "/findings?finding=stale"))
             @if idle > 0 {
                 (layout::tile("zones idle", idle, true, "/findings?finding=idle"))
@@ -341,6 +349,7 @@ fn zone_table(zones: &[&ZoneRow], now: Timestamp) -> Markup {
                 th.number scope="col" { "Mappings" }
                 th.number scope="col" { "Missing" }
                 th.number scope="col" { "Wrong" }
+                th.number scope="col" { "Unused" }
                 th.number scope="col" { "Stale" }
                 th scope="col" { "Last good poll" }
                 th scope="col" { "Next poll" }
@@ -349,7 +358,7 @@ fn zone_table(zones: &[&ZoneRow], now: Timestamp) -> Markup {
             tbody {
                 @for zone in zones { (zone_row(zone, now)) }
                 @if zones.is_empty() {
-                    tr { td.quiet colspan="9" { "No zone." } }
+                    tr { td.quiet colspan="10" { "No zone." } }
                 }
             }
         }
@@ -367,6 +376,7 @@ fn zone_row(zone: &ZoneRow, now: Timestamp) -> Markup {
             }
             td.number data-label="Missing" { (layout::findings(zone.missing)) }
             td.number data-label="Wrong" { (layout::findings(zone.wrong)) }
+            td.number data-label="Unused" { (layout::findings(zone.unused)) }
             td.number data-label="Stale" { (layout::findings(zone.stale)) }
             td data-label="Last good poll" { (layout::when(zone.last_success, now)) }
             td data-label="Next poll" { (layout::ahead(zone.next_poll, now)) }

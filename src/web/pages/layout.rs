@@ -43,6 +43,7 @@ pub(super) fn shell(title: &str, site: &Site<'_>, content: &Markup) -> Markup {
                     nav aria-label="This exporter" {
                         a href="/" { "Zones" }
                         a href="/findings" { "Findings" }
+                        a href="/changes" { "Changes" }
                         a href=(site.metrics) { "Metrics" }
                         a href="/docs/" { "Documentation" }
                         a href="/api/v1/zones" { "API: zones" }
@@ -164,7 +165,7 @@ pub(super) fn place(vendor: Option<&str>, region: Option<&str>, neither: &str) -
         @if vendor.is_none() && region.is_none() {
             span.quiet { (neither) }
         } @else {
-            (vendor.unwrap_or_default()) " " (region.unwrap_or_default())
+            span.place { (vendor.unwrap_or_default()) " " (region.unwrap_or_default()) }
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The pages for people.
 
+mod change_table;
+mod changes;
 mod docs;
 mod finding_table;
 mod findings;
@@ -21,6 +23,7 @@ use super::quota::Quota;
 use super::render_pool::RenderPool;
 use super::reply::Reply;
 use crate::cloudflare::AccountStatus;
+use crate::history::History;
 use crate::snapshot::{Directory, Snapshot};
 
 /// Pages that are built or sent at once; more requests get 503. A page has up to 120 kB.
@@ -32,6 +35,7 @@ pub type Accounts = Arc<dyn Fn() -> Vec<AccountStatus> + Send + Sync>;
 /// Serves the pages.
 pub(super) struct Pages {
     pub(super) snapshot: Snapshot,
+    pub(super) history: History,
     pub(super) accounts: Accounts,
     pub(super) ready: watch::Receiver<bool>,
     pub(super) pool: RenderPool,
@@ -66,13 +70,25 @@ impl Pages {
         .await
     }
 
+    /// What changed, newest first.
+    pub(super) async fn changes(&self, query: &str) -> Reply {
+        let query = changes::Query::parse(query);
+        let history = self.history.clone();
+        self.page(move |_, site| {
+            let page = changes::page(&history, &query, site, Timestamp::now());
+            Reply::page(StatusCode::OK, page)
+        })
+        .await
+    }
+
     /// The zone with this name or identifier, as it is in the path.
     pub(super) async fn zone(&self, zone: &str, query: &str) -> Reply {
         let zone = percent_decode_str(zone).decode_utf8_lossy().into_owned();
         let query = zone::Query::parse(query);
+        let history = self.history.clone();
         self.page(move |directory, site| match directory.find(&zone) {
             Some(slot) => {
-                let page = zone::page(slot, &query, site, Timestamp::now());
+                let page = zone::page(slot, &history, &query, site, Timestamp::now());
                 Reply::page(StatusCode::OK, page)
             }
             None => Reply::page(StatusCode::NOT_FOUND, zone::not_found(site)),
@@ -113,5 +129,6 @@ impl Pages {
 pub(super) fn parse_query(text: &str) {
     landing::Query::parse(text);
     findings::Query::parse(text);
+    changes::Query::parse(text);
     zone::Query::parse(text);
 }

@@ -7,11 +7,18 @@ use jiff::Timestamp;
 use maud::{Markup, html};
 use url::form_urlencoded;
 
+use super::change_table;
 use super::finding_table;
 use super::layout::{self, MAX_SEARCH_CHARS, Paging, Site};
 use crate::domain::OriginIp;
-use crate::snapshot::rows::{Finding, FindingRow, MappingRow, ZoneRow};
+use crate::history::{self, History};
+use crate::snapshot::rows::{Finding, FindingRow, LeftOutRow, MappingRow, ZoneRow};
 use crate::snapshot::{ZoneSlot, ZoneState};
+
+/// Changes on the page; the page of all changes has the rest.
+const CHANGES_SHOWN: usize = 20;
+/// Rows of what is left out; the API has the rest.
+const LEFT_OUT_SHOWN: usize = 100;
 
 /// Which part of the zone is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,7 +88,13 @@ pub(super) fn not_found(site: &Site<'_>) -> Markup {
 }
 
 /// The page of the zone as of `now`.
-pub(super) fn page(slot: &ZoneSlot, query: &Query, site: &Site<'_>, now: Timestamp) -> Markup {
+pub(super) fn page(
+    slot: &ZoneSlot,
+    history: &History,
+    query: &Query,
+    site: &Site<'_>,
+    now: Timestamp,
+) -> Markup {
     let state = slot.load();
     let zone = ZoneRow::of(&state, slot.next_poll(), now);
     let content = html! {
@@ -100,15 +113,27 @@ pub(super) fn page(slot: &ZoneSlot, query: &Query, site: &Site<'_>, now: Timesta
         (search(&zone, query))
         h2 #findings { "Findings" }
         (findings(&state, query, now))
+        h2 { "Changes" }
+        (changes(&zone, history, now))
+        @if !zone.unsupported_declarations.is_empty() {
+            p.notice {
+                "The configuration declares places that Cloudflare does not support: "
+                (zone.unsupported_declarations.join(", "))
+            }
+        }
         h2 { "Zone" }
         (facts(&zone, now))
         h2 #mappings { "Mappings" }
         (mappings(&state, query, now))
+        (left_out(&state))
         p.quiet {
             "The same as JSON: "
             a href={ "/api/v1/zones?zone=" (zone.zone_id) } { "zone" } ", "
             a href={ "/api/v1/findings?zone=" (zone.zone_id) } { "findings" } ", "
-            a href={ "/api/v1/mappings?zone=" (zone.zone_id) } { "mappings" }
+            a href={ "/api/v1/mappings?zone=" (zone.zone_id) } { "mappings" } ", "
+            a href={ "/api/v1/origins?zone=" (zone.zone_id) } { "expected origins" } ", "
+            a href={ "/api/v1/origins?left_out=true&zone=" (zone.zone_id) } { "left out" } ", "
+            a href={ "/api/v1/changes?zone=" (zone.zone_id) } { "changes" }
         }
     };
     layout::shell(&zone.zone, site, &content)
@@ -124,6 +149,8 @@ fn tiles(zone: &ZoneRow) -> Markup {
             @for (label, number) in [
                 ("missing", zone.missing),
                 ("wrong", zone.wrong),
+                ("unused", zone.unused),
+                ("rotating", zone.origin_hosts.get("rotating").copied().filter(|count| *count > 0)),
                 ("stale", zone.stale),
             ] {
                 @if let Some(number) = number { (layout::tile(label, number, true, "#findings")) }
@@ -159,6 +186,7 @@ fn facts(zone: &ZoneRow, now: Timestamp) -> Markup {
             }))
             @for (name, counts) in [
                 ("Expected origins", &zone.expected_origins),
+                ("Origin hosts", &zone.origin_hosts),
                 ("Not judged by vendor ranges", &zone.unverified_mappings),
                 ("Left out of the expected origins", &zone.left_out),
             ] {
@@ -225,6 +253,7 @@ fn findings(state: &ZoneState, query: &Query, now: Timestamp) -> Markup {
                 &row.region,
                 &row.expected_vendor,
                 &row.expected_region,
+                &row.host,
             ];
             query.takes(row.origin_ip.as_deref(), &words.map(Option::as_deref))
         })
@@ -281,5 +310,54 @@ fn mappings(state: &ZoneState, query: &Query, now: Timestamp) -> Markup {
         (paging.links("Pages of mappings", |mappings| {
             Query { mappings, ..query.clone() }.link()
         }))
+    }
+}
+
+/// The last changes of the zone.
+fn changes(zone: &ZoneRow, history: &History, now: Timestamp) -> Markup {
+    let query = history::Query {
+        zone: Some(zone.zone_id.clone()),
+        limit: CHANGES_SHOWN,
+        ..history::Query::default()
+    };
+    let found = history.query(&query, now);
+    html! {
+        @if found.changes.is_empty() {
+            p.quiet { "None are known." }
+        } @else {
+            (change_table::table(found.changes.iter().map(|change| &**change), now))
+            @if found.total > CHANGES_SHOWN {
+                p { a href={ "/changes?zone=" (zone.zone_id) } { "All " (found.total) " changes" } }
+            }
+        }
+    }
+}
+
+/// What the sources name and is no expected origin, with the reason.
+fn left_out(state: &ZoneState) -> Markup {
+    let left_out = state.data.iter().flat_map(|data| &data.findings.left_out);
+    let rows: Vec<_> = left_out
+        .clone()
+        .take(LEFT_OUT_SHOWN)
+        .map(|left_out| LeftOutRow::of(state, left_out))
+        .collect();
+    let total = left_out.count();
+    let cells = |row: &LeftOutRow| {
+        [
+            html! { (row.origin_ip.as_deref().unwrap_or("–")) },
+            html! { (row.hosts.join(", ")) },
+            html! { (row.sources.join(", ").replace('_', " ")) },
+            html! { (row.reason.replace('_', " ")) },
+        ]
+    };
+    html! {
+        @if total > 0 {
+            h2 { "Left out" }
+            p {
+                "What the zone’s records, load balancers and rules name, and what needs no mapping."
+                @if total > rows.len() { " The first " (rows.len()) " of " (total) "." }
+            }
+            (layout::table(["Origin", "Hosts", "Sources", "Reason"], rows.iter().map(cells)))
+        }
     }
 }

@@ -1,0 +1,74 @@
+//! Changes as a table.
+
+use jiff::Timestamp;
+use maud::{Markup, html};
+
+use super::layout;
+use crate::domain::{Region, Vendor};
+use crate::history::{Change, ChangeKind};
+
+/// The changes, each with its zone.
+pub(super) fn table<'a>(changes: impl Iterator<Item = &'a Change>, now: Timestamp) -> Markup {
+    let heads = ["When", "Zone", "Change", "Origin", "Before", "After", "By"];
+    layout::table(
+        heads,
+        changes.map(|change| {
+            let details = &change.details;
+            [
+                layout::when(Some(change.time), now),
+                html! { a href={ "/zones/" (change.zone_id) } { (change.zone) } },
+                what(change),
+                origin(change),
+                place(
+                    details.previous_vendor.as_ref(),
+                    details.previous_region.as_ref(),
+                ),
+                place(details.vendor.as_ref(), details.region.as_ref()),
+                by(change, now),
+            ]
+        }),
+    )
+}
+
+fn what(change: &Change) -> Markup {
+    let details = &change.details;
+    let finding = details
+        .finding
+        .map_or("finding", |finding| finding.as_str());
+    html! {
+        @match details.kind {
+            ChangeKind::MappingAdded => "mapping added",
+            ChangeKind::MappingRemoved => "mapping removed",
+            ChangeKind::MappingChanged => "mapping changed",
+            ChangeKind::FindingAppeared => span.bad { (finding) },
+            ChangeKind::FindingCleared => { span.good { "cleared" } ": " (finding) },
+        }
+        @if let Some(check) = details.check { " (" (check.as_str().replace('_', " ")) ")" }
+    }
+}
+
+fn origin(change: &Change) -> Markup {
+    let details = &change.details;
+    html! {
+        @if let Some(origin_ip) = details.origin_ip { (origin_ip) }
+        @if let Some(host) = &details.host { " " span.quiet { (host) } }
+        @if details.origin_ip.is_none() && details.host.is_none() {
+            span.quiet { "all mappings" }
+        }
+    }
+}
+
+fn place(vendor: Option<&Vendor>, region: Option<&Region>) -> Markup {
+    layout::place(vendor.map(Vendor::as_str), region.map(Region::as_str), "–")
+}
+
+fn by(change: &Change, now: Timestamp) -> Markup {
+    html! {
+        @match &change.actor {
+            Some(actor) => {
+                (actor.name) " " span.quiet { (actor.context) ", " (layout::when(Some(actor.time), now)) }
+            }
+            None => span.quiet { "–" },
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! What changed in all zones, newest first.
+
+use jiff::Timestamp;
+use maud::{Markup, html};
+use url::form_urlencoded;
+
+use super::change_table;
+use super::layout::{self, MAX_SEARCH_CHARS, PAGE_SIZE, Paging, Site};
+use crate::history::{self, ChangeKind, History};
+
+/// Which changes are asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Query {
+    /// A zone's whole name or identifier; empty for every zone.
+    zone: String,
+    kind: Option<ChangeKind>,
+    /// From 1.
+    page: usize,
+}
+
+impl Query {
+    /// Reads `?zone=…&kind=…&page=…`. What cannot be read counts as absent.
+    pub(super) fn parse(query: &str) -> Self {
+        let mut parsed = Self {
+            zone: String::new(),
+            kind: None,
+            page: 1,
+        };
+        for (key, value) in form_urlencoded::parse(query.as_bytes()) {
+            match &*key {
+                "zone" => parsed.zone = layout::search_text(&value),
+                "kind" => parsed.kind = ChangeKind::parse(&value),
+                "page" => parsed.page = value.parse().unwrap_or(1),
+                _ => {}
+            }
+        }
+        parsed
+    }
+
+    fn link_to(&self, page: usize) -> String {
+        let mut query = form_urlencoded::Serializer::for_suffix("?".to_owned(), 1);
+        if !self.zone.is_empty() {
+            query.append_pair("zone", &self.zone);
+        }
+        if let Some(kind) = self.kind {
+            query.append_pair("kind", kind.as_str());
+        }
+        query.append_pair("page", &page.to_string()).finish()
+    }
+
+    fn wanted(&self, offset: usize) -> history::Query {
+        history::Query {
+            zone: (!self.zone.is_empty()).then(|| self.zone.clone()),
+            kind: self.kind,
+            limit: PAGE_SIZE,
+            offset,
+            ..history::Query::default()
+        }
+    }
+}
+
+/// The page as of `now`.
+pub(super) fn page(history: &History, query: &Query, site: &Site<'_>, now: Timestamp) -> Markup {
+    let offset = query.page.saturating_sub(1).saturating_mul(PAGE_SIZE);
+    let mut found = history.query(&query.wanted(offset), now);
+    let paging = Paging::new(found.total, query.page);
+    if paging.range().start != offset {
+        found = history.query(&query.wanted(paging.range().start), now);
+    }
+    let content = html! {
+        h1 { "Changes" }
+        p { "What changed between two polls of a zone: mappings, and findings. The newest is first." }
+        (filters(query))
+        @if found.changes.is_empty() {
+            p.quiet { "No change." }
+        } @else {
+            p.quiet { (found.total) " in all." }
+            (change_table::table(found.changes.iter().map(|change| &**change), now))
+            (paging.links("Pages of changes", |page| query.link_to(page)))
+        }
+        p.quiet { "The same as JSON: " a href="/api/v1/changes" { "changes" } }
+    };
+    layout::shell("Changes", site, &content)
+}
+
+fn filters(query: &Query) -> Markup {
+    html! {
+        form method="get" action="/changes" role="search" {
+            input type="search" name="zone" value=(query.zone) maxlength=(MAX_SEARCH_CHARS)
+                placeholder="A zone’s name or id" aria-label="Zone";
+            select name="kind" aria-label="Kind of change" {
+                option value="" selected[query.kind.is_none()] { "all changes" }
+                @for kind in ChangeKind::ALL {
+                    option value=(kind) selected[query.kind == Some(kind)] {
+                        (kind.as_str().replace('_', " "))
+                    }
+                }
+            }
+            button { "Show" }
+            @if query.kind.is_some() || !query.zone.is_empty() {
+                a href="/changes" { "All changes" }
+            }
+        }
+    }
+}
