@@ -37,6 +37,7 @@ mod selection;
 mod soak;
 mod soak_faults;
 mod start;
+mod storage;
 mod supervision;
 mod support;
 mod transport;
