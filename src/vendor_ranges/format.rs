@@ -26,11 +26,12 @@ const MAX_PROBLEM_CHARS: usize = 200;
 /// A published format, one for each known vendor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Format {
-    /// `ip-ranges.json`; rows of the service `AMAZON`, which cover all others. Region `GLOBAL`
-    /// names none.
+    /// `ip-ranges.json`; rows of the service `AMAZON`, which cover all others, and those of the edge
+    /// services `GLOBALACCELERATOR` and `CLOUDFRONT`. Region `GLOBAL` names none.
     Aws,
-    /// `ServiceTags_Public_….json`; the tags `AzureCloud.REGION`, and `AzureCloud` for prefixes
-    /// without a region.
+    /// `ServiceTags_Public_….json`; the tags `AzureCloud.REGION`, `AzureCloud` for prefixes without
+    /// a region, and those of the edge services, `AzureFrontDoor.Frontend` and
+    /// `AzureTrafficManager`.
     Azure,
     /// `cloud.json`; scope `global` names no region.
     Gcp,
@@ -108,9 +109,21 @@ impl Rows {
             Some(net) => self.ranges.push(Range {
                 net: net.trunc(),
                 region: region.and_then(|region| named_region(vendor, region)),
+                is_edge: false,
             }),
             None => self.rejected += 1,
         }
+    }
+
+    /// Takes the rows of a list as those of an edge service.
+    fn extend_edge(&mut self, list: Self) {
+        self.rejected += list.rejected;
+        self.ranges
+            .extend(list.ranges.into_iter().map(|range| Range {
+                is_edge: true,
+                region: None,
+                ..range
+            }));
     }
 
     /// Takes the rows of a list under one region.
@@ -195,12 +208,15 @@ struct AwsRow {
 impl AwsRow {
     fn fold<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Rows, D::Error> {
         fold_rows(deserializer, |row: Self, rows| {
-            if row.service.as_deref() == Some("AMAZON") {
-                rows.add(
-                    &Vendor::Aws,
-                    row.ip_prefix.as_deref(),
-                    row.region.as_deref(),
-                );
+            let prefix = row.ip_prefix.as_deref();
+            match row.service.as_deref() {
+                Some("AMAZON") => rows.add(&Vendor::Aws, prefix, row.region.as_deref()),
+                Some("GLOBALACCELERATOR" | "CLOUDFRONT") => {
+                    let mut edge = Rows::default();
+                    edge.add(&Vendor::Aws, prefix, None);
+                    rows.extend_edge(edge);
+                }
+                _ => {}
             }
         })
     }
@@ -280,6 +296,13 @@ fn azure_prefixes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Rows, D:
 impl AzureTag {
     fn fold<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Rows, D::Error> {
         fold_rows(deserializer, |tag: Self, rows| {
+            if matches!(
+                tag.name.as_str(),
+                "AzureFrontDoor.Frontend" | "AzureTrafficManager"
+            ) {
+                rows.extend_edge(tag.properties.prefixes);
+                return;
+            }
             let region = match tag.name.split_once('.') {
                 Some(("AzureCloud", region)) => region,
                 None if tag.name == "AzureCloud" => "",
@@ -377,7 +400,12 @@ mod tests {
             (Format::Aws, AWS, "34.68.100.200", "aws sa-east-1"),
             (Format::Aws, AWS, "40.74.113.1", ""),
             (Format::Aws, AWS, "2600:1f18:a::1", "aws us-east-1"),
+            (Format::Aws, AWS, "3.80.2.65", "aws"),
+            (Format::Aws, AWS, "3.80.2.254", "aws"),
+            (Format::Aws, AWS, "2600:1f18:a:f::1", "aws"),
             (Format::Azure, AZURE, "3.80.2.1", "azure westeurope"),
+            (Format::Azure, AZURE, "2600:1f18:b:f::1", "azure"),
+            (Format::Azure, AZURE, "34.68.100.66", "azure"),
             (Format::Azure, AZURE, "34.68.100.1", "azure francecentral"),
             (
                 Format::Azure,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use jiff::Timestamp;
 use reqwest::Client;
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
@@ -42,6 +42,8 @@ struct Shared {
     http: Client,
     metrics: Metrics,
     table: ArcSwap<RangeTable>,
+    /// Held while a local file is read and parsed. Each may take 64 MiB, so they take turns.
+    local_turn: Mutex<()>,
     generation: watch::Sender<u64>,
 }
 
@@ -108,6 +110,7 @@ impl VendorRanges {
                 http,
                 metrics: metrics.clone(),
                 table: ArcSwap::default(),
+                local_turn: Mutex::new(()),
                 generation: watch::Sender::new(0),
             }),
         }
@@ -173,6 +176,10 @@ impl VendorRanges {
     /// Reads one vendor's file, and says whether that went well.
     async fn refresh(&self, feed: &Arc<Feed>) -> bool {
         let Feed { format, source, .. } = &**feed;
+        let _turn = match source {
+            RangeSource::File(_) => Some(self.shared.local_turn.lock().await),
+            RangeSource::Url(_) | RangeSource::DownloadPage(_) => None,
+        };
         match contained(self.clone().update(Arc::clone(feed))).await {
             Ok(table) => {
                 let metrics = &self.shared.metrics;

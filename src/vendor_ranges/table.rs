@@ -52,9 +52,7 @@ impl RangeTable {
             Some((_, format, Place::Region(region))) => {
                 RangeVerdict::InRegion(format.vendor(), region.clone())
             }
-            Some((_, format, Place::Nowhere | Place::Several)) => {
-                RangeVerdict::InVendor(format.vendor())
-            }
+            Some((_, format, _)) => RangeVerdict::InVendor(format.vendor()),
             None if self.is_complete() => RangeVerdict::NotInRanges,
             None => RangeVerdict::Unknown,
         }
@@ -79,8 +77,17 @@ impl VendorTable {
     ) -> Self {
         let mut regions = HashSet::new();
         let mut prefixes = JointPrefixMap::new();
-        for Range { net, region } in ranges {
-            let place = Place::new(region, &mut regions);
+        for Range {
+            net,
+            region,
+            is_edge,
+        } in ranges
+        {
+            let place = if is_edge {
+                Place::Edge
+            } else {
+                Place::new(region, &mut regions)
+            };
             prefixes
                 .entry(net)
                 .and_modify(|known: &mut Place| known.merge(&place))
@@ -126,6 +133,8 @@ pub(super) struct Range {
     pub(super) net: IpNet,
     /// `None` where the file names no region.
     pub(super) region: Option<Region>,
+    /// Whether the row is an edge service's.
+    pub(super) is_edge: bool,
 }
 
 /// What a prefix says.
@@ -137,6 +146,8 @@ enum Place {
     Region(Region),
     /// Several regions, which is as good as none.
     Several,
+    /// An edge service, which is anycast: its addresses are in no region.
+    Edge,
 }
 
 impl Place {
@@ -152,11 +163,13 @@ impl Place {
         Self::Region(region)
     }
 
-    /// One prefix in two rows: a region is more than none, and two regions contradict each other.
+    /// One prefix in two rows: an edge service has no region whatever the other row says, a region
+    /// is more than none, and two regions contradict each other.
     /// The order of the rows does not matter.
     fn merge(&mut self, other: &Self) {
         match (&*self, other) {
-            (_, Self::Nowhere) => {}
+            (Self::Edge, _) | (_, Self::Nowhere) => {}
+            (_, Self::Edge) => *self = Self::Edge,
             (Self::Nowhere, _) => *self = other.clone(),
             (known, other) if known == other => {}
             _ => *self = Self::Several,
@@ -175,6 +188,7 @@ mod tests {
         let range = |(net, region): &(&str, &str)| Range {
             net: net.parse().unwrap(),
             region: Region::parse(region).ok(),
+            is_edge: *region == "edge",
         };
         Arc::new(VendorTable::new(rows.iter().map(range), None, 0))
     }
@@ -218,6 +232,34 @@ mod tests {
             ("2001:db8:1::1", RangeVerdict::InVendor(aws)),
             ("192.0.2.1", RangeVerdict::NotInRanges),
             ("2001:db9::1", RangeVerdict::NotInRanges),
+        ] {
+            assert_eq!(verdict(&table, ip), expected, "{ip}");
+        }
+    }
+
+    #[test]
+    fn an_address_of_an_edge_service_is_in_no_region_whatever_lies_around_it() {
+        let table = complete(
+            &[
+                ("198.51.100.0/24", "us-east-1"),
+                ("198.51.100.0/26", "edge"),
+                ("198.51.100.0/26", "us-east-1"),
+                ("198.51.100.16/28", "us-east-1"),
+                ("2001:db8::/32", "us-east-1"),
+                ("2001:db8:1::/48", "edge"),
+            ],
+            &[("198.51.100.32/32", "us-central1")],
+        );
+        let aws = || RangeVerdict::InVendor(Vendor::Aws);
+        let us_east = || in_region(Vendor::Aws, "us-east-1");
+        for (ip, expected) in [
+            ("198.51.100.1", aws()),
+            // A part of the block that the vendor uses in a region.
+            ("198.51.100.17", us_east()),
+            ("198.51.100.64", us_east()),
+            ("198.51.100.32", in_region(Vendor::Gcp, "us-central1")),
+            ("2001:db8:1::1", aws()),
+            ("2001:db8:2::1", us_east()),
         ] {
             assert_eq!(verdict(&table, ip), expected, "{ip}");
         }
@@ -280,6 +322,7 @@ mod tests {
             let ranges = nets.iter().map(|(net, region)| Range {
                 net: *net,
                 region: Region::parse(region).ok(),
+                is_edge: false,
             });
             let loaded = Arc::new(VendorTable::new(ranges, None, 0));
             let table = complete(&[], &[]).with(Format::Aws, loaded);
