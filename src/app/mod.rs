@@ -10,6 +10,7 @@ mod logging;
 mod once;
 mod output;
 mod parts;
+mod plan;
 mod reload;
 mod secret_check;
 mod signals;
@@ -91,8 +92,12 @@ pub fn run(cli: &Cli, environment: &Environment) -> ExitCode {
             logging::print(&format!("error: {error}"));
             ExitCode::from(match error {
                 AppError::Config(_) | AppError::Protection(_) => USAGE,
-                // `get` has no exit code of its own for this.
-                AppError::Output(_) if matches!(cli.command, Command::Get { .. }) => USAGE,
+                // `get` and `plan` have no exit code of their own for this.
+                AppError::Output(_)
+                    if matches!(cli.command, Command::Get { .. } | Command::Plan { .. }) =>
+                {
+                    USAGE
+                }
                 AppError::Output(_) => NOT_WRITTEN,
                 _ => 1,
             })
@@ -129,9 +134,19 @@ async fn command(cli: &Cli, environment: &Environment) -> Result<ExitCode, AppEr
             .await
         }
         Command::Check { online } => check::run(&cli.flags, environment, *online).await,
-        Command::Once { format, output } => {
-            once::run(load(cli, environment)?, *format, output.as_deref()).await
+        Command::Once {
+            format,
+            output,
+            findings,
+        } => {
+            let settings = load(cli, environment)?;
+            once::run(settings, *format, output.as_deref(), *findings).await
         }
+        Command::Plan {
+            zones,
+            format,
+            prune,
+        } => plan::run(load(cli, environment)?, zones, *format, *prune).await,
         Command::Get { zone, ip, format } => {
             get::run(load(cli, environment)?, zone, *ip, *format).await
         }

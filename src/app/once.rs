@@ -44,13 +44,18 @@ pub(super) async fn run(
     settings: Settings,
     format: OnceFormat,
     file: Option<&Path>,
+    findings_only: bool,
 ) -> Result<ExitCode, AppError> {
     let parts = Parts::new(&settings)?;
     parts.ranges.refresh_all_once().await;
     parts.poller.run_once().await;
     let now = Timestamp::now();
     let directory = parts.snapshot.directory();
-    let report = Report::of(&directory, now);
+    let mut report = Report::of(&directory, now);
+    let code = report.exit_code();
+    if findings_only {
+        report.retain_findings();
+    }
     let nothing_read = directory
         .accounts
         .iter()
@@ -81,7 +86,7 @@ pub(super) async fn run(
     Ok(if nothing_read {
         ExitCode::from(NOTHING_READ)
     } else {
-        report.exit_code()
+        code
     })
 }
 
@@ -139,6 +144,19 @@ impl Report {
         } else {
             ExitCode::from(INCOMPLETE)
         }
+    }
+
+    /// Leaves out the zones and mappings that are in order.
+    fn retain_findings(&mut self) {
+        self.zones
+            .retain(|zone| zone.up != Some(true) || zone.has_problem());
+        let found: HashSet<_> = self
+            .findings
+            .iter()
+            .filter_map(|row| Some((row.zone_id.as_str(), row.origin_ip.as_deref()?)))
+            .collect();
+        self.mappings
+            .retain(|row| found.contains(&(row.zone_id.as_str(), row.origin_ip.as_str())));
     }
 
     fn json(&self) -> Vec<u8> {

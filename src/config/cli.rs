@@ -52,6 +52,9 @@ pub enum Command {
         /// Write to this file, which is replaced in one step, instead of to the standard output
         #[arg(long, value_name = "FILE")]
         output: Option<PathBuf>,
+        /// Leave out the zones and mappings that are in order
+        #[arg(long)]
+        findings: bool,
     },
     /// Look up one mapping and exit: 0 mapped, 1 not mapped, 2 could not tell
     Get {
@@ -63,6 +66,19 @@ pub enum Command {
         /// How to print it
         #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
         format: GetFormat,
+    },
+    /// Print what would mend the findings, change nothing and exit: 0 nothing to mend, 1 something,
+    /// 2 could not tell
+    Plan {
+        /// Names or identifiers of zones [default: all]
+        #[arg(value_name = "ZONE")]
+        zones: Vec<String>,
+        /// How to print it
+        #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
+        format: PlanFormat,
+        /// Also delete unused mappings
+        #[arg(long)]
+        prune: bool,
     },
     /// Ask the daemon's own /-/healthy at its first listen address and exit: 0 healthy, 1 not
     Healthcheck,
@@ -80,6 +96,20 @@ pub enum Command {
         #[arg(long = "api.listen-address", value_name = "ADDRESS", value_parser = listen_address)]
         api_listen_address: Option<String>,
     },
+}
+
+/// How `plan` prints what it found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum PlanFormat {
+    /// For people
+    #[default]
+    Table,
+    /// For programs
+    Json,
+    /// Commands that carry it out
+    Curl,
+    /// Terraform configuration
+    Terraform,
 }
 
 /// How `once` prints what it found.

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::expected::{Expectations, NamedAddresses, expected};
 use super::places::Places;
-use super::supported::{effect, spell};
+use super::plan::remedies;
+use super::supported::{effect, spell, supported_part};
 use super::{Check, Evidence, ExpectedOrigin, RangesUse, Unverified, WrongMapping, ZoneFindings};
 use crate::domain::{ExpectedPlace, Mapping, RangeVerdict, SupportedRegions, ZoneMappings};
 
@@ -76,9 +77,18 @@ pub fn evaluate(mappings: &ZoneMappings, evidence: &Evidence<'_>) -> Evaluation 
         })
         .collect();
     let is_missing = |origin: &&ExpectedOrigin| mappings.get(origin.origin_ip).is_none();
+    let missing: Vec<_> = origins.iter().filter(is_missing).cloned().collect();
+    let remedies = remedies(&missing, &wrong, |ip| {
+        let (place, _) = places.of(ip);
+        supported_part(spell(place, evidence.supported), evidence.supported)
+    });
+    let ips = mappings.as_slice().iter().map(|mapping| mapping.origin_ip);
+    let unnamed = ips.filter(|ip| !named.addresses.contains(ip));
     Evaluation {
         findings: ZoneFindings {
-            missing: origins.iter().filter(is_missing).cloned().collect(),
+            missing,
+            unnamed: named.is_complete.then(|| unnamed.collect()),
+            remedies,
             expected: sources,
             origins,
             wrong,

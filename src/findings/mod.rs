@@ -9,6 +9,7 @@ mod inputs;
 mod judge;
 mod model;
 mod places;
+mod plan;
 mod settings;
 mod supported;
 #[cfg(test)]
@@ -24,6 +25,7 @@ pub use model::{
     RotatingHost, Source, Sources, TieredCache, UnsupportedDeclaration, Unverified, WrongMapping,
     ZoneFindings,
 };
+pub use plan::{Delete, Put, Undecided, ZonePlan, plan};
 pub use settings::{
     DeclaredHost, DeclaredOrigin, DeclaredZone, ExpectSettings, UnusedAfter, VerifySettings,
 };

@@ -349,6 +349,12 @@ pub struct ZoneFindings {
     pub hosts: Option<BTreeMap<HostState, usize>>,
     /// What the sources name and is no expected origin.
     pub left_out: Vec<LeftOut>,
+    /// Mapped addresses that no source names now; `None` where the sources or hosts are not all
+    /// known.
+    pub unnamed: Option<BTreeSet<OriginIp>>,
+    /// Where the addresses with a missing or wrong mapping ought to be mapped to, as far as it is
+    /// known and Cloudflare supports it.
+    pub remedies: BTreeMap<OriginIp, ExpectedPlace>,
     /// Whether a source that is on could not be judged, or a host was not looked up yet, so that an
     /// origin that is not listed may still be expected.
     pub is_partial: bool,

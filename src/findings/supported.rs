@@ -17,6 +17,25 @@ pub(super) fn spell(place: ExpectedPlace, supported: Option<&SupportedRegions>) 
     ExpectedPlace { region, ..place }
 }
 
+/// The place without a region that Cloudflare does not support.
+pub(super) fn supported_part(
+    place: ExpectedPlace,
+    supported: Option<&SupportedRegions>,
+) -> ExpectedPlace {
+    let (Some(supported), Some(vendor), Some(region)) = (supported, &place.vendor, &place.region)
+    else {
+        return place;
+    };
+    if supported.find(vendor, region).is_some() {
+        place
+    } else {
+        ExpectedPlace {
+            region: None,
+            ..place
+        }
+    }
+}
+
 /// Whether Tiered Cache chooses other upper tiers for the mapping than for the expected region.
 pub(super) fn effect(
     mapping: &Mapping,

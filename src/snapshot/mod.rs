@@ -5,6 +5,7 @@
 //! readers, and no lock.
 
 mod finding;
+mod plan;
 pub mod rows;
 mod state;
 
@@ -14,6 +15,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use jiff::Timestamp;
 
 pub use finding::{Finding, FindingChanges, OpenFindings};
+pub use plan::{PlanRow, Prune};
 pub use state::{
     AccountState, ChangeCounts, LastPoll, StaleAfter, UnmatchedZones, ZoneCounts, ZoneData,
     ZoneState,

@@ -57,7 +57,8 @@ fn commands_have_their_own_arguments() {
         parsed("once --format=table --output /tmp/x.prom", &[]).command,
         Command::Once {
             format: OnceFormat::Table,
-            output: Some(PathBuf::from("/tmp/x.prom"))
+            output: Some(PathBuf::from("/tmp/x.prom")),
+            findings: false,
         }
     );
     assert_eq!(

@@ -3,6 +3,7 @@
 mod checks;
 mod expectations;
 mod left_out;
+mod plan;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

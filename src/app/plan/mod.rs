@@ -1,0 +1,187 @@
+//! Prints what would mend the findings.
+
+mod curl;
+mod terraform;
+
+use std::process::ExitCode;
+
+use jiff::Timestamp;
+
+use super::parts::Parts;
+use super::{AppError, USAGE, logging, output, table};
+use crate::config::Settings;
+use crate::config::cli::PlanFormat;
+use crate::snapshot::{Directory, PlanRow, Prune};
+
+/// Something is to be mended.
+const SOMETHING: u8 = 1;
+
+/// Exit code 0 if there is nothing to mend, 1 if there is something, 2 if a zone or an account could
+/// not be read; what is known is printed all the same. Changes nothing itself.
+pub(super) async fn run(
+    settings: Settings,
+    zones: &[String],
+    format: PlanFormat,
+    prune: bool,
+) -> Result<ExitCode, AppError> {
+    let parts = Parts::new(&settings)?;
+    parts.ranges.refresh_all_once().await;
+    parts.poller.run_once().await;
+    let directory = parts.snapshot.directory();
+    let prune = if prune {
+        Prune::Unnamed(settings.expect.unused_after)
+    } else {
+        Prune::Nothing
+    };
+    let (plans, problems) = plans(&directory, zones, prune, Timestamp::now());
+    let text = match format {
+        PlanFormat::Table => as_table(&plans),
+        PlanFormat::Json => as_json(&plans),
+        PlanFormat::Curl => curl::render(&plans, settings.cloudflare.base_url.as_str()),
+        PlanFormat::Terraform => terraform::render(&plans),
+    };
+    for problem in &problems {
+        logging::print(&format!("error: {problem}"));
+    }
+    output::write(None, text.as_bytes())?;
+    let has_something = plans.iter().any(|row| !row.plan.is_empty());
+    Ok(ExitCode::from(match (problems.is_empty(), has_something) {
+        (false, _) => USAGE,
+        (true, true) => SOMETHING,
+        (true, false) => 0,
+    }))
+}
+
+/// The plans of the zones that are asked for, all of them if none is named, and what keeps the plans
+/// from being complete.
+fn plans(
+    directory: &Directory,
+    wanted: &[String],
+    prune: Prune,
+    now: Timestamp,
+) -> (Vec<PlanRow>, Vec<String>) {
+    let accounts = directory.accounts.iter().filter_map(|account| {
+        let error = account.error.as_ref()?;
+        Some(format!("account {}: {error}", account.name))
+    });
+    let mut problems: Vec<_> = accounts.collect();
+    let mut plans = Vec::new();
+    let states: Vec<_> = directory.zones.iter().map(|slot| slot.load()).collect();
+    for name in wanted {
+        if !states.iter().any(|state| state.zone.answers_to(name)) {
+            problems.push(format!("no account has a zone {name}"));
+        }
+    }
+    for state in &states {
+        let is_wanted = |name: &String| state.zone.answers_to(name);
+        if !wanted.is_empty() && !wanted.iter().any(is_wanted) {
+            continue;
+        }
+        let failure = state.last_poll.as_ref().map(|poll| poll.error.clone());
+        match failure {
+            Some(None) => {}
+            Some(Some(error)) => problems.push(format!("zone {}: {error}", state.zone.name)),
+            None => problems.push(format!("zone {}: not polled", state.zone.name)),
+        }
+        plans.extend(PlanRow::of(state, prune, now));
+    }
+    (plans, problems)
+}
+
+fn as_table(plans: &[PlanRow]) -> String {
+    let mut rows = Vec::new();
+    for PlanRow { zone, plan, .. } in plans {
+        let mut add = |action: &str, origin: String, place: String, because: &str| {
+            rows.push(vec![
+                zone.clone(),
+                action.to_owned(),
+                origin,
+                place,
+                because.to_owned(),
+            ]);
+        };
+        for put in &plan.put {
+            let place = format!("{} {}", put.vendor, put.region);
+            add("put", put.origin_ip.to_string(), place, &put.because);
+        }
+        for delete in &plan.delete {
+            let origin = delete.origin_ip.to_string();
+            add("delete", origin, String::new(), &delete.because);
+        }
+        for undecided in &plan.undecided {
+            let origin = undecided.origin_ip.map(|ip| ip.to_string());
+            let origin = origin.unwrap_or_default();
+            add("undecided", origin, String::new(), &undecided.because);
+        }
+    }
+    if rows.is_empty() {
+        "Nothing to mend.\n".to_owned()
+    } else {
+        table::render(&["zone", "action", "origin", "place", "because"], &rows)
+    }
+}
+
+fn as_json(plans: &[PlanRow]) -> String {
+    // Rows of texts with fixed names always serialise.
+    let json = serde_json::to_string_pretty(&serde_json::json!({ "zones": plans }));
+    json.unwrap_or_default() + "\n"
+}
+
+/// A text from outside on one line, for a comment.
+fn one_line(text: &str) -> String {
+    let clean = |c: char| if c.is_control() { '?' } else { c };
+    text.chars().map(clean).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{OriginIp, Region, Vendor};
+    use crate::findings::{Delete, Put, Undecided, ZonePlan};
+
+    pub(super) fn put(ip: &str, is_mapped: bool) -> Put {
+        Put {
+            origin_ip: OriginIp::parse(ip).unwrap(),
+            vendor: Vendor::Aws,
+            region: Region::parse("us-east-1").unwrap(),
+            because: "missing: expected by dns".to_owned(),
+            is_mapped,
+        }
+    }
+
+    pub(super) fn row(zone: &str, put: Vec<Put>, delete: &[&str]) -> PlanRow {
+        let delete = delete.iter().map(|ip| Delete {
+            origin_ip: OriginIp::parse(ip).unwrap(),
+            because: "unused: no source names the address".to_owned(),
+        });
+        PlanRow {
+            zone: zone.to_owned(),
+            zone_id: format!(
+                "id-of-{}",
+                zone.replace(|c: char| !c.is_alphanumeric(), "-")
+            ),
+            plan: ZonePlan {
+                put,
+                delete: delete.collect(),
+                undecided: Vec::new(),
+            },
+        }
+    }
+
+    #[test]
+    fn a_table_has_a_row_for_each_action() {
+        let mut row = row("a.example", vec![put("192.0.2.1", false)], &["192.0.2.2"]);
+        row.plan.undecided.push(Undecided {
+            origin_ip: None,
+            because: "idle".to_owned(),
+        });
+        let text = as_table(&[row]);
+        let actions: Vec<_> = text
+            .lines()
+            .skip(1)
+            .map(|line| line.split_whitespace().nth(1))
+            .collect();
+        assert_eq!(actions, [Some("put"), Some("delete"), Some("undecided")]);
+        assert_eq!(as_table(&[]), "Nothing to mend.\n");
+    }
+}

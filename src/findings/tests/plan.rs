@@ -1,0 +1,202 @@
+//! Plans, and that they mend what they name.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn shown(plan: &ZonePlan) -> Vec<String> {
+    let put = plan.put.iter().map(|put| {
+        let (ip, vendor, region) = (put.origin_ip, &put.vendor, &put.region);
+        format!("put {ip} {vendor} {region}: {}", put.because)
+    });
+    let delete = plan
+        .delete
+        .iter()
+        .map(|row| format!("delete {}", row.origin_ip));
+    let undecided = plan.undecided.iter().map(|row| {
+        let ip = row.origin_ip.map(|ip| ip.to_string()).unwrap_or_default();
+        format!("undecided {ip}: {}", row.because)
+    });
+    put.chain(delete).chain(undecided).collect()
+}
+
+#[test]
+fn a_plan_puts_what_is_known_and_says_what_is_not() {
+    let mut world = declared(&[
+        ("3.1.0.1", "gcp", "us-east1"),
+        ("3.1.0.2", "", ""),
+        ("5.0.0.1", "", ""),
+        ("3.1.0.4", "aws", "eu-west-1"),
+        ("3.2.0.1", "", ""),
+    ]);
+    world.discovered.dns = read(&["a.example"]);
+    world.hosts = [(host("a.example"), answer(&["3.1.0.3"]))].into();
+    world.ranges = Ranges::Loaded;
+    let list = [("aws", "us-east-1", ""), ("gcp", "us-east1", "")];
+    world.supported = Some(supported(&list));
+    world.mappings = zone(&[
+        ("3.1.0.1", "aws", "us-east-1"),
+        ("3.1.0.9", "oci", "us-ashburn-1"),
+        ("9.9.9.9", "oci", "us-ashburn-1"),
+    ]);
+    let findings = world.findings();
+    assert_eq!(
+        shown(&plan(&findings, [])),
+        [
+            "put 3.1.0.1 gcp us-east1: wrong by declared: mapped to aws us-east-1",
+            "put 3.1.0.2 aws us-east-1: missing: expected by config",
+            "put 3.1.0.3 aws us-east-1: missing: expected by dns, host a.example",
+            "put 3.1.0.4 aws us-east-1: missing: expected by config",
+            "put 3.1.0.9 aws us-east-1: wrong by vendor_ranges, supported_regions: mapped to oci \
+             us-ashburn-1",
+            "undecided 3.2.0.1: missing: expected by config; it is at aws, and its region is not \
+             known or not supported",
+            "undecided 5.0.0.1: missing: expected by config; where it is is not known",
+            "undecided 9.9.9.9: wrong by supported_regions: mapped to oci us-ashburn-1; where it \
+             is is not known",
+        ]
+    );
+    let unused: Vec<_> = world.mappings.as_slice().iter().skip(1).collect();
+    let pruned = shown(&plan(&findings, unused));
+    assert!(pruned.contains(&"delete 9.9.9.9".to_owned()), "{pruned:?}");
+    assert!(pruned.contains(&"delete 3.1.0.9".to_owned()), "{pruned:?}");
+    assert!(!pruned.iter().any(|row| row.starts_with("put 3.1.0.9")));
+}
+
+#[test]
+fn a_plan_serialises_with_the_names_of_the_labels() {
+    let mut world = declared(&[("3.1.0.1", "gcp", "us-east1"), ("5.0.0.1", "", "")]);
+    world.ranges = Ranges::Loaded;
+    let json = serde_json::to_value(plan(&world.findings(), [])).unwrap();
+    assert_eq!(
+        json,
+        serde_json::json!({
+            "put": [{
+                "origin_ip": "3.1.0.1", "vendor": "gcp", "region": "us-east1",
+                "because": "missing: expected by config",
+            }],
+            "delete": [],
+            "undecided": [{
+                "origin_ip": "5.0.0.1",
+                "because": "missing: expected by config; where it is is not known",
+            }],
+        })
+    );
+}
+
+const IPS: [&str; 8] = [
+    "3.1.0.1",
+    "3.1.0.2",
+    "3.2.0.1",
+    "34.1.0.1",
+    "34.1.0.2",
+    "5.0.0.1",
+    "192.0.2.1",
+    "10.0.0.1",
+];
+const PLACES: [(&str, &str); 8] = [
+    ("", ""),
+    ("aws", ""),
+    ("", "us-east-1"),
+    ("aws", "us-east-1"),
+    ("aws", "useast1"),
+    ("gcp", "us-central1"),
+    ("gcp", ""),
+    ("azure", "centralfrance"),
+];
+const MAPPED: [(&str, &str); 5] = [
+    ("aws", "us-east-1"),
+    ("aws", "eu-west-1"),
+    ("gcp", "us-central1"),
+    ("azure", "francecentral"),
+    ("oci", "us-ashburn-1"),
+];
+
+/// The mappings after the plan was carried out.
+fn applied(mappings: &ZoneMappings, plan: &ZonePlan) -> ZoneMappings {
+    let mut rows: BTreeMap<_, _> = mappings
+        .as_slice()
+        .iter()
+        .map(|mapping| (mapping.origin_ip, mapping.clone()))
+        .collect();
+    for put in &plan.put {
+        let mapping = Mapping {
+            origin_ip: put.origin_ip,
+            vendor: put.vendor.clone(),
+            region: put.region.clone(),
+            modified_on: None,
+        };
+        rows.insert(put.origin_ip, mapping);
+    }
+    for delete in &plan.delete {
+        rows.remove(&delete.origin_ip);
+    }
+    ZoneMappings::from_rows(rows.into_values().collect()).unwrap()
+}
+
+proptest! {
+    #[test]
+    fn a_plan_that_is_carried_out_leaves_no_finding_that_it_named(
+        config in prop::collection::btree_map(0..IPS.len(), 0..PLACES.len(), 0..6),
+        dns in prop::collection::btree_set(0..IPS.len(), 0..6),
+        hosts in prop::collection::vec(
+            (prop::collection::vec(0..IPS.len(), 0..4), 0..PLACES.len()), 0..3
+        ),
+        declared_host in prop::option::of((0..3_usize, 0..PLACES.len())),
+        mapped in prop::collection::btree_map(0..IPS.len(), 0..MAPPED.len(), 0..8),
+        has_regions: bool,
+        has_ranges: bool,
+    ) {
+        let rows: Vec<_> = config
+            .iter()
+            .map(|(ip, place)| (IPS[*ip], PLACES[*place].0, PLACES[*place].1))
+            .collect();
+        let mut world = declared(&rows);
+        let names = ["a.example", "b.example", "c.example"];
+        let targets: Vec<_> = dns.iter().map(|ip| IPS[*ip]).chain(names).collect();
+        world.discovered.dns = read(&targets);
+        for (index, (addresses, spelled)) in hosts.iter().enumerate() {
+            let addresses: Vec<_> = addresses.iter().map(|ip| IPS[*ip]).collect();
+            let answer = HostAnswer {
+                place: place(PLACES[*spelled].0, PLACES[*spelled].1),
+                ..answer(&addresses)
+            };
+            world.hosts.insert(host(names[index]), answer);
+        }
+        if let Some((name, declared)) = declared_host {
+            world.declared_hosts.push(DeclaredHost {
+                host: host(names[name]),
+                place: place(PLACES[declared].0, PLACES[declared].1),
+            });
+        }
+        let list = [
+            ("aws", "us-east-1", ""),
+            ("gcp", "us-central1", ""),
+            ("azure", "centralfrance", ""),
+        ];
+        world.supported = has_regions.then(|| supported(&list));
+        world.ranges = if has_ranges { Ranges::Loaded } else { Ranges::Off };
+        let rows: Vec<_> = mapped
+            .iter()
+            .map(|(ip, place)| (IPS[*ip], MAPPED[*place].0, MAPPED[*place].1))
+            .collect();
+        world.mappings = zone(&rows);
+        let plan = plan(&world.findings(), []);
+        world.mappings = applied(&world.mappings, &plan);
+        let after = world.findings();
+        for put in &plan.put {
+            let ip = put.origin_ip;
+            let missing = after.missing.iter().find(|origin| origin.origin_ip == ip);
+            prop_assert_eq!(missing, None);
+            let wrong = after.wrong.iter().find(|wrong| wrong.origin_ip == ip);
+            prop_assert_eq!(wrong, None);
+        }
+        // And nothing else became wrong by it.
+        let undecided: Vec<_> = plan.undecided.iter().map(|row| row.origin_ip).collect();
+        for wrong in &after.wrong {
+            prop_assert!(undecided.contains(&Some(wrong.origin_ip)));
+        }
+    }
+}

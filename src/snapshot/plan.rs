@@ -1,0 +1,98 @@
+//! What would mend a zone's findings, as of a moment.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::{Finding, ZoneState};
+use crate::domain::Mapping;
+use crate::findings::{self, Undecided, UnusedAfter, ZonePlan};
+
+/// Which mappings a plan deletes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Prune {
+    /// None.
+    Nothing,
+    /// Those that are found to be unused.
+    Unused,
+    /// Those that no source names now and that are older than this: without a memory of what the
+    /// sources named before, the age stands in for it.
+    Unnamed(UnusedAfter),
+}
+
+/// The plan of one zone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PlanRow {
+    /// The zone's name.
+    pub zone: String,
+    /// Its identifier.
+    pub zone_id: String,
+    /// What to do.
+    #[serde(flatten)]
+    pub plan: ZonePlan,
+}
+
+impl PlanRow {
+    /// The plan of a zone; `None` if nothing is known of its mappings.
+    pub fn of(state: &ZoneState, prune: Prune, now: Timestamp) -> Option<Self> {
+        let data = state.data.as_ref()?;
+        let unused: Vec<&Mapping> = match prune {
+            Prune::Nothing => Vec::new(),
+            Prune::Unused => data.findings.unused.iter().flatten().collect(),
+            Prune::Unnamed(after) => unnamed(state, after, now),
+        };
+        let mut plan = findings::plan(&data.findings, unused.iter().copied());
+        for finding in Finding::all(state, now) {
+            let is_unused = |mapping: &Mapping| {
+                unused
+                    .iter()
+                    .any(|unused| unused.origin_ip == mapping.origin_ip)
+            };
+            let because = match finding {
+                Finding::Stale(mapping) if is_unused(mapping) => continue,
+                Finding::Stale(_) => {
+                    "stale: check that the origin is still there, then write the mapping again"
+                        .to_owned()
+                }
+                Finding::Rotating(rotating) => format!(
+                    "rotating: {} has {} addresses, more than mappings can follow; give it a \
+                     static entry point",
+                    rotating.host, rotating.addresses
+                ),
+                Finding::Idle => {
+                    "idle: turn on Tiered Cache with the Smart topology, without which mappings \
+                     have no effect"
+                        .to_owned()
+                }
+                // The plan has them, or was not asked for them.
+                Finding::Missing(_) | Finding::Wrong(_) | Finding::Unused(_) => continue,
+            };
+            plan.undecided.push(Undecided {
+                origin_ip: finding.origin_ip(),
+                because,
+            });
+        }
+        // A stale mapping that is written anew is stale no more.
+        let put: Vec<_> = plan.put.iter().map(|put| Some(put.origin_ip)).collect();
+        plan.undecided.retain(|undecided| {
+            undecided.origin_ip.is_none() || !put.contains(&undecided.origin_ip)
+        });
+        Some(Self {
+            zone: state.zone.name.to_string(),
+            zone_id: state.zone.id.to_string(),
+            plan,
+        })
+    }
+}
+
+/// The mappings that no source names and that are older than the configured time.
+fn unnamed(state: &ZoneState, after: UnusedAfter, now: Timestamp) -> Vec<&Mapping> {
+    let (UnusedAfter::Age(age), Some(data)) = (after, &state.data) else {
+        return Vec::new();
+    };
+    let since = now.checked_sub(age).unwrap_or(Timestamp::MIN);
+    let unnamed = data.findings.unnamed.iter().flatten();
+    unnamed
+        .filter_map(|ip| data.mappings.get(*ip))
+        .filter(|mapping| mapping.modified_on.is_some_and(|modified| modified < since))
+        .collect()
+}
