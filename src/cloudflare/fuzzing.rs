@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::value::RawValue;
 
+use super::audit_log::read_page;
 use super::cloudflare_ips::read_ranges;
 use super::dns_records::ListDnsRecords;
 use super::envelope::{self, ApiErrors, Interner, RejectedRows};
@@ -29,6 +30,7 @@ pub fn answer(body: &[u8]) {
     list::<ListPageRules>(body);
     read_ruleset(body).ok();
     read_ranges(body).ok();
+    read_page(body, true).ok();
     if let Ok(row) = envelope::result::<RegionsRow>(body) {
         row.into_regions();
     }

@@ -4,6 +4,8 @@
 
 mod admission;
 mod attempt;
+mod audit_log;
+mod audit_position;
 mod auth;
 mod call_budget;
 mod client;
@@ -32,6 +34,8 @@ mod tiered_cache;
 mod token;
 mod zones;
 
+pub use audit_log::{AuditActor, AuditEntry, AuditLogReading, AuditWrite, WriteTarget};
+pub use audit_position::AuditLogPosition;
 pub use call_budget::CallBudget;
 pub use client::{AccountStatus, Client};
 pub use credentials::{Credentials, Secret};

@@ -8,9 +8,9 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 /// What stands in the place of a secret.
 const REDACTED: &str = "[redacted]";
-/// Secrets that are in use no more and stay known. A token that is rotated every hour is so for
-/// more than a week.
-const MAX_REPLACED: usize = 256;
+/// Replaced secrets that stay known. An answer to a request that was sent before a rotation is read
+/// within minutes of it, so a few are enough.
+const MAX_REPLACED: usize = 16;
 /// Characters of the shortest secret that is looked for in answers before they are read. Those of
 /// Cloudflare have 37 or more; a shorter one is a mistake, and could be part of any honest answer.
 const SHORTEST_IN_BODIES: usize = 16;

@@ -35,18 +35,23 @@ pub(super) struct ResultInfo {
 }
 
 #[derive(Serialize)]
-struct Envelope<'a, R> {
+struct Envelope<'a, R, I> {
     errors: &'a [ErrorEntry],
     messages: [(); 0],
     result: R,
     #[serde(skip_serializing_if = "Option::is_none")]
-    result_info: Option<ResultInfo>,
+    result_info: Option<I>,
     success: bool,
 }
 
 /// The envelope of a call that worked.
 pub(super) fn success(result: impl Serialize) -> Vec<u8> {
-    render(&[], result, None)
+    render(&[], result, None::<()>)
+}
+
+/// The envelope of a result with something beside it.
+pub(super) fn with_info(result: impl Serialize, info: impl Serialize) -> Vec<u8> {
+    render(&[], result, Some(info))
 }
 
 /// The envelope of one page of a listing.
@@ -54,7 +59,7 @@ pub(super) fn page(result: impl Serialize, info: ResultInfo) -> Vec<u8> {
     render(&[], result, Some(info))
 }
 
-fn render(errors: &[ErrorEntry], result: impl Serialize, info: Option<ResultInfo>) -> Vec<u8> {
+fn render(errors: &[ErrorEntry], result: impl Serialize, info: Option<impl Serialize>) -> Vec<u8> {
     let envelope = Envelope {
         errors,
         messages: [],
@@ -121,6 +126,6 @@ impl Failure {
 
     /// The envelope's bytes.
     pub(super) fn render(&self) -> Vec<u8> {
-        render(&self.errors, (), None)
+        render(&self.errors, (), None::<()>)
     }
 }

@@ -9,7 +9,7 @@ use super::answer::{Failure, Outcome};
 use super::listing::Query;
 use super::route::{Operation as Op, Route};
 use super::world::{SimulatedZone, World};
-use super::{batch, dns_records, gate, load_balancing, mappings, rules, zones};
+use super::{audit_log, batch, dns_records, gate, load_balancing, mappings, rules, zones};
 use crate::domain::ZoneId;
 
 /// Carries out a call in the name of the credential with this identifier.
@@ -62,6 +62,7 @@ pub(super) fn carry_out(
         Op::PageRules => Ok(rules::page_rules(zone?, query)),
         Op::CreatePageRule => rules::create_page_rule(zone?, body),
         Op::DeletePageRule => rules::delete_page_rule(zone?, object),
+        Op::AuditLog => audit_log::list(accounts, account, query, now),
         Op::CloudflareIps => Ok(zones::cloudflare_ips(world)),
         Op::VerifyUserToken | Op::VerifyAccountToken => Ok(zones::verify(credential)),
     }

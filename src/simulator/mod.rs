@@ -5,6 +5,7 @@
 //! limit, and fails on purpose where a [`Fault`] says so.
 
 mod answer;
+mod audit_log;
 mod batch;
 mod call;
 pub mod demo;
@@ -25,6 +26,7 @@ mod trick;
 mod world;
 mod zones;
 
+pub use audit_log::{AuditLog, AuditedCall};
 pub use fault::{Fault, FaultKind, RetryAfter};
 pub use route::Operation;
 pub use server::{RecordedRequest, Simulator};

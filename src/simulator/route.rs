@@ -80,6 +80,8 @@ pub enum Operation {
     DeletePageRule,
     /// `GET /ips`
     CloudflareIps,
+    /// `GET /accounts/{account_id}/logs/audit`
+    AuditLog,
     /// `GET /user/tokens/verify`
     VerifyUserToken,
     /// `GET /accounts/{account_id}/tokens/verify`
@@ -119,6 +121,7 @@ impl Operation {
             | Self::SetCloudConnector
             | Self::CreatePageRule
             | Self::DeletePageRule => Some(Permission::RulesWrite),
+            Self::AuditLog => Some(Permission::AccountSettingsRead),
             Self::CloudflareIps | Self::VerifyUserToken | Self::VerifyAccountToken => None,
         }
     }
@@ -243,6 +246,7 @@ fn calls(path: &[&str]) -> Option<Vec<(Method, Operation)>> {
         ],
         ["zones", _, "pagerules", _] => vec![(Method::DELETE, Op::DeletePageRule)],
         ["ips"] => vec![(Method::GET, Op::CloudflareIps)],
+        ["accounts", _, "logs", "audit"] => vec![(Method::GET, Op::AuditLog)],
         ["accounts", _, "tokens", "verify"] => vec![(Method::GET, Op::VerifyAccountToken)],
         ["user", "tokens", "verify"] => vec![(Method::GET, Op::VerifyUserToken)],
         _ => return None,

@@ -231,8 +231,14 @@ impl Simulator {
         let outcome = reception.credential.and_then(|credential| {
             let route = found?;
             let body = body.map_err(|_| Failure::bad_body("Request body too large or cut"))?;
+            let body = body.to_bytes();
             let world = &mut self.state().world;
-            call::carry_out(world, &credential, &route, &query, &body.to_bytes(), now)
+            let outcome = call::carry_out(world, &credential, &route, &query, &body, now);
+            if outcome.is_ok() && head.method != Method::GET {
+                let path = head.uri.path();
+                world.audit(&credential, &head.method, path, &route, &body, now);
+            }
+            outcome
         });
         match reception.fault {
             Some(kind) => {

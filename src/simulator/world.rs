@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::audit_log::AuditLog;
 use super::regions;
 use crate::domain::{Mapping, OriginIp, Region, Vendor, Zone, ZoneId, ZoneName};
 
@@ -54,6 +55,8 @@ pub struct Account {
     pub name: String,
     /// Its load balancer pools.
     pub pools: Vec<Pool>,
+    /// What was written.
+    pub audit_log: AuditLog,
 }
 
 /// A token or key, and what it is good for.
@@ -388,7 +391,7 @@ impl World {
     pub fn account(mut self, id: &str, name: &str) -> Self {
         let account = Account {
             name: name.to_owned(),
-            pools: Vec::new(),
+            ..Account::default()
         };
         self.accounts.insert(id.to_owned(), account);
         self

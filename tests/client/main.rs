@@ -6,6 +6,7 @@
     reason = "helpers of tests say what they expect as tests do"
 )]
 
+mod audit_log;
 mod credentials;
 mod faults;
 mod http2;

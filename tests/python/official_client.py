@@ -5,6 +5,7 @@ tests/official_client.rs. Fails with a traceback where the client and the API di
 """
 
 import sys
+from datetime import datetime, timedelta, timezone
 
 import cloudflare
 from cloudflare import Cloudflare
@@ -68,6 +69,24 @@ assert batch.failed[0].origin_ip == "192.0.2.202" and batch.failed[0].error
 batch = regions.bulk_delete(zone_id=zone_id, extra_body=["192.0.2.201", "192.0.2.202"])
 assert [item.origin_ip for item in batch.succeeded] == ["192.0.2.201"]
 assert [item.origin_ip for item in batch.failed] == ["192.0.2.202"]
+
+# Each of these writes is in the audit log; pages are followed by the client's own cursor.
+now = datetime.now(timezone.utc)
+log = list(
+    client.accounts.logs.audit.list(
+        account_id=account_id,
+        since=(now - timedelta(minutes=5)).isoformat(),
+        before=(now + timedelta(minutes=5)).isoformat(),
+        limit=3,
+        direction="asc",
+    )
+)
+calls = [(entry.raw.method, entry.raw.uri.rsplit("/", 1)[1]) for entry in log]
+assert calls == [
+    ("PUT", "192.0.2.200"), ("DELETE", "192.0.2.200"), ("PUT", "batch"), ("DELETE", "batch"),
+], calls
+assert len({entry.id for entry in log}) == 4 and log[0].actor.token_name == "token-1"
+assert log[0].zone.id == zone_id and log[0].action.result == "success"
 
 # Refusals, as the classes of the client.
 raises(cloudflare.NotFoundError, 1142, lambda: regions.get("192.0.2.200", zone_id=zone_id))

@@ -3,10 +3,13 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::{FLAKY_ZONE, LIVELY_ZONE};
-use crate::simulator::{Fault, FaultKind, Operation, SimulatedZone, Simulator};
+use crate::simulator::{
+    AuditedCall, Fault, FaultKind, Operation, SimulatedZone, Simulator, World, zone_id_of,
+};
 
 /// The pause before each step.
 const PACE: Duration = Duration::from_secs(5);
@@ -14,6 +17,11 @@ const PACE: Duration = Duration::from_secs(5);
 const GOOD_POLLS: u64 = 4;
 /// Requests of the poll that fails: a first one, and three that try again.
 const FAILING_REQUESTS: u64 = 4;
+
+/// Who makes the changes.
+const EDITOR: &str = "sam@example.com";
+/// Entries of the audit log that are kept: those of a day.
+const KEPT_ENTRIES: usize = 17_280;
 
 /// One step of a change.
 #[derive(Debug, Clone, Copy)]
@@ -68,12 +76,42 @@ pub async fn live(simulator: Simulator, shutdown: CancellationToken, seed: u64) 
                 return;
             }
             let now = Timestamp::now();
-            simulator.update(|world| step.take(world.zone_mut(LIVELY_ZONE), now));
+            simulator.update(|world| {
+                step.take(world.zone_mut(LIVELY_ZONE), now);
+                step.log(world, now);
+            });
         }
     }
 }
 
 impl Step {
+    /// Adds the change to the audit log, as if somebody had made it in the dashboard.
+    fn log(self, world: &mut World, now: Timestamp) {
+        let zone = zone_id_of(LIVELY_ZONE);
+        let (method, ip, request) = match self {
+            Self::Map(ip, region) => {
+                let request = json!({"origin_ip": ip, "vendor": "gcp", "region": region});
+                ("PUT", ip, request)
+            }
+            Self::Unmap(ip) => ("DELETE", ip, Value::Null),
+        };
+        let call = AuditedCall {
+            email: EDITOR,
+            context: "dash",
+            token_name: None,
+            method,
+            path: &format!("/client/v4/zones/{zone}/origin/cloud_regions/{ip}"),
+            zone: Some(&zone),
+            request,
+        };
+        if let Some(account) = world.accounts.values_mut().next() {
+            account.audit_log.add(&call, now);
+            // A demo that runs for weeks keeps a day.
+            let surplus = account.audit_log.entries.len().saturating_sub(KEPT_ENTRIES);
+            account.audit_log.entries.drain(..surplus);
+        }
+    }
+
     fn take(self, zone: &mut SimulatedZone, now: Timestamp) {
         match self {
             Self::Map(ip, region) => zone.map(ip, "gcp", region, Some(now)),
