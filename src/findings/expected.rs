@@ -322,8 +322,9 @@ impl<'a> Builder<'a> {
 
     fn is_complete(&self) -> bool {
         self.evidence.discovered.is_current()
-            && self
-                .resolvable()
-                .all(|(_, _, state)| state.is_some_and(|state| state != HostState::Failing))
+            && self.resolvable().all(|(host, _, state)| {
+                let answer = self.evidence.hosts.get(host);
+                state.is_some() && answer.is_some_and(|answer| !answer.is_failing)
+            })
     }
 }

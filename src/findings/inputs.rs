@@ -172,12 +172,13 @@ pub struct HostAnswer {
 impl HostAnswer {
     /// The host's state; `None` before the first look-up has ended.
     pub fn state(&self) -> Option<HostState> {
-        if self.is_failing {
+        // A failure does not end what was found.
+        if self.is_rotating {
+            Some(HostState::Rotating)
+        } else if self.is_failing {
             Some(HostState::Failing)
         } else if !self.is_known {
             None
-        } else if self.is_rotating {
-            Some(HostState::Rotating)
         } else if self.addresses.is_empty() {
             Some(HostState::NoAddress)
         } else {

@@ -296,7 +296,7 @@ impl Host {
                 pause
             }
         };
-        host.rotating = host.addresses.len() > settings.rotating_above;
+        host.rotating = host.rotates(settings);
         (host, pause.clamp(MIN_REFRESH, MAX_REFRESH))
     }
 
@@ -304,9 +304,13 @@ impl Host {
     #[must_use]
     pub fn under(&self, settings: &Settings) -> Self {
         Self {
-            rotating: self.addresses.len() > settings.rotating_above,
+            rotating: self.rotates(settings),
             ..self.clone()
         }
+    }
+
+    fn rotates(&self, settings: &Settings) -> bool {
+        self.addresses.len() > settings.rotating_above || self.is_truncated()
     }
 
     fn answer(&mut self, answer: &Addresses, settings: &Settings, time: Now) {
@@ -394,7 +398,7 @@ impl Host {
 
     /// Fills in what a stored host does not hold.
     pub(super) fn restored(&mut self, settings: &Settings, now: Now) {
-        self.rotating = self.addresses.len() > settings.rotating_above;
+        self.rotating = self.rotates(settings);
         self.wall_offset = now.wall_offset();
     }
 }

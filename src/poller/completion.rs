@@ -18,12 +18,17 @@ use crate::domain::ZoneId;
 use crate::snapshot::ZoneState;
 
 impl Poller {
-    pub(super) fn complete(&mut self, mut ended: Ended) {
+    pub(super) fn complete(&mut self, ended: Ended) {
         let now = Instant::now();
-        if let Outcome::RecordsRead(id, records) = ended.outcome {
-            self.records_read(&id, ended.id, records, now);
-            return;
+        match ended.outcome {
+            Outcome::RecordsRead(id, records) => self.records_read(&id, ended.id, records, now),
+            Outcome::CloudflareIps(ranges) => self.cloudflare_ips_read(ended.id, ranges, now),
+            _ => self.account_completed(ended, now),
         }
+    }
+
+    /// Takes the outcome of a task that is about one account.
+    fn account_completed(&mut self, mut ended: Ended, now: Instant) {
         if let Outcome::Enriched(id, enriched) = &mut ended.outcome
             && let Some(records) = enriched.records.take()
         {
@@ -56,7 +61,7 @@ impl Poller {
             Outcome::Confirmed(id, confirmed) => {
                 account.confirmed(&id, ended.id, &confirmed, context, now);
             }
-            Outcome::RecordsRead(..) => {}
+            Outcome::RecordsRead(..) | Outcome::CloudflareIps(_) => {}
             Outcome::Verified(answer) => account.verified(&answer, context, now),
         }
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use tokio::time::Instant;
 
 use super::account::Account;
@@ -23,6 +24,8 @@ const TIME_SLICE: Duration = Duration::from_millis(5);
 pub(super) struct Criteria<'a> {
     pub(super) config: &'a EvaluationConfig,
     pub(super) hosts: &'a HostLookup,
+    /// Cloudflare's own addresses.
+    pub(super) cloudflare: &'a [IpNet],
     pub(super) supported: Option<&'a SupportedRegions>,
     /// How long what the sources named counts while they cannot be read.
     pub(super) retain: Duration,
@@ -42,6 +45,7 @@ impl<'a> Criteria<'a> {
         Self {
             config: &context.evaluation,
             hosts: &context.hosts,
+            cloudflare: &context.cloudflare_ips.ranges,
             supported: regions.known.as_deref(),
             retain: context.settings.retain,
             now,
@@ -53,7 +57,7 @@ impl PolledZone {
     /// Evaluates mappings of the zone. `show` decides which missing origins are among the findings,
     /// by address and by whether they are shown now; the others are held back.
     pub(super) fn evaluate(
-        &self,
+        &mut self,
         mappings: &ZoneMappings,
         criteria: Criteria<'_>,
         show: impl Fn(&OriginIp, bool) -> bool,
@@ -85,12 +89,36 @@ impl PolledZone {
             ignore: &expect.ignore,
             discovered: &discovered,
             hosts: &hosts,
-            cloudflare: &[],
+            cloudflare: criteria.cloudflare,
             supported: criteria.supported,
             ranges,
         };
-        let mut findings = findings::evaluate(mappings, &evidence).findings;
+        let findings::Evaluation {
+            mut findings,
+            named,
+        } = findings::evaluate(mappings, &evidence);
+        let is_resolved = hosts.values().all(|answer| answer.state().is_some());
+        let was_read = self.enrichment.was_enriched;
+        findings.unused = self.enrichment.usage.observe(
+            &named,
+            mappings,
+            was_read,
+            is_resolved,
+            expect.unused_after,
+            criteria.now,
+        );
         let state = self.slot.load();
+        // After a restart the findings of the earlier process stay until its hosts are known again.
+        let is_restored = !self.enrichment.was_enriched;
+        if let Some(data) = &state.data
+            && is_restored
+            && self.enrichment.usage.waits_for_hosts(criteria.now)
+        {
+            return Evaluation {
+                findings: ZoneFindings::clone(&data.findings),
+                unconfirmed: BTreeSet::new(),
+            };
+        }
         let shown: BTreeSet<OriginIp> = state
             .data
             .iter()
@@ -221,6 +249,7 @@ mod tests {
         Criteria {
             config,
             hosts,
+            cloudflare: &[],
             supported: None,
             retain: Duration::from_hours(1),
             now: Instant::now(),

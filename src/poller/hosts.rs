@@ -97,7 +97,8 @@ impl HostLookup {
                 HostAnswer {
                     addresses: known.ips().collect(),
                     is_known: known.is_known(),
-                    is_failing: known.failure().is_some(),
+                    // Addresses that are not remembered are not known.
+                    is_failing: known.failure().is_some() || known.is_truncated(),
                     is_rotating: known.state() == Some(HostState::Rotating),
                     place: chain_place(chain().chain(known.chain())),
                     left_out: serves_itself.then_some(LeftOutReason::NoOriginAddress),

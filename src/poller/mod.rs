@@ -6,6 +6,7 @@
 //! call that hangs delays nothing but itself.
 
 mod account;
+mod cloudflare_ips;
 mod completion;
 mod discovery;
 mod dispatch;
@@ -38,6 +39,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use self::account::Account;
+use self::cloudflare_ips::CloudflareIps;
 use self::discovery::Released;
 use self::handle::{Command, Commands};
 pub use self::handle::{PollerHandle, Reconfiguration, ReconfiguredAccount};
@@ -102,6 +104,7 @@ struct Context {
     settings: Settings,
     evaluation: EvaluationConfig,
     hosts: HostLookup,
+    cloudflare_ips: CloudflareIps,
     metrics: Metrics,
     recorder: Recorder,
     started: Instant,
@@ -135,6 +138,7 @@ impl Poller {
             context: Context {
                 settings,
                 hosts: HostLookup::new(evaluation.hosts.clone()),
+                cloudflare_ips: CloudflareIps::new(started),
                 evaluation,
                 metrics,
                 recorder: Recorder::default(),
@@ -216,6 +220,7 @@ impl Poller {
             account.start_due(&self.context, &mut self.tasks, now);
             account.check_budget(&self.context, &self.snapshot);
         }
+        self.start_cloudflare_ips(now);
         self.start_record_readings(now);
         self.evaluate_pending();
         let tried = self.accounts.values().all(Account::tried);
@@ -261,6 +266,9 @@ impl Poller {
                     .collect();
                 self.request_evaluation_of(zones);
             }
+            names = self.context.hosts.resolver().unsaved(), if self.context.recorder.stores() => {
+                self.context.recorder.hosts(self.context.hosts.resolver(), &names);
+            }
             Some(command) = self.commands.recv() => self.obey(command),
             () = timer => {}
         }
@@ -274,8 +282,9 @@ impl Poller {
             .filter_map(|account| account.next_wake(now));
         let ready = (!*self.ready.borrow()).then_some(self.context.started + READY_AT_LATEST);
         let records = self.records.next_due();
+        let ips = self.cloudflare_ips_due().filter(|at| *at > now);
         let ready = ready.filter(|at| *at > now);
-        of_accounts.chain(ready).chain(records).min()
+        of_accounts.chain(ready).chain(records).chain(ips).min()
     }
 
     fn obey(&mut self, command: Command) {

@@ -1,6 +1,6 @@
 //! What lasts of the poller's work: the history of changes, and the storage where there is one.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,8 +10,9 @@ use tokio::time::Instant;
 use super::enrichment::state::StoredSources;
 use super::zone::PolledZone;
 use super::{Poller, ZoneSelection};
-use crate::domain::ZoneId;
+use crate::domain::{HostName, ZoneId};
 use crate::history::{self, CAPACITY_WITHOUT_STORAGE, Change, History};
+use crate::origin_hosts::{OriginHosts, StoredHost};
 use crate::snapshot::{ZoneData, ZoneSlot, ZoneState};
 use crate::storage::{Kind, Parts, Storage, StoredZone};
 
@@ -67,6 +68,28 @@ impl Recorder {
         }
     }
 
+    /// Whether there is a storage.
+    pub(super) fn stores(&self) -> bool {
+        self.storage.is_some()
+    }
+
+    /// Origin hosts are known otherwise than before, or not any more.
+    pub(super) fn hosts(&self, resolver: &OriginHosts, names: &BTreeSet<HostName>) {
+        let Some(storage) = &self.storage else {
+            return;
+        };
+        for name in names {
+            match resolver.get(name) {
+                Some(host) => {
+                    if let Some(stored) = host.store() {
+                        storage.put(Kind::Host, name.as_str(), stored);
+                    }
+                }
+                None => storage.remove(Kind::Host, name.as_str()),
+            }
+        }
+    }
+
     fn put(&self, state: Arc<ZoneState>, changes: &[Arc<Change>]) {
         if let Some(storage) = &self.storage {
             storage.put_zone(state, changes);
@@ -97,6 +120,8 @@ impl Poller {
         parts: &Parts,
     ) {
         self.context.recorder = recorder;
+        let hosts: Vec<StoredHost> = parts.all(Kind::Host).map(|(_, host)| host).collect();
+        self.context.hosts.resolver().restore(&hosts);
         for (name, account) in &mut self.accounts {
             let listing = &mut account.listing;
             let wanted = |id: &ZoneId| match &listing.selection {
@@ -144,8 +169,15 @@ impl PolledZone {
             let left = retain.saturating_sub(failing);
             self.expiry = shown.data.is_some().then(|| instant + left);
         }
-        self.enrichment
-            .resume(stored.tiered_cache, sources.unwrap_or_default(), instant);
+        let last = stored.last_poll.as_ref().map(|poll| poll.ended);
+        let pause = last.map(|last| now.duration_since(last));
+        let pause = pause.and_then(|pause| Duration::try_from(pause).ok());
+        self.enrichment.resume(
+            stored.tiered_cache,
+            sources.unwrap_or_default(),
+            pause.unwrap_or_default(),
+            instant,
+        );
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use tokio::time::Instant;
 use tracing::{error, warn};
@@ -36,6 +37,8 @@ pub(super) enum Task {
     Confirm(ZoneId),
     /// Reads the DNS records of a zone that is not enriched with them.
     Records(ZoneId),
+    /// Reads Cloudflare's own addresses.
+    CloudflareIps,
     /// Verifies the account's token.
     Verify,
 }
@@ -48,6 +51,7 @@ pub(super) enum Outcome {
     Enriched(ZoneId, Box<Enriched>),
     Confirmed(ZoneId, Confirmed),
     RecordsRead(ZoneId, Result<Vec<DnsRecord>, ApiError>),
+    CloudflareIps(Result<Vec<IpNet>, ApiError>),
     Verified(Result<TokenStatus, ApiError>),
 }
 
@@ -192,6 +196,7 @@ impl Task {
             Self::Enrich(zone) => Outcome::Enriched(zone, Box::default()),
             Self::Confirm(zone) => Outcome::Confirmed(zone, Confirmed::default()),
             Self::Records(zone) => Outcome::RecordsRead(zone, Err(error(Operation::DnsRecords))),
+            Self::CloudflareIps => Outcome::CloudflareIps(Err(error(Operation::CloudflareIps))),
             Self::Verify => Outcome::Verified(Err(error(Operation::VerifyToken))),
         }
     }
@@ -243,6 +248,12 @@ pub(super) async fn read_records(client: Client, id: ZoneId) -> Outcome {
     let call = CallBudget::new(POLL_BUDGET);
     let records = client.dns_records(&id, RecordScope::All, &call).await;
     Outcome::RecordsRead(id, records.map(|records| records.rows))
+}
+
+/// Reads Cloudflare's own addresses.
+pub(super) async fn read_cloudflare_ips(client: Client) -> Outcome {
+    let call = CallBudget::new(POLL_BUDGET);
+    Outcome::CloudflareIps(client.cloudflare_ips(&call).await)
 }
 
 /// Verifies an account's token. `owner` is the Cloudflare account of one of its zones.

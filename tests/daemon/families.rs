@@ -6,8 +6,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use cloudflare_origin_region_exporter::metric_families;
+use cloudflare_origin_region_exporter::simulator::dns::{DnsHost, DnsHosts, NameServer};
 use cloudflare_origin_region_exporter::simulator::{Fault, FaultKind, Operation};
 use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
 
 use crate::support::{Api, BAD, Config, Daemon, world};
 
@@ -30,22 +32,29 @@ async fn every_family_of_the_table_can_be_seen() {
         let file = format!("{vendor}.json");
         fs::copy(ranges.join(&file), folder.path().join(&file)).unwrap();
     }
+    let shutdown = CancellationToken::new();
+    let _end = shutdown.clone().drop_guard();
+    let mut names = DnsHosts::default();
+    names.set("origin.example.net", DnsHost::addresses(["3.80.2.51"]));
+    let dns = NameServer::local(names, shutdown).await.unwrap();
     let config = Config {
         verify: "vendor_ranges: { enabled: true, sources: { aws: aws.json, azure: azure.json, \
                  gcp: gcp.json, oci: oci.json } }"
             .to_owned(),
-        more: "expect: { from_dns: true, from_load_balancers: true }\n\
-               hosts: { nameservers: [\"127.0.0.1:1\"] }\n"
-            .to_owned(),
+        more: format!(
+            "expect: {{ from_dns: true, from_load_balancers: true, from_rules: true, \
+             unused_after: 1s }}\n\
+             hosts: {{ nameservers: [\"{}\"] }}\n",
+            dns.address()
+        ),
         ..Config::polling("interval: 200ms, retries: 1")
     };
     let mut daemon = Daemon::start_in(folder, &config.text(&api.simulator.base_url())).await;
     let missing = |scrape: &crate::scrape::Scrape| -> Vec<&str> {
         let seen = scrape.families();
-        // Nothing remembers since when an address is unnamed, and the web server has no TLS.
+        // There is no storage, and the web server has no TLS.
         let names = metric_families::all()
             .map(|family| family.name)
-            .filter(|name| !name.contains("_unused_"))
             .filter(|name| !name.contains("_exporter_storage_"))
             .filter(|name| !name.contains("_exporter_web_certificate_"));
         names.filter(|name| !seen.contains(name)).collect()

@@ -3,10 +3,12 @@
 use cloudflare_origin_region_exporter::simulator::dns::{
     DnsHost, DnsHosts, DnsTrouble, NameServer,
 };
-use cloudflare_origin_region_exporter::simulator::{LoadBalancer, Pool, PoolOrigin, World};
+use cloudflare_origin_region_exporter::simulator::{
+    FaultKind, LoadBalancer, Operation, Pool, PoolOrigin, World,
+};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::support::{Exporter, Exposition, simulate, world};
+use crate::support::{Exporter, Exposition, break_call, simulate, world};
 
 const ALB: &str = "web-1.us-east-1.elb.amazonaws.com";
 
@@ -228,4 +230,168 @@ async fn a_host_with_more_addresses_than_mappings_can_follow_is_rotating_and_not
         })
         .await;
     assert_eq!(missing(&seen), ["52.95.111.1 dns  "]);
+}
+
+const EVERY_SOURCE: &str =
+    "from_dns: true\nfrom_load_balancers: true\nfrom_rules: true\nunused_after: 1s";
+
+#[tokio::test]
+async fn hosts_of_every_kind_of_rule_are_expected() {
+    const BUCKET: &str = "bucket.s3.eu-west-1.amazonaws.com";
+    let (dns, _dns) = name_server(&[
+        ("rule.example.net", DnsHost::addresses(["52.95.110.1"])),
+        ("page.example.net", DnsHost::addresses(["52.95.110.2"])),
+        (BUCKET, DnsHost::addresses(["52.95.110.3"])),
+    ])
+    .await;
+    let mut world = world().zone("a.test", []);
+    let zone = world.zone_mut("a.test");
+    zone.origin_rule("rule.example.net");
+    zone.page_rule("page.example.net");
+    zone.cloud_connector_rule("aws_s3", BUCKET);
+    let (api, _guard) = simulate(world).await;
+    let exporter = Exporter::start(&api, &settings(&dns, "from_rules: true")).await;
+    let seen = exporter
+        .until("three missing", |seen| missing(seen).len() == 3)
+        .await;
+    assert_eq!(
+        missing(&seen),
+        [
+            "52.95.110.1 rule  ",
+            "52.95.110.2 rule  ",
+            "52.95.110.3 rule aws eu-west-1",
+        ]
+    );
+    exporter.polls(5).await;
+    for operation in [
+        Operation::OriginRules,
+        Operation::CloudConnector,
+        Operation::PageRules,
+    ] {
+        assert_eq!(api.count(operation), 1, "{operation:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_kind_of_rules_that_may_not_be_read_costs_the_others_nothing() {
+    let (dns, _dns) =
+        name_server(&[("rule.example.net", DnsHost::addresses(["52.95.110.1"]))]).await;
+    let mut world = world().zone("a.test", []);
+    world.zone_mut("a.test").origin_rule("rule.example.net");
+    let (api, _guard) = simulate(world).await;
+    let forbidden = FaultKind::ApiError(403, 10000, "Authentication error".to_owned());
+    break_call(&api, Operation::CloudConnector, forbidden);
+    let exporter = Exporter::start(&api, &settings(&dns, EVERY_SOURCE)).await;
+    exporter
+        .until("a missing one", |seen| {
+            missing(seen) == ["52.95.110.1 rule  "]
+        })
+        .await;
+    exporter.logs(&["cloud_connector"]).await;
+    let seen = exporter.scrape().await;
+    assert_eq!(seen.of("a.test", "zone_up"), Some(1.0));
+    assert_eq!(
+        seen.of("a.test", "unused_mappings"),
+        None,
+        "it cannot be told"
+    );
+}
+
+#[tokio::test]
+async fn a_mapping_that_no_source_names_is_unused_as_long_as_all_are_read() {
+    let (dns, _dns) = name_server(&[("lb.example.net", DnsHost::addresses(["52.95.110.1"]))]).await;
+    let mut world = world().zone(
+        "a.test",
+        [
+            ("52.95.110.1", "aws", "us-east-1"),
+            ("52.95.110.9", "aws", "us-east-1"),
+        ],
+    );
+    let zone = world.zone_mut("a.test");
+    zone.record("CNAME", "www.a.test", "lb.example.net", true);
+    let (api, _guard) = simulate(world).await;
+    let exporter = Exporter::start(&api, &settings(&dns, EVERY_SOURCE)).await;
+    let seen = exporter
+        .until("an unused mapping", |seen| {
+            seen.of("a.test", "unused_mappings") == Some(1.0)
+        })
+        .await;
+    assert_eq!(seen.rows("unused_mapping", &["origin_ip"]), ["52.95.110.9"]);
+    // Named again.
+    api.update(|world| {
+        let zone = world.zone_mut("a.test");
+        zone.record("A", "plain.a.test", "52.95.110.9", true);
+    });
+    exporter
+        .until("none", |seen| {
+            seen.of("a.test", "unused_mappings") == Some(0.0)
+        })
+        .await;
+    break_call(&api, Operation::LoadBalancers, FaultKind::Status(503, None));
+    exporter
+        .until("no answer", |seen| {
+            seen.of("a.test", "unused_mappings").is_none()
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn cloudflares_own_addresses_are_no_origins() {
+    let (dns, _dns) = name_server(&[
+        (
+            "proxied.example.net",
+            DnsHost::addresses(["104.16.1.1", "2400:cb00::1"]),
+        ),
+        ("good.example.net", DnsHost::addresses(["52.95.110.1"])),
+    ])
+    .await;
+    let mut world = world().zone("a.test", []);
+    let zone = world.zone_mut("a.test");
+    zone.record("CNAME", "www.a.test", "proxied.example.net", true);
+    zone.record("CNAME", "good.a.test", "good.example.net", true);
+    let (api, _guard) = simulate(world).await;
+    let exporter = Exporter::start(&api, &settings(&dns, "from_dns: true")).await;
+    let seen = exporter
+        .until("a missing one and two hosts", |seen| {
+            !missing(seen).is_empty()
+                && seen.value("origin_hosts", &[("state", "resolved")]) == Some(2.0)
+        })
+        .await;
+    assert_eq!(missing(&seen), ["52.95.110.1 dns  "]);
+    exporter.polls(3).await;
+    assert_eq!(api.count(Operation::CloudflareIps), 1);
+}
+
+#[tokio::test]
+async fn a_restart_keeps_what_hosts_were_known_to_have() {
+    let (dns, _dns) = name_server(&[("lb.example.net", DnsHost::addresses(["52.95.110.1"]))]).await;
+    let mut world = world().zone("a.test", []);
+    let zone = world.zone_mut("a.test");
+    zone.record("CNAME", "www.a.test", "lb.example.net", true);
+    zone.record("CNAME", "own.a.test", "direct.a.test", true);
+    zone.record("A", "direct.a.test", "52.95.110.9", false);
+    let (api, _guard) = simulate(world).await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("storage");
+    let more = settings(&dns, "from_dns: true");
+    let storage = ["--storage.path", path.to_str().unwrap()];
+    let exporter = Exporter::start_with_flags(&api, &storage, &more).await;
+    let both = |seen: &Exposition| missing(seen).len() == 2;
+    exporter.until("two missing", both).await;
+    // What was served for more than two seconds survives.
+    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    drop(exporter);
+    dns.update(|names| {
+        names.set(
+            "lb.example.net",
+            DnsHost::default().trouble(DnsTrouble::Silent),
+        );
+    });
+    let exporter = Exporter::start_with_flags(&api, &storage, &more).await;
+    let start = tokio::time::Instant::now();
+    while start.elapsed().as_secs() < 3 {
+        let seen = exporter.scrape().await;
+        assert_eq!(missing(&seen).len(), 2, "{:?}", missing(&seen));
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
 }

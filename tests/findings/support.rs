@@ -64,17 +64,23 @@ impl Exporter {
 
     /// As [`Self::start`], with other settings of the polls.
     pub(crate) async fn polling(api: &Simulator, poll: &str, more: &str) -> Self {
-        Self::with(api, poll, "", more).await
+        Self::with(api, poll, "", &[], more).await
     }
 
     /// As [`Self::start`], with a filter of zones.
     pub(crate) async fn start_filtered(api: &Simulator, filter: &str, more: &str) -> Self {
         let poll = "interval: 300ms, discovery_interval: 500ms";
         let zones = format!(", zones: {{ {filter} }}");
-        Self::with(api, poll, &zones, more).await
+        Self::with(api, poll, &zones, &[], more).await
     }
 
-    async fn with(api: &Simulator, poll: &str, zones: &str, more: &str) -> Self {
+    /// As [`Self::start`], with more flags.
+    pub(crate) async fn start_with_flags(api: &Simulator, flags: &[&str], more: &str) -> Self {
+        let poll = "interval: 300ms, discovery_interval: 500ms";
+        Self::with(api, poll, "", flags, more).await
+    }
+
+    async fn with(api: &Simulator, poll: &str, zones: &str, flags: &[&str], more: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("exporter.yaml");
         let usual = format!(
@@ -90,6 +96,7 @@ impl Exporter {
             .arg("--config.file")
             .arg(&file)
             .args(["--web.listen-address", "127.0.0.1:0"])
+            .args(flags)
             .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn()

@@ -5,14 +5,15 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use crate::cloudflare::{
-    ApiError, CallBudget, Client, DnsRecord, LoadBalancer, Operation, OriginTarget, Pool, Reason,
-    RecordScope,
+    ApiError, CallBudget, Client, CloudConnectorRule, DnsRecord, LoadBalancer, Operation,
+    OriginTarget, Pool, Reason, RecordScope, Rows, StorageProvider,
 };
-use crate::domain::{PoolId, RecordName, Zone};
+use crate::domain::{PoolId, RecordName, Zone, ZoneId};
 use crate::findings::{
     Candidates, ExpectSettings, LeftOutReason, SupportedRegions, VerifySettings,
 };
@@ -24,12 +25,13 @@ const BUDGET: Duration = Duration::from_secs(30);
 /// What to read.
 #[expect(
     clippy::struct_excessive_bools,
-    reason = "four things that are read independently"
+    reason = "five things that are read independently"
 )]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(in crate::poller) struct Wanted {
     pub(in crate::poller) dns: bool,
     pub(in crate::poller) load_balancers: bool,
+    pub(in crate::poller) rules: bool,
     pub(in crate::poller) tiered_cache: bool,
     pub(in crate::poller) supported_regions: bool,
 }
@@ -38,6 +40,15 @@ impl Wanted {
     pub(in crate::poller) fn anything(self) -> bool {
         self != Self::default()
     }
+}
+
+/// A kind of rules that send requests to another origin. Each has a call of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::poller) enum RuleKind {
+    OriginRules,
+    CloudConnector,
+    PageRules,
 }
 
 /// Something to read.
@@ -61,6 +72,8 @@ pub(in crate::poller) struct Enriched {
     pub(in crate::poller) load_balancers: Option<Result<Candidates, ApiError>>,
     /// The names that load balancers answer for.
     pub(in crate::poller) balanced: Option<Arc<BTreeSet<RecordName>>>,
+    /// What each kind of rules names.
+    pub(in crate::poller) rules: Vec<(RuleKind, Result<Candidates, ApiError>)>,
     pub(in crate::poller) tiered_cache: Option<Result<bool, ApiError>>,
     pub(in crate::poller) smart_tiered_cache: Option<Result<bool, ApiError>>,
     /// `None` inside where this zone cannot tell.
@@ -74,7 +87,9 @@ impl Enriched {
         let settings = [self.tiered_cache.as_ref(), self.smart_tiered_cache.as_ref()].map(failure);
         let regions = failure(self.supported_regions.as_ref());
         let all = origins.into_iter().chain(settings).chain([regions]);
+        let rules = self.rules.iter();
         all.flatten()
+            .chain(rules.filter_map(|(_, answer)| answer.as_ref().err()))
     }
 
     /// Whether a setting could not be read for a transient reason, so that another try may soon
@@ -82,6 +97,15 @@ impl Enriched {
     pub(in crate::poller) fn has_transient_settings_failure(&self) -> bool {
         let settings = [self.tiered_cache.as_ref(), self.smart_tiered_cache.as_ref()];
         let mut failures = settings.into_iter().filter_map(failure);
+        failures.any(ApiError::is_transient)
+    }
+
+    /// Whether rules could not be read for a transient reason.
+    pub(in crate::poller) fn has_transient_rules_failure(&self) -> bool {
+        let mut failures = self
+            .rules
+            .iter()
+            .filter_map(|(_, answer)| answer.as_ref().err());
         failures.any(ApiError::is_transient)
     }
 
@@ -98,6 +122,9 @@ impl Enriched {
         if !expect.from_load_balancers {
             self.load_balancers = None;
             self.balanced = None;
+        }
+        if !expect.from_rules {
+            self.rules.clear();
         }
         if !verify.tiered_cache {
             self.tiered_cache = None;
@@ -152,11 +179,61 @@ pub(in crate::poller) async fn run(enrichment: Enrichment) -> Enriched {
             Err(error) => Err(error),
         });
     }
+    if wanted.rules {
+        for kind in RuleKind::ALL {
+            let answer = kind.read(client, &zone.id, &budget()).await;
+            enriched.rules.push((kind, answer));
+        }
+    }
     if wanted.tiered_cache {
         enriched.tiered_cache = Some(client.tiered_cache(&zone.id, &budget()).await);
         enriched.smart_tiered_cache = Some(client.smart_tiered_cache(&zone.id, &budget()).await);
     }
     enriched
+}
+
+impl RuleKind {
+    /// Every kind.
+    pub(in crate::poller) const ALL: [Self; 3] =
+        [Self::OriginRules, Self::CloudConnector, Self::PageRules];
+
+    async fn read(
+        self,
+        client: &Client,
+        zone: &ZoneId,
+        call: &CallBudget,
+    ) -> Result<Candidates, ApiError> {
+        match self {
+            Self::OriginRules => client.origin_rules(zone, call).await.map(of_rules),
+            Self::PageRules => client.page_rules(zone, call).await.map(of_rules),
+            Self::CloudConnector => {
+                let rules = client.cloud_connector(zone, call).await?;
+                Ok(of_cloud_connector(rules.rows))
+            }
+        }
+    }
+}
+
+fn of_rules(rules: Rows<OriginTarget>) -> Candidates {
+    let mut candidates = Candidates::default();
+    for target in rules.rows {
+        add(&mut candidates, target);
+    }
+    candidates
+}
+
+/// The hosts of storage services. R2 is Cloudflare's own and has no origin address.
+fn of_cloud_connector(rules: Vec<CloudConnectorRule>) -> Candidates {
+    let mut candidates = Candidates::default();
+    for rule in rules {
+        match rule.host {
+            OriginTarget::Host(host) if rule.provider == StorageProvider::R2 => {
+                candidates.leave_out_host(host, LeftOutReason::NoOriginAddress);
+            }
+            target => add(&mut candidates, target),
+        }
+    }
+    candidates
 }
 
 impl Enrichment {

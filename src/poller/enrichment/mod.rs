@@ -5,6 +5,7 @@ pub(super) mod confirm;
 pub(super) mod fetch;
 pub(super) mod refresh;
 pub(super) mod state;
+pub(super) mod usage;
 
 use std::sync::Arc;
 
@@ -122,13 +123,13 @@ impl Account {
         }
         if let Some(zone) = self.zones.get_mut(id) {
             zone.enrichment.learn(&mut enriched, now);
-            zone.recorder
-                .sources(id, || zone.enrichment.stored_sources());
         }
         let changed = self.regions.answered(id, enriched.supported_regions);
         if let Some(zone) = self.zones.get_mut(id) {
             let criteria = Criteria::new(context, &self.regions, now);
             zone.evaluate_again(criteria, |_, shown| shown);
+            zone.recorder
+                .sources(id, || zone.enrichment.stored_sources());
         }
         if changed {
             self.request_evaluations();

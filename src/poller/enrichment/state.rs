@@ -1,18 +1,19 @@
 //! What is known of a zone beside its mappings.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use super::fetch::{Enriched, Wanted};
+use super::fetch::{Enriched, RuleKind, Wanted};
 use super::refresh::{RefreshTimer, Regions};
+use super::usage::UsageWatch;
 use crate::cloudflare::ApiError;
 use crate::domain::{OriginIp, RecordName};
 use crate::findings::{
-    Candidates, Discovered, ExpectSettings, SourceState, TieredCache, VerifySettings,
+    Candidates, Discovered, ExpectSettings, SourceState, TieredCache, Usage, VerifySettings,
 };
 
 /// How long the last known tiered cache settings are shown, at least.
@@ -85,6 +86,9 @@ impl<T> Recent<T> {
 pub(in crate::poller) struct StoredSources {
     dns: Option<Candidates>,
     load_balancers: Option<Candidates>,
+    rules: BTreeMap<RuleKind, Candidates>,
+    /// Since when the addresses of mappings are not named.
+    usage: Usage,
 }
 
 /// What is known of a zone beside its mappings.
@@ -94,6 +98,8 @@ pub(in crate::poller) struct EnrichmentState {
     /// The names that load balancers answer for, as of their last good reading.
     pub(in crate::poller) balanced: Arc<BTreeSet<RecordName>>,
     load_balancers: Recent<Candidates>,
+    rules: BTreeMap<RuleKind, Recent<Candidates>>,
+    rules_timer: RefreshTimer,
     tiered_cache: Recent<bool>,
     smart_tiered_cache: Recent<bool>,
     settings_timer: RefreshTimer,
@@ -103,6 +109,10 @@ pub(in crate::poller) struct EnrichmentState {
     pub(in crate::poller) unconfirmed: BTreeSet<OriginIp>,
     /// Origins that are being looked up.
     confirming: BTreeSet<OriginIp>,
+    /// Since when the addresses of its mappings are not named.
+    pub(in crate::poller) usage: UsageWatch,
+    /// Its sources were read by this process, or could not be read.
+    pub(in crate::poller) was_enriched: bool,
     /// It waits among the account's enrichments.
     pub(in crate::poller) queued: bool,
     /// DNS records and load balancers are to be read.
@@ -127,20 +137,27 @@ impl EnrichmentState {
             };
         Discovered {
             load_balancers: state(expect.from_load_balancers, &self.load_balancers),
-            rules: SourceState::Off,
+            rules: self.rules(expect, now, retain),
             dns: state(expect.from_dns, &self.dns),
         }
     }
 
-    /// Goes on with what an earlier process knew.
+    /// Goes on with what an earlier process knew, which ended `pause` ago.
     pub(in crate::poller) fn resume(
         &mut self,
         tiered_cache: TieredCache,
         sources: StoredSources,
+        pause: Duration,
         now: Instant,
     ) {
         self.dns = Recent::resume(sources.dns, now);
         self.load_balancers = Recent::resume(sources.load_balancers, now);
+        let rules = sources.rules.into_iter();
+        self.rules = rules
+            .map(|(kind, candidates)| (kind, Recent::resume(Some(candidates), now)))
+            .collect();
+        self.usage.usage = sources.usage;
+        self.usage.usage.resume(pause);
         self.tiered_cache = Recent::resume(tiered_cache.enabled, now);
         self.smart_tiered_cache = Recent::resume(tiered_cache.smart_enabled, now);
     }
@@ -150,6 +167,38 @@ impl EnrichmentState {
         StoredSources {
             dns: self.dns.stored(),
             load_balancers: self.load_balancers.stored(),
+            rules: self
+                .rules
+                .iter()
+                .filter_map(|(kind, rules)| Some((*kind, rules.stored()?)))
+                .collect(),
+            usage: self.usage.usage.clone(),
+        }
+    }
+
+    /// What the rules name, as far as any kind of them could be read.
+    fn rules(&self, expect: &ExpectSettings, now: Instant, retain: Duration) -> SourceState {
+        if !expect.from_rules {
+            return SourceState::Off;
+        }
+        let known: Vec<_> = self
+            .rules
+            .values()
+            .filter_map(|rules| rules.unless_failing(now, retain))
+            .collect();
+        if known.is_empty() {
+            return SourceState::NotRead;
+        }
+        let mut all = Candidates::default();
+        for candidates in &known {
+            all.addresses.extend(candidates.addresses.iter().copied());
+            all.hosts.extend(candidates.hosts.iter().cloned());
+            all.left_out.extend(candidates.left_out.iter().cloned());
+        }
+        let is_failing = |rules: &Recent<Candidates>| rules.failing_since.is_some();
+        SourceState::Read {
+            candidates: Arc::new(all),
+            is_current: known.len() == RuleKind::ALL.len() && !self.rules.values().any(is_failing),
         }
     }
 
@@ -176,6 +225,10 @@ impl EnrichmentState {
             self.load_balancers = Recent::default();
             self.balanced = Arc::default();
         }
+        if !new.from_rules {
+            self.rules.clear();
+            self.rules_timer.reset();
+        }
         if !verify.tiered_cache {
             self.tiered_cache = Recent::default();
             self.smart_tiered_cache = Recent::default();
@@ -196,6 +249,7 @@ impl EnrichmentState {
         Wanted {
             dns: expect.from_dns && self.origins_due,
             load_balancers: expect.from_load_balancers && self.origins_due,
+            rules: expect.from_rules && self.rules_timer.is_due(now),
             tiered_cache: verify.tiered_cache && self.settings_timer.is_due(now),
             supported_regions: verify.supported_regions
                 && self.regions_timer.is_due(now)
@@ -211,6 +265,9 @@ impl EnrichmentState {
     /// A reading begins.
     pub(in crate::poller) fn started(&mut self, wanted: Wanted, now: Instant) {
         self.origins_due = false;
+        if wanted.rules {
+            self.rules_timer.ask(now);
+        }
         if wanted.tiered_cache {
             self.settings_timer.ask(now);
         }
@@ -218,6 +275,16 @@ impl EnrichmentState {
 
     /// Takes what was read.
     pub(in crate::poller) fn learn(&mut self, enriched: &mut Enriched, now: Instant) {
+        self.was_enriched |= enriched.dns.is_some()
+            || enriched.load_balancers.is_some()
+            || !enriched.rules.is_empty();
+        if !enriched.rules.is_empty() {
+            let failed = enriched.has_transient_rules_failure();
+            self.rules_timer.answered(failed);
+        }
+        for (kind, answer) in enriched.rules.drain(..) {
+            self.rules.entry(kind).or_default().take(Some(answer), now);
+        }
         if enriched.tiered_cache.is_some() {
             let failed = enriched.has_transient_settings_failure();
             self.settings_timer.answered(failed);

@@ -1,0 +1,129 @@
+//! Cloudflare's own addresses, which are no origins.
+
+use std::time::Duration;
+
+use ipnet::IpNet;
+use tokio::task::Id;
+use tokio::time::Instant;
+use tracing::warn;
+
+use super::tasks::{self, Running, Task};
+use super::{Account, Poller};
+use crate::cloudflare::ApiError;
+use crate::findings::ExpectSettings;
+
+/// They hardly ever change.
+const INTERVAL: Duration = Duration::from_hours(24);
+/// The wait after a failure.
+const RETRY: Duration = Duration::from_mins(10);
+/// The ranges that <https://www.cloudflare.com/ips> has shown, until they are read.
+const BUILT_IN: [&str; 22] = [
+    "103.21.244.0/22",
+    "103.22.200.0/22",
+    "103.31.4.0/22",
+    "104.16.0.0/13",
+    "104.24.0.0/14",
+    "108.162.192.0/18",
+    "131.0.72.0/22",
+    "141.101.64.0/18",
+    "162.158.0.0/15",
+    "172.64.0.0/13",
+    "173.245.48.0/20",
+    "188.114.96.0/20",
+    "190.93.240.0/20",
+    "197.234.240.0/22",
+    "198.41.128.0/17",
+    "2400:cb00::/32",
+    "2405:8100::/32",
+    "2405:b500::/32",
+    "2606:4700::/32",
+    "2803:f800::/32",
+    "2a06:98c0::/29",
+    "2c0f:f248::/32",
+];
+
+/// Cloudflare's ranges, and when they are read again.
+pub(super) struct CloudflareIps {
+    pub(super) ranges: Vec<IpNet>,
+    due: Instant,
+    task: Option<Running>,
+}
+
+impl CloudflareIps {
+    pub(super) fn new(now: Instant) -> Self {
+        let built_in = BUILT_IN.iter();
+        Self {
+            ranges: built_in.filter_map(|range| range.parse().ok()).collect(),
+            due: now,
+            task: None,
+        }
+    }
+}
+
+impl Poller {
+    /// Reads them if they are due and origins are discovered. Any account's credentials will do.
+    pub(super) fn start_cloudflare_ips(&mut self, now: Instant) {
+        let ips = &mut self.context.cloudflare_ips;
+        if ips.task.is_some() || ips.due > now || !discovers(&self.context.evaluation.expect) {
+            return;
+        }
+        let is_usable = |account: &&Account| {
+            !account.token.refused && account.client.paused_until().is_none_or(|end| end <= now)
+        };
+        if let Some(account) = self.accounts.values().find(is_usable) {
+            let work = tasks::read_cloudflare_ips(account.client.clone());
+            ips.task = Some(self.tasks.spawn(account.name(), Task::CloudflareIps, work));
+        }
+    }
+
+    pub(super) fn cloudflare_ips_read(
+        &mut self,
+        task: Id,
+        answer: Result<Vec<IpNet>, ApiError>,
+        now: Instant,
+    ) {
+        let ips = &mut self.context.cloudflare_ips;
+        if !ips.task.as_ref().is_some_and(|running| running.is(task)) {
+            return;
+        }
+        ips.task = None;
+        match answer {
+            Ok(ranges) => {
+                ips.due = now + INTERVAL;
+                if ips.ranges != ranges {
+                    ips.ranges = ranges;
+                    let accounts = self.accounts.values_mut();
+                    accounts.for_each(Account::request_evaluations);
+                }
+            }
+            Err(error) => {
+                ips.due = now + RETRY;
+                warn!(%error, "reading Cloudflare's own addresses failed, using those known so far");
+            }
+        }
+    }
+
+    /// When they are due, where origins are discovered.
+    pub(super) fn cloudflare_ips_due(&self) -> Option<Instant> {
+        let ips = &self.context.cloudflare_ips;
+        let is_wanted = ips.task.is_none() && discovers(&self.context.evaluation.expect);
+        // A paused account wakes the poller by itself.
+        is_wanted.then_some(ips.due)
+    }
+}
+
+fn discovers(expect: &ExpectSettings) -> bool {
+    let declares_hosts = || expect.zones.iter().any(|zone| !zone.hosts.is_empty());
+    expect.from_dns || expect.from_load_balancers || expect.from_rules || declares_hosts()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_built_in_ranges_are_ranges() {
+        let ips = CloudflareIps::new(Instant::now());
+        assert_eq!(ips.ranges.len(), BUILT_IN.len());
+    }
+}
