@@ -293,19 +293,16 @@ function(config)
     {
       name: 'ZoneDataTooOld',
       expr: |||
-        time() - job_zone:cloudflare_origin_region_zone_last_success_timestamp_seconds:max
-        > on (job, cluster, zone_id) group_left ()
-        clamp_min(
-          %g * (
-            max by (job, cluster, zone_id) (cloudflare_origin_region_zone_poll_interval_seconds{$})
-            or on (job, cluster, zone_id)
-            0 * %s
-          ),
-          %d
+        (time() - job_zone:cloudflare_origin_region_zone_last_success_timestamp_seconds:max > %d)
+        unless on (job, cluster, zone_id)
+        (
+          time() - job_zone:cloudflare_origin_region_zone_last_success_timestamp_seconds:max
+          <= on (job, cluster, zone_id) group_left ()
+          %g * max by (job, cluster, zone_id) (cloudflare_origin_region_zone_poll_interval_seconds{$})
         )
         %s
         unless on (job, cluster) %s
-      ||| % [t.ZoneDataTooOld.intervals, recorded.info, t.ZoneDataTooOld.seconds, listable, recorded.missingShards],
+      ||| % [t.ZoneDataTooOld.seconds, t.ZoneDataTooOld.intervals, listable, recorded.missingShards],
       dashboard: 'zone',
       summary: 'The data of a zone is too old to rely on.',
       description: |||

@@ -39,7 +39,7 @@
       ExporterRestarting: alert { pending: '', keepFiring: '', startsAnHour: 3 },
       ReplicaMissing: alert { severity: 'info', keepFiring: '' },
       ShardMissing: alert { severity: 'critical', pending: '10m', keepFiring: '' },
-      LabelsNotHonored: alert { pending: '' },
+      LabelsNotHonored: alert { pending: '', keepFiring: '' },
 
       DiscoveryFailing: alert,
       ZonesVanished: alert { fraction: 0.5 },

@@ -32,14 +32,14 @@ local held(record, expr) = {
 
 // What an instance found whose last poll was good counts; where there is none, the findings that are
 // still served from the last good poll do.
-local fromGoodPolls(family, by='job, cluster, zone_id') = |||
-  max by (%(by)s) (
+local fromGoodPolls(family) = |||
+  max by (job, cluster, zone_id) (
     %(family)s
     and on (job, cluster, instance, zone_id) cloudflare_origin_region_zone_up{$} == 1
   )
   or
-  max by (%(by)s) (%(family)s)
-||| % { by: by, family: family };
+  max by (job, cluster, zone_id) (%(family)s)
+||| % { family: family };
 
 {
   info:: info,
@@ -165,9 +165,21 @@ local fromGoodPolls(family, by='job, cluster, zone_id') = |||
       'job_zone:cloudflare_origin_region_missing_mappings:max',
       fromGoodPolls('cloudflare_origin_region_missing_mappings{$}')
     ),
+    // From here on there is a series only where something was found: most zones have no finding, and
+    // each series costs at each evaluation.
     held(
       'job_zone_check:cloudflare_origin_region_wrong_mappings:max',
-      fromGoodPolls('cloudflare_origin_region_wrong_mappings{$}', 'job, cluster, zone_id, check')
+      |||
+        max by (job, cluster, zone_id, check) (
+          cloudflare_origin_region_wrong_mappings{$} > 0
+          and on (job, cluster, instance, zone_id) cloudflare_origin_region_zone_up{$} == 1
+        )
+        or
+        max by (job, cluster, zone_id, check) (
+          cloudflare_origin_region_wrong_mappings{$} > 0
+          unless on (job, cluster, zone_id) cloudflare_origin_region_zone_up{$} == 1
+        )
+      |||
     ),
     // An origin that two checks call wrong is one origin.
     held(
@@ -176,8 +188,6 @@ local fromGoodPolls(family, by='job, cluster, zone_id') = |||
         count by (job, cluster, zone_id) (
           group by (job, cluster, zone_id, origin_ip) (cloudflare_origin_region_wrong_mapping{$})
         )
-        or
-        0 * group by (job, cluster, zone_id) (cloudflare_origin_region_wrong_mappings{$})
       |||
     ),
     {
@@ -190,31 +200,26 @@ local fromGoodPolls(family, by='job, cluster, zone_id') = |||
     },
     held(
       'job_zone:cloudflare_origin_region_stale_mappings:max',
-      'max by (job, cluster, zone_id) (cloudflare_origin_region_stale_mappings{$})'
+      'max by (job, cluster, zone_id) (cloudflare_origin_region_stale_mappings{$} > 0)'
     ),
     held(
       'job_zone:cloudflare_origin_region_unused_mappings:max',
-      'max by (job, cluster, zone_id) (cloudflare_origin_region_unused_mappings{$})'
+      'max by (job, cluster, zone_id) (cloudflare_origin_region_unused_mappings{$} > 0)'
     ),
     held(
       'job_zone_state:cloudflare_origin_region_origin_hosts:max',
-      'max by (job, cluster, zone_id, state) (cloudflare_origin_region_origin_hosts{$})'
+      'max by (job, cluster, zone_id, state) (cloudflare_origin_region_origin_hosts{$,state!="resolved"} > 0)'
     ),
-    // Mappings without effect, because tiered cache is off; 0 where it is on.
+    // Mappings without effect, because tiered cache is off.
     held(
       'job_zone:cloudflare_origin_region_idle_mappings:max',
       |||
-        max by (job, cluster, zone_id) (cloudflare_origin_region_zone_mappings{$})
-        * on (job, cluster, zone_id) (
-          1
-          - (
-            max by (job, cluster, zone_id) (cloudflare_origin_region_tiered_cache_enabled{$})
-            * on (job, cluster, zone_id)
-            max by (job, cluster, zone_id) (cloudflare_origin_region_smart_tiered_cache_enabled{$})
+        max by (job, cluster, zone_id) (
+          cloudflare_origin_region_zone_mappings{$} > 0
+          and on (job, cluster, zone_id) (
+            cloudflare_origin_region_tiered_cache_enabled{$} == 0
             or
-            max by (job, cluster, zone_id) (cloudflare_origin_region_tiered_cache_enabled{$})
-            or
-            max by (job, cluster, zone_id) (cloudflare_origin_region_smart_tiered_cache_enabled{$})
+            cloudflare_origin_region_smart_tiered_cache_enabled{$} == 0
           )
         )
       |||

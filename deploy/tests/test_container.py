@@ -21,6 +21,7 @@ from support import (
 
 DOCKERFILE = DEPLOY / "Dockerfile"
 COMPOSE = DEPLOY / "compose.yaml"
+STORAGE = "/var/lib/cloudflare-origin-region-exporter"
 
 
 class ImageTest(unittest.TestCase):
@@ -99,6 +100,12 @@ class ComposeTest(unittest.TestCase):
         for service in self.services.values():
             for port in service["ports"]:
                 self.assertTrue(port.startswith("127.0.0.1:"), port)
+
+    def test_the_storage_is_a_volume(self):
+        self.assertEqual(self.services["exporter"]["volumes"], [f"exporter-data:{STORAGE}"])
+        text = DOCKERFILE.read_text()
+        self.assertIn(f"VOLUME {STORAGE}\n", text)
+        self.assertIn(f"ENV ORIGIN_REGION_EXPORTER_STORAGE_PATH={STORAGE}\n", text)
 
     def test_the_exporter_knows_the_command(self):
         assert_takes_arguments(self, self.services["exporter"]["command"])

@@ -2,8 +2,8 @@
   grafanaDashboardFolder:: 'Origin Region',
 
   grafanaDashboards+:: {
-    'origin-region-overview.json': import '../../../dashboards/overview.json',
-    'origin-region-zone.json': import '../../../dashboards/zone.json',
-    'origin-region-exporter.json': import '../../../dashboards/exporter.json',
+    'origin-region-overview.json': (import 'overview.libsonnet')($._config),
+    'origin-region-zone.json': (import 'zone.libsonnet')($._config),
+    'origin-region-exporter.json': (import 'exporter.libsonnet')($._config),
   },
 }

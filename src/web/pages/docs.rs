@@ -31,13 +31,14 @@ macro_rules! text {
     };
 }
 
-const TEXTS: [Text; 19] = [
+const TEXTS: [Text; 20] = [
     text!(
         "docs/first-alert.md",
         "first-alert",
         "From zero to the first alert"
     ),
     text!("docs/alerts.md", "alerts", "Alerts, and what each means"),
+    text!("docs/dashboards.md", "dashboards", "Dashboards"),
     text!(
         "deploy/runbooks.md",
         "runbooks",
