@@ -10,6 +10,7 @@ mod demo;
 mod get;
 mod healthcheck;
 mod once;
+mod plan;
 mod sockets;
 mod strict;
 mod support;

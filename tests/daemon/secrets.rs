@@ -133,7 +133,10 @@ async fn no_output_under_any_fault_holds_a_secret() {
         sleep(Duration::from_millis(200)).await;
     }
     output += &daemon.log();
-    assert!(output.contains("the old configuration stays in force"), "{output}");
+    assert!(
+        output.contains("the old configuration stays in force"),
+        "{output}"
+    );
     for secret in [TOKEN, KEY] {
         for spelling in spellings(secret) {
             let place = output.lines().find(|line| line.contains(&spelling));

@@ -1,0 +1,137 @@
+//! `plan`
+
+use std::process::Stdio;
+
+use cloudflare_origin_region_exporter::simulator::{Fault, FaultKind, Operation};
+use serde_json::{Value, json};
+use tokio::process::Command;
+use tokio::time::timeout;
+
+use crate::support::{PATIENCE, Setup, TOKEN, command, world};
+
+const EXPECT: &str = "expect:\n\
+                      \x20 zones:\n\
+                      \x20   a.test:\n\
+                      \x20     - { origin_ip: 192.0.2.1, vendor: aws, region: eu-west-1 }\n\
+                      \x20     - { origin_ip: 192.0.2.7, vendor: gcp, region: us-central1 }\n\
+                      mappings: { stale_after: never }\n";
+
+async fn setup() -> Setup {
+    Setup::new(world(), EXPECT).await
+}
+
+/// What `plan --format=curl` prints, which names the header that carries the token.
+async fn script(setup: &Setup) -> String {
+    let file = setup.file();
+    let words = [
+        "--config.file".as_ref(),
+        file.as_os_str(),
+        "plan".as_ref(),
+        "--format=curl".as_ref(),
+    ];
+    let output = timeout(PATIENCE, command(&words).output()).await;
+    let script = String::from_utf8(output.unwrap().unwrap().stdout).unwrap();
+    assert!(!script.contains(TOKEN));
+    script
+}
+
+#[tokio::test]
+async fn it_lists_what_would_mend_the_findings() {
+    let setup = setup().await;
+    let ended = setup.run(&["plan"]).await;
+    ended.code(1).says(&[
+        "192.0.2.1",
+        "aws eu-west-1",
+        "wrong by declared: mapped to aws us-east-1",
+        "192.0.2.7",
+        "missing: expected by config",
+    ]);
+    let ended = setup.run(&["plan", "a.test", "--format=json"]).await;
+    let plan: Value = serde_json::from_str(&ended.code(1).out).unwrap();
+    let zone = &plan["zones"][0];
+    assert_eq!(zone["zone"], "a.test");
+    assert_eq!(
+        zone["put"],
+        json!([
+            {"origin_ip": "192.0.2.1", "vendor": "aws", "region": "eu-west-1",
+             "because": "wrong by declared: mapped to aws us-east-1"},
+            {"origin_ip": "192.0.2.7", "vendor": "gcp", "region": "us-central1",
+             "because": "missing: expected by config"},
+        ])
+    );
+    assert_eq!(
+        (&zone["delete"], &zone["undecided"]),
+        (&json!([]), &json!([]))
+    );
+}
+
+#[tokio::test]
+async fn its_terraform_configuration_parses() {
+    let setup = setup().await;
+    let ended = setup.run(&["plan", "--format=terraform"]).await;
+    let body: Value = hcl::from_str(&ended.code(1).out).unwrap();
+    let zone = &body["resource"]["cloudflare_origin_cloud_region"]["zone_a_test"];
+    assert_eq!(zone["for_each"]["192.0.2.7"]["vendor"], "gcp");
+    assert_eq!(zone["for_each"]["192.0.2.1"]["region"], "eu-west-1");
+    // Only the mapping that exists is imported.
+    let id = body["import"]["id"].as_str().unwrap();
+    assert!(id.ends_with("/192.0.2.1"), "{id}");
+}
+
+#[tokio::test]
+async fn its_commands_mend_what_it_named() {
+    let setup = setup().await;
+    let script = script(&setup).await;
+    let shell = Command::new("sh")
+        .args(["-c", &script])
+        .env("CLOUDFLARE_API_TOKEN", TOKEN)
+        .stdin(Stdio::null())
+        .output();
+    let output = timeout(PATIENCE, shell).await.unwrap().unwrap();
+    assert!(output.status.success(), "{output:?}\n{script}");
+    let answer = String::from_utf8_lossy(&output.stdout);
+    assert!(answer.contains("\"succeeded\""), "{answer}");
+    let ended = setup.run(&["plan"]).await;
+    ended.code(0).says(&["Nothing to mend."]);
+}
+
+#[tokio::test]
+async fn a_zone_without_findings_has_an_empty_plan() {
+    let setup = setup().await;
+    setup.run(&["plan", "b.test"]).await.code(0);
+    setup.run(&["plan", "B.test", "a.test"]).await.code(1);
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_leaves_the_plan_uncertain() {
+    let setup = setup().await;
+    let ended = setup.run(&["plan", "c.test"]).await;
+    ended.code(2).complains(&["no account has a zone c.test"]);
+    let failure = Fault::new(FaultKind::Status(403, None)).on(Operation::ListMappings);
+    setup.api.add_fault(failure.zone("b.test"));
+    let ended = setup.run(&["plan"]).await;
+    // The rest is printed all the same.
+    ended
+        .code(2)
+        .says(&["192.0.2.7"])
+        .complains(&["zone b.test"]);
+    setup.run(&["plan", "a.test"]).await.code(1);
+}
+
+#[tokio::test]
+async fn once_can_leave_out_what_is_in_order() {
+    let setup = setup().await;
+    let ended = setup.run(&["once", "--format=json", "--findings"]).await;
+    let report: Value = serde_json::from_str(&ended.code(0).out).unwrap();
+    let column = |list: &str, name: &str| -> Vec<String> {
+        let rows = report[list].as_array().unwrap().iter();
+        rows.map(|row| row[name].as_str().unwrap_or_default().to_owned())
+            .collect()
+    };
+    assert_eq!(column("zones", "zone"), ["a.test"]);
+    assert_eq!(column("mappings", "origin_ip"), ["192.0.2.1"]);
+    assert_eq!(column("findings", "finding"), ["missing", "wrong"]);
+    let ended = setup.run(&["once", "--format=json"]).await;
+    let report: Value = serde_json::from_str(&ended.code(0).out).unwrap();
+    assert_eq!(report["zones"].as_array().unwrap().len(), 2);
+}
