@@ -1,4 +1,4 @@
-//! The command line, and the environment variables that stand for its flags.
+//! The command line, and the environment variables of its flags.
 
 mod parsers;
 
@@ -173,7 +173,7 @@ pub struct ProcessFlags {
     #[arg(long = "log.level", value_name = "LEVEL", value_parser = parsers::level, help_heading = "Log")]
     log_level: Option<Level>,
 
-    /// How a line of the log is spelt [default: logfmt]
+    /// Format of the log lines [default: logfmt]
     #[arg(
         long = "log.format",
         value_name = "FORMAT",
@@ -204,7 +204,7 @@ pub enum CliError {
     /// The command line is wrong, or asked for help or the version.
     #[error(transparent)]
     Arguments(#[from] clap::Error),
-    /// A variable that stands for a flag has a bad value.
+    /// The variable of a flag has a bad value.
     #[error("environment variable {name}: {problem}")]
     Variable {
         /// The variable.
@@ -283,8 +283,8 @@ pub fn parse(
     })
 }
 
-/// The flags stand on both sides of the command: a repeatable flag that is global to the library
-/// loses what stands before the command when it is there on both sides.
+/// The flags are accepted before and after the command. They are no global flags of the library: if
+/// a repeatable one is given on both sides, it would lose what comes before the command.
 pub fn command() -> clap::Command {
     Arguments::command().mut_subcommands(|command| {
         // The flags bring a description of their own, which is not the command's.
@@ -296,8 +296,8 @@ pub fn command() -> clap::Command {
 }
 
 impl ProcessFlags {
-    /// The variables that stand for flags, each read as its flag would be. Others that begin alike
-    /// are somebody else's: Kubernetes makes some from the names of services.
+    /// The variables of flags, each read as its flag would be. Others with the same prefix are
+    /// ignored: Kubernetes makes some from the names of services.
     fn from_environment(environment: &Environment) -> Result<Self, CliError> {
         let command = Self::augment_args(clap::Command::new("").no_binary_name(true));
         let mut flags = Self::default();
@@ -394,14 +394,14 @@ impl ProcessFlags {
     }
 }
 
-/// The variables that stand for flags.
+/// The variables of all flags.
 pub(super) fn variables() -> impl Iterator<Item = String> {
     let command = ProcessFlags::augment_args(clap::Command::new(""));
     let flags = command.get_arguments().filter_map(clap::Arg::get_long);
     flags.map(variable_of).collect::<Vec<_>>().into_iter()
 }
 
-/// The variable that stands for a flag.
+/// The variable of a flag.
 fn variable_of(flag: &str) -> String {
     format!(
         "{VARIABLE_PREFIX}{}",

@@ -1,8 +1,8 @@
 //! File, environment and flags to one validated [`Settings`]; nothing else knows where a setting
 //! came from.
 //!
-//! `docs/configuration.md` is the reference. What is about the process stands in flags, what is
-//! about accounts, zones and polls in the file. [`load`] reports every mistake at once.
+//! `docs/configuration.md` is the reference. Flags are about the process; the file is about accounts,
+//! zones and polls. [`load`] reports every mistake at once.
 
 mod accounts;
 pub mod cli;
@@ -66,11 +66,11 @@ pub struct Settings {
 pub struct LogSettings {
     /// The least important level that is written.
     pub level: tracing::Level,
-    /// How a line is spelt.
+    /// The format of its lines.
     pub format: LogFormat,
 }
 
-/// How a line of the log is spelt.
+/// The format of the log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum LogFormat {
     /// `level=info message="…"`

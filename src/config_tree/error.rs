@@ -7,7 +7,7 @@ use super::Place;
 /// One mistake. Holds no secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigError {
-    /// Where it stands.
+    /// Where it is.
     pub place: Place,
     /// The path of the key, such as `accounts[0].zones.include[1]`; empty for the whole document.
     pub path: String,

@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_slip_of_the_pen_is_told_from_another_word() {
+    fn a_typing_mistake_is_told_from_another_word() {
         let known = ["interval", "timeout", "retries", "retain"];
         for (name, suggested) in [
             ("intervall", Some("interval")),

@@ -35,7 +35,7 @@ pub(super) fn parse(text: &str, place: &Place) -> Result<Value, ConfigError> {
 
 struct Builder<'t> {
     parser: Parser<'t, StrInput<'t>>,
-    /// What an alias stands for, and of how many nodes it is made.
+    /// What an alias repeats, and how many values that is.
     anchors: BTreeMap<usize, (Value, usize)>,
     nodes: usize,
     place: &'t Place,
