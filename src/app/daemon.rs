@@ -1,12 +1,14 @@
 //! The daemon: polls and serves until a signal.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::parts::Parts;
+use super::rate_limits::RateLimits;
 use super::reload::{Load, Reloader};
 use super::{AppError, logging, signals, sources, supervisor};
 use crate::build_info;
@@ -48,7 +50,7 @@ pub(super) async fn serve(
     let reloader = Reloader::new(load, settings.clone(), &parts)?;
     let (reload, reloading) = reloader.start(shutdown.clone())?;
     let sources = sources::of(&parts, reload);
-    let storage = parts.storage.clone();
+    let (storage, clients) = (parts.storage.clone(), Arc::clone(&parts.clients));
     let router = Router::new(&settings.web, sources, metrics);
     let serving = web::serve(
         listeners,
@@ -61,6 +63,7 @@ pub(super) async fn serve(
         tokio::spawn(parts.poller.run(shutdown.clone())),
         tokio::spawn(parts.hosts.clone().run(shutdown.clone())),
         tokio::spawn(reloading),
+        tokio::spawn(keep_rate_limits(parts.rate_limits, shutdown.clone())),
         tokio::spawn(supervisor::keep_alive(
             parts.poller_handle.clone(),
             shutdown.clone(),
@@ -69,12 +72,20 @@ pub(super) async fn serve(
     ];
     supervisor::ready();
     let ended = supervise(all, &shutdown).await;
-    if let Some(storage) = storage
-        && !storage.close().await
-    {
-        warn!("the last changes were not written to the storage");
+    if let Some(storage) = storage {
+        RateLimits::store_last(&clients, &storage);
+        if !storage.close().await {
+            warn!("the last changes were not written to the storage");
+        }
     }
     ended
+}
+
+async fn keep_rate_limits(rate_limits: Option<RateLimits>, shutdown: CancellationToken) {
+    match rate_limits {
+        Some(rate_limits) => rate_limits.run(shutdown).await,
+        None => shutdown.cancelled().await,
+    }
 }
 
 /// Waits for all parts. Whichever ends first, by the shutdown or by a defect, ends the others.

@@ -11,6 +11,7 @@ mod once;
 mod output;
 mod parts;
 mod plan;
+mod rate_limits;
 mod reload;
 mod secret_check;
 mod signals;

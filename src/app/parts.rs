@@ -8,6 +8,7 @@ use prometheus::{Gauge, GaugeVec, Registry};
 use tokio::sync::watch;
 
 use super::AppError;
+use super::rate_limits::RateLimits;
 use crate::build_info;
 use crate::cloudflare::{self, Client, Secrets};
 use crate::config::Settings;
@@ -40,6 +41,7 @@ pub(super) struct Parts {
     pub(super) range_metrics: vendor_ranges::Metrics,
     pub(super) history: History,
     pub(super) storage: Option<Storage>,
+    pub(super) rate_limits: Option<RateLimits>,
 }
 
 impl Parts {
@@ -94,6 +96,7 @@ impl Parts {
             range_metrics,
             history: History::new(&settings.history, CAPACITY_WITHOUT_STORAGE),
             storage: None,
+            rate_limits: None,
         })
     }
 }
@@ -119,6 +122,8 @@ impl Parts {
         let recorder = Recorder::new(history.clone(), Some(storage.clone()));
         parts.poller.restore(recorder, zones, &stored);
         parts.history = history;
+        let clients = Arc::clone(&parts.clients);
+        parts.rate_limits = Some(RateLimits::new(clients, storage.clone(), &stored));
         parts.storage = Some(storage);
         Ok(parts)
     }

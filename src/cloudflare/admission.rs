@@ -93,12 +93,19 @@ impl Admission {
         self.limiter.note_quota(used, allowed, quota.reset);
     }
 
-    /// The requests of the window and the end of the pause after a 429.
-    pub(super) fn state(&self, now: Timestamp) -> RateLimitState {
-        RateLimitState {
-            requests: self.limiter.state(now),
+    /// The requests of the window and the end of the pause after a 429, and how many slots were
+    /// ever taken.
+    pub(super) fn state(&self, now: Timestamp) -> (RateLimitState, u64) {
+        let (requests, taken) = self.limiter.state(now);
+        let state = RateLimitState {
+            requests,
             blocked_until: self.pauses.blocked_until(),
-        }
+        };
+        (state, taken)
+    }
+
+    pub(super) fn limiter(&self) -> &Limiter {
+        &self.limiter
     }
 
     /// Puts the state of an earlier process into force.

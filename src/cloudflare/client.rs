@@ -7,6 +7,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use reqwest::header::HeaderMap;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 use url::Url;
 
@@ -185,8 +186,20 @@ impl Client {
         }
     }
 
-    /// The requests of the window and the end of a pause, to be kept across restarts.
-    pub fn rate_limit_state(&self, now: Timestamp) -> RateLimitState {
+    /// From now on sends no more requests than [`Client::grant_requests`] allows. `wanted` is
+    /// notified when one waits for that.
+    pub fn require_grants(&self, wanted: &Arc<Notify>) {
+        self.inner.admission.limiter().require_grants(wanted);
+    }
+
+    /// Allows requests until so many were ever made.
+    pub fn grant_requests(&self, up_to: u64) {
+        self.inner.admission.limiter().grant(up_to);
+    }
+
+    /// The requests of the window and the end of a pause, to be kept across restarts, and how many
+    /// requests were ever made.
+    pub fn rate_limit_state(&self, now: Timestamp) -> (RateLimitState, u64) {
         self.inner.admission.state(now)
     }
 

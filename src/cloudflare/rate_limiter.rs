@@ -6,7 +6,7 @@
 //! window after its answer ended, so whenever the server saw it, it is counted for long enough.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -49,6 +49,7 @@ pub(super) struct Limiter {
     turnstile: tokio::sync::Mutex<()>,
     log: Mutex<Log>,
     changed: Notify,
+    grant_wanted: OnceLock<Arc<Notify>>,
 }
 
 #[derive(Debug)]
@@ -70,6 +71,8 @@ struct Log {
     ceiling: Option<(u64, Instant)>,
     /// Since when the budget becomes free evenly, and the requests that were known then.
     paced: Option<(Instant, u64)>,
+    /// The most that `taken` may become before more is granted; `None` where no grant is needed.
+    granted: Option<u64>,
 }
 
 /// Requests that ended at about the same time.
@@ -95,8 +98,10 @@ impl Limiter {
                 foreign: None,
                 ceiling: None,
                 paced: None,
+                granted: None,
             }),
             changed: Notify::new(),
+            grant_wanted: OnceLock::new(),
         }
     }
 
@@ -105,6 +110,25 @@ impl Limiter {
         let mut log = self.lock();
         log.budget = budget.max(1).into();
         log.set_window(window, Instant::now());
+        drop(log);
+        self.changed.notify_one();
+    }
+
+    /// From now on sends no more than is granted. `wanted` is notified when a request waits for that.
+    ///
+    /// Who grants has first put into storage that so many requests may be made. So a process that
+    /// is killed has made no more requests than the next one counts.
+    pub(super) fn require_grants(&self, wanted: &Arc<Notify>) {
+        if self.grant_wanted.set(Arc::clone(wanted)).is_ok() {
+            let mut log = self.lock();
+            log.granted = Some(log.taken);
+        }
+    }
+
+    /// Lets `taken` grow to this.
+    pub(super) fn grant(&self, up_to: u64) {
+        let mut log = self.lock();
+        log.granted = log.granted.map(|granted| granted.max(up_to));
         drop(log);
         self.changed.notify_one();
     }
@@ -125,8 +149,8 @@ impl Limiter {
         self.changed.notify_one();
     }
 
-    /// The requests of the window, those in flight as of now.
-    pub(super) fn state(&self, now: Timestamp) -> Vec<PastRequests> {
+    /// The requests of the window, those in flight as of now, and how many slots were ever taken.
+    pub(super) fn state(&self, now: Timestamp) -> (Vec<PastRequests>, u64) {
         let log = self.lock();
         let at = |time: Instant| now.saturating_sub(time.elapsed()).unwrap_or(now);
         let ended = log.ended.iter().map(|ended| PastRequests {
@@ -137,7 +161,7 @@ impl Limiter {
             at: now,
             count: log.in_flight,
         });
-        ended.chain(in_flight).collect()
+        (ended.chain(in_flight).collect(), log.taken)
     }
 
     /// Counts the requests of an earlier process. A time in the future, after the clock was set
@@ -185,6 +209,12 @@ impl Limiter {
                     }
                     Take::FreeAt(at) => Some(at),
                     Take::FreeWhenOneEnds => None,
+                    Take::FreeWhenGranted => {
+                        if let Some(wanted) = self.grant_wanted.get() {
+                            wanted.notify_one();
+                        }
+                        None
+                    }
                 }
             };
             match next_free {
@@ -206,6 +236,7 @@ enum Take {
     Taken,
     FreeAt(Instant),
     FreeWhenOneEnds,
+    FreeWhenGranted,
 }
 
 impl Log {
@@ -229,6 +260,9 @@ impl Log {
         if used < self.budget {
             if let Some(at) = self.paced_until(used, now) {
                 return Take::FreeAt(at);
+            }
+            if self.granted.is_some_and(|granted| self.taken >= granted) {
+                return Take::FreeWhenGranted;
             }
             self.in_flight += 1;
             self.taken += 1;
@@ -487,7 +521,7 @@ mod tests {
         request(&before, Duration::ZERO).await;
         let mut in_flight = before.take().await;
         in_flight.mark_used();
-        let state = before.state(now);
+        let state = before.state(now).0;
         let ages: Vec<_> = state
             .iter()
             .map(|past| (now.duration_since(past.at).as_secs(), past.count))
