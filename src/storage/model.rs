@@ -139,7 +139,7 @@ impl Model {
                 written: None,
             }
         });
-        entry.zone = StoredZone::new(state, entry.zone.found);
+        entry.zone.update(state);
     }
 
     fn put_part(&mut self, key: PartKey, value: Option<Bytes>) {

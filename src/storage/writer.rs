@@ -21,7 +21,7 @@ use crate::history::History;
 /// A folder that is gone is noticed within this time where nothing is written.
 const LOOK_AFTER: Duration = Duration::from_secs(10);
 /// A storage that fails is tried again after a second, doubling to this.
-const MAX_BACKOFF: Duration = Duration::from_secs(15);
+const MAX_BACKOFF: Duration = Duration::from_secs(5);
 /// How often old zones are looked for.
 const FORGET_EVERY: Duration = Duration::from_hours(1);
 
@@ -233,7 +233,7 @@ impl Writer {
         self.metrics.failed(operation);
         self.metrics.down();
         self.failures = self.failures.saturating_add(1);
-        let backoff = Duration::from_secs(1 << self.failures.min(5).saturating_sub(1));
+        let backoff = Duration::from_secs(1 << self.failures.min(4).saturating_sub(1));
         self.next_try = Instant::now() + backoff.min(MAX_BACKOFF);
     }
 }

@@ -65,6 +65,16 @@ impl StoredZone {
         }
     }
 
+    /// Takes a later state. What is not served any more is still what the next good poll of another
+    /// process is compared with.
+    pub(super) fn update(&mut self, state: &ZoneState) {
+        let old = std::mem::replace(self, Self::new(state, self.found));
+        if self.mappings.is_none() {
+            self.mappings = old.mappings;
+            self.findings = old.findings;
+        }
+    }
+
     /// When the zone was last known to be there.
     pub(super) fn last_seen(&self) -> Timestamp {
         let polled = self.last_poll.as_ref().map(|poll| poll.ended);

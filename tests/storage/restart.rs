@@ -1,0 +1,121 @@
+//! What a restart goes on with.
+
+use cloudflare_origin_region_exporter::simulator::{Fault, FaultKind, Operation};
+use tokio::time::{Duration, sleep};
+
+use crate::support::Setup;
+
+const ZONE: &str = "a.example";
+const DECLARED: &str = "expect: { zones: { a.example: [{ origin_ip: 192.0.2.77 }] } }";
+
+async fn setup(poll: &str) -> Setup {
+    Setup::new(&[ZONE, "b.example"], poll, DECLARED).await
+}
+
+#[tokio::test]
+async fn everything_is_served_as_it_was_while_the_api_is_down() {
+    let setup = setup("interval: 200ms, retries: 0").await;
+    let life = setup.start().await;
+    life.until("the finding is there and b is polled", |scrape| {
+        scrape.sum(&["missing_mapping{", ZONE]) == 1.0 && scrape.has(&["zone_up{", "b.example"])
+    })
+    .await;
+    let fault = Fault::new(FaultKind::Status(503, None)).on(Operation::ListMappings);
+    setup.simulator.add_fault(fault.zone("b.example"));
+    life.until("b fails", |scrape| {
+        scrape.sum(&["zone_up{", "b.example"]) == 0.0
+    })
+    .await;
+    setup.simulator.clear_faults();
+    setup.simulator.add_fault(Fault::new(FaultKind::Hang));
+    sleep(Duration::from_millis(2500)).await;
+    let before = life.scrape().await;
+    life.kill().await;
+    let life = setup.start().await;
+    let after = life.scrape().await;
+    for (series, value) in &before.series {
+        let is_of_zone = series.contains("zone_id=") && !series.contains("_age_seconds");
+        if is_of_zone {
+            assert_eq!(after.series.get(series), Some(value), "{series}");
+        }
+    }
+    assert_eq!(after.sum(&["missing_mapping{", ZONE]), 1.0);
+    assert_eq!(after.sum(&["exporter_storage_up"]), 1.0);
+    assert_eq!(after.sum(&["exporter_storage_errors_total"]), 0.0);
+    life.stop().await;
+}
+
+#[tokio::test]
+async fn what_changed_while_it_was_down_is_counted_and_logged() {
+    let setup = setup("interval: 200ms").await;
+    let life = setup.start().await;
+    life.until("both are read twice", |scrape| {
+        [ZONE, "b.example"]
+            .iter()
+            .all(|zone| scrape.sum(&["zone_polls_total{", zone]) > 2.0)
+    })
+    .await;
+    life.stop().await;
+    setup.simulator.update(|world| {
+        world.zone_mut(ZONE).unmap("192.0.2.1");
+        world
+            .zone_mut(ZONE)
+            .map("192.0.2.9", "oci", "us-ashburn-1", None);
+    });
+    let life = setup.start().await;
+    let scrape = life
+        .until("the removal is counted", |scrape| {
+            scrape.sum(&["mapping_changes_total", ZONE, "\"removed\""]) == 1.0
+        })
+        .await;
+    assert_eq!(
+        scrape.sum(&["mapping_changes_total", ZONE, "\"added\""]),
+        1.0
+    );
+    assert_eq!(scrape.sum(&["mapping_changes_total", "b.example"]), 0.0);
+    let log = life.stop().await;
+    for words in [
+        [
+            "\"mapping removed\"",
+            "origin_ip=192.0.2.1",
+            "region=us-east-1",
+        ],
+        [
+            "\"mapping added\"",
+            "origin_ip=192.0.2.9",
+            "region=us-ashburn-1",
+        ],
+    ] {
+        let lines = log.lines();
+        let hits = lines.filter(|line| words.iter().all(|word| line.contains(word)));
+        assert_eq!(hits.count(), 1, "{words:?}\n{log}");
+    }
+}
+
+#[tokio::test]
+async fn data_older_than_the_retention_is_compared_and_not_served() {
+    let setup = setup("interval: 200ms, retries: 0, retain: 1s").await;
+    let life = setup.start().await;
+    life.until("a is read twice", |scrape| {
+        scrape.sum(&["zone_polls_total{", ZONE]) > 2.0
+    })
+    .await;
+    life.stop().await;
+    sleep(Duration::from_millis(1200)).await;
+    setup.simulator.add_fault(Fault::new(FaultKind::Hang));
+    let life = setup.start().await;
+    let scrape = life.scrape().await;
+    assert!(scrape.mappings().is_empty());
+    assert!(scrape.sum(&["zone_polls_total{", ZONE]) > 2.0);
+    life.stop().await;
+    setup.simulator.clear_faults();
+    setup
+        .simulator
+        .update(|world| world.zone_mut(ZONE).unmap("192.0.2.1"));
+    let life = setup.start().await;
+    life.until("the removal is counted", |scrape| {
+        scrape.sum(&["mapping_changes_total", ZONE, "\"removed\""]) == 1.0
+    })
+    .await;
+    life.stop().await;
+}
