@@ -162,6 +162,7 @@ pub(super) fn evaluation(
     EvaluationConfig {
         expect: settings.expect.clone(),
         verify: settings.verify,
+        audit_log: settings.audit_log,
         ranges: ranges.clone(),
         hosts: hosts.clone(),
     }

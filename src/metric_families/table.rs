@@ -165,6 +165,18 @@ families! {
         STORAGE_ERRORS = Counter "cloudflare_origin_region_exporter_storage_errors_total"
             ["operation"]
             "Failed storage operations: open, read or write.";
+        AUDIT_LOG_UP = Gauge "cloudflare_origin_region_exporter_audit_log_up"
+            ["account"]
+            "Whether the last reading of every audit log of the account succeeded. Only if audit logs are read.";
+        AUDIT_LOG_LAST_SUCCESS = Gauge "cloudflare_origin_region_exporter_audit_log_last_success_timestamp_seconds"
+            ["account"]
+            "Time of the last successful reading of the audit log, of several logs the earliest.";
+        AUDIT_LOG_ENTRIES = Counter "cloudflare_origin_region_exporter_audit_log_entries_total"
+            ["account", "relevant"]
+            "Entries read from audit logs. Relevant ones wrote to something that the exporter reads.";
+        PROMPTED_POLLS = Counter "cloudflare_origin_region_exporter_prompted_polls_total"
+            ["account"]
+            "Polls brought forward because the audit log has a write to the zone.";
         API_REQUESTS = Counter "cloudflare_origin_region_exporter_api_requests_total"
             ["account", "operation", "code"]
             "Requests to the Cloudflare API, retries included. The code is none if there was no response.";

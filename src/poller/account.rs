@@ -122,7 +122,8 @@ impl Account {
     pub(super) fn next_wake(&self, now: Instant) -> Option<Instant> {
         let poll = self.queue.first_due();
         let poll = poll.filter(|_| self.polling.len() < self.max_polling());
-        let due = [poll, self.listing.due, self.verification_due()];
+        let prompted = self.queue.first_prompted();
+        let due = [poll, prompted, self.listing.due, self.verification_due()];
         let next = due.into_iter().flatten().min();
         let next = next.map(|at| at.max(self.client.paused_until().unwrap_or(at)));
         let expiry = self.expiries.first().map(|(at, _)| *at);

@@ -23,6 +23,9 @@ impl Poller {
         match ended.outcome {
             Outcome::RecordsRead(id, records) => self.records_read(&id, ended.id, records, now),
             Outcome::CloudflareIps(ranges) => self.cloudflare_ips_read(ended.id, ranges, now),
+            Outcome::AuditLogRead(owner, reading) => {
+                self.audit_log_read(&owner, ended.id, reading, now);
+            }
             _ => self.account_completed(ended, now),
         }
     }
@@ -61,7 +64,7 @@ impl Poller {
             Outcome::Confirmed(id, confirmed) => {
                 account.confirmed(&id, ended.id, &confirmed, context, now);
             }
-            Outcome::RecordsRead(..) | Outcome::CloudflareIps(_) => {}
+            Outcome::RecordsRead(..) | Outcome::CloudflareIps(_) | Outcome::AuditLogRead(..) => {}
             Outcome::Verified(answer) => account.verified(&answer, context, now),
         }
     }
@@ -123,7 +126,7 @@ impl Account {
                 }
                 if shown.data.is_none() {
                     shown.data = zone.baseline.take();
-                    old.data = shown.data.clone();
+                    old.data.clone_from(&shown.data);
                 }
                 let criteria = Criteria::new(context, &self.regions, now);
                 // An origin that the last poll missed too needs no other confirmation.

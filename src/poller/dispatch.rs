@@ -1,14 +1,19 @@
 //! Starting what is due.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::account::Account;
+use super::schedule::queue::Class;
 use super::tasks::{self, Task, Tasks};
 use super::{Context, ZoneSelection};
 use crate::domain::ZoneId;
+
+/// A zone that is written to again and again is polled for that only so often.
+const PROMPT_INTERVAL: Duration = Duration::from_secs(10);
 
 impl Account {
     /// Starts what is due, unless a pause keeps the account from it.
@@ -50,19 +55,57 @@ impl Account {
     }
 
     fn start_polls(&mut self, context: &Context, tasks: &mut Tasks, now: Instant) {
+        // A prompted poll does not wait for others to end.
+        while let Some((due, id)) = self.queue.pop_prompted(now) {
+            if let Some(zone) = self.zones.get_mut(&id) {
+                zone.prompted = Some(now);
+            }
+            context.metrics.audit_log.prompted(&self.state.name);
+            self.start_poll(due, id, context, tasks, now);
+        }
         while self.polling.len() < self.max_polling()
             && let Some((due, id)) = self.queue.pop(now, self.settled)
         {
-            if let Some(zone) = self.zones.get_mut(&id) {
-                zone.due = None;
-            }
-            let call = tasks::poll_budget();
-            let late = now.saturating_duration_since(due);
-            let lag = &context.metrics.lag;
-            lag.started(&self.state.name, id.clone(), late, Arc::clone(&call));
-            let work = tasks::poll(self.client.clone(), id.clone(), call);
-            let task = tasks.spawn(&self.state.name, Task::Poll(id.clone()), work);
-            self.polling.insert(id, task);
+            self.start_poll(due, id, context, tasks, now);
+        }
+    }
+
+    fn start_poll(
+        &mut self,
+        due: Instant,
+        id: ZoneId,
+        context: &Context,
+        tasks: &mut Tasks,
+        now: Instant,
+    ) {
+        if let Some(zone) = self.zones.get_mut(&id) {
+            zone.due = None;
+            // Whatever was written before is read now.
+            zone.prompt = None;
+        }
+        let call = tasks::poll_budget();
+        let late = now.saturating_duration_since(due);
+        let lag = &context.metrics.lag;
+        lag.started(&self.state.name, id.clone(), late, Arc::clone(&call));
+        let work = tasks::poll(self.client.clone(), id.clone(), call);
+        let task = tasks.spawn(&self.state.name, Task::Poll(id.clone()), work);
+        self.polling.insert(id, task);
+    }
+
+    /// Polls a zone ahead of the others, because somebody has written to it, and reads its sources
+    /// and settings. A poll that is under way may have read what was before, so another follows.
+    pub(super) fn prompt(&mut self, id: &ZoneId, context: &Context, now: Instant) {
+        let Some(zone) = self.zones.get_mut(id) else {
+            return;
+        };
+        let earliest = zone
+            .prompted
+            .map_or(now, |at| (at + PROMPT_INTERVAL).max(now));
+        zone.prompt.get_or_insert(earliest);
+        zone.enrichment.request_everything();
+        let due = zone.due.unwrap_or(earliest);
+        if !self.polling.contains(id) {
+            self.schedule(id, due, context);
         }
     }
 
@@ -91,10 +134,15 @@ impl Account {
         let Some(zone) = self.zones.get_mut(id).filter(|_| is_new || !context.once) else {
             return;
         };
+        let (due, class) = match zone.prompt {
+            Some(at) if at <= due => (at, Class::Prompted),
+            _ if is_new => (due, Class::New),
+            _ => (due, Class::Known),
+        };
         if let Some(old) = zone.due.replace(due) {
             self.queue.remove(old, id);
         }
-        self.queue.insert(due, id.clone(), is_new);
+        self.queue.insert(due, id.clone(), class);
         let ahead = due.saturating_duration_since(Instant::now());
         let due = Timestamp::now().saturating_add(ahead);
         zone.slot.announce_poll(due.unwrap_or(Timestamp::MAX));

@@ -207,6 +207,7 @@ mod tests {
     use prometheus::Registry;
 
     use super::*;
+    use crate::cloudflare::AuditLogSettings;
     use crate::domain::{AccountName, Mapping, Region, Vendor, Zone, ZoneId};
     use crate::findings::{DeclaredOrigin, ExpectSettings, ExpectedPlace, VerifySettings};
     use crate::origin_hosts::OriginHosts;
@@ -236,6 +237,7 @@ mod tests {
                 supported_regions: false,
                 tiered_cache: false,
             },
+            audit_log: AuditLogSettings::default(),
             ranges: VendorRanges::new(&settings, http, &metrics),
             hosts: OriginHosts::new(
                 origin_hosts::Settings::default(),

@@ -6,6 +6,7 @@
 //! call that hangs delays nothing but itself.
 
 mod account;
+mod audit_log;
 mod cloudflare_ips;
 mod completion;
 mod discovery;
@@ -39,6 +40,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use self::account::Account;
+use self::audit_log::AuditLogs;
 use self::cloudflare_ips::CloudflareIps;
 use self::discovery::Released;
 use self::handle::{Command, Commands};
@@ -51,7 +53,7 @@ use self::records::RecordReadings;
 pub use self::schedule::estimate::Load;
 pub use self::settings::{AccountSettings, Settings, Shard, ZoneOverride, ZoneSelection};
 use self::tasks::Tasks;
-use crate::cloudflare::Client;
+use crate::cloudflare::{AuditLogSettings, Client};
 use crate::domain::{AccountName, ZoneId};
 use crate::findings::{ExpectSettings, VerifySettings};
 use crate::origin_hosts::OriginHosts;
@@ -73,6 +75,8 @@ pub struct EvaluationConfig {
     pub expect: ExpectSettings,
     /// Which of Cloudflare's own settings are read.
     pub verify: VerifySettings,
+    /// How the audit logs are read.
+    pub audit_log: AuditLogSettings,
     /// The vendors' published ranges.
     pub ranges: VendorRanges,
     /// The hosts that sources name.
@@ -88,6 +92,7 @@ pub struct Poller {
     accounts: IndexMap<AccountName, Account>,
     tasks: Tasks,
     records: RecordReadings,
+    audit_logs: AuditLogs,
     unmatched: UnmatchedZones,
     /// What an earlier process knew of zones that are not found yet.
     memory: Memory,
@@ -150,6 +155,7 @@ impl Poller {
             accounts,
             tasks: Tasks::default(),
             records: RecordReadings::default(),
+            audit_logs: AuditLogs::default(),
             unmatched: UnmatchedZones::default(),
             memory: Memory::default(),
             found: 0,
@@ -222,6 +228,7 @@ impl Poller {
         }
         self.start_cloudflare_ips(now);
         self.start_record_readings(now);
+        self.start_audit_logs(now);
         self.evaluate_pending();
         let tried = self.accounts.values().all(Account::tried);
         if (tried || now >= self.context.started + READY_AT_LATEST) && !*self.ready.borrow() {
@@ -236,6 +243,7 @@ impl Poller {
     /// Polls what the accounts list, and shows it.
     fn assign_listed(&mut self, now: Instant) {
         self.reassign(Released::new(), now);
+        self.assign_audit_logs(now);
         self.publish_directory();
     }
 
@@ -284,7 +292,9 @@ impl Poller {
         let records = self.records.next_due();
         let ips = self.cloudflare_ips_due().filter(|at| *at > now);
         let ready = ready.filter(|at| *at > now);
-        of_accounts.chain(ready).chain(records).chain(ips).min()
+        let logs = self.audit_logs.next_due();
+        let others = records.into_iter().chain(ips).chain(logs);
+        of_accounts.chain(ready).chain(others).min()
     }
 
     fn obey(&mut self, command: Command) {

@@ -39,6 +39,7 @@ impl Poller {
         }
         self.show_upper_tiers();
         self.reassign(released, now);
+        self.assign_audit_logs(now);
         self.publish_directory();
     }
 
@@ -77,6 +78,7 @@ impl Poller {
                 );
             }
             self.context.metrics.lag.forget(&name);
+            self.context.metrics.audit_log.forget(&name);
         }
         released
     }

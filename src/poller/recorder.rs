@@ -1,17 +1,19 @@
 //! What lasts of the poller's work: the history of changes, and the storage where there is one.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::time::Instant;
 
+use super::audit_log::RecentWrites;
 use super::enrichment::state::StoredSources;
 use super::zone::PolledZone;
 use super::{Poller, ZoneSelection};
+use crate::cloudflare::AuditLogPosition;
 use crate::domain::{HostName, ZoneId};
-use crate::history::{self, CAPACITY_WITHOUT_STORAGE, Change, History};
+use crate::history::{self, Actor, CAPACITY_WITHOUT_STORAGE, Change, History};
 use crate::origin_hosts::{OriginHosts, StoredHost};
 use crate::snapshot::{ZoneData, ZoneSlot, ZoneState};
 use crate::storage::{Kind, Parts, Storage, StoredZone};
@@ -21,6 +23,8 @@ use crate::storage::{Kind, Parts, Storage, StoredZone};
 pub struct Recorder {
     history: History,
     storage: Option<Storage>,
+    /// Writes that the audit log has told of, whose changes may not have been seen yet.
+    writes: Arc<Mutex<RecentWrites>>,
 }
 
 impl Default for Recorder {
@@ -34,7 +38,39 @@ impl Default for Recorder {
 impl Recorder {
     /// Records in `history`, and in `storage` where there is one.
     pub fn new(history: History, storage: Option<Storage>) -> Self {
-        Self { history, storage }
+        Self {
+            history,
+            storage,
+            writes: Arc::default(),
+        }
+    }
+
+    pub(super) fn history(&self) -> &History {
+        &self.history
+    }
+
+    pub(super) fn writes(&self) -> MutexGuard<'_, RecentWrites> {
+        self.writes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A change was made by this actor.
+    pub(super) fn set_actor(&self, change: u64, actor: Actor) {
+        if let Some(change) = self.history.set_actor(change, actor)
+            && let Some(storage) = &self.storage
+        {
+            storage.put_change(change);
+        }
+    }
+
+    /// An audit log was read. A position without new entries may be stored late.
+    pub(super) fn audit_log(&self, owner: &str, position: &AuditLogPosition, has_new: bool) {
+        if let Some(storage) = &self.storage {
+            if has_new {
+                storage.put(Kind::AuditLog, owner, position.clone());
+            } else {
+                storage.put_lazily(Kind::AuditLog, owner, position.clone());
+            }
+        }
     }
 
     /// A zone's state was published: records what changed from `old` to it.
@@ -45,7 +81,9 @@ impl Recorder {
         // What an evaluation between two polls sees has its own time.
         let poll = polled(&new).filter(|end| Some(*end) != polled(old));
         let time = poll.unwrap_or_else(Timestamp::now);
-        let changes = self.history.record(&new.zone, time, details, |_| None);
+        let changes = self.history.record(&new.zone, time, details, |details| {
+            self.writes().actor(&new.zone.id, details, time)
+        });
         self.put(new, &changes);
     }
 
@@ -137,6 +175,9 @@ impl Poller {
             let listed: Vec<_> = listed.collect();
             listing.zones.extend(listed);
         }
+        let positions = parts.all(Kind::AuditLog);
+        let positions = positions.map(|(owner, position)| (owner.to_owned(), position));
+        self.audit_logs.restore(positions.collect());
         let sources = parts.all(Kind::Sources);
         self.memory = Memory {
             sources: sources

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use jiff::Timestamp;
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use tokio::time::Instant;
 use tracing::{error, warn};
@@ -12,8 +13,8 @@ use tracing::{error, warn};
 use super::enrichment::confirm::{self, Confirmation, Confirmed};
 use super::enrichment::fetch::{self, Enriched, Enrichment};
 use crate::cloudflare::{
-    ApiError, CallBudget, Client, DnsRecord, MappingList, Operation, Reason, RecordScope,
-    TokenStatus, ZoneList,
+    ApiError, AuditLogReading, CallBudget, Client, DnsRecord, MappingList, Operation, Reason,
+    RecordScope, TokenStatus, ZoneList,
 };
 use crate::domain::{AccountName, Zone, ZoneId};
 
@@ -41,6 +42,8 @@ pub(super) enum Task {
     CloudflareIps,
     /// Verifies the account's token.
     Verify,
+    /// Reads the audit log of a Cloudflare account.
+    AuditLog(Arc<str>),
 }
 
 /// What a task brings back.
@@ -53,6 +56,8 @@ pub(super) enum Outcome {
     RecordsRead(ZoneId, Result<Vec<DnsRecord>, ApiError>),
     CloudflareIps(Result<Vec<IpNet>, ApiError>),
     Verified(Result<TokenStatus, ApiError>),
+    /// With the end of the time that was read.
+    AuditLogRead(Arc<str>, Result<(AuditLogReading, Timestamp), ApiError>),
 }
 
 /// A task that has ended.
@@ -197,6 +202,7 @@ impl Task {
             Self::Confirm(zone) => Outcome::Confirmed(zone, Confirmed::default()),
             Self::Records(zone) => Outcome::RecordsRead(zone, Err(error(Operation::DnsRecords))),
             Self::CloudflareIps => Outcome::CloudflareIps(Err(error(Operation::CloudflareIps))),
+            Self::AuditLog(owner) => Outcome::AuditLogRead(owner, Err(error(Operation::AuditLog))),
             Self::Verify => Outcome::Verified(Err(error(Operation::VerifyToken))),
         }
     }
@@ -260,4 +266,17 @@ pub(super) async fn read_cloudflare_ips(client: Client) -> Outcome {
 pub(super) async fn verify(client: Client, owner: Option<Arc<str>>) -> Outcome {
     let call = CallBudget::new(POLL_BUDGET);
     Outcome::Verified(client.verify_token(owner.as_deref(), &call).await)
+}
+
+/// Reads the audit log of a Cloudflare account.
+pub(super) async fn read_audit_log(
+    client: Client,
+    owner: Arc<str>,
+    since: Timestamp,
+    before: Timestamp,
+    actors: bool,
+) -> Outcome {
+    let call = CallBudget::new(POLL_BUDGET);
+    let reading = client.audit_log(&owner, since, before, actors, &call).await;
+    Outcome::AuditLogRead(owner, reading.map(|reading| (reading, before)))
 }

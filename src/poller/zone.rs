@@ -23,6 +23,10 @@ pub(super) struct PolledZone {
     pub(super) cadence: Cadence,
     /// Its entry in the account's queue; `None` while it is being polled.
     pub(super) due: Option<Instant>,
+    /// When it is polled because somebody has written to it.
+    pub(super) prompt: Option<Instant>,
+    /// When it was last polled for that.
+    pub(super) prompted: Option<Instant>,
     /// Polls that failed in a row.
     pub(super) failures: u32,
     /// Its entry among the account's expiries.
@@ -53,6 +57,8 @@ impl PolledZone {
             slot: Arc::new(slot),
             cadence,
             due: None,
+            prompt: None,
+            prompted: None,
             failures: 0,
             expiry: None,
             declared: config.declared,

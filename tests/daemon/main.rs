@@ -12,6 +12,7 @@
 )]
 
 mod answers;
+mod audit_log;
 mod backoff;
 mod clock;
 mod consistency;

@@ -262,6 +262,13 @@ impl EnrichmentState {
         self.origins_due = true;
     }
 
+    /// Somebody has written to the zone: its sources and settings are read.
+    pub(in crate::poller) fn request_everything(&mut self) {
+        self.origins_due = true;
+        self.rules_timer.reset();
+        self.settings_timer.reset();
+    }
+
     /// A reading begins.
     pub(in crate::poller) fn started(&mut self, wanted: Wanted, now: Instant) {
         self.origins_due = false;

@@ -1,10 +1,12 @@
 //! The poller's own metrics.
 
+mod audit_log;
 mod lag;
 mod upper_tiers;
 
 use prometheus::{Gauge, Registry};
 
+use self::audit_log::AuditLogMetrics;
 use self::lag::LagBoard;
 use self::upper_tiers::UpperTiers;
 use crate::metric_families;
@@ -15,10 +17,12 @@ pub struct Metrics {
     pub(super) lag: LagBoard,
     pub(super) interval: Gauge,
     pub(super) upper_tiers: UpperTiers,
+    pub(super) audit_log: AuditLogMetrics,
 }
 
 impl Metrics {
-    /// Registers `poll_lag_seconds`, `poll_interval_seconds` and `upper_tier_info`.
+    /// Registers `poll_lag_seconds`, `poll_interval_seconds`, `upper_tier_info`, `audit_log_*` and
+    /// `prompted_polls_total`.
     pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
         let lag = LagBoard::new()?;
         registry.register(Box::new(lag.clone()))?;
@@ -29,6 +33,7 @@ impl Metrics {
             lag,
             interval,
             upper_tiers,
+            audit_log: AuditLogMetrics::register(registry)?,
         })
     }
 }

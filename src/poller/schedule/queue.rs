@@ -6,23 +6,36 @@ use tokio::time::Instant;
 
 use crate::domain::ZoneId;
 
-/// Zones by when they are due. Zones that nobody has read yet stand in a row of their own, so that
-/// thousands that appear at once do not keep the others from being read.
+type Row = BTreeSet<(Instant, ZoneId)>;
+
+/// Which row of the queue a zone waits in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::poller) enum Class {
+    /// Somebody has written to it.
+    Prompted,
+    /// It was never read.
+    New,
+    Known,
+}
+
+/// Zones by when they are due. Prompted zones come first. New ones wait in a row of their own, so
+/// that thousands that appear at once do not keep the others from being read.
 #[derive(Debug, Default)]
 pub(in crate::poller) struct Queue {
-    known: BTreeSet<(Instant, ZoneId)>,
-    new: BTreeSet<(Instant, ZoneId)>,
-    /// The last zone that was taken while both rows were due was a new one.
+    prompted: Row,
+    known: Row,
+    new: Row,
+    /// The last zone that was taken while known and new ones were due was a new one.
     took_new: bool,
 }
 
 impl Queue {
     /// Adds a zone.
-    pub(in crate::poller) fn insert(&mut self, due: Instant, zone: ZoneId, is_new: bool) {
-        let row = if is_new {
-            &mut self.new
-        } else {
-            &mut self.known
+    pub(in crate::poller) fn insert(&mut self, due: Instant, zone: ZoneId, class: Class) {
+        let row = match class {
+            Class::Prompted => &mut self.prompted,
+            Class::New => &mut self.new,
+            Class::Known => &mut self.known,
         };
         row.insert((due, zone));
     }
@@ -30,33 +43,48 @@ impl Queue {
     /// Removes a zone that was added for this time.
     pub(in crate::poller) fn remove(&mut self, due: Instant, zone: &ZoneId) {
         let entry = (due, zone.clone());
-        if !self.known.remove(&entry) {
-            self.new.remove(&entry);
+        for row in [&mut self.known, &mut self.new, &mut self.prompted] {
+            row.remove(&entry);
         }
     }
 
     /// When the first zone is due.
     pub(in crate::poller) fn first_due(&self) -> Option<Instant> {
-        let first = |row: &BTreeSet<(Instant, ZoneId)>| row.first().map(|(due, _)| *due);
-        first(&self.known).into_iter().chain(first(&self.new)).min()
+        [&self.prompted, &self.known, &self.new]
+            .into_iter()
+            .filter_map(first)
+            .min()
     }
 
-    /// Takes the zone that has been due longest, if one is. Where `alternate`, a new zone and one
-    /// that is known take turns while both are due.
+    /// When the first prompted zone is due.
+    pub(in crate::poller) fn first_prompted(&self) -> Option<Instant> {
+        first(&self.prompted)
+    }
+
+    /// Takes a prompted zone that is due.
+    pub(in crate::poller) fn pop_prompted(&mut self, now: Instant) -> Option<(Instant, ZoneId)> {
+        first(&self.prompted).filter(|due| *due <= now)?;
+        self.prompted.pop_first()
+    }
+
+    /// Takes the zone that has been due longest, if one is, prompted ones first. Where `alternate`,
+    /// new and known zones take turns while both are due.
     pub(in crate::poller) fn pop(
         &mut self,
         now: Instant,
         alternate: bool,
     ) -> Option<(Instant, ZoneId)> {
-        let first = self.first_due().filter(|due| *due <= now)?;
-        let is_due =
-            |row: &BTreeSet<(Instant, ZoneId)>| row.first().is_some_and(|(due, _)| *due <= now);
-        let both = is_due(&self.known) && is_due(&self.new);
-        let take_new = if both && alternate {
-            self.took_new = !self.took_new;
-            self.took_new
-        } else {
-            self.new.first().is_some_and(|(due, _)| *due == first)
+        if let Some(prompted) = self.pop_prompted(now) {
+            return Some(prompted);
+        }
+        let due = |row: &Row| first(row).filter(|due| *due <= now);
+        let take_new = match (due(&self.known), due(&self.new)) {
+            (None, None) => return None,
+            (Some(_), Some(_)) if alternate => {
+                self.took_new = !self.took_new;
+                self.took_new
+            }
+            (known, new) => new.is_some_and(|new| known.is_none_or(|known| new <= known)),
         };
         let row = if take_new {
             &mut self.new
@@ -65,6 +93,10 @@ impl Queue {
         };
         row.pop_first()
     }
+}
+
+fn first(row: &Row) -> Option<Instant> {
+    row.first().map(|(due, _)| *due)
 }
 
 #[cfg(test)]
@@ -80,14 +112,14 @@ mod tests {
     /// Two zones that are known, due after 2 and 4 seconds, and three new ones, due after 1 second.
     fn queue(start: Instant) -> Queue {
         let mut queue = Queue::default();
-        for (seconds, name, is_new) in [
-            (2, "k1", false),
-            (4, "k2", false),
-            (1, "n1", true),
-            (1, "n2", true),
-            (1, "n3", true),
+        for (seconds, name, class) in [
+            (2, "k1", Class::Known),
+            (4, "k2", Class::Known),
+            (1, "n1", Class::New),
+            (1, "n2", Class::New),
+            (1, "n3", Class::New),
         ] {
-            queue.insert(start + Duration::from_secs(seconds), zone(name), is_new);
+            queue.insert(start + Duration::from_secs(seconds), zone(name), class);
         }
         queue
     }
@@ -124,5 +156,17 @@ mod tests {
         let now = start + Duration::from_secs(5);
         assert_eq!(order(&mut queue, now, false), ["n1", "n3", "k2"]);
         assert_eq!(queue.first_due(), None);
+    }
+
+    #[test]
+    fn a_prompted_zone_comes_first_once_it_is_due() {
+        let start = Instant::now();
+        let mut queue = queue(start);
+        queue.insert(start + Duration::from_secs(4), zone("p"), Class::Prompted);
+        let now = start + Duration::from_secs(3);
+        assert_eq!(queue.pop_prompted(now), None);
+        assert_eq!(order(&mut queue, now, false), ["n1", "n2", "n3", "k1"]);
+        let now = start + Duration::from_secs(5);
+        assert_eq!(order(&mut queue, now, false), ["p", "k2"]);
     }
 }
