@@ -44,7 +44,8 @@ async fn every_family_of_the_table_can_be_seen() {
         more: format!(
             "expect: {{ from_dns: true, from_load_balancers: true, from_rules: true, \
              unused_after: 1s }}\n\
-             hosts: {{ nameservers: [\"{}\"] }}\n",
+             hosts: {{ nameservers: [\"{}\"] }}\n\
+             audit_log: {{ enabled: true, interval: 1s }}\n",
             dns.address()
         ),
         ..Config::polling("interval: 200ms, retries: 1")
