@@ -12,6 +12,7 @@ use tracing::info;
 
 use super::{AppError, daemon, logging, output, signals};
 use crate::config::{self, ConfigError, ConfigErrors, Environment, Format, Place, ProcessFlags};
+use crate::simulator::dns::NameServer;
 use crate::simulator::{Simulator, demo};
 use crate::web::{self, Listener, Protection};
 
@@ -32,7 +33,11 @@ pub(super) async fn run(
     logging::init(&flags.log());
     let shutdown = signals::shutdown()?;
     let api = start_api(api_listen, shutdown.clone()).await?;
-    let text = configuration(&api);
+    let names = NameServer::local(demo::hosts(), shutdown.clone());
+    let names = names
+        .await
+        .map_err(|error| AppError::Broken(format!("cannot serve the simulated DNS: {error}")))?;
+    let text = configuration(&api, &names);
     // Whatever the environment says, the demo reads nothing but its own API.
     let (flags, environment) = (flags.clone(), environment.without_accounts());
     let load = move || {
@@ -82,7 +87,7 @@ async fn start_api(
 }
 
 /// What an operator of the simulated zones would write.
-fn configuration(api: &Simulator) -> String {
+fn configuration(api: &Simulator, names: &NameServer) -> String {
     let mut text = format!(
         "poll: {{ interval: 15s, discovery_interval: 30s, retain: 10m }}\n\
          cloudflare: {{ base_url: \"{}\", rate_limit: {{ requests: 6000 }} }}\n\
@@ -90,17 +95,20 @@ fn configuration(api: &Simulator) -> String {
          expect:\n\
          \x20 from_dns: true\n\
          \x20 from_load_balancers: true\n\
+         \x20 from_rules: true\n\
          \x20 zones:\n\
          \x20   example.com:\n\
          \x20     - {{ origin_ip: 3.80.2.10, vendor: aws, region: us-east-1 }}\n\
          \x20   blog.example:\n\
          \x20     - {{ origin_ip: 2600:1f18:a:1::20, vendor: aws, region: eu-west-1 }}\n\
+         hosts: {{ nameservers: [\"{}\"] }}\n\
          verify:\n\
          \x20 vendor_ranges:\n\
          \x20   enabled: true\n\
          \x20   sources:\n",
         api.base_url(),
         demo::TOKEN,
+        names.address(),
     );
     for file in demo::range_files() {
         let _ = writeln!(

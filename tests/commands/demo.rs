@@ -35,6 +35,7 @@ const SHOWN: &[&str] = &[
     "missing_mapping",
     "wrong_mappings",
     "wrong_mapping",
+    "origin_hosts",
     "stale_mappings",
     "stale_after_seconds",
     "unverified_mappings",
@@ -71,6 +72,8 @@ const SHOWN: &[&str] = &[
     "exporter_poll_lag_seconds",
     "exporter_config_last_reload_successful",
     "exporter_config_last_reload_success_timestamp_seconds",
+    "exporter_dns_queries_total",
+    "exporter_dns_query_duration_seconds",
     "exporter_http_requests_total",
 ];
 

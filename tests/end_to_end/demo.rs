@@ -15,7 +15,9 @@ use crate::support::prometheus::Prometheus;
 use crate::support::{eventually, rules};
 
 /// What the demo shows on purpose: alert, zone, and the check that says so.
-const SHOWN: [(&str, &str, &str); 10] = [
+const SHOWN: [(&str, &str, &str); 12] = [
+    ("OriginRegionHostRotating", "docs.example", ""),
+    ("OriginRegionHostUnresolvable", "docs.example", ""),
     ("OriginRegionMappingMissing", "api.example", ""),
     ("OriginRegionMappingMissing", "example.com", ""),
     ("OriginRegionMappingStale", "careers.example", ""),

@@ -1,11 +1,13 @@
 //! The world of the demo: a company with its zones in several clouds, where some things are not
 //! right, and where mappings come, go and change.
 
+mod hosts;
 mod live;
 mod ranges;
 
 use jiff::{Timestamp, ToSpan as _};
 
+pub use hosts::hosts;
 pub use live::live;
 pub use ranges::{RangeFile, range_files};
 
@@ -144,6 +146,7 @@ pub fn world(now: Timestamp) -> World {
     let large = large_zone(now, &mut random);
     world.zones.insert(large.zone.id.clone(), large);
     add_findings(&mut world, now);
+    hosts::name_hosts(&mut world);
     for file in range_files() {
         let served = StaticFile {
             content_type: "application/json".to_owned(),
@@ -170,7 +173,7 @@ fn add_findings(world: &mut World, now: Timestamp) {
     zone.record("A", "www.example.com", "3.80.2.10", true);
     zone.record("A", "shop.example.com", "3.80.2.12", true); // No mapping: missing.
     zone.record("AAAA", "www.example.com", "2600:1f18:a:1::10", true);
-    zone.record("CNAME", "docs.example.com", "docs.example", true);
+    zone.record("CNAME", "docs.example.com", "assets.origin.example", true);
     zone.record("A", "vpn.example.com", "10.0.0.5", false);
     zone.record("A", "intranet.example.com", "10.0.0.6", true);
 
