@@ -38,12 +38,12 @@ const TEXTS: [Text; 20] = [
         "From zero to the first alert"
     ),
     text!("docs/alerts.md", "alerts", "Alerts, and what each means"),
-    text!("docs/dashboards.md", "dashboards", "Dashboards"),
     text!(
         "deploy/runbooks.md",
         "runbooks",
         "Runbooks: what to do about each alert"
     ),
+    text!("docs/dashboards.md", "dashboards", "Dashboards"),
     text!("docs/metrics.md", "metrics", "Metrics"),
     text!("docs/configuration.md", "configuration", "Configuration"),
     text!(
