@@ -17,6 +17,7 @@ use crate::cloudflare::{self, Client, Secrets};
 use crate::config::{ConfigErrors, Settings};
 use crate::exposition::Exposition;
 use crate::file_io::{Reading, ReadingError};
+use crate::history::History;
 use crate::http_client::HttpClient;
 use crate::metric_families;
 use crate::origin_hosts::OriginHosts;
@@ -49,6 +50,7 @@ pub(super) struct Reloader {
     api_metrics: cloudflare::Metrics,
     secrets: Secrets,
     poller: PollerHandle,
+    history: History,
     exposition: Exposition,
     ranges: RunningRanges,
     hosts: OriginHosts,
@@ -107,6 +109,7 @@ impl Reloader {
             api_metrics: parts.api_metrics.clone(),
             secrets: parts.secrets.clone(),
             poller: parts.poller_handle.clone(),
+            history: parts.history.clone(),
             exposition: parts.exposition.clone(),
             ranges: RunningRanges {
                 ranges: parts.ranges.clone(),
@@ -219,6 +222,7 @@ impl Reloader {
         if !self.poller.reconfigure(change).await {
             return Err("the daemon is stopping".to_owned());
         }
+        self.history.configure(&settings.history, Timestamp::now());
         for client in &gone {
             client.forget_metrics();
         }
