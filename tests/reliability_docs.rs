@@ -109,9 +109,10 @@ fn items(file: &str) -> HashMap<String, String> {
         .filter(|(folder, _)| *folder != "tests")
     {
         let entries = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)).unwrap();
-        let names = entries.map(|entry| entry.unwrap().file_name());
-        files = names
-            .map(|name| format!("{folder}/{}", name.display()))
+        files = entries
+            .map(|entry| entry.unwrap())
+            .filter(|entry| entry.file_type().unwrap().is_file())
+            .map(|entry| format!("{folder}/{}", entry.file_name().display()))
             .collect();
     }
     let mut items = HashMap::<_, String>::new();
@@ -204,18 +205,34 @@ fn each_test_looks_for_the_metric_and_the_log_line_of_its_row() {
     );
 }
 
+/// Appends the sources of a folder, with those of the folders in it.
+fn add_sources(folder: &Path, sources: &mut String) {
+    for entry in fs::read_dir(folder).unwrap_or_else(|error| panic!("{folder:?}: {error}")) {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            add_sources(&path, sources);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            *sources += &fs::read_to_string(path).unwrap();
+        }
+    }
+}
+
 #[test]
 fn each_log_line_is_one_that_the_program_writes() {
     let mut sources = String::new();
-    for part in ["app", "cloudflare", "poller", "vendor_ranges", "web"] {
-        for entry in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(part))
-            .unwrap_or_else(|error| panic!("{part}: {error}"))
-        {
-            let path = entry.unwrap().path();
-            if path.is_file() {
-                sources += &fs::read_to_string(path).unwrap();
-            }
-        }
+    for part in [
+        "app",
+        "cloudflare",
+        "origin_hosts",
+        "poller",
+        "storage",
+        "vendor_ranges",
+        "web",
+    ] {
+        add_sources(
+            &Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(part),
+            &mut sources,
+        );
     }
     // A long text goes on in the next line of the source.
     let sources: Vec<_> = sources.split("\\\n").map(str::trim_start).collect();

@@ -265,11 +265,22 @@ impl Daemon {
 
     /// Lines of the log that hold all of these words.
     pub(crate) fn logged(&self, words: &[&str]) -> usize {
-        let log = self.log();
-        let hits = log
-            .lines()
-            .filter(|line| words.iter().all(|word| line.contains(word)));
-        hits.count()
+        /// A line is written shortly after what it reports, by a thread of its own.
+        const DELAY: Duration = Duration::from_millis(500);
+        let hits = || {
+            let log = self.log();
+            let lines = log.lines();
+            lines
+                .filter(|line| words.iter().all(|word| line.contains(word)))
+                .count()
+        };
+        let start = Instant::now();
+        loop {
+            match hits() {
+                0 if start.elapsed() < DELAY => std::thread::sleep(LOOK_AGAIN),
+                hits => return hits,
+            }
+        }
     }
 
     /// The status and body of a page.

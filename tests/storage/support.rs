@@ -60,7 +60,7 @@ impl Setup {
 
     /// Another place of the storage.
     pub(crate) fn stored_at(mut self, path: &Path) -> Self {
-        self.storage = path.to_owned();
+        path.clone_into(&mut self.storage);
         self
     }
 
