@@ -6,13 +6,13 @@
 use cloudflare_origin_region_exporter as exporter;
 use exporter::config::{Environment, cli};
 use exporter::config_tree::{Format, Place};
-use exporter::{cloudflare, config, vendor_ranges, web};
+use exporter::{cloudflare, config, storage, vendor_ranges, web};
 
 /// A parser under test.
 pub type Target = fn(&[u8]);
 
 /// Every target with its name, which is that of its program and of its folder of inputs.
-pub const ALL: [(&str, Target); 13] = [
+pub const ALL: [(&str, Target); 14] = [
     ("api_answer", api_answer),
     ("api_headers", api_headers),
     ("vendor_ranges", vendor_ranges_file),
@@ -26,6 +26,7 @@ pub const ALL: [(&str, Target); 13] = [
     ("client_certificate", client_certificate),
     ("arguments", arguments),
     ("redirect", redirect),
+    ("storage", storage_value),
 ];
 
 /// The body of an answer of the Cloudflare API.
@@ -146,6 +147,11 @@ pub fn redirect(location: &[u8]) {
         let source = url::Url::parse(source).expect("a constant address");
         vendor_ranges::fuzzing::redirect(&source, location);
     }
+}
+
+/// A value of the storage's file.
+pub fn storage_value(bytes: &[u8]) {
+    storage::fuzzing::value(bytes);
 }
 
 /// Settings print without their secrets, and errors are told.

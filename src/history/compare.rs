@@ -179,13 +179,13 @@ fn is_stale(state: &ZoneState, mapping: &Mapping) -> bool {
         return false;
     };
     let as_of = state.last_poll.as_ref().map(|poll| poll.ended);
-    let is_older = |as_of: Timestamp, modified_on: Timestamp| {
+    let exceeds = |as_of: Timestamp, modified_on: Timestamp| {
         as_of.duration_since(modified_on)
             > jiff::SignedDuration::try_from(threshold).unwrap_or(jiff::SignedDuration::MAX)
     };
     as_of
         .zip(mapping.modified_on)
-        .is_some_and(|(as_of, modified_on)| is_older(as_of, modified_on))
+        .is_some_and(|(as_of, modified_on)| exceeds(as_of, modified_on))
 }
 
 /// Whether a mapping that did not change became stale between the two polls.
