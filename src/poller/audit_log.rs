@@ -1,7 +1,7 @@
 //! Reading audit logs: a zone that somebody writes to is polled at once, and changes get the name of
 //! who made them.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,8 +13,8 @@ use tracing::{debug, info, warn};
 use super::Poller;
 use super::tasks::{self, Running, Task};
 use crate::cloudflare::{
-    ApiError, AuditEntry, AuditLogPosition, AuditLogReading, AuditLogSettings, AuditWrite, Client,
-    Reason, WriteTarget,
+    ApiError, AuditEntry, AuditLogPosition, AuditLogReading, AuditWrite, Client, Reason,
+    WriteTarget,
 };
 use crate::domain::{AccountName, ZoneId};
 use crate::history::{Actor, ChangeKind, Details, FindingKind, Query};
@@ -27,6 +27,10 @@ const BUDGET_SHARE: u32 = 10;
 const ACTOR_WINDOW: Duration = Duration::from_hours(1);
 /// A change may seem to be seen so long before its entry, because the clocks differ.
 const CLOCK_SKEW: Duration = Duration::from_secs(2);
+/// A poll may miss a write that was made so long before it, and the next one sees it.
+const SEEN_LATE: Duration = Duration::from_mins(1);
+/// The same for findings: sources are read after the poll, and hosts are resolved.
+const FOUND_LATE: Duration = Duration::from_mins(10);
 /// Writes that are remembered for changes that are not seen yet.
 const MAX_WRITES: usize = 10_000;
 /// Changes of a zone that are looked at for an entry.
@@ -110,12 +114,33 @@ impl RecentWrites {
         self.0.retain(|(_, time, _)| *time >= oldest);
     }
 
-    /// Who made a change of this zone that was seen at `seen`: the latest fitting write.
-    pub(super) fn actor(&self, zone: &ZoneId, details: &Details, seen: Timestamp) -> Option<Actor> {
+    /// Who made a change of this zone that was seen at `seen`, and not yet by the poll that ended
+    /// at `before`: the latest fitting write. An older write to the same address made an older
+    /// change.
+    pub(super) fn actor(
+        &self,
+        zone: &ZoneId,
+        details: &Details,
+        before: Option<Timestamp>,
+        seen: Timestamp,
+    ) -> Option<Actor> {
+        let late = details.finding.map_or(SEEN_LATE, |_| FOUND_LATE);
+        let earliest = before.and_then(|before| before.checked_sub(late).ok());
         let fits = |(of, time, write): &&(ZoneId, Timestamp, AuditWrite)| {
-            of == zone && is_cause(write, *time, details, seen)
+            of == zone
+                && earliest.is_none_or(|earliest| *time >= earliest)
+                && is_cause(write, *time, details, seen)
         };
-        let (_, time, write) = self.0.iter().rev().find(fits)?;
+        let fitting = self.0.iter().rev().filter(fits);
+        // One to the mapping itself explains it better than one to its sources.
+        let is_direct = |(_, _, write): &&(ZoneId, Timestamp, AuditWrite)| {
+            matches!(
+                write.target,
+                WriteTarget::Mappings | WriteTarget::TieredCache
+            )
+        };
+        let direct = fitting.clone().find(is_direct);
+        let (_, time, write) = direct.or_else(|| fitting.clone().next())?;
         actor(write, *time)
     }
 }
@@ -142,7 +167,10 @@ fn is_cause(write: &AuditWrite, time: Timestamp, details: &Details, seen: Timest
         WriteTarget::DnsRecords
         | WriteTarget::LoadBalancers
         | WriteTarget::Rules
-        | WriteTarget::Pools => false,
+        | WriteTarget::Pools => match details.finding {
+            None | Some(FindingKind::Stale | FindingKind::Idle) => false,
+            Some(_) => true,
+        },
     };
     is_recent && fits
 }
@@ -157,13 +185,13 @@ fn actor(write: &AuditWrite, time: Timestamp) -> Option<Actor> {
     })
 }
 
-/// The time between two readings of a log, where the account reads so many: at most a tenth of its
-/// budget in all.
-fn interval(settings: AuditLogSettings, logs: usize, client: &Client) -> Duration {
-    let requests = u32::try_from(logs).unwrap_or(u32::MAX).max(1);
+/// The least time between two readings of so many pages, where the account reads so many logs: at
+/// most a tenth of its budget in all.
+fn least_interval(logs: usize, pages: u32, client: &Client) -> Duration {
+    let logs = u32::try_from(logs).unwrap_or(u32::MAX).max(1);
+    let requests = logs.saturating_mul(pages.max(1));
     let least = client.window() / client.budget().max(1);
-    let least = least.saturating_mul(BUDGET_SHARE).saturating_mul(requests);
-    settings.interval.max(least)
+    least.saturating_mul(BUDGET_SHARE.saturating_mul(requests))
 }
 
 impl Poller {
@@ -171,7 +199,12 @@ impl Poller {
     /// configured account that polls one of its zones.
     pub(super) fn assign_audit_logs(&mut self, now: Instant) {
         let mut readers = BTreeMap::new();
-        if self.context.evaluation.audit_log.enabled && !self.context.once {
+        let settings = self.context.evaluation.audit_log;
+        if !settings.enabled || !settings.actors {
+            // No name is kept any longer.
+            *self.context.recorder.writes() = RecentWrites::default();
+        }
+        if settings.enabled && !self.context.once {
             for (name, account) in &self.accounts {
                 for zone in account.zones.values() {
                     if let Some(owner) = &zone.slot.load().zone.owner {
@@ -253,17 +286,18 @@ impl Poller {
                     info!(account = %reader, owner = &**owner, "audit log can be read again");
                 }
                 log.last_success = Some(Timestamp::now());
-                let has_more = reading.has_more;
+                let (has_more, pages) = (reading.has_more, reading.pages);
                 let new = log.position.accept(reading, before);
                 self.context
                     .recorder
                     .audit_log(owner, &log.position, !new.is_empty());
                 let logs = self.audit_logs.logs.values();
                 let logs = logs.filter(|log| log.reader == reader).count();
+                let least = least_interval(logs, pages, &client);
                 let pause = if has_more {
-                    Duration::ZERO
+                    least
                 } else {
-                    interval(settings, logs, &client)
+                    least.max(settings.interval)
                 };
                 if let Some(log) = self.audit_logs.logs.get_mut(owner) {
                     log.due = Some(now + pause);
@@ -288,7 +322,7 @@ impl Poller {
                 let pause = if is_refused {
                     FORBIDDEN_RETRY
                 } else {
-                    interval(settings, 1, &client)
+                    least_interval(1, 1, &client).max(settings.interval)
                 };
                 log.due = Some(now + pause);
             }
@@ -369,8 +403,15 @@ impl super::Recorder {
             limit: MAX_CHANGES,
             ..Query::default()
         };
-        for change in self.history().query(&query, now).changes {
-            if change.actor.is_none() && is_cause(write, time, &change.details, change.time) {
+        let mut done = BTreeSet::new();
+        // The first change of a thing after the write is the one that it made.
+        for change in self.history().query(&query, now).changes.iter().rev() {
+            let details = &change.details;
+            let thing = (details.origin_ip, details.finding);
+            if is_cause(write, time, details, change.time)
+                && done.insert(thing)
+                && change.actor.is_none()
+            {
                 self.set_actor(change.id, actor.clone());
             }
         }
@@ -416,7 +457,7 @@ mod tests {
         writes.add(zone.clone(), at(10), mappings(&["192.0.2.1"]));
         writes.add(zone.clone(), at(20), write(WriteTarget::DnsRecords, &[]));
         let when = |zone, ip, seen| {
-            let actor = writes.actor(zone, &removed(ip), at(seen));
+            let actor = writes.actor(zone, &removed(ip), None, at(seen));
             actor.map(|actor| actor.time.as_second() - at(0).as_second())
         };
         assert_eq!(when(&zone, "192.0.2.1", 30), Some(10));
@@ -424,6 +465,36 @@ mod tests {
         assert_eq!(when(&zone, "192.0.2.2", 30), None);
         assert_eq!(when(&other, "192.0.2.1", 30), None);
         assert_eq!(when(&zone, "192.0.2.1", 10 + 3601), None, "too long ago");
+        let after = |polled| {
+            let actor = writes.actor(&zone, &removed("192.0.2.1"), Some(at(polled)), at(900));
+            actor.map(|actor| actor.time.as_second() - at(0).as_second())
+        };
+        assert_eq!(after(60), Some(10));
+        assert_eq!(after(600), None, "it made a change that was seen before");
+    }
+
+    #[test]
+    fn a_finding_comes_from_a_write_to_its_mapping_or_else_to_its_sources() {
+        let mut writes = RecentWrites::default();
+        let zone = ZoneId::parse("a").unwrap();
+        writes.add(
+            zone.clone(),
+            at(0),
+            write(WriteTarget::Mappings, &["192.0.2.1"]),
+        );
+        writes.add(zone.clone(), at(5), write(WriteTarget::DnsRecords, &[]));
+        let who = |finding, ip: &str| {
+            let details = Details {
+                finding: Some(finding),
+                origin_ip: OriginIp::parse(ip).ok(),
+                ..Details::new(ChangeKind::FindingAppeared)
+            };
+            let actor = writes.actor(&zone, &details, Some(at(8)), at(9));
+            actor.map(|actor| actor.time.as_second() - at(0).as_second())
+        };
+        assert_eq!(who(FindingKind::Missing, "192.0.2.1"), Some(0));
+        assert_eq!(who(FindingKind::Missing, "192.0.2.2"), Some(5));
+        assert_eq!(who(FindingKind::Stale, "192.0.2.2"), None);
     }
 
     #[test]

@@ -82,7 +82,8 @@ impl Recorder {
         let poll = polled(&new).filter(|end| Some(*end) != polled(old));
         let time = poll.unwrap_or_else(Timestamp::now);
         let changes = self.history.record(&new.zone, time, details, |details| {
-            self.writes().actor(&new.zone.id, details, time)
+            self.writes()
+                .actor(&new.zone.id, details, old.last_success, time)
         });
         self.put(new, &changes);
     }
