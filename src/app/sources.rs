@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::parts::{Clients, Parts};
 use super::reload::ReloadHandle;
 use crate::cloudflare::{CallBudget, Client};
-use crate::web::{Accounts, LookUp, LookUpError, Sources};
+use crate::web::{Accounts, ApiUrl, LookUp, LookUpError, Sources};
 
 /// The server's view of the parts.
 pub(super) fn of(parts: &Parts, reload: ReloadHandle) -> Sources {
@@ -15,6 +15,7 @@ pub(super) fn of(parts: &Parts, reload: ReloadHandle) -> Sources {
         history: parts.history.clone(),
         ready: parts.ready.clone(),
         accounts: accounts(Arc::clone(&parts.clients)),
+        api_url: api_url(Arc::clone(&parts.clients)),
         look_up: look_up(Arc::clone(&parts.clients)),
         reload: Arc::new(move || reload.reload()),
     }
@@ -22,6 +23,15 @@ pub(super) fn of(parts: &Parts, reload: ReloadHandle) -> Sources {
 
 fn accounts(clients: Arc<Clients>) -> Accounts {
     Arc::new(move || clients.load().iter().map(Client::status).collect())
+}
+
+/// Every client has the same base URL.
+fn api_url(clients: Arc<Clients>) -> ApiUrl {
+    Arc::new(move || {
+        let clients = clients.load();
+        let url = clients.first().map(|client| client.base_url().to_string());
+        url.unwrap_or_default()
+    })
 }
 
 fn look_up(clients: Arc<Clients>) -> LookUp {

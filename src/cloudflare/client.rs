@@ -230,6 +230,11 @@ impl Client {
         &self.inner.metrics
     }
 
+    /// The base URL of the API.
+    pub fn base_url(&self) -> Url {
+        self.inner.config.load().base.clone()
+    }
+
     /// The address of a path below the base URL; each segment is escaped.
     pub(super) fn url(&self, segments: &[&str]) -> Url {
         let mut url = self.inner.config.load().base.clone();

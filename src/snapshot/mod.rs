@@ -15,7 +15,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use jiff::Timestamp;
 
 pub use finding::{Finding, FindingChanges, OpenFindings};
-pub use plan::{PlanRow, Prune};
+pub use plan::{PlanRow, Prune, curl_calls, curl_script, one_line};
 pub use state::{
     AccountState, ChangeCounts, LastPoll, StaleAfter, UnmatchedZones, ZoneCounts, ZoneData,
     ZoneState,
@@ -76,21 +76,20 @@ pub struct Directory {
 }
 
 impl Directory {
-    /// The zone with this identifier, or with this name in any case; of several that bear the
-    /// name the active one.
-    pub fn find(&self, name_or_id: &str) -> Option<&Arc<ZoneSlot>> {
-        self.zones
-            .iter()
-            .find(|slot| slot.id.as_str() == name_or_id)
-            .or_else(|| {
-                let mut named: Vec<_> = self
-                    .zones
-                    .iter()
-                    .filter(|slot| slot.load().zone.name.matches(name_or_id))
-                    .collect();
-                named.sort_by_key(|slot| !slot.load().zone.is_active());
-                named.first().copied()
-            })
+    /// The zone with this identifier, or the zones with this name in any case: the active ones if
+    /// there are any. More than one zone means that the name is ambiguous.
+    pub fn find(&self, name_or_id: &str) -> Vec<&Arc<ZoneSlot>> {
+        let mut zones = self.zones.iter();
+        if let Some(slot) = zones.find(|slot| slot.id.as_str() == name_or_id) {
+            return vec![slot];
+        }
+        let is_named = |slot: &&Arc<ZoneSlot>| slot.load().zone.name.matches(name_or_id);
+        let mut named: Vec<_> = self.zones.iter().filter(is_named).collect();
+        let is_active = |slot: &&Arc<ZoneSlot>| slot.load().zone.is_active();
+        if named.iter().any(is_active) {
+            named.retain(is_active);
+        }
+        named
     }
 }
 

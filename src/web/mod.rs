@@ -24,7 +24,7 @@ mod settings;
 mod web_config;
 
 pub use metrics::Metrics;
-pub use pages::Accounts;
+pub use pages::{Accounts, ApiUrl};
 pub use probe::{LookUp, LookUpError, LookingUp, Wanted};
 pub use protection::{Protection, ProtectionError};
 pub use reload::{Reload, Reloading};

@@ -81,6 +81,8 @@ pub(super) enum BadProbe {
     Twice { name: &'static str },
     #[error("No zone {0:?} is polled by this process.")]
     UnknownZone(String),
+    #[error("Several zones have the name {0:?}; name one by its identifier.")]
+    AmbiguousZone(String),
     #[error("target is {0:?}; expected an IPv4 or IPv6 address.")]
     BadTarget(String),
     #[error("{TIMEOUT_HEADER} is {0:?}; a probe needs at least {SHORTEST_TIMEOUT:?}.")]
@@ -160,9 +162,11 @@ impl Probes {
         let origin_ip =
             OriginIp::parse(&target).map_err(|_| BadProbe::BadTarget(shortened(&target)))?;
         let directory = self.snapshot.directory();
-        let slot = directory
-            .find(&zone)
-            .ok_or_else(|| BadProbe::UnknownZone(shortened(&zone)))?;
+        let slot = match *directory.find(&zone) {
+            [slot] => slot,
+            [] => return Err(BadProbe::UnknownZone(shortened(&zone))),
+            _ => return Err(BadProbe::AmbiguousZone(shortened(&zone))),
+        };
         Ok(Wanted {
             account: slot.load().account.clone(),
             zone: slot.id.clone(),

@@ -9,7 +9,7 @@ use super::Settings;
 use super::api::{Api, Resource};
 use super::cross_site::is_cross_site;
 use super::metrics::{Handler, Metrics};
-use super::pages::{Accounts, MAX_PAGES, Pages};
+use super::pages::{Accounts, ApiUrl, MAX_PAGES, Pages};
 use super::probe::{LookUp, Probes};
 use super::protection::InForce;
 use super::quota::Quota;
@@ -34,6 +34,8 @@ pub struct Sources {
     pub ready: watch::Receiver<bool>,
     /// The accounts.
     pub accounts: Accounts,
+    /// The base URL of Cloudflare's API.
+    pub api_url: ApiUrl,
     /// Asks Cloudflare for one mapping.
     pub look_up: LookUp,
     /// Reloads the configuration; served only if the settings allow it.
@@ -95,6 +97,7 @@ impl Router {
                 snapshot: sources.snapshot,
                 history: sources.history,
                 accounts: sources.accounts,
+                api_url: sources.api_url,
                 ready: sources.ready.clone(),
                 pool,
                 quota: Quota::new(MAX_PAGES),

@@ -183,14 +183,21 @@ async fn answers_are_json_and_not_cached() {
 async fn the_documentation_shows_the_fields_as_they_are() {
     let server = server().await;
     let page = include_str!("../../docs/api.md");
-    for rows in ["zones", "mappings", "findings", "origins", "changes"] {
+    for (path, rows, mark) in [
+        ("zones", "zones", "\"account\""),
+        ("mappings", "mappings", ""),
+        ("findings", "findings", ""),
+        ("origins", "origins", ""),
+        ("changes", "changes", ""),
+        ("plan", "zones", "\"undecided\""),
+    ] {
         let example = page
             .split("```json\n")
             .filter_map(|part| part.split("```").next())
-            .find(|text| text.contains(&format!("\"{rows}\": [")))
+            .find(|text| text.contains(&format!("\"{rows}\": [")) && text.contains(mark))
             .unwrap();
         let documented: Value = serde_json::from_str(example).unwrap();
-        let (_, answer) = get(&server, rows).await;
+        let (_, answer) = get(&server, path).await;
         let names =
             |value: &Value| -> Vec<String> { value.as_object().unwrap().keys().cloned().collect() };
         assert_eq!(names(&documented), names(&answer), "{rows}");
@@ -281,5 +288,71 @@ async fn changes_are_listed_newest_first() {
     assert!(
         zone.contains("aws us-east-1") && zone.contains("10.0.0.1"),
         "{zone}"
+    );
+}
+
+#[tokio::test]
+async fn the_plan_says_what_fixes_each_zone() {
+    let server = server().await;
+    let (status, answer) = get(&server, "plan").await;
+    assert_eq!(status, 200);
+    assert_eq!(answer["total"], 2, "only zones whose mappings are known");
+    assert_eq!(
+        answer["zones"][0],
+        json!({
+            "zone": "example.com", "zone_id": "a1",
+            "put": [{
+                "origin_ip": "192.0.2.2", "vendor": "aws", "region": "us-east-1",
+                "because": "wrong by declared: mapped to gcp us-east1",
+            }],
+            "delete": [],
+            "undecided": [
+                {
+                    "origin_ip": "2001:db8::99",
+                    "because": "missing: expected by dns; where it is is not known",
+                },
+                {
+                    "origin_ip": "2001:db8::1",
+                    "because": "stale: check that the origin is still there, then write the \
+                                mapping again",
+                },
+            ],
+        })
+    );
+    assert_eq!(
+        answer["zones"][1],
+        json!({"zone": "example.org", "zone_id": "b2", "put": [], "delete": [], "undecided": []})
+    );
+    let (_, answer) = get(&server, "plan?limit=1&offset=1").await;
+    assert_eq!(column(&answer, "zones", "zone_id"), ["b2"]);
+    assert_eq!(answer["total"], 2);
+    for bad in ["plan?prune=yes", "plan?vendor=aws", "zones?prune=true"] {
+        assert_eq!(get(&server, bad).await.0, 400, "{bad}");
+    }
+}
+
+#[tokio::test]
+async fn the_plan_deletes_unused_mappings_only_on_request() {
+    let server = Server::start().await;
+    let unused = world::mapping("192.0.2.3", "aws", "us-east-1", "");
+    let findings = ZoneFindings {
+        unused: Some(vec![unused.clone()]),
+        ..ZoneFindings::default()
+    };
+    let state = world::read(world::zone("u1", "unused.example"), vec![unused], findings);
+    server.snapshot.publish(world::directory(vec![state]));
+    for (query, deleted) in [
+        ("", vec![]),
+        ("&prune=false", vec![]),
+        ("&prune=true", vec!["192.0.2.3"]),
+    ] {
+        let (_, answer) = get(&server, &format!("plan?zone=UNUSED.example{query}")).await;
+        let zone = &answer["zones"][0];
+        assert_eq!(column(zone, "delete", "origin_ip"), deleted, "{query}");
+    }
+    let page = server.get("/zones/u1").await.1;
+    assert!(
+        page.contains("--request DELETE") && page.contains("[&quot;192.0.2.3&quot;]"),
+        "{page}"
     );
 }

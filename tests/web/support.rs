@@ -168,6 +168,7 @@ impl Options {
             history: history.clone(),
             ready: ready_seen,
             accounts: self.accounts,
+            api_url: Arc::new(|| "https://api.example/client/v4".to_owned()),
             look_up: self.look_up,
             reload: Arc::new(|| Box::pin(async { Ok("Reloaded.".to_owned()) })),
         };

@@ -8,7 +8,7 @@ use cloudflare_origin_region_exporter::domain::{
 };
 use cloudflare_origin_region_exporter::findings::{
     Check, Effect, ExpectedOrigin, ExpectedPlace, FindingKind, LeftOut, LeftOutReason, Source,
-    TieredCache, WrongMapping, ZoneFindings,
+    TieredCache, UnsupportedDeclaration, WrongMapping, ZoneFindings,
 };
 use cloudflare_origin_region_exporter::history::{ChangeKind, Details, History};
 use cloudflare_origin_region_exporter::snapshot::{
@@ -140,6 +140,21 @@ pub(crate) fn small() -> Directory {
             missing: vec![missing],
             wrong: vec![wrong],
             checks: [Check::Declared].into(),
+            remedies: [(
+                OriginIp::parse("192.0.2.2").unwrap(),
+                ExpectedPlace {
+                    vendor: Some(Vendor::Aws),
+                    region: Region::parse("us-east-1").ok(),
+                },
+            )]
+            .into(),
+            unsupported_declarations: vec![UnsupportedDeclaration {
+                origin: "192.0.2.7".to_owned(),
+                place: ExpectedPlace {
+                    vendor: Some(Vendor::Aws),
+                    region: Region::parse("us-esat-1").ok(),
+                },
+            }],
             ..ZoneFindings::default()
         },
     );

@@ -1,6 +1,5 @@
 //! Prints what would mend the findings.
 
-mod curl;
 mod terraform;
 
 use std::process::ExitCode;
@@ -11,7 +10,7 @@ use super::parts::Parts;
 use super::{AppError, USAGE, logging, output, table};
 use crate::config::Settings;
 use crate::config::cli::PlanFormat;
-use crate::snapshot::{Directory, PlanRow, Prune};
+use crate::snapshot::{Directory, PlanRow, Prune, curl_script};
 
 /// Something is to be mended.
 const SOMETHING: u8 = 1;
@@ -37,7 +36,7 @@ pub(super) async fn run(
     let text = match format {
         PlanFormat::Table => as_table(&plans),
         PlanFormat::Json => as_json(&plans),
-        PlanFormat::Curl => curl::render(&plans, settings.cloudflare.base_url.as_str()),
+        PlanFormat::Curl => curl_script(&plans, settings.cloudflare.base_url.as_str()),
         PlanFormat::Terraform => terraform::render(&plans),
     };
     for problem in &problems {
@@ -125,12 +124,6 @@ fn as_json(plans: &[PlanRow]) -> String {
     // Rows of texts with fixed names always serialise.
     let json = serde_json::to_string_pretty(&serde_json::json!({ "zones": plans }));
     json.unwrap_or_default() + "\n"
-}
-
-/// A text from outside on one line, for a comment.
-fn one_line(text: &str) -> String {
-    let clean = |c: char| if c.is_control() { '?' } else { c };
-    text.chars().map(clean).collect()
 }
 
 #[cfg(test)]

@@ -6,8 +6,7 @@ use std::fmt::Write as _;
 use hcl::expr::{Traversal, Variable};
 use hcl::{Block, Body, Expression, Identifier, Object};
 
-use super::one_line;
-use crate::snapshot::PlanRow;
+use crate::snapshot::{PlanRow, one_line};
 
 const RESOURCE: &str = "cloudflare_origin_cloud_region";
 

@@ -7,6 +7,7 @@ mod changes;
 mod findings;
 mod mappings;
 mod origins;
+mod plan;
 mod query;
 mod zones;
 
@@ -35,16 +36,18 @@ pub(super) enum Resource {
     Findings,
     Origins,
     Changes,
+    Plan,
 }
 
 impl Resource {
     /// Every resource, for `fuzzing`.
-    pub(super) const ALL: [Self; 5] = [
+    pub(super) const ALL: [Self; 6] = [
         Self::Zones,
         Self::Mappings,
         Self::Findings,
         Self::Origins,
         Self::Changes,
+        Self::Plan,
     ];
 
     /// The resource at this path below `/api/v1/`.
@@ -55,6 +58,7 @@ impl Resource {
             "findings" => Some(Self::Findings),
             "origins" => Some(Self::Origins),
             "changes" => Some(Self::Changes),
+            "plan" => Some(Self::Plan),
             _ => None,
         }
     }
@@ -67,6 +71,7 @@ impl Resource {
             Self::Findings => findings::PARAMETERS,
             Self::Origins => origins::PARAMETERS,
             Self::Changes => changes::PARAMETERS,
+            Self::Plan => plan::PARAMETERS,
         }
     }
 }
@@ -149,6 +154,7 @@ fn list(
         }
         Resource::Origins => reply("origins", query, origins::expected(directory, query), lease),
         Resource::Changes => reply("changes", query, changes::list(history, query, now), lease),
+        Resource::Plan => reply("zones", query, plan::list(directory, query, now), lease),
         Resource::Mappings => reply("mappings", query, mappings::list(directory, query), lease),
         Resource::Findings => reply(
             "findings",

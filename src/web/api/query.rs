@@ -34,6 +34,7 @@ pub(in crate::web) struct Query {
     pub(super) since: Option<Timestamp>,
     pub(super) until: Option<Timestamp>,
     pub(super) left_out: Option<bool>,
+    pub(super) prune: Option<bool>,
     pub(super) limit: usize,
     pub(super) offset: usize,
 }
@@ -106,6 +107,9 @@ impl Query {
                     "true or false",
                     |text| text.parse().ok(),
                 ),
+                "prune" => set(name, &mut parsed.prune, &value, "true or false", |text| {
+                    text.parse().ok()
+                }),
                 "limit" => set(name, &mut limit, &value, "0 to 10000", |text| {
                     text.parse().ok().filter(|limit| *limit <= MAX_LIMIT)
                 }),

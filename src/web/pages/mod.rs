@@ -8,6 +8,8 @@ mod findings;
 mod landing;
 mod layout;
 mod markdown;
+mod origins;
+mod plan;
 mod zone;
 
 use std::sync::Arc;
@@ -32,11 +34,15 @@ pub(super) const MAX_PAGES: usize = 64;
 /// Reads the current standing of all accounts with Cloudflare.
 pub type Accounts = Arc<dyn Fn() -> Vec<AccountStatus> + Send + Sync>;
 
+/// Reads the base URL of Cloudflare's API.
+pub type ApiUrl = Arc<dyn Fn() -> String + Send + Sync>;
+
 /// Serves the pages.
 pub(super) struct Pages {
     pub(super) snapshot: Snapshot,
     pub(super) history: History,
     pub(super) accounts: Accounts,
+    pub(super) api_url: ApiUrl,
     pub(super) ready: watch::Receiver<bool>,
     pub(super) pool: RenderPool,
     pub(super) quota: Quota,
@@ -85,13 +91,22 @@ impl Pages {
     pub(super) async fn zone(&self, zone: &str, query: &str) -> Reply {
         let zone = percent_decode_str(zone).decode_utf8_lossy().into_owned();
         let query = zone::Query::parse(query);
-        let history = self.history.clone();
-        self.page(move |directory, site| match directory.find(&zone) {
-            Some(slot) => {
-                let page = zone::page(slot, &history, &query, site, Timestamp::now());
-                Reply::page(StatusCode::OK, page)
+        let (history, api_url) = (self.history.clone(), Arc::clone(&self.api_url));
+        self.page(move |directory, site| match *directory.find(&zone) {
+            [slot] => {
+                let page = zone::Page {
+                    slot,
+                    history: &history,
+                    api_url: &api_url(),
+                    now: Timestamp::now(),
+                };
+                Reply::page(StatusCode::OK, page.render(&query, site))
             }
-            None => Reply::page(StatusCode::NOT_FOUND, zone::not_found(site)),
+            [] => Reply::page(StatusCode::NOT_FOUND, zone::not_found(site)),
+            ref zones => {
+                let page = zone::ambiguous(zones, site);
+                Reply::page(StatusCode::MULTIPLE_CHOICES, page)
+            }
         })
         .await
     }

@@ -1,6 +1,7 @@
 //! The page of one zone: its findings, settings and mappings.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -10,15 +11,14 @@ use url::form_urlencoded;
 use super::change_table;
 use super::finding_table;
 use super::layout::{self, MAX_SEARCH_CHARS, Paging, Site};
+use super::{origins, plan};
 use crate::domain::OriginIp;
 use crate::history::{self, History};
-use crate::snapshot::rows::{Finding, FindingRow, LeftOutRow, MappingRow, ZoneRow};
+use crate::snapshot::rows::{Finding, FindingRow, MappingRow, ZoneRow};
 use crate::snapshot::{ZoneSlot, ZoneState};
 
 /// Changes on the page; the page of all changes has the rest.
 const CHANGES_SHOWN: usize = 20;
-/// Rows of what is left out; the API has the rest.
-const LEFT_OUT_SHOWN: usize = 100;
 
 /// Which part of the zone is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,7 +50,8 @@ impl Query {
         parsed
     }
 
-    fn takes(&self, origin_ip: Option<&str>, words: &[Option<&str>]) -> bool {
+    /// Whether the search finds an address, or a part of it or of these words.
+    pub(super) fn takes(&self, origin_ip: Option<&str>, words: &[Option<&str>]) -> bool {
         let spelled = OriginIp::parse(&self.search).map(|ip| ip.to_string());
         spelled.is_ok_and(|ip| origin_ip == Some(&ip))
             || origin_ip.is_none_or(|ip| ip.contains(&self.search))
@@ -87,20 +88,78 @@ pub(super) fn not_found(site: &Site<'_>) -> Markup {
     )
 }
 
-/// The page of the zone as of `now`.
-pub(super) fn page(
-    slot: &ZoneSlot,
-    history: &History,
-    query: &Query,
-    site: &Site<'_>,
-    now: Timestamp,
-) -> Markup {
-    let state = slot.load();
-    let zone = ZoneRow::of(&state, slot.next_poll(), now);
-    let content = html! {
-        p { a href="/" { "← All zones" } }
-        h1 { (zone.zone) }
-        (tiles(&zone))
+/// The page if several zones have the name and none is better than the others.
+pub(super) fn ambiguous(zones: &[&Arc<ZoneSlot>], site: &Site<'_>) -> Markup {
+    let states: Vec<_> = zones.iter().map(|slot| slot.load()).collect();
+    let rows = states.iter().map(|state| {
+        let id = state.zone.id.as_str();
+        [
+            html! { a href={ "/zones/" (id) } { (id) } },
+            html! { (state.zone.name) },
+            html! { (state.account) },
+            html! { (or_unknown(&state.zone.status)) },
+        ]
+    });
+    layout::shell(
+        "Several zones",
+        site,
+        &html! {
+            h1 { "Several zones have this name" }
+            (layout::table(["Identifier", "Zone", "Account", "Status"], rows))
+        },
+    )
+}
+
+/// The page of one zone.
+pub(super) struct Page<'a> {
+    pub(super) slot: &'a ZoneSlot,
+    pub(super) history: &'a History,
+    /// The base URL of Cloudflare's API.
+    pub(super) api_url: &'a str,
+    pub(super) now: Timestamp,
+}
+
+impl Page<'_> {
+    /// The part of the zone that is asked for.
+    pub(super) fn render(&self, query: &Query, site: &Site<'_>) -> Markup {
+        let now = self.now;
+        let state = self.slot.load();
+        let zone = ZoneRow::of(&state, self.slot.next_poll(), now);
+        let found = found(&state, query, now);
+        let content = html! {
+            p { a href="/" { "← All zones" } }
+            h1 { (zone.zone) }
+            (tiles(&zone))
+            (warnings(&zone))
+            (search(&zone, query))
+            h2 #findings { "Findings" }
+            (findings(&state, &found, query, now))
+            (plan::block(&state, &found, self.api_url, now))
+            h2 { "Changes" }
+            (changes(&zone, self.history, now))
+            h2 { "Zone" }
+            (facts(&zone, now))
+            (origins::hosts(&state, query))
+            h2 #mappings { "Mappings" }
+            (mappings(&state, query, now))
+            (origins::left_out(&state))
+            p.quiet {
+                "The same as JSON: "
+                a href={ "/api/v1/zones?zone=" (zone.zone_id) } { "zone" } ", "
+                a href={ "/api/v1/findings?zone=" (zone.zone_id) } { "findings" } ", "
+                a href={ "/api/v1/plan?zone=" (zone.zone_id) } { "plan" } ", "
+                a href={ "/api/v1/mappings?zone=" (zone.zone_id) } { "mappings" } ", "
+                a href={ "/api/v1/origins?zone=" (zone.zone_id) } { "expected origins" } ", "
+                a href={ "/api/v1/origins?left_out=true&zone=" (zone.zone_id) } { "left out" } ", "
+                a href={ "/api/v1/changes?zone=" (zone.zone_id) } { "changes" }
+            }
+        };
+        layout::shell(&zone.zone, site, &content)
+    }
+}
+
+fn warnings(zone: &ZoneRow) -> Markup {
+    html! {
         @if let Some(error) = &zone.error {
             p.notice.bad role="status" {
                 "The last poll failed: " (layout::error(Some(error)))
@@ -110,33 +169,14 @@ pub(super) fn page(
                 }
             }
         }
-        (search(&zone, query))
-        h2 #findings { "Findings" }
-        (findings(&state, query, now))
-        h2 { "Changes" }
-        (changes(&zone, history, now))
         @if !zone.unsupported_declarations.is_empty() {
-            p.notice {
-                "The configuration declares places that Cloudflare does not support: "
-                (zone.unsupported_declarations.join(", "))
+            p.notice.bad {
+                "Warning: the configuration declares vendors or regions that Cloudflare does not "
+                "support: " (zone.unsupported_declarations.join(", ")) ". Correct them under "
+                code { "expect" } "; the mappings may be right."
             }
         }
-        h2 { "Zone" }
-        (facts(&zone, now))
-        h2 #mappings { "Mappings" }
-        (mappings(&state, query, now))
-        (left_out(&state))
-        p.quiet {
-            "The same as JSON: "
-            a href={ "/api/v1/zones?zone=" (zone.zone_id) } { "zone" } ", "
-            a href={ "/api/v1/findings?zone=" (zone.zone_id) } { "findings" } ", "
-            a href={ "/api/v1/mappings?zone=" (zone.zone_id) } { "mappings" } ", "
-            a href={ "/api/v1/origins?zone=" (zone.zone_id) } { "expected origins" } ", "
-            a href={ "/api/v1/origins?left_out=true&zone=" (zone.zone_id) } { "left out" } ", "
-            a href={ "/api/v1/changes?zone=" (zone.zone_id) } { "changes" }
-        }
-    };
-    layout::shell(&zone.zone, site, &content)
+    }
 }
 
 fn tiles(zone: &ZoneRow) -> Markup {
@@ -244,8 +284,9 @@ fn search(zone: &ZoneRow, query: &Query) -> Markup {
     }
 }
 
-fn findings(state: &ZoneState, query: &Query, now: Timestamp) -> Markup {
-    let found: Vec<FindingRow> = Finding::all(state, now)
+/// The findings that the search finds.
+fn found(state: &ZoneState, query: &Query, now: Timestamp) -> Vec<FindingRow> {
+    Finding::all(state, now)
         .map(|finding| FindingRow::of(state, finding))
         .filter(|row| {
             let words = [
@@ -257,13 +298,16 @@ fn findings(state: &ZoneState, query: &Query, now: Timestamp) -> Markup {
             ];
             query.takes(row.origin_ip.as_deref(), &words.map(Option::as_deref))
         })
-        .collect();
+        .collect()
+}
+
+fn findings(state: &ZoneState, found: &[FindingRow], query: &Query, now: Timestamp) -> Markup {
     let paging = Paging::new(found.len(), query.findings);
     if found.is_empty() {
         return none(state);
     }
     html! {
-        (finding_table::of_zone(paging.of(&found).iter(), now))
+        (finding_table::of_zone(paging.of(found).iter(), now))
         (paging.links("Pages of findings", |findings| {
             Query { findings, ..query.clone() }.link()
         }))
@@ -329,35 +373,6 @@ fn changes(zone: &ZoneRow, history: &History, now: Timestamp) -> Markup {
             @if found.total > CHANGES_SHOWN {
                 p { a href={ "/changes?zone=" (zone.zone_id) } { "All " (found.total) " changes" } }
             }
-        }
-    }
-}
-
-/// What the sources name and is no expected origin, with the reason.
-fn left_out(state: &ZoneState) -> Markup {
-    let left_out = state.data.iter().flat_map(|data| &data.findings.left_out);
-    let rows: Vec<_> = left_out
-        .clone()
-        .take(LEFT_OUT_SHOWN)
-        .map(|left_out| LeftOutRow::of(state, left_out))
-        .collect();
-    let total = left_out.count();
-    let cells = |row: &LeftOutRow| {
-        [
-            html! { (row.origin_ip.as_deref().unwrap_or("–")) },
-            html! { (row.hosts.join(", ")) },
-            html! { (row.sources.join(", ").replace('_', " ")) },
-            html! { (row.reason.replace('_', " ")) },
-        ]
-    };
-    html! {
-        @if total > 0 {
-            h2 { "Left out" }
-            p {
-                "What the zone’s records, load balancers and rules name, and what needs no mapping."
-                @if total > rows.len() { " The first " (rows.len()) " of " (total) "." }
-            }
-            (layout::table(["Origin", "Hosts", "Sources", "Reason"], rows.iter().map(cells)))
         }
     }
 }

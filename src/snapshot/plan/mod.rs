@@ -1,4 +1,8 @@
-//! What would mend a zone's findings, as of a moment.
+//! What fixes a zone's findings, as of a moment.
+
+mod curl;
+
+pub use curl::{curl_calls, curl_script};
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -82,6 +86,12 @@ impl PlanRow {
             plan,
         })
     }
+}
+
+/// A text from outside on one line, for a comment.
+pub fn one_line(text: &str) -> String {
+    let clean = |c: char| if c.is_control() { '?' } else { c };
+    text.chars().map(clean).collect()
 }
 
 /// The mappings that no source names and that are older than the configured time.

@@ -1,0 +1,142 @@
+//! The origin hosts of a zone, and what is left out.
+
+use std::collections::BTreeMap;
+
+use maud::{Markup, html};
+
+use super::layout;
+use super::zone::Query;
+use crate::domain::{HostName, OriginIp};
+use crate::findings::{HostState, ZoneFindings};
+use crate::snapshot::ZoneState;
+use crate::snapshot::rows::LeftOutRow;
+
+/// Hosts on the page.
+const HOSTS_SHOWN: usize = 100;
+/// Addresses of one host on the page.
+const ADDRESSES_SHOWN: usize = 8;
+/// Rows of what is left out; the API has the rest.
+const LEFT_OUT_SHOWN: usize = 100;
+
+/// What is known of a host.
+#[derive(Debug, Default)]
+struct Host {
+    /// Its addresses, each with the reason if it is left out.
+    addresses: BTreeMap<OriginIp, Option<&'static str>>,
+    /// How many addresses it has if it is rotating.
+    rotating: Option<usize>,
+}
+
+/// The hosts that lead to origins, with their addresses.
+pub(super) fn hosts(state: &ZoneState, query: &Query) -> Markup {
+    let Some(data) = &state.data else {
+        return html! {};
+    };
+    let mut hosts: Vec<_> = collect(&data.findings).into_iter().collect();
+    hosts.retain(|(name, host)| {
+        let words = [Some(name.as_str())];
+        let mut addresses = host.addresses.keys().map(ToString::to_string);
+        addresses.any(|ip| query.takes(Some(&ip), &words))
+            || (host.addresses.is_empty() && query.takes(Some(""), &words))
+    });
+    let is_mapped = |ip: OriginIp| data.mappings.get(ip).is_some();
+    let cells = |(name, host): &(&HostName, Host)| {
+        let state = html! {
+            @match host.rotating {
+                Some(number) => { span.bad { "rotating" } ", " (number) " addresses" }
+                None => "has addresses",
+            }
+        };
+        [html! { (name) }, state, addresses(host, is_mapped)]
+    };
+    let unnamed = unnamed(&data.findings);
+    html! {
+        @if !hosts.is_empty() || !unnamed.is_empty() {
+            h2 { "Origin hosts" }
+            @if !unnamed.is_empty() { p { "Without addresses now: " (unnamed) "." } }
+            @if hosts.len() > HOSTS_SHOWN {
+                p { "The first " (HOSTS_SHOWN) " of " (hosts.len()) "." }
+            }
+            @if !hosts.is_empty() {
+                (layout::table(["Host", "State", "Addresses"], hosts.iter().take(HOSTS_SHOWN).map(cells)))
+            }
+        }
+    }
+}
+
+fn collect(findings: &ZoneFindings) -> BTreeMap<&HostName, Host> {
+    let mut hosts: BTreeMap<&HostName, Host> = BTreeMap::new();
+    for origin in &findings.origins {
+        for name in &origin.hosts {
+            let host = hosts.entry(name).or_default();
+            host.addresses.insert(origin.origin_ip, None);
+        }
+    }
+    for left_out in &findings.left_out {
+        for (name, ip) in left_out.hosts.iter().zip(left_out.origin_ip.iter().cycle()) {
+            let host = hosts.entry(name).or_default();
+            host.addresses.insert(*ip, Some(left_out.reason.as_str()));
+        }
+    }
+    for rotating in &findings.rotating {
+        hosts.entry(&rotating.host).or_default().rotating = Some(rotating.addresses);
+    }
+    hosts
+}
+
+/// `2 failing, 1 no address`
+fn unnamed(findings: &ZoneFindings) -> String {
+    let counts = findings.hosts.iter().flatten();
+    let words: Vec<_> = counts
+        .filter(|(state, number)| {
+            matches!(state, HostState::Failing | HostState::NoAddress) && **number > 0
+        })
+        .map(|(state, number)| format!("{number} {}", state.as_str().replace('_', " ")))
+        .collect();
+    words.join(", ")
+}
+
+fn addresses(host: &Host, is_mapped: impl Fn(OriginIp) -> bool) -> Markup {
+    let rest = host.addresses.len().saturating_sub(ADDRESSES_SHOWN);
+    html! {
+        @for (number, (ip, left_out)) in host.addresses.iter().take(ADDRESSES_SHOWN).enumerate() {
+            @if number > 0 { br; }
+            (ip) " "
+            @match left_out {
+                _ if is_mapped(*ip) => span.quiet { "mapped" },
+                Some(reason) => span.quiet { "left out: " (reason.replace('_', " ")) },
+                None => span.bad { "no mapping" },
+            }
+        }
+        @if rest > 0 { br; span.quiet { (rest) " more" } }
+    }
+}
+
+/// What the sources name and is no expected origin, with the reason.
+pub(super) fn left_out(state: &ZoneState) -> Markup {
+    let left_out = state.data.iter().flat_map(|data| &data.findings.left_out);
+    let rows: Vec<_> = left_out
+        .clone()
+        .take(LEFT_OUT_SHOWN)
+        .map(|left_out| LeftOutRow::of(state, left_out))
+        .collect();
+    let total = left_out.count();
+    let cells = |row: &LeftOutRow| {
+        [
+            html! { (row.origin_ip.as_deref().unwrap_or("–")) },
+            html! { (row.hosts.join(", ")) },
+            html! { (row.sources.join(", ").replace('_', " ")) },
+            html! { (row.reason.replace('_', " ")) },
+        ]
+    };
+    html! {
+        @if total > 0 {
+            h2 { "Left out" }
+            p {
+                "What the zone’s records, load balancers and rules name, and what needs no mapping."
+                @if total > rows.len() { " The first " (rows.len()) " of " (total) "." }
+            }
+            (layout::table(["Origin", "Hosts", "Sources", "Reason"], rows.iter().map(cells)))
+        }
+    }
+}
