@@ -53,7 +53,7 @@ pub(super) fn hosts(state: &ZoneState, query: &Query) -> Markup {
     html! {
         @if !hosts.is_empty() || !unnamed.is_empty() {
             h2 { "Origin hosts" }
-            @if !unnamed.is_empty() { p { "Without addresses now: " (unnamed) "." } }
+            @if !unnamed.is_empty() { p { "Hosts that do not resolve now: " (unnamed) "." } }
             @if hosts.len() > HOSTS_SHOWN {
                 p { "The first " (HOSTS_SHOWN) " of " (hosts.len()) "." }
             }

@@ -92,7 +92,7 @@ fn command(label: &str, calls: &[String]) -> Markup {
 fn undecided(undecided: &[Undecided]) -> Markup {
     html! {
         @if !undecided.is_empty() {
-            p { "Not decided, because it takes somebody who knows the origin:" }
+            p { "To be done by hand:" }
             ul {
                 @for row in undecided.iter().take(UNDECIDED_SHOWN) {
                     li {
