@@ -92,6 +92,7 @@ fn configuration(api: &Simulator, names: &NameServer) -> String {
         "poll: {{ interval: 15s, discovery_interval: 30s, retain: 10m }}\n\
          cloudflare: {{ base_url: \"{}\", rate_limit: {{ requests: 6000 }} }}\n\
          accounts: [{{ name: demo, api_token: {} }}]\n\
+         audit_log: {{ enabled: true, interval: 1s }}\n\
          expect:\n\
          \x20 from_dns: true\n\
          \x20 from_load_balancers: true\n\

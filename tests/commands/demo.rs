@@ -68,6 +68,10 @@ const SHOWN: &[&str] = &[
     "exporter_discovery_up",
     "exporter_discovery_last_success_timestamp_seconds",
     "exporter_token_valid",
+    "exporter_audit_log_up",
+    "exporter_audit_log_last_success_timestamp_seconds",
+    "exporter_audit_log_entries_total",
+    "exporter_prompted_polls_total",
     "exporter_poll_interval_seconds",
     "exporter_poll_lag_seconds",
     "exporter_config_last_reload_successful",
@@ -138,6 +142,15 @@ async fn the_demo_says_where_it_is_shows_every_kind_of_finding_and_ends_at_once(
             break;
         }
         assert!(started.elapsed() < PATIENCE, "not shown: {absent:?}");
+        sleep(Duration::from_millis(100)).await;
+    }
+    // Somebody edits mappings all the time, and the audit log names them.
+    while !get(&page, "/api/v1/changes")
+        .await
+        .1
+        .contains("sam@example.com")
+    {
+        assert!(started.elapsed() < PATIENCE, "no change has a name");
         sleep(Duration::from_millis(100)).await;
     }
     let pid = Pid::from_raw(demo.id().unwrap().try_into().unwrap()).unwrap();
