@@ -121,15 +121,14 @@ async fn what_is_written_shows_once_with_who_wrote_it() {
         .filter_map(|entry| entry.write.as_ref())
         .collect();
     let targets: Vec<_> = writes.iter().map(|write| write.target).collect();
-    use WriteTarget as T;
     assert_eq!(
         targets,
         [
-            T::Mappings,
-            T::Mappings,
-            T::Mappings,
-            T::TieredCache,
-            T::Pools
+            WriteTarget::Mappings,
+            WriteTarget::Mappings,
+            WriteTarget::Mappings,
+            WriteTarget::TieredCache,
+            WriteTarget::Pools
         ]
     );
     let ips = |at: usize| {
@@ -177,7 +176,7 @@ async fn late_and_repeated_entries_and_a_flood_lose_and_double_nothing() {
     api.simulator.update(|world| {
         let log = &mut world.accounts.get_mut(&api.owner).unwrap().audit_log;
         (log.repeats, log.delay) = (false, Duration::ZERO);
-        let start = Timestamp::now() - Duration::from_secs(60);
+        let start = Timestamp::now() - Duration::from_mins(1);
         for second in 0..30 {
             log.flood(500, start + Duration::from_secs(second));
         }
