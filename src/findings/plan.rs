@@ -142,7 +142,7 @@ fn not_known(place: Option<&ExpectedPlace>) -> String {
             vendor: Some(vendor),
             ..
         }) => format!("it is at {vendor}, and its region is not known or not supported"),
-        _ => "where it is is not known".to_owned(),
+        _ => "its vendor and region are not known".to_owned(),
     }
 }
 

@@ -309,7 +309,7 @@ async fn the_plan_says_what_fixes_each_zone() {
             "undecided": [
                 {
                     "origin_ip": "2001:db8::99",
-                    "because": "missing: expected by dns; where it is is not known",
+                    "because": "missing: expected by dns; its vendor and region are not known",
                 },
                 {
                     "origin_ip": "2001:db8::1",

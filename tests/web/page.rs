@@ -251,7 +251,7 @@ async fn a_zone_shows_what_is_wrong_with_it() {
         "--request PUT 'https://api.example/client/v4/zones/a1/origin/cloud_regions/batch'",
         "$CLOUDFLARE_API_TOKEN",
         "&quot;origin_ip&quot;:&quot;192.0.2.2&quot;,&quot;vendor&quot;:&quot;aws&quot;",
-        "2001:db8::99 – missing: expected by dns; where it is is not known",
+        "2001:db8::99 – missing: expected by dns; its vendor and region are not known",
         "does not support: 192.0.2.7: aws us-esat-1",
         "<th scope=\"row\">origin.example.net</th>",
         "192.0.2.1 <span class=\"quiet\">mapped</span>",

@@ -53,9 +53,9 @@ fn a_plan_puts_what_is_known_and_says_what_is_not() {
              us-ashburn-1",
             "undecided 3.2.0.1: missing: expected by config; it is at aws, and its region is not \
              known or not supported",
-            "undecided 5.0.0.1: missing: expected by config; where it is is not known",
-            "undecided 9.9.9.9: wrong by supported_regions: mapped to oci us-ashburn-1; where it \
-             is is not known",
+            "undecided 5.0.0.1: missing: expected by config; its vendor and region are not known",
+            "undecided 9.9.9.9: wrong by supported_regions: mapped to oci us-ashburn-1; its vendor \
+             and region are not known",
         ]
     );
     let unused: Vec<_> = world.mappings.as_slice().iter().skip(1).collect();
@@ -80,7 +80,7 @@ fn a_plan_serialises_with_the_names_of_the_labels() {
             "delete": [],
             "undecided": [{
                 "origin_ip": "5.0.0.1",
-                "because": "missing: expected by config; where it is is not known",
+                "because": "missing: expected by config; its vendor and region are not known",
             }],
         })
     );
