@@ -207,7 +207,9 @@ fn each_test_looks_for_the_metric_and_the_log_line_of_its_row() {
 
 /// Appends the sources of a folder, with those of the folders in it.
 fn add_sources(folder: &Path, sources: &mut String) {
-    for entry in fs::read_dir(folder).unwrap_or_else(|error| panic!("{folder:?}: {error}")) {
+    for entry in
+        fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
+    {
         let path = entry.unwrap().path();
         if path.is_dir() {
             add_sources(&path, sources);

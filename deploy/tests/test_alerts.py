@@ -210,7 +210,7 @@ class AlertsTest(unittest.TestCase):
             with self.subTest(alert=alert):
                 self.assertEqual(annotations["description"], expected[alert])
                 for text in annotations.values():
-                    self.assertNotRegex(text, r"error|no value|\{\{|  |undefined|NaN")
+                    self.assertNotRegex(text, r"error expanding|no value|\{\{|  |undefined|NaN")
                 self.assertTrue(annotations["runbook_url"].endswith("#" + (NAME + alert).lower()))
 
     def test_a_link_leads_to_the_dashboard_of_the_zone_and_cluster(self):

@@ -42,11 +42,13 @@ impl Program {
                 panic!("{name} has ended: {status}");
             }
             let log = fs::read_to_string(&self.log).unwrap();
-            let mut lines = log
+            let lines = log
                 .lines()
                 .filter(|line| line.to_lowercase().contains("listening"));
             lines
-                .find_map(|line| line.split_once("address=")?.1.parse().ok())
+                .filter_map(|line| line.split_once("address=")?.1.parse().ok())
+                // Prometheus first logs the address that it is asked for.
+                .find(|address: &SocketAddr| address.port() != 0)
                 .ok_or(log)
         })
         .await
