@@ -3,7 +3,7 @@
 //!
 //! The parsers that make values lose what a configuration needs: that a key is there twice, that
 //! `0123` was written and not `123`, and the line of a mistake. So each document becomes
-//! [`config::Value`](::config::Value)s whose scalars are the written text, and whose origin holds
+//! `config::Value`s whose scalars are the written text, and whose origin holds
 //! the place and whether there were quotes. [`Reader`] deserializes them.
 
 mod deserializer;
