@@ -6,11 +6,14 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::parts::{self, Parts};
 use super::{AppError, logging, output, secret_check, table};
 use crate::cloudflare::{CallBudget, Client, Credentials, TokenState, TokenStatus};
 use crate::config::{self, Environment, ProcessFlags, Settings};
 use crate::poller::Load;
+use crate::snapshot::rows::ZoneRow;
 use crate::snapshot::{AccountState, Directory};
 use crate::web::Protection;
 
@@ -113,6 +116,16 @@ async fn try_online(settings: &Settings, text: &mut String) -> Result<bool, AppE
     ));
     text.push_str("\nZones\n");
     text.push_str(&zone_table(&directory));
+    for slot in &directory.zones {
+        let zone = ZoneRow::of(&slot.load(), None, Timestamp::now());
+        for declaration in &zone.unsupported_declarations {
+            let _ = writeln!(
+                text,
+                "\nWarning: expect.zones.{}: Cloudflare does not support the declared vendor or region of {declaration}",
+                zone.zone
+            );
+        }
+    }
     let unmatched = directory.unmatched.by_key();
     let listed = if unmatched.iter().any(|(_, names)| !names.is_empty()) {
         listed_names(&clients).await

@@ -1,6 +1,7 @@
 //! The terms of a judgement.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -320,6 +321,16 @@ pub struct UnsupportedDeclaration {
     pub origin: String,
     /// What is declared for it.
     pub place: ExpectedPlace,
+}
+
+impl fmt::Display for UnsupportedDeclaration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ExpectedPlace { vendor, region } = &self.place;
+        let vendor = vendor.as_ref().map(Vendor::as_str);
+        let region = region.as_ref().map(Region::as_str);
+        let place: Vec<_> = [vendor, region].into_iter().flatten().collect();
+        write!(f, "{}: {}", self.origin, place.join(" "))
+    }
 }
 
 /// The judgement on one zone's mappings.

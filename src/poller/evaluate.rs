@@ -161,6 +161,7 @@ impl PolledZone {
     /// Publishes the zone's next state. Every change of mappings and findings passes here once.
     pub(super) fn publish(&self, old: &ZoneState, new: ZoneState) {
         log_events::log_left_out(old, &new);
+        log_events::log_unsupported_declarations(old, &new);
         self.slot.publish(new);
         self.recorder.published(old, &self.slot);
     }

@@ -1,4 +1,5 @@
-//! What the log says about optional calls that fail, and about origins that need no mapping.
+//! What the log says about optional calls that fail, declarations that Cloudflare does not support,
+//! and origins that need no mapping.
 
 use tracing::{debug, info, warn};
 
@@ -42,5 +43,22 @@ pub(super) fn log_left_out(old: &ZoneState, new: &ZoneState) {
             .collect();
         info!(zone = %new.zone.name, zone_id = %new.zone.id, left_out = reasons.join(", "),
               "origins left out");
+    }
+}
+
+/// Logs the declared vendors and regions that Cloudflare does not list, when they have changed.
+pub(super) fn log_unsupported_declarations(old: &ZoneState, new: &ZoneState) {
+    let unsupported = |state: &ZoneState| {
+        let findings = state.data.as_ref().map(|data| &data.findings);
+        findings.map_or_else(Vec::new, |findings| {
+            findings.unsupported_declarations.clone()
+        })
+    };
+    let now = unsupported(new);
+    if !now.is_empty() && unsupported(old) != now {
+        let declarations: Vec<_> = now.iter().map(ToString::to_string).collect();
+        warn!(zone = %new.zone.name, zone_id = %new.zone.id,
+              declarations = declarations.join(", "),
+              "Cloudflare does not support a declared vendor or region: correct expect.zones");
     }
 }

@@ -55,8 +55,11 @@ impl TokenCheck {
         *self = Self::new(now);
     }
 
-    /// A call was refused, so the token is verified soon.
+    /// A call was refused, so the token is verified soon, unless it is known to be refused.
     fn suspect(&mut self, context: &Context, now: Instant) {
+        if self.refused {
+            return;
+        }
         let recheck = RECHECK.min(context.settings.discovery_interval);
         let earliest = self.asked.map_or(now, |at| (at + recheck).max(now));
         self.due = self.due.min(earliest);
@@ -131,6 +134,7 @@ impl Account {
             error!(%account, "Cloudflare refuses the credentials of the account; only the listing \
                               of its zones is tried until it succeeds");
             self.token.refused = true;
+            self.token.due = now + VERIFY_INTERVAL;
         } else {
             self.token.suspect(context, now);
         }

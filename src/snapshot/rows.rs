@@ -9,8 +9,7 @@ pub use super::finding::Finding;
 use super::finding::{is_idle, stale_mappings};
 use crate::domain::Mapping;
 use crate::findings::{
-    Check, ExpectedOrigin, ExpectedPlace, LeftOut, Source, Sources, UnsupportedDeclaration,
-    ZoneFindings,
+    Check, ExpectedOrigin, ExpectedPlace, LeftOut, Source, Sources, ZoneFindings,
 };
 use crate::snapshot::{StaleAfter, ZoneState};
 
@@ -213,7 +212,12 @@ impl ZoneRow {
                 .map(|hosts| by_word(hosts, |state| state.as_str()))
                 .unwrap_or_default(),
             unsupported_declarations: findings
-                .map(|f| f.unsupported_declarations.iter().map(declaration).collect())
+                .map(|f| {
+                    f.unsupported_declarations
+                        .iter()
+                        .map(ToString::to_string)
+                        .collect()
+                })
                 .unwrap_or_default(),
         }
     }
@@ -347,15 +351,6 @@ impl LeftOutRow {
 
 fn words(sources: Sources) -> Vec<&'static str> {
     sources.iter().map(Source::as_str).collect()
-}
-
-/// A mistyped declaration, for people.
-fn declaration(declaration: &UnsupportedDeclaration) -> String {
-    let ExpectedPlace { vendor, region } = &declaration.place;
-    let vendor = vendor.as_ref().map(ToString::to_string);
-    let region = region.as_ref().map(ToString::to_string);
-    let place: Vec<_> = [vendor, region].into_iter().flatten().collect();
-    format!("{}: {}", declaration.origin, place.join(" "))
 }
 
 fn by_word<K>(

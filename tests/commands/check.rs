@@ -195,3 +195,14 @@ async fn a_near_miss_of_a_variable_is_a_warning() {
         .says(&["did you mean ORIGIN_REGION_EXPORTER_LOG_LEVEL?"]);
     assert!(!ended.out.contains("SERVICE_HOST"));
 }
+
+#[tokio::test]
+async fn a_declared_region_that_cloudflare_does_not_support_is_a_warning() {
+    let more =
+        "expect: { zones: { a.test: [{ origin_ip: 192.0.2.1, vendor: aws, region: useast1 }] } }\n";
+    let setup = Setup::new(world(), more).await;
+    let ended = setup.run(&["check", "--online"]).await;
+    ended
+        .code(0)
+        .says(&["expect.zones.a.test", "192.0.2.1: aws useast1"]);
+}
