@@ -1,12 +1,12 @@
 //! A Prometheus exporter for Cloudflare's origin cloud region mappings.
 //!
-//! The modules form layers; each may use what stands above it and never what stands below
-//! (`docs/architecture.md` draws the picture):
+//! The modules form layers. Each imports only modules of the layers before it
+//! (`docs/architecture.md` has the details):
 //!
-//! [`domain`], [`metric_families`], [`file_io`], [`config_tree`] and [`build_info`] →
+//! [`domain`], [`metric_families`], [`file_io`], [`config_tree`], [`build_info`] and [`backoff`] →
 //! [`http_client`] → [`cloudflare`], [`origin_hosts`], [`vendor_ranges`] and [`findings`] →
-//! [`snapshot`] → [`history`] and [`storage`] → [`poller`] → [`exposition`] → [`web`] →
-//! [`config`] → [`app`] → `main`. [`simulator`] stands apart and knows [`domain`] alone.
+//! [`snapshot`] → [`history`] → [`storage`] → [`poller`] → [`exposition`] → [`web`] →
+//! [`config`] → [`app`] → `main`. [`simulator`] imports only [`domain`].
 
 pub mod app;
 pub mod backoff;
