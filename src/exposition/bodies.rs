@@ -12,8 +12,17 @@ use super::Form;
 /// [`SHARED_AT_MOST`] is the bound.
 const SHARED_FOR_COST: u32 = 20;
 
-/// The longest time for which a body is shared, and so the largest error of an age.
-const SHARED_AT_MOST: Duration = Duration::from_secs(1);
+/// The longest time for which a body may be shared, and so the largest error of an age.
+pub const SHARED_AT_MOST: Duration = Duration::from_secs(1);
+
+/// A body, and when its rendering started: its ages are as of then.
+#[derive(Debug, Clone)]
+pub struct Rendered {
+    /// The body.
+    pub bytes: Bytes,
+    /// The start of its rendering.
+    pub started: Instant,
+}
 
 /// The last body of each form.
 #[derive(Debug, Default)]
@@ -25,18 +34,18 @@ pub(super) struct Bodies {
 #[derive(Debug)]
 struct Body {
     form: Form,
-    bytes: Bytes,
+    rendered: Rendered,
     shared_until: Instant,
 }
 
 impl Bodies {
     /// The body that a scrape can share now.
-    pub(super) fn shared(&self, form: Form) -> Option<Bytes> {
+    pub(super) fn shared(&self, form: Form) -> Option<Rendered> {
         let now = Instant::now();
         self.lock()
             .iter()
             .find(|body| body.form == form && now < body.shared_until)
-            .map(|body| body.bytes.clone())
+            .map(|body| body.rendered.clone())
     }
 
     /// Drops the bodies that are too old to share, and every body of this form. Returns the buffer
@@ -50,22 +59,25 @@ impl Bodies {
             .collect();
         let spare = retired.into_iter().find(|body| body.form == form);
         match spare {
-            Some(body) if body.bytes.is_unique() => ReusableBuffer(body.bytes.into()),
+            Some(body) if body.rendered.bytes.is_unique() => {
+                ReusableBuffer(body.rendered.bytes.into())
+            }
             _ => ReusableBuffer::default(),
         }
     }
 
-    /// Shares a body whose rendering started at `started` and has just finished.
-    pub(super) fn share(&self, form: Form, bytes: Bytes, started: Instant) {
-        let window = (started.elapsed() * SHARED_FOR_COST).min(SHARED_AT_MOST);
-        self.share_until(form, bytes, started + window);
+    /// Shares a body whose rendering has just finished.
+    pub(super) fn share(&self, form: Form, rendered: Rendered) {
+        let window = (rendered.started.elapsed() * SHARED_FOR_COST).min(SHARED_AT_MOST);
+        let shared_until = rendered.started + window;
+        self.share_until(form, rendered, shared_until);
     }
 
     /// Shares a body with scrapes that start before `shared_until`.
-    pub(super) fn share_until(&self, form: Form, bytes: Bytes, shared_until: Instant) {
+    pub(super) fn share_until(&self, form: Form, rendered: Rendered, shared_until: Instant) {
         self.lock().push(Body {
             form,
-            bytes,
+            rendered,
             shared_until,
         });
     }
@@ -108,28 +120,39 @@ mod tests {
     const GZIP: Form = Form::TEXT_GZIP;
     const IDENTITY: Form = Form::TEXT;
 
+    fn now(bytes: Bytes) -> Rendered {
+        Rendered {
+            bytes,
+            started: Instant::now(),
+        }
+    }
+
     fn finished(form: Form, len: usize) -> (Bodies, Bytes) {
         let bodies = Bodies::default();
         let body = Bytes::from(vec![b'x'; len]);
         let later = Instant::now() + Duration::from_hours(1);
-        bodies.share_until(form, body.clone(), later);
+        bodies.share_until(form, now(body.clone()), later);
         (bodies, body)
+    }
+
+    fn shared(bodies: &Bodies, form: Form) -> Option<Bytes> {
+        bodies.shared(form).map(|rendered| rendered.bytes)
     }
 
     #[test]
     fn a_body_is_shared_until_it_is_retired() {
         let (bodies, body) = finished(GZIP, 10);
-        assert_eq!(bodies.shared(GZIP), Some(body));
-        assert_eq!(bodies.shared(IDENTITY), None);
+        assert_eq!(shared(&bodies, GZIP), Some(body));
+        assert_eq!(shared(&bodies, IDENTITY), None);
         bodies.retire(IDENTITY);
         assert!(bodies.shared(GZIP).is_some());
         let openmetrics = Form {
             format: Format::OpenMetrics,
             ..GZIP
         };
-        assert_eq!(bodies.shared(openmetrics), None);
+        assert_eq!(shared(&bodies, openmetrics), None);
         bodies.retire(GZIP);
-        assert_eq!(bodies.shared(GZIP), None);
+        assert_eq!(shared(&bodies, GZIP), None);
     }
 
     #[test]
@@ -138,15 +161,16 @@ mod tests {
         // Ages are at most one second old, as the documentation promises.
         let second = Duration::from_secs(1);
         let started = Instant::now().checked_sub(2 * second).unwrap();
-        bodies.share(GZIP, Bytes::new(), started);
+        let bytes = Bytes::new();
+        bodies.share(GZIP, Rendered { bytes, started });
         assert_eq!(bodies.lock()[0].shared_until, started + second);
-        assert_eq!(bodies.shared(GZIP), None);
+        assert_eq!(shared(&bodies, GZIP), None);
     }
 
     #[test]
     fn a_body_past_its_window_goes_with_the_next_of_any_encoding() {
         let (bodies, body) = finished(GZIP, 10);
-        bodies.share_until(IDENTITY, body, Instant::now());
+        bodies.share_until(IDENTITY, now(body), Instant::now());
         bodies.retire(GZIP);
         assert!(bodies.lock().is_empty());
     }

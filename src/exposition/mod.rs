@@ -24,6 +24,8 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use prometheus::{Registry, TextEncoder};
 
+pub use self::bodies::{Rendered, SHARED_AT_MOST};
+
 use self::bodies::{Bodies, ReusableBuffer};
 use self::cache::Cache;
 use crate::snapshot::Snapshot;
@@ -133,11 +135,11 @@ impl Exposition {
         }
     }
 
-    /// The body for a scrape. Scrapes in quick succession share one, which is at most a second old.
-    /// Renders on a blocking thread.
-    pub async fn render(&self, form: Form) -> Result<Bytes, RenderError> {
-        if let Some(bytes) = self.shared.bodies.shared(form) {
-            return Ok(bytes);
+    /// The body for a scrape. Scrapes in quick succession share one, which is at most
+    /// [`SHARED_AT_MOST`] old. Renders on a blocking thread.
+    pub async fn render(&self, form: Form) -> Result<Rendered, RenderError> {
+        if let Some(rendered) = self.shared.bodies.shared(form) {
+            return Ok(rendered);
         }
         let shared = Arc::clone(&self.shared);
         Ok(tokio::task::spawn_blocking(move || shared.render(form)).await?)
@@ -168,17 +170,18 @@ impl Exposition {
 }
 
 impl Shared {
-    fn render(&self, form: Form) -> Bytes {
+    fn render(&self, form: Form) -> Rendered {
         let mut cache = self.lock_cache();
         // Another scrape may have rendered one while this one waited for the lock.
-        if let Some(bytes) = self.bodies.shared(form) {
-            return bytes;
+        if let Some(rendered) = self.bodies.shared(form) {
+            return rendered;
         }
         let started = Instant::now();
         let spare = self.bodies.retire(form);
         let bytes = self.render_with(&mut cache, Timestamp::now(), form, spare);
-        self.bodies.share(form, bytes.clone(), started);
-        bytes
+        let rendered = Rendered { bytes, started };
+        self.bodies.share(form, rendered.clone());
+        rendered
     }
 
     fn render_with(

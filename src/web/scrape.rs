@@ -13,13 +13,11 @@ use tracing::error;
 use super::negotiation::negotiate;
 use super::quota::Quota;
 use super::reply::Reply;
-use crate::exposition::{Exposition, Form, RenderError};
+use crate::exposition::{Exposition, Form, RenderError, Rendered, SHARED_AT_MOST};
 
 /// Bytes of all bodies that are being sent. Two bodies are always allowed, however large they are,
 /// so that a reader that takes its time keeps nobody else waiting.
 const BODY_BUDGET_BYTES: usize = 64 << 20;
-/// A body of this age is shared if there is no room for a newer one.
-const SHARED_AT_MOST: Duration = Duration::from_secs(5);
 /// Time for the bodies of clients that were cut to be freed. It takes microseconds.
 const CUT_TIMEOUT: Duration = Duration::from_millis(200);
 /// How often this is looked at.
@@ -46,7 +44,8 @@ struct Bodies {
 struct Body {
     bytes: Bytes,
     form: Form,
-    rendered: Instant,
+    /// When its rendering started.
+    started: Instant,
 }
 
 /// One client's hold on a body.
@@ -97,8 +96,8 @@ impl Scrapes {
     /// `None` if slow clients hold too many bodies and the newest of them is too old to share.
     async fn body(&self, form: Form) -> Result<Option<Arc<Body>>, RenderError> {
         if self.bodies().has_room(form) || self.make_room(form).await {
-            let bytes = self.exposition.render(form).await?;
-            return Ok(Some(self.bodies().enter(bytes, form)));
+            let rendered = self.exposition.render(form).await?;
+            return Ok(Some(self.bodies().enter(rendered, form)));
         }
         Ok(self.bodies().newest(form))
     }
@@ -141,7 +140,8 @@ impl Bodies {
     }
 
     /// A body that is about to be sent, which may be being sent to others.
-    fn enter(&mut self, bytes: Bytes, form: Form) -> Arc<Body> {
+    fn enter(&mut self, rendered: Rendered, form: Form) -> Arc<Body> {
+        let Rendered { bytes, started } = rendered;
         self.last_bytes.insert(form, bytes.len());
         let mut alive = self.alive.iter().filter_map(Weak::upgrade);
         let same = alive
@@ -150,7 +150,7 @@ impl Bodies {
             let body = Arc::new(Body {
                 bytes,
                 form,
-                rendered: Instant::now(),
+                started: Instant::from_std(started),
             });
             self.alive.push(Arc::downgrade(&body));
             body
@@ -161,7 +161,7 @@ impl Bodies {
         let mut alive = self.alive.iter().rev().filter_map(Weak::upgrade);
         alive
             .find(|body| body.form == form)
-            .filter(|body| body.rendered.elapsed() < SHARED_AT_MOST)
+            .filter(|body| body.started.elapsed() < SHARED_AT_MOST)
     }
 }
 
@@ -169,8 +169,11 @@ impl Bodies {
 mod tests {
     use super::*;
 
-    fn body(len: usize) -> Bytes {
-        Bytes::from(vec![b'x'; len])
+    fn body(len: usize) -> Rendered {
+        Rendered {
+            bytes: Bytes::from(vec![b'x'; len]),
+            started: Instant::now().into_std(),
+        }
     }
 
     #[tokio::test(start_paused = true)]
@@ -185,7 +188,9 @@ mod tests {
         let newest = bodies.newest(Form::TEXT).unwrap();
         assert!(Arc::ptr_eq(&newest, &second));
         assert!(bodies.newest(Form::TEXT_GZIP).is_none());
-        tokio::time::advance(SHARED_AT_MOST).await;
+        tokio::time::advance(Duration::from_millis(999)).await;
+        assert!(bodies.newest(Form::TEXT).is_some());
+        tokio::time::advance(Duration::from_millis(1)).await;
         assert!(bodies.newest(Form::TEXT).is_none());
         drop((first, newest, second));
         assert!(bodies.has_room(Form::TEXT) && bodies.alive.is_empty());
@@ -194,12 +199,23 @@ mod tests {
     #[test]
     fn a_body_counts_once_however_many_read_it() {
         let mut bodies = Bodies::default();
-        let bytes = body(BODY_BUDGET_BYTES / 8);
+        let rendered = body(BODY_BUDGET_BYTES / 8);
         let readers: Vec<_> = (0..100)
-            .map(|_| bodies.enter(bytes.clone(), Form::TEXT_GZIP))
+            .map(|_| bodies.enter(rendered.clone(), Form::TEXT_GZIP))
             .collect();
         assert_eq!(bodies.alive.len(), 1);
         assert!(bodies.has_room(Form::TEXT_GZIP));
         drop(readers);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_is_as_old_as_its_rendering_however_late_it_is_sent() {
+        let mut bodies = Bodies::default();
+        let rendered = body(1);
+        tokio::time::advance(Duration::from_millis(900)).await;
+        let _reading = bodies.enter(rendered, Form::TEXT);
+        assert!(bodies.newest(Form::TEXT).is_some());
+        tokio::time::advance(Duration::from_millis(100)).await;
+        assert!(bodies.newest(Form::TEXT).is_none());
     }
 }

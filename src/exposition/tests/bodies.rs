@@ -4,22 +4,29 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::super::Form;
+use super::super::{Form, Rendered};
 use super::{SETTINGS, discovered, exposition};
 
 fn zones(names: &[&str]) -> crate::snapshot::Directory {
     super::directory(names.iter().map(|name| discovered(name, name)).collect())
 }
 
+fn rendered(bytes: impl Into<Bytes>) -> Rendered {
+    Rendered {
+        bytes: bytes.into(),
+        started: Instant::now(),
+    }
+}
+
 #[tokio::test]
 async fn a_body_is_shared_within_its_window_by_scrapes_of_its_encoding() {
     let exposition = exposition(SETTINGS, zones(&["a"]));
     let later = Instant::now() + Duration::from_hours(1);
-    let body = Bytes::from_static(b"shared");
     let bodies = &exposition.shared.bodies;
-    bodies.share_until(Form::TEXT, body, later);
-    assert_eq!(exposition.render(Form::TEXT).await.unwrap(), "shared");
-    let gzip = exposition.render(Form::TEXT_GZIP).await.unwrap();
+    bodies.share_until(Form::TEXT, rendered("shared"), later);
+    let text = exposition.render(Form::TEXT).await.unwrap().bytes;
+    assert_eq!(text, "shared");
+    let gzip = exposition.render(Form::TEXT_GZIP).await.unwrap().bytes;
     assert!(super::gunzip(&gzip).contains("zone_info"));
 }
 
@@ -27,15 +34,15 @@ async fn a_body_is_shared_within_its_window_by_scrapes_of_its_encoding() {
 async fn a_body_is_made_in_the_memory_of_the_last_one() {
     let exposition = exposition(SETTINGS, zones(&["a"]));
     for encoding in [Form::TEXT, Form::TEXT_GZIP] {
-        let len = exposition.render(encoding).await.unwrap().len();
+        let len = exposition.render(encoding).await.unwrap().bytes.len();
         exposition.forget_bodies();
         // Told from other memory by its size: the allocator gives out the same place again.
         let mut last = Vec::with_capacity(len + 1);
         last.push(b'x');
         let room = last.capacity();
         let bodies = &exposition.shared.bodies;
-        bodies.share_until(encoding, Bytes::from(last), Instant::now());
-        let next = exposition.render(encoding).await.unwrap();
+        bodies.share_until(encoding, rendered(last), Instant::now());
+        let next = exposition.render(encoding).await.unwrap().bytes;
         exposition.forget_bodies();
         assert_eq!(Vec::from(next).capacity(), room);
     }
@@ -47,7 +54,7 @@ async fn a_change_is_seen_once_the_window_has_passed() {
     exposition.render(Form::TEXT).await.unwrap();
     exposition.shared.snapshot.publish(zones(&["b"]));
     tokio::time::sleep(Duration::from_secs(1)).await;
-    let text = exposition.render(Form::TEXT).await.unwrap();
+    let text = exposition.render(Form::TEXT).await.unwrap().bytes;
     let text = std::str::from_utf8(&text).unwrap();
     assert!(text.contains("zone=\"b\"") && !text.contains("zone=\"a\""));
 }
