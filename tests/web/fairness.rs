@@ -227,6 +227,45 @@ async fn wrong_passwords_do_not_keep_out_a_scraper_from_elsewhere() {
     }
 }
 
+#[tokio::test]
+async fn wrong_passwords_do_not_keep_out_a_scraper_from_the_same_address() {
+    const GUESSERS: usize = 100;
+    let hash = bcrypt::hash("right", 10).unwrap();
+    let site = Site::new(&format!("basic_auth_users: {{ prometheus: \"{hash}\" }}\n"));
+    let server = Arc::new(site.start().await);
+    let request = |password: &str| {
+        let credentials = base64(&format!("prometheus:{password}"));
+        format!("{GET_ONCE}Authorization: Basic {credentials}\r\n\r\n")
+    };
+    let mut guessers = JoinSet::new();
+    for guesser in 0..GUESSERS {
+        let server = Arc::clone(&server);
+        guessers.spawn(async move {
+            for guess in 0.. {
+                let text = request(&format!("{guesser}-{guess}"));
+                // The server may close it to make room.
+                let mut stream = server.connect().await;
+                let _ = stream.write_all(text.as_bytes()).await;
+                read_to_end_lossy(&mut stream).await;
+            }
+        });
+    }
+    let start = Instant::now();
+    let mut number = 0;
+    while ask(server.connect().await, &request(&number.to_string())).await != 503 {
+        assert!(start.elapsed() < PATIENCE, "no guess is turned away");
+        number += 1;
+    }
+    let right = request("right");
+    let mut attempts = 1;
+    while ask(server.connect().await, &right).await != 200 {
+        attempts += 1;
+        assert!(attempts < 5, "kept out");
+        sleep(Duration::from_millis(300)).await;
+    }
+    assert_eq!(ask(server.connect().await, &right).await, 200, "remembered");
+}
+
 /// Waits until most of those that were checked have been refused.
 async fn checked(guesses: &mut JoinSet<u16>) {
     let mut refused = 0;

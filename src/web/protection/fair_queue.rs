@@ -11,17 +11,31 @@ use crate::web::server::Peer;
 #[derive(Debug, Clone)]
 pub(super) struct FairQueue {
     state: Arc<Mutex<State>>,
-    most_waiting: usize,
-    most_of_peer: usize,
+    max_waiting: usize,
+    max_of_peer: usize,
 }
 
 #[derive(Debug)]
 struct State {
     idle_workers: usize,
     waiting: usize,
-    by_peer: HashMap<Peer, VecDeque<oneshot::Sender<Turn>>>,
-    /// The peers with somebody waiting, the next one first.
+    by_peer: HashMap<Peer, Waiting>,
+    /// The peers with a request that waits, the next one first.
     turns: VecDeque<Peer>,
+}
+
+/// The requests of one peer that wait, in the order in which they are served.
+#[derive(Debug, Default)]
+struct Waiting {
+    returning: VecDeque<oneshot::Sender<Turn>>,
+    new: VecDeque<oneshot::Sender<Turn>>,
+}
+
+/// Whether a request has waited in vain before. If so, it goes before the new ones of its peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Attempt {
+    New,
+    Returning,
 }
 
 /// A worker's time. Dropping it passes the worker on.
@@ -29,8 +43,8 @@ struct State {
 pub(super) struct Turn(FairQueue);
 
 impl FairQueue {
-    /// `most_waiting` may wait at once, and `most_of_peer` of them for one peer.
-    pub(super) fn new(workers: usize, most_waiting: usize, most_of_peer: usize) -> Self {
+    /// `max_waiting` may wait at once, and `max_of_peer` of them for one peer.
+    pub(super) fn new(workers: usize, max_waiting: usize, max_of_peer: usize) -> Self {
         Self {
             state: Arc::new(Mutex::new(State {
                 idle_workers: workers,
@@ -38,23 +52,28 @@ impl FairQueue {
                 by_peer: HashMap::new(),
                 turns: VecDeque::new(),
             })),
-            most_waiting,
-            most_of_peer,
+            max_waiting,
+            max_of_peer,
         }
     }
 
+    /// A turn at once, if a worker is idle.
+    pub(super) fn idle(&self) -> Option<Turn> {
+        let is_idle = self.state().take_idle();
+        is_idle.then(|| Turn(self.clone()))
+    }
+
     /// Waits for the peer's turn. `None` if too many are waiting, then or later.
-    pub(super) async fn turn(&self, peer: Peer) -> Option<Turn> {
+    pub(super) async fn turn(&self, peer: Peer, attempt: Attempt) -> Option<Turn> {
         let turn = {
             let mut state = self.state();
-            if state.idle_workers > 0 {
-                state.idle_workers -= 1;
+            if state.take_idle() {
                 return Some(Turn(self.clone()));
             }
-            if !state.has_room(peer, self.most_waiting, self.most_of_peer) {
+            if !state.has_room(peer, attempt, self.max_waiting, self.max_of_peer) {
                 return None;
             }
-            state.wait(peer)
+            state.wait(peer, attempt)
         };
         turn.await.ok()
     }
@@ -65,34 +84,46 @@ impl FairQueue {
 }
 
 impl State {
-    /// If all are waiting, the peer with the most of them loses its last one.
-    fn has_room(&mut self, peer: Peer, most_waiting: usize, most_of_peer: usize) -> bool {
-        let of_peer = self.by_peer.get(&peer).map_or(0, VecDeque::len);
-        if of_peer >= most_of_peer {
-            return false;
-        }
-        if self.waiting < most_waiting {
-            return true;
-        }
-        let largest = self
-            .by_peer
-            .values_mut()
-            .max_by_key(|waiting| waiting.len());
-        let Some(largest) = largest.filter(|waiting| waiting.len() > of_peer + 1) else {
-            return false;
-        };
-        largest.pop_back();
-        self.waiting -= 1;
-        true
+    fn take_idle(&mut self) -> bool {
+        let is_idle = self.idle_workers > 0;
+        self.idle_workers -= usize::from(is_idle);
+        is_idle
     }
 
-    fn wait(&mut self, peer: Peer) -> oneshot::Receiver<Turn> {
+    /// If a peer has all its places, its last new request makes room for one that returns. If all
+    /// places are taken, the peer with the most of them loses its last one.
+    fn has_room(
+        &mut self,
+        peer: Peer,
+        attempt: Attempt,
+        max_waiting: usize,
+        max_of_peer: usize,
+    ) -> bool {
+        let of_peer = self.by_peer.get(&peer).map_or(0, Waiting::len);
+        let loser = if of_peer >= max_of_peer {
+            let own = self.by_peer.get_mut(&peer);
+            own.filter(|own| attempt == Attempt::Returning && !own.new.is_empty())
+        } else if self.waiting < max_waiting {
+            return true;
+        } else {
+            let largest = self.by_peer.values_mut().max_by_key(|peer| peer.len());
+            largest.filter(|largest| largest.len() > of_peer + 1)
+        };
+        let made_room = loser.is_some_and(Waiting::drop_last);
+        self.waiting -= usize::from(made_room);
+        made_room
+    }
+
+    fn wait(&mut self, peer: Peer, attempt: Attempt) -> oneshot::Receiver<Turn> {
         let (sender, receiver) = oneshot::channel();
         let waiting = self.by_peer.entry(peer).or_default();
-        if waiting.is_empty() {
+        if waiting.len() == 0 && !self.turns.contains(&peer) {
             self.turns.push_back(peer);
         }
-        waiting.push_back(sender);
+        match attempt {
+            Attempt::New => waiting.new.push_back(sender),
+            Attempt::Returning => waiting.returning.push_back(sender),
+        }
         self.waiting += 1;
         receiver
     }
@@ -101,14 +132,28 @@ impl State {
     fn next(&mut self) -> Option<oneshot::Sender<Turn>> {
         let peer = self.turns.pop_front()?;
         let waiting = self.by_peer.get_mut(&peer)?;
-        let next = waiting.pop_front()?;
+        let next = waiting.returning.pop_front();
+        let next = next.or_else(|| waiting.new.pop_front())?;
         self.waiting -= 1;
-        if waiting.is_empty() {
+        if waiting.len() == 0 {
             self.by_peer.remove(&peer);
         } else {
             self.turns.push_back(peer);
         }
         Some(next)
+    }
+}
+
+impl Waiting {
+    fn len(&self) -> usize {
+        self.returning.len() + self.new.len()
+    }
+
+    fn drop_last(&mut self) -> bool {
+        self.new
+            .pop_back()
+            .or_else(|| self.returning.pop_back())
+            .is_some()
     }
 }
 
@@ -142,8 +187,12 @@ mod tests {
     }
 
     async fn wait(queue: &FairQueue, last: u8) -> JoinHandle<Option<Turn>> {
+        wait_as(queue, last, Attempt::New).await
+    }
+
+    async fn wait_as(queue: &FairQueue, last: u8, attempt: Attempt) -> JoinHandle<Option<Turn>> {
         let queue = queue.clone();
-        let waiting = tokio::spawn(async move { queue.turn(peer(last)).await });
+        let waiting = tokio::spawn(async move { queue.turn(peer(last), attempt).await });
         yield_now().await;
         waiting
     }
@@ -151,7 +200,7 @@ mod tests {
     #[tokio::test]
     async fn peers_take_turns_however_many_wait_for_one() {
         let queue = FairQueue::new(1, 100, 50);
-        let working = queue.turn(peer(1)).await.unwrap();
+        let working = queue.idle().unwrap();
         let mut crowd = Vec::new();
         for _ in 0..10 {
             crowd.push(wait(&queue, 1).await);
@@ -167,12 +216,12 @@ mod tests {
     #[tokio::test]
     async fn a_full_queue_has_room_for_another_peer() {
         let queue = FairQueue::new(1, 4, 4);
-        let working = queue.turn(peer(1)).await.unwrap();
+        let working = queue.idle().unwrap();
         let mut crowd = Vec::new();
         for _ in 0..4 {
             crowd.push(wait(&queue, 1).await);
         }
-        assert!(queue.turn(peer(1)).await.is_none());
+        assert!(queue.turn(peer(1), Attempt::New).await.is_none());
         let other = wait(&queue, 2).await;
         let last = crowd.pop().unwrap();
         assert!(last.await.unwrap().is_none(), "the last one made room");
@@ -182,9 +231,41 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_request_that_returns_goes_before_the_new_ones_of_its_peer() {
+        let queue = FairQueue::new(1, 100, 4);
+        let working = queue.idle().unwrap();
+        let mut crowd = Vec::new();
+        for _ in 0..4 {
+            crowd.push(wait(&queue, 1).await);
+        }
+        let returning = wait_as(&queue, 1, Attempt::Returning).await;
+        let last = crowd.pop().unwrap();
+        assert!(last.await.unwrap().is_none(), "the last one made room");
+        drop(working);
+        drop(returning.await.unwrap().unwrap());
+        for task in crowd {
+            assert!(task.await.unwrap().is_some());
+        }
+    }
+
+    #[tokio::test]
+    async fn requests_that_return_keep_their_order_and_do_not_replace_each_other() {
+        let queue = FairQueue::new(1, 100, 2);
+        let working = queue.idle().unwrap();
+        let first = wait_as(&queue, 1, Attempt::Returning).await;
+        let second = wait_as(&queue, 1, Attempt::Returning).await;
+        assert!(queue.turn(peer(1), Attempt::Returning).await.is_none());
+        drop(working);
+        let turn = first.await.unwrap().unwrap();
+        assert!(!second.is_finished());
+        drop(turn);
+        assert!(second.await.unwrap().is_some());
+    }
+
+    #[tokio::test]
     async fn a_turn_of_somebody_who_left_goes_to_the_next() {
         let queue = FairQueue::new(1, 100, 50);
-        let working = queue.turn(peer(1)).await.unwrap();
+        let working = queue.idle().unwrap();
         let mut gone = Vec::new();
         for _ in 0..50 {
             gone.push(wait(&queue, 1).await);

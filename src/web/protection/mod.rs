@@ -1,5 +1,5 @@
-//! TLS, users, the rate limit and the headers of the web configuration file. Changes of the files
-//! are followed while the server runs.
+//! TLS, users, rate limit and headers of the web configuration file. Changes of the files are
+//! followed while the server runs.
 
 mod certificate;
 mod client_auth;
@@ -7,6 +7,7 @@ mod fair_queue;
 mod files;
 mod rate;
 mod tls;
+mod turned_away;
 mod users;
 
 use std::path::{Path, PathBuf};
@@ -185,7 +186,7 @@ impl Protection {
                 path: path.to_owned(),
             });
         }
-        new.keep_bucket(&old);
+        new.inherit(&old);
         if let Some(not_after) = new.tls.as_ref().and_then(|tls| tls.not_after) {
             self.certificate_end.set(not_after);
         }
@@ -225,8 +226,12 @@ impl InForce {
         })
     }
 
-    /// A bucket whose limit did not change is not filled by a new certificate.
-    fn keep_bucket(&mut self, old: &Self) {
+    /// A new certificate neither fills the bucket of a limit that stays nor forgets a password that
+    /// stays.
+    fn inherit(&mut self, old: &Self) {
+        if let (Some(new), Some(old)) = (&mut self.users, &old.users) {
+            new.inherit(old);
+        }
         if let (Some(new), Some(old)) = (&mut self.bucket, &old.bucket)
             && new.limit() == old.limit()
         {

@@ -1,42 +1,61 @@
 //! Names and passwords of basic authentication (RFC 7617).
+//!
+//! A check is slow on purpose, so clients with wrong passwords could keep out a scraper with the
+//! right one. Therefore credentials that were right once pass without a check, those that were
+//! wrong are refused without one, and the others wait: peers take turns, and of one peer those that
+//! have waited before go first. A scraper repeats its credentials, a client that guesses does not.
 
-use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use hyper::HeaderMap;
 use hyper::header::AUTHORIZATION;
-use ring::hmac::{self, Tag};
+use ring::hmac;
 use ring::rand::SystemRandom;
 use secrecy::{ExposeSecret as _, SecretSlice};
 use tokio::task::spawn_blocking;
 
-use super::fair_queue::FairQueue;
+use super::fair_queue::{Attempt, FairQueue, Turn};
+use super::turned_away::TurnedAway;
 use crate::web::PasswordHash;
 use crate::web::server::Peer;
 
-/// Passwords that are checked at once. A check is slow on purpose (50 ms and more of a core), and
-/// guesses must not take the machine from the polls and scrapes.
+/// Passwords that are checked at once. A check takes 50 ms and more of a core, and guesses must not
+/// take the machine from the polls and scrapes.
 const CHECKS: usize = 2;
-/// Requests that may wait for a check, for some ten seconds at worst. A scraper seldom waits here,
-/// because its password is remembered.
+/// Requests that may wait for a check, for some ten seconds at worst.
 const MAX_WAITING: usize = 256;
-/// The same for one peer, so that wrong passwords from one place do not keep out another.
+/// Requests of one peer that may wait.
 const MAX_WAITING_OF_PEER: usize = 64;
+/// Wrong credentials that are remembered.
+const MAX_WRONG: usize = 4096;
+
+/// A keyed hash of name and password. The key belongs to this process, so the hash is of no use to
+/// others, and comparing two takes a time that reveals nothing.
+type Tag = Box<[u8]>;
 
 /// Who may read.
 pub(super) struct Users {
     by_name: BTreeMap<String, User>,
-    /// Of this process alone, so that what is remembered is of no use to anybody else.
     key: hmac::Key,
     checks: FairQueue,
+    wrong: Mutex<Wrong>,
+    turned_away: Mutex<TurnedAway>,
 }
 
 struct User {
     hash: PasswordHash,
-    /// The last good password, by its keyed hash.
-    good: Mutex<Option<Tag>>,
+    /// The last right credentials.
+    right: Mutex<Option<Tag>>,
+}
+
+/// The last wrong credentials, the oldest first.
+#[derive(Default)]
+struct Wrong {
+    tags: HashSet<Tag>,
+    by_age: VecDeque<Tag>,
 }
 
 /// Whether a request may pass.
@@ -44,20 +63,20 @@ struct User {
 pub(super) enum Access {
     /// It may.
     Granted,
-    /// No user's name and password came with it.
+    /// It carries no user's name and password.
     Denied,
     /// Too many passwords wait to be checked.
     Busy,
 }
 
 impl Users {
-    /// Fails where the operating system has no random numbers.
+    /// Fails if the operating system has no random numbers.
     pub(super) fn new(
         users: &BTreeMap<String, PasswordHash>,
     ) -> Result<Self, ring::error::Unspecified> {
         let user = |hash: &PasswordHash| User {
             hash: hash.clone(),
-            good: Mutex::default(),
+            right: Mutex::default(),
         };
         Ok(Self {
             by_name: users
@@ -66,7 +85,20 @@ impl Users {
                 .collect(),
             key: hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new())?,
             checks: FairQueue::new(CHECKS, MAX_WAITING, MAX_WAITING_OF_PEER),
+            wrong: Mutex::default(),
+            turned_away: Mutex::default(),
         })
+    }
+
+    /// Takes over the right credentials of users whose password is still the same, and the queue.
+    pub(super) fn inherit(&mut self, old: &Self) {
+        self.key = old.key.clone();
+        self.checks = old.checks.clone();
+        for (name, user) in &mut self.by_name {
+            if let Some(old) = old.by_name.get(name).filter(|old| old.hash == user.hash) {
+                user.right = Mutex::new(lock(&old.right).clone());
+            }
+        }
     }
 
     /// Checks the credentials of a request.
@@ -74,17 +106,17 @@ impl Users {
         let Some(credentials) = Credentials::read(headers) else {
             return Access::Denied;
         };
-        let tag = hmac::sign(&self.key, credentials.password.expose_secret());
+        let tag = self.tag(&credentials);
         let user = self.by_name.get(&credentials.name);
-        if user.is_some_and(|user| user.remembers(&tag)) {
-            return Access::Granted;
+        if let Some(access) = self.remembered(user, &tag) {
+            return access;
         }
-        let Some(turn) = self.checks.turn(peer).await else {
+        let Some(turn) = self.turn(peer, &tag).await else {
             return Access::Busy;
         };
-        // Another request with the same password may have been checked meanwhile.
-        if user.is_some_and(|user| user.remembers(&tag)) {
-            return Access::Granted;
+        // Another request with the same credentials may have been checked meanwhile.
+        if let Some(access) = self.remembered(user, &tag) {
+            return access;
         }
         let Some(hash) =
             user.map_or_else(|| self.decoy(&credentials.name), |user| Some(&user.hash))
@@ -94,22 +126,56 @@ impl Users {
         let hash = hash.clone();
         // The check goes on if the client goes away, and so its turn goes with it.
         let verified = spawn_blocking(move || {
-            let good = hash.verify(credentials.password.expose_secret());
+            let right = hash.verify(credentials.password.expose_secret());
             drop(turn);
-            good
+            right
         });
         match (user, verified.await) {
             (Some(user), Ok(true)) => {
-                *user.good.lock().unwrap_or_else(PoisonError::into_inner) = Some(tag);
+                *lock(&user.right) = Some(tag);
                 Access::Granted
             }
-            _ => Access::Denied,
+            (_, Ok(_)) => {
+                lock(&self.wrong).insert(tag);
+                Access::Denied
+            }
+            (_, Err(_)) => Access::Denied,
         }
     }
 
-    /// The hash that an unknown user's password is compared with, to no effect: always the same
-    /// one of the real ones for a name, so that the time tells no more about an unknown name than
-    /// about a known one.
+    fn tag(&self, credentials: &Credentials) -> Tag {
+        let mut context = hmac::Context::with_key(&self.key);
+        context.update(credentials.name.as_bytes());
+        // A name has no colon, so no two credentials give the same bytes.
+        context.update(b":");
+        context.update(credentials.password.expose_secret());
+        context.sign().as_ref().into()
+    }
+
+    /// What an earlier check has found.
+    fn remembered(&self, user: Option<&User>, tag: &Tag) -> Option<Access> {
+        if user.is_some_and(|user| lock(&user.right).as_ref() == Some(tag)) {
+            return Some(Access::Granted);
+        }
+        let is_wrong = lock(&self.wrong).tags.contains(tag);
+        is_wrong.then_some(Access::Denied)
+    }
+
+    /// Waits for a check. Credentials that wait are noted: the client may give up before its turn.
+    async fn turn(&self, peer: Peer, tag: &Tag) -> Option<Turn> {
+        if let Some(turn) = self.checks.idle() {
+            return Some(turn);
+        }
+        let attempt = if lock(&self.turned_away).insert(tag) {
+            Attempt::Returning
+        } else {
+            Attempt::New
+        };
+        self.checks.turn(peer, attempt).await
+    }
+
+    /// The hash that the password of an unknown user is compared with, to no effect. A name always
+    /// gets the same one of the real hashes, so the time does not reveal which names are known.
     fn decoy(&self, name: &str) -> Option<&PasswordHash> {
         let tag = hmac::sign(&self.key, name.as_bytes());
         let (start, _) = tag.as_ref().split_first_chunk()?;
@@ -120,16 +186,22 @@ impl Users {
     }
 }
 
-impl User {
-    fn remembers(&self, tag: &Tag) -> bool {
-        let good = self.good.lock().unwrap_or_else(PoisonError::into_inner);
-        good.as_ref().is_some_and(|good| equal(good, tag))
+impl Wrong {
+    fn insert(&mut self, tag: Tag) {
+        if !self.tags.insert(tag.clone()) {
+            return;
+        }
+        self.by_age.push_back(tag);
+        if self.by_age.len() > MAX_WRONG
+            && let Some(oldest) = self.by_age.pop_front()
+        {
+            self.tags.remove(&oldest);
+        }
     }
 }
 
-/// Both are made with a key that nobody knows, so the time that this takes tells nothing.
-fn equal(one: &Tag, other: &Tag) -> bool {
-    one.as_ref() == other.as_ref()
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 struct Credentials {
@@ -154,7 +226,7 @@ impl Credentials {
         let password = name.split_off(colon + 1);
         name.truncate(colon);
         Some(Self {
-            // A name that is no text is nobody's.
+            // No user has a name that is not text.
             name: String::from_utf8(name).ok()?,
             password: password.into(),
         })
@@ -164,7 +236,10 @@ impl Credentials {
 #[cfg(test)]
 mod tests {
     use std::net::IpAddr;
+    use std::sync::Arc;
     use std::time::{Duration, Instant};
+
+    use tokio::task::yield_now;
 
     use super::*;
 
@@ -208,7 +283,7 @@ mod tests {
             (headers("Bearer abc"), Access::Denied),
             (headers("Basic !"), Access::Denied),
         ] {
-            // The second time the good ones are remembered.
+            // The second time the result is remembered.
             for _ in 0..2 {
                 assert_eq!(
                     users.check(&headers, peer(1)).await,
@@ -222,50 +297,116 @@ mod tests {
     }
 
     /// The shortest of several checks, which a busy machine disturbs least.
-    async fn fastest(users: &Users, credentials: &str) -> Duration {
+    async fn fastest(users: &Users, credentials: impl Fn(u8) -> String) -> Duration {
         let mut best = Duration::MAX;
-        for _ in 0..10 {
+        for number in 0..10 {
+            let headers = basic(&credentials(number));
             let start = Instant::now();
-            users.check(&basic(credentials), peer(1)).await;
+            users.check(&headers, peer(1)).await;
             best = best.min(start.elapsed());
         }
         best
     }
 
     #[tokio::test]
-    async fn a_good_password_is_remembered_and_a_bad_one_is_not() {
+    async fn the_same_credentials_are_checked_once() {
         let users = users();
-        let good = fastest(&users, "bob:builder").await;
-        let wrong = fastest(&users, "bob:wrong").await;
-        assert!(good * 4 < wrong, "{good:?} {wrong:?}");
+        let right = fastest(&users, |_| "bob:builder".to_owned()).await;
+        let wrong = fastest(&users, |_| "bob:wrong".to_owned()).await;
+        let others = fastest(&users, |number| format!("bob:{number}")).await;
+        assert!(right * 4 < others, "{right:?} {others:?}");
+        assert!(wrong * 4 < others, "{wrong:?} {others:?}");
     }
 
     #[tokio::test]
     async fn a_wrong_user_costs_as_much_as_a_wrong_password() {
         let users = users();
-        let password = fastest(&users, "bob:wrong").await;
-        let user = fastest(&users, "nobody:wrong").await;
+        let password = fastest(&users, |number| format!("bob:{number}")).await;
+        let user = fastest(&users, |number| format!("nobody:{number}")).await;
         assert!(
             user * 2 > password && password * 2 > user,
             "{user:?} {password:?}"
         );
     }
 
-    #[tokio::test]
-    async fn a_peer_with_too_many_checks_waits_no_longer() {
+    /// A single worker, which is busy until the turn is dropped, with few places to wait.
+    fn busy(users: Users) -> (Users, Turn) {
         let users = Users {
-            checks: FairQueue::new(1, 256, 0),
-            ..users()
+            checks: FairQueue::new(1, 256, 2),
+            ..users
         };
-        let checking = users.checks.turn(peer(2)).await;
+        let turn = users.checks.idle().unwrap();
+        (users, turn)
+    }
+
+    #[tokio::test]
+    async fn credentials_that_were_right_pass_however_many_wait() {
+        let users = users();
+        let good = basic("bob:builder");
+        assert_eq!(users.check(&good, peer(1)).await, Access::Granted);
+        let (users, _turn) = busy(users);
+        assert_eq!(users.check(&good, peer(1)).await, Access::Granted);
+        assert_eq!(users.check(&good, peer(2)).await, Access::Granted);
+    }
+
+    #[tokio::test]
+    async fn a_scraper_among_guesses_from_its_own_address_gets_in_with_its_second_attempt() {
+        let (users, turn) = busy(users());
+        let users = Arc::new(users);
+        let mut guesses = Vec::new();
+        for number in 0..10 {
+            let users = Arc::clone(&users);
+            guesses.push(tokio::spawn(async move {
+                let guess = basic(&format!("bob:{number}"));
+                users.check(&guess, peer(1)).await
+            }));
+            yield_now().await;
+        }
+        let scraper = basic("bob:builder");
+        assert_eq!(users.check(&scraper, peer(1)).await, Access::Busy);
+        let second = users.check(&scraper, peer(1));
+        let (access, ()) = tokio::join!(second, async { drop(turn) });
+        assert_eq!(access, Access::Granted);
+        let denied = guesses.into_iter().map(async |guess| guess.await.unwrap());
+        let mut waited = 0;
+        for access in denied {
+            waited += usize::from(access.await == Access::Denied);
+        }
+        assert_eq!(waited, 1, "one of the two that waited made room");
+    }
+
+    #[tokio::test]
+    async fn what_is_known_of_a_password_survives_a_reload_that_leaves_it() {
+        let old = users();
+        for good in ["bob:builder", "alice:wonder:land"] {
+            assert_eq!(old.check(&basic(good), peer(1)).await, Access::Granted);
+        }
+        let bob = old.by_name["bob"].hash.clone();
+        let alice = PasswordHash::parse(&bcrypt::hash("other", COST).unwrap()).unwrap();
+        let hashes = [("bob".to_owned(), bob), ("alice".to_owned(), alice)];
+        let mut new = Users::new(&BTreeMap::from(hashes)).unwrap();
+        new.inherit(&old);
+        let _turns: Vec<_> = std::iter::from_fn(|| old.checks.idle()).collect();
+        let access = new.check(&basic("bob:builder"), peer(1)).await;
+        assert_eq!(access, Access::Granted);
+        assert!(new.checks.idle().is_none(), "the queue is the same");
+        let tag = |text: &str| new.tag(&Credentials::read(&basic(text)).unwrap());
+        let user = &new.by_name["alice"];
+        assert_eq!(new.remembered(Some(user), &tag("alice:wonder:land")), None);
+    }
+
+    #[test]
+    fn few_wrong_credentials_are_remembered() {
+        let mut wrong = Wrong::default();
+        let tag = |number: usize| Tag::from(number.to_be_bytes());
+        for number in 0..=MAX_WRONG {
+            wrong.insert(tag(number));
+            wrong.insert(tag(number));
+        }
         assert_eq!(
-            users.check(&basic("bob:builder"), peer(1)).await,
-            Access::Busy
+            (wrong.tags.len(), wrong.by_age.len()),
+            (MAX_WRONG, MAX_WRONG)
         );
-        drop(checking);
-        assert_eq!(
-            users.check(&basic("bob:builder"), peer(1)).await,
-            Access::Granted
-        );
+        assert!(!wrong.tags.contains(&tag(0)) && wrong.tags.contains(&tag(1)));
     }
 }
