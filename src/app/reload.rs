@@ -32,8 +32,9 @@ pub(super) type Load = Arc<dyn Fn() -> Result<Settings, ConfigErrors> + Send + S
 /// file system hangs.
 const READING_LIMIT: Duration = Duration::from_secs(30);
 
-/// Requests for a reload that wait for the one under way.
-const WAITING: usize = 64;
+/// Requests for a reload that wait for the one under way, and share the next one. Each takes a few
+/// bytes.
+const WAITING: usize = 4096;
 
 /// How a reload ended, in words for the client that requested it.
 type Outcome = Result<String, String>;
@@ -134,25 +135,34 @@ impl Reloader {
             self.ranges.end = shutdown.child_token();
             tokio::spawn(self.ranges.ranges.clone().run(self.ranges.end.clone()));
             loop {
+                let (mut signalled, mut waiting) = (false, Vec::new());
                 tokio::select! {
                     () = shutdown.cancelled() => return,
-                    _ = hangup.recv() => {
-                        info!(signal = "SIGHUP", "configuration reload requested");
-                        drop(self.reload(&shutdown).await);
-                    }
-                    Some(first) = requests.recv() => {
-                        // One reload answers all requests that came before it.
-                        let mut waiting = vec![first];
-                        while let Ok(next) = requests.try_recv() {
-                            waiting.push(next);
-                        }
-                        info!(requests = waiting.len(), "configuration reload requested over HTTP");
-                        let outcome = self.reload(&shutdown).await;
-                        for request in waiting {
-                            // The client may be gone.
-                            drop(request.send(outcome.clone()));
-                        }
-                    }
+                    _ = hangup.recv() => signalled = true,
+                    Some(first) = requests.recv() => waiting.push(first),
+                }
+                // One reload answers all requests that came before it.
+                while let Ok(next) = requests.try_recv() {
+                    waiting.push(next);
+                }
+                tokio::select! {
+                    biased;
+                    _ = hangup.recv() => signalled = true,
+                    () = std::future::ready(()) => {}
+                }
+                if signalled {
+                    info!(signal = "SIGHUP", "configuration reload requested");
+                }
+                if !waiting.is_empty() {
+                    info!(
+                        requests = waiting.len(),
+                        "configuration reload requested over HTTP"
+                    );
+                }
+                let outcome = self.reload(&shutdown).await;
+                for request in waiting {
+                    // The client may be gone.
+                    drop(request.send(outcome.clone()));
                 }
             }
         };
@@ -371,5 +381,48 @@ mod tests {
         reloader.reload(&shutdown).await.unwrap();
         assert_eq!(successful(), Some(1.0));
         assert_eq!(begun.load(Ordering::Relaxed), 2);
+    }
+
+    #[tokio::test]
+    async fn requests_during_a_reload_share_the_next_one() {
+        const REQUESTS: usize = 200;
+        let text = "cloudflare: { base_url: 'http://127.0.0.1:9' }";
+        let environment = Environment::new([("CLOUDFLARE_API_TOKEN", "token")], None);
+        let flags = ProcessFlags::default();
+        let read = move || config::load_text("x", Format::Yaml, text, &flags, &environment);
+        let settings = read().unwrap();
+        let (proceed, waiting) = mpsc::channel::<()>();
+        let waiting = Mutex::new(waiting);
+        let (begins, mut begun) = tokio::sync::mpsc::unbounded_channel();
+        let load: Load = Arc::new(move || {
+            begins.send(()).unwrap();
+            waiting.lock().unwrap().recv().ok();
+            read()
+        });
+        let parts = Parts::new(&settings).unwrap();
+        let reloader = Reloader::new(load, settings, &parts).unwrap();
+        let shutdown = CancellationToken::new();
+        let _end = shutdown.clone().drop_guard();
+        tokio::spawn(parts.poller.run(shutdown.clone()));
+        let (handle, task) = reloader.start(shutdown.clone()).unwrap();
+        tokio::spawn(task);
+
+        let first = tokio::spawn(handle.reload());
+        begun.recv().await.unwrap();
+        let mut others = tokio::task::JoinSet::new();
+        for _ in 0..REQUESTS {
+            others.spawn(handle.reload());
+        }
+        while WAITING - handle.0.capacity() < REQUESTS {
+            tokio::task::yield_now().await;
+        }
+        proceed.send(()).unwrap();
+        assert_eq!(first.await.unwrap(), Ok(IN_FORCE.to_owned()));
+        begun.recv().await.unwrap();
+        assert!(others.try_join_next().is_none(), "they wait for the second");
+        proceed.send(()).unwrap();
+        let outcomes = others.join_all().await;
+        assert!(outcomes.iter().all(Result::is_ok) && outcomes.len() == REQUESTS);
+        assert!(begun.try_recv().is_err(), "there was no third");
     }
 }

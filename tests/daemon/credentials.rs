@@ -144,8 +144,22 @@ async fn reloads_verify_a_token_only_if_it_is_another() {
     fs::write(daemon.folder.path().join("config.yaml"), other).unwrap();
     let count = || api.simulator.count(Operation::VerifyUserToken);
     let verified = count();
-    request(daemon.address, "POST", "/-/reload").await;
+    let mut storm = tokio::task::JoinSet::new();
+    for _ in 0..100 {
+        storm.spawn(request(daemon.address, "POST", "/-/reload"));
+        if storm.len() % 10 == 0 {
+            daemon.signal("HUP");
+        }
+    }
+    for (status, text) in storm.join_all().await {
+        assert_eq!(status, 200, "{text}");
+    }
     daemon.until("it is verified", |_| count() > verified).await;
+    let (status, _) = request(daemon.address, "POST", "/-/reload").await;
+    assert_eq!(status, 200);
+    let scrape = daemon.scrape().await;
+    assert_eq!(scrape.value(VALID, &[]), Some(1.0));
+    assert_eq!(count(), verified + 1);
     daemon.stop().await;
 }
 
