@@ -31,23 +31,25 @@ pub(super) fn stopping() {
     notify(&[NotifyState::Stopping]);
 }
 
-/// Feeds the watchdog, twice in its time, until the shutdown. It is fed only after the poller's
-/// loop has come round, so a process that serves but does not poll is restarted.
+/// Feeds the watchdog until the shutdown.
 pub(super) async fn keep_alive(poller: PollerHandle, shutdown: CancellationToken) {
-    let Some(patience) = sd_notify::watchdog_enabled().filter(|patience| !patience.is_zero())
-    else {
+    let Some(timeout) = sd_notify::watchdog_enabled().filter(|timeout| !timeout.is_zero()) else {
         return shutdown.cancelled().await;
     };
-    let mut ticks = tokio::time::interval((patience / 2).max(Duration::from_millis(1)));
-    let feeding = async {
-        loop {
-            ticks.tick().await;
-            if poller.ping().await {
-                notify(&[NotifyState::Watchdog]);
-            }
-        }
-    };
+    let feeding = feed(&poller, timeout, || notify(&[NotifyState::Watchdog]));
     shutdown.run_until_cancelled(feeding).await;
+}
+
+/// Calls `fed` twice in the watchdog's time, each time after the poller's loop has come round. So a
+/// process that serves but does not poll is restarted.
+async fn feed(poller: &PollerHandle, timeout: Duration, fed: impl Fn()) {
+    let mut ticks = tokio::time::interval((timeout / 2).max(Duration::from_millis(1)));
+    loop {
+        ticks.tick().await;
+        if poller.ping().await {
+            fed();
+        }
+    }
 }
 
 fn notify(states: &[NotifyState<'_>]) {
@@ -79,4 +81,52 @@ fn socket_address(address: &OsStr) -> io::Result<SocketAddr> {
         return SocketAddr::from_abstract_name(name);
     }
     SocketAddr::from_pathname(address)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::app::parts::Parts;
+    use crate::config::{self, Environment, Format, ProcessFlags};
+
+    #[tokio::test]
+    async fn only_a_poller_that_polls_feeds_the_watchdog() {
+        const TIMEOUT: Duration = Duration::from_millis(20);
+        let text = "cloudflare: { base_url: 'http://127.0.0.1:9' }";
+        let environment = Environment::new([("CLOUDFLARE_API_TOKEN", "token")], None);
+        let flags = ProcessFlags::default();
+        let settings = config::load_text("x", Format::Yaml, text, &flags, &environment).unwrap();
+        let parts = Parts::new(&settings).unwrap();
+        let handle = parts.poller_handle.clone();
+        let fed = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&fed);
+        let feeding = tokio::spawn(async move {
+            let fed = || {
+                count.fetch_add(1, Ordering::Relaxed);
+            };
+            feed(&handle, TIMEOUT, fed).await;
+        });
+        tokio::time::sleep(10 * TIMEOUT).await;
+        assert_eq!(fed.load(Ordering::Relaxed), 0, "it does not run yet");
+
+        let polling = tokio::spawn(parts.poller.run(CancellationToken::new()));
+        let fed_thrice = async {
+            while fed.load(Ordering::Relaxed) < 3 {
+                tokio::time::sleep(TIMEOUT).await;
+            }
+        };
+        let limit = Duration::from_secs(20);
+        tokio::time::timeout(limit, fed_thrice).await.unwrap();
+
+        polling.abort();
+        assert!(polling.await.unwrap_err().is_cancelled());
+        let before = fed.load(Ordering::Relaxed);
+        tokio::time::sleep(10 * TIMEOUT).await;
+        // One answer may have been under way.
+        assert!(fed.load(Ordering::Relaxed) <= before + 1);
+        feeding.abort();
+    }
 }

@@ -63,8 +63,16 @@ impl CallBudget {
 
     /// What is left to spend.
     pub(super) fn remaining(&self) -> Duration {
-        let spent = self.started.elapsed().saturating_sub(self.waited());
-        self.budget.saturating_sub(spent)
+        self.budget.saturating_sub(self.spent())
+    }
+
+    /// How much more than the budget has been spent.
+    pub fn overspent(&self) -> Duration {
+        self.spent().saturating_sub(self.budget)
+    }
+
+    fn spent(&self) -> Duration {
+        self.started.elapsed().saturating_sub(self.waited())
     }
 
     pub(super) fn kind(&self) -> CallKind {
@@ -117,8 +125,10 @@ mod tests {
         tokio::time::advance(2 * SECOND).await;
         assert_eq!(call.waited(), 20 * SECOND);
         assert_eq!(call.remaining(), 7 * SECOND);
+        assert_eq!(call.overspent(), Duration::ZERO);
         tokio::time::advance(20 * SECOND).await;
         assert_eq!(call.remaining(), Duration::ZERO);
+        assert_eq!(call.overspent(), 13 * SECOND);
     }
 
     #[tokio::test(start_paused = true)]

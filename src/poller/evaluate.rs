@@ -202,50 +202,19 @@ impl Poller {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
     use std::sync::Arc;
 
-    use prometheus::Registry;
-
     use super::*;
-    use crate::cloudflare::AuditLogSettings;
     use crate::domain::{AccountName, Mapping, Region, Vendor, Zone, ZoneId};
-    use crate::findings::{DeclaredOrigin, ExpectSettings, ExpectedPlace, VerifySettings};
-    use crate::origin_hosts::OriginHosts;
+    use crate::findings::{DeclaredOrigin, ExpectedPlace};
     use crate::poller::discovery::ZoneConfig;
     use crate::poller::recorder::Recorder;
     use crate::poller::schedule::Cadence;
+    use crate::poller::tests::config;
     use crate::snapshot::{StaleAfter, ZoneData, ZoneSlot};
-    use crate::vendor_ranges::VendorRanges;
-    use crate::{http_client, origin_hosts, vendor_ranges};
 
     fn ip(last: u8) -> OriginIp {
         OriginIp::parse(&format!("192.0.2.{last}")).unwrap()
-    }
-
-    /// Without vendor ranges.
-    fn config() -> EvaluationConfig {
-        let settings = vendor_ranges::Settings {
-            enabled: false,
-            refresh: Duration::from_hours(24),
-            sources: BTreeMap::new(),
-        };
-        let http = http_client::client_builder(None).unwrap().build().unwrap();
-        let metrics = vendor_ranges::Metrics::register(&Registry::new()).unwrap();
-        EvaluationConfig {
-            expect: ExpectSettings::default(),
-            verify: VerifySettings {
-                supported_regions: false,
-                tiered_cache: false,
-            },
-            audit_log: AuditLogSettings::default(),
-            ranges: VendorRanges::new(&settings, http, &metrics),
-            hosts: OriginHosts::new(
-                origin_hosts::Settings::default(),
-                origin_hosts::Metrics::register(&Registry::new()).unwrap(),
-            )
-            .unwrap(),
-        }
     }
 
     fn criteria<'a>(config: &'a EvaluationConfig, hosts: &'a HostLookup) -> Criteria<'a> {

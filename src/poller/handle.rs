@@ -53,7 +53,7 @@ impl PollerHandle {
         self.ask(|done| Command::Reconfigure(change, done)).await
     }
 
-    /// Returns when the poller's loop has come round. False when the poller has ended.
+    /// Returns when the poller's loop has come round. False if the poller has ended or a poll hangs.
     pub async fn ping(&self) -> bool {
         self.ask(Command::Ping).await
     }

@@ -304,6 +304,7 @@ impl Poller {
                 self.reconfigure(*change);
                 let _ = done.send(());
             }
+            Command::Ping(done) if self.context.metrics.lag.hangs() => drop(done),
             Command::Ping(done) => {
                 let _ = done.send(());
             }

@@ -16,6 +16,9 @@ use crate::metric_families::{self, FromFamily as _};
 /// Less than this is how long it takes to start a task, and no zone is late by it.
 const NOISE: Duration = Duration::from_millis(50);
 
+/// A poll that has spent its time budget ends at once. One that still runs so much later hangs.
+const HANGS_AFTER: Duration = Duration::from_mins(1);
+
 /// Who waits for what. Clones share it; the lock is held for a look-up only.
 #[derive(Debug, Clone)]
 pub(in crate::poller) struct LagBoard {
@@ -93,6 +96,13 @@ impl LagBoard {
         if let Some(lag) = self.lock().get_mut(account) {
             lag.running.remove(zone);
         }
+    }
+
+    /// Whether a poll hangs, which is a defect of this program.
+    pub(in crate::poller) fn hangs(&self) -> bool {
+        let accounts = self.lock();
+        let mut running = accounts.values().flat_map(|lag| lag.running.values());
+        running.any(|(_, call)| call.overspent() >= HANGS_AFTER)
     }
 
     /// The account has gone.
