@@ -1,14 +1,10 @@
 //! Users, the rate limit and headers.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use tokio::time::Instant;
-use tracing::Level;
-use tracing_subscriber::Layer as _;
-use tracing_subscriber::filter::Targets;
-use tracing_subscriber::fmt::MakeWriter;
-use tracing_subscriber::layer::SubscriberExt as _;
 
+use crate::log::Log;
 use crate::secure::*;
 use crate::support::*;
 
@@ -119,40 +115,9 @@ async fn headers_of_the_file_are_on_every_response() {
     }
 }
 
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl std::io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl MakeWriter<'_> for Log {
-    type Writer = Self;
-
-    fn make_writer(&self) -> Self {
-        self.clone()
-    }
-}
-
 #[tokio::test]
 async fn no_password_and_no_key_is_logged_at_any_level() {
-    let log = Log::default();
-    let layer = tracing_subscriber::fmt::layer().with_writer(log.clone());
-    // As the daemon logs at its finest level; libraries may say less.
-    let filter = Targets::new()
-        .with_default(Level::WARN)
-        .with_target("cloudflare_origin_region_exporter", Level::TRACE);
-    // For the whole process: an event that another test's thread sees first is else lost here.
-    let subscriber = tracing_subscriber::registry().with(layer.with_filter(filter));
-    tracing::subscriber::set_global_default(subscriber).unwrap();
-
+    let log = Log::of_the_process();
     let users = user("alice", PASSWORD);
     let site = Site::new(&format!("{TLS}{users}"));
     let server = site.start().await;
@@ -164,7 +129,7 @@ async fn no_password_and_no_key_is_logged_at_any_level() {
             assert_eq!(request.send().await.unwrap().status(), code);
         }
     }
-    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let log = log.text();
     assert!(log.contains("request"), "{log}");
     let key = std::fs::read_to_string(site.path("server.key")).unwrap();
     let hash = users.split('"').nth(1).unwrap();

@@ -12,6 +12,7 @@ mod fairness;
 mod http2;
 mod limits;
 mod listening;
+mod log;
 mod page;
 mod probe;
 mod protocol;

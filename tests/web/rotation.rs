@@ -6,6 +6,7 @@ use rustls::RootCertStore;
 use tokio::time::{Instant, sleep};
 
 use crate::access::{PASSWORD, get_as, user};
+use crate::log::Log;
 use crate::secure::*;
 use crate::support::*;
 
@@ -91,7 +92,8 @@ async fn tls_does_not_vanish_from_a_server_that_runs() {
 }
 
 #[tokio::test]
-async fn the_end_of_the_certificate_is_a_metric_that_follows_it() {
+async fn the_end_of_the_certificate_is_a_metric_and_once_it_has_passed_an_error() {
+    let log = Log::of_the_process();
     let site = Site::new(TLS);
     let server = site.start().await;
     let not_after = || {
@@ -104,6 +106,18 @@ async fn the_end_of_the_certificate_is_a_metric_that_follows_it() {
     site.write_identity(&site.authority.expired());
     let expected = 1_577_836_800.0;
     eventually(async || not_after() == Some(expected)).await;
+    let expired = || {
+        let is_logged = |line: &&str| {
+            line.contains("ERROR")
+                && line.contains("the certificate of the web server has expired")
+                && line.contains("not_after=2020-01-01T00:00:00Z")
+        };
+        log.text().lines().filter(is_logged).count()
+    };
+    eventually(async || expired() == 1).await;
+    // The next look says it no more.
+    sleep(SEEN).await;
+    assert_eq!(expired(), 1);
 
     let clear = Server::start().await;
     let names = clear.registry.gather();
