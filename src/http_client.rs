@@ -259,7 +259,7 @@ pub fn classify(error: &reqwest::Error) -> Failure {
 }
 
 /// Whether the peer answered a TLS handshake with something that is no TLS, or hung up.
-pub fn is_not_tls(error: &reqwest::Error) -> bool {
+fn is_not_tls(error: &reqwest::Error) -> bool {
     let is_other_protocol = sources(error).any(|cause| {
         matches!(
             cause.downcast_ref(),
@@ -272,7 +272,8 @@ pub fn is_not_tls(error: &reqwest::Error) -> bool {
     is_other_protocol || handshake_broke_off(error)
 }
 
-/// An error and its causes in one line, without the URL, which may hold a password.
+/// An error, its causes and what is probably wrong in one line, without the URL, which may hold a
+/// password.
 pub fn describe(error: reqwest::Error) -> String {
     let error = error.without_url();
     let mut text = error.to_string();
@@ -285,13 +286,8 @@ pub fn describe(error: reqwest::Error) -> String {
         }
         source = cause.source();
     }
-    let answered_in_the_clear = sources(&error)
-        .filter_map(|cause| cause.downcast_ref::<rustls::Error>())
-        .any(|cause| matches!(cause, rustls::Error::InvalidMessage(_)));
-    if answered_in_the_clear {
-        text.push_str(
-            " (the server does not speak TLS here: is the address http instead of https?)",
-        );
+    if is_not_tls(&error) {
+        text.push_str("; the server may not speak TLS on this port: check scheme and port");
     }
     text
 }

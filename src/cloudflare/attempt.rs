@@ -184,13 +184,7 @@ fn transport(request: Request<'_>, error: reqwest::Error) -> ApiError {
         Failure::Decode => Reason::Malformed,
         Failure::Other => Reason::Http,
     };
-    let hint = if http_client::is_not_tls(&error) {
-        "; the server may not speak TLS on this port: check scheme and port of base_url"
-    } else {
-        ""
-    };
-    let detail = shown(&http_client::describe(error));
-    request.error(reason, format!("{detail}{hint}"))
+    request.error(reason, shown(&http_client::describe(error)))
 }
 
 /// What is probably wrong when an answer is not the API's.
