@@ -149,3 +149,24 @@ fn reachable(address: SocketAddr) -> SocketAddr {
         address
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::poller::Shard;
+
+    #[test]
+    fn the_zones_are_spread_evenly_over_a_few_shards() {
+        let world = demo::world(Timestamp::UNIX_EPOCH);
+        for total in 2..=4 {
+            let sizes = (0..total).map(|ordinal| {
+                let shard = Shard { ordinal, total };
+                world.zones.keys().filter(|zone| shard.owns(zone)).count()
+            });
+            let (least, most) = (sizes.clone().min().unwrap(), sizes.max().unwrap());
+            assert!(most - least <= 1, "{total} shards: {least} to {most} zones");
+        }
+    }
+}
