@@ -29,11 +29,8 @@ pub enum Finding<'a> {
 }
 
 impl<'a> Finding<'a> {
-    /// The kinds of findings, as [`Self::kind`] names them, those that matter most first.
-    pub const KINDS: [&'static str; 6] =
-        ["missing", "wrong", "stale", "unused", "rotating", "idle"];
-
-    /// What is wrong with the zone as of `now`, in the order of [`Self::KINDS`], then by address.
+    /// What is wrong with the zone as of `now`, in the order of [`FindingKind::ALL`], then by
+    /// address.
     pub fn all(state: &'a ZoneState, now: Timestamp) -> impl Iterator<Item = Self> {
         let findings = state.data.iter().map(|data| &*data.findings);
         let missing = findings.clone().flat_map(|f| &f.missing).map(Self::Missing);
@@ -50,12 +47,8 @@ impl<'a> Finding<'a> {
             .chain(idle)
     }
 
-    /// The kind, one of [`Self::KINDS`].
-    pub fn kind(self) -> &'static str {
-        self.kind_of_key().as_str()
-    }
-
-    fn kind_of_key(self) -> FindingKind {
+    /// The kind.
+    pub fn kind(self) -> FindingKind {
         match self {
             Self::Missing(_) => FindingKind::Missing,
             Self::Wrong(_) => FindingKind::Wrong,
@@ -112,11 +105,27 @@ impl<'a> Finding<'a> {
             finding => finding.host().cloned(),
         };
         FindingKey {
-            kind: self.kind_of_key(),
+            kind: self.kind(),
             origin_ip: self.origin_ip(),
             check: self.check(),
             host,
         }
+    }
+}
+
+/// Whether findings of this kind can be judged for the zone. If not, having none is no good news.
+pub fn is_judged(state: &ZoneState, kind: FindingKind) -> bool {
+    let Some(data) = &state.data else {
+        return false;
+    };
+    let findings = &data.findings;
+    match kind {
+        FindingKind::Missing => !findings.expected.is_empty(),
+        FindingKind::Wrong => !findings.checks.is_empty(),
+        FindingKind::Stale => state.stale_after != StaleAfter::Never,
+        FindingKind::Unused => findings.unused.is_some(),
+        FindingKind::Rotating => findings.hosts.is_some(),
+        FindingKind::Idle => is_idle(state).is_some(),
     }
 }
 
@@ -322,8 +331,8 @@ mod tests {
         }
     }
 
-    fn kinds(keys: &[FindingKey]) -> Vec<&'static str> {
-        keys.iter().map(|key| key.kind.as_str()).collect()
+    fn kinds(keys: &[FindingKey]) -> Vec<FindingKind> {
+        keys.iter().map(|key| key.kind).collect()
     }
 
     #[test]
@@ -331,9 +340,7 @@ mod tests {
         let state = everything();
         let all: Vec<_> = Finding::all(&state, now()).collect();
         let found: Vec<_> = all.iter().map(|finding| finding.kind()).collect();
-        assert_eq!(found, Finding::KINDS);
-        let words = FindingKind::ALL.map(FindingKind::as_str);
-        assert_eq!(words, Finding::KINDS);
+        assert_eq!(found, FindingKind::ALL);
         let missing = all[0].key();
         assert_eq!(
             (missing.origin_ip, missing.host),
@@ -341,6 +348,28 @@ mod tests {
         );
         let rotating = all[4].key();
         assert_eq!(rotating.host, HostName::parse("rotating.example"));
+    }
+
+    #[test]
+    fn what_no_source_or_check_covers_is_not_judged() {
+        let judged = |state: &ZoneState| FindingKind::ALL.map(|kind| is_judged(state, kind));
+        let mut unknown = state(Vec::new(), ZoneFindings::default());
+        unknown.stale_after = StaleAfter::Never;
+        assert_eq!(judged(&unknown), [false; 6]);
+        let mut known = state(
+            Vec::new(),
+            ZoneFindings {
+                expected: BTreeMap::from([(Source::Dns, 1)]),
+                checks: Check::ALL.into(),
+                unused: Some(Vec::new()),
+                hosts: Some(BTreeMap::new()),
+                ..ZoneFindings::default()
+            },
+        );
+        known.tiered_cache.enabled = Some(false);
+        assert_eq!(judged(&known), [true; 6]);
+        known.data = None;
+        assert_eq!(judged(&known), [false; 6]);
     }
 
     #[test]
@@ -368,7 +397,7 @@ mod tests {
         assert_eq!(open.update(&bad, now()), FindingChanges::default());
         let cleared = open.update(&good, now());
         assert_eq!(cleared.appeared, []);
-        assert_eq!(kinds(&cleared.cleared), Finding::KINDS);
+        assert_eq!(kinds(&cleared.cleared), FindingKind::ALL);
         assert_eq!(open.update(&good, now()), FindingChanges::default());
     }
 
@@ -400,8 +429,8 @@ mod tests {
         let mut open = OpenFindings::of(&everything(), now());
         let mended = state(vec![mapping("192.0.2.9", None)], partial());
         let changes = open.update(&mended, now());
-        let expected = ["missing", "wrong", "stale", "unused"];
-        assert_eq!(kinds(&changes.cleared), expected);
+        // All but rotating and idle.
+        assert_eq!(kinds(&changes.cleared), FindingKind::ALL[..4]);
     }
 
     #[test]

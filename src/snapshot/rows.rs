@@ -97,7 +97,7 @@ pub struct FindingRow {
     pub zone: String,
     /// Its identifier.
     pub zone_id: String,
-    /// The kind, one of [`Finding::KINDS`].
+    /// The kind, a word of [`FindingKind`](crate::findings::FindingKind).
     pub finding: &'static str,
     /// The origin's address; `null` for rotating hosts and idle mappings.
     pub origin_ip: Option<String>,
@@ -263,7 +263,7 @@ impl FindingRow {
         Self {
             zone: state.zone.name.to_string(),
             zone_id: state.zone.id.to_string(),
-            finding: finding.kind(),
+            finding: finding.kind().as_str(),
             origin_ip: finding.origin_ip().map(|ip| ip.to_string()),
             host: finding.host().map(ToString::to_string),
             source: source.map(Source::as_str),

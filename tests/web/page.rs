@@ -382,6 +382,22 @@ async fn findings_of_all_zones_are_listed_with_what_fixes_them() {
 }
 
 #[tokio::test]
+async fn what_no_zone_can_be_judged_by_is_no_zero() {
+    let zone = world::zone("abc", "example.com");
+    let read = world::read(zone, vec![], ZoneFindings::default());
+    let server = serving(world::directory(vec![read])).await;
+    for path in ["/", "/findings"] {
+        let page = page(&server, path).await;
+        for kind in ["missing", "wrong"] {
+            let unknown = format!("–</strong> <span>{kind}</span>");
+            assert!(page.contains(&unknown), "{path}: {page}");
+            let zero = format!("<strong>0</strong> <span>{kind}</span>");
+            assert!(!page.contains(&zero), "{path}: {page}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn many_findings_come_page_by_page() {
     let zones = (0..3).map(|zone| {
         let rows = (0..70).map(|n| {

@@ -163,8 +163,7 @@ impl Query {
     }
 
     pub(super) fn takes_finding(&self, finding: Finding<'_>) -> bool {
-        self.finding
-            .is_none_or(|kind| kind.as_str() == finding.kind())
+        self.finding.is_none_or(|kind| kind == finding.kind())
             && self.takes(finding.origin_ip(), finding.mapped_to())
     }
 

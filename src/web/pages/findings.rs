@@ -9,17 +9,25 @@ use url::form_urlencoded;
 use super::finding_table;
 use super::layout::{self, MAX_SEARCH_CHARS, Paging, Site};
 use crate::domain::OriginIp;
+use crate::findings::FindingKind;
 use crate::snapshot::rows::{Finding, FindingRow};
-use crate::snapshot::{Directory, ZoneState};
+use crate::snapshot::{Directory, ZoneState, is_judged};
 
 /// The kinds in the order of the page: what costs most comes first. An origin without a mapping or
 /// with a wrong one is served through the wrong upper tier now; the rest may be.
-const ORDER: [&str; 6] = ["missing", "wrong", "rotating", "idle", "unused", "stale"];
+const ORDER: [FindingKind; 6] = [
+    FindingKind::Missing,
+    FindingKind::Wrong,
+    FindingKind::Rotating,
+    FindingKind::Idle,
+    FindingKind::Unused,
+    FindingKind::Stale,
+];
 
 /// Which findings are asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Query {
-    kind: Option<&'static str>,
+    kind: Option<FindingKind>,
     /// Part of a zone's name, an address, a host, a vendor or a region, in lower case.
     search: String,
     /// From 1.
@@ -36,7 +44,7 @@ impl Query {
         };
         for (key, value) in form_urlencoded::parse(query.as_bytes()) {
             match &*key {
-                "finding" => parsed.kind = ORDER.into_iter().find(|kind| *kind == value),
+                "finding" => parsed.kind = ORDER.into_iter().find(|kind| kind.as_str() == value),
                 "q" => parsed.search = layout::search_text(&value),
                 "page" => parsed.page = value.parse().unwrap_or(1),
                 _ => {}
@@ -48,7 +56,7 @@ impl Query {
     fn link(&self) -> String {
         let mut query = form_urlencoded::Serializer::for_suffix("/findings?".to_owned(), 10);
         if let Some(kind) = self.kind {
-            query.append_pair("finding", kind);
+            query.append_pair("finding", kind.as_str());
         }
         if !self.search.is_empty() {
             query.append_pair("q", &self.search);
@@ -95,15 +103,18 @@ pub(super) fn page(
         address: OriginIp::parse(&query.search).ok(),
     };
     let counts = count(&zones, &search, now);
-    let selected = |kind: &str| query.kind.is_none_or(|wanted| wanted == kind);
-    let total = ORDER.iter().zip(counts).filter(|(kind, _)| selected(kind));
+    let selected = |kind: FindingKind| query.kind.is_none_or(|wanted| wanted == kind);
+    let total = ORDER
+        .iter()
+        .zip(counts)
+        .filter(|(kind, _)| selected(**kind));
     let total = total.map(|(_, count)| count).sum();
     let paging = Paging::new(total, query.page);
     let rows = rows(&zones, &search, query.kind, counts, paging.range(), now);
     let content = html! {
         h1 { "Findings" }
         p { "What is wrong with the mappings of all zones. What matters most comes first." }
-        (filters(query, counts))
+        (filters(query, tile_numbers(&zones, counts)))
         @if rows.is_empty() {
             p.quiet { (none(directory, query)) }
         } @else {
@@ -119,7 +130,7 @@ pub(super) fn page(
     layout::shell("Findings", site, &content)
 }
 
-fn rank(kind: &str) -> usize {
+fn rank(kind: FindingKind) -> usize {
     let rank = ORDER.iter().position(|ordered| *ordered == kind);
     rank.unwrap_or(ORDER.len() - 1)
 }
@@ -141,7 +152,7 @@ fn count(zones: &[Arc<ZoneState>], search: &Search<'_>, now: Timestamp) -> [usiz
 fn rows(
     zones: &[Arc<ZoneState>],
     search: &Search<'_>,
-    kind: Option<&str>,
+    kind: Option<FindingKind>,
     counts: [usize; ORDER.len()],
     window: std::ops::Range<usize>,
     now: Timestamp,
@@ -168,7 +179,19 @@ fn rows(
     rows
 }
 
-fn filters(query: &Query, counts: [usize; ORDER.len()]) -> Markup {
+/// The counts of kinds that are judged for at least one zone.
+fn tile_numbers(
+    zones: &[Arc<ZoneState>],
+    counts: [usize; ORDER.len()],
+) -> [(FindingKind, Option<usize>); ORDER.len()] {
+    ORDER.map(|kind| {
+        let count = counts.get(rank(kind)).copied().unwrap_or_default();
+        let is_known = count > 0 || zones.iter().any(|state| is_judged(state, kind));
+        (kind, is_known.then_some(count))
+    })
+}
+
+fn filters(query: &Query, numbers: [(FindingKind, Option<usize>); ORDER.len()]) -> Markup {
     html! {
         form method="get" action="/findings" role="search" {
             input type="search" name="q" value=(query.search) maxlength=(MAX_SEARCH_CHARS)
@@ -177,7 +200,7 @@ fn filters(query: &Query, counts: [usize; ORDER.len()]) -> Markup {
             select name="finding" aria-label="Kind of finding" {
                 option value="" selected[query.kind.is_none()] { "all kinds" }
                 @for kind in ORDER {
-                    option value=(kind) selected[query.kind == Some(kind)] { (kind) }
+                    option value=(kind.as_str()) selected[query.kind == Some(kind)] { (kind.as_str()) }
                 }
             }
             button { "Show" }
@@ -186,8 +209,8 @@ fn filters(query: &Query, counts: [usize; ORDER.len()]) -> Markup {
             }
         }
         ul.tiles aria-label="By kind" {
-            @for (kind, count) in ORDER.into_iter().zip(counts) {
-                (layout::tile(kind, count, true, &Query {
+            @for (kind, number) in numbers {
+                (layout::tile(kind.as_str(), number, true, &Query {
                     kind: Some(kind),
                     page: 1,
                     search: query.search.clone(),

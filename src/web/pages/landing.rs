@@ -240,17 +240,19 @@ impl Landing<'_> {
 
 /// What an operator wants to know first. Each number links to what it counts.
 fn tiles(zones: &[ZoneRow]) -> Markup {
-    let sum = |of: fn(&ZoneRow) -> Option<usize>| zones.iter().filter_map(of).sum();
+    // Not known of any zone is not 0.
+    let sum = |of: fn(&ZoneRow) -> Option<usize>| zones.iter().filter_map(of).reduce(|a, b| a + b);
     let count = |of: fn(&ZoneRow) -> bool| zones.iter().filter(|zone| of(zone)).count();
     let unread = count(|zone| zone.up.is_none());
+    let failing = count(|zone| zone.up == Some(false));
     let idle = count(|zone| zone.idle == Some(true));
     html! {
         ul.tiles aria-label="In all zones" {
-            (layout::tile("zones", zones.len(), false, "#zones"))
+            (layout::tile("zones", Some(zones.len()), false, "#zones"))
             @if unread > 0 {
-                (layout::tile("not read yet", unread, false, "/?show=unread#zones"))
+                (layout::tile("not read yet", Some(unread), false, "/?show=unread#zones"))
             }
-            (layout::tile("failing", count(|zone| zone.up == Some(false)), true, "/?show=failing#zones"))
+            (layout::tile("failing", Some(failing), true, "/?show=failing#zones"))
             (layout::tile("mappings", sum(|zone| zone.mappings), false, "/api/v1/mappings"))
             (layout::tile("missing", sum(|zone| zone.missing), true, "/findings?finding=missing"))
             (layout::tile("wrong", sum(|zone| zone.wrong), true, "/findings?finding=wrong"))
@@ -258,13 +260,13 @@ fn tiles(zones: &[ZoneRow]) -> Markup {
                 ("unused", sum(|zone| zone.unused)),
                 ("rotating", sum(|zone| zone.origin_hosts.get("rotating").copied())),
             ] {
-                @if number > 0 {
+                @if number.is_some_and(|number| number > 0) {
                     (layout::tile(label, number, true, &format!("/findings?finding={label}")))
                 }
             }
             (layout::tile("stale", sum(|zone| zone.stale), true, "/findings?finding=stale"))
             @if idle > 0 {
-                (layout::tile("zones idle", idle, true, "/findings?finding=idle"))
+                (layout::tile("zones idle", Some(idle), true, "/findings?finding=idle"))
             }
         }
     }

@@ -115,14 +115,25 @@ pub(super) fn search_text(value: &str) -> String {
     text.chars().take(MAX_SEARCH_CHARS).collect()
 }
 
-/// A number with a link to what it counts. A number of something bad stands out unless it is 0.
-pub(super) fn tile(label: &str, number: usize, bad: bool, link: &str) -> Markup {
-    let class = if bad && number > 0 {
+/// A number with a link to what it counts. A number of something bad is red unless it is 0. A
+/// number that is not known is a dash: 0 would be good news.
+pub(super) fn tile(label: &str, number: Option<usize>, bad: bool, link: &str) -> Markup {
+    let class = if bad && number.is_some_and(|number| number > 0) {
         "tile bad"
     } else {
         "tile"
     };
-    html! { li class=(class) { a href=(link) { strong { (number) } " " span { (label) } } } }
+    html! {
+        li class=(class) {
+            a href=(link) {
+                @match number {
+                    Some(number) => strong { (number) },
+                    None => strong.quiet title="not judged" { "–" },
+                }
+                " " span { (label) }
+            }
+        }
+    }
 }
 
 /// How the last poll or listing ended, in words: the colour alone does not say it.

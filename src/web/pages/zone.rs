@@ -184,7 +184,7 @@ fn tiles(zone: &ZoneRow) -> Markup {
         ul.tiles aria-label="In this zone" {
             li.tile { strong { (layout::state(zone.up)) } " " span { "last poll" } }
             @if let Some(number) = zone.mappings {
-                (layout::tile("mappings", number, false, "#mappings"))
+                (layout::tile("mappings", Some(number), false, "#mappings"))
             }
             @for (label, number) in [
                 ("missing", zone.missing),
@@ -193,7 +193,7 @@ fn tiles(zone: &ZoneRow) -> Markup {
                 ("rotating", zone.origin_hosts.get("rotating").copied().filter(|count| *count > 0)),
                 ("stale", zone.stale),
             ] {
-                @if let Some(number) = number { (layout::tile(label, number, true, "#findings")) }
+                @if number.is_some() { (layout::tile(label, number, true, "#findings")) }
             }
         }
     }
