@@ -17,12 +17,12 @@ pub(super) const CREDENTIALS: [&str; 5] = [
     "api_key_file",
 ];
 
-/// The variable that gives one of them to the account of the environment.
+/// The environment variable that sets this credential for the default account.
 pub(super) fn credential_variable(key: &str) -> String {
     format!("CLOUDFLARE_{}", key.to_ascii_uppercase())
 }
 
-/// The accounts. Those that are wrong are left out and reported.
+/// Validates the accounts. Invalid ones are left out and reported.
 pub(super) fn read(
     accounts: Vec<Located<Account>>,
     folder: Folder<'_>,
@@ -68,8 +68,8 @@ pub(super) fn read(
     selected
 }
 
-/// The credentials of an account; `Ok(None)` where a single value is wrong, which is reported
-/// already. Fails where they contradict each other or are not whole.
+/// The credentials of an account. `Ok(None)` if a single value is invalid, which is already
+/// reported. Fails if the credentials conflict or are incomplete.
 fn credentials(
     account: Account,
     at: &Location,

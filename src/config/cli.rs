@@ -24,12 +24,12 @@ const LISTEN_ADDRESS: &str = ":10955";
 const TELEMETRY_PATH: &str = "/metrics";
 const MAX_REQUESTS: u32 = 40;
 
-/// What was asked for.
+/// The parsed command line.
 #[derive(Debug, Clone)]
 pub struct Cli {
-    /// The command; [`Command::Serve`] where none was named.
+    /// The command; [`Command::Serve`] by default.
     pub command: Command,
-    /// The flags, those of the environment included.
+    /// The flags, including those set by environment variables.
     pub flags: ProcessFlags,
 }
 
@@ -134,7 +134,7 @@ pub enum GetFormat {
     Json,
 }
 
-/// The flags of every command, as given; `None` and empty lists where they were not.
+/// The flags that every command accepts; `None` or empty if not given.
 #[derive(Debug, Clone, Default, Args)]
 pub struct ProcessFlags {
     /// Configuration file, YAML or, by the ending .toml, TOML
@@ -198,13 +198,13 @@ pub struct ProcessFlags {
     total_shards: Option<u32>,
 }
 
-/// Why there is nothing to run.
+/// Why the command line could not be parsed.
 #[derive(Debug, thiserror::Error)]
 pub enum CliError {
-    /// The command line is wrong, or asked for help or the version.
+    /// The command line is invalid, or asks for help or the version.
     #[error(transparent)]
     Arguments(#[from] clap::Error),
-    /// The variable of a flag has a bad value.
+    /// The environment variable of a flag has an invalid value.
     #[error("environment variable {name}: {problem}")]
     Variable {
         /// The variable.
@@ -215,7 +215,7 @@ pub enum CliError {
 }
 
 impl CliError {
-    /// The exit code: 0 for help and version, else 2.
+    /// The exit code: 0 for help and version, otherwise 2.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Arguments(error) if !error.use_stderr() => 0,
@@ -223,7 +223,7 @@ impl CliError {
         }
     }
 
-    /// The text, and whether it is what was asked for (help, version) and no error.
+    /// The text, and whether it is requested output (help, version) rather than an error.
     pub fn text(&self) -> (String, bool) {
         match self {
             Self::Arguments(error) => (error.render().to_string(), !error.use_stderr()),
@@ -253,8 +253,8 @@ const AFTER_HELP: &str = "Flags come before or after the command. Each can also 
     addresses with commas between them.\n\n\
     Without a configuration file, every zone that CLOUDFLARE_API_TOKEN can list is polled.";
 
-/// Reads the command line, whose first argument is the program, and the variables that stand for
-/// flags. A flag on the command line hides its variable.
+/// Parses the command line, with the program name first, and the environment variables of the
+/// flags. A flag on the command line overrides its variable.
 pub fn parse(
     arguments: impl IntoIterator<Item = OsString>,
     environment: &Environment,
@@ -283,11 +283,11 @@ pub fn parse(
     })
 }
 
-/// The flags are accepted before and after the command. They are no global flags of the library: if
-/// a repeatable one is given on both sides, it would lose what comes before the command.
+/// Flags are accepted before and after the command. They are not global flags in clap, because a
+/// repeatable global flag given on both sides loses the values before the command.
 pub fn command() -> clap::Command {
     Arguments::command().mut_subcommands(|command| {
-        // The flags bring a description of their own, which is not the command's.
+        // `augment_args` replaces the description of the command with its own.
         let about = command.get_about().cloned().unwrap_or_default();
         ProcessFlags::augment_args(command)
             .about(about)
@@ -296,8 +296,8 @@ pub fn command() -> clap::Command {
 }
 
 impl ProcessFlags {
-    /// The variables of flags, each read as its flag would be. Others with the same prefix are
-    /// ignored: Kubernetes makes some from the names of services.
+    /// Reads the variables of the flags, each parsed like its flag. Other variables with the same
+    /// prefix are ignored: Kubernetes creates some from the names of services.
     fn from_environment(environment: &Environment) -> Result<Self, CliError> {
         let command = Self::augment_args(clap::Command::new("").no_binary_name(true));
         let mut flags = Self::default();
@@ -323,7 +323,7 @@ impl ProcessFlags {
         Ok(flags)
     }
 
-    /// How the HTTP server works.
+    /// The settings of the HTTP server.
     pub fn web(&self) -> web::Settings {
         web::Settings {
             listen: if self.listen.is_empty() {
@@ -342,13 +342,13 @@ impl ProcessFlags {
         }
     }
 
-    /// Where the storage is.
+    /// The settings of the storage.
     pub(super) fn storage(&self) -> Option<storage::Settings> {
         let path = self.storage_path.clone()?;
         Some(storage::Settings { path })
     }
 
-    /// How the log is written.
+    /// The settings of the log.
     pub fn log(&self) -> LogSettings {
         LogSettings {
             level: self.log_level.unwrap_or(Level::INFO),
@@ -356,7 +356,7 @@ impl ProcessFlags {
         }
     }
 
-    /// Which part of the zones this process polls.
+    /// The shard of the zones that this process polls.
     pub(super) fn shard(&self, environment: &Environment) -> Result<Shard, ConfigError> {
         let total = self.total_shards.unwrap_or(1);
         let reject = |problem: String| {
@@ -394,14 +394,14 @@ impl ProcessFlags {
     }
 }
 
-/// The variables of all flags.
+/// The environment variables of all flags.
 pub(super) fn variables() -> impl Iterator<Item = String> {
     let command = ProcessFlags::augment_args(clap::Command::new(""));
     let flags = command.get_arguments().filter_map(clap::Arg::get_long);
     flags.map(variable_of).collect::<Vec<_>>().into_iter()
 }
 
-/// The variable of a flag.
+/// The environment variable of a flag.
 fn variable_of(flag: &str) -> String {
     format!(
         "{VARIABLE_PREFIX}{}",
@@ -409,7 +409,7 @@ fn variable_of(flag: &str) -> String {
     )
 }
 
-/// What the library says, without its advice on usage.
+/// The first line of clap's message, without its advice on usage.
 fn first_line(error: &clap::Error) -> String {
     let text = error.to_string();
     let line = text.lines().next().unwrap_or_default();

@@ -1,9 +1,9 @@
-//! The process's surroundings, handed in so that nothing else reads them.
+//! The environment of the process, passed in so that no other code reads it.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// The environment variables and the host's name.
+/// The environment variables and the host name.
 #[derive(Clone, Default)]
 pub struct Environment {
     variables: BTreeMap<String, String>,
@@ -11,8 +11,8 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// Those of this process. Variables that are no UTF-8 are left out: none of this program's
-    /// settings can be.
+    /// The environment of this process. Variables that are not UTF-8 are left out: no setting of
+    /// this program can be one.
     pub fn of_process() -> Self {
         let variables = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
@@ -28,7 +28,7 @@ impl Environment {
         }
     }
 
-    /// Made-up ones.
+    /// A made-up environment, for tests.
     pub fn new<'a>(
         variables: impl IntoIterator<Item = (&'a str, &'a str)>,
         host_name: Option<&str>,
@@ -42,7 +42,7 @@ impl Environment {
         }
     }
 
-    /// The same without the variables that name a real API and its credentials.
+    /// A copy without the variables that name a real API and its credentials.
     #[must_use]
     pub fn without_accounts(&self) -> Self {
         let mut variables = self.variables.clone();
@@ -58,7 +58,7 @@ impl Environment {
         }
     }
 
-    /// A variable's value; an empty one is as if it were not set.
+    /// A variable's value; an empty variable counts as unset.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.variables
             .get(name)
@@ -66,7 +66,7 @@ impl Environment {
             .filter(|value| !value.is_empty())
     }
 
-    /// The variables that begin with `prefix` and are not empty, sorted; names without the prefix.
+    /// The non-empty variables that begin with `prefix`, sorted, and without it in their names.
     pub(super) fn with_prefix<'a>(
         &'a self,
         prefix: &'a str,
@@ -77,13 +77,13 @@ impl Environment {
             .filter(|(_, value)| !value.is_empty())
     }
 
-    /// The host's name.
+    /// The host name.
     pub(super) fn host_name(&self) -> Option<&str> {
         self.host_name.as_deref()
     }
 }
 
-/// Names only: values may be secrets.
+/// Shows names only, because values may be secrets.
 impl fmt::Debug for Environment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Environment")

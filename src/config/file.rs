@@ -11,7 +11,7 @@ use super::values::{
 };
 use crate::config_tree::{Entries, Located, Number};
 
-/// Sections: maps of known keys, each with its type and its value where it is left out.
+/// Defines sections: maps with known keys, each with a type and a default.
 macro_rules! sections {
     ($($(#[$doc:meta])* $name:ident { $($key:ident: $kind:ty = $default:expr,)* })*) => {$(
         $(#[$doc])*
@@ -27,11 +27,11 @@ macro_rules! sections {
     )*};
 }
 
-/// The longest window that the rate limiter can count.
+/// The longest window that the rate limiter supports.
 const RATE_WINDOW: u64 = 24 * HOUR;
 const _: () = assert!(RATE_WINDOW / SECOND == crate::cloudflare::LONGEST_RATE_WINDOW.as_secs());
 
-/// Older than a century is older than Cloudflare.
+/// At most a century.
 pub(super) type StaleAfter = OrNever<0, { 36_500 * DAY }>;
 
 sections! {
@@ -52,10 +52,10 @@ sections! {
     Poll {
         interval: Interval = Within(Duration::from_mins(5)),
         discovery_interval: Option<Interval> = None,
-        // Beyond this an account's own limit is used up in seconds.
+        // With more, an account uses up its own rate limit in seconds.
         concurrency: Number<1, 256> = Number(8),
         timeout: Within<1, { 10 * MINUTE }> = Within(Duration::from_secs(30)),
-        // With pauses that double up to 10 s, more tries do not fit into a poll.
+        // With backoff that doubles up to 10 s, more retries do not fit into a poll.
         retries: Number<0, 10> = Number(3),
         retain: Within<0, { 365 * DAY }> = Within(Duration::from_hours(1)),
     }
@@ -134,7 +134,7 @@ sections! {
 
     VendorRanges {
         enabled: bool = false,
-        // The vendors publish them daily to weekly.
+        // The vendors publish new ranges daily to weekly.
         refresh: Within<100, { 30 * DAY }> = Within(Duration::from_hours(24)),
         sources: Sources = Sources::default(),
     }

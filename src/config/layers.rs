@@ -1,7 +1,8 @@
-//! The layers of the configuration, lowest first: the account of the environment, the file, then
-//! the environment variables with double underscores.
+//! The layers of the configuration, lowest first: the default account from the environment, the
+//! file, then the environment variables with double underscores.
 //!
-//! Each sets values whole, where the library would blend a variable's map with the file's.
+//! Each layer replaces values as a whole, whereas `config` would merge a variable's map with the
+//! file's.
 
 use ::config::{Config, Map, Source, Value, ValueKind};
 
@@ -11,7 +12,7 @@ use crate::config_tree::{ConfigError, Format, Place, Reader, plain, scalar, unkn
 
 pub(super) const PREFIX: &str = "ORIGIN_REGION_EXPORTER__";
 
-/// The keys that a variable replaces by one value.
+/// The keys that a variable sets to a single value.
 const SCALARS: &str = "poll.interval poll.discovery_interval poll.concurrency poll.timeout \
     poll.retries poll.retain cloudflare.base_url cloudflare.ca_file \
     cloudflare.rate_limit.requests cloudflare.rate_limit.window cloudflare.rate_limit.share \
@@ -22,17 +23,17 @@ const SCALARS: &str = "poll.interval poll.discovery_interval poll.concurrency po
     verify.vendor_ranges.sources.aws verify.vendor_ranges.sources.azure \
     verify.vendor_ranges.sources.gcp verify.vendor_ranges.sources.oci";
 
-/// The lists and the maps keyed by names, which a variable replaces whole, by JSON.
+/// The lists and maps keyed by name. A variable replaces them as a whole, with JSON.
 const COMPOSITES: &str = "accounts expect.zones expect.ignore hosts.nameservers \
     verify.vendor_ranges.sources zone_overrides";
 
-/// Every variable with double underscores that is known.
+/// Every known variable with double underscores.
 pub(super) fn variables() -> impl Iterator<Item = String> {
     let paths = SCALARS.split(' ').chain(COMPOSITES.split(' '));
     paths.map(|path| format!("{PREFIX}{}", path.to_ascii_uppercase().replace('.', "__")))
 }
 
-/// All layers in one, and what is wrong with single variables.
+/// Merges all layers, and reports invalid variables.
 pub(super) fn merge(file: Value, environment: &Environment) -> Reader {
     let (variables, mistakes) = read_variables(environment);
     let layers = Config::builder()
@@ -49,7 +50,7 @@ pub(super) fn merge(file: Value, environment: &Environment) -> Reader {
             let origin = file.origin().map(str::to_owned);
             Reader::new(Value::new(origin.as_ref(), merged.kind.clone()))
         }
-        // A file that is no map has no layers; it is reported as such.
+        // A file that is not a map cannot be layered; the reader reports it.
         _ => Reader::new(file),
     };
     for mistake in mistakes {
@@ -58,7 +59,8 @@ pub(super) fn merge(file: Value, environment: &Environment) -> Reader {
     reader
 }
 
-/// The one account of a configuration that lists none, with the credentials of the environment.
+/// The default account, with the credentials from the environment. It applies if the configuration
+/// lists no accounts.
 fn accounts(environment: &Environment) -> Value {
     let mut account = Map::new();
     account.insert("name".to_owned(), plain("default", Place::Environment));
@@ -72,13 +74,13 @@ fn accounts(environment: &Environment) -> Value {
     plain(vec![plain(account, Place::Environment)], Place::Environment)
 }
 
-/// The keys of the file.
+/// The top-level keys of the file.
 fn sections(file: &Value) -> Vec<(Vec<String>, Value)> {
     let sections = file.clone().into_table().unwrap_or_default().into_iter();
     sections.map(|(key, value)| (vec![key], value)).collect()
 }
 
-/// Values by the path of their key.
+/// Values with the path of their key.
 #[derive(Debug, Clone)]
 struct Layer(Vec<(Vec<String>, Value)>);
 
@@ -105,8 +107,8 @@ impl Source for Layer {
     }
 }
 
-/// The layers so far, which are the one item of a list under one key. The library takes maps apart,
-/// forgets where they come from, and reads dots in their keys as paths; lists it leaves whole.
+/// The layers merged so far. They are the single item of a list under one key, because `config`
+/// leaves lists whole: it takes maps apart, drops their origin, and reads dots in keys as paths.
 fn document(layers: &mut Value) -> Option<&mut Value> {
     const KEY: &str = "document";
     let ValueKind::Table(map) = &mut layers.kind else {
@@ -119,8 +121,8 @@ fn document(layers: &mut Value) -> Option<&mut Value> {
     }
 }
 
-/// Puts a value at a path of keys, in place of what is there, making maps on the way. Where
-/// something else than a map is in the way it is left as it is, to be reported as such.
+/// Sets the value at a path of keys and creates maps on the way. A value on the way that is not a
+/// map is left as it is, so that the reader reports it.
 fn set(layers: &mut Value, path: &[String], value: Value) {
     let Some((key, rest)) = path.split_first() else {
         *layers = value;
@@ -134,7 +136,7 @@ fn set(layers: &mut Value, path: &[String], value: Value) {
     }
 }
 
-/// Whether a list of accounts is as if it were left out.
+/// Whether a list of accounts counts as left out.
 fn is_empty(accounts: &Value) -> bool {
     match &accounts.kind {
         ValueKind::Array(items) => items.is_empty(),
@@ -142,8 +144,8 @@ fn is_empty(accounts: &Value) -> bool {
     }
 }
 
-/// The variables that are there, and what is wrong with others. In their alphabetic order a map
-/// comes before what is in it.
+/// The known variables, and the mistakes in the others. In alphabetical order a map comes before
+/// the keys in it.
 fn read_variables(environment: &Environment) -> (Vec<(Vec<String>, Value)>, Vec<ConfigError>) {
     let mut variables = Vec::new();
     let mut mistakes = Vec::new();

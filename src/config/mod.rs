@@ -1,8 +1,8 @@
-//! File, environment and flags to one validated [`Settings`]; nothing else knows where a setting
-//! came from.
+//! Turns the file, the environment and the flags into one validated [`Settings`]. No other code
+//! knows where a setting came from.
 //!
-//! `docs/configuration.md` is the reference. Flags are about the process; the file is about accounts,
-//! zones and polls. [`load`] reports every mistake at once.
+//! `docs/configuration.md` is the reference. Flags configure the process; the file configures
+//! accounts, zones and polls. [`load`] reports every mistake at once.
 
 mod accounts;
 pub mod cli;
@@ -28,16 +28,16 @@ use crate::{
     cloudflare, file_io, findings, history, origin_hosts, poller, storage, vendor_ranges, web,
 };
 
-/// Everything that the daemon needs to know.
+/// All settings of the daemon.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// How the API is used.
     pub cloudflare: cloudflare::Settings,
     /// The accounts, at least one, in the order of the configuration; names are unique.
     pub accounts: Vec<poller::AccountSettings>,
-    /// Which zones are read, and how often.
+    /// Which zones are polled, and how often.
     pub poller: poller::Settings,
-    /// Where expectations come from.
+    /// Where expected origins come from.
     pub expect: findings::ExpectSettings,
     /// How origin hosts are resolved.
     pub hosts: origin_hosts::Settings,
@@ -45,19 +45,19 @@ pub struct Settings {
     pub audit_log: cloudflare::AuditLogSettings,
     /// How long changes are kept.
     pub history: history::Settings,
-    /// Where the storage is; `None` where nothing is kept.
+    /// Where the storage is; `None` without storage.
     pub storage: Option<storage::Settings>,
-    /// Which checks are made.
+    /// Which checks are enabled.
     pub verify: findings::VerifySettings,
     /// The vendors' published ranges.
     pub vendor_ranges: vendor_ranges::Settings,
-    /// Whether each mapping has series of its own (`mappings.detail`).
+    /// Whether each mapping has its own series (`mappings.detail`).
     pub detail: bool,
     /// The HTTP server.
     pub web: web::Settings,
     /// The log.
     pub log: LogSettings,
-    /// What is allowed and yet probably not meant, in words for an operator.
+    /// Settings that are valid but probably unintended, described for the operator.
     pub warnings: Vec<String>,
 }
 
@@ -79,9 +79,9 @@ pub enum LogFormat {
     Json,
 }
 
-/// Reads the configuration file, if one is named, and puts environment and flags on top of it.
+/// Loads the configuration file, if there is one, and applies the environment and the flags on top.
 ///
-/// Blocks on reading the file. Fails with every mistake found.
+/// Blocks while it reads the file. Fails with every mistake found.
 pub fn load(flags: &ProcessFlags, environment: &Environment) -> Result<Settings, ConfigErrors> {
     let Some(path) = &flags.config_file else {
         let nothing = Map::<String, Value>::new().into();
@@ -95,7 +95,7 @@ pub fn load(flags: &ProcessFlags, environment: &Environment) -> Result<Settings,
     finish(format.parse(&text, &place)?, folder, flags, environment)
 }
 
-/// As [`load`], with a text in place of the file; `name` is what errors call it.
+/// Like [`load`], with the text of the file; errors call the file `name`.
 pub fn load_text(
     name: &str,
     format: Format,
@@ -124,7 +124,7 @@ fn finish(
     reader.check(settings)
 }
 
-/// YAML, unless the ending says TOML: a mounted key or a temporary file may have no ending.
+/// YAML, unless the extension is `.toml`: a mounted key or a temporary file may have none.
 fn format_of(path: &Path) -> Format {
     let ending = path.extension().and_then(|ending| ending.to_str());
     if ending.is_some_and(|ending| ending.eq_ignore_ascii_case("toml")) {

@@ -1,21 +1,21 @@
-//! Variables that are not known and look like one that is.
+//! Unknown environment variables that look like a known one.
 
 use super::accounts::{CREDENTIALS, credential_variable};
 use super::environment::Environment;
 use super::{cli, layers};
 
-/// Slips of the pen that make a variable a near miss.
+/// The most typing errors (edit distance) for which a variable is a near miss.
 const SLIPS: usize = 2;
 
-/// A warning for each. Other unknown variables are somebody else's: Kubernetes makes some from the
-/// names of services.
+/// One warning for each near miss. Other unknown variables belong to something else: Kubernetes
+/// creates some from the names of services.
 pub(super) fn warnings(environment: &Environment) -> Vec<String> {
     let credentials = CREDENTIALS.into_iter().map(credential_variable);
     let flags: Vec<String> = cli::variables().chain(credentials).collect();
     let keys: Vec<String> = layers::variables().collect();
     let all: Vec<&String> = flags.iter().chain(&keys).collect();
     let known = |name: &str| all.iter().any(|known| *known == name);
-    // An unknown variable with double underscores is an error already.
+    // An unknown variable with double underscores is already an error.
     let ours = ["CLOUDFLARE_", "ORIGIN_REGION_EXPORTER_"].into_iter();
     let names = ours.flat_map(|prefix| {
         environment

@@ -1,5 +1,5 @@
-//! The proxy variables, which the HTTP library reads by itself. One that it cannot use it ignores,
-//! and credentials would travel without the proxy.
+//! The proxy variables, which reqwest reads by itself. It ignores those it cannot use, and
+//! credentials would then be sent without the proxy.
 
 use url::Url;
 
@@ -15,7 +15,8 @@ const VARIABLES: [&str; 6] = [
     "all_proxy",
 ];
 
-/// Those that cannot be used. Their values are not shown: they may hold a password.
+/// The proxy variables that cannot be used. Their values are not shown, because they may contain a
+/// password.
 pub(super) fn mistakes(environment: &Environment) -> Vec<ConfigError> {
     let given = |name: &&str| environment.get(name).is_some_and(|value| !is_usable(value));
     let mistake = |name: &str| {
@@ -33,7 +34,7 @@ fn is_usable(value: &str) -> bool {
     }
     let url = match value.contains("://") {
         true => Url::parse(value),
-        // Without a scheme it is a host with a port.
+        // Without a scheme, the value is a host and port.
         false if value.trim_end_matches('/').contains('/') => return false,
         false if value.ends_with("//") => return false,
         false => Url::parse(&format!("http://{value}")),

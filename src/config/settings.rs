@@ -1,4 +1,4 @@
-//! From the keys of the file to the settings of each part.
+//! Converts the keys of the file to the settings of each module.
 
 use super::cli::ProcessFlags;
 use super::environment::Environment;
@@ -13,7 +13,7 @@ use crate::poller::{self, Shard};
 use crate::snapshot::StaleAfter;
 use crate::{history, origin_hosts, vendor_ranges};
 
-/// The settings that a file comes to, with what is wrong between its values reported.
+/// The settings from a file. Reports values that contradict each other.
 pub(super) fn settings(
     file: File,
     folder: Folder<'_>,

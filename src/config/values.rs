@@ -13,7 +13,7 @@ use crate::config_tree::{Located, Place, parsed, parsed_number, parsed_secret, p
 use crate::domain::{AccountName, HostName, OriginIp, Region, Vendor, ZoneGlob, ZoneId};
 use crate::vendor_ranges::RangeSource;
 
-/// What a duration should look like.
+/// The expected form of a duration.
 const DURATION: &str = "a duration with its unit, such as \"90s\", \"5m\" or \"30d\"";
 const BASE_URL: &str = "https://api.cloudflare.com/client/v4";
 const DNS_PORT: u16 = 53;
@@ -25,13 +25,13 @@ pub(super) const MINUTE: u64 = 60 * SECOND;
 pub(super) const HOUR: u64 = 60 * MINUTE;
 pub(super) const DAY: u64 = 24 * HOUR;
 
-/// A duration from `MIN` to `MAX` milliseconds, as humans write them.
+/// A duration from `MIN` to `MAX` milliseconds, such as `5m`.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Within<const MIN: u64, const MAX: u64>(pub(super) Duration);
 
-/// How often something is done: at least ten times a second, for tests, and at most once a week.
+/// How often something runs: every 100 ms (for tests) to once a week.
 pub(super) type Interval = Within<100, { 7 * DAY }>;
-/// A time that is counted in seconds at least, and in years at most.
+/// A period from a second to 3,650 days.
 pub(super) type Period = Within<SECOND, { 3650 * DAY }>;
 
 impl<const MIN: u64, const MAX: u64> Within<MIN, MAX> {
@@ -51,13 +51,13 @@ impl<const MIN: u64, const MAX: u64> Within<MIN, MAX> {
     }
 }
 
-/// Whether a unit is a month. `M` is one to the library, and minutes to many people.
+/// Whether a unit is a month. `M` is a month to humantime, but minutes to many people.
 fn in_months(text: &str) -> bool {
     text.split(|c: char| !c.is_alphabetic())
         .any(|unit| unit == "M" || unit.to_ascii_lowercase().starts_with("month"))
 }
 
-/// Whole days as days: the library makes months and years of them.
+/// Shows whole days as days; humantime would use months and years.
 fn show(duration: Duration) -> String {
     match duration.as_secs() {
         seconds if seconds >= DAY / SECOND && seconds.is_multiple_of(DAY / SECOND) => {
@@ -73,7 +73,7 @@ impl<'de, const MIN: u64, const MAX: u64> Deserialize<'de> for Within<MIN, MAX> 
     }
 }
 
-/// `never`, or a duration.
+/// A duration, or `never`.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum OrNever<const MIN: u64, const MAX: u64> {
     Never,
@@ -100,7 +100,7 @@ impl<'de, const MIN: u64, const MAX: u64> Deserialize<'de> for OrNever<MIN, MAX>
     }
 }
 
-/// A number above 0 and at most 1.
+/// A number greater than 0 and at most 1.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Share(pub(super) f64);
 
@@ -114,7 +114,7 @@ impl<'de> Deserialize<'de> for Share {
     }
 }
 
-/// A secret: a text that a header can carry. It is never shown.
+/// A secret: text that is valid in a header. It is never shown.
 #[derive(Debug, Clone)]
 pub(super) struct Secret(pub(super) SecretString);
 
@@ -148,7 +148,7 @@ parsed_types! {
     pub(super) Id(ZoneId) = |text| {
         ZoneId::parse(text).map_err(|error| format!("a zone id; this one {error}"))
     };
-    /// An e-mail address.
+    /// An email address.
     #[derive(Debug, Clone)]
     pub(super) Email(String) = parse_email;
     /// A glob over zone names.
@@ -160,7 +160,7 @@ parsed_types! {
     /// A host name.
     #[derive(Debug, Clone)]
     pub(super) OriginHost(HostName) = |text| HostName::parse(text.trim()).ok_or("a host name");
-    /// A vendor whose mappings Cloudflare documents; any other is a slip of the pen.
+    /// A vendor that Cloudflare documents; any other is probably a typing error.
     #[derive(Debug, Clone)]
     pub(super) KnownVendor(Vendor) = |text| {
         let vendor = Vendor::parse(text).ok();
@@ -172,12 +172,12 @@ parsed_types! {
     pub(super) RegionName(Region) = |text| {
         Region::parse(text).map_err(|error| format!("a region; this one {error}"))
     };
-    /// An address or a prefix. An IPv4 address in IPv6 form is the IPv4 address.
+    /// An address or a prefix. An IPv4-mapped IPv6 address counts as the IPv4 address.
     #[derive(Debug, Clone)]
     pub(super) Prefix(IpNet) = |text| {
         parse_prefix(text.trim()).ok_or("an address or a prefix (ADDRESS/LENGTH)")
     };
-    /// The address of a name server, with port 53 unless another is given.
+    /// The address of a name server; the default port is 53.
     #[derive(Debug, Clone)]
     pub(super) NameServer(SocketAddr) = |text| {
         let text = text.trim();
@@ -187,13 +187,13 @@ parsed_types! {
             .or_else(|_| text.parse())
             .map_err(|_| "ADDRESS or ADDRESS:PORT of a name server, IPv6 with a port in brackets")
     };
-    /// The API's address, without a slash at its end.
+    /// The base URL of the API, without a trailing slash.
     #[derive(Debug, Clone)]
     pub(super) BaseUrl(Url) = parse_base_url;
-    /// A path, as it was written.
+    /// A path as written.
     #[derive(Debug, Clone)]
     pub(super) FilePath(PathBuf) = parse_path;
-    /// An http or https address, or a path as it was written.
+    /// An http or https URL, or a path as written.
     #[derive(Debug, Clone)]
     pub(super) Source(RangeSource) = parse_source;
 }
@@ -204,7 +204,7 @@ impl Default for BaseUrl {
     }
 }
 
-/// An e-mail address travels in a header: visible ASCII with an `@`.
+/// An email address is sent in a header, so it must be visible ASCII, with an `@`.
 fn parse_email(text: &str) -> Result<String, &'static str> {
     const MAX_BYTES: usize = 254;
     let text = text.trim();
@@ -270,7 +270,7 @@ fn parse_base_url(text: &str) -> Result<Url, &'static str> {
     Ok(url)
 }
 
-/// Whether credentials sent to this address do not leave this host.
+/// Whether requests to this address stay on this host.
 pub(super) fn is_this_host(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
@@ -280,7 +280,8 @@ pub(super) fn is_this_host(url: &Url) -> bool {
     }
 }
 
-/// Where relative paths start: of a file in its folder, of a variable in the working directory.
+/// Resolves relative paths: those in a file against its folder, those in a variable against the
+/// working directory.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Folder<'p>(pub(super) &'p Path);
 

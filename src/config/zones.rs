@@ -1,4 +1,4 @@
-//! What the file says about single zones: their declared origins, and what is different for them.
+//! The settings of single zones: declared origins and overrides.
 
 use std::collections::BTreeSet;
 
@@ -9,10 +9,10 @@ use crate::domain::ZoneName;
 use crate::findings::{DeclaredHost, DeclaredOrigin, DeclaredZone, ExpectedPlace};
 use crate::poller;
 
-/// The longest name of the DNS (RFC 1035, section 2.3.4).
+/// The longest DNS name (RFC 1035, section 2.3.4).
 const MAX_KEY_BYTES: usize = 255;
 
-/// The origins of `expect.zones`.
+/// The declared origins (`expect.zones`).
 pub(super) fn declared(
     zones: Entries<Vec<Located<Declaration>>>,
     reader: &mut Reader,
@@ -71,7 +71,7 @@ fn declare(at: &Location, origin: Declaration, declared: &mut DeclaredZone, read
     }
 }
 
-/// What `zone_overrides` says.
+/// The overrides of single zones (`zone_overrides`).
 pub(super) fn overrides(
     zones: Entries<ZoneOverride>,
     reader: &mut Reader,
@@ -86,7 +86,7 @@ pub(super) fn overrides(
         .collect()
 }
 
-/// The entries whose key can be the name or the identifier of a zone, each zone once.
+/// The entries whose key can be the name or identifier of a zone, without duplicates.
 fn named<T>(zones: Entries<T>, reader: &mut Reader) -> Vec<(String, T)> {
     let mut seen = BTreeSet::new();
     let mut named = Vec::new();

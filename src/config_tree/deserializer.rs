@@ -1,7 +1,7 @@
-//! Reading values into serde types: every mistake is collected with its place and path.
+//! Deserializes values into serde types, and collects every mistake with its place and path.
 //!
-//! Serde stops at the first mistake. So each one is noted, its value is cut out of the document,
-//! and the document is read again.
+//! Serde stops at the first mistake. So each mistake is recorded, its value is cut out of the
+//! document, and the document is deserialized again.
 
 use std::{fmt, ptr};
 
@@ -15,17 +15,17 @@ use super::types::{LOCATED, Location, NUMBER, SECRET};
 use super::words::{is_keylike, join, may_be_secret, may_hold_credentials, show, unknown_key};
 use super::{ConfigError, ConfigErrors, Place};
 
-/// Mistakes after which the rest is not looked for. Each costs one reading of the document.
+/// Stops after this many mistakes. Each one costs another pass over the document.
 const MAX_MISTAKES: usize = 100;
 
-/// A document that is being read, and the mistakes found so far.
+/// A document being read, and the mistakes found so far.
 pub struct Reader {
     document: Value,
     mistakes: Vec<ConfigError>,
 }
 
 impl Reader {
-    /// Reads this document.
+    /// A reader of this document.
     pub fn new(document: Value) -> Self {
         Self {
             document,
@@ -33,7 +33,7 @@ impl Reader {
         }
     }
 
-    /// The document as `T`, without what is wrong in it. Fails where too much is wrong.
+    /// Deserializes the document without its invalid parts. Fails if there are too many mistakes.
     pub fn read<T: DeserializeOwned>(&mut self) -> Result<T, ConfigErrors> {
         for _ in 0..MAX_MISTAKES {
             let root = Node {
@@ -60,7 +60,7 @@ impl Reader {
         self.mistakes.push(mistake);
     }
 
-    /// Whether the value at this path, or one inside it, is wrong and was cut out.
+    /// Whether the value at this path, or a value inside it, is invalid and was cut out.
     pub fn is_wrong(&self, path: &str) -> bool {
         self.mistakes.iter().any(|mistake| {
             let rest = mistake.path.strip_prefix(path);
@@ -68,7 +68,7 @@ impl Reader {
         })
     }
 
-    /// What was read, if nothing was wrong.
+    /// Returns `value` if there were no mistakes.
     pub fn check<T>(self, value: T) -> Result<T, ConfigErrors> {
         if self.mistakes.is_empty() {
             Ok(value)
@@ -78,8 +78,8 @@ impl Reader {
     }
 }
 
-/// Leaves nothing in the place of the value at this address. It has no origin then; in a list it
-/// stays, so that the others keep their numbers.
+/// Replaces the value at this address by one without kind and origin. List items are kept, so that
+/// the others keep their indices.
 fn cut(value: &mut Value, address: usize) -> bool {
     if ptr::from_ref(value).addr() == address {
         *value = Value::default();
@@ -113,7 +113,7 @@ impl Path<'_> {
     }
 }
 
-/// A value at its path.
+/// A value and its path.
 #[derive(Clone, Copy)]
 struct Node<'a> {
     value: &'a Value,
@@ -129,8 +129,8 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// A map; of a section all keys are known. A key without a value is then as if it were left
-    /// out.
+    /// Visits a map. With `known` keys it is a section, in which a key without a value counts as
+    /// left out.
     fn visit_map<'de, V: Visitor<'de>>(
         &self,
         visitor: V,
@@ -180,8 +180,9 @@ impl<'a> Node<'a> {
         self.locate(Error::custom(format_args!("expected {what}")))
     }
 
-    /// The error with this value's place, unless it has one. The value is shown where another was
-    /// expected; but not a text in the place of a list or map, which may be a misplaced secret.
+    /// Adds this value's place to the error, unless it already has one. The value is shown if
+    /// another was expected, except for text where a list or map belongs: it may be a misplaced
+    /// secret.
     fn locate(&self, error: Error) -> Error {
         let misplaced = matches!(&*error.problem, "expected a list" | "expected a map");
         let expected = error.problem.starts_with("expected ");
@@ -205,7 +206,7 @@ impl<'a> Node<'a> {
 impl<'de> Deserializer<'de> for Node<'_> {
     type Error = Error;
 
-    /// Whatever is not asked for below is a text.
+    /// All other types are read as text.
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         match &self.value.kind {
             ValueKind::String(text) => self.visit_text(visitor, text),
@@ -213,7 +214,7 @@ impl<'de> Deserializer<'de> for Node<'_> {
         }
     }
 
-    /// `true` or `false`; in a variable also `1`, `0`, `yes` and `no`.
+    /// `true` or `false`; a variable may also be `1`, `0`, `yes` or `no`.
     fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         let in_variable = matches!(Origin::of(self.value).place, Place::Variable(_));
         let truth = match self.scalar() {
@@ -294,7 +295,7 @@ impl IntoDeserializer<'_, Error> for Node<'_> {
     }
 }
 
-/// What is wrong with a value; its address, and the mistake with its place.
+/// What is wrong with a value; once located, also the value's address and the mistake to report.
 #[derive(Debug)]
 struct Error {
     problem: String,
@@ -348,7 +349,7 @@ fn parse_boolean(text: &str) -> Option<bool> {
     }
 }
 
-/// Whether no reader of the same file sees a number or a truth value in a text without quotes.
+/// Whether unquoted text cannot be read as a number or boolean by any other parser.
 fn can_only_be_text(text: &str) -> bool {
     text.parse::<f64>().is_err() && parse_boolean(text).is_none()
 }

@@ -1,10 +1,10 @@
-//! What is wrong with a document, in words for the person who wrote it.
+//! The mistakes in a document, described for the person who wrote it.
 
 use std::fmt;
 
 use super::Place;
 
-/// One mistake. Holds no secret.
+/// One mistake. Contains no secrets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigError {
     /// Where it is.
@@ -13,12 +13,12 @@ pub struct ConfigError {
     pub path: String,
     /// What is wrong, or what was expected.
     pub problem: String,
-    /// The value, where it may be shown.
+    /// The value, if it may be shown.
     pub found: Option<String>,
 }
 
 impl ConfigError {
-    /// An error of a whole document.
+    /// An error that concerns the whole document.
     pub fn whole(place: Place, problem: impl Into<String>) -> Self {
         Self {
             place,
@@ -43,12 +43,12 @@ impl fmt::Display for ConfigError {
     }
 }
 
-/// Every mistake of a configuration; at least one.
+/// Every mistake in a configuration; at least one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigErrors(Vec<ConfigError>);
 
 impl ConfigErrors {
-    /// The mistakes in the order of the file, then the others.
+    /// Sorts the mistakes by line; those without a line come last.
     pub(super) fn sorted(mut errors: Vec<ConfigError>) -> Self {
         errors.sort_by_key(|error| match error.place {
             Place::File { line, .. } => line,
@@ -57,7 +57,7 @@ impl ConfigErrors {
         Self(errors)
     }
 
-    /// The mistakes, one after the other.
+    /// Iterates over the mistakes.
     pub fn iter(&self) -> impl Iterator<Item = &ConfigError> {
         self.0.iter()
     }
@@ -69,7 +69,7 @@ impl From<ConfigError> for ConfigErrors {
     }
 }
 
-/// One line for each mistake.
+/// One line per mistake.
 impl fmt::Display for ConfigErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, error) in self.0.iter().enumerate() {

@@ -1,10 +1,10 @@
-//! Documents that people write (YAML, JSON as a part of it, TOML) as values that remember where they are and how
-//! they were spelled, and serde types read from them with every mistake collected.
+//! Parses YAML (which includes JSON) and TOML into values that keep their place and spelling, and
+//! deserializes these into serde types. Every mistake is collected.
 //!
-//! The parsers that make values lose what a configuration needs: that a key is there twice, that
-//! `0123` was written and not `123`, and the line of a mistake. So each document becomes
-//! `config::Value`s whose scalars are the written text, and whose origin holds
-//! the place and whether there were quotes. [`Reader`] deserializes them.
+//! The usual parsers lose what a configuration needs: repeated keys, `0123` as opposed to `123`,
+//! and the line of a mistake. So each document becomes `config::Value`s. Their scalars are the text
+//! as written, and their origin holds the place and whether the text was quoted. [`Reader`]
+//! deserializes them.
 
 mod deserializer;
 mod error;
@@ -24,28 +24,28 @@ pub(crate) use types::parsed_types;
 pub use types::{Entries, Located, Location, Number, parsed, parsed_number, parsed_secret};
 pub(crate) use words::unknown_key;
 
-/// Nesting beyond this is no configuration; the bound keeps recursion off the end of the stack.
+/// The deepest nesting. The limit keeps recursion from overflowing the stack.
 const MAX_DEPTH: usize = 32;
-/// Values in one document, those repeated through aliases included: 200,000 declared origins.
+/// The most values in a document, including those from aliases: 200,000 declared origins.
 const MAX_NODES: usize = 1_000_000;
-/// The largest document: the same 200,000 origins in 80 bytes each.
+/// The largest document: the same 200,000 origins at 80 bytes each.
 pub const MAX_BYTES: usize = 16 << 20;
 
-/// How a document is spelled.
+/// The syntax of a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
-    /// YAML 1.2, and so JSON; one document.
+    /// YAML 1.2, which includes JSON; a single document.
     Yaml,
     /// TOML 1.
     Toml,
 }
 
 impl Format {
-    /// Parses a document; an empty one is an empty map. `place` is where it starts: lines are counted from
-    /// there, and every value of a variable is in that variable.
+    /// Parses a document; an empty one is an empty map. `place` is where it starts: lines are
+    /// counted from there, and all values of a variable share its place.
     ///
-    /// Fails on the first error of syntax and on documents beyond the bounds of depth and size. A
-    /// key that is there twice is no error yet: [`Reader`] reports it with its path.
+    /// Fails on the first syntax error, and if the document exceeds the limits of depth and size. A
+    /// repeated key is not an error yet: [`Reader`] reports it with its path.
     pub fn parse(self, text: &str, place: &Place) -> Result<Value, ConfigError> {
         if text.len() > MAX_BYTES {
             let problem = format!("is larger than {} MiB", MAX_BYTES >> 20);

@@ -1,30 +1,30 @@
-//! Where a value was given, and how it was spelled.
+//! Where a value was set, and how it was written.
 
 use std::fmt;
 use std::sync::Arc;
 
 use ::config::{Map, Value, ValueKind};
 
-/// Where a value was given.
+/// Where a value was set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
-    /// A line of a file, from 1; line 0 is the file as a whole.
+    /// A line of a file, from 1; line 0 is the whole file.
     File {
-        /// The file, as the operator named it.
+        /// The file as the operator named it.
         name: Arc<str>,
         /// The line.
         line: usize,
     },
     /// An environment variable.
     Variable(Arc<str>),
-    /// The environment as a whole.
+    /// The whole environment.
     Environment,
-    /// A flag of the command line.
+    /// A command line flag.
     Flag(Arc<str>),
 }
 
 impl Place {
-    /// A file as a whole.
+    /// A whole file.
     pub fn file(name: &str) -> Self {
         Self::File {
             name: Arc::from(name),
@@ -37,7 +37,7 @@ impl Place {
         Self::Variable(Arc::from(name))
     }
 
-    /// The same file at this line; other places have no lines.
+    /// The same file at this line; other places are unchanged.
     pub(super) fn at_line(&self, line: usize) -> Self {
         match self {
             Self::File { name, .. } => Self::File {
@@ -48,7 +48,7 @@ impl Place {
         }
     }
 
-    /// The place of a value as a text; only files and variables have values.
+    /// The place of a value as text; only files and variables have values.
     pub(super) fn encode(&self) -> String {
         match self {
             Self::File { name, line } => format!("{line} {name}"),
@@ -78,10 +78,10 @@ impl fmt::Display for Place {
     }
 }
 
-/// What a [`Value`] remembers of its source. The library keeps one text for it.
+/// The source of a [`Value`], encoded in the single string that `config` keeps.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Origin {
-    /// A scalar in quotes is a text. Any other is of whatever type its text fits.
+    /// A quoted scalar is text. Others are of any type that their text fits.
     pub(super) quoted: bool,
     /// The line of the value's key.
     pub(super) key_line: usize,
@@ -90,7 +90,7 @@ pub(super) struct Origin {
 }
 
 impl Origin {
-    /// Only a map that was made for a variable inside it has none of its own.
+    /// A map that was created for a variable inside it has no origin.
     pub(super) fn of(value: &Value) -> Self {
         let mut parts = value.origin().unwrap_or_default().splitn(3, ' ');
         let mut number = || parts.next().and_then(|number| number.parse().ok());
@@ -117,12 +117,12 @@ impl Origin {
     }
 }
 
-/// A value that is not in quotes.
+/// An unquoted value.
 pub(crate) fn plain(kind: impl Into<ValueKind>, place: Place) -> Value {
     scalar(kind, false, place)
 }
 
-/// A value, in quotes or not.
+/// A value, quoted or not.
 pub(crate) fn scalar(kind: impl Into<ValueKind>, quoted: bool, place: Place) -> Value {
     let origin = Origin {
         quoted,
@@ -132,8 +132,8 @@ pub(crate) fn scalar(kind: impl Into<ValueKind>, quoted: bool, place: Place) -> 
     origin.value(kind.into())
 }
 
-/// Adds a key to a map. A list or map begins at the line of its key. A key that is there already is
-/// kept under a name of its own with a value that is a mistake, to be reported with the others.
+/// Adds a key to a map. A list or map begins at the line of its key. A repeated key is kept under a
+/// unique name with an invalid value, so that the reader reports it with the other mistakes.
 pub(super) fn insert(map: &mut Map<String, Value>, key: String, key_line: usize, value: Value) {
     let mut origin = Origin::of(&value);
     origin.key_line = key_line;
@@ -148,7 +148,7 @@ pub(super) fn insert(map: &mut Map<String, Value>, key: String, key_line: usize,
     }
 }
 
-/// No other value is of this kind: truth values are kept as they were written.
+/// Marks a repeated key. Only this value is a boolean, because real ones are kept as text.
 pub(super) const REPEATED: ValueKind = ValueKind::Boolean(true);
-/// What follows it in a key tells repeated keys apart.
+/// Separates a repeated key from the suffix that makes it unique.
 pub(super) const REPETITION: char = '\0';

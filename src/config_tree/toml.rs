@@ -1,4 +1,4 @@
-//! TOML to values. The parser bounds the depth itself (80 levels) and refuses repeated keys.
+//! Parses TOML into values. The parser limits the depth (80 levels) and rejects repeated keys.
 
 use std::ops::Range;
 
@@ -17,7 +17,7 @@ pub(super) fn parse(text: &str, place: &Place) -> Result<Value, ConfigError> {
         place,
         nodes: 0,
     };
-    // Only the message: the error's own Display prints source lines, which may hold a secret.
+    // Use only the message: the error's `Display` quotes source lines, which may contain a secret.
     let table = DeTable::parse(text).map_err(|error| {
         let at = builder.at(&error.span().unwrap_or(0..0));
         ConfigError::whole(at, format!("is not valid TOML: {}", error.message()))
@@ -43,7 +43,7 @@ impl Builder<'_> {
 
     fn table(&mut self, table: &DeTable<'_>, span: &Range<usize>) -> Result<Value, ConfigError> {
         let mut entries: Vec<_> = table.iter().collect();
-        // The parser sorts by name; people read by line.
+        // The parser sorts by name; restore the order of the document.
         entries.sort_by_key(|(key, _)| key.span().start);
         let mut map = Map::new();
         for (key, value) in entries {
@@ -76,7 +76,7 @@ impl Builder<'_> {
     }
 }
 
-/// A number in base ten; one that no integer holds stays as it is and fits nowhere.
+/// An integer in base ten. One that does not fit `i64` is left as it is, and fails later.
 fn decimal(number: &DeInteger<'_>) -> String {
     i64::from_str_radix(number.as_str(), number.radix())
         .map_or_else(|_| number.as_str().to_owned(), |value| value.to_string())

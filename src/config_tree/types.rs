@@ -1,5 +1,5 @@
-//! The building blocks of serde types: values that keep their place for what is checked after
-//! reading, maps keyed by names, texts that are parsed, bounded numbers.
+//! Building blocks of serde types: values that keep their place for later validation, maps keyed by
+//! name, parsed text, bounded numbers.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -11,12 +11,12 @@ use super::ConfigError;
 use super::origin::Place;
 use super::words::{may_be_secret, may_hold_credentials, show};
 
-/// Newtypes by whose name the deserializer knows what is asked for: a value with its location, as a
-/// map of one entry; a text in quotes, or one that can be nothing else; a scalar without quotes.
+/// Newtype names that tell the deserializer what to return: a value with its location, as a map
+/// with one entry; text that is quoted or unambiguous; an unquoted scalar.
 pub(super) const LOCATED: &str = "config_tree::Located";
 pub(super) const SECRET: &str = "config_tree::Secret";
 pub(super) const NUMBER: &str = "config_tree::Number";
-/// Paths hold no control characters.
+/// Paths contain no control characters.
 const SEPARATOR: char = '\0';
 
 /// Where a value is: its place and the path of its key.
@@ -29,7 +29,7 @@ pub struct Location {
 }
 
 impl Location {
-    /// What is wrong here, without the value.
+    /// An error at this location, without the value.
     pub fn error(&self, problem: impl Into<String>) -> ConfigError {
         ConfigError {
             place: self.place.clone(),
@@ -39,7 +39,7 @@ impl Location {
         }
     }
 
-    /// What was expected here instead of `found`, which is shown unless it may be a secret.
+    /// An error that names what was expected; `found` is shown unless it may be a secret.
     pub fn expected(&self, what: impl fmt::Display, found: &str) -> ConfigError {
         let hidden = may_be_secret(&self.path) || may_hold_credentials(found);
         ConfigError {
@@ -61,16 +61,16 @@ impl Location {
     }
 }
 
-/// A value and where it is.
+/// A value and its location.
 #[derive(Debug, Clone)]
 pub struct Located<T> {
-    /// Where it is.
+    /// Its location.
     pub at: Location,
     /// The value.
     pub value: T,
 }
 
-/// A map keyed by names, in the order of the document.
+/// A map keyed by name, in document order.
 pub type Entries<T> = Map<String, Located<T>>;
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Located<T> {
@@ -96,7 +96,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Located<T> {
     }
 }
 
-/// Makes a value of a text; the error of `parse` says what was expected.
+/// Parses text into a value; the error of `parse` describes what was expected.
 pub fn parsed<'de, D: Deserializer<'de>, T, E: fmt::Display>(
     deserializer: D,
     parse: impl FnOnce(&str) -> Result<T, E>,
@@ -104,7 +104,7 @@ pub fn parsed<'de, D: Deserializer<'de>, T, E: fmt::Display>(
     deserializer.deserialize_str(Text(parse))
 }
 
-/// As [`parsed`], with a text that no reader takes for a number or a truth value.
+/// Like [`parsed`], but only for text that no parser reads as a number or boolean.
 pub fn parsed_secret<'de, D: Deserializer<'de>, T, E: fmt::Display>(
     deserializer: D,
     parse: impl FnOnce(&str) -> Result<T, E>,
@@ -112,7 +112,7 @@ pub fn parsed_secret<'de, D: Deserializer<'de>, T, E: fmt::Display>(
     deserializer.deserialize_newtype_struct(SECRET, Text(parse))
 }
 
-/// As [`parsed`], with a scalar that is not in quotes; of another `parse` gets an empty text.
+/// Like [`parsed`], for an unquoted scalar; `parse` gets an empty string for anything else.
 pub fn parsed_number<'de, D: Deserializer<'de>, T, E: fmt::Display>(
     deserializer: D,
     parse: impl FnOnce(&str) -> Result<T, E>,
@@ -142,7 +142,7 @@ pub struct Number<const MIN: u32, const MAX: u32>(pub u32);
 impl<'de, const MIN: u32, const MAX: u32> Deserialize<'de> for Number<MIN, MAX> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         parsed_number(deserializer, |text| {
-            // A leading zero is an octal number to some readers of YAML, and none to others.
+            // Some YAML parsers read a leading zero as octal, others do not.
             let unambiguous = text == "0" || !text.starts_with(['0', '+']);
             let number = text.parse().ok().filter(|_| unambiguous);
             let number = number.filter(|number| (MIN..=MAX).contains(number));
@@ -152,7 +152,7 @@ impl<'de, const MIN: u32, const MAX: u32> Deserialize<'de> for Number<MIN, MAX> 
     }
 }
 
-/// Newtypes that are read from one text: how, and what was expected where that fails.
+/// Defines newtypes that are parsed from text. `$parse` returns the value, or what was expected.
 macro_rules! parsed_types {
     ($($(#[$attribute:meta])* $visibility:vis $name:ident($inner:ty) = $parse:expr;)*) => {$(
         $(#[$attribute])*

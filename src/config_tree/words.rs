@@ -1,14 +1,14 @@
-//! What messages say of keys and values, and what they keep to themselves.
+//! How messages describe keys and values, and which values they withhold.
 
-/// The longest part of a value that an error shows.
+/// The most characters of a value that an error shows.
 const SHOWN_CHARS: usize = 80;
-/// A word in a key that tells that its value may be a secret.
+/// Words in a key that suggest a secret value.
 const SECRET_WORDS: [&str; 7] = ["token", "key", "secret", "pass", "auth", "cred", "pem"];
-/// How like each other an unknown and a known key must be (Jaro-Winkler, 0 to 1) for the known one
-/// to be suggested: a slip or two of the pen, and not another word.
+/// The least similarity (Jaro-Winkler, 0 to 1) of a known key to an unknown one for which it is
+/// suggested. It allows a typing error or two, but not another word.
 const LIKENESS: f64 = 0.8;
 
-/// Words for a name that is not known, with the nearest that is.
+/// The message for an unknown name, with the most similar known one.
 pub(crate) fn unknown_key(name: &str, known: &[&str]) -> String {
     let near = known
         .iter()
@@ -21,7 +21,7 @@ pub(crate) fn unknown_key(name: &str, known: &[&str]) -> String {
     }
 }
 
-/// Quotes a value for a message, cut to a bearable length.
+/// Quotes a value for a message, truncated to [`SHOWN_CHARS`].
 pub(super) fn show(text: &str) -> String {
     let mut shown: String = text.chars().take(SHOWN_CHARS).collect();
     if shown.len() < text.len() {
@@ -30,7 +30,7 @@ pub(super) fn show(text: &str) -> String {
     format!("{shown:?}")
 }
 
-/// A key below a path. Keys are cut, and their control characters escaped.
+/// Appends a key to a path. Keys are truncated, and their control characters escaped.
 pub(super) fn join(path: &str, key: &str) -> String {
     let key: String = key.chars().take(SHOWN_CHARS).collect();
     let key = key.escape_debug();
@@ -41,19 +41,19 @@ pub(super) fn join(path: &str, key: &str) -> String {
     }
 }
 
-/// Whether an unknown key looks like one. With digits, or longer than any key, it may be a secret
-/// that slipped in front of a colon.
+/// Whether an unknown key looks like a real one. If it has digits or is longer than any key, it may
+/// be a secret written before a colon.
 pub(super) fn is_keylike(key: &str) -> bool {
     key.len() <= 30 && !key.contains(|c: char| c.is_ascii_digit())
 }
 
-/// Whether a key, or one above it, smells of a secret.
+/// Whether a key, or one above it, suggests a secret.
 pub(super) fn may_be_secret(path: &str) -> bool {
     let path = path.to_ascii_lowercase();
     SECRET_WORDS.iter().any(|word| path.contains(word))
 }
 
-/// Whether a value may be an address with a user and password, or with a signature in its query.
+/// Whether a value may be a URL with a user and password, or with a signature in its query.
 pub(super) fn may_hold_credentials(text: &str) -> bool {
     text.contains('@') || (text.contains("://") && text.contains('?'))
 }

@@ -1,4 +1,4 @@
-//! YAML events to values.
+//! Builds values from YAML events.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -35,7 +35,7 @@ pub(super) fn parse(text: &str, place: &Place) -> Result<Value, ConfigError> {
 
 struct Builder<'t> {
     parser: Parser<'t, StrInput<'t>>,
-    /// What an alias repeats, and how many values that is.
+    /// The value behind each anchor, and its number of nodes.
     anchors: BTreeMap<usize, (Value, usize)>,
     nodes: usize,
     place: &'t Place,
@@ -45,7 +45,7 @@ impl<'t> Builder<'t> {
     fn next(&mut self) -> Result<(Event<'t>, Marker), ConfigError> {
         match self.parser.next_event() {
             Some(Ok((event, span))) => Ok((event, span.start)),
-            // The parser's words name what it expected, and never quote the source.
+            // The parser's messages name what it expected and never quote the source.
             Some(Err(error)) => Err(self.syntax(&error)),
             None => Ok((Event::StreamEnd, Marker::new(0, 0, 0))),
         }
@@ -147,7 +147,7 @@ impl<'t> Builder<'t> {
     }
 
     fn syntax(&self, error: &ScanError) -> ConfigError {
-        // Variables hold JSON, which is YAML.
+        // Variables contain JSON, which is a subset of YAML.
         let language = match self.place {
             Place::Variable(_) => "JSON",
             _ => "YAML",

@@ -1,4 +1,4 @@
-//! Values of flags.
+//! Parsers for the values of flags.
 
 use std::net::Ipv6Addr;
 
@@ -6,12 +6,12 @@ use tracing::Level;
 
 use crate::domain::OriginIp;
 
-/// What `--shard` says.
+/// The value of `--shard`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ShardFlag {
-    /// This number.
+    /// A fixed number.
     Ordinal(u32),
-    /// The number at the end of the host's name.
+    /// The number at the end of the host name.
     Auto,
 }
 
@@ -24,7 +24,7 @@ pub(super) fn shard(text: &str) -> Result<ShardFlag, &'static str> {
         .map_err(|_| "expected a number from 0, or \"auto\"")
 }
 
-/// The number at the end of the name of a pod of a `StatefulSet`: `name-3`, perhaps with a domain.
+/// The ordinal in the host name of a `StatefulSet` pod: `name-3`, possibly with a domain.
 pub(super) fn ordinal_of(host_name: &str) -> Option<u32> {
     let host = host_name.split('.').next()?;
     let (_, ordinal) = host.rsplit_once('-')?;
@@ -72,7 +72,7 @@ pub(super) fn listen_address(text: &str) -> Result<String, &'static str> {
     }
 }
 
-/// A path that no endpoint of its own has; `/` takes the place of the pages.
+/// A path that does not collide with a built-in endpoint; `/` replaces the pages.
 pub(super) fn telemetry_path(text: &str) -> Result<String, &'static str> {
     let plain = text.starts_with('/')
         && text
