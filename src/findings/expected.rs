@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::places::Places;
 use super::{
-    Candidates, Evidence, ExpectedOrigin, HostState, LeftOut, LeftOutReason, RangesUse,
-    RotatingHost, Source, Sources,
+    Candidates, Evidence, ExpectedOrigin, HostState, LeftOut, LeftOutReason, MAX_UNRESOLVED_HOSTS,
+    RangesUse, RotatingHost, Source, Sources, UnresolvedHost,
 };
 use crate::domain::{HostName, OriginIp, RangeVerdict};
 
@@ -28,6 +28,7 @@ pub(super) struct Expectations {
     pub(super) left_out: Vec<LeftOut>,
     pub(super) rotating: Vec<RotatingHost>,
     pub(super) hosts: Option<BTreeMap<HostState, usize>>,
+    pub(super) unresolved_hosts: Vec<UnresolvedHost>,
     pub(super) named: NamedAddresses,
     /// See [`ZoneFindings`](super::ZoneFindings).
     pub(super) is_partial: bool,
@@ -229,6 +230,7 @@ impl<'a> Builder<'a> {
             origins,
             rotating: self.rotating(),
             hosts: self.host_states(),
+            unresolved_hosts: self.unresolved_hosts(),
             is_partial: self.is_partial(),
             named: NamedAddresses {
                 is_complete: self.is_complete(),
@@ -310,6 +312,22 @@ impl<'a> Builder<'a> {
             *counts.entry(state).or_default() += 1;
         }
         Some(counts)
+    }
+
+    fn unresolved_hosts(&self) -> Vec<UnresolvedHost> {
+        let of_state = |wanted| {
+            let hosts = self
+                .resolvable()
+                .filter(move |(_, _, state)| *state == Some(wanted));
+            let unresolved = hosts.map(move |(host, sources, _)| UnresolvedHost {
+                state: wanted,
+                host: host.clone(),
+                sources,
+            });
+            unresolved.take(MAX_UNRESOLVED_HOSTS)
+        };
+        let states = [HostState::Failing, HostState::NoAddress];
+        states.into_iter().flat_map(of_state).collect()
     }
 
     fn is_partial(&self) -> bool {

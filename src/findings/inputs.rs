@@ -153,6 +153,10 @@ impl Discovered {
 }
 
 /// What is known of an origin host.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "four facts that come from a look-up one by one"
+)]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct HostAnswer {
     /// The addresses that count, each once.
@@ -163,6 +167,8 @@ pub struct HostAnswer {
     pub is_failing: bool,
     /// It has more addresses than mappings can follow.
     pub is_rotating: bool,
+    /// It may turn out to be rotating.
+    pub is_settling: bool,
     /// What the names of its CNAME chain spell.
     pub place: ExpectedPlace,
     /// Its CNAME chain ends where no origin is: at a tunnel, or at a record that is a Worker's.

@@ -66,6 +66,7 @@ pub fn evaluate(mappings: &ZoneMappings, evidence: &Evidence<'_>) -> Evaluation 
         left_out,
         rotating,
         hosts,
+        unresolved_hosts,
         named,
         is_partial,
     } = expectations;
@@ -97,6 +98,7 @@ pub fn evaluate(mappings: &ZoneMappings, evidence: &Evidence<'_>) -> Evaluation 
             unused: None,
             rotating,
             hosts,
+            unresolved_hosts,
             left_out,
             is_partial,
             unsupported_declarations: places.unsupported,

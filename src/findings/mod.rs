@@ -22,8 +22,8 @@ pub use inputs::{Candidates, Discovered, Evidence, HostAnswer, RangesUse, Source
 pub use judge::{Evaluation, evaluate};
 pub use model::{
     Check, Effect, ExpectedOrigin, FindingKey, FindingKind, HostState, LeftOut, LeftOutReason,
-    RotatingHost, Source, Sources, TieredCache, UnsupportedDeclaration, Unverified, WrongMapping,
-    ZoneFindings,
+    MAX_UNRESOLVED_HOSTS, RotatingHost, Source, Sources, TieredCache, UnresolvedHost,
+    UnsupportedDeclaration, Unverified, WrongMapping, ZoneFindings,
 };
 pub use plan::{Delete, Put, Undecided, ZonePlan, plan};
 pub use settings::{

@@ -314,6 +314,21 @@ pub struct RotatingHost {
     pub addresses: usize,
 }
 
+/// The most hosts of one state that a zone's findings name. A name server that is down makes every
+/// host fail.
+pub const MAX_UNRESOLVED_HOSTS: usize = 100;
+
+/// An origin host that does not resolve now.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct UnresolvedHost {
+    /// [`HostState::Failing`] or [`HostState::NoAddress`].
+    pub state: HostState,
+    /// The host.
+    pub host: HostName,
+    /// The sources that name it.
+    pub sources: Sources,
+}
+
 /// A declared place that Cloudflare does not support: the configuration is probably mistyped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UnsupportedDeclaration {
@@ -358,6 +373,9 @@ pub struct ZoneFindings {
     /// The zone's origin hosts by state; `None` where the zone has none and no source of hosts was
     /// read.
     pub hosts: Option<BTreeMap<HostState, usize>>,
+    /// Those that are failing or have no address, by state, then name: at most
+    /// [`MAX_UNRESOLVED_HOSTS`] of each state.
+    pub unresolved_hosts: Vec<UnresolvedHost>,
     /// What the sources name and is no expected origin.
     pub left_out: Vec<LeftOut>,
     /// Mapped addresses that no source names now; `None` where the sources or hosts are not all

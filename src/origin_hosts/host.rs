@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::Settings;
+use super::rotation::Rotation;
 use crate::domain::{HostName, OriginIp};
 
 /// The most addresses of one host that are remembered. Of more, the lowest are kept, so that the
@@ -91,7 +92,7 @@ pub enum IpKind {
 }
 
 impl IpKind {
-    fn of(ip: OriginIp) -> Self {
+    pub(super) fn of(ip: OriginIp) -> Self {
         match ip.addr() {
             IpAddr::V4(_) => Self::V4,
             IpAddr::V6(_) => Self::V6,
@@ -150,7 +151,7 @@ pub struct Host {
     pub(super) overflowed: Option<i64>,
     /// Failures in a row.
     failures: u8,
-    rotating: bool,
+    pub(super) rotation: Rotation,
     /// The wall clock less the monotonic one, in milliseconds, when the last question ended.
     wall_offset: i64,
 }
@@ -197,7 +198,7 @@ impl Host {
             negative_since: 0,
             overflowed: None,
             failures: 0,
-            rotating: false,
+            rotation: Rotation::default(),
             wall_offset: 0,
         }
     }
@@ -209,7 +210,7 @@ impl Host {
 
     /// The state; `None` before the first question ended.
     pub fn state(&self) -> Option<HostState> {
-        if self.rotating {
+        if self.rotation.is_rotating() {
             Some(HostState::Rotating)
         } else if self.failure().is_some() {
             Some(HostState::Failing)
@@ -233,6 +234,12 @@ impl Host {
     /// Whether an answer ever came. Without one, nothing is known of the host's addresses.
     pub fn is_known(&self) -> bool {
         self.answered
+    }
+
+    /// Whether the host's answers keep bringing new addresses, so that it may turn out to be
+    /// rotating.
+    pub fn is_settling(&self) -> bool {
+        self.rotation.is_settling()
     }
 
     /// Whether the host has more addresses than are remembered.
@@ -266,6 +273,7 @@ impl Host {
             || self.failure() != other.failure()
             || self.is_known() != other.is_known()
             || self.is_truncated() != other.is_truncated()
+            || self.is_settling() != other.is_settling()
             || self.chain != other.chain
             || !self.ips().eq(other.ips())
     }
@@ -290,31 +298,34 @@ impl Host {
             }
             Outcome::Failed(failure) => {
                 let pause = MIN_REFRESH.saturating_mul(1 << host.failures.min(4));
+                host.rotation.interrupt();
                 host.failures = host.failures.saturating_add(1);
                 host.last = Last::Failed(*failure);
                 host.expire(settings, now.monotonic);
                 pause
             }
         };
-        host.rotating = host.rotates(settings);
+        host.judge(settings);
         (host, pause.clamp(MIN_REFRESH, MAX_REFRESH))
     }
 
     /// The host under other settings. What the window drops is dropped at the next answer.
     #[must_use]
     pub fn under(&self, settings: &Settings) -> Self {
-        Self {
-            rotating: self.rotates(settings),
-            ..self.clone()
-        }
+        let mut host = self.clone();
+        host.judge(settings);
+        host
     }
 
-    fn rotates(&self, settings: &Settings) -> bool {
-        self.addresses.len() > settings.rotating_above || self.is_truncated()
+    fn judge(&mut self, settings: &Settings) {
+        let count = self.addresses.len();
+        self.rotation
+            .judge(count, self.overflowed.is_some(), settings.rotating_above);
     }
 
     fn answer(&mut self, answer: &Addresses, settings: &Settings, time: Now) {
         let now = time.monotonic;
+        self.rotation.note(&self.addresses, &answer.ips);
         let mut addresses = std::mem::take(&mut self.addresses).into_vec();
         for &ip in &answer.ips {
             match addresses.binary_search_by_key(&ip, |address| address.ip) {
@@ -369,6 +380,7 @@ impl Host {
             self.chain = Box::default();
             self.overflowed = None;
         }
+        self.rotation.interrupt();
         self.last = Last::Answered;
         self.answered = true;
         self.failures = 0;
@@ -398,7 +410,7 @@ impl Host {
 
     /// Fills in what a stored host does not hold.
     pub(super) fn restored(&mut self, settings: &Settings, now: Now) {
-        self.rotating = self.rotates(settings);
+        self.judge(settings);
         self.wall_offset = now.wall_offset();
     }
 }

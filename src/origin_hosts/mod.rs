@@ -11,6 +11,7 @@ mod host;
 mod metrics;
 mod names;
 mod resolving;
+mod rotation;
 mod schedule;
 mod settings;
 mod stored;

@@ -24,6 +24,9 @@ pub struct StoredHost {
     pub negative_since: Timestamp,
     /// When an answer last held more addresses than are remembered.
     pub overflowed: Option<Timestamp>,
+    /// The limit above which it has more addresses than mappings can follow; none where it has not.
+    #[serde(default)]
+    pub rotating_above: Option<usize>,
 }
 
 /// An address of a stored host.
@@ -55,6 +58,7 @@ impl Host {
             negatives: self.negatives,
             negative_since: self.wall(self.negative_since),
             overflowed: self.overflowed.map(|time| self.wall(time)),
+            rotating_above: self.rotation.above,
         })
     }
 
@@ -84,6 +88,7 @@ impl Host {
         host.negatives = stored.negatives;
         host.negative_since = now.monotonic_of(stored.negative_since);
         host.overflowed = stored.overflowed.map(|time| now.monotonic_of(time));
+        host.rotation.above = stored.rotating_above;
         host.restored(settings, now);
         Some(host)
     }

@@ -1,6 +1,6 @@
 //! What the mappings of a zone are compared with, and how.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -11,8 +11,10 @@ use super::enrichment::refresh::Regions;
 use super::hosts::HostLookup;
 use super::zone::PolledZone;
 use super::{Context, EvaluationConfig, Poller, log_events, state};
-use crate::domain::{OriginIp, SupportedRegions, ZoneId, ZoneMappings};
-use crate::findings::{self, Evidence, RangesUse, SourceState, ZoneFindings};
+use crate::domain::{HostName, OriginIp, SupportedRegions, ZoneId, ZoneMappings};
+use crate::findings::{
+    self, Evidence, ExpectedOrigin, HostAnswer, RangesUse, SourceState, ZoneFindings,
+};
 use crate::snapshot::ZoneState;
 
 /// The time for which pending evaluations may hold up the poller's other work. One zone takes about
@@ -36,7 +38,7 @@ pub(super) struct Criteria<'a> {
 pub(super) struct Evaluation {
     pub(super) findings: ZoneFindings,
     /// Origins that seem to be missing for the first time. They are not among the findings until
-    /// they are confirmed.
+    /// they are confirmed. Those of hosts that may turn out to be rotating are in neither.
     pub(super) unconfirmed: BTreeSet<OriginIp>,
 }
 
@@ -129,7 +131,8 @@ impl PolledZone {
         findings.missing.retain(|origin| {
             let ip = origin.origin_ip;
             let is_shown = show(&ip, shown.contains(&ip));
-            if !is_shown {
+            // A rotating host is one finding and not as many missing origins as were seen before.
+            if !is_shown && !is_settling(origin, &hosts) {
                 unconfirmed.insert(ip);
             }
             is_shown
@@ -167,6 +170,12 @@ impl PolledZone {
     }
 }
 
+/// Whether only hosts that may turn out to be rotating lead to the origin.
+fn is_settling(origin: &ExpectedOrigin, hosts: &BTreeMap<HostName, HostAnswer>) -> bool {
+    let is_settling = |host| hosts.get(host).is_some_and(|answer| answer.is_settling);
+    !origin.named_itself && origin.hosts.iter().all(is_settling)
+}
+
 impl Account {
     fn evaluate_again(&mut self, id: &ZoneId, context: &Context, now: Instant) {
         if let Some(zone) = self.zones.get_mut(id) {
@@ -179,8 +188,7 @@ impl Account {
     /// Shows the missing origins that nothing will confirm any more.
     pub(super) fn publish_unconfirmed(&mut self, context: &Context) {
         let criteria = Criteria::new(context, &self.regions, Instant::now());
-        let held_back = |zone: &&mut PolledZone| !zone.enrichment.unconfirmed.is_empty();
-        for zone in self.zones.values_mut().filter(held_back) {
+        for zone in self.zones.values_mut() {
             zone.evaluate_again(criteria, |_, _| true);
         }
     }

@@ -100,6 +100,7 @@ impl HostLookup {
                     // Addresses that are not remembered are not known.
                     is_failing: known.failure().is_some() || known.is_truncated(),
                     is_rotating: known.state() == Some(HostState::Rotating),
+                    is_settling: known.is_settling(),
                     place: chain_place(chain().chain(known.chain())),
                     left_out: serves_itself.then_some(LeftOutReason::NoOriginAddress),
                 }

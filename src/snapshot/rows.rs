@@ -9,7 +9,8 @@ pub use super::finding::Finding;
 use super::finding::{is_idle, stale_mappings};
 use crate::domain::Mapping;
 use crate::findings::{
-    Check, ExpectedOrigin, ExpectedPlace, LeftOut, Source, Sources, ZoneFindings,
+    Check, ExpectedOrigin, ExpectedPlace, HostState, LeftOut, MAX_UNRESOLVED_HOSTS, Source,
+    Sources, ZoneFindings,
 };
 use crate::snapshot::{StaleAfter, ZoneState};
 
@@ -69,6 +70,9 @@ pub struct ZoneRow {
     pub unused: Option<usize>,
     /// Origin hosts by state; empty where no source of hosts was read.
     pub origin_hosts: BTreeMap<&'static str, usize>,
+    /// The names of those that are `failing`, have `no_address` or are `rotating`, at most
+    /// [`MAX_UNRESOLVED_HOSTS`] of each state.
+    pub origin_host_names: BTreeMap<&'static str, Vec<String>>,
     /// Declarations that name a vendor or region that Cloudflare does not support.
     pub unsupported_declarations: Vec<String>,
 }
@@ -211,6 +215,7 @@ impl ZoneRow {
                 .and_then(|f| f.hosts.as_ref())
                 .map(|hosts| by_word(hosts, |state| state.as_str()))
                 .unwrap_or_default(),
+            origin_host_names: findings.map(host_names).unwrap_or_default(),
             unsupported_declarations: findings
                 .map(|f| {
                     f.unsupported_declarations
@@ -347,6 +352,20 @@ impl LeftOutRow {
             reason: left_out.reason.as_str(),
         }
     }
+}
+
+/// The origin hosts that need attention, by state.
+fn host_names(findings: &ZoneFindings) -> BTreeMap<&'static str, Vec<String>> {
+    let mut names: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    let unresolved = &findings.unresolved_hosts;
+    let unresolved = unresolved.iter().map(|host| (host.state, &host.host));
+    let rotating = findings.rotating.iter().take(MAX_UNRESOLVED_HOSTS);
+    let rotating = rotating.map(|host| (HostState::Rotating, &host.host));
+    for (state, host) in unresolved.chain(rotating) {
+        let of_state = names.entry(state.as_str()).or_default();
+        of_state.push(host.to_string());
+    }
+    names
 }
 
 fn words(sources: Sources) -> Vec<&'static str> {

@@ -88,6 +88,15 @@ async fn addresses_behind_proxied_aliases_are_expected_where_their_names_say() {
             ("no_address", Some(1.0)),
         ]
     );
+    let (_, zones) = exporter.get("/api/v1/zones").await;
+    let zones: serde_json::Value = serde_json::from_str(&zones).unwrap();
+    assert_eq!(
+        zones["zones"][0]["origin_host_names"],
+        serde_json::json!({
+            "failing": ["broken.example.net"],
+            "no_address": ["gone.example.net"],
+        })
+    );
     assert_eq!(dns.count("unproxied.example.net"), 0);
     assert!(seen.value("exporter_dns_queries_total", &[("result", "ok")]) >= Some(1.0));
 }
@@ -230,6 +239,44 @@ async fn a_host_with_more_addresses_than_mappings_can_follow_is_rotating_and_not
         })
         .await;
     assert_eq!(missing(&seen), ["52.95.111.1 dns  "]);
+}
+
+#[tokio::test]
+async fn a_full_answer_may_be_a_part_of_more_and_is_not_missing_before_the_next_one() {
+    let few: Vec<_> = (1..=7).map(|n| format!("52.95.110.{n}")).collect();
+    let full: Vec<_> = (1..=8).map(|n| format!("52.95.111.{n}")).collect();
+    let host = |ips: &[String]| DnsHost::addresses(ips.iter().map(String::as_str));
+    let (dns, _dns) = name_server(&[
+        ("few.example.net", host(&few)),
+        ("full.example.net", host(&full)),
+    ])
+    .await;
+    let mut world = world().zone("a.test", []);
+    let zone = world.zone_mut("a.test");
+    zone.record("CNAME", "few.a.test", "few.example.net", true);
+    zone.record("CNAME", "full.a.test", "full.example.net", true);
+    zone.record("A", "also.a.test", &full[0], true);
+    let (api, _guard) = simulate(world).await;
+    let exporter = Exporter::start(&api, &settings(&dns, "from_dns: true")).await;
+    let of_few = |seen: &Exposition| {
+        let rows = missing(seen);
+        let rows = rows.iter().filter(|row| row.starts_with("52.95.110."));
+        rows.count()
+    };
+    exporter
+        .until("both hosts resolved, and seven missing", |seen| {
+            seen.value("origin_hosts", &[("state", "resolved")]) == Some(2.0) && of_few(seen) == 7
+        })
+        .await;
+    exporter.polls(5).await;
+    let seen = exporter.scrape().await;
+    assert_eq!(of_few(&seen), 7);
+    // Something else names this one, so it is missing whatever the host turns out to be.
+    assert_eq!(missing(&seen).len(), 8, "{:?}", missing(&seen));
+    assert_eq!(
+        seen.value("expected_origins", &[("source", "dns")]),
+        Some(15.0)
+    );
 }
 
 const EVERY_SOURCE: &str =

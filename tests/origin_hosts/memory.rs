@@ -47,6 +47,7 @@ async fn measure() {
         negatives: 0,
         negative_since: now,
         overflowed: None,
+        rotating_above: None,
     };
     let metrics = Metrics::register(&Registry::new()).unwrap();
     let hosts = OriginHosts::new(Settings::default(), metrics).unwrap();

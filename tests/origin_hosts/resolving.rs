@@ -144,6 +144,9 @@ async fn subsets_of_a_rotating_host_add_up_and_nothing_changes_after_that() {
     for _ in 0..2 {
         world.ask_again("alb.example", MINUTE).await;
     }
+    assert!(world.host("alb.example").is_settling(), "each had new ones");
+    world.ask_again("alb.example", MINUTE).await;
+    assert!(!world.host("alb.example").is_settling());
     let known = world.host("alb.example");
     assert_eq!(known.ips().len(), 12);
     for _ in 0..5 {

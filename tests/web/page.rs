@@ -255,6 +255,11 @@ async fn a_zone_shows_what_is_wrong_with_it() {
         "does not support: 192.0.2.7: aws us-esat-1",
         "<th scope=\"row\">origin.example.net</th>",
         "192.0.2.1 <span class=\"quiet\">mapped</span>",
+        "<th scope=\"row\">failing.example.net</th>",
+        "<span class=\"bad\">failing</span>",
+        "<th scope=\"row\">gone.example.net</th>",
+        "<span class=\"bad\">no address</span>",
+        "More hosts that do not resolve: 2 failing.",
     ] {
         assert!(zone.contains(part), "{part}: {zone}");
     }

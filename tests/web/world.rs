@@ -7,8 +7,8 @@ use cloudflare_origin_region_exporter::domain::{
     AccountName, HostName, Mapping, OriginIp, Region, Vendor, Zone, ZoneId, ZoneMappings, ZoneName,
 };
 use cloudflare_origin_region_exporter::findings::{
-    Check, Effect, ExpectedOrigin, ExpectedPlace, FindingKind, LeftOut, LeftOutReason, Source,
-    TieredCache, UnsupportedDeclaration, WrongMapping, ZoneFindings,
+    Check, Effect, ExpectedOrigin, ExpectedPlace, FindingKind, HostState, LeftOut, LeftOutReason,
+    Source, TieredCache, UnresolvedHost, UnsupportedDeclaration, WrongMapping, ZoneFindings,
 };
 use cloudflare_origin_region_exporter::history::{ChangeKind, Details, History};
 use cloudflare_origin_region_exporter::snapshot::{
@@ -148,6 +148,16 @@ pub(crate) fn small() -> Directory {
                 },
             )]
             .into(),
+            hosts: Some(
+                [
+                    (HostState::Resolved, 1),
+                    (HostState::Failing, 3),
+                    (HostState::NoAddress, 1),
+                    (HostState::Rotating, 0),
+                ]
+                .into(),
+            ),
+            unresolved_hosts: unresolved_hosts(),
             unsupported_declarations: vec![UnsupportedDeclaration {
                 origin: "192.0.2.7".to_owned(),
                 place: ExpectedPlace {
@@ -168,6 +178,19 @@ pub(crate) fn small() -> Directory {
         "list_mappings: the API answered 403",
     );
     directory(vec![one, two, bad, zone("d4", "new.example")])
+}
+
+fn unresolved_hosts() -> Vec<UnresolvedHost> {
+    let hosts = [
+        (HostState::Failing, "failing.example.net"),
+        (HostState::NoAddress, "gone.example.net"),
+    ];
+    let hosts = hosts.map(|(state, name)| UnresolvedHost {
+        state,
+        host: HostName::parse(name).unwrap(),
+        sources: [Source::Dns].into_iter().collect(),
+    });
+    hosts.into()
 }
 
 /// A mapping that was removed from the first zone of [`small`], which is missing since then.

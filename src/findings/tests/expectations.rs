@@ -259,6 +259,26 @@ fn origin_hosts_are_counted_by_state() {
             (HostState::NoAddress, 1),
         ]))
     );
+    let unresolved: Vec<_> = findings
+        .unresolved_hosts
+        .iter()
+        .map(|row| (row.state, row.host.as_str(), row.sources))
+        .collect();
+    assert_eq!(
+        unresolved,
+        [
+            (
+                HostState::Failing,
+                "bad.example",
+                [Source::Rule, Source::Dns].into_iter().collect()
+            ),
+            (
+                HostState::NoAddress,
+                "none.example",
+                [Source::Dns].into_iter().collect()
+            ),
+        ]
+    );
     // What a failing host named last stays expected, a rotating one is a finding of its own.
     let addresses: Vec<_> = findings.missing.iter().map(|row| row.origin_ip).collect();
     assert_eq!(addresses, [ip("3.1.0.1"), ip("3.1.0.2")]);
@@ -268,6 +288,35 @@ fn origin_hosts_are_counted_by_state() {
         .map(|row| row.host.as_str())
         .collect();
     assert_eq!(rotating, ["rotating.example"]);
+}
+
+#[test]
+fn so_many_hosts_that_do_not_resolve_are_named_and_all_are_counted() {
+    let names: Vec<_> = (0..MAX_UNRESOLVED_HOSTS + 5)
+        .map(|n| format!("h{n:03}.example"))
+        .collect();
+    let names: Vec<_> = names.iter().map(String::as_str).collect();
+    let mut world = World::default();
+    world.discovered.dns = read(&names);
+    let failing = HostAnswer {
+        is_failing: true,
+        ..HostAnswer::default()
+    };
+    let mut hosts: BTreeMap<_, _> = names
+        .iter()
+        .map(|name| (host(name), failing.clone()))
+        .collect();
+    hosts.insert(host("h000.example"), answer(&[]));
+    world.hosts = hosts;
+    let findings = world.findings();
+    let counts = findings.hosts.unwrap();
+    assert_eq!(counts[&HostState::Failing], MAX_UNRESOLVED_HOSTS + 4);
+    let count = |state| {
+        let hosts = findings.unresolved_hosts.iter();
+        hosts.filter(|host| host.state == state).count()
+    };
+    assert_eq!(count(HostState::Failing), MAX_UNRESOLVED_HOSTS);
+    assert_eq!(count(HostState::NoAddress), 1);
 }
 
 #[test]

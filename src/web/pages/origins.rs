@@ -25,6 +25,15 @@ struct Host {
     addresses: BTreeMap<OriginIp, Option<&'static str>>,
     /// How many addresses it has if it is rotating.
     rotating: Option<usize>,
+    /// Its state if it does not resolve.
+    unresolved: Option<HostState>,
+}
+
+impl Host {
+    /// Whether it is among the first: what needs attention is.
+    fn is_good(&self) -> bool {
+        self.rotating.is_none() && self.unresolved.is_none()
+    }
 }
 
 /// The hosts that lead to origins, with their addresses.
@@ -40,11 +49,14 @@ pub(super) fn hosts(state: &ZoneState, query: &Query) -> Markup {
             || (host.addresses.is_empty() && query.takes(Some(""), &words))
     });
     let is_mapped = |ip: OriginIp| data.mappings.get(ip).is_some();
+    hosts.sort_by_key(|(_, host)| host.is_good());
     let cells = |(name, host): &(&HostName, Host)| {
         let state = html! {
-            @match host.rotating {
-                Some(number) => { span.bad { "rotating" } ", " (number) " addresses" }
-                None => "has addresses",
+            @match (host.rotating, host.unresolved) {
+                (Some(number), _) => { span.bad { "rotating" } ", " (number) " addresses" }
+                (None, Some(HostState::NoAddress)) => span.bad { "no address" },
+                (None, Some(_)) => span.bad { "failing" },
+                (None, None) => "has addresses",
             }
         };
         [html! { (name) }, state, addresses(host, is_mapped)]
@@ -53,7 +65,7 @@ pub(super) fn hosts(state: &ZoneState, query: &Query) -> Markup {
     html! {
         @if !hosts.is_empty() || !unnamed.is_empty() {
             h2 { "Origin hosts" }
-            @if !unnamed.is_empty() { p { "Hosts that do not resolve now: " (unnamed) "." } }
+            @if !unnamed.is_empty() { p { "More hosts that do not resolve: " (unnamed) "." } }
             @if hosts.len() > HOSTS_SHOWN {
                 p { "The first " (HOSTS_SHOWN) " of " (hosts.len()) "." }
             }
@@ -81,19 +93,23 @@ fn collect(findings: &ZoneFindings) -> BTreeMap<&HostName, Host> {
     for rotating in &findings.rotating {
         hosts.entry(&rotating.host).or_default().rotating = Some(rotating.addresses);
     }
+    for unresolved in &findings.unresolved_hosts {
+        hosts.entry(&unresolved.host).or_default().unresolved = Some(unresolved.state);
+    }
     hosts
 }
 
-/// `2 failing, 1 no address`
+/// `2 failing, 1 no address`: how many more there are than the findings name.
 fn unnamed(findings: &ZoneFindings) -> String {
-    let counts = findings.hosts.iter().flatten();
-    let words: Vec<_> = counts
-        .filter(|(state, number)| {
-            matches!(state, HostState::Failing | HostState::NoAddress) && **number > 0
-        })
-        .map(|(state, number)| format!("{number} {}", state.as_str().replace('_', " ")))
-        .collect();
-    words.join(", ")
+    let words = [HostState::Failing, HostState::NoAddress].map(|state| {
+        let counts = findings.hosts.as_ref();
+        let count = counts.and_then(|counts| counts.get(&state)).copied();
+        let unresolved = findings.unresolved_hosts.iter();
+        let named = unresolved.filter(|host| host.state == state).count();
+        let more = count.unwrap_or_default().saturating_sub(named);
+        (more > 0).then(|| format!("{more} {}", state.as_str().replace('_', " ")))
+    });
+    words.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 fn addresses(host: &Host, is_mapped: impl Fn(OriginIp) -> bool) -> Markup {

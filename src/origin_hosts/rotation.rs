@@ -1,0 +1,177 @@
+//! Whether a host has more addresses than mappings can follow, or may turn out to have.
+
+use super::host::{Address, IpKind};
+use crate::domain::OriginIp;
+
+/// The most addresses of a load balancer or of S3 that AWS puts into one answer. An answer with
+/// exactly so many may be a part of more.
+const FULL_ANSWER: usize = 8;
+/// Answers in a row, each with new addresses, from which a host is settling. Two are what replacing
+/// its addresses takes.
+const SETTLING_ANSWERS: u8 = 3;
+
+/// What a host's answers so far show about the number of its addresses.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Rotation {
+    /// The limit that the addresses exceeded; `None` where they do not.
+    pub(super) above: Option<usize>,
+    /// Good answers in a row that held new addresses.
+    novelties: u8,
+    /// The first of these was full, and no address was known before it.
+    began_full: bool,
+    is_settling: bool,
+}
+
+impl Rotation {
+    /// Whether the host has more addresses than mappings can follow.
+    pub(super) fn is_rotating(&self) -> bool {
+        self.above.is_some()
+    }
+
+    /// Whether the answers keep bringing new addresses, so that the host may turn out to be
+    /// rotating. It ends with an answer that brings none, with a failure, and after as many answers
+    /// as mappings can follow addresses.
+    pub(super) fn is_settling(&self) -> bool {
+        self.is_settling
+    }
+
+    /// An answer came. `known` are the addresses before it.
+    pub(super) fn note(&mut self, known: &[Address], answer: &[OriginIp]) {
+        let is_known = |ip: &OriginIp| known.iter().any(|address| address.ip == *ip);
+        if answer.iter().all(is_known) {
+            self.interrupt();
+            return;
+        }
+        if self.novelties == 0 {
+            let number = |kind| answer.iter().filter(|ip| IpKind::of(**ip) == kind).count();
+            let is_full = [IpKind::V4, IpKind::V6].map(number).contains(&FULL_ANSWER);
+            self.began_full = is_full && known.is_empty();
+        }
+        self.novelties = self.novelties.saturating_add(1);
+    }
+
+    /// A question brought no new address.
+    pub(super) fn interrupt(&mut self) {
+        self.novelties = 0;
+    }
+
+    /// Decides by the number of counting addresses, and whether there are more than are remembered.
+    /// A host stops rotating when the number has fallen by a quarter below the limit, so that one at
+    /// the limit does not flap. A limit that was changed is applied as it is.
+    pub(super) fn judge(&mut self, count: usize, is_truncated: bool, above: usize) {
+        let limit = match self.above {
+            Some(exceeded) if exceeded == above => above - above / 4,
+            _ => above,
+        };
+        let is_rotating = count > limit || is_truncated;
+        self.above = is_rotating.then_some(above);
+        self.is_settling = !is_rotating
+            && usize::from(self.novelties) <= above
+            && (self.novelties >= SETTLING_ANSWERS || (self.novelties > 0 && self.began_full));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ABOVE: usize = 16;
+
+    fn ips(range: std::ops::Range<u8>) -> Vec<OriginIp> {
+        range
+            .map(|last| OriginIp::from(std::net::IpAddr::from([192, 0, 2, last])))
+            .collect()
+    }
+
+    /// Takes the answers one after another, all of which count, and returns whether the host was
+    /// settling after each of them, and whether it is rotating after the last.
+    fn after(answers: &[std::ops::Range<u8>]) -> (Vec<bool>, bool) {
+        let mut rotation = Rotation::default();
+        let mut known: Vec<Address> = Vec::new();
+        let mut settling = Vec::new();
+        for answer in answers {
+            let answer = ips(answer.clone());
+            rotation.note(&known, &answer);
+            for ip in answer {
+                if known.iter().all(|address| address.ip != ip) {
+                    known.push(Address {
+                        ip,
+                        first_seen: 0,
+                        last_seen: 0,
+                    });
+                }
+            }
+            rotation.judge(known.len(), false, ABOVE);
+            settling.push(rotation.is_settling());
+        }
+        (settling, rotation.is_rotating())
+    }
+
+    #[test]
+    fn a_host_settles_while_its_answers_look_like_parts_of_more() {
+        for (answers, settling, rotating) in [
+            // Addresses that stay, and such that are replaced.
+            (vec![0..3, 0..3], vec![false, false], false),
+            (vec![0..3, 3..6, 3..6], vec![false, false, false], false),
+            // A full answer may be all there is; the next one shows it.
+            (vec![0..8, 0..8], vec![true, false], false),
+            (vec![0..8, 8..16, 0..8], vec![true, true, false], false),
+            (vec![0..8, 8..16, 16..24], vec![true, true, false], true),
+            (vec![0..7, 0..7], vec![false, false], false),
+            (vec![0..9, 0..9], vec![false, false], false),
+            // A full answer of a host that was known before.
+            (vec![0..3, 0..3, 3..11], vec![false, false, false], false),
+            // Small parts of many addresses.
+            (
+                vec![0..4, 4..8, 8..12, 12..16, 16..20],
+                vec![false, false, true, true, false],
+                true,
+            ),
+            (
+                vec![0..2, 2..4, 4..6, 0..2],
+                vec![false, false, true, false],
+                false,
+            ),
+        ] {
+            assert_eq!(after(&answers), (settling, rotating), "{answers:?}");
+        }
+    }
+
+    #[test]
+    fn settling_ends_with_a_failure_and_after_as_many_answers_as_addresses_can_be_followed() {
+        let mut rotation = Rotation::default();
+        rotation.note(&[], &ips(0..8));
+        rotation.judge(8, false, ABOVE);
+        assert!(rotation.is_settling());
+        rotation.interrupt();
+        rotation.judge(8, false, ABOVE);
+        assert!(!rotation.is_settling());
+
+        // Of a short window hardly any address counts.
+        let settling = (0..30).map(|answer| {
+            rotation.note(&[], &ips(answer..answer + 1));
+            rotation.judge(1, false, ABOVE);
+            rotation.is_settling()
+        });
+        let settling: Vec<_> = settling.collect();
+        let until = settling.iter().rposition(|is_settling| *is_settling);
+        assert_eq!(until, Some(ABOVE - 1));
+    }
+
+    #[test]
+    fn a_host_at_the_limit_does_not_flap() {
+        let mut rotation = Rotation::default();
+        let states = [16, 17, 16, 13, 12, 13, 16, 17].map(|count| {
+            rotation.judge(count, false, ABOVE);
+            rotation.is_rotating()
+        });
+        assert_eq!(states, [false, true, true, true, false, false, false, true]);
+        rotation.judge(17, false, 20);
+        assert!(!rotation.is_rotating(), "the limit is another");
+        // Nothing is tolerated of a small one.
+        for (count, is_rotating) in [(3, true), (2, false)] {
+            rotation.judge(count, false, 2);
+            assert_eq!(rotation.is_rotating(), is_rotating, "{count}");
+        }
+    }
+}
