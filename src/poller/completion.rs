@@ -13,7 +13,7 @@ use super::state::{self, PollEnd, PollResult};
 use super::tasks::{Ended, Outcome};
 use super::token::TokenCheck;
 use super::{Context, Poller};
-use crate::cloudflare::{ApiError, MappingList, Reason};
+use crate::cloudflare::{ApiError, MappingList, Operation, Reason};
 use crate::domain::ZoneId;
 use crate::snapshot::ZoneState;
 
@@ -21,8 +21,14 @@ impl Poller {
     pub(super) fn complete(&mut self, ended: Ended) {
         let now = Instant::now();
         match ended.outcome {
-            Outcome::RecordsRead(id, records) => self.records_read(&id, ended.id, records, now),
-            Outcome::CloudflareIps(ranges) => self.cloudflare_ips_read(ended.id, ranges, now),
+            Outcome::RecordsRead(id, records) => {
+                self.report_call(&ended.account, Some(&id), Operation::DnsRecords, &records);
+                self.records_read(&id, ended.id, records, now);
+            }
+            Outcome::CloudflareIps(ranges) => {
+                self.report_call(&ended.account, None, Operation::CloudflareIps, &ranges);
+                self.cloudflare_ips_read(ended.id, ranges, now);
+            }
             Outcome::AuditLogRead(owner, reading) => {
                 self.audit_log_read(&owner, ended.id, reading, now);
             }
@@ -32,10 +38,11 @@ impl Poller {
 
     /// Takes the outcome of a task that is about one account.
     fn account_completed(&mut self, mut ended: Ended, now: Instant) {
-        if let Outcome::Enriched(id, enriched) = &mut ended.outcome
-            && let Some(records) = enriched.records.take()
-        {
-            self.learn_records(&ended.account, id, &records, enriched.balanced.as_deref());
+        if let Outcome::Enriched(id, enriched) = &mut ended.outcome {
+            self.report_enrichment(&ended.account, id, enriched);
+            if let Some(records) = enriched.records.take() {
+                self.learn_records(&ended.account, id, &records, enriched.balanced.as_deref());
+            }
         }
         // The account may have left the configuration just when the task ended.
         let Some(account) = self.accounts.get_mut(&ended.account) else {

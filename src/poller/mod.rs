@@ -20,6 +20,7 @@ mod metrics;
 mod reconfigure;
 mod recorder;
 mod records;
+mod report;
 mod schedule;
 mod settings;
 mod state;
@@ -50,7 +51,8 @@ pub use self::metrics::Metrics;
 use self::recorder::Memory;
 pub use self::recorder::Recorder;
 use self::records::RecordReadings;
-pub use self::schedule::estimate::Load;
+pub use self::report::{SourceOutcome, SourceReading};
+pub use self::schedule::estimate::{Demand, Load};
 pub use self::settings::{AccountSettings, Settings, Shard, ZoneOverride, ZoneSelection};
 use self::tasks::Tasks;
 use crate::cloudflare::{AuditLogSettings, Client};
@@ -102,6 +104,8 @@ pub struct Poller {
     listings_changed: bool,
     ranges_changed: watch::Receiver<u64>,
     commands: Commands,
+    /// How the calls of a single round ended.
+    readings: Vec<SourceReading>,
 }
 
 /// What the work of every account depends on.
@@ -162,6 +166,7 @@ impl Poller {
             listings_changed: true,
             ranges_changed,
             commands,
+            readings: Vec::new(),
         };
         (poller, handle, readiness)
     }
@@ -178,8 +183,8 @@ impl Poller {
     }
 
     /// Lists every account's zones, and polls and enriches each zone once, whether that succeeds
-    /// or not.
-    pub async fn run_once(mut self) {
+    /// or not. Returns how the calls beside the mappings ended.
+    pub async fn run_once(mut self) -> Vec<SourceReading> {
         self.context.once = true;
         let end = CancellationToken::new();
         let resolver = self.context.hosts.resolver().clone();
@@ -202,7 +207,7 @@ impl Poller {
                 for account in self.accounts.values_mut() {
                     account.publish_unconfirmed(&self.context);
                 }
-                return;
+                return self.readings;
             }
             let next = self.next_event();
             match resolving_until {
@@ -224,7 +229,7 @@ impl Poller {
         }
         for account in self.accounts.values_mut() {
             account.start_due(&self.context, &mut self.tasks, now);
-            account.check_budget(&self.context, &self.snapshot);
+            account.check_budget(&self.context, &self.snapshot, &self.records);
         }
         self.start_cloudflare_ips(now);
         self.start_record_readings(now);

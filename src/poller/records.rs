@@ -60,6 +60,14 @@ impl RecordReadings {
         }
     }
 
+    /// How many zones an account reads.
+    pub(super) fn of_account(&self, account: &AccountName) -> usize {
+        let readings = self.zones.values();
+        readings
+            .filter(|reading| reading.account == *account)
+            .count()
+    }
+
     pub(super) fn next_due(&self) -> Option<Instant> {
         let busy = self.zones.len() - self.queue.len();
         let first = self.queue.first().map(|(due, _)| *due);

@@ -1,5 +1,6 @@
 //! Keeps the table fresh: each vendor on its own schedule, the last good prefixes kept.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use tracing::{error, info, warn};
 use super::fetch::{FetchError, Fetched, LocalReading, Version, fetch, local_reading};
 use super::{Format, FormatError, Metrics, RangeSource, RangeTable, Settings, VendorTable};
 use crate::backoff::doubling;
-use crate::domain::{OriginIp, RangeVerdict};
+use crate::domain::{OriginIp, RangeVerdict, Vendor};
 use crate::file_io::ReadingError;
 
 /// The time that one refresh may take, redirects and Azure's page included: 4 MiB at 1 Mbit/s.
@@ -152,29 +153,36 @@ impl VendorRanges {
     }
 
     /// Reads every vendor's file once, all at the same time. Failures are logged and counted.
-    pub async fn refresh_all_once(&self) {
+    /// Returns the number of prefixes of each vendor, or why its file could not be read.
+    pub async fn refresh_all_once(&self) -> BTreeMap<Vendor, Result<usize, String>> {
         let mut tasks = JoinSet::new();
         for feed in &self.shared.feeds {
             let (ranges, feed) = (self.clone(), Arc::clone(feed));
-            tasks.spawn(async move { ranges.refresh(&feed).await });
+            tasks.spawn(async move {
+                let refreshed = ranges.refresh(&feed).await;
+                let outcome = refreshed.map(|table| table.len());
+                (
+                    feed.format.vendor(),
+                    outcome.map_err(|error| error.to_string()),
+                )
+            });
         }
-        tasks.join_all().await;
+        tasks.join_all().await.into_iter().collect()
     }
 
     async fn keep_fresh(self, feed: Arc<Feed>) {
         let mut failures = 0;
         loop {
-            failures = if self.refresh(&feed).await {
-                0
-            } else {
-                failures + 1
+            failures = match self.refresh(&feed).await {
+                Ok(_) => 0,
+                Err(_) => failures + 1,
             };
             tokio::time::sleep(next_wait(failures, self.shared.refresh)).await;
         }
     }
 
-    /// Reads one vendor's file, and says whether that went well.
-    async fn refresh(&self, feed: &Arc<Feed>) -> bool {
+    /// Reads one vendor's file and returns its prefixes. A failure is logged and counted.
+    async fn refresh(&self, feed: &Arc<Feed>) -> Result<Arc<VendorTable>, RefreshError> {
         let Feed { format, source, .. } = &**feed;
         let _turn = match source {
             RangeSource::File(_) => Some(self.shared.local_turn.lock().await),
@@ -184,7 +192,7 @@ impl VendorRanges {
             Ok(table) => {
                 let metrics = &self.shared.metrics;
                 metrics.succeeded(*format, &table, Timestamp::now());
-                true
+                Ok(table)
             }
             Err(error) => {
                 self.shared.metrics.failed(*format);
@@ -209,7 +217,7 @@ impl VendorRanges {
                         "cannot refresh the vendor's address ranges; {kept}"
                     );
                 }
-                false
+                Err(error)
             }
         }
     }
@@ -360,7 +368,7 @@ mod tests {
         let end = feed.local.lock().await.hang(Err(FetchError::NotAFile));
         for _ in 0..3 {
             tokio::join!(
-                async { assert!(!ranges.refresh(feed).await) },
+                async { assert!(ranges.refresh(feed).await.is_err()) },
                 tokio::time::advance(REFRESH_TIMEOUT)
             );
         }
@@ -382,7 +390,7 @@ mod tests {
                 .map(str::to_owned)
         };
         assert_eq!(up().as_deref(), Some("0"));
-        assert!(ranges.refresh(feed).await);
+        ranges.refresh(feed).await.unwrap();
         assert_eq!(up().as_deref(), Some("1"));
     }
 

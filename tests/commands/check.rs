@@ -2,7 +2,9 @@
 
 use std::fs;
 
-use cloudflare_origin_region_exporter::simulator::{CredentialStatus, Fault, FaultKind, Operation};
+use cloudflare_origin_region_exporter::simulator::{
+    CredentialStatus, Fault, FaultKind, LoadBalancer, Operation, Permission, Pool,
+};
 
 use crate::support::{Setup, TOKEN, world};
 
@@ -205,4 +207,183 @@ async fn a_declared_region_that_cloudflare_does_not_support_is_a_warning() {
     ended
         .code(0)
         .says(&["expect.zones.a.test", "192.0.2.1: aws useast1"]);
+}
+
+/// The cells of a row of the table of sources.
+fn source<'a>(out: &'a str, name: &str) -> Vec<Vec<&'a str>> {
+    let (_, table) = out.split_once("\nSources\n").unwrap();
+    let table = table.split("\n\n").next().unwrap();
+    let rows = table.lines().filter(|line| line.starts_with(name));
+    let cells = |line: &'a str| {
+        line.split("  ")
+            .map(str::trim)
+            .filter(|cell| !cell.is_empty())
+    };
+    rows.map(|line| cells(line).skip(1).collect()).collect()
+}
+
+/// Every source is on, and the token lacks two permissions.
+async fn with_every_source() -> Setup {
+    let mut world = world().zone("hidden.test", []);
+    let zone = world.zone_mut("a.test");
+    zone.record("CNAME", "www.a.test", "lb.hidden.test", true);
+    zone.load_balancers.push(LoadBalancer {
+        id: "balancer".to_owned(),
+        name: "www.a.test".to_owned(),
+        default_pools: vec!["pool".to_owned()],
+        ..LoadBalancer::default()
+    });
+    let pool = Pool {
+        id: "pool".to_owned(),
+        name: "pool".to_owned(),
+        enabled: true,
+        origins: Vec::new(),
+    };
+    world.accounts.values_mut().next().unwrap().pools.push(pool);
+    for permission in [
+        Permission::CloudConnectorRead,
+        Permission::AccountSettingsRead,
+    ] {
+        for token in &mut world.credentials {
+            token.permissions.remove(&permission);
+        }
+    }
+    let ranges = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/ip-ranges");
+    let more = format!(
+        "expect: {{ from_dns: true, from_load_balancers: true, from_rules: true }}\n\
+         audit_log: {{ enabled: true }}\n\
+         verify:\n\
+         \x20 vendor_ranges:\n\
+         \x20   enabled: true\n\
+         \x20   sources: {{ aws: {ranges}/aws.json, gcp: {ranges}/gcp.json, \
+         azure: {ranges}/azure.json, oci: {ranges}/nowhere.json }}\n"
+    );
+    let setup = Setup::new(world, &more).await;
+    let text = fs::read_to_string(setup.file()).unwrap();
+    let zones = "zones: { exclude: [hidden.test] } }]";
+    fs::write(setup.file(), text.replacen("}]", &format!(", {zones}"), 1)).unwrap();
+    setup.api.add_fault(
+        Fault::new(FaultKind::ApiError(
+            403,
+            10000,
+            "Authentication error".to_owned(),
+        ))
+        .on(Operation::PageRules)
+        .zone("b.test"),
+    );
+    setup
+}
+
+#[tokio::test]
+async fn online_each_source_is_named_with_its_permission_and_how_reading_it_ended() {
+    let setup = with_every_source().await;
+    // A source that cannot be read is no zone that cannot be read.
+    let ended = setup.run(&["check", "--online"]).await;
+    ended.code(0);
+    let both = "a.test, b.test";
+    for (name, rows) in [
+        (
+            "DNS records (dns_records)",
+            vec![vec!["Zone: DNS: Read", "main", "ok", both]],
+        ),
+        (
+            "load balancers (load_balancers)",
+            vec![vec!["Zone: Load Balancers: Read", "main", "ok", both]],
+        ),
+        (
+            "load balancer pools (load_balancer_pools)",
+            vec![
+                vec![
+                    "Account: Load Balancing: Monitors and Pools: Read",
+                    "main",
+                    "not needed, no load balancer in use names a pool",
+                    "b.test",
+                ],
+                vec![
+                    "Account: Load Balancing: Monitors and Pools: Read",
+                    "main",
+                    "ok",
+                    "a.test",
+                ],
+            ],
+        ),
+        (
+            "Origin Rules (origin_rules)",
+            vec![vec!["Zone: Origin Rules: Read", "main", "ok", both]],
+        ),
+        (
+            "Cloudflare's own addresses (cloudflare_ips)",
+            vec![vec!["none needed", "main", "ok", "-"]],
+        ),
+        (
+            "Tiered Cache (tiered_cache)",
+            vec![vec!["Zone: Zone Settings: Read", "main", "ok", both]],
+        ),
+        (
+            "Smart Tiered Cache (smart_tiered_cache)",
+            vec![vec!["Zone: Zone Settings: Read", "main", "ok", both]],
+        ),
+    ] {
+        assert_eq!(source(&ended.out, name), rows, "{name}: {}", ended.out);
+    }
+    for (name, permission, place) in [
+        (
+            "Cloud Connector rules (cloud_connector)",
+            "Zone: Cloud Connector: Read",
+            both,
+        ),
+        (
+            "audit log (audit_log)",
+            "Account: Account Settings: Read",
+            "Cloudflare account",
+        ),
+        (
+            "page rules (page_rules)",
+            "Zone: Page Rules: Read",
+            "b.test",
+        ),
+    ] {
+        let rows = source(&ended.out, name);
+        let refused: Vec<_> = rows
+            .iter()
+            .filter(|row| row[2].starts_with("forbidden"))
+            .collect();
+        assert_eq!(refused.len(), 1, "{name}: {}", ended.out);
+        assert_eq!(refused[0][..2], [permission, "main"]);
+        assert!(refused[0][2].contains("403"), "{}", ended.out);
+        assert!(refused[0][3].starts_with(place), "{}", ended.out);
+    }
+    // Any zone can tell.
+    let rows = source(&ended.out, "supported regions (supported_regions)");
+    let told = ["Zone: Zone Settings: Read", "main", "ok"];
+    assert_eq!(rows[0][..3], told, "{}", ended.out);
+    let rows = source(&ended.out, "vendor ranges of aws");
+    assert!(rows[0][2].starts_with("ok, "), "{}", ended.out);
+    let rows = source(&ended.out, "vendor ranges of oci");
+    assert!(!rows[0][2].starts_with("ok"), "{}", ended.out);
+}
+
+#[tokio::test]
+async fn online_what_is_off_is_said_to_be_off() {
+    let more = "verify: { supported_regions: false, tiered_cache: false }\n";
+    let setup = Setup::new(world(), more).await;
+    let ended = setup.run(&["check", "--online"]).await;
+    ended.code(0);
+    for (name, key) in [
+        ("DNS records", "expect.from_dns"),
+        ("load balancers", "expect.from_load_balancers"),
+        ("load balancer pools", "expect.from_load_balancers"),
+        ("Origin Rules", "expect.from_rules"),
+        ("Cloud Connector rules", "expect.from_rules"),
+        ("page rules", "expect.from_rules"),
+        ("supported regions", "verify.supported_regions"),
+        ("Tiered Cache", "verify.tiered_cache"),
+        ("Smart Tiered Cache", "verify.tiered_cache"),
+        ("vendor ranges", "verify.vendor_ranges.enabled"),
+        ("audit log", "audit_log.enabled"),
+    ] {
+        let rows = source(&ended.out, name);
+        assert_eq!(rows.len(), 1, "{name}: {}", ended.out);
+        assert_eq!(rows[0][2], format!("off ({key})"), "{name}");
+    }
 }

@@ -70,6 +70,8 @@ pub(in crate::poller) struct Enriched {
     /// Every record of the zone.
     pub(in crate::poller) records: Option<Vec<DnsRecord>>,
     pub(in crate::poller) load_balancers: Option<Result<Candidates, ApiError>>,
+    /// The load balancers name pools, so that these are read too.
+    pub(in crate::poller) reads_pools: bool,
     /// The names that load balancers answer for.
     pub(in crate::poller) balanced: Option<Arc<BTreeSet<RecordName>>>,
     /// What each kind of rules names.
@@ -158,6 +160,7 @@ pub(in crate::poller) async fn run(enrichment: Enrichment) -> Enriched {
         let balancers = client.load_balancers(&zone.id, &call).await;
         if let Ok(balancers) = &balancers {
             enriched.balanced = Some(Arc::new(balanced_names(&balancers.rows)));
+            enriched.reads_pools = !pools_in_use(&balancers.rows).is_empty();
         }
         enriched.load_balancers = Some(match balancers {
             Ok(balancers) => enrichment.pools(&balancers.rows, &call).await,
@@ -196,6 +199,14 @@ impl RuleKind {
     /// Every kind.
     pub(in crate::poller) const ALL: [Self; 3] =
         [Self::OriginRules, Self::CloudConnector, Self::PageRules];
+
+    pub(in crate::poller) fn operation(self) -> Operation {
+        match self {
+            Self::OriginRules => Operation::OriginRules,
+            Self::CloudConnector => Operation::CloudConnector,
+            Self::PageRules => Operation::PageRules,
+        }
+    }
 
     async fn read(
         self,

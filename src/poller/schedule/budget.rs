@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use tracing::{info, warn};
 
-use super::estimate::Load;
+use super::estimate::{Demand, Load};
 use crate::poller::Context;
 use crate::poller::account::Account;
+use crate::poller::records::RecordReadings;
 use crate::snapshot::Snapshot;
 
 /// What the log last reported of one account.
@@ -21,7 +22,12 @@ pub(in crate::poller) struct BudgetCheck {
 impl Account {
     /// Compares what the account's polls need with its budget: after each listing, once every zone
     /// was tried and its size is known. Logs what is new.
-    pub(in crate::poller) fn check_budget(&mut self, context: &Context, snapshot: &Snapshot) {
+    pub(in crate::poller) fn check_budget(
+        &mut self,
+        context: &Context,
+        snapshot: &Snapshot,
+        records: &RecordReadings,
+    ) {
         let ready = self.listing.complete && self.first_round_over();
         if context.once || self.budget_check.is_current || !ready {
             return;
@@ -30,12 +36,14 @@ impl Account {
         let (budget, window) = (self.client.budget(), self.client.window());
         let account = &self.state.name;
         let settings = &context.settings;
-        let load = Load::of(
-            &snapshot.directory(),
-            account,
+        let demand = Demand {
             settings,
-            &context.evaluation.expect,
-        );
+            expect: &context.evaluation.expect,
+            verify: context.evaluation.verify,
+            audit_log: context.evaluation.audit_log,
+            record_zones: records.of_account(account),
+        };
+        let load = Load::of(&snapshot.directory(), account, demand);
         let fitting = load.fitting_interval(settings.interval, budget, window);
         if std::mem::replace(&mut self.budget_check.fitting, fitting) == fitting {
             return;

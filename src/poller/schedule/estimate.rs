@@ -1,49 +1,107 @@
 //! Whether the rate limit allows what the schedule asks for: pure arithmetic.
 
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 
+use crate::cloudflare::AuditLogSettings;
 use crate::domain::AccountName;
-use crate::findings::ExpectSettings;
+use crate::findings::{ExpectSettings, VerifySettings};
 use crate::poller::Settings;
-use crate::snapshot::Directory;
+use crate::snapshot::{Directory, ZoneState};
 
 /// Cloudflare lists at most this many mappings a page.
 const MAPPINGS_PER_PAGE: usize = 100;
 /// Cloudflare lists at most this many zones a page.
 const ZONES_PER_PAGE: usize = 50;
+/// Calls for the rules of a zone.
+const RULES: usize = 3;
+/// Calls for the tiered cache settings of a zone.
+const SETTINGS: usize = 2;
 /// Above this nobody would poll; a budget that is used up by listing zones alone has no answer.
 const LONGEST: Duration = Duration::from_hours(24 * 7);
+
+/// Rules, settings and supported regions are read this often.
+const HOURLY: Duration = Duration::from_hours(1);
+/// Audit logs use at most this part of an account's budget.
+const AUDIT_LOG_SHARE: f64 = 0.1;
+
+/// What is read, and how often.
+#[derive(Debug, Clone, Copy)]
+pub struct Demand<'a> {
+    /// The intervals.
+    pub settings: &'a Settings,
+    /// Which sources are read.
+    pub expect: &'a ExpectSettings,
+    /// Which of Cloudflare's settings are read.
+    pub verify: VerifySettings,
+    /// Whether audit logs are read.
+    pub audit_log: AuditLogSettings,
+    /// Zones that are not enriched and whose records are read, because hosts lead through them.
+    pub record_zones: usize,
+}
 
 /// What one account's schedule asks of the API.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Load {
-    /// Requests a second of zones with an interval of their own, and of listing the zones.
+    /// Requests a second that do not depend on the common interval.
     fixed: f64,
     /// Requests in one round of the zones with the common interval.
     round: f64,
+    /// Requests a second for audit logs, as far as the budget allows them.
+    audit_logs: f64,
 }
 
 impl Load {
     /// What polling the zones of one account needs, by what is known of them. A listing interval
     /// that is the common interval is taken to follow it.
-    pub fn of(
-        directory: &Directory,
-        account: &AccountName,
-        settings: &Settings,
-        expect: &ExpectSettings,
-    ) -> Self {
-        let states = directory.zones.iter().map(|slot| slot.load());
-        let states: Vec<_> = states.filter(|state| state.account == *account).collect();
+    pub fn of(directory: &Directory, account: &AccountName, demand: Demand<'_>) -> Self {
+        let Demand {
+            settings, expect, ..
+        } = demand;
+        let states: Vec<_> = directory.zones.iter().map(|slot| slot.load()).collect();
+        let owners = owners(directory, &states);
+        let states = states.iter().filter(|state| state.account == *account);
+        let states: Vec<_> = states.collect();
         let follows = settings.discovery_interval == settings.interval;
         let mut load = Self::listing(
             states.len(),
             (!follows).then_some(settings.discovery_interval),
         );
         let beside = usize::from(expect.from_dns) + usize::from(expect.from_load_balancers);
-        for state in states {
+        for state in &states {
             let mappings = state.data.as_ref().map_or(0, |data| data.mappings.len());
             let own = (state.interval != settings.interval).then_some(state.interval);
             load.add_zone(mappings, beside, own);
+        }
+        let of_account = owners
+            .values()
+            .filter(|readers| readers.contains(&account))
+            .count();
+        if expect.from_load_balancers && of_account > 0 {
+            load.add(pages(of_account, 1), None);
+        }
+        if demand.record_zones > 0 {
+            load.add(pages(demand.record_zones, 1), None);
+        }
+        let hourly = if expect.from_rules { RULES } else { 0 }
+            + if demand.verify.tiered_cache {
+                SETTINGS
+            } else {
+                0
+            };
+        if hourly > 0 && !states.is_empty() {
+            load.add(pages(hourly * states.len(), 1), Some(HOURLY));
+        }
+        // Verifying the token, and the regions, once for all zones.
+        let once = 1 + usize::from(demand.verify.supported_regions);
+        load.add(pages(once, 1), Some(HOURLY));
+        let read = owners
+            .values()
+            .filter(|readers| readers.first() == Some(&account))
+            .count();
+        if demand.audit_log.enabled && read > 0 {
+            load.audit_logs = pages(read, 1) / demand.audit_log.interval.as_secs_f64();
         }
         load
     }
@@ -80,6 +138,7 @@ impl Load {
         window: Duration,
     ) -> Option<Duration> {
         let allowed = f64::from(budget) / window.as_secs_f64();
+        let allowed = allowed - self.audit_logs.min(AUDIT_LOG_SHARE * allowed);
         if self.fixed + self.round / interval.as_secs_f64() <= allowed {
             return None;
         }
@@ -93,6 +152,27 @@ impl Load {
     }
 }
 
+/// The configured accounts that poll zones of each Cloudflare account, the one that reads its audit
+/// log first.
+fn owners<'a>(
+    directory: &'a Directory,
+    states: &'a [Arc<ZoneState>],
+) -> BTreeMap<&'a str, Vec<&'a AccountName>> {
+    let accounts = directory.accounts.iter().enumerate();
+    let position: HashMap<_, _> = accounts.map(|(n, account)| (&account.name, n)).collect();
+    let mut owners: BTreeMap<&str, BTreeSet<(Option<usize>, &AccountName)>> = BTreeMap::new();
+    for state in states {
+        if let Some(owner) = &state.zone.owner {
+            let readers = owners.entry(owner).or_default();
+            readers.insert((position.get(&state.account).copied(), &state.account));
+        }
+    }
+    let readers = owners.into_iter();
+    readers
+        .map(|(owner, readers)| (owner, readers.into_iter().map(|(_, name)| name).collect()))
+        .collect()
+}
+
 #[expect(clippy::cast_precision_loss, reason = "page counts are far below 2^52")]
 fn pages(rows: usize, per_page: usize) -> f64 {
     rows.div_ceil(per_page).max(1) as f64
@@ -101,8 +181,141 @@ fn pages(rows: usize, per_page: usize) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::{Zone, ZoneId};
+    use crate::poller::{Shard, state};
+    use crate::snapshot::{AccountState, StaleAfter, ZoneCounts, ZoneSlot};
 
     const MINUTES_5: Duration = Duration::from_mins(5);
+
+    fn settings() -> Settings {
+        Settings {
+            interval: MINUTES_5,
+            discovery_interval: MINUTES_5,
+            retain: Duration::from_hours(1),
+            stale_after: StaleAfter::Never,
+            overrides: Vec::new(),
+            shard: Shard::SINGLE,
+        }
+    }
+
+    fn name(text: &str) -> AccountName {
+        AccountName::parse(text).unwrap()
+    }
+
+    /// Zones of `a` and `b` in two Cloudflare accounts; `a` polls zones of both.
+    fn directory() -> Directory {
+        let zone = |number: usize, account: &str, owner: &str| {
+            let id = ZoneId::parse(&format!("zone{number}")).unwrap();
+            let found = Zone {
+                owner: Some(owner.into()),
+                ..Zone::unknown(id.clone())
+            };
+            let state = state::found(found, name(account), MINUTES_5, StaleAfter::Never);
+            Arc::new(ZoneSlot::new(id, state))
+        };
+        let account = |text| AccountState {
+            name: name(text),
+            up: Some(true),
+            last_success: None,
+            error: None,
+            zones: ZoneCounts::default(),
+        };
+        Directory {
+            zones: vec![
+                zone(1, "b", "one"),
+                zone(2, "a", "one"),
+                zone(3, "a", "one"),
+                zone(4, "a", "two"),
+            ],
+            accounts: vec![account("a"), account("b")],
+            ..Directory::default()
+        }
+    }
+
+    type Change = fn(&mut Demand<'_>, &mut ExpectSettings);
+
+    /// Requests of an account in five minutes.
+    fn requests(account: &str, change: impl FnOnce(&mut Demand<'_>, &mut ExpectSettings)) -> f64 {
+        let settings = settings();
+        let mut expect = ExpectSettings::default();
+        let off = ExpectSettings::default();
+        let mut demand = Demand {
+            settings: &settings,
+            expect: &off,
+            verify: VerifySettings {
+                supported_regions: false,
+                tiered_cache: false,
+            },
+            audit_log: AuditLogSettings::default(),
+            record_zones: 0,
+        };
+        change(&mut demand, &mut expect);
+        demand.expect = &expect;
+        let load = Load::of(&directory(), &name(account), demand);
+        (load.fixed + load.audit_logs) * MINUTES_5.as_secs_f64() + load.round
+    }
+
+    #[test]
+    fn everything_that_is_read_counts() {
+        // A page of the zone list, the mappings of three zones, and an hourly verification.
+        let usual = 1.0 + 3.0 + 1.0 / 12.0;
+        let of_a = |change: Change| requests("a", change) - usual;
+        assert!(of_a(|_, _| {}).abs() < 1e-9);
+        let cases: [(&str, Change, f64); 7] = [
+            ("records", |_, expect| expect.from_dns = true, 3.0),
+            (
+                "load balancers, and the pools of both Cloudflare accounts",
+                |_, expect| expect.from_load_balancers = true,
+                3.0 + 2.0,
+            ),
+            (
+                "three kinds of rules an hour",
+                |_, expect| expect.from_rules = true,
+                3.0 * 3.0 / 12.0,
+            ),
+            (
+                "two settings an hour",
+                |demand, _| demand.verify.tiered_cache = true,
+                3.0 * 2.0 / 12.0,
+            ),
+            (
+                "the regions, once for all zones",
+                |demand, _| demand.verify.supported_regions = true,
+                1.0 / 12.0,
+            ),
+            (
+                "records of other zones",
+                |demand, _| demand.record_zones = 7,
+                7.0,
+            ),
+            (
+                "two audit logs every 30 s",
+                |demand, _| demand.audit_log.enabled = true,
+                20.0,
+            ),
+        ];
+        for (what, change, more) in cases {
+            let seen = of_a(change);
+            assert!((seen - more).abs() < 1e-9, "{what}: {seen} and not {more}");
+        }
+        let audit_log = |demand: &mut Demand<'_>, _: &mut ExpectSettings| {
+            demand.audit_log.enabled = true;
+        };
+        let of_b = requests("b", audit_log) - requests("b", |_, _| {});
+        assert!(of_b.abs() < 1e-9, "the first account reads the log: {of_b}");
+    }
+
+    #[test]
+    fn audit_logs_leave_polls_nine_tenths_of_the_budget() {
+        let mut load = Load::listing(1, None);
+        load.audit_logs = 1.0;
+        load.round = 60.0;
+        // 60 of 100 requests fit beside 10 for audit logs, and 95 do not.
+        assert_eq!(load.fitting_interval(MINUTES_5, 100, MINUTES_5), None);
+        load.round = 95.0;
+        let fitting = load.fitting_interval(MINUTES_5, 100, MINUTES_5);
+        assert_eq!(fitting, Some(Duration::from_secs(317)));
+    }
 
     fn load(zones: usize, mappings: usize) -> Load {
         let mut load = Load::listing(zones, Some(MINUTES_5));

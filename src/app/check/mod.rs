@@ -1,5 +1,7 @@
 //! Reads the configuration, and on request tries each account and zone.
 
+mod sources;
+
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::process::ExitCode;
@@ -8,11 +10,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use self::sources::Sources;
 use super::parts::{self, Parts};
 use super::{AppError, logging, output, secret_check, table};
 use crate::cloudflare::{CallBudget, Client, Credentials, TokenState, TokenStatus};
 use crate::config::{self, Environment, ProcessFlags, Settings};
-use crate::poller::Load;
+use crate::poller::{Demand, Load};
 use crate::snapshot::rows::ZoneRow;
 use crate::snapshot::{AccountState, Directory};
 use crate::web::Protection;
@@ -90,8 +93,8 @@ fn read(flags: &ProcessFlags, environment: &Environment) -> (Option<Settings>, B
 async fn try_online(settings: &Settings, text: &mut String) -> Result<bool, AppError> {
     let parts = Parts::new(settings)?;
     let clients = parts.clients.load_full();
-    parts.ranges.refresh_all_once().await;
-    parts.poller.run_once().await;
+    let ranges = parts.ranges.refresh_all_once().await;
+    let readings = parts.poller.run_once().await;
     let directory = parts.snapshot.directory();
     text.push_str("\nAccounts\n");
     let mut rows = Vec::new();
@@ -116,6 +119,12 @@ async fn try_online(settings: &Settings, text: &mut String) -> Result<bool, AppE
     ));
     text.push_str("\nZones\n");
     text.push_str(&zone_table(&directory));
+    text.push_str("\nSources\n");
+    let mut sources = Sources::new(settings);
+    sources.add_readings(&readings);
+    sources.add_ranges(&ranges);
+    sources.add_audit_logs(&clients, &directory).await;
+    text.push_str(&sources.render());
     for slot in &directory.zones {
         let zone = ZoneRow::of(&slot.load(), None, Timestamp::now());
         for declaration in &zone.unsupported_declarations {
@@ -155,7 +164,16 @@ async fn try_online(settings: &Settings, text: &mut String) -> Result<bool, AppE
         text.push_str("\nWarning: cloudflare.base_url does not end in /client/v4, as Cloudflare's address does.\n");
     }
     for (client, account) in clients.iter().zip(&directory.accounts) {
-        tell_fitting_interval(settings, &directory, account, client.budget(), text);
+        let from_dns = settings.expect.from_dns;
+        let demand = Demand {
+            settings: &settings.poller,
+            expect: &settings.expect,
+            verify: settings.verify,
+            audit_log: settings.audit_log,
+            record_zones: sources::record_zones(&readings, &directory, &account.name, from_dns),
+        };
+        let load = Load::of(&directory, &account.name, demand);
+        tell_fitting_interval(settings, &load, account, client.budget(), text);
     }
     let listed = directory
         .accounts
@@ -237,13 +255,12 @@ fn zone_table(directory: &Directory) -> String {
 
 fn tell_fitting_interval(
     settings: &Settings,
-    directory: &Directory,
+    load: &Load,
     account: &AccountState,
     budget: u32,
     text: &mut String,
 ) {
     let limit = &settings.cloudflare.rate_limit;
-    let load = Load::of(directory, &account.name, &settings.poller, &settings.expect);
     if let Some(fitting) = load.fitting_interval(settings.poller.interval, budget, limit.window) {
         let _ = writeln!(
             text,

@@ -1,0 +1,242 @@
+//! Everything that is read beside the mappings: the permission that it needs, and how reading it
+//! ended.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::super::table;
+use crate::cloudflare::{ApiError, CallBudget, Client, Operation};
+use crate::config::Settings;
+use crate::domain::{AccountName, Vendor};
+use crate::poller::{SourceOutcome, SourceReading};
+use crate::snapshot::Directory;
+
+/// What reading one audit log may take.
+const AUDIT_LOG_BUDGET: Duration = Duration::from_mins(1);
+/// The time of an audit log that is read: enough to see that it can be.
+const AUDIT_LOG_TIME: Duration = Duration::from_mins(1);
+/// Zones that a row names.
+const ZONES_NAMED: usize = 5;
+
+/// The calls in the order in which they are shown, with what they read.
+const CALLS: [(Operation, &str); 10] = [
+    (Operation::DnsRecords, "DNS records"),
+    (Operation::LoadBalancers, "load balancers"),
+    (Operation::LoadBalancerPools, "load balancer pools"),
+    (Operation::OriginRules, "Origin Rules"),
+    (Operation::CloudConnector, "Cloud Connector rules"),
+    (Operation::PageRules, "page rules"),
+    (Operation::CloudflareIps, "Cloudflare's own addresses"),
+    (Operation::SupportedRegions, "supported regions"),
+    (Operation::TieredCache, "Tiered Cache"),
+    (Operation::SmartTieredCache, "Smart Tiered Cache"),
+];
+
+/// The outcomes of all calls, those that are alike in one row.
+pub(super) struct Sources<'a> {
+    settings: &'a Settings,
+    /// Where each outcome was seen, by call, account and outcome.
+    outcomes: BTreeMap<(Operation, String, String), BTreeSet<String>>,
+    ranges: Vec<(Vendor, String)>,
+}
+
+impl<'a> Sources<'a> {
+    pub(super) fn new(settings: &'a Settings) -> Self {
+        Self {
+            settings,
+            outcomes: BTreeMap::new(),
+            ranges: Vec::new(),
+        }
+    }
+
+    pub(super) fn add_readings(&mut self, readings: &[SourceReading]) {
+        for reading in readings {
+            let outcome = match &reading.outcome {
+                SourceOutcome::Read => "ok".to_owned(),
+                SourceOutcome::NotNeeded => {
+                    "not needed, no load balancer in use names a pool".to_owned()
+                }
+                SourceOutcome::NotAvailable => {
+                    "not available, Tiered Cache may be off in the zone".to_owned()
+                }
+                SourceOutcome::Failed(error) => failure(error),
+            };
+            let key = (reading.operation, reading.account.to_string(), outcome);
+            let places = self.outcomes.entry(key).or_default();
+            places.extend((!reading.zone.is_empty()).then(|| reading.zone.clone()));
+        }
+    }
+
+    pub(super) fn add_ranges(&mut self, ranges: &BTreeMap<Vendor, Result<usize, String>>) {
+        let outcome = |outcome: &Result<usize, String>| match outcome {
+            Ok(prefixes) => format!("ok, {prefixes} prefixes"),
+            Err(error) => error.clone(),
+        };
+        let rows = ranges.iter();
+        self.ranges = rows
+            .map(|(vendor, row)| (vendor.clone(), outcome(row)))
+            .collect();
+    }
+
+    /// Tries the audit log of each Cloudflare account that the zones belong to, if they are to be
+    /// read.
+    pub(super) async fn add_audit_logs(&mut self, clients: &[Client], directory: &Directory) {
+        if !self.settings.audit_log.enabled {
+            return;
+        }
+        let mut tried: BTreeSet<Arc<str>> = BTreeSet::new();
+        for client in clients {
+            for slot in &directory.zones {
+                let state = slot.load();
+                let Some(owner) = state.zone.owner.clone() else {
+                    continue;
+                };
+                if state.account != *client.account() || !tried.insert(Arc::clone(&owner)) {
+                    continue;
+                }
+                let now = Timestamp::now();
+                let since = now.checked_sub(AUDIT_LOG_TIME).unwrap_or(now);
+                let call = CallBudget::new(AUDIT_LOG_BUDGET);
+                let reading = client.audit_log(&owner, since, now, false, &call).await;
+                let outcome = reading.map_or_else(|error| failure(&error), |_| "ok".to_owned());
+                let key = (Operation::AuditLog, client.account().to_string(), outcome);
+                let places = self.outcomes.entry(key).or_default();
+                places.insert(format!("Cloudflare account {owner}"));
+            }
+        }
+    }
+
+    /// One row for each call, account and outcome.
+    pub(super) fn render(&self) -> String {
+        let mut rows = Vec::new();
+        for (operation, name) in CALLS {
+            self.push_rows(operation, name, self.key(operation), &mut rows);
+        }
+        for (vendor, outcome) in &self.ranges {
+            rows.push(row(
+                &format!("vendor ranges of {vendor}"),
+                None,
+                "",
+                outcome,
+                "",
+            ));
+        }
+        if self.ranges.is_empty() {
+            let off = "off (verify.vendor_ranges.enabled)";
+            rows.push(row("vendor ranges", None, "", off, ""));
+        }
+        let key = (!self.settings.audit_log.enabled).then_some("audit_log.enabled");
+        self.push_rows(Operation::AuditLog, "audit log", key, &mut rows);
+        table::render(
+            &["source", "permission", "account", "result", "where"],
+            &rows,
+        )
+    }
+
+    fn push_rows(
+        &self,
+        operation: Operation,
+        name: &str,
+        off: Option<&str>,
+        rows: &mut Vec<Vec<String>>,
+    ) {
+        let name = format!("{name} ({})", operation.as_str());
+        let permission = operation.permission();
+        let of_call = self
+            .outcomes
+            .iter()
+            .filter(|((of, ..), _)| *of == operation);
+        let before = rows.len();
+        for ((_, account, outcome), places) in of_call {
+            rows.push(row(&name, permission, account, outcome, &in_words(places)));
+        }
+        if rows.len() == before {
+            let outcome = match off {
+                Some(key) => format!("off ({key})"),
+                None => "not tried, no zone could be read".to_owned(),
+            };
+            rows.push(row(&name, permission, "", &outcome, ""));
+        }
+    }
+
+    /// The key of the configuration that switches the call on, if it is off.
+    fn key(&self, operation: Operation) -> Option<&'static str> {
+        let (expect, verify) = (&self.settings.expect, self.settings.verify);
+        let (is_on, key) = match operation {
+            Operation::DnsRecords => (expect.from_dns, "expect.from_dns"),
+            Operation::LoadBalancers | Operation::LoadBalancerPools => {
+                (expect.from_load_balancers, "expect.from_load_balancers")
+            }
+            Operation::OriginRules | Operation::CloudConnector | Operation::PageRules => {
+                (expect.from_rules, "expect.from_rules")
+            }
+            Operation::SupportedRegions => (verify.supported_regions, "verify.supported_regions"),
+            Operation::TieredCache | Operation::SmartTieredCache => {
+                (verify.tiered_cache, "verify.tiered_cache")
+            }
+            _ => {
+                let is_on = expect.from_dns || expect.from_load_balancers || expect.from_rules;
+                (is_on, "expect.from_dns, from_load_balancers, from_rules")
+            }
+        };
+        (!is_on).then_some(key)
+    }
+}
+
+/// How many zones an account reads the records of because hosts lead through them.
+pub(super) fn record_zones(
+    readings: &[SourceReading],
+    directory: &Directory,
+    account: &AccountName,
+    from_dns: bool,
+) -> usize {
+    let polled = directory.zones.iter().filter(|_| from_dns);
+    let polled = polled.map(|slot| slot.load().zone.name.to_string());
+    let polled: BTreeSet<String> = polled.collect();
+    let readings = readings.iter().filter(|reading| {
+        reading.account == *account && reading.operation == Operation::DnsRecords
+    });
+    let zones: BTreeSet<&str> = readings.map(|reading| &*reading.zone).collect();
+    zones.iter().filter(|zone| !polled.contains(**zone)).count()
+}
+
+fn row(
+    name: &str,
+    permission: Option<&str>,
+    account: &str,
+    outcome: &str,
+    places: &str,
+) -> Vec<String> {
+    let cells = [
+        name,
+        permission.unwrap_or("none needed"),
+        account,
+        outcome,
+        places,
+    ];
+    cells.map(str::to_owned).to_vec()
+}
+
+/// `forbidden: the API answered 403 …`
+fn failure(error: &ApiError) -> String {
+    format!("{}: {}", error.reason, error.detail)
+}
+
+/// `a.example, b.example and 3 more`
+fn in_words(places: &BTreeSet<String>) -> String {
+    let named: Vec<_> = places
+        .iter()
+        .take(ZONES_NAMED)
+        .map(String::as_str)
+        .collect();
+    let more = places.len() - named.len();
+    let named = named.join(", ");
+    if more > 0 {
+        format!("{named} and {more} more")
+    } else {
+        named
+    }
+}
