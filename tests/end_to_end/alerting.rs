@@ -1,19 +1,16 @@
 //! From a mapping that is deleted to a notification, through the real Prometheus and Alertmanager.
 
-use std::fmt::Write as _;
-use std::path::Path;
-
-use cloudflare_origin_region_exporter::simulator::{Simulator, StaticFile, World, demo};
+use cloudflare_origin_region_exporter::simulator::{Simulator, World};
 use jiff::{Timestamp, ToSpan as _};
 use tempfile::tempdir;
-use tokio::process::Command;
 use tokio_util::sync::CancellationToken;
 
 use crate::support::alertmanager::Alertmanager;
 use crate::support::exporter::Exporter;
+use crate::support::official_client::OfficialClient;
 use crate::support::prometheus::Prometheus;
 use crate::support::webhook::Webhook;
-use crate::support::{eventually, rules};
+use crate::support::{eventually, ranges, rules};
 
 const TOKEN: &str = "token-of-a-test";
 const ORIGIN: &str = "3.80.2.2";
@@ -70,7 +67,8 @@ async fn a_deleted_mapping_is_told_and_so_is_its_return() {
     .await;
     assert_eq!(webhook.find(MISSING, "firing"), None);
 
-    official_client(&api, &["delete", "example.com", ORIGIN]).await;
+    let client = OfficialClient::new(&api, TOKEN);
+    client.delete("example.com", ORIGIN).await;
     let alert = eventually("the alert", async || {
         webhook.find(MISSING, "firing").ok_or_else(String::new)
     })
@@ -97,8 +95,7 @@ async fn a_deleted_mapping_is_told_and_so_is_its_return() {
     );
     assert_eq!(webhook.find(MISSING, "resolved"), None);
 
-    let put = ["put", "example.com", ORIGIN, "aws", "us-east-1"];
-    official_client(&api, &put).await;
+    client.put("example.com", ORIGIN, "aws", "us-east-1").await;
     eventually("the end of the alert", async || {
         webhook.find(MISSING, "resolved").ok_or_else(String::new)
     })
@@ -120,19 +117,12 @@ fn healthy() -> World {
     zone.map("34.68.100.1", "gcp", "us-central1", Some(written));
     zone.map("2600:1f18:b:1::1", "gcp", "us-central1", Some(written));
     zone.record("AAAA", "www.shop.example", "2600:1f18:b:1::1", true);
-    for file in demo::range_files() {
-        let served = StaticFile {
-            content_type: "application/json".to_owned(),
-            body: file.json.into(),
-            etag: None,
-        };
-        world.files.insert(file.path.to_owned(), served);
-    }
+    ranges::serve(&mut world);
     world
 }
 
 fn configuration(api: &Simulator) -> String {
-    let mut text = format!(
+    let text = format!(
         "poll: {{ interval: 1s }}\n\
          cloudflare: {{ base_url: \"{}\" }}\n\
          accounts: [{{ name: test, api_token: {TOKEN} }}]\n\
@@ -140,37 +130,8 @@ fn configuration(api: &Simulator) -> String {
          \x20 from_dns: true\n\
          \x20 from_load_balancers: true\n\
          \x20 zones:\n\
-         \x20   example.com: [{{ origin_ip: {ORIGIN}, vendor: aws, region: us-east-1 }}]\n\
-         verify:\n\
-         \x20 vendor_ranges:\n\
-         \x20   enabled: true\n\
-         \x20   sources:\n",
+         \x20   example.com: [{{ origin_ip: {ORIGIN}, vendor: aws, region: us-east-1 }}]\n",
         api.base_url()
     );
-    for file in demo::range_files() {
-        let source = api.file_url(file.path);
-        writeln!(text, "      {}: \"{source}\"", file.vendor).unwrap();
-    }
-    text
-}
-
-/// Writes with Cloudflare's official client.
-async fn official_client(api: &Simulator, arguments: &[&str]) {
-    let python = std::env::var("EXPORTER_PYTHON")
-        .expect("EXPORTER_PYTHON names the interpreter that scripts/python-env prints");
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/mapping.py");
-    let output = Command::new(python)
-        .arg(script)
-        .args([&*api.base_url(), TOKEN])
-        .args(arguments)
-        .env_remove("CLOUDFLARE_API_KEY")
-        .env_remove("CLOUDFLARE_EMAIL")
-        .output()
-        .await
-        .expect("the interpreter starts");
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    text + &ranges::configuration(api)
 }

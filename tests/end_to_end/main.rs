@@ -12,6 +12,7 @@
 mod alerting;
 mod dashboards;
 mod demo;
+mod origins;
 mod page;
 mod sockets;
 mod support;

@@ -2,8 +2,10 @@
 
 pub(crate) mod alertmanager;
 pub(crate) mod exporter;
+pub(crate) mod official_client;
 pub(crate) mod program;
 pub(crate) mod prometheus;
+pub(crate) mod ranges;
 pub(crate) mod rules;
 pub(crate) mod webhook;
 
