@@ -1,9 +1,8 @@
-//! Reading files: bounded in size, and where one may hang, at most one of a kind at a time.
+//! File reads that are bounded in size; reads that may hang are limited to one at a time.
 //!
-//! A file on a mount that hangs, a network's file system for one, holds the thread that reads it
-//! for as long as it hangs, and nothing can end that. Whoever began another reading at each try
-//! would take up all threads for blocking work in the end, those that make a scrape's answer among
-//! them.
+//! A file on a hung mount, such as a network file system, blocks the thread that reads it, and the
+//! read cannot be cancelled. Starting another read at each retry would use up all blocking threads,
+//! including those that render scrapes.
 
 use std::fmt;
 use std::fs::File;
@@ -14,8 +13,8 @@ use std::time::Duration;
 use tokio::task::{JoinError, JoinHandle};
 use tokio::time::{Instant, timeout_at};
 
-/// The content of a file of at most `limit` bytes. Of a larger one, or something endless such as a
-/// device, one byte more than that is read, and it fails. A pipe will do.
+/// Reads a file of at most `limit` bytes; pipes work too. For a larger file, or an endless one such
+/// as a device, it reads one byte more and fails.
 pub fn bounded(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     File::open(path)?
@@ -28,7 +27,7 @@ pub fn bounded(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// A number of bytes, shown in the largest unit of which it is a whole number.
+/// A number of bytes, shown in the largest unit that divides it.
 #[derive(Debug, Clone, Copy)]
 pub struct Size(pub usize);
 
@@ -45,7 +44,7 @@ impl fmt::Display for Size {
     }
 }
 
-/// The place of one reading at a time.
+/// Runs one read at a time.
 #[derive(Debug)]
 pub struct Reading<T> {
     limit: Duration,
@@ -58,19 +57,19 @@ struct UnderWay<T> {
     deadline: Instant,
 }
 
-/// Why a reading gave nothing.
+/// Why a read returned nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadingError {
-    /// It took longer than its limit, and may still be under way.
+    /// It exceeded its time limit, and may still be running.
     #[error("it was not read within {} s", .0.as_secs())]
     TimedOut(Duration),
-    /// It panicked, or the process is ending.
+    /// It panicked, or the process is shutting down.
     #[error("reading it broke off: {0}")]
     BrokeOff(#[from] JoinError),
 }
 
 impl<T: Send + 'static> Reading<T> {
-    /// No reading yet. Each may take as long as `limit`.
+    /// A reader with no read in progress. Each read may take up to `limit`.
     pub const fn new(limit: Duration) -> Self {
         Self {
             limit,
@@ -78,9 +77,9 @@ impl<T: Send + 'static> Reading<T> {
         }
     }
 
-    /// What `read` comes to, on a thread for blocking work; or what an earlier reading does that
-    /// nobody has taken the outcome of. One that hangs is waited for once: while it still does,
-    /// later calls fail at once.
+    /// Runs `read` on a blocking thread. If an earlier read was not collected, returns its result
+    /// instead. Only the first caller waits for a read that hangs: later calls fail at once until
+    /// it ends.
     pub async fn read(
         &mut self,
         read: impl FnOnce() -> T + Send + 'static,
@@ -93,8 +92,8 @@ impl<T: Send + 'static> Reading<T> {
         Ok(ended?)
     }
 
-    /// As [`Self::read`], where the outcome of an earlier reading is too old: it is dropped, and
-    /// while that reading is still under way, this fails at once.
+    /// Like [`Self::read`], but discards the result of an earlier read, which may be outdated.
+    /// Fails at once while that read is still running.
     pub async fn read_anew(
         &mut self,
         read: impl FnOnce() -> T + Send + 'static,
@@ -108,7 +107,7 @@ impl<T: Send + 'static> Reading<T> {
         self.read(read).await
     }
 
-    /// The reading that is under way, or else this one.
+    /// The read in progress, or else this one.
     fn start(&mut self, read: impl FnOnce() -> T + Send + 'static) -> &mut UnderWay<T> {
         let limit = self.limit;
         self.under_way.get_or_insert_with(|| UnderWay {
@@ -127,8 +126,8 @@ pub(crate) mod tests {
     const LIMIT: Duration = Duration::from_secs(5);
 
     impl<T: Send + 'static> Reading<T> {
-        /// Begins a reading that hangs until what is returned is dropped, and then has this
-        /// outcome.
+        /// Starts a read that hangs until the returned value is dropped, and then returns
+        /// `outcome`.
         pub(crate) fn hang(&mut self, outcome: T) -> mpsc::Sender<()> {
             let (end, hanging) = mpsc::channel::<()>();
             self.start(move || {
@@ -138,7 +137,7 @@ pub(crate) mod tests {
             end
         }
 
-        /// Waits until the reading under way has ended, where there is one.
+        /// Waits until the read in progress, if any, has ended.
         pub(crate) async fn ended(&self) {
             while let Some(under_way) = &self.under_way
                 && !under_way.task.is_finished()
@@ -155,7 +154,7 @@ pub(crate) mod tests {
         assert_eq!(bounded(file.path(), 2048).unwrap(), [7; 2048]);
         let larger = bounded(file.path(), 1024).unwrap_err();
         assert_eq!(larger.to_string(), "it is larger than 1 KiB");
-        // A device tells no size, and has no end.
+        // A device reports no size and is endless.
         let endless = bounded(Path::new("/dev/zero"), 2047).unwrap_err();
         assert_eq!(endless.to_string(), "it is larger than 2047 bytes");
         let missing = bounded(Path::new("/nonexistent"), 1).unwrap_err();

@@ -1,4 +1,4 @@
-//! What all outgoing HTTP shares: trusted authorities, proxies, bounded bodies, error classes.
+//! Shared code for outgoing HTTP: trusted authorities, proxies, bounded bodies, error classes.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -16,23 +16,23 @@ use rustls::{ClientConfig, RootCertStore};
 
 use crate::file_io::{self, Size};
 
-/// Time to make a connection, TLS included; an API that is up answers much sooner.
+/// The time to connect, including TLS; an API that is up connects much faster.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// Idle connections are closed before a load balancer in between does it silently.
+/// Idle connections are closed before a load balancer in between drops them silently.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
-/// An HTTP/2 connection that does not answer a ping, sent this often, within this time is closed: a
-/// peer that freezes while TCP stays up is noticed, and the next request opens another connection.
+/// How often an HTTP/2 connection is pinged, and how long it may take to answer before it is
+/// closed. This detects a peer that freezes while TCP stays up; the next request reconnects.
 const PING_INTERVAL: Duration = Duration::from_secs(10);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
-/// Requests in a row that time out before all connections are given up. One may be slow by itself.
+/// Consecutive time-outs before all connections are replaced. A single one may be a slow request.
 const MAX_TIMEOUTS: u32 = 2;
-/// A file of certificate authorities larger than this is none; the largest bundles have 1 MB.
+/// The largest file of certificate authorities; the largest common bundles have 1 MB.
 const CA_FILE_LIMIT: usize = 16 << 20;
 
-/// Why a client could not be made.
+/// Why a client could not be created.
 #[derive(Debug, thiserror::Error)]
 pub enum HttpClientError {
-    /// The file of certificate authorities could not be read.
+    /// The file of certificate authorities is not usable.
     #[error("cannot read the certificate authorities in {path}: {problem}")]
     CaFile {
         /// The file.
@@ -45,7 +45,7 @@ pub enum HttpClientError {
     Client(String),
 }
 
-/// An HTTP client that gives up its connections when requests keep timing out. Clones share them.
+/// An HTTP client that replaces its connections if requests keep timing out. Clones share them.
 #[derive(Debug, Clone)]
 pub struct HttpClient(Arc<Shared>);
 
@@ -55,13 +55,13 @@ struct Shared {
     current: ArcSwap<Connections>,
 }
 
-/// A client of the HTTP library with its pool of connections.
+/// A reqwest client with its connection pool.
 #[derive(Debug)]
 pub struct Connections {
     client: Client,
-    /// Requests that timed out since one was answered.
+    /// Time-outs since the last response.
     timeouts: AtomicU32,
-    /// The last answer came over HTTP/2.
+    /// Whether the last response used HTTP/2.
     http2: AtomicBool,
 }
 
@@ -80,17 +80,16 @@ impl Connections {
         &self.client
     }
 
-    /// A request was answered.
+    /// Records a response.
     pub fn answered(&self, version: Version) {
         self.timeouts.store(0, Ordering::Relaxed);
         let http2 = version == Version::HTTP_2;
         self.http2.store(http2, Ordering::Relaxed);
     }
 
-    /// Whether a request failed because a reused HTTP/2 connection ended before the answer: the
-    /// peer closed it (RFC 9113, section 6.8) or it broke. That happens at any time, so an
-    /// idempotent request can be sent again at once. The HTTP library does so by itself on
-    /// HTTP/1.1.
+    /// Whether a request failed because a reused HTTP/2 connection ended before the response: the
+    /// peer closed it (RFC 9113, section 6.8) or it broke. This can happen at any time, so an
+    /// idempotent request may be retried at once. On HTTP/1.1, the HTTP library does so by itself.
     pub fn ended_before_answer(&self, error: &reqwest::Error) -> bool {
         self.http2.load(Ordering::Relaxed)
             && has_source::<hyper::Error>(error)
@@ -112,7 +111,7 @@ impl HttpClient {
         self.0.current.load_full()
     }
 
-    /// A request on these connections timed out. After the second in a row new requests use new
+    /// Records a time-out on these connections. After the second in a row, new requests use new
     /// connections, because an HTTP/2 peer may answer pings and still be stuck.
     pub fn timed_out(&self, used: &Arc<Connections>) {
         if used.timeouts.fetch_add(1, Ordering::Relaxed) + 1 < MAX_TIMEOUTS
@@ -130,12 +129,12 @@ impl HttpClient {
     }
 }
 
-/// A builder with this program's TLS configuration, time-outs and name; redirects are not
-/// followed, because they could carry credentials to another host. `HTTPS_PROXY`, `HTTP_PROXY` and
+/// A builder with this program's TLS configuration, time-outs and user agent. Redirects are not
+/// followed, because they could send credentials to another host. `HTTPS_PROXY`, `HTTP_PROXY` and
 /// `NO_PROXY` are honoured.
 ///
-/// The machine's authorities (Mozilla's if the machine has none, as in a bare container) and those
-/// of `ca_file` are trusted.
+/// Trusts the machine's authorities (or Mozilla's if it has none, as in a bare container) and those
+/// of `ca_file`.
 pub fn client_builder(ca_file: Option<&Path>) -> Result<ClientBuilder, HttpClientError> {
     tls_config(ca_file).map(builder)
 }
@@ -149,7 +148,7 @@ fn builder(tls: ClientConfig) -> ClientBuilder {
             env!("CARGO_PKG_VERSION")
         ))
         .redirect(Policy::none())
-        // The rate limiter counts every request, so the library must not repeat one by itself.
+        // The rate limiter counts every request, so the library must not retry by itself.
         .retry(reqwest::retry::never())
         .connect_timeout(CONNECT_TIMEOUT)
         .pool_idle_timeout(IDLE_TIMEOUT)
@@ -197,21 +196,21 @@ fn add_ca_file(roots: &mut RootCertStore, path: &Path) -> Result<(), HttpClientE
     Ok(())
 }
 
-/// Why no whole body came.
+/// Why a body could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum BodyError {
-    /// It is larger than the caller's bound; it was not read to its end.
+    /// It is larger than the limit, and was not read to the end.
     #[error("the body is larger than {}", Size(*limit))]
     TooLarge {
-        /// The bound.
+        /// The limit in bytes.
         limit: usize,
     },
-    /// It broke off, came too slowly, or its compression is corrupt.
+    /// It was cut off or too slow, or its compression is corrupt.
     #[error("the body could not be read")]
     Transport(#[from] reqwest::Error),
 }
 
-/// Reads a body, decompressed, of at most `limit` bytes.
+/// Reads and decompresses a body of at most `limit` bytes.
 pub async fn read_body(mut response: Response, limit: usize) -> Result<Vec<u8>, BodyError> {
     let announced = usize::try_from(response.content_length().unwrap_or(0)).unwrap_or(usize::MAX);
     if announced > limit {
@@ -227,10 +226,10 @@ pub async fn read_body(mut response: Response, limit: usize) -> Result<Vec<u8>, 
     Ok(body)
 }
 
-/// What kind of transport failure an error of the HTTP library is.
+/// The kind of a transport failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Failure {
-    /// Too slow: connecting, answering or sending the body.
+    /// Connecting, the response or its body took too long.
     Timeout,
     /// No connection: refused, unreachable, or the name did not resolve.
     Connect,
@@ -238,12 +237,12 @@ pub enum Failure {
     Tls,
     /// The body's compression is corrupt.
     Decode,
-    /// Anything else, such as a connection that was cut.
+    /// Anything else, such as a dropped connection.
     Other,
 }
 
-/// Sorts a transport error. The order of the questions matters: a slow body is a decoding error
-/// too, and a failed handshake or name look-up is a connection error too.
+/// Classifies a transport error. The order of the checks matters: a slow body is also a decoding
+/// error, and a failed handshake or name lookup is also a connection error.
 pub fn classify(error: &reqwest::Error) -> Failure {
     if error.is_timeout() {
         Failure::Timeout
@@ -258,7 +257,7 @@ pub fn classify(error: &reqwest::Error) -> Failure {
     }
 }
 
-/// Whether the peer answered a TLS handshake with something that is no TLS, or hung up.
+/// Whether the peer does not speak TLS: it answered the handshake with another protocol or hung up.
 fn is_not_tls(error: &reqwest::Error) -> bool {
     let is_other_protocol = sources(error).any(|cause| {
         matches!(
@@ -272,8 +271,8 @@ fn is_not_tls(error: &reqwest::Error) -> bool {
     is_other_protocol || handshake_broke_off(error)
 }
 
-/// An error, its causes and what is probably wrong in one line, without the URL, which may hold a
-/// password.
+/// An error with its causes and a hint at the likely problem, on one line. Leaves out the URL,
+/// which may contain a password.
 pub fn describe(error: reqwest::Error) -> String {
     let error = error.without_url();
     let mut text = error.to_string();
@@ -296,7 +295,7 @@ fn sources<'a>(
     error: &'a (dyn Error + 'static),
 ) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(Some(error), |&error: &&'a (dyn Error + 'static)| {
-        // An io::Error that wraps another error names that one's source, not itself, as its own.
+        // The source of an `io::Error` that wraps an error is that error's source.
         match error
             .downcast_ref::<std::io::Error>()
             .and_then(std::io::Error::get_ref)
@@ -311,7 +310,7 @@ fn has_source<E: Error + 'static>(error: &reqwest::Error) -> bool {
     sources(error).any(<dyn Error>::is::<E>)
 }
 
-/// tokio-rustls reports a peer that hangs up in mid-handshake as a plain I/O error.
+/// tokio-rustls reports a peer that hangs up during the handshake as a plain I/O error.
 fn handshake_broke_off(error: &reqwest::Error) -> bool {
     error.is_connect() && sources(error).any(|cause| cause.to_string() == "tls handshake eof")
 }

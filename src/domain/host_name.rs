@@ -7,15 +7,15 @@ use std::sync::Arc;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A host name in one normal form: ASCII (IDNA), lower case, without the root dot, 1 to 253
-/// characters. Clones share one text.
+/// A host name in normal form: ASCII (IDNA), lower case, without the root dot, 1 to 253 characters.
+/// Clones share the text.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HostName(Arc<str>);
 
 impl HostName {
-    /// Reads a name in any case, in Unicode or ASCII, with or without the root dot. `None` where it
-    /// is no host name: an address, an empty label, a label of more than 63 characters, or a
-    /// character that no host name has. An underscore is accepted, as DNS records use it.
+    /// Parses a name in any case, in Unicode or ASCII, with or without the root dot. `None` if it
+    /// is not a host name: an address, an empty label, a label of more than 63 characters, or a
+    /// character that is not allowed. Underscores are allowed, as DNS records use them.
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.strip_suffix('.').unwrap_or(text);
         let name = idna::domain_to_ascii_cow(text.as_bytes(), idna::AsciiDenyList::EMPTY).ok()?;
@@ -31,8 +31,8 @@ impl HostName {
         valid.then(|| Self(name.as_ref().into()))
     }
 
-    /// Whether no address stands behind the name that an origin could have: Cloudflare serves it
-    /// itself (tunnels, Pages, Workers, R2).
+    /// Whether the name cannot lead to an origin's address, because Cloudflare serves it itself
+    /// (tunnels, Pages, Workers, R2).
     pub fn has_no_origin_address(&self) -> bool {
         let is_below = |suffix: &str| {
             let name = self.0.strip_suffix(suffix);
@@ -69,7 +69,7 @@ pub struct RecordName {
 }
 
 impl RecordName {
-    /// Reads a name as [`HostName::parse`] does; its first label may be `*`.
+    /// Parses a name like [`HostName::parse`]; its first label may be `*`.
     pub fn parse(text: &str) -> Option<Self> {
         let base = text.strip_prefix("*.");
         HostName::parse(base.unwrap_or(text)).map(|host| Self {
@@ -78,7 +78,7 @@ impl RecordName {
         })
     }
 
-    /// The name itself, or the name below which a wildcard applies.
+    /// The name itself, or the base of a wildcard.
     pub fn host(&self) -> &HostName {
         &self.host
     }
@@ -88,9 +88,8 @@ impl RecordName {
         self.is_wildcard
     }
 
-    /// Whether a query for `name` is answered from this record: it is the name itself, or lies
-    /// below the base of a wildcard (RFC 4592). Closer names take precedence; the caller looks for
-    /// these first.
+    /// Whether this record answers queries for `name`: it has this name, or is a wildcard with its
+    /// base above it (RFC 4592). Closer names take precedence; the caller checks these first.
     pub fn covers(&self, name: &HostName) -> bool {
         if !self.is_wildcard {
             return self.host == *name;

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{OriginIp, Region, Vendor};
 
-/// One origin of a zone and the cloud region in which Cloudflare believes it to be.
+/// An origin of a zone and the cloud region that Cloudflare assigns to it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mapping {
     /// The origin's address.
@@ -14,35 +14,35 @@ pub struct Mapping {
     pub vendor: Vendor,
     /// The vendor's region.
     pub region: Region,
-    /// When the mapping was last written; the API does not always say.
+    /// When the mapping was last written; the API may omit it.
     pub modified_on: Option<Timestamp>,
 }
 
-/// All mappings of a zone as of one complete reading: sorted by address, each address once.
+/// All mappings of a zone from one complete read, sorted by address, without duplicates.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ZoneMappings {
     sorted: Box<[Mapping]>,
 }
 
-/// How two readings of one zone differ.
+/// The differences between two reads of a zone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Changes {
-    /// Addresses that only the newer reading has.
+    /// Addresses that only the newer read has.
     pub added: usize,
-    /// Addresses that only the older reading has.
+    /// Addresses that only the older read has.
     pub removed: usize,
-    /// Addresses of both whose vendor or region differs; another `modified_on` alone is no change.
+    /// Addresses in both whose vendor or region differs. A new `modified_on` alone does not count.
     pub changed: usize,
 }
 
-/// Two rows name one address and disagree on its vendor or region.
+/// Two rows have the same address but different vendors or regions.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the address {0} is listed twice with different vendors or regions")]
 pub struct ConflictingRows(pub OriginIp);
 
 impl ZoneMappings {
-    /// Sorts the rows and merges those that name one address and agree on vendor and region; of
-    /// two times of change the later one counts.
+    /// Sorts the rows and merges duplicates of an address that agree on vendor and region, keeping
+    /// the later `modified_on`.
     pub fn from_rows(mut rows: Vec<Mapping>) -> Result<Self, ConflictingRows> {
         rows.sort_by(|a, b| (a.origin_ip, b.modified_on).cmp(&(b.origin_ip, a.modified_on)));
         for pair in rows.windows(2) {
@@ -59,12 +59,12 @@ impl ZoneMappings {
         })
     }
 
-    /// The mappings in the order of their addresses, IPv4 first.
+    /// The mappings sorted by address, IPv4 first.
     pub fn as_slice(&self) -> &[Mapping] {
         &self.sorted
     }
 
-    /// How many there are.
+    /// The number of mappings.
     pub fn len(&self) -> usize {
         self.sorted.len()
     }
@@ -83,7 +83,7 @@ impl ZoneMappings {
         self.sorted.get(at)
     }
 
-    /// What changed from this reading to a newer one.
+    /// The changes from this read to a newer one.
     pub fn changes(&self, newer: &Self) -> Changes {
         let mut changes = Changes::default();
         let mut old = self.sorted.iter().peekable();

@@ -1,6 +1,6 @@
-//! What the exporter talks about: zones, origins, mappings. No I/O and no clock.
+//! The domain model: zones, origins, mappings. No I/O and no clock.
 //!
-//! Every type here is parsed once, at the border, and cannot be wrong inside.
+//! Types are validated when they are parsed, so their values are always valid.
 
 mod host_name;
 mod mappings;
@@ -28,5 +28,5 @@ pub use verdict::RangeVerdict;
 pub use zone::Zone;
 pub use zone_pattern::ZoneGlob;
 
-/// Cloudflare's limit of mappings in one zone (API reference, "origin cloud regions").
+/// Cloudflare's limit on mappings per zone (API reference, "origin cloud regions").
 pub const MAPPINGS_PER_ZONE_LIMIT: u32 = 3500;

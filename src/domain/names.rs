@@ -1,13 +1,13 @@
-//! Short texts from outside that become labels: bounded, not empty, cheap to clone.
+//! Short strings from outside that become labels: bounded, not empty, cheap to clone.
 
 use std::borrow::Borrow;
 use std::fmt;
 use std::sync::Arc;
 
-/// A text that cannot be a name, id, vendor or region.
+/// Why a string is not a valid name, id, vendor or region.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidName {
-    /// Nothing but white space.
+    /// Only white space.
     #[error("is empty")]
     Empty,
     /// Longer than its kind allows.
@@ -16,12 +16,12 @@ pub enum InvalidName {
         /// The most bytes that are allowed.
         max: usize,
     },
-    /// Holds a character that its kind does not allow.
+    /// Contains a character that its kind does not allow.
     #[error("holds a character other than letters, digits, '-' and '_'")]
     BadCharacter,
 }
 
-/// Trims and checks a label text of at most `max` bytes.
+/// Trims a label and checks that it is not empty and has at most `max` bytes.
 pub(super) fn label(text: &str, max: usize) -> Result<Arc<str>, InvalidName> {
     let text = text.trim();
     if text.is_empty() {
@@ -33,7 +33,7 @@ pub(super) fn label(text: &str, max: usize) -> Result<Arc<str>, InvalidName> {
     }
 }
 
-/// Checks a text that can stand in a URL's path as it is: letters, digits, `-` and `_`.
+/// Checks a string that needs no escaping in a URL path: letters, digits, `-` and `_`.
 fn path_segment(text: &str, max: usize) -> Result<Arc<str>, InvalidName> {
     let text = label(text, max)?;
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
@@ -44,8 +44,7 @@ fn path_segment(text: &str, max: usize) -> Result<Arc<str>, InvalidName> {
     }
 }
 
-/// Defines a type for one kind of short text. `$check` is the function that accepts a text of at
-/// most `$max` bytes.
+/// Defines a type for one kind of short string. `$check` accepts a string of at most `$max` bytes.
 macro_rules! name_type {
     ($(#[$docs:meta])* $name:ident, $check:ident, $max:literal, $accepts:literal) => {
         $(#[$docs])*
@@ -58,7 +57,7 @@ macro_rules! name_type {
                 $check(text, $max).map(Self)
             }
 
-            /// The text as it was given, without white space around it.
+            /// The string as given, without surrounding white space.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -92,24 +91,24 @@ macro_rules! name_type {
 }
 
 name_type! {
-    /// The name that the configuration gives to one set of credentials.
+    /// The name of an account, as configured.
     AccountName, label, 100, "Accepts 1 to 100 bytes."
 }
 
 name_type! {
-    /// The identifier of a zone. Cloudflare's are 32 hexadecimal digits.
+    /// A zone identifier. Cloudflare's are 32 hexadecimal digits.
     ZoneId, path_segment, 64, "Accepts 1 to 64 letters, digits, `-` and `_`."
 }
 
 name_type! {
-    /// The name of a zone, such as `example.com`, as the API gives it. It may hold any character,
-    /// so it must be escaped where it is printed. At most as long as the DNS allows (RFC 1035,
-    /// section 2.3.4).
+    /// The name of a zone, such as `example.com`, as the API returns it. It may contain any
+    /// character, so output must escape it. At most as long as a DNS name (RFC 1035, section
+    /// 2.3.4).
     ZoneName, label, 255, "Accepts 1 to 255 bytes."
 }
 
 name_type! {
-    /// A region of a vendor, such as `us-east-1`, as Cloudflare spells it. Clones share one text.
+    /// A region of a vendor, such as `us-east-1`, as Cloudflare spells it. Clones share the string.
     Region, label, 100, "Accepts 1 to 100 bytes."
 }
 
@@ -119,7 +118,7 @@ name_type! {
 }
 
 impl From<&ZoneId> for ZoneName {
-    /// The identifier in place of the name, for a zone whose name is not known yet.
+    /// Uses the identifier as the name, until the name is known.
     fn from(id: &ZoneId) -> Self {
         Self(Arc::clone(&id.0))
     }

@@ -1,23 +1,23 @@
-//! Origin addresses, equal by value whatever the spelling.
+//! Origin addresses, compared by value.
 
 use std::fmt;
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-/// The address of an origin. An IPv4-mapped IPv6 address (`::ffff:192.0.2.1`) is the IPv4 address;
-/// it is shown in the form of RFC 5952.
+/// The address of an origin. An IPv4-mapped IPv6 address (`::ffff:192.0.2.1`) is stored as IPv4.
+/// Displayed in the form of RFC 5952.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(from = "IpAddr")]
 pub struct OriginIp(IpAddr);
 
-/// A text that is no IP address.
+/// A string that is not an IP address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("is not an IPv4 or IPv6 address")]
 pub struct InvalidOriginIp;
 
 impl OriginIp {
-    /// Reads any spelling of an address; a scope or port is not one.
+    /// Parses any spelling of an address, without scope or port.
     pub fn parse(text: &str) -> Result<Self, InvalidOriginIp> {
         text.trim()
             .parse::<IpAddr>()
@@ -85,8 +85,8 @@ mod tests {
         }
     }
 
-    /// Groups of an address, many of them 0, and how each is written: the zeros before it, its
-    /// case; whether the first run of zeros is left out, and whether its end is dotted.
+    /// Formats the groups of an address: with extra leading zeros and upper case per group,
+    /// optionally with the first run of zeros shortened, and optionally with a dotted end.
     fn spelled(
         groups: [u16; 8],
         zeros: [usize; 8],

@@ -4,12 +4,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{Mapping, Region, Vendor, same_region, same_vendor};
 
-/// Where an origin ought to be; what is not known is `None`.
+/// Where an origin is expected to be; `None` means unknown.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 pub struct ExpectedPlace {
     /// The vendor.
     pub vendor: Option<Vendor>,
-    /// The region, spelt as Cloudflare spells it.
+    /// The region, as Cloudflare spells it.
     pub region: Option<Region>,
 }
 
@@ -22,7 +22,7 @@ impl ExpectedPlace {
         }
     }
 
-    /// A vendor, in a region that is not known.
+    /// A vendor, with an unknown region.
     pub fn in_vendor(vendor: Vendor) -> Self {
         Self {
             vendor: Some(vendor),
@@ -30,17 +30,17 @@ impl ExpectedPlace {
         }
     }
 
-    /// Whether nothing is known.
+    /// Whether both are unknown.
     pub fn is_unknown(&self) -> bool {
         self.vendor.is_none() && self.region.is_none()
     }
 
-    /// Whether vendor and region are both known.
+    /// Whether both are known.
     pub fn is_complete(&self) -> bool {
         self.vendor.is_some() && self.region.is_some()
     }
 
-    /// Whether a mapping is there. What is not known is taken as right.
+    /// Whether a mapping agrees with this. An unknown vendor or region matches any.
     pub fn agrees_with(&self, mapping: &Mapping) -> bool {
         let is_vendor = |vendor: &Vendor| same_vendor(&mapping.vendor, vendor);
         let is_region = |region: &Region| same_region(&mapping.vendor, &mapping.region, region);

@@ -1,4 +1,4 @@
-//! Addresses that no public origin has: IANA's special-purpose registries, multicast and the
+//! Addresses that a public origin cannot have: IANA's special-purpose registries, multicast and the
 //! deprecated site-local addresses.
 //!
 //! Sources: <https://www.iana.org/assignments/iana-ipv4-special-registry/> and
@@ -13,21 +13,21 @@ use super::OriginIp;
 /// An entry of the special-purpose address registries.
 #[derive(Debug, PartialEq, Eq)]
 pub struct SpecialPurpose {
-    /// The addresses. Of nested entries the longest applies.
+    /// The addresses. The longest of nested prefixes applies.
     pub net: IpNet,
-    /// The registry's name of the entry.
+    /// The name in the registry.
     pub name: &'static str,
     /// The RFC that reserves the addresses.
     pub rfc: &'static str,
-    /// Whether the registry calls the addresses globally reachable.
+    /// Whether the registry lists the addresses as globally reachable.
     pub globally_reachable: bool,
     /// Whether they are reserved for documentation.
     pub documentation: bool,
 }
 
 impl OriginIp {
-    /// The registry entry that makes the address unusable for a public origin, or `None` where an
-    /// origin can have it. Documentation addresses are in the registry too.
+    /// The registry entry that rules the address out for a public origin, or `None` if an origin
+    /// can have it. Documentation addresses are in the registry too.
     pub fn special_purpose(self) -> Option<&'static SpecialPurpose> {
         let entry = ENTRIES
             .iter()
@@ -36,15 +36,14 @@ impl OriginIp {
         (!entry.globally_reachable).then_some(entry)
     }
 
-    /// Whether the address is reserved for documentation, so that it stands for an origin in
-    /// examples only.
+    /// Whether the address is reserved for documentation, so that it is an origin only in examples.
     pub fn is_documentation(self) -> bool {
         self.special_purpose()
             .is_some_and(|entry| entry.documentation)
     }
 
-    /// Whether a proxied record with this address is a placeholder: Cloudflare answers by a Worker
-    /// or a redirect, and no origin is asked.
+    /// Whether a proxied record with this address is a placeholder: a Worker or redirect answers,
+    /// and no origin is contacted.
     pub fn is_placeholder(self) -> bool {
         self.is_documentation() || DISCARD_ONLY.contains(&self.addr())
     }
@@ -91,8 +90,8 @@ const fn documentation(net: IpNet, name: &'static str, rfc: &'static str) -> Spe
     }
 }
 
-/// Both registries. Entries whose reachability the registry gives as "N/A" (6to4, Teredo and the
-/// first ORCHID prefix) are left out, so that the entry that contains them applies.
+/// Both registries. Entries with a reachability of "N/A" (6to4, Teredo and the first ORCHID prefix)
+/// are left out, so that the entry that contains them applies.
 const ENTRIES: [SpecialPurpose; 49] = [
     unreachable(v4([0, 0, 0, 0], 8), "This network", "RFC 791"),
     unreachable(
@@ -372,7 +371,7 @@ mod tests {
             "2001:30::1",
             "2620:4f:8000::1",
             "64:ff9b::1",
-            // The registry calls these neither reachable nor unreachable.
+            // The registry lists these as neither reachable nor unreachable.
             "2002::1",
             "192.88.99.1",
         ] {

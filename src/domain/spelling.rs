@@ -1,16 +1,16 @@
-//! Spellings of one vendor or region that are equal.
+//! Equivalent spellings of a vendor or region.
 //!
-//! Cloudflare, a vendor's range file and an operator may each spell a region in their own way.
-//! They are compared after evening out case and the short names of Azure.
+//! Cloudflare, a vendor's range file and an operator may each spell a region differently.
+//! Comparison ignores case and resolves Azure's short names.
 
 use std::borrow::Cow;
 
 use super::{Region, Vendor};
 
-/// The short names that Azure's service tags use (first), and Azure's usual identifiers.
+/// The short names in Azure's service tags, and the usual identifiers.
 ///
-/// Source: the tags `AzureCloud.REGION` of the published service tags file, against the region names
-/// of Azure Resource Manager.
+/// Source: the `AzureCloud.REGION` tags of the published service tags file, compared with the
+/// region names of Azure Resource Manager.
 const AZURE_SHORT_NAMES: [(&str, &str); 10] = [
     ("brazilse", "brazilsoutheast"),
     ("centralfrance", "francecentral"),
@@ -24,7 +24,7 @@ const AZURE_SHORT_NAMES: [(&str, &str); 10] = [
     ("switzerlandw", "switzerlandwest"),
 ];
 
-/// A vendor's usual identifier of a region: in lower case and, for Azure, not the short name.
+/// A vendor's usual identifier of a region: lower case, and for Azure not the short name.
 pub fn usual_region<'a>(vendor: &Vendor, region: &'a str) -> Cow<'a, str> {
     if *vendor == Vendor::Azure
         && let Some((_, usual)) = AZURE_SHORT_NAMES
@@ -39,12 +39,12 @@ pub fn usual_region<'a>(vendor: &Vendor, region: &'a str) -> Cow<'a, str> {
     }
 }
 
-/// Whether two names mean one vendor; the name of an unknown one may differ in case.
+/// Whether two names mean the same vendor. Unknown vendors may differ in case.
 pub fn same_vendor(a: &Vendor, b: &Vendor) -> bool {
     a == b || a.as_str().eq_ignore_ascii_case(b.as_str())
 }
 
-/// Whether two names mean one region of a vendor.
+/// Whether two names mean the same region of a vendor.
 pub fn same_region(vendor: &Vendor, a: &Region, b: &Region) -> bool {
     a == b || usual_region(vendor, a.as_str()) == usual_region(vendor, b.as_str())
 }

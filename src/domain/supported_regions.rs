@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use super::{Region, Vendor, usual_region};
 
-/// The regions of each vendor that Cloudflare supports, as the API lists them.
+/// The regions that Cloudflare supports for each vendor, as the API lists them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SupportedRegions {
-    /// By vendor and usual identifier, so that one look-up finds any spelling.
+    /// Keyed by vendor and usual identifier, so that any spelling is found with one lookup.
     vendors: BTreeMap<Vendor, BTreeMap<Box<str>, SupportedRegion>>,
-    /// Whether Cloudflare could resolve the data centres; if not, some may be missing.
+    /// Whether Cloudflare resolved all data centres; if not, some may be missing.
     pub colos_complete: bool,
 }
 
@@ -20,12 +20,12 @@ pub struct SupportedRegions {
 pub struct SupportedRegion {
     /// Its name as Cloudflare spells it.
     pub region: Region,
-    /// The codes of its upper tier data centres, sorted, each once; may be incomplete.
+    /// The codes of its upper tier data centres, sorted, without duplicates; may be incomplete.
     pub upper_tier_colos: Vec<Arc<str>>,
 }
 
 impl SupportedRegions {
-    /// Whether there are none; such a list judges nothing.
+    /// Whether the list is empty. No mapping is checked against an empty list.
     pub fn is_empty(&self) -> bool {
         self.vendors.is_empty()
     }
@@ -37,7 +37,7 @@ impl SupportedRegions {
             .flat_map(|(vendor, regions)| regions.values().map(move |region| (vendor, region)))
     }
 
-    /// The region, in any spelling.
+    /// Finds a region in any spelling.
     pub fn find(&self, vendor: &Vendor, region: &Region) -> Option<&SupportedRegion> {
         self.vendors
             .get(vendor)?
@@ -46,7 +46,7 @@ impl SupportedRegions {
 }
 
 impl FromIterator<(Vendor, SupportedRegion)> for SupportedRegions {
-    /// Merges the data centres of a region that is listed twice.
+    /// Merges the data centres of a region that is listed more than once.
     fn from_iter<I: IntoIterator<Item = (Vendor, SupportedRegion)>>(rows: I) -> Self {
         let mut supported = Self::default();
         for (vendor, mut row) in rows {

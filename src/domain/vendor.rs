@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::names::{InvalidName, label};
 
-/// A cloud vendor, as Cloudflare names them.
+/// A cloud vendor, as Cloudflare names it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Vendor {
     /// Amazon Web Services.
@@ -19,7 +19,7 @@ pub enum Vendor {
     Gcp,
     /// Oracle Cloud Infrastructure.
     Oci,
-    /// One that this program does not know, under the name that the API gave.
+    /// A vendor unknown to this program, with the name from the API.
     Other(Arc<str>),
 }
 
@@ -28,7 +28,7 @@ impl Vendor {
     pub const KNOWN: [Self; 4] = [Self::Aws, Self::Azure, Self::Gcp, Self::Oci];
     const MAX_BYTES: usize = 100;
 
-    /// Takes a name of 1 to 100 bytes; the known ones in any case.
+    /// Parses a name of 1 to 100 bytes; known names match in any case.
     pub fn parse(text: &str) -> Result<Self, InvalidName> {
         let name = label(text, Self::MAX_BYTES)?;
         Ok(Self::KNOWN

@@ -9,18 +9,18 @@ use super::{ZoneId, ZoneName};
 pub struct Zone {
     /// The identifier.
     pub id: ZoneId,
-    /// The name; the identifier in its place until it is known.
+    /// The name, or the identifier until the name is known.
     pub name: ZoneName,
-    /// `active`, `pending`, `moved`, …; empty where not known.
+    /// `active`, `pending`, `moved`, …; empty if unknown.
     pub status: Arc<str>,
-    /// The plan's name; empty where not known.
+    /// The name of the plan; empty if unknown.
     pub plan: Arc<str>,
-    /// The identifier of the Cloudflare account that owns the zone, where known.
+    /// The identifier of the Cloudflare account that owns the zone, if known.
     pub owner: Option<Arc<str>>,
 }
 
 impl Zone {
-    /// A zone of which nothing but the identifier is known.
+    /// A zone of which only the identifier is known.
     pub fn unknown(id: ZoneId) -> Self {
         let empty: Arc<str> = Arc::from("");
         Self {
@@ -37,7 +37,7 @@ impl Zone {
         &*self.status == "active"
     }
 
-    /// Whether the configuration means this zone: by its name in any spelling, or by its identifier.
+    /// Whether a configured name, in any spelling, or identifier refers to this zone.
     pub fn answers_to(&self, name_or_id: &str) -> bool {
         self.name.matches(name_or_id) || self.id.as_str() == name_or_id
     }

@@ -1,4 +1,4 @@
-//! Names of zones as people write them, and globs over them.
+//! Zone names as people write them, and globs over them.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -7,16 +7,16 @@ use idna::AsciiDenyList;
 
 use super::ZoneName;
 
-/// The longest glob: a name of the DNS, with room for Unicode.
+/// The longest glob: a DNS name, with room for Unicode.
 const MAX_BYTES: usize = 510;
 
 impl ZoneName {
-    /// The one form in which names are compared: ASCII (IDNA), lower case, without the root dot.
+    /// The form in which names are compared: ASCII (IDNA), lower case, without the root dot.
     pub fn normal(&self) -> String {
         normal(self.as_str())
     }
 
-    /// Whether this is the named zone, however the name is spelled.
+    /// Whether this zone has the given name, in any spelling.
     pub fn matches(&self, name: &str) -> bool {
         let (own, name) = (without_root(self.as_str()), without_root(name));
         if own.is_ascii() && name.is_ascii() {
@@ -26,7 +26,7 @@ impl ZoneName {
         }
     }
 
-    /// The normal form of a name or an identifier that the configuration gives.
+    /// The normal form of a configured name or identifier.
     pub fn normal_of(name: &str) -> String {
         normal(name)
     }
@@ -37,7 +37,7 @@ fn without_root(name: &str) -> &str {
     name.strip_suffix('.').unwrap_or(name)
 }
 
-/// A name that IDNA refuses is compared in lower case.
+/// A name that is not valid IDNA is only lower-cased.
 fn normal(name: &str) -> String {
     let name = without_root(name);
     if name.is_ascii() {
@@ -47,7 +47,7 @@ fn normal(name: &str) -> String {
         .map_or_else(|_| name.to_lowercase(), Cow::into_owned)
 }
 
-/// The Unicode form of a name, or of a part of one.
+/// The Unicode form of a name, or of part of one.
 fn unicode(name: &str) -> Cow<'_, str> {
     let plain = name.is_ascii() && !name.to_ascii_lowercase().contains("xn--");
     match idna::domain_to_unicode(name) {
@@ -56,15 +56,15 @@ fn unicode(name: &str) -> Cow<'_, str> {
     }
 }
 
-/// As [`unicode`], with a wildcard at its end.
+/// Like [`unicode`], for text that may end in a wildcard.
 fn unicode_part(part: &str) -> String {
     let literal = part.trim_end_matches(['*', '?']);
     let wildcard = part.strip_prefix(literal).unwrap_or_default();
     unicode(literal).into_owned() + wildcard
 }
 
-/// A name, or a glob over names: `*` is any number of characters, dots included, and `?` is one.
-/// Names match in whatever spelling.
+/// A name, or a glob over names: `*` matches any number of characters, including dots, and `?`
+/// matches one. Names match in any spelling.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ZoneGlob {
     text: Box<str>,
@@ -72,7 +72,7 @@ pub struct ZoneGlob {
 }
 
 impl ZoneGlob {
-    /// Reads a glob; the error says what was expected.
+    /// Parses a glob; the error describes what was expected.
     pub fn parse(text: &str) -> Result<Self, String> {
         let text = text.trim();
         if text.is_empty() || text.len() > MAX_BYTES {
@@ -82,7 +82,7 @@ impl ZoneGlob {
             return Err("a name or glob, in which only \"*\" and \"?\" are special".to_owned());
         }
         let labels = without_root(text).split('.').map(|label| {
-            // A part of a label in ASCII stands for itself: only a whole one can be decoded.
+            // An ASCII part of a label is matched as it is: only a whole label can be decoded.
             if label.is_ascii() && label.contains(['*', '?']) {
                 label.to_ascii_lowercase()
             } else {
@@ -116,7 +116,7 @@ impl fmt::Display for ZoneGlob {
     }
 }
 
-/// When something does not match, the last `*` takes one character more; earlier ones need not.
+/// On a mismatch, the last `*` takes one more character; earlier ones need no backtracking.
 fn matches(pattern: &[char], name: &[char]) -> bool {
     let (mut at, mut read) = (0, 0);
     let mut star: Option<(usize, usize)> = None;
@@ -156,7 +156,7 @@ mod tests {
         ZoneGlob::parse(text).unwrap()
     }
 
-    /// One name: in Unicode composed and decomposed, in upper case, in ASCII, with the root dot.
+    /// One name in Unicode (composed and decomposed), upper case, ASCII, and with the root dot.
     const SPELLINGS: [&str; 6] = [
         "bücher.example",
         "BÜCHER.example",
@@ -218,7 +218,7 @@ mod tests {
         }
     }
 
-    /// The rules of a glob, written anew.
+    /// The rules of a glob, implemented independently.
     fn by_the_rules(glob: &[u8], name: &[u8]) -> bool {
         match (glob, name) {
             ([b'*', glob @ ..], _) => (0..=name.len()).any(|end| by_the_rules(glob, &name[end..])),
@@ -236,7 +236,7 @@ mod tests {
         fn a_glob_matches_what_its_rules_say(
             pattern in "[abA.*?-]{0,5}[abA*?-]", text in "[abAB.-]{0,8}[ab]", tail in "[ab.]{0,3}",
         ) {
-            // Some names are made to fit.
+            // Include names that are built to match.
             let made = pattern.replace('*', &tail).replace('?', "b");
             for text in [text, made] {
                 if let (Ok(name), false) = (ZoneName::parse(&text), text.ends_with('.')) {

@@ -8,12 +8,12 @@ use serde::{Serialize, Serializer};
 use crate::domain::{HostName, OriginIp, Region, Vendor, ZoneId, ZoneName};
 use crate::findings::{Check, FindingKind};
 
-/// A change as `GET /api/v1/changes` shows it. What does not apply is `None`, and null in JSON.
+/// A change, as `GET /api/v1/changes` returns it. `None` (null in JSON) means not applicable.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Change {
-    /// Grows with each change, across restarts where there is storage.
+    /// Increases with each change, also across restarts if there is storage.
     pub id: u64,
-    /// When the poll ended that saw the change.
+    /// When the poll that saw the change ended.
     pub time: Timestamp,
     /// The zone's name at that time.
     #[serde(serialize_with = "text")]
@@ -24,17 +24,17 @@ pub struct Change {
     /// What changed.
     #[serde(flatten)]
     pub details: Details,
-    /// Who made the change, where the audit log tells.
+    /// Who made the change, if the audit log shows it.
     pub actor: Option<Actor>,
 }
 
-/// What changed between two good polls of a zone.
+/// What changed between two successful polls of a zone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Details {
     /// The kind of change.
     #[serde(serialize_with = "text")]
     pub kind: ChangeKind,
-    /// The origin's address. A finding that is about a host or a whole zone has none.
+    /// The origin's address; `None` for a finding about a host or a whole zone.
     #[serde(serialize_with = "optional_text")]
     pub origin_ip: Option<OriginIp>,
     /// The vendor after the change; for a finding, that of the mapping it is about.
@@ -49,19 +49,19 @@ pub struct Details {
     /// The region before the change.
     #[serde(serialize_with = "optional_text")]
     pub previous_region: Option<Region>,
-    /// When the mapping was last written, where the API says.
+    /// When the mapping was last written, if the API returns it.
     pub modified_on: Option<Timestamp>,
     /// The finding that appeared or cleared.
     pub finding: Option<FindingKind>,
-    /// The check that a wrong mapping fails.
+    /// The check that a misplaced mapping fails.
     pub check: Option<Check>,
-    /// The origin host that the finding is about, or that led to its address.
+    /// The origin host that the finding is about, or that resolved to its address.
     #[serde(serialize_with = "optional_text")]
     pub host: Option<HostName>,
 }
 
 impl Details {
-    /// A change of this kind about nothing yet.
+    /// A change of this kind, without details.
     pub fn new(kind: ChangeKind) -> Self {
         Self {
             kind,
@@ -95,15 +95,15 @@ pub struct Actor {
 /// The kind of a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum ChangeKind {
-    /// A mapping that was not there before.
+    /// A new mapping.
     MappingAdded,
-    /// A mapping that is gone.
+    /// A mapping that no longer exists.
     MappingRemoved,
-    /// A mapping with another vendor or region.
+    /// A mapping with a different vendor or region.
     MappingChanged,
-    /// A finding that was not there before.
+    /// A new finding.
     FindingAppeared,
-    /// A finding that is gone.
+    /// A finding that no longer applies.
     FindingCleared,
 }
 
@@ -128,7 +128,7 @@ impl ChangeKind {
         }
     }
 
-    /// The kind with this word.
+    /// Parses this word.
     pub fn parse(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == word)
     }

@@ -1,4 +1,4 @@
-//! From two good polls of a zone to the changes between them: pure.
+//! Compares two successful polls of a zone. Pure: no I/O and no clock.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -11,8 +11,8 @@ use crate::domain::{HostName, Mapping, OriginIp, ZoneMappings};
 use crate::findings::{Check, ExpectedOrigin, ZoneFindings};
 use crate::snapshot::{ChangeCounts, StaleAfter, ZoneData, ZoneState};
 
-/// What changed from one state of a zone to the next: mappings, then findings. The first reading
-/// of a zone is no change, and neither is what only became known or unknown.
+/// The changes between two states of a zone: mappings, then findings. The first read of a zone is
+/// not a change, and neither is anything that only became known or unknown.
 pub fn zone_changes(old: &ZoneState, new: &ZoneState) -> Vec<Details> {
     let (Some(old_data), Some(new_data)) = (&old.data, &new.data) else {
         return Vec::new();
@@ -21,7 +21,7 @@ pub fn zone_changes(old: &ZoneState, new: &ZoneState) -> Vec<Details> {
     if !Arc::ptr_eq(&old_data.mappings, &new_data.mappings) {
         changes = mapping_changes(&old_data.mappings, &new_data.mappings);
     }
-    // Between the first two good polls it is still being found out what there is.
+    // After the first successful poll, findings may appear only because more data arrives.
     let settled = good_polls(new) > 1;
     if settled
         && (!Arc::ptr_eq(&old_data.mappings, &new_data.mappings)
@@ -51,7 +51,7 @@ type Key = (
     Option<HostName>,
 );
 
-/// A zone's findings, and which kinds of findings could be judged.
+/// A zone's findings, and which kinds of findings could be evaluated.
 struct Judged<'a> {
     state: &'a ZoneState,
     data: &'a ZoneData,
@@ -109,7 +109,7 @@ impl<'a> Judged<'a> {
         all
     }
 
-    /// Whether this finding would be here if there were one.
+    /// Whether the poll could have found this finding.
     fn could_be_judged(&self, (kind, _, check, _): &Key, finding: &Finding<'_>) -> bool {
         let findings = self.findings();
         match kind {
@@ -188,14 +188,14 @@ fn is_stale(state: &ZoneState, mapping: &Mapping) -> bool {
         .is_some_and(|(as_of, modified_on)| exceeds(as_of, modified_on))
 }
 
-/// Whether a mapping that did not change became stale between the two polls.
+/// Whether an unchanged mapping became stale between the two polls.
 fn ages_past_the_threshold(old: &ZoneState, new: &ZoneState, mappings: &ZoneMappings) -> bool {
     let mut mappings = mappings.as_slice().iter();
     mappings.any(|mapping| is_stale(old, mapping) != is_stale(new, mapping))
 }
 
-/// The mappings that were added, removed or changed from `old` to `new`, by address. Another
-/// `modified_on` alone is no change.
+/// The mappings that were added, removed or changed from `old` to `new`, by address. A different
+/// `modified_on` alone is not a change.
 pub fn mapping_changes(old: &ZoneMappings, new: &ZoneMappings) -> Vec<Details> {
     let (mut old, mut new) = (old.as_slice(), new.as_slice());
     let mut changes = Vec::new();

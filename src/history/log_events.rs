@@ -1,4 +1,4 @@
-//! Changes as lines of the log.
+//! Logs changes.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use tracing::info;
 use super::{Change, ChangeKind};
 use crate::domain::{Region, Vendor};
 
-/// More changes than this of one poll share one line.
+/// If a poll has more changes than this, they are logged as one summary.
 const LINES_PER_POLL: usize = 20;
 
 /// Logs the changes of one poll of one zone.
@@ -30,7 +30,7 @@ fn log_change(change: &Change) {
         ChangeKind::FindingAppeared => "finding appeared",
         ChangeKind::FindingCleared => "finding cleared",
     };
-    // A removed mapping has only its last place.
+    // For a removed mapping, its last vendor and region are logged.
     let removed = details.kind == ChangeKind::MappingRemoved;
     let previous_vendor = details.previous_vendor.as_ref().map(Vendor::as_str);
     let previous_region = details.previous_region.as_ref().map(Region::as_str);

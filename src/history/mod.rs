@@ -1,7 +1,7 @@
-//! The changes of mappings and findings, bounded in number and age.
+//! The history of mappings and findings, bounded in number and age.
 //!
-//! One writer, the poller, and any number of readers. A reader takes the log as of one moment and
-//! holds no lock.
+//! There is one writer, the poller, and any number of readers. Readers take a snapshot of the log
+//! and hold no lock.
 
 mod change;
 mod compare;
@@ -25,14 +25,14 @@ pub use settings::Settings;
 
 use crate::domain::Zone;
 
-/// So many changes are kept where there is storage.
+/// The most changes that are kept with storage.
 pub const CAPACITY_WITH_STORAGE: usize = 100_000;
-/// So many changes are kept where there is none.
+/// The most changes that are kept without storage.
 pub const CAPACITY_WITHOUT_STORAGE: usize = 1_000;
-/// A change that is recorded copies at most one chunk and the list of chunks.
+/// Recording a change copies at most one chunk and the list of chunks.
 const CHUNK: usize = 256;
 
-/// A handle on the log of changes. Clones share it.
+/// A handle to the log of changes. Clones share the log.
 #[derive(Debug, Clone)]
 pub struct History {
     shared: Arc<Shared>,
@@ -41,7 +41,7 @@ pub struct History {
 #[derive(Debug)]
 struct Shared {
     log: ArcSwap<Log>,
-    /// Held by who changes the log.
+    /// Locked by writers of the log.
     limits: Mutex<Limits>,
 }
 
@@ -51,14 +51,14 @@ struct Limits {
     retain: Duration,
 }
 
-/// The log as of one moment: ascending by `id`.
+/// A snapshot of the log, ascending by `id`.
 #[derive(Debug, Clone, Default)]
 struct Log {
     chunks: Vec<Arc<Vec<Arc<Change>>>>,
     len: usize,
-    /// The identifier of the latest change, kept or not; 0 before the first.
+    /// The identifier of the latest change, even if it is no longer kept; 0 before the first.
     last_id: u64,
-    /// Older changes are not shown, even before the next one is recorded and removes them.
+    /// Older changes are hidden, even before the next recording removes them.
     retain: Duration,
 }
 
@@ -68,8 +68,8 @@ impl History {
         Self::restored(settings, capacity, Vec::new(), 0, Timestamp::MIN)
     }
 
-    /// A history with the changes of an earlier process, ascending by identifier; `last_id` is
-    /// that of its latest change.
+    /// A history with the changes of an earlier process, ascending by identifier; `last_id` is the
+    /// identifier of its latest change.
     pub fn restored(
         settings: &Settings,
         capacity: usize,
@@ -108,8 +108,8 @@ impl History {
         self.shared.log.store(Arc::new(log));
     }
 
-    /// Records and logs the changes that one poll of a zone saw at `time`. `actor` tells who made
-    /// a change, where that is known already.
+    /// Records and logs the changes that a poll of a zone saw at `time`. `actor` returns who made a
+    /// change, if already known.
     pub fn record(
         &self,
         zone: &Zone,
@@ -142,8 +142,8 @@ impl History {
         recorded
     }
 
-    /// Adds who made a change. Returns the change as it is now, or `None` where it is not kept any
-    /// more or has an actor already.
+    /// Sets the actor of a change. Returns the updated change, or `None` if it is no longer kept or
+    /// already has an actor.
     pub fn set_actor(&self, id: u64, actor: Actor) -> Option<Arc<Change>> {
         let limits = self.limits();
         let mut log = Log::clone(&self.shared.log.load());
@@ -184,15 +184,15 @@ impl History {
         page
     }
 
-    /// Everything that is kept, ascending by identifier, and the identifier of the latest change.
+    /// All kept changes, ascending by identifier, and the identifier of the latest change.
     pub fn all(&self) -> (Vec<Arc<Change>>, u64) {
         let log = self.shared.log.load_full();
         let changes = log.chunks.iter().flat_map(|chunk| chunk.iter().cloned());
         (changes.collect(), log.last_id)
     }
 
-    /// The identifiers of the oldest change that is kept, or else of the next one, and of the
-    /// latest.
+    /// The identifiers of the oldest kept change, or of the next one if none is kept, and of the
+    /// latest change.
     pub fn kept(&self) -> (u64, u64) {
         let log = self.shared.log.load();
         let first = log.chunks.first().and_then(|chunk| chunk.first());
@@ -216,7 +216,7 @@ impl Log {
         }
     }
 
-    /// Removes what is too old or too much.
+    /// Removes changes that are too old or beyond the capacity.
     fn trim(&mut self, limits: Limits, now: Timestamp) {
         let oldest = self.oldest(now);
         let mut excess = self.len.saturating_sub(limits.capacity);

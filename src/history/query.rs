@@ -1,4 +1,4 @@
-//! Which changes a reader wants.
+//! Filters for changes.
 
 use std::sync::Arc;
 
@@ -7,10 +7,10 @@ use jiff::Timestamp;
 use super::{Change, ChangeKind, FindingKind};
 use crate::domain::OriginIp;
 
-/// Filters and page of a query. What is `None` matches everything.
+/// The filters and page of a query. `None` matches everything.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Query {
-    /// The zone's name, in any case, or identifier.
+    /// The zone's name, in any case, or its identifier.
     pub zone: Option<String>,
     /// The origin's address.
     pub origin_ip: Option<OriginIp>,
@@ -18,13 +18,13 @@ pub struct Query {
     pub kind: Option<ChangeKind>,
     /// The finding that appeared or cleared.
     pub finding: Option<FindingKind>,
-    /// Not before this.
+    /// Only changes at or after this time.
     pub since: Option<Timestamp>,
-    /// Not after this.
+    /// Only changes at or before this time.
     pub until: Option<Timestamp>,
-    /// At most so many.
+    /// The most changes to return.
     pub limit: usize,
-    /// So many of the newest are skipped.
+    /// The number of newest changes to skip.
     pub offset: usize,
 }
 
@@ -60,10 +60,10 @@ impl Query {
     }
 }
 
-/// One page of an answer.
+/// One page of results.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page {
-    /// How many changes match, on all pages.
+    /// The number of matching changes on all pages.
     pub total: usize,
     /// The changes of this page, newest first.
     pub changes: Vec<Arc<Change>>,

@@ -1,4 +1,4 @@
-//! How long changes are kept.
+//! The settings of the history.
 
 use std::time::Duration;
 

@@ -8,7 +8,7 @@ fn zone(name: &str) -> Zone {
     }
 }
 
-/// So many seconds after the start of each test.
+/// The time this many seconds after the start of each test.
 fn at(second: u64) -> Timestamp {
     let start: Timestamp = "2026-03-01T12:00:00Z".parse().unwrap();
     start + Duration::from_secs(second)
