@@ -16,7 +16,7 @@ use crate::config::Settings;
 use crate::exposition::process::ProcessCollector;
 use crate::web::{self, Limits, Protection, Router};
 
-/// Serves until SIGTERM or SIGINT. `load` reads the settings again.
+/// Serves until SIGTERM or SIGINT. `load` reloads the settings.
 pub(super) async fn run(settings: Settings, load: Load) -> Result<ExitCode, AppError> {
     let shutdown = signals::shutdown()?;
     info!(
@@ -31,8 +31,8 @@ pub(super) async fn run(settings: Settings, load: Load) -> Result<ExitCode, AppE
     Ok(ExitCode::SUCCESS)
 }
 
-/// Polls and serves on `listeners` until the shutdown, and then until what is in flight is
-/// answered. An error is a defect of this program, and what restarts it should.
+/// Polls and serves on `listeners` until the shutdown, then drains requests in flight. An error is
+/// a bug in this program; the service manager should restart it.
 pub(super) async fn serve(
     settings: Settings,
     load: Load,
@@ -88,7 +88,7 @@ async fn keep_rate_limits(rate_limits: Option<RateLimits>, shutdown: Cancellatio
     }
 }
 
-/// Waits for all parts. Whichever ends first, by the shutdown or by a defect, ends the others.
+/// Waits for all tasks. When one ends, whether by the shutdown or a bug, the others are stopped.
 async fn supervise<const N: usize>(
     parts: [JoinHandle<()>; N],
     shutdown: &CancellationToken,

@@ -1,4 +1,4 @@
-//! The daemon over an embedded simulation of the Cloudflare API.
+//! Runs the daemon against an embedded simulation of the Cloudflare API.
 
 use std::fmt::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -16,7 +16,7 @@ use crate::simulator::dns::NameServer;
 use crate::simulator::{Simulator, demo};
 use crate::web::{self, Listener, Protection};
 
-/// The changes of the simulated world are the same at every run.
+/// Makes the simulated changes the same in every run.
 const SEED: u64 = 1;
 
 /// Serves until SIGTERM or SIGINT.
@@ -38,7 +38,7 @@ pub(super) async fn run(
         .await
         .map_err(|error| AppError::Broken(format!("cannot serve the simulated DNS: {error}")))?;
     let text = configuration(&api, &names);
-    // Whatever the environment says, the demo reads nothing but its own API.
+    // The demo uses only its own API, whatever the environment sets.
     let (flags, environment) = (flags.clone(), environment.without_accounts());
     let load = move || {
         config::load_text(
@@ -86,7 +86,7 @@ async fn start_api(
     Simulator::start(listener, demo::world(Timestamp::now()), shutdown).map_err(fail)
 }
 
-/// What an operator of the simulated zones would write.
+/// The configuration that an operator of the simulated zones would write.
 fn configuration(api: &Simulator, names: &NameServer) -> String {
     let mut text = format!(
         "poll: {{ interval: 15s, discovery_interval: 30s, retain: 10m }}\n\

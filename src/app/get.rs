@@ -13,16 +13,16 @@ use crate::config::Settings;
 use crate::config::cli::GetFormat;
 use crate::domain::{Mapping, OriginIp, Zone, ZoneId};
 
-/// What the whole look-up may spend.
+/// The time limit for the whole lookup.
 const BUDGET: Duration = Duration::from_mins(2);
-/// Cloudflare's own identifiers have this many hexadecimal digits.
+/// The number of hexadecimal digits in Cloudflare's identifiers.
 const ID_DIGITS: usize = 32;
 
 const MAPPED: u8 = 0;
 const NOT_MAPPED: u8 = 1;
 const COULD_NOT_TELL: u8 = 2;
 
-/// Exit code 0 if the origin is mapped, 1 if it is not, 2 if the answer is not known.
+/// Exit code 0 if the origin is mapped, 1 if it is not, 2 if the answer is unknown.
 pub(super) async fn run(
     settings: Settings,
     zone: &str,
@@ -52,7 +52,7 @@ pub(super) async fn run(
 enum Answer {
     Mapped(ZoneId, Mapping),
     NotMapped(ZoneId),
-    /// The answer is not known, and why.
+    /// The answer is unknown, with the reason.
     Unknown(String),
 }
 
@@ -91,9 +91,9 @@ impl Answer {
     }
 }
 
-/// Asks the first account that has the zone. Of several zones with the name an active one counts;
-/// two that are equally good are ambiguous. An account that fails makes the answer unknown only
-/// if no other has the zone.
+/// Queries the accounts that have the zone, and returns the first answer. Active zones take
+/// precedence over others with the same name; several that remain are ambiguous. A failing account
+/// makes the answer unknown only if no other one answers.
 async fn look_up(clients: &[Client], zone: &str, ip: OriginIp) -> Answer {
     let mut failure = None;
     let mut named: Vec<(&Client, Zone)> = Vec::new();
@@ -127,8 +127,8 @@ async fn look_up(clients: &[Client], zone: &str, ip: OriginIp) -> Answer {
     })
 }
 
-/// The account's zones that answer to this. What looks like an identifier is taken for one, and
-/// saves listing the zones.
+/// The account's zones that match. A string that looks like an identifier is taken as one, which
+/// avoids listing the zones.
 async fn find(client: &Client, zone: &str, call: &CallBudget) -> Result<Vec<Zone>, ApiError> {
     let hex = zone.len() == ID_DIGITS && zone.bytes().all(|byte| byte.is_ascii_hexdigit());
     if let (true, Ok(id)) = (hex, ZoneId::parse(zone)) {

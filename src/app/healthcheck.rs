@@ -1,4 +1,4 @@
-//! Asks the daemon on this host whether it is healthy.
+//! Checks the health of the daemon on this host.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::process::ExitCode;
@@ -17,13 +17,13 @@ use tokio_rustls::TlsConnector;
 use super::{AppError, logging};
 use crate::web::{self, WebConfig};
 
-/// An orchestrator usually waits for longer.
+/// Shorter than the usual time-out of an orchestrator.
 const LIMIT: Duration = Duration::from_secs(5);
-/// The status line is all that is read.
+/// Only the status line is read.
 const MAX_HEAD_BYTES: u64 = 1024;
 const UNHEALTHY: u8 = 1;
 
-/// Exit code 0 if the daemon answers that it is healthy, 1 if not.
+/// Exit code 0 if the daemon reports that it is healthy, otherwise 1.
 pub(super) async fn run(settings: &web::Settings) -> Result<ExitCode, AppError> {
     let outcome = timeout(LIMIT, ask(settings)).await;
     let outcome =
@@ -58,7 +58,7 @@ async fn ask(settings: &web::Settings) -> Result<(), String> {
     if tls.is_none() {
         return status(stream, &target).await.map_err(fail)?;
     }
-    // This asks whether the process answers, not who it is: its certificate is for other names.
+    // This checks that the process answers, not its identity: its certificate is for other names.
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
@@ -81,7 +81,7 @@ async fn ask(settings: &web::Settings) -> Result<(), String> {
     }
 }
 
-/// A daemon that asks for a client's certificate answers, and that is what healthy means.
+/// A daemon that asks for a client certificate is up, so it is healthy.
 fn wants_client_certificate(error: &std::io::Error) -> bool {
     let error = error
         .get_ref()
@@ -102,7 +102,7 @@ async fn status(
     stream.write_all(request.as_bytes()).await?;
     stream.flush().await?;
     let mut head = Vec::new();
-    // A peer that closes without ceremony has still answered.
+    // A peer that closes the connection abruptly may still have answered.
     let read = stream.take(MAX_HEAD_BYTES).read_to_end(&mut head).await;
     let head = String::from_utf8_lossy(&head);
     let line = head.lines().next().unwrap_or_default();
@@ -113,7 +113,7 @@ async fn status(
     Ok(Err(format!("{host} answered {line:?}")))
 }
 
-/// An address of this host at which a listener can be reached.
+/// The address at which this host can reach a listener.
 fn reachable(host: &str) -> String {
     match host.trim_matches(['[', ']']).parse::<IpAddr>() {
         Ok(IpAddr::V4(ip)) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.to_string(),

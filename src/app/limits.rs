@@ -1,4 +1,4 @@
-//! What the operating system must allow the process.
+//! Checks the limits that the operating system sets for the process.
 
 use std::sync::RwLock;
 use std::thread;
@@ -7,13 +7,13 @@ use rustix::process::{Resource, getrlimit};
 
 use super::AppError;
 
-/// Open files that the process needs: listeners, connections to the API and to scrapers, its own
+/// The open files that the process needs: listeners, connections to the API and scrapers, and
 /// files.
 const MIN_OPEN_FILES: u64 = 64;
-/// Threads besides the runtime's workers: the log, name look-ups, reading files, making bodies.
+/// Threads besides the runtime's workers: the log, name lookups, file reads, rendering.
 const OTHER_THREADS: usize = 4;
 
-/// Fails where the limits on open files or threads are too low for the process to run.
+/// Fails if the limits on open files or threads are too low.
 pub(super) fn check(workers: usize) -> Result<(), AppError> {
     if let Some(limit) = getrlimit(Resource::Nofile).current
         && limit < MIN_OPEN_FILES
@@ -26,7 +26,7 @@ pub(super) fn check(workers: usize) -> Result<(), AppError> {
     check_threads(workers + OTHER_THREADS)
 }
 
-/// Starts so many threads at once. The runtime would panic where it cannot start one.
+/// Starts this many threads at once, because the runtime panics if it cannot start one.
 fn check_threads(count: usize) -> Result<(), AppError> {
     let gate = RwLock::new(());
     let closed = gate.write();
@@ -41,7 +41,7 @@ fn check_threads(count: usize) -> Result<(), AppError> {
                 ))
             })
         });
-        // The threads end, and the scope waits for them.
+        // Let the threads end; the scope waits for them.
         drop(closed);
         outcome
     })

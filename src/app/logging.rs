@@ -1,7 +1,7 @@
-//! The log: logfmt or JSON lines on standard error, through a bounded queue.
+//! Logs logfmt or JSON lines to standard error, through a bounded queue.
 //!
-//! A thread of its own writes the lines. When nobody reads standard error fast enough, lines are
-//! dropped and counted (`log_lines_dropped_total`); nothing else waits for the reader.
+//! A dedicated thread writes the lines. If standard error is not read fast enough, lines are
+//! dropped and counted (`log_lines_dropped_total`), so that no other thread blocks.
 
 mod line;
 
@@ -24,28 +24,27 @@ use self::line::BoundedLines;
 use crate::config::{LogFormat, LogSettings};
 use crate::metric_families::{self, FromFamily as _};
 
-/// The most detailed level for libraries: at finer levels they print headers and addresses, which
-/// may contain secrets.
+/// The most detailed level for libraries: below it, they log headers and addresses, which may
+/// contain secrets.
 const LIBRARIES: LevelFilter = LevelFilter::WARN;
 
-/// Lines that wait for the reader of standard error. With lines of at most 16 KiB this bounds the
-/// queue at 32 MiB.
+/// The most lines in the queue. With lines of at most 16 KiB, this limits it to 32 MiB.
 const QUEUE_LINES: usize = 2048;
 
-/// How long the end of the process waits until the queued lines are written.
+/// How long the exit waits for queued lines to be written.
 const FLUSH_LIMIT: Duration = Duration::from_secs(1);
 
-/// The queue of this process. Like the `tracing` subscriber that writes to it, it is global.
+/// The log queue. It is global, like the `tracing` subscriber that writes to it.
 static QUEUE: OnceLock<Queue> = OnceLock::new();
 
 struct Queue {
     writer: NonBlocking,
     dropped: ErrorCounter,
-    /// `None` once the log is flushed at the end of the process.
+    /// `None` once the log is flushed at exit.
     worker: Mutex<Option<WorkerGuard>>,
 }
 
-/// Sets up logging for the whole process. A second call changes nothing.
+/// Sets up logging for the process. A second call has no effect.
 pub(super) fn init(settings: &LogSettings) {
     let filter = Targets::new()
         .with_default(LIBRARIES.min(LevelFilter::from_level(settings.level)))
@@ -81,9 +80,9 @@ pub(super) fn init(settings: &LogSettings) {
             .boxed(),
     };
     let registry = tracing_subscriber::registry().with(layer.with_filter(filter));
-    // A test may have set a subscriber of its own, which stays.
+    // A test may have set its own subscriber, which stays.
     if registry.try_init().is_ok() {
-        // The default hook writes to standard error directly and blocks when nobody reads it.
+        // The default hook writes directly to standard error, and blocks if it is not read.
         panic::set_hook(Box::new(|panic| {
             let location = panic.location().map(ToString::to_string);
             let message = panic.payload_as_str().unwrap_or("no message");
@@ -99,18 +98,18 @@ pub(super) fn register(registry: &Registry) -> Result<(), prometheus::Error> {
     )?)))
 }
 
-/// Prints a line on standard error, after the lines of the log if there are any.
+/// Prints a line to standard error, after any queued log lines.
 pub(super) fn print(text: &str) {
     let line = format!("{text}\n");
     let written = match QUEUE.get() {
         Some(queue) => queue.writer.clone().write_all(line.as_bytes()),
         None => io::stderr().write_all(line.as_bytes()),
     };
-    // There is no other place to report it to.
+    // There is nowhere else to report an error.
     drop(written);
 }
 
-/// Writes the queued lines before the process ends. Waits for at most [`FLUSH_LIMIT`].
+/// Writes the queued lines before the process exits. Waits for at most [`FLUSH_LIMIT`].
 pub(super) fn flush() {
     let Some(queue) = QUEUE.get() else { return };
     let worker = queue.worker.lock();
@@ -125,12 +124,12 @@ pub(super) fn flush() {
         let _ = done.send(());
     });
     if flushing.is_ok() {
-        // On a time-out the remaining lines are lost.
+        // After a time-out, the remaining lines are lost.
         let _ = flushed.recv_timeout(FLUSH_LIMIT);
     }
 }
 
-/// Reads the count of dropped lines at each scrape.
+/// Updates the count of dropped lines at each scrape.
 struct DroppedLines(IntCounter);
 
 impl Collector for DroppedLines {

@@ -1,4 +1,4 @@
-//! Puts the parts together, runs the commands, supervises, drains.
+//! Wires up the components, runs the commands, supervises and drains.
 
 mod check;
 mod daemon;
@@ -28,18 +28,18 @@ use crate::http_client::HttpClientError;
 use crate::storage::OpenError;
 use crate::web::{ListenError, ProtectionError};
 
-/// Exit code of a wrong command line or configuration, and of `get` if the answer is not known.
+/// The exit code for an invalid command line or configuration, and for an unknown answer of `get`.
 const USAGE: u8 = 2;
-/// Exit code if the output cannot be written.
+/// The exit code if the output could not be written.
 const NOT_WRITTEN: u8 = 3;
 
-/// Why a command could not do its work, in words for the person who gave it.
+/// Why a command failed, described for the user.
 #[derive(Debug, thiserror::Error)]
 enum AppError {
-    /// The configuration is wrong.
+    /// The configuration is invalid.
     #[error("{0}")]
     Config(#[from] ConfigErrors),
-    /// The web configuration file is wrong.
+    /// The web configuration file is invalid.
     #[error(transparent)]
     Protection(#[from] ProtectionError),
     /// An address cannot be listened on.
@@ -54,22 +54,22 @@ enum AppError {
     /// The result could not be written.
     #[error(transparent)]
     Output(#[from] output::OutputError),
-    /// The operating system allows too little.
+    /// The limits of the operating system are too low.
     #[error("{0}")]
     Limits(String),
-    /// Two parts registered one metric: a defect of this program.
+    /// Two components registered the same metric: a bug in this program.
     #[error("the metrics contradict each other: {0}")]
     Metrics(#[from] prometheus::Error),
-    /// A part broke off: a defect of this program.
+    /// A component failed: a bug in this program.
     #[error("{0}")]
     Broken(String),
 }
 
-/// More threads gain nothing: one task polls, and a scrape is a few milliseconds of work. The
-/// default would be one thread for each core.
+/// The most worker threads, instead of the default of one per core. More bring no benefit: one task
+/// polls, and a scrape takes a few milliseconds.
 const MOST_THREADS: usize = 4;
 
-/// Does what the command line says.
+/// Runs the command.
 pub fn run(cli: &Cli, environment: &Environment) -> ExitCode {
     let threads = std::thread::available_parallelism()
         .map_or(1, usize::from)
@@ -83,7 +83,7 @@ pub fn run(cli: &Cli, environment: &Environment) -> ExitCode {
     });
     let outcome = runtime.and_then(|runtime| {
         let outcome = runtime.block_on(command(cli, environment));
-        // A thread that reads a file which hangs is not waited for.
+        // Do not wait for a thread that hangs on a file.
         runtime.shutdown_background();
         outcome
     });
@@ -93,7 +93,7 @@ pub fn run(cli: &Cli, environment: &Environment) -> ExitCode {
             logging::print(&format!("error: {error}"));
             ExitCode::from(match error {
                 AppError::Config(_) | AppError::Protection(_) => USAGE,
-                // `get` and `plan` have no exit code of their own for this.
+                // `get` and `plan` have no separate exit code for this.
                 AppError::Output(_)
                     if matches!(cli.command, Command::Get { .. } | Command::Plan { .. }) =>
                 {
@@ -108,11 +108,11 @@ pub fn run(cli: &Cli, environment: &Environment) -> ExitCode {
     code
 }
 
-/// Shows help, the version, or what is wrong with the command line.
+/// Prints help, the version, or the error in the command line.
 pub fn explain(error: &CliError) -> ExitCode {
     let (text, asked_for) = error.text();
     if asked_for {
-        // Nobody is there to be told that standard output is closed.
+        // If standard output is closed, there is no one to report to.
         drop(output::write(None, text.as_bytes()));
     } else {
         logging::print(text.trim_end());

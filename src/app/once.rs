@@ -1,4 +1,4 @@
-//! Polls every zone once and prints what was found.
+//! Polls every zone once and prints the result.
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
@@ -18,13 +18,13 @@ use crate::metric_families;
 use crate::snapshot::rows::{Finding, FindingRow, MappingRow, ZoneRow};
 use crate::snapshot::{Directory, ZoneState};
 
-/// What was found, for programs.
+/// The result for JSON output.
 #[derive(Debug, Serialize)]
 struct Report {
     zones: Vec<ZoneRow>,
     mappings: Vec<MappingRow>,
     findings: Vec<FindingRow>,
-    /// Why the zones of an account could not be listed.
+    /// Errors from listing the zones of an account.
     errors: Vec<AccountError>,
 }
 
@@ -34,12 +34,13 @@ struct AccountError {
     error: String,
 }
 
-/// A zone could not be read, or an account's zones could not be listed.
+/// A zone, or the zones of an account, could not be read.
 const INCOMPLETE: u8 = 1;
-/// No account could be read. A file stays as it was.
+/// No account could be read. An existing output file is left unchanged.
 const NOTHING_READ: u8 = 3;
 
-/// Exit code 0; 1 if a zone could not be read (the rest is written); 3 if no account could be read.
+/// Exit code 0; 1 if a zone could not be read (the rest is written); 3 if no account could be
+/// read.
 pub(super) async fn run(
     settings: Settings,
     format: OnceFormat,
@@ -90,8 +91,8 @@ pub(super) async fn run(
     })
 }
 
-/// Only the families with a label `zone` or `account`. The textfile collector refuses a series
-/// that two files of its folder have, and the others are the same in each file.
+/// Keeps only the families with a label `zone` or `account`. The others are the same in each file,
+/// and the textfile collector rejects a series that is in two files.
 fn without_process_wide_series(text: &str) -> String {
     let kept: HashSet<&str> = metric_families::all()
         .filter(|family| family.labels.contains(&"zone") || family.labels.contains(&"account"))
@@ -146,7 +147,7 @@ impl Report {
         }
     }
 
-    /// Leaves out the zones and mappings that are in order.
+    /// Removes the zones and mappings without findings.
     fn retain_findings(&mut self) {
         self.zones
             .retain(|zone| zone.up != Some(true) || zone.has_problem());
@@ -160,7 +161,7 @@ impl Report {
     }
 
     fn json(&self) -> Vec<u8> {
-        // Rows of texts and numbers with fixed names always serialise.
+        // Serialisation cannot fail: the rows hold strings and numbers with fixed keys.
         let mut json = serde_json::to_vec_pretty(self).unwrap_or_default();
         json.push(b'\n');
         json

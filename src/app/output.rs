@@ -1,4 +1,4 @@
-//! Writing a result to standard output or to a file.
+//! Writes a result to standard output or a file.
 
 use std::ffi::OsStr;
 use std::fs::{self, File, Metadata, OpenOptions};
@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 
 use rustix::process::{Pid, test_kill_process};
 
-/// Links that are followed to the file to be replaced; more are a loop.
+/// The most symbolic links to follow; more are a loop.
 const MAX_LINKS: usize = 40;
 
-/// A result that could not be written.
+/// The result could not be written.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot write {}: {error}", path.display())]
 pub(super) struct OutputError {
@@ -19,12 +19,11 @@ pub(super) struct OutputError {
     error: io::Error,
 }
 
-/// Writes `content` to standard output (no file, or `-`), through a device or FIFO, or replaces
-/// the file.
+/// Writes `content` to standard output (no file, or `-`), to a device or FIFO, or replaces the
+/// file.
 ///
-/// A file is replaced in one step: a reader sees the old content or the new one, and the old one
-/// stays if writing fails. Its mode and owner are kept. A symbolic link stays, and the file that
-/// it names is replaced.
+/// Replacing is atomic: readers see the old content or the new one, and the old one stays if
+/// writing fails. Mode and owner are kept. Symbolic links are followed to the file to replace.
 pub(super) fn write(file: Option<&Path>, content: &[u8]) -> Result<(), OutputError> {
     match file.filter(|path| path.as_os_str() != "-") {
         Some(path) => write_file(path, content).map_err(|error| OutputError {
@@ -38,7 +37,7 @@ pub(super) fn write(file: Option<&Path>, content: &[u8]) -> Result<(), OutputErr
     }
 }
 
-/// A reader that closes early (`| head`) is no error.
+/// A reader that closes early (`| head`) is not an error.
 fn print(content: &[u8]) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(content).and_then(|()| stdout.flush()) {
@@ -52,7 +51,7 @@ fn write_file(path: &Path, content: &[u8]) -> io::Result<()> {
     match fs::metadata(&path) {
         Ok(old) if old.is_file() => replace(&path, content, Some(&old)),
         Ok(old) if old.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
-        // A device, a FIFO or a socket is written through.
+        // Write to a device, FIFO or socket directly.
         Ok(_) => OpenOptions::new()
             .write(true)
             .open(&path)?
@@ -62,28 +61,28 @@ fn write_file(path: &Path, content: &[u8]) -> io::Result<()> {
     }
 }
 
-/// The path behind a chain of symbolic links. The last one may name a file that does not exist.
+/// Resolves a chain of symbolic links. The target need not exist.
 fn follow_links(path: &Path) -> io::Result<PathBuf> {
     let mut path = path.to_owned();
     for _ in 0..MAX_LINKS {
         match fs::read_link(&path) {
             Ok(target) => path = path.parent().unwrap_or(Path::new("")).join(target),
-            // It is no link, or does not exist.
+            // It is not a link, or does not exist.
             Err(_) => return Ok(path),
         }
     }
     Err(io::Error::other("too many levels of symbolic links"))
 }
 
-/// Writes a temporary file beside `path` and renames it, which is atomic within one file system.
-/// The name ends in `.tmp`, so that the textfile collector, which reads `*.prom`, skips it.
+/// Writes a temporary file next to `path` and renames it, which is atomic within a file system. The
+/// name ends in `.tmp`, so that the textfile collector, which reads `*.prom`, ignores it.
 fn replace(path: &Path, content: &[u8], old: Option<&Metadata>) -> io::Result<()> {
     let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
     remove_leftovers(path, name);
     let mut temporary = name.to_owned();
     temporary.push(format!(".{}.tmp", std::process::id()));
     let temporary = path.with_file_name(temporary);
-    // `create_new` follows no link that somebody has put there.
+    // `create_new` does not follow a symbolic link.
     let mut file = OpenOptions::new()
         .write(true)
         .create_new(true)
@@ -94,7 +93,7 @@ fn replace(path: &Path, content: &[u8], old: Option<&Metadata>) -> io::Result<()
         .and_then(|()| file.sync_all())
         .and_then(|()| fs::rename(&temporary, path));
     if written.is_err() {
-        // The first error is the one that matters.
+        // Return the first error; this one does not matter.
         drop(fs::remove_file(&temporary));
     }
     written
@@ -109,7 +108,7 @@ fn keep_owner_and_mode(file: &File, old: &Metadata) -> io::Result<()> {
     file.set_permissions(old.permissions())
 }
 
-/// Removes the temporary files of runs that were killed.
+/// Removes the temporary files of killed runs.
 fn remove_leftovers(path: &Path, name: &OsStr) {
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
@@ -130,7 +129,7 @@ fn remove_leftovers(path: &Path, name: &OsStr) {
         let own = process.as_raw_nonzero().get().unsigned_abs() == std::process::id();
         let ended = test_kill_process(process) == Err(rustix::io::Errno::SRCH);
         if own || ended {
-            // What cannot be removed does no harm.
+            // A leftover file does no harm.
             drop(fs::remove_file(entry.path()));
         }
     }
@@ -209,7 +208,7 @@ mod tests {
     fn leftovers_of_ended_runs_are_removed_and_other_files_are_not() {
         let folder = tempfile::tempdir().unwrap();
         let file = |name: &str| folder.path().join(name);
-        // No system gives out this process number (PID_MAX_LIMIT of Linux is 4194304).
+        // This process id cannot exist (`PID_MAX_LIMIT` of Linux is 4194304).
         for name in [
             "origins.prom.99999999.tmp",
             "origins.prom.1.tmp",

@@ -1,4 +1,4 @@
-//! The parts of the program, put together from the settings.
+//! Builds the components of the program from the settings.
 
 use std::sync::Arc;
 
@@ -22,10 +22,10 @@ use crate::snapshot::Snapshot;
 use crate::storage::{self, Parts as StoredParts, Restored, Storage};
 use crate::vendor_ranges::{self, VendorRanges};
 
-/// The accounts' clients, in the order of the configuration; a reload replaces the list.
+/// The clients of the accounts, in the order of the configuration. A reload replaces the list.
 pub(super) type Clients = ArcSwap<Vec<Client>>;
 
-/// What every command that polls is made of.
+/// The components of every command that polls.
 pub(super) struct Parts {
     pub(super) registry: Registry,
     pub(super) snapshot: Snapshot,
@@ -102,7 +102,7 @@ impl Parts {
 }
 
 impl Parts {
-    /// As [`Parts::new`], with what an earlier process stored. Only the daemon uses the storage.
+    /// Like [`Parts::new`], with the stored state. Only the daemon uses the storage.
     pub(super) fn with_storage(settings: &Settings) -> Result<Self, AppError> {
         let mut parts = Self::new(settings)?;
         let Some(storage) = &settings.storage else {
@@ -129,7 +129,7 @@ impl Parts {
     }
 }
 
-/// The HTTP client of all accounts and of the vendors' ranges.
+/// The HTTP client for all accounts and the vendors' ranges.
 pub(super) fn build_http_client(settings: &Settings) -> Result<HttpClient, HttpClientError> {
     HttpClient::new(settings.cloudflare.ca_file.as_deref())
 }

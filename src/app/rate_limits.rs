@@ -1,7 +1,7 @@
-//! The rate limits across restarts: what is stored of them, and what may be sent before more is.
+//! Keeps the rate limits across restarts: stores their state, and grants requests in advance.
 //!
-//! A process that is killed cannot store its last requests any more. So it stores beforehand how
-//! many it may send until the next time, and sends no more. The next process counts those as sent.
+//! A killed process cannot store its last requests. So it stores beforehand how many it may send
+//! until the next store, and sends no more. The next process counts all of these as sent.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,23 +17,23 @@ use crate::cloudflare::{Client, PastRequests, RateLimitState};
 use crate::domain::AccountName;
 use crate::storage::{Kind, Parts, Storage};
 
-/// How often the state is stored where requests are made.
+/// How often the state is stored while requests are made.
 const STORE_EVERY: Duration = Duration::from_millis(700);
-/// Requests that lie closer together than this part of the window are stored as one entry, under
-/// the time of the latest.
+/// Requests less than this fraction of the window apart are stored as one entry, with the time of
+/// the latest.
 const ENTRIES_PER_WINDOW: u32 = 128;
-/// The fewest requests that are allowed beforehand.
+/// The fewest requests to grant in advance.
 const MIN_GRANT: u64 = 4;
-/// The most requests that are allowed beforehand: this part of the budget.
+/// The most requests to grant in advance, as a fraction of the budget.
 const GRANTS_PER_BUDGET: u64 = 8;
 
-/// An account's rate limit as it is stored.
+/// The stored rate limit of an account.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 struct StoredWindow {
-    /// Milliseconds since the Unix epoch, and how many requests ended by then.
+    /// Milliseconds since the Unix epoch, and the number of requests that ended by then.
     requests: Vec<(i64, u64)>,
-    /// Requests that may have been made since.
+    /// Requests that may have been sent since.
     granted: u64,
     blocked_until: Option<Timestamp>,
 }
@@ -42,7 +42,7 @@ impl StoredWindow {
     fn new(state: &RateLimitState, granted: u64, window: Duration) -> Self {
         let apart = i64::try_from((window / ENTRIES_PER_WINDOW).as_millis()).unwrap_or(i64::MAX);
         let mut requests: Vec<(i64, u64)> = Vec::new();
-        // From the latest backwards, so that an entry has the latest time of its requests.
+        // Go backwards from the latest, so that an entry has the latest time of its requests.
         for past in state.requests.iter().rev() {
             let at = past.at.as_millisecond().saturating_add(1);
             match requests.last_mut() {
@@ -73,7 +73,7 @@ impl StoredWindow {
     }
 }
 
-/// Stores the rate limits of all accounts, and allows requests.
+/// Stores the rate limits of all accounts and grants requests.
 pub(super) struct RateLimits {
     clients: Arc<Clients>,
     storage: Storage,
@@ -83,15 +83,15 @@ pub(super) struct RateLimits {
 
 #[derive(Debug, Default)]
 struct Account {
-    /// Requests ever made, when that was stored last.
+    /// The total number of requests at the last store.
     taken: u64,
-    /// Up to which number it may send; 0 before the first grant.
+    /// The total number of requests that are granted; 0 before the first grant.
     up_to: u64,
     blocked_until: Option<Timestamp>,
 }
 
 impl RateLimits {
-    /// Puts the rate limits of an earlier process into force.
+    /// Restores the rate limits of an earlier process.
     pub(super) fn new(clients: Arc<Clients>, storage: Storage, stored: &Parts) -> Self {
         let wanted = Arc::new(Notify::new());
         let now = Timestamp::now();
@@ -110,7 +110,7 @@ impl RateLimits {
         }
     }
 
-    /// Stores and allows until the shutdown.
+    /// Stores and grants until the shutdown.
     pub(super) async fn run(mut self, shutdown: CancellationToken) {
         let mut turns = tokio::time::interval(STORE_EVERY);
         turns.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -125,7 +125,7 @@ impl RateLimits {
         }
     }
 
-    /// Stores what was sent, and that no more will be. Only after the last request.
+    /// Stores the requests, with no further grants. Call this only after the last request.
     pub(super) fn store_last(clients: &Clients, storage: &Storage) {
         for client in clients.load().iter() {
             let (state, _) = client.rate_limit_state(Timestamp::now());
@@ -144,15 +144,14 @@ impl RateLimits {
         if grants.is_empty() {
             return;
         }
-        // A disk that fails, or takes longer than a second, does not stop the polls.
+        // A failing disk, or one that takes more than a second, does not stop the polls.
         self.storage.flush().await;
         for (client, up_to) in grants {
             client.grant_requests(up_to);
         }
     }
 
-    /// Hands an account's state to the storage where it is new. Returns up to which number it may
-    /// then send.
+    /// Passes an account's state to the storage if it changed. Returns the new total to grant.
     fn put(&mut self, client: &Client) -> Option<u64> {
         let (state, taken) = client.rate_limit_state(Timestamp::now());
         let account = self.accounts.entry(client.account().clone()).or_default();
@@ -163,7 +162,7 @@ impl RateLimits {
         let recent = taken.saturating_sub(account.taken);
         let most = (u64::from(client.budget()) / GRANTS_PER_BUDGET).max(1);
         let grant = (2 * recent).max(MIN_GRANT).min(most);
-        // What was allowed already may be sent before this is on the disk.
+        // Earlier grants may be used before this reaches the disk.
         let up_to = account.up_to.max(taken.saturating_add(grant));
         *account = Account {
             taken,
@@ -199,7 +198,7 @@ mod tests {
             |state: &RateLimitState| -> u64 { state.requests.iter().map(|past| past.count).sum() };
         assert_eq!(count(&restored), 1005);
         assert_eq!(restored.blocked_until, Some(now));
-        // At any time in the window at least as many count as did before.
+        // At any time in the window, at least as many requests count as before.
         for seconds in 0..300 {
             let since = now - Duration::from_secs(seconds);
             let later = |state: &RateLimitState| -> u64 {

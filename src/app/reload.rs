@@ -1,4 +1,4 @@
-//! Reading the configuration again while the daemon runs, all or nothing.
+//! Reloads the configuration while the daemon runs, all or nothing.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -25,24 +25,24 @@ use crate::poller::{AccountSettings, PollerHandle, Reconfiguration, Reconfigured
 use crate::vendor_ranges::{self, VendorRanges};
 use crate::web::Reloading;
 
-/// Reads the configuration as at the start.
+/// Reads the configuration, as at startup.
 pub(super) type Load = Arc<dyn Fn() -> Result<Settings, ConfigErrors> + Send + Sync>;
 
-/// Reading the configuration, with its file of certificate authorities, takes longer only where a
-/// file system hangs.
+/// The time limit for reading the configuration and its file of certificate authorities. Only a
+/// hung file system takes longer.
 const READING_LIMIT: Duration = Duration::from_secs(30);
 
-/// Requests for a reload that wait for the one under way, and share the next one. Each takes a few
-/// bytes.
+/// The most reload requests that wait for the current reload; they share the next one. Each takes a
+/// few bytes.
 const WAITING: usize = 4096;
 
-/// How a reload ended, in words for the client that requested it.
+/// The result of a reload, described for the client that requested it.
 type Outcome = Result<String, String>;
 
 const IN_FORCE: &str = "The new configuration is in force. Flags, among them the addresses to \
                         listen on, stay as they are until a restart.";
 
-/// Everything that a reload changes. One task makes the reloads, one after the other.
+/// Everything that a reload changes. A single task runs the reloads in sequence.
 pub(super) struct Reloader {
     load: Load,
     reading: Reading<Read>,
@@ -58,20 +58,20 @@ pub(super) struct Reloader {
     metrics: Metrics,
 }
 
-/// What reading the configuration gives, or the mistakes in it.
+/// The configuration that was read, or its mistakes.
 type Read = Result<(Settings, HttpClient), String>;
 
-/// The vendors' ranges in use, and the end of their refreshes.
+/// The vendors' ranges in use, and the token that stops their refreshes.
 struct RunningRanges {
     ranges: VendorRanges,
     metrics: vendor_ranges::Metrics,
     end: CancellationToken,
 }
 
-/// What a reload makes of the accounts.
+/// The accounts after a reload.
 struct Replaced {
     accounts: Vec<ReconfiguredAccount>,
-    /// The clients of accounts that are gone.
+    /// The clients of removed accounts.
     gone: Vec<Client>,
 }
 
@@ -80,12 +80,12 @@ struct Metrics {
     success_timestamp: Gauge,
 }
 
-/// Asks for reloads. Clones reach the same task.
+/// Requests reloads. Clones reach the same task.
 #[derive(Clone)]
 pub(super) struct ReloadHandle(mpsc::Sender<oneshot::Sender<Outcome>>);
 
 impl ReloadHandle {
-    /// Reloads and returns how that ended.
+    /// Reloads and returns the result.
     pub(super) fn reload(&self) -> Reloading {
         let Self(requests) = self.clone();
         Box::pin(async move {
@@ -98,7 +98,7 @@ impl ReloadHandle {
 }
 
 impl Reloader {
-    /// The configuration in `settings` is in force; `load` reads it again.
+    /// `settings` is the current configuration; `load` reads it again.
     pub(super) fn new(load: Load, settings: Settings, parts: &Parts) -> Result<Self, AppError> {
         let metrics = Metrics::register(&parts.registry)?;
         metrics.succeeded(Timestamp::now());
@@ -122,8 +122,7 @@ impl Reloader {
         })
     }
 
-    /// Keeps the vendors' ranges fresh, and reloads at each SIGHUP and each request until the
-    /// shutdown.
+    /// Refreshes the vendors' ranges, and reloads at each SIGHUP or request, until the shutdown.
     pub(super) fn start(
         mut self,
         shutdown: CancellationToken,
@@ -141,7 +140,7 @@ impl Reloader {
                     _ = hangup.recv() => signalled = true,
                     Some(first) = requests.recv() => waiting.push(first),
                 }
-                // One reload answers all requests that came before it.
+                // One reload answers all earlier requests.
                 while let Ok(next) = requests.try_recv() {
                     waiting.push(next);
                 }
@@ -195,7 +194,7 @@ impl Reloader {
         outcome
     }
 
-    /// Everything that can fail comes before the first change.
+    /// Completes everything that can fail before it makes the first change.
     async fn try_reload(&mut self, shutdown: &CancellationToken) -> Outcome {
         let load = Arc::clone(&self.load);
         // Reading a file may hang. The shutdown does not wait for it.
@@ -237,13 +236,13 @@ impl Reloader {
             client.forget_metrics();
         }
         let (exposition, detail) = (self.exposition.clone(), settings.detail);
-        // Waits for a body that is being made.
+        // Waits for a body that is being rendered.
         drop(tokio::task::spawn_blocking(move || exposition.show_detail(detail)).await);
         self.settings = settings;
         Ok(IN_FORCE.to_owned())
     }
 
-    /// Accounts that stay keep their client, with its rate limit and counters.
+    /// Remaining accounts keep their client, with its rate limit and counters.
     fn replace_clients(&self, settings: &Settings, http: &HttpClient) -> Replaced {
         let mut old: HashMap<_, _> = self
             .clients
@@ -283,7 +282,7 @@ impl Reloader {
         }
     }
 
-    /// Whether an account has other credentials than those in force.
+    /// Whether an account's credentials differ from the current ones.
     fn credentials_change(&self, account: &AccountSettings) -> bool {
         !self
             .settings
@@ -292,7 +291,7 @@ impl Reloader {
             .any(|old| old.name == account.name && old.credentials == account.credentials)
     }
 
-    /// Ranges whose settings are as they were stay loaded.
+    /// Ranges with unchanged settings stay loaded.
     fn replace_ranges(
         &mut self,
         settings: &Settings,
@@ -374,7 +373,7 @@ mod tests {
         }
         assert_eq!(begun.load(Ordering::Relaxed), 1);
         drop(end);
-        // What was read so late is too old: the next reload reads for itself.
+        // A result that came too late is outdated: the next reload reads again.
         reloader.reading = Reading::new(READING_LIMIT);
         drop(reloader.reading.hang(Err("too old".to_owned())));
         reloader.reading.ended().await;

@@ -1,4 +1,4 @@
-//! Whether a credential can be one, without asking Cloudflare.
+//! Checks whether a credential is plausible, without contacting Cloudflare.
 
 use std::path::Path;
 
@@ -7,10 +7,10 @@ use secrecy::ExposeSecret as _;
 use crate::cloudflare::Secret;
 use crate::file_io;
 
-/// A token has a few dozen characters; a larger file is something else.
+/// The largest secret file; a token has a few dozen characters.
 const MAX_BYTES: usize = 64 << 10;
 
-/// What is wrong with the credential, in words and without it.
+/// Describes what is wrong with the credential, without revealing it.
 pub(super) fn problem(secret: &Secret) -> Option<String> {
     match secret {
         Secret::Inline(secret) => {

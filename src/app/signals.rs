@@ -8,8 +8,8 @@ use tracing::info;
 
 use super::AppError;
 
-/// A token that is cancelled at the first SIGTERM or SIGINT. Further ones change nothing: the drain
-/// has a deadline of its own.
+/// A token that is cancelled at the first SIGTERM or SIGINT. Later signals have no effect: the
+/// drain has its own deadline.
 pub(super) fn shutdown() -> Result<CancellationToken, AppError> {
     let fail = |error: io::Error| AppError::Broken(format!("cannot take signals: {error}"));
     let mut terminate = signal(SignalKind::terminate()).map_err(fail)?;

@@ -1,4 +1,4 @@
-//! What the parts show and do for the HTTP server.
+//! Connects the components to the HTTP server.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use super::reload::ReloadHandle;
 use crate::cloudflare::{CallBudget, Client};
 use crate::web::{Accounts, ApiUrl, LookUp, LookUpError, Sources};
 
-/// The server's view of the parts.
+/// The components as the server uses them.
 pub(super) fn of(parts: &Parts, reload: ReloadHandle) -> Sources {
     Sources {
         exposition: parts.exposition.clone(),
@@ -25,7 +25,7 @@ fn accounts(clients: Arc<Clients>) -> Accounts {
     Arc::new(move || clients.load().iter().map(Client::status).collect())
 }
 
-/// Every client has the same base URL.
+/// All clients have the same base URL.
 fn api_url(clients: Arc<Clients>) -> ApiUrl {
     Arc::new(move || {
         let clients = clients.load();

@@ -18,7 +18,7 @@ pub(super) fn ready() {
     notify(&[NotifyState::Ready]);
 }
 
-/// A reload has begun. `Type=notify-reload` asks for the time.
+/// A reload has begun. `Type=notify-reload` requires the time.
 pub(super) fn reloading() {
     match NotifyState::monotonic_usec_now() {
         Ok(now) => notify(&[NotifyState::Reloading, now]),
@@ -31,7 +31,7 @@ pub(super) fn stopping() {
     notify(&[NotifyState::Stopping]);
 }
 
-/// Feeds the watchdog until the shutdown.
+/// Notifies the watchdog until the shutdown.
 pub(super) async fn keep_alive(poller: PollerHandle, shutdown: CancellationToken) {
     let Some(timeout) = sd_notify::watchdog_enabled().filter(|timeout| !timeout.is_zero()) else {
         return shutdown.cancelled().await;
@@ -40,8 +40,8 @@ pub(super) async fn keep_alive(poller: PollerHandle, shutdown: CancellationToken
     shutdown.run_until_cancelled(feeding).await;
 }
 
-/// Calls `fed` twice in the watchdog's time, each time after the poller's loop has come round. So a
-/// process that serves but does not poll is restarted.
+/// Calls `fed` twice per watchdog time-out, each time after the poller's loop has responded. So a
+/// process that serves but no longer polls is restarted.
 async fn feed(poller: &PollerHandle, timeout: Duration, fed: impl Fn()) {
     let mut ticks = tokio::time::interval((timeout / 2).max(Duration::from_millis(1)));
     loop {
@@ -125,7 +125,7 @@ mod tests {
         assert!(polling.await.unwrap_err().is_cancelled());
         let before = fed.load(Ordering::Relaxed);
         tokio::time::sleep(10 * TIMEOUT).await;
-        // One answer may have been under way.
+        // One call may have been in progress.
         assert!(fed.load(Ordering::Relaxed) <= before + 1);
         feeding.abort();
     }

@@ -1,9 +1,9 @@
-//! Rows in columns, for people.
+//! Formats rows as columns of text.
 
 use std::fmt::Write as _;
 
-/// Lines up `rows` under `titles`. Control characters become `?`, so that no name from outside
-/// moves the cursor; an empty cell is shown as `-`.
+/// Aligns `rows` under `titles`. Control characters become `?`, so that a name from outside cannot
+/// move the cursor. An empty cell becomes `-`.
 pub(super) fn render(titles: &[&str], rows: &[Vec<String>]) -> String {
     let titles: Vec<String> = titles.iter().map(|title| title.to_uppercase()).collect();
     let rows: Vec<Vec<String>> = std::iter::once(titles)

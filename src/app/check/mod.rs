@@ -1,4 +1,4 @@
-//! Reads the configuration, and on request tries each account and zone.
+//! Validates the configuration, and with `--online` also tries each account and zone.
 
 mod sources;
 
@@ -20,16 +20,16 @@ use crate::snapshot::rows::ZoneRow;
 use crate::snapshot::{AccountState, Directory};
 use crate::web::Protection;
 
-/// What verifying one token may spend.
+/// The time limit for verifying one token.
 const BUDGET: Duration = Duration::from_mins(1);
 
-/// A configuration with errors.
+/// The configuration is invalid.
 const BAD: u8 = 2;
-/// An account or zone that could not be read, or no zone at all.
+/// An account or zone could not be read, or there is no zone.
 const FAILED: u8 = 1;
 
-/// Exit code 0 if all is well, 1 if an account or zone could not be read, 2 if the configuration,
-/// the web configuration file or a credential is wrong. The log stays silent.
+/// Exit code 0 if all is well, 1 if an account or zone could not be read, and 2 if the
+/// configuration, the web configuration file or a credential is invalid. Nothing is logged.
 pub(super) async fn run(
     flags: &ProcessFlags,
     environment: &Environment,
@@ -63,7 +63,7 @@ pub(super) async fn run(
     })
 }
 
-/// Both files, their certificates, authorities and credentials, with everything that is wrong.
+/// Reads both files, with their certificates, authorities and credentials, and collects all errors.
 fn read(flags: &ProcessFlags, environment: &Environment) -> (Option<Settings>, BTreeSet<String>) {
     let mut errors = BTreeSet::new();
     if let Err(error) = Protection::load(flags.web().web_config_file.as_deref()) {
@@ -76,7 +76,7 @@ fn read(flags: &ProcessFlags, environment: &Environment) -> (Option<Settings>, B
             return (None, errors);
         }
     };
-    // The authorities are read here as at the start.
+    // This reads the authorities, as the daemon does at startup.
     if let Err(error) = parts::build_http_client(&settings) {
         errors.insert(error.to_string());
     }
@@ -186,7 +186,7 @@ async fn try_online(settings: &Settings, text: &mut String) -> Result<bool, AppE
     Ok(listed && read && !directory.zones.is_empty())
 }
 
-/// The names of all zones that the accounts list, wanted or not.
+/// The names of all zones that the accounts list, selected or not.
 async fn listed_names(clients: &[Client]) -> Vec<String> {
     let mut names = Vec::new();
     for client in clients {
@@ -197,9 +197,9 @@ async fn listed_names(clients: &[Client]) -> Vec<String> {
     names
 }
 
-/// The listed name that is most like this one, as a suggestion; empty if none is like it.
+/// Suggests the most similar listed name; empty if none is similar.
 fn nearest(name: &str, listed: &[String]) -> String {
-    /// A slip or two of the pen, from 0 to 1 (Jaro-Winkler).
+    /// The least similarity (Jaro-Winkler, 0 to 1); it allows a typing error or two.
     const LIKENESS: f64 = 0.8;
     let likeness = |listed: &String| strsim::jaro_winkler(name, listed);
     let nearest = listed

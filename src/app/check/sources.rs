@@ -1,5 +1,4 @@
-//! Everything that is read beside the mappings: the permission that it needs, and how reading it
-//! ended.
+//! Lists every source besides the mappings, with its permission and the result of reading it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -14,14 +13,14 @@ use crate::domain::{AccountName, Vendor};
 use crate::poller::{SourceOutcome, SourceReading};
 use crate::snapshot::Directory;
 
-/// What reading one audit log may take.
+/// The time limit for reading one audit log.
 const AUDIT_LOG_BUDGET: Duration = Duration::from_mins(1);
-/// The time of an audit log that is read: enough to see that it can be.
+/// The period of an audit log to read: enough to see that it is readable.
 const AUDIT_LOG_TIME: Duration = Duration::from_mins(1);
-/// Zones that a row names.
+/// The most zones that a row names.
 const ZONES_NAMED: usize = 5;
 
-/// The calls in the order in which they are shown, with what they read.
+/// The calls in display order, with what they read.
 const CALLS: [(Operation, &str); 10] = [
     (Operation::DnsRecords, "DNS records"),
     (Operation::LoadBalancers, "load balancers"),
@@ -35,10 +34,10 @@ const CALLS: [(Operation, &str); 10] = [
     (Operation::SmartTieredCache, "Smart Tiered Cache"),
 ];
 
-/// The outcomes of all calls, those that are alike in one row.
+/// The outcomes of all calls. Equal ones share a row.
 pub(super) struct Sources<'a> {
     settings: &'a Settings,
-    /// Where each outcome was seen, by call, account and outcome.
+    /// The zones of each outcome, by call, account and outcome.
     outcomes: BTreeMap<(Operation, String, String), BTreeSet<String>>,
     ranges: Vec<(Vendor, String)>,
 }
@@ -81,8 +80,7 @@ impl<'a> Sources<'a> {
             .collect();
     }
 
-    /// Tries the audit log of each Cloudflare account that the zones belong to, if they are to be
-    /// read.
+    /// Tries the audit log of each Cloudflare account that owns zones, if audit logs are enabled.
     pub(super) async fn add_audit_logs(&mut self, clients: &[Client], directory: &Directory) {
         if !self.settings.audit_log.enabled {
             return;
@@ -109,7 +107,7 @@ impl<'a> Sources<'a> {
         }
     }
 
-    /// One row for each call, account and outcome.
+    /// Renders one row per call, account and outcome.
     pub(super) fn render(&self) -> String {
         let mut rows = Vec::new();
         for (operation, name) in CALLS {
@@ -162,7 +160,7 @@ impl<'a> Sources<'a> {
         }
     }
 
-    /// The key of the configuration that switches the call on, if it is off.
+    /// The configuration key that enables the call, if it is disabled.
     fn key(&self, operation: Operation) -> Option<&'static str> {
         let (expect, verify) = (&self.settings.expect, self.settings.verify);
         let (is_on, key) = match operation {
@@ -186,7 +184,7 @@ impl<'a> Sources<'a> {
     }
 }
 
-/// How many zones an account reads the records of because hosts lead through them.
+/// The number of zones whose records an account reads only because hosts resolve through them.
 pub(super) fn record_zones(
     readings: &[SourceReading],
     directory: &Directory,

@@ -1,4 +1,4 @@
-//! Bounds the length of a log line.
+//! Limits the length of log lines.
 
 use std::borrow::Cow;
 use std::io::{self, Write};
@@ -8,17 +8,16 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use crate::config::LogFormat;
 
-/// The longest line that is written, in bytes. A longer one is shortened, and stays valid logfmt
-/// or JSON.
+/// The longest line in bytes. Longer ones are shortened, and remain valid logfmt or JSON.
 const MAX_LINE_BYTES: usize = 16 << 10;
 
-/// The length to which texts of a JSON line that is too long are shortened, in bytes.
+/// The length in bytes to which strings in an overlong JSON line are shortened.
 const SHORTENED_BYTES: usize = 1 << 10;
 
-/// Marks a text that was shortened.
+/// Marks a shortened string.
 const ELLIPSIS: char = '…';
 
-/// Passes lines on to `W`, none longer than [`MAX_LINE_BYTES`].
+/// Forwards lines to `W`, shortened to [`MAX_LINE_BYTES`].
 #[derive(Debug, Clone)]
 pub(super) struct BoundedLines<W> {
     writer: W,
@@ -39,7 +38,7 @@ impl<'a, W: Write + Clone + 'a> MakeWriter<'a> for BoundedLines<W> {
     }
 }
 
-/// A formatter writes each line in one call.
+/// The formatter writes each line in one call.
 impl<W: Write> Write for BoundedLines<W> {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         self.writer.write_all(&bounded(line, self.format))?;
@@ -63,9 +62,9 @@ fn bounded(line: &[u8], format: LogFormat) -> Cow<'_, [u8]> {
     Cow::Owned(line.into_bytes())
 }
 
-/// Cuts the line and closes the quoted value in which it was cut.
+/// Truncates the line and closes a quoted value that was cut.
 fn bounded_logfmt(line: &str) -> String {
-    // Room for the ellipsis, a quote and the line's end.
+    // Leave room for the ellipsis, a quote and the newline.
     let cut = line.floor_char_boundary(MAX_LINE_BYTES - 8);
     let mut line = line.get(..cut).unwrap_or_default().to_owned();
     let mut quoted = false;
@@ -85,7 +84,7 @@ fn bounded_logfmt(line: &str) -> String {
     line
 }
 
-/// Shortens the texts of the line's object, and drops fields from its end while that is not enough.
+/// Shortens the strings of the object, then drops fields from its end until the line fits.
 fn bounded_json(line: &str) -> String {
     let Ok(Value::Object(mut fields)) = serde_json::from_str(line) else {
         return format!(

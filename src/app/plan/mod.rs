@@ -1,4 +1,4 @@
-//! Prints what would mend the findings.
+//! Prints the changes that would resolve the findings.
 
 mod terraform;
 
@@ -12,11 +12,11 @@ use crate::config::Settings;
 use crate::config::cli::PlanFormat;
 use crate::snapshot::{Directory, PlanRow, Prune, curl_script};
 
-/// Something is to be mended.
+/// There are changes to make.
 const SOMETHING: u8 = 1;
 
-/// Exit code 0 if there is nothing to mend, 1 if there is something, 2 if a zone or an account could
-/// not be read; what is known is printed all the same. Changes nothing itself.
+/// Exit code 0 if there is nothing to change, 1 if there is, and 2 if a zone or account could not
+/// be read; what is known is printed anyway. Makes no changes itself.
 pub(super) async fn run(
     settings: Settings,
     zones: &[String],
@@ -51,8 +51,7 @@ pub(super) async fn run(
     }))
 }
 
-/// The plans of the zones that are asked for, all of them if none is named, and what keeps the plans
-/// from being complete.
+/// The plans of the requested zones (all by default), and the reasons why the plans are incomplete.
 fn plans(
     directory: &Directory,
     wanted: &[String],
@@ -121,7 +120,7 @@ fn as_table(plans: &[PlanRow]) -> String {
 }
 
 fn as_json(plans: &[PlanRow]) -> String {
-    // Rows of texts with fixed names always serialise.
+    // Serialisation cannot fail: the rows hold strings with fixed keys.
     let json = serde_json::to_string_pretty(&serde_json::json!({ "zones": plans }));
     json.unwrap_or_default() + "\n"
 }

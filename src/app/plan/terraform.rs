@@ -1,4 +1,4 @@
-//! A plan as Terraform configuration.
+//! Renders a plan as Terraform configuration.
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
@@ -10,8 +10,8 @@ use crate::snapshot::{PlanRow, one_line};
 
 const RESOURCE: &str = "cloudflare_origin_cloud_region";
 
-/// One resource with `for_each` a zone, and an import block for each mapping that exists and would
-/// change. What Terraform cannot do is a comment.
+/// Renders one resource with `for_each` per zone, and an import block for each existing mapping
+/// that changes. What Terraform cannot do becomes a comment.
 pub(super) fn render(plans: &[PlanRow]) -> String {
     let mut text = "# Needs the provider cloudflare/cloudflare, 5.20 or newer.\n".to_owned();
     let mut used = HashSet::new();
@@ -36,14 +36,14 @@ pub(super) fn render(plans: &[PlanRow]) -> String {
         }
         if !row.plan.put.is_empty() {
             let name = resource_name(row, &mut used);
-            // A body of blocks, strings and objects always formats.
+            // A body of blocks, strings and objects always serialises.
             text.push_str(&hcl::to_string(&body(row, &name)).unwrap_or_default());
         }
     }
     text
 }
 
-/// An identifier that no other zone of the plan has.
+/// An identifier that is unique in the plan.
 fn resource_name(row: &PlanRow, used: &mut HashSet<String>) -> String {
     let plain = |text: &str| text.replace(|c: char| !c.is_ascii_alphanumeric(), "_");
     let mut name = format!("zone_{}", plain(&row.zone));
