@@ -19,7 +19,7 @@ pub(super) const PARAMETERS: &[&str] = &[
     "offset",
 ];
 
-/// One change.
+/// A change in the response.
 #[derive(Debug, Serialize)]
 #[serde(transparent)]
 pub(super) struct ChangeRow {
@@ -31,7 +31,7 @@ fn shared<S: serde::Serializer>(change: &Arc<Change>, serializer: S) -> Result<S
     change.as_ref().serialize(serializer)
 }
 
-/// The changes that match, newest first.
+/// The matching changes, newest first.
 pub(super) fn list(history: &History, query: &Query, now: Timestamp) -> (usize, Vec<ChangeRow>) {
     let wanted = history::Query {
         zone: query.zone.clone(),

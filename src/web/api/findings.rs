@@ -16,7 +16,7 @@ pub(super) const PARAMETERS: &[&str] = &[
     "offset",
 ];
 
-/// The findings that match.
+/// The matching findings.
 pub(super) fn list(
     directory: &Directory,
     query: &Query,

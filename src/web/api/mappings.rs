@@ -7,7 +7,7 @@ use crate::snapshot::rows::MappingRow;
 pub(super) const PARAMETERS: &[&str] =
     &["zone", "vendor", "region", "origin_ip", "limit", "offset"];
 
-/// The mappings that match.
+/// The matching mappings.
 pub(super) fn list(directory: &Directory, query: &Query) -> (usize, Vec<MappingRow>) {
     let zones: Vec<_> = query.zones(directory).map(|(_, state)| state).collect();
     let matching = zones.iter().flat_map(|state| {

@@ -1,6 +1,6 @@
-//! The snapshot as JSON.
+//! Serves the snapshot as JSON.
 //!
-//! A request walks the whole snapshot to count the rows that match, and builds only those that it
+//! A request scans the whole snapshot to count matching rows, but builds only the rows that it
 //! returns. So its memory is bounded by the limit, however many mappings there are.
 
 mod changes;
@@ -24,11 +24,11 @@ use super::reply::Reply;
 use crate::history::History;
 use crate::snapshot::{Directory, Snapshot};
 
-/// Answers that are built or sent at once; more requests get 503. The largest answers are some
-/// megabytes, and clients may read slowly.
+/// Responses that are built or sent at once; further requests get 503. The largest responses are a
+/// few megabytes, and clients may read slowly.
 const MAX_ANSWERS: usize = 16;
 
-/// What can be listed.
+/// The resources of the API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Resource {
     Zones,
@@ -40,7 +40,7 @@ pub(super) enum Resource {
 }
 
 impl Resource {
-    /// Every resource, for `fuzzing`.
+    /// All resources, for `fuzzing`.
     pub(super) const ALL: [Self; 6] = [
         Self::Zones,
         Self::Mappings,
@@ -63,7 +63,7 @@ impl Resource {
         }
     }
 
-    /// The parameters that its query may have.
+    /// The query parameters that it accepts.
     fn parameters(self) -> &'static [&'static str] {
         match self {
             Self::Zones => zones::PARAMETERS,
@@ -76,7 +76,7 @@ impl Resource {
     }
 }
 
-/// Lists the snapshot.
+/// The JSON API.
 pub(super) struct Api {
     snapshot: Snapshot,
     history: History,
@@ -84,7 +84,7 @@ pub(super) struct Api {
     quota: Quota,
 }
 
-/// A window of the rows that match, under the name of their resource.
+/// A window of the matching rows, keyed by the name of their resource.
 #[derive(Debug, Serialize)]
 struct Listing<R> {
     total: usize,
@@ -130,7 +130,7 @@ impl Api {
     }
 }
 
-/// Reads the query of a request.
+/// Parses the query of a request.
 pub(super) fn parse_query(resource: Resource, query: &str) -> Result<Query, BadQuery> {
     Query::parse(query, resource.parameters())
 }

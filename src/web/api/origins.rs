@@ -14,7 +14,7 @@ pub(super) const PARAMETERS: &[&str] = &[
     "offset",
 ];
 
-/// The expected origins that match.
+/// The matching expected origins.
 pub(super) fn expected(directory: &Directory, query: &Query) -> (usize, Vec<OriginRow>) {
     let zones: Vec<_> = query.zones(directory).map(|(_, state)| state).collect();
     let matching = zones.iter().flat_map(|state| {
@@ -26,7 +26,7 @@ pub(super) fn expected(directory: &Directory, query: &Query) -> (usize, Vec<Orig
     query.window(matching, |(state, origin)| OriginRow::of(state, origin))
 }
 
-/// What is left out and matches.
+/// The matching addresses that are left out.
 pub(super) fn left_out(directory: &Directory, query: &Query) -> (usize, Vec<LeftOutRow>) {
     let zones: Vec<_> = query.zones(directory).map(|(_, state)| state).collect();
     let matching = zones.iter().flat_map(|state| {

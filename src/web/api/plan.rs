@@ -7,8 +7,8 @@ use crate::snapshot::{Directory, PlanRow, Prune};
 
 pub(super) const PARAMETERS: &[&str] = &["zone", "prune", "limit", "offset"];
 
-/// The plans of the zones that match and whose mappings are known. A plan is as long as the zone's
-/// findings.
+/// The plans of the matching zones whose mappings are known. The size of a plan depends on the
+/// zone's findings.
 pub(super) fn list(directory: &Directory, query: &Query, now: Timestamp) -> (usize, Vec<PlanRow>) {
     let prune = match query.prune {
         Some(true) => Prune::Unused,

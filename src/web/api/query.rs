@@ -1,4 +1,4 @@
-//! The query of a request to the JSON API.
+//! Query parameters of the JSON API.
 
 use std::sync::Arc;
 
@@ -11,18 +11,18 @@ use crate::history::ChangeKind;
 use crate::snapshot::rows::Finding;
 use crate::snapshot::{Directory, ZoneSlot, ZoneState};
 
-/// Rows in an answer unless the request says otherwise.
+/// The default number of rows in a response.
 const DEFAULT_LIMIT: usize = 1000;
-/// Most rows in an answer: some megabytes.
+/// The most rows in a response: a few megabytes.
 const MAX_LIMIT: usize = 10_000;
-/// Longest part of a request that an error quotes.
+/// The most characters of a request that an error quotes.
 const MAX_SHOWN_CHARS: usize = 100;
 
 const INSTANT: &str = "a time such as 2026-03-01T12:00:00Z";
 const CHANGE_KINDS: &str = "mapping_added, mapping_removed, mapping_changed, finding_appeared or \
                             finding_cleared";
 
-/// Which rows match, and which of those are returned. Without a value there is no filter.
+/// The filters and the window of rows to return. `None` means no filter.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(in crate::web) struct Query {
     pub(super) zone: Option<String>,
@@ -39,8 +39,8 @@ pub(in crate::web) struct Query {
     pub(super) offset: usize,
 }
 
-/// A query that cannot be understood. It is refused rather than ignored, because a mistyped filter
-/// would return everything.
+/// An invalid query. It is rejected rather than ignored, because a mistyped filter would return
+/// everything.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(in crate::web) enum BadQuery {
     #[error("unknown parameter {0:?}; expected one of {1}")]
@@ -56,7 +56,7 @@ pub(in crate::web) enum BadQuery {
 }
 
 impl Query {
-    /// Parses a query string that may have these parameters.
+    /// Parses a query string with these allowed parameters.
     pub(super) fn parse(query: &str, parameters: &[&'static str]) -> Result<Self, BadQuery> {
         let mut parsed = Self::default();
         let (mut limit, mut offset) = (None, None);
@@ -123,7 +123,7 @@ impl Query {
         Ok(parsed)
     }
 
-    /// The zones that match, each with its current state.
+    /// The matching zones, each with its current state.
     pub(super) fn zones<'a>(
         &'a self,
         directory: &'a Directory,
@@ -145,12 +145,12 @@ impl Query {
             && (self.region.is_none() || self.region == origin.place.region)
     }
 
-    /// What is left out has no vendor or region.
+    /// Addresses that are left out have no vendor or region.
     pub(super) fn takes_left_out(&self, left_out: &LeftOut) -> bool {
         self.takes(left_out.origin_ip, None)
     }
 
-    /// Whether no filter is about mappings.
+    /// Whether there is no filter on mappings.
     pub(super) fn takes_any_mapping(&self) -> bool {
         (&self.vendor, &self.region, self.origin_ip) == (&None, &None, None)
     }

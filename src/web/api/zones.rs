@@ -9,7 +9,7 @@ use crate::snapshot::rows::ZoneRow;
 pub(super) const PARAMETERS: &[&str] =
     &["zone", "vendor", "region", "origin_ip", "limit", "offset"];
 
-/// The zones that match; with a filter on mappings, those with a mapping that matches.
+/// The matching zones; with a filter on mappings, those that have a matching mapping.
 pub(super) fn list(directory: &Directory, query: &Query, now: Timestamp) -> (usize, Vec<ZoneRow>) {
     let matching = query.zones(directory).filter(|(_, state)| {
         let mut mappings = state.data.iter().flat_map(|data| data.mappings.as_slice());

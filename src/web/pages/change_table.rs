@@ -1,4 +1,4 @@
-//! Changes as a table.
+//! Renders changes as a table.
 
 use jiff::Timestamp;
 use maud::{Markup, html};

@@ -1,4 +1,4 @@
-//! What changed in all zones, newest first.
+//! The page of changes in all zones, newest first.
 
 use jiff::Timestamp;
 use maud::{Markup, html};
@@ -8,10 +8,10 @@ use super::change_table;
 use super::layout::{self, MAX_SEARCH_CHARS, PAGE_SIZE, Paging, Site};
 use crate::history::{self, ChangeKind, History};
 
-/// Which changes are asked for.
+/// The filters and page of the request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Query {
-    /// A zone's whole name or identifier; empty for every zone.
+    /// A zone's full name or identifier; empty for all zones.
     zone: String,
     kind: Option<ChangeKind>,
     /// From 1.
@@ -19,7 +19,7 @@ pub(super) struct Query {
 }
 
 impl Query {
-    /// Reads `?zone=…&kind=…&page=…`. What cannot be read counts as absent.
+    /// Parses `?zone=…&kind=…&page=…`. Invalid values count as absent.
     pub(super) fn parse(query: &str) -> Self {
         let mut parsed = Self {
             zone: String::new(),

@@ -1,4 +1,4 @@
-//! The documentation of this version, for people who are paged and have nothing else at hand.
+//! Serves the documentation of this version, so that people on call have it at hand.
 
 use hyper::StatusCode;
 use maud::html;
@@ -8,10 +8,10 @@ use super::layout::{self, Site};
 use super::markdown;
 use crate::web::reply::Reply;
 
-/// Stands for the root of the repository when links are resolved.
+/// Represents the root of the repository when links are resolved.
 const ROOT: &str = "repository:///";
 
-/// A text of the repository.
+/// A document of the repository.
 struct Text {
     path: &'static str,
     /// Its name below `/docs/`.
@@ -70,7 +70,7 @@ const TEXTS: [Text; 20] = [
     text!("CHANGELOG.md", "changelog", "Changelog"),
 ];
 
-/// The text of this name, or the list of all if the name is empty.
+/// The document with this name, or a list of all documents if the name is empty.
 pub(super) fn answer(name: &str, site: &Site<'_>) -> Reply {
     if name.is_empty() {
         return Reply::page(StatusCode::OK, list(site));
@@ -112,7 +112,7 @@ impl Text {
         layout::shell(self.subject, site, &content)
     }
 
-    /// The address of a link: another text, or a page of another site. `None` if it leads to a
+    /// The address of a link: another document, or a page on another site. `None` if it leads to a
     /// file of the repository that is not served.
     fn link(&self, target: &str) -> Option<String> {
         let here = Url::parse(ROOT).ok()?.join(self.path).ok()?;

@@ -1,4 +1,4 @@
-//! Findings as a table: what is wrong, why, and what fixes it.
+//! Renders findings as a table: what is wrong, why, and how to fix it.
 
 use jiff::Timestamp;
 use maud::{Markup, html};

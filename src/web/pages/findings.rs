@@ -1,4 +1,4 @@
-//! The findings of all zones, those that matter most first.
+//! The page of findings in all zones, most important first.
 
 use std::sync::Arc;
 
@@ -13,8 +13,8 @@ use crate::findings::FindingKind;
 use crate::snapshot::rows::{Finding, FindingRow};
 use crate::snapshot::{Directory, ZoneState, is_judged};
 
-/// The kinds in the order of the page: what costs most comes first. An origin without a mapping or
-/// with a wrong one is served through the wrong upper tier now; the rest may be.
+/// The order of the kinds on the page, most costly first. An origin with a missing or wrong mapping
+/// is being served through the wrong upper tier; the others only may be.
 const ORDER: [FindingKind; 6] = [
     FindingKind::Missing,
     FindingKind::Wrong,
@@ -24,7 +24,7 @@ const ORDER: [FindingKind; 6] = [
     FindingKind::Stale,
 ];
 
-/// Which findings are asked for.
+/// The filters and page of the request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Query {
     kind: Option<FindingKind>,
@@ -35,7 +35,7 @@ pub(super) struct Query {
 }
 
 impl Query {
-    /// Reads `?finding=…&q=…&page=…`. What cannot be read counts as absent.
+    /// Parses `?finding=…&q=…&page=…`. Invalid values count as absent.
     pub(super) fn parse(query: &str) -> Self {
         let mut parsed = Self {
             kind: None,
@@ -68,7 +68,7 @@ impl Query {
     }
 }
 
-/// A search with what it is compared with.
+/// A search text and the values it is compared with.
 struct Search<'a> {
     text: &'a str,
     address: Option<OriginIp>,
@@ -90,7 +90,7 @@ impl Search<'_> {
     }
 }
 
-/// The page as of `now`. It is bounded by paging, however many findings there are.
+/// The page as of `now`. Paging limits its size.
 pub(super) fn page(
     directory: &Directory,
     query: &Query,
@@ -148,7 +148,7 @@ fn count(zones: &[Arc<ZoneState>], search: &Search<'_>, now: Timestamp) -> [usiz
     counts
 }
 
-/// The rows of the window: by kind, then zone, then address. Only these are built.
+/// The rows of the window, by kind, then zone, then address. Only these are built.
 fn rows(
     zones: &[Arc<ZoneState>],
     search: &Search<'_>,
@@ -179,7 +179,7 @@ fn rows(
     rows
 }
 
-/// The counts of kinds that are judged for at least one zone.
+/// The counts of the kinds that are evaluated for at least one zone.
 fn tile_numbers(
     zones: &[Arc<ZoneState>],
     counts: [usize; ORDER.len()],

@@ -9,10 +9,10 @@ use crate::cloudflare::AccountStatus;
 use crate::snapshot::rows::ZoneRow;
 use crate::snapshot::{AccountState, Directory, ZoneCounts};
 
-/// Which zones are asked for.
+/// The filters and page of the request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Query {
-    /// Part of a zone's name or its whole identifier, in lower case; empty for every zone.
+    /// Part of a zone's name or its whole identifier, in lower case; empty for all zones.
     search: String,
     show: Show,
     /// From 1.
@@ -26,7 +26,7 @@ enum Show {
     Problems,
     /// Zones whose last poll failed.
     Failing,
-    /// Zones whose first poll has not ended.
+    /// Zones whose first poll has not finished.
     Unread,
 }
 
@@ -53,7 +53,7 @@ impl Show {
 }
 
 impl Query {
-    /// Reads `?q=…&show=…&page=…`. What cannot be read counts as absent.
+    /// Parses `?q=…&show=…&page=…`. Invalid values count as absent.
     pub(super) fn parse(query: &str) -> Self {
         let mut parsed = Self {
             search: String::new(),
@@ -99,7 +99,7 @@ impl Query {
     }
 }
 
-/// What the page shows.
+/// The data of the page.
 #[derive(Debug)]
 pub(super) struct Landing<'a> {
     pub(super) directory: &'a Directory,
@@ -108,7 +108,7 @@ pub(super) struct Landing<'a> {
 }
 
 impl Landing<'_> {
-    /// The page. It is bounded by paging, so that it opens quickly with any number of zones.
+    /// Renders the page. Paging limits its size, so that it opens quickly with any number of zones.
     pub(super) fn page(&self, query: &Query, site: &Site<'_>) -> Markup {
         let slots = self.directory.zones.iter();
         let mut zones: Vec<ZoneRow> = slots
@@ -131,7 +131,7 @@ impl Landing<'_> {
         layout::shell("Zones", site, &content)
     }
 
-    /// What makes everything below incomplete.
+    /// Problems that make the rest of the page incomplete.
     fn alarms(&self, site: &Site<'_>) -> Markup {
         let alarm = |text: &Markup| html! { p.notice.bad role="alert" { (text) } };
         html! {
@@ -238,9 +238,9 @@ impl Landing<'_> {
     }
 }
 
-/// What an operator wants to know first. Each number links to what it counts.
+/// The most important numbers, each with a link to what it counts.
 fn tiles(zones: &[ZoneRow]) -> Markup {
-    // Not known of any zone is not 0.
+    // `None`, not 0, if the number is unknown for every zone.
     let sum = |of: fn(&ZoneRow) -> Option<usize>| zones.iter().filter_map(of).reduce(|a, b| a + b);
     let count = |of: fn(&ZoneRow) -> bool| zones.iter().filter(|zone| of(zone)).count();
     let unread = count(|zone| zone.up.is_none());

@@ -1,7 +1,7 @@
-//! What all pages share: their frame, paging, and values in words.
+//! Shared parts of the pages: frame, paging, formatting of values.
 //!
-//! Values on a page may come from outside, so the template engine escapes them. Pages load nothing
-//! and run nothing.
+//! Values may come from outside, so the template engine escapes them. Pages load no resources and
+//! run no scripts.
 
 use jiff::Timestamp;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
@@ -9,23 +9,23 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use crate::build_info;
 
 const STYLE: &str = include_str!("page.css");
-/// Rows of a table on one page; a few screens, and about 70 kB.
+/// Table rows per page: a few screens, and about 70 kB.
 pub(super) const PAGE_SIZE: usize = 100;
-/// Longest error text on a page; the log has the rest.
+/// The most characters of an error on a page; the log has the full text.
 const MAX_ERROR_CHARS: usize = 300;
-/// Longest search text; no zone's name is longer.
+/// The longest search text; zone names are not longer.
 pub(super) const MAX_SEARCH_CHARS: usize = 255;
 
-/// What every page links to.
+/// What every page links to or shows.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Site<'a> {
     /// The path of the metrics.
     pub(super) metrics: &'a str,
-    /// Whether the first round of polls has ended.
+    /// Whether the first round of polls has finished.
     pub(super) ready: bool,
 }
 
-/// A whole page with this content.
+/// A complete page with this content.
 pub(super) fn shell(title: &str, site: &Site<'_>, content: &Markup) -> Markup {
     html! {
         (DOCTYPE)
@@ -67,7 +67,7 @@ pub(super) fn shell(title: &str, site: &Site<'_>, content: &Markup) -> Markup {
     }
 }
 
-/// A position in a table that is shown page by page.
+/// A position in a paged table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Paging {
     /// From 1.
@@ -76,14 +76,14 @@ pub(super) struct Paging {
 }
 
 impl Paging {
-    /// The requested page of so many rows, or the last if there are fewer.
+    /// The requested page of a table with this many rows; the last page if there are fewer.
     pub(super) fn new(rows: usize, asked: usize) -> Self {
         let pages = rows.div_ceil(PAGE_SIZE).max(1);
         let page = asked.clamp(1, pages);
         Self { page, pages }
     }
 
-    /// The positions of the page's rows.
+    /// The indices of the page's rows.
     pub(super) fn range(self) -> std::ops::Range<usize> {
         let start = (self.page - 1) * PAGE_SIZE;
         start..start + PAGE_SIZE
@@ -94,7 +94,7 @@ impl Paging {
         rows.chunks(PAGE_SIZE).nth(self.page - 1).unwrap_or(&[])
     }
 
-    /// Links to the pages before and after; nothing if there is only one page.
+    /// Links to the previous and next page; empty if there is only one page.
     pub(super) fn links(self, label: &str, link: impl Fn(usize) -> String) -> Markup {
         let Self { page, pages } = self;
         html! {
@@ -109,14 +109,14 @@ impl Paging {
     }
 }
 
-/// A search in lower case. What is too long is cut.
+/// A search text in lower case, truncated to [`MAX_SEARCH_CHARS`].
 pub(super) fn search_text(value: &str) -> String {
     let text = value.trim().to_lowercase();
     text.chars().take(MAX_SEARCH_CHARS).collect()
 }
 
-/// A number with a link to what it counts. A number of something bad is red unless it is 0. A
-/// number that is not known is a dash: 0 would be good news.
+/// A number with a link to what it counts. A number of bad things is red unless it is 0. An unknown
+/// number is a dash, because 0 would be good news.
 pub(super) fn tile(label: &str, number: Option<usize>, bad: bool, link: &str) -> Markup {
     let class = if bad && number.is_some_and(|number| number > 0) {
         "tile bad"
@@ -136,7 +136,7 @@ pub(super) fn tile(label: &str, number: Option<usize>, bad: bool, link: &str) ->
     }
 }
 
-/// How the last poll or listing ended, in words: the colour alone does not say it.
+/// The result of the last poll or listing as text, so that it does not depend on colour alone.
 pub(super) fn state(good: Option<bool>) -> Markup {
     match good {
         Some(true) => html! { span.good { "good" } },
@@ -145,7 +145,7 @@ pub(super) fn state(good: Option<bool>) -> Markup {
     }
 }
 
-/// A table whose rows are named by their first cells.
+/// A table with row headers in the first column.
 pub(super) fn table<const N: usize>(
     heads: [&str; N],
     rows: impl Iterator<Item = [Markup; N]>,
@@ -181,14 +181,14 @@ pub(super) fn place(vendor: Option<&str>, region: Option<&str>, neither: &str) -
     }
 }
 
-/// A number of something that is neither good nor bad.
+/// A neutral number.
 pub(super) fn count(number: Option<usize>) -> Markup {
     html! {
         @if let Some(number) = number { (number) } @else { span.quiet { "unknown" } }
     }
 }
 
-/// A number of findings; `None` if nothing is checked.
+/// A number of findings; `None` if they are not evaluated.
 pub(super) fn findings(number: Option<usize>) -> Markup {
     match number {
         Some(0) => html! { "0" },
@@ -197,7 +197,7 @@ pub(super) fn findings(number: Option<usize>) -> Markup {
     }
 }
 
-/// How long ago.
+/// How long ago a time was.
 pub(super) fn when(time: Option<Timestamp>, now: Timestamp) -> Markup {
     html! {
         @if let Some(time) = time { (instant(time, &ago(time, now))) }
@@ -205,7 +205,7 @@ pub(super) fn when(time: Option<Timestamp>, now: Timestamp) -> Markup {
     }
 }
 
-/// How far ahead.
+/// How far ahead a time is.
 pub(super) fn ahead(time: Option<Timestamp>, now: Timestamp) -> Markup {
     html! {
         @if let Some(time) = time { (instant(time, &until(time, now))) }
@@ -213,19 +213,19 @@ pub(super) fn ahead(time: Option<Timestamp>, now: Timestamp) -> Markup {
     }
 }
 
-/// A moment in words, with the exact time for machines and as a tooltip.
+/// A relative time, with the exact one for machines and as a tooltip.
 fn instant(time: Timestamp, words: &str) -> Markup {
     let exact = to_seconds(time);
     html! { time datetime=(exact) title=(exact) { (words) } }
 }
 
-/// The moment in whole seconds of UTC.
+/// The time truncated to whole seconds.
 pub(super) fn to_seconds(time: Timestamp) -> Timestamp {
     Timestamp::from_second(time.as_second()).unwrap_or(time)
 }
 
-/// The time since then in its largest unit. A time in the future, as after a step of the clock, is
-/// "just now".
+/// The time since then in its largest unit. A time in the future, as after a clock step, is "just
+/// now".
 fn ago(time: Timestamp, now: Timestamp) -> String {
     match now.duration_since(time).as_secs() {
         ..1 => "just now".to_owned(),
@@ -250,7 +250,7 @@ pub(super) fn span(seconds: i64) -> String {
     }
 }
 
-/// An error text, cut where it is very long.
+/// An error text, truncated to [`MAX_ERROR_CHARS`].
 pub(super) fn error(text: Option<&str>) -> String {
     let Some(text) = text else {
         return String::new();

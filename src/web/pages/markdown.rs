@@ -1,13 +1,13 @@
-//! Markdown of this repository as HTML.
+//! Renders the Markdown of this repository as HTML.
 
 use std::collections::HashMap;
 
 use maud::{Markup, PreEscaped};
 use pulldown_cmark::{CowStr, Event, Options, Parser, Tag, TagEnd, html};
 
-/// Renders a text. `link` gives the address for each link, or `None` where it cannot be followed
-/// from here; such a link becomes plain text. Images become their descriptions and raw HTML is
-/// left out, because pages load nothing.
+/// Renders a text. `link` returns the address of each link, or `None` if it is not served; such a
+/// link becomes plain text. Images become their descriptions and raw HTML is left out, because
+/// pages load no resources.
 pub(super) fn render(text: &str, link: impl Fn(&str) -> Option<String>) -> Markup {
     let mut anchors = anchors(text).into_iter();
     let mut open_links = Vec::new();
@@ -46,7 +46,7 @@ pub(super) fn render(text: &str, link: impl Fn(&str) -> Option<String>) -> Marku
     PreEscaped(page)
 }
 
-/// The anchors of the headings in their order, as GitHub names them.
+/// The anchors of the headings in order, named as on GitHub.
 pub(super) fn anchors(text: &str) -> Vec<String> {
     let mut anchors = Vec::new();
     let mut used = HashMap::<String, usize>::new();

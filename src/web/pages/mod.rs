@@ -1,4 +1,4 @@
-//! The pages for people.
+//! The HTML pages.
 
 mod change_table;
 mod changes;
@@ -28,13 +28,13 @@ use crate::cloudflare::AccountStatus;
 use crate::history::History;
 use crate::snapshot::{Directory, Snapshot};
 
-/// Pages that are built or sent at once; more requests get 503. A page has up to 120 kB.
+/// Pages that are built or sent at once; further requests get 503. A page has up to 120 kB.
 pub(super) const MAX_PAGES: usize = 64;
 
-/// Reads the current standing of all accounts with Cloudflare.
+/// Returns the current status of all accounts.
 pub type Accounts = Arc<dyn Fn() -> Vec<AccountStatus> + Send + Sync>;
 
-/// Reads the base URL of Cloudflare's API.
+/// Returns the base URL of Cloudflare's API.
 pub type ApiUrl = Arc<dyn Fn() -> String + Send + Sync>;
 
 /// Serves the pages.
@@ -46,12 +46,12 @@ pub(super) struct Pages {
     pub(super) ready: watch::Receiver<bool>,
     pub(super) pool: RenderPool,
     pub(super) quota: Quota,
-    /// The path of the metrics, which every page links to.
+    /// The path of the metrics, to which every page links.
     pub(super) telemetry_path: String,
 }
 
 impl Pages {
-    /// The zones and accounts.
+    /// The page of zones and accounts.
     pub(super) async fn landing(&self, query: &str) -> Reply {
         let query = landing::Query::parse(query);
         let accounts = Arc::clone(&self.accounts);
@@ -66,7 +66,7 @@ impl Pages {
         .await
     }
 
-    /// The findings of all zones.
+    /// The page of findings in all zones.
     pub(super) async fn findings(&self, query: &str) -> Reply {
         let query = findings::Query::parse(query);
         self.page(move |directory, site| {
@@ -76,7 +76,7 @@ impl Pages {
         .await
     }
 
-    /// What changed, newest first.
+    /// The page of changes, newest first.
     pub(super) async fn changes(&self, query: &str) -> Reply {
         let query = changes::Query::parse(query);
         let history = self.history.clone();
@@ -87,7 +87,7 @@ impl Pages {
         .await
     }
 
-    /// The zone with this name or identifier, as it is in the path.
+    /// The page of the zone with this percent-encoded name or identifier.
     pub(super) async fn zone(&self, zone: &str, query: &str) -> Reply {
         let zone = percent_decode_str(zone).decode_utf8_lossy().into_owned();
         let query = zone::Query::parse(query);
@@ -111,7 +111,7 @@ impl Pages {
         .await
     }
 
-    /// The documentation page of this name; the list of all if it is empty.
+    /// The documentation page with this name; a list of all pages if it is empty.
     pub(super) async fn docs(&self, name: &str) -> Reply {
         let name = name.to_owned();
         self.page(move |_, site| docs::answer(&name, site)).await
@@ -140,7 +140,7 @@ impl Pages {
     }
 }
 
-/// Parses the query of every page, for `fuzzing`.
+/// Parses a query as every page does, for `fuzzing`.
 pub(super) fn parse_query(text: &str) {
     landing::Query::parse(text);
     findings::Query::parse(text);

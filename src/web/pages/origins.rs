@@ -1,4 +1,4 @@
-//! The origin hosts of a zone, and what is left out.
+//! The origin hosts of a zone, and the addresses that are left out.
 
 use std::collections::BTreeMap;
 
@@ -11,32 +11,32 @@ use crate::findings::{HostState, ZoneFindings};
 use crate::snapshot::ZoneState;
 use crate::snapshot::rows::LeftOutRow;
 
-/// Hosts on the page.
+/// The most hosts on the page.
 const HOSTS_SHOWN: usize = 100;
-/// Addresses of one host on the page.
+/// The most addresses per host on the page.
 const ADDRESSES_SHOWN: usize = 8;
-/// Rows of what is left out; the API has the rest.
+/// The most rows of left out addresses; the API has the rest.
 const LEFT_OUT_SHOWN: usize = 100;
 
-/// What is known of a host.
+/// What is known about a host.
 #[derive(Debug, Default)]
 struct Host {
-    /// Its addresses, each with the reason if it is left out.
+    /// Its addresses, with the reason for those that are left out.
     addresses: BTreeMap<OriginIp, Option<&'static str>>,
-    /// How many addresses it has if it is rotating.
+    /// The number of its addresses, if it is rotating.
     rotating: Option<usize>,
     /// Its state if it does not resolve.
     unresolved: Option<HostState>,
 }
 
 impl Host {
-    /// Whether it is among the first: what needs attention is.
+    /// Whether it needs no attention. Other hosts come first.
     fn is_good(&self) -> bool {
         self.rotating.is_none() && self.unresolved.is_none()
     }
 }
 
-/// The hosts that lead to origins, with their addresses.
+/// The hosts that resolve to origins, with their addresses.
 pub(super) fn hosts(state: &ZoneState, query: &Query) -> Markup {
     let Some(data) = &state.data else {
         return html! {};
@@ -99,7 +99,7 @@ fn collect(findings: &ZoneFindings) -> BTreeMap<&HostName, Host> {
     hosts
 }
 
-/// `2 failing, 1 no address`: how many more there are than the findings name.
+/// `2 failing, 1 no address`: the unresolved hosts that the findings do not name.
 fn unnamed(findings: &ZoneFindings) -> String {
     let words = [HostState::Failing, HostState::NoAddress].map(|state| {
         let counts = findings.hosts.as_ref();
@@ -128,7 +128,7 @@ fn addresses(host: &Host, is_mapped: impl Fn(OriginIp) -> bool) -> Markup {
     }
 }
 
-/// What the sources name and is no expected origin, with the reason.
+/// What the sources name but is not an expected origin, with the reason.
 pub(super) fn left_out(state: &ZoneState) -> Markup {
     let left_out = state.data.iter().flat_map(|data| &data.findings.left_out);
     let rows: Vec<_> = left_out

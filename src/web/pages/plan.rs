@@ -1,4 +1,4 @@
-//! What fixes the findings of a zone, with commands to copy.
+//! The changes that fix the findings of a zone, with commands to copy.
 
 use std::collections::HashSet;
 
@@ -9,10 +9,10 @@ use crate::findings::{Undecided, ZonePlan};
 use crate::snapshot::rows::FindingRow;
 use crate::snapshot::{PlanRow, Prune, ZoneState, curl_calls};
 
-/// Findings without a known fix on the page; the API has the rest.
+/// The most findings without a known fix on the page; the API has the rest.
 const UNDECIDED_SHOWN: usize = 20;
 
-/// The plan for these findings of the zone; nothing if there are none.
+/// The plan for these findings of the zone; empty if there are none.
 pub(super) fn block(
     state: &ZoneState,
     findings: &[FindingRow],
@@ -57,7 +57,7 @@ pub(super) fn block(
     }
 }
 
-/// The part of the plan that is about these findings.
+/// The part of the plan that concerns these findings.
 fn restricted(mut plan: ZonePlan, findings: &[FindingRow]) -> ZonePlan {
     let origins: HashSet<_> = findings.iter().map(|row| row.origin_ip.clone()).collect();
     plan.put

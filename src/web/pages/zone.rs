@@ -17,13 +17,13 @@ use crate::history::{self, History};
 use crate::snapshot::rows::{Finding, FindingRow, MappingRow, ZoneRow};
 use crate::snapshot::{ZoneSlot, ZoneState};
 
-/// Changes on the page; the page of all changes has the rest.
+/// The most changes on the page; the changes page has the rest.
 const CHANGES_SHOWN: usize = 20;
 
-/// Which part of the zone is asked for.
+/// The search and the pages of the request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Query {
-    /// Part of an address, a vendor or a region, in lower case; empty for everything.
+    /// Part of an address, a vendor or a region, in lower case; empty for all.
     search: String,
     /// Page of the mappings, from 1.
     mappings: usize,
@@ -32,7 +32,7 @@ pub(super) struct Query {
 }
 
 impl Query {
-    /// Reads `?q=…&mappings=…&findings=…`. What cannot be read counts as absent.
+    /// Parses `?q=…&mappings=…&findings=…`. Invalid values count as absent.
     pub(super) fn parse(query: &str) -> Self {
         let mut parsed = Self {
             search: String::new(),
@@ -50,7 +50,7 @@ impl Query {
         parsed
     }
 
-    /// Whether the search finds an address, or a part of it or of these words.
+    /// Whether the search matches an address, or part of it or of these words.
     pub(super) fn takes(&self, origin_ip: Option<&str>, words: &[Option<&str>]) -> bool {
         let spelled = OriginIp::parse(&self.search).map(|ip| ip.to_string());
         spelled.is_ok_and(|ip| origin_ip == Some(&ip))
@@ -73,7 +73,7 @@ impl Query {
     }
 }
 
-/// The page if no zone has the name or identifier.
+/// The page for an unknown zone.
 pub(super) fn not_found(site: &Site<'_>) -> Markup {
     layout::shell(
         "No such zone",
@@ -88,7 +88,7 @@ pub(super) fn not_found(site: &Site<'_>) -> Markup {
     )
 }
 
-/// The page if several zones have the name and none is better than the others.
+/// The page for a name that several zones share, if no zone takes precedence.
 pub(super) fn ambiguous(zones: &[&Arc<ZoneSlot>], site: &Site<'_>) -> Markup {
     let states: Vec<_> = zones.iter().map(|slot| slot.load()).collect();
     let rows = states.iter().map(|state| {
@@ -120,7 +120,7 @@ pub(super) struct Page<'a> {
 }
 
 impl Page<'_> {
-    /// The part of the zone that is asked for.
+    /// Renders the requested part of the zone.
     pub(super) fn render(&self, query: &Query, site: &Site<'_>) -> Markup {
         let now = self.now;
         let state = self.slot.load();
@@ -260,7 +260,7 @@ fn in_words(counts: &BTreeMap<&'static str, usize>) -> String {
     words.join(", ")
 }
 
-/// A duration to the millisecond; days are never converted to months.
+/// A duration in milliseconds precision; days are never converted to months.
 fn duration(seconds: f64) -> String {
     const DAY: f64 = 86_400.0;
     let days = seconds / DAY;
@@ -284,7 +284,7 @@ fn search(zone: &ZoneRow, query: &Query) -> Markup {
     }
 }
 
-/// The findings that the search finds.
+/// The findings that match the search.
 fn found(state: &ZoneState, query: &Query, now: Timestamp) -> Vec<FindingRow> {
     Finding::all(state, now)
         .map(|finding| FindingRow::of(state, finding))
@@ -357,7 +357,7 @@ fn mappings(state: &ZoneState, query: &Query, now: Timestamp) -> Markup {
     }
 }
 
-/// The last changes of the zone.
+/// The latest changes of the zone.
 fn changes(zone: &ZoneRow, history: &History, now: Timestamp) -> Markup {
     let query = history::Query {
         zone: Some(zone.zone_id.clone()),
