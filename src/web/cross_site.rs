@@ -1,16 +1,16 @@
-//! Requests that a page of another site makes a browser send.
+//! Detects requests that a page of another site makes a browser send.
 
 use hyper::HeaderMap;
 use hyper::header::{HOST, ORIGIN};
 use hyper::http::request::Parts;
 
-/// Whether a browser says that a page of another origin sent the request: by `Sec-Fetch-Site` (W3C
-/// Fetch Metadata), or by an `Origin` (RFC 6454) that is not the address asked for. Clients that
-/// are no browsers send neither.
+/// Whether a browser reports that a page of another origin sent the request: through
+/// `Sec-Fetch-Site` (W3C Fetch Metadata), or an `Origin` (RFC 6454) that differs from the requested
+/// host. Other clients send neither.
 pub(super) fn is_cross_site(request: &Parts) -> bool {
     let header = |name: &str| value(&request.headers, name);
     match header("sec-fetch-site") {
-        // A browser sets it, and no page can change it.
+        // Set by the browser; pages cannot change it.
         Some(site) => !matches!(site, "same-origin" | "none"),
         None => request.headers.contains_key(ORIGIN) && !is_own(request),
     }
@@ -56,7 +56,7 @@ mod tests {
             &[("sec-fetch-site", "none")],
             &[("origin", "http://exporter.example:10955")],
             &[("origin", "https://EXPORTER.example:10955")],
-            // A proxy in between may ask under another name.
+            // A reverse proxy may use another host name.
             &[
                 ("origin", "https://proxy.example"),
                 ("sec-fetch-site", "same-origin"),

@@ -1,5 +1,5 @@
-//! What the server parses, as plain functions of bytes: for `fuzz/`, which is another crate. Each
-//! panics where a promise of its parser is broken.
+//! The server's parsers as plain functions of bytes, for the separate crate in `fuzz/`. Each
+//! function panics if its parser breaks a promise.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use super::{pages, protection, server};
 use crate::config_tree::Place;
 use crate::snapshot::Snapshot;
 
-/// Reads a file of `--web.config.file`, but none of the files that it names.
+/// Parses a file of `--web.config.file`, without the files that it names.
 pub fn web_config(text: &str) {
     match WebConfig::parse(text, &Place::file("web.yml"), Path::new("")) {
         Ok(config) => drop(format!("{config:?}")),
@@ -23,7 +23,7 @@ pub fn web_config(text: &str) {
     }
 }
 
-/// Reads the query of a request.
+/// Parses the query of a request.
 pub fn query(text: &str) {
     pages::parse_query(text);
     for resource in Resource::ALL {
@@ -33,7 +33,7 @@ pub fn query(text: &str) {
     }
 }
 
-/// Chooses a form of the body for the lines of an `Accept-Encoding`.
+/// Negotiates the form of the body from the lines of an `Accept-Encoding`.
 pub fn accept_encoding(lines: &[u8]) {
     let mut headers = HeaderMap::new();
     for line in lines.split(|&byte| byte == b'\n') {
@@ -44,7 +44,7 @@ pub fn accept_encoding(lines: &[u8]) {
     negotiate(&headers);
 }
 
-/// Reads the query of a probe and the time that its caller waits.
+/// Parses the query of a probe and its caller's time-out.
 pub fn probe(query: &str, timeout: &[u8]) {
     let mut headers = HeaderMap::new();
     if let Ok(value) = HeaderValue::from_bytes(timeout) {
@@ -66,7 +66,7 @@ pub fn probe(query: &str, timeout: &[u8]) {
     );
 }
 
-/// Reads the value of an `Authorization`.
+/// Parses the value of an `Authorization` header.
 pub fn authorization(value: &[u8]) {
     let mut headers = HeaderMap::new();
     if let Ok(value) = HeaderValue::from_bytes(value) {
@@ -80,12 +80,12 @@ pub fn authorization(value: &[u8]) {
     }
 }
 
-/// Reads the certificate that a client shows.
+/// Parses a client certificate.
 pub fn client_certificate(der: &[u8]) {
     protection::names_of(der);
 }
 
-/// Whether an address that the command line accepts is one that can be listened on.
+/// Whether the server can listen on an address that the command line accepts.
 pub fn can_be_listened_on(address: &str) -> bool {
     server::parse(address).is_some()
 }

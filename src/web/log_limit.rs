@@ -1,11 +1,11 @@
-//! Bounds what clients can make this program log.
+//! Limits the log lines that clients can cause.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Time between two lines of one kind.
+/// The least time between two lines of one kind.
 const INTERVAL: Duration = Duration::from_secs(10);
 
 /// Lets one line through in each interval.
@@ -19,7 +19,7 @@ struct State {
 }
 
 impl LogLimit {
-    /// If a line may be written now, the number of lines that were not since the last one.
+    /// If a line may be written now, returns the number of lines suppressed since the last one.
     pub(super) fn permit(&self) -> Option<u64> {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if state.last.is_some_and(|last| last.elapsed() < INTERVAL) {

@@ -1,18 +1,18 @@
-//! What the server counts about itself.
+//! The server's own metrics.
 
 use hyper::StatusCode;
 use prometheus::{IntCounterVec, Registry};
 
 use crate::metric_families;
 
-/// Which part of the server answered; the values of the label `handler`.
+/// The part of the server that responded: the values of the label `handler`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Handler {
     Metrics,
     Healthy,
     Ready,
     Reload,
-    /// Every page for people.
+    /// All HTML pages.
     Landing,
     Api,
     Probe,
@@ -42,7 +42,7 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Registers the counters. Fails where the registry has families of these names already.
+    /// Registers the counters. Fails if they are already registered.
     pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
         let requests = metric_families::HTTP_REQUESTS.register(registry)?;
         Ok(Self { requests })

@@ -1,7 +1,7 @@
 //! The HTTP server: listeners, limits, routes, pages.
 //!
-//! [`Protection`] reads the web configuration file. [`bind`] opens every listener before anything
-//! starts. [`serve`] then answers on them with a [`Router`] until the shutdown.
+//! [`Protection`] reads the web configuration file. [`bind`] opens all listeners before anything
+//! starts. [`serve`] then answers requests with a [`Router`] until the shutdown.
 
 mod api;
 mod cross_site;

@@ -16,8 +16,8 @@ pub(super) fn negotiate(headers: &HeaderMap) -> Form {
     }
 }
 
-/// OpenMetrics if the client gives it a higher weight than the text format, or the same weight
-/// and names it first. Otherwise the text format, which is also for clients that accept neither.
+/// OpenMetrics if the client gives it a higher weight than the text format, or the same weight and
+/// names it first. Otherwise the text format, also for clients that accept neither.
 fn format(headers: &HeaderMap) -> Format {
     let mut preferred = (Format::Text, 0);
     for element in elements(headers, &ACCEPT) {
@@ -33,8 +33,8 @@ fn format(headers: &HeaderMap) -> Format {
     preferred.0
 }
 
-/// The encoding that the client prefers. If it likes both equally, it gets gzip, which is a tenth
-/// of the size. A client that asks for nothing, or refuses both, gets the body uncompressed.
+/// The encoding that the client prefers. At equal weights it is gzip, which is a tenth of the size.
+/// A client that sends no preference, or refuses both, gets the body uncompressed.
 fn encoding(headers: &HeaderMap) -> Encoding {
     let (mut gzip, mut identity, mut any) = (None, None, None);
     for element in elements(headers, &ACCEPT_ENCODING) {
@@ -44,7 +44,7 @@ fn encoding(headers: &HeaderMap) -> Encoding {
             "*" => &mut any,
             _ => continue,
         };
-        // Of two weights for one coding the higher one counts.
+        // If an encoding has several weights, the highest counts.
         *slot = (*slot).max(Some(element.weight));
     }
     let identity_refused = identity.or(any) == Some(0);
@@ -56,7 +56,7 @@ fn encoding(headers: &HeaderMap) -> Encoding {
     }
 }
 
-/// One element of a list, such as `gzip;q=0.5` or `text/plain; version=0.0.4`.
+/// An element of a list, such as `gzip;q=0.5` or `text/plain; version=0.0.4`.
 struct Element<'a> {
     value: &'a str,
     parameters: &'a str,
@@ -64,7 +64,7 @@ struct Element<'a> {
 }
 
 impl<'a> Element<'a> {
-    /// `None` if its weight is not valid.
+    /// `None` if its weight is invalid.
     fn parse(text: &'a str) -> Option<Self> {
         let (value, parameters) = text.split_once(';').unwrap_or((text, ""));
         let weight = match parameter(parameters, "q") {
@@ -78,7 +78,7 @@ impl<'a> Element<'a> {
         })
     }
 
-    /// Whether it asks for this version or for any.
+    /// Whether it requests this version or any.
     fn has_version(&self, version: &str) -> bool {
         parameter(self.parameters, "version").is_none_or(|wanted| wanted == version)
     }

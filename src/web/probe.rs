@@ -1,4 +1,4 @@
-//! A live look-up of one mapping, in the multi-target exporter pattern.
+//! Live lookups of single mappings, following the multi-target exporter pattern.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -18,23 +18,23 @@ use crate::cloudflare::ApiError;
 use crate::domain::{AccountName, Mapping, OriginIp, ZoneId};
 use crate::snapshot::Snapshot;
 
-/// The header with Prometheus's scrape time-out.
+/// The header with the scrape time-out of Prometheus.
 pub(super) const TIMEOUT_HEADER: &str = "X-Prometheus-Scrape-Timeout-Seconds";
-/// Prometheus's own default.
+/// The default of Prometheus.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
-/// A longer time-out is cut to this.
+/// Longer time-outs are limited to this.
 pub(super) const LONGEST_TIMEOUT: Duration = Duration::from_mins(2);
-/// A shorter time-out is refused: no look-up would ever succeed, and each costs a request.
+/// Shorter time-outs are rejected: no lookup would ever succeed, and each one costs a request.
 const SHORTEST_TIMEOUT: Duration = Duration::from_millis(100);
-/// The answer is sent this long before the client gives up, as far as its time-out allows.
+/// How long before the client's time-out the response is sent, if the time-out allows it.
 const HEAD_START: Duration = Duration::from_millis(500);
-/// Probes that wait at once; more get 503. They wait for the rate limit, and connections that do
-/// must not keep scrapers out.
+/// The most probes at once; further requests get 503. Probes wait for the rate limit, and their
+/// connections must not lock out scrapes.
 const MAX_PROBES: usize = 16;
-/// Longest value that an error quotes.
+/// The most characters of a value that an error quotes.
 const MAX_SHOWN_CHARS: usize = 255;
 
-/// The mapping that a probe wants to know.
+/// The mapping that a probe requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wanted {
     /// The account that polls the zone.
@@ -43,25 +43,25 @@ pub struct Wanted {
     pub zone: ZoneId,
     /// The origin's address.
     pub origin_ip: OriginIp,
-    /// What the look-up may spend; after it the client gets an answer without it.
+    /// The time limit for the lookup; after it the client gets an error response.
     pub limit: Duration,
 }
 
 /// Why a look-up failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LookUpError {
-    /// The account has left the configuration since the zone was polled.
+    /// The account was removed from the configuration since the zone was polled.
     #[error("account {0} is no longer configured")]
     NoAccount(AccountName),
-    /// The API did not answer it.
+    /// The API request failed.
     #[error(transparent)]
     Api(#[from] ApiError),
 }
 
-/// A look-up under way; `None` if the API says that there is no mapping.
+/// A lookup in progress; `None` if the API returns no mapping.
 pub type LookingUp = Pin<Box<dyn Future<Output = Result<Option<Mapping>, LookUpError>> + Send>>;
 
-/// Asks Cloudflare for one mapping.
+/// Looks up one mapping at Cloudflare.
 pub type LookUp = Arc<dyn Fn(Wanted) -> LookingUp + Send + Sync>;
 
 /// Answers probes.
@@ -72,7 +72,7 @@ pub(super) struct Probes {
     failures: LogLimit,
 }
 
-/// A request that cannot be answered.
+/// A request that cannot be served.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum BadProbe {
     #[error("{name} is missing: expected /probe?zone=NAME-OR-ID&target=IP-ADDRESS.")]
@@ -150,7 +150,7 @@ impl Probes {
             let (name, slot) = match &*key {
                 "zone" => ("zone", &mut zone),
                 "target" => ("target", &mut target),
-                // Scrape configurations may add more, such as a module for other exporters.
+                // Scrape configurations may send more, such as a module for other exporters.
                 _ => continue,
             };
             if slot.replace(value).is_some() {
@@ -180,8 +180,8 @@ fn shortened(text: &str) -> String {
     text.chars().take(MAX_SHOWN_CHARS).collect()
 }
 
-/// A little less than the client's time-out, so that it gets an answer if the look-up fails. A
-/// header that cannot be read counts as absent.
+/// A little less than the client's time-out, so that it gets a response if the lookup fails. An
+/// invalid header counts as absent.
 pub(super) fn time_limit(headers: &HeaderMap) -> Result<Duration, BadProbe> {
     let timeout = headers
         .get(TIMEOUT_HEADER)
@@ -258,7 +258,7 @@ fn add_mapping(registry: &Registry, mapping: &Mapping) -> Result<(), prometheus:
     Ok(())
 }
 
-/// The reason, for people who open the address by hand; scrapers skip comments.
+/// The error as a comment, for people who open the URL; scrapers ignore comments.
 fn comment(error: &str) -> String {
     let line: String = error
         .chars()

@@ -1,5 +1,5 @@
-//! Bounds the responses of one kind that are built or sent at once. If none is left, a client that
-//! reads too slowly makes room.
+//! Limits how many responses of a kind are built or sent at once. When the limit is reached, a
+//! response to a slow client is aborted to make room.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -9,20 +9,20 @@ use tokio::time::{Instant, timeout};
 
 use super::server::Activity;
 
-/// A response that takes longer than this to read makes room for others. Without others it has
-/// much longer.
+/// A response that is being sent for longer than this may be aborted to make room. Otherwise it may
+/// take much longer.
 const SLOW_AFTER: Duration = Duration::from_secs(5);
-/// Time for a response that was cut to end. It takes microseconds.
+/// How long to wait for an aborted response to end. It takes microseconds.
 const CUT_TIMEOUT: Duration = Duration::from_millis(200);
 
-/// A number of responses. Clones share it.
+/// A limit on responses. Clones share it.
 #[derive(Debug, Clone)]
 pub(super) struct Quota {
     permits: Arc<Semaphore>,
     sent: Arc<Mutex<Sent>>,
 }
 
-/// The responses that are being sent.
+/// The responses being sent.
 #[derive(Debug, Default)]
 struct Sent {
     next_id: u64,
@@ -36,7 +36,7 @@ struct Response {
     activity: Arc<Activity>,
 }
 
-/// The right to build and send one response. Hold it until the last byte has been sent.
+/// Permission to build and send one response. Hold it until the last byte is sent.
 #[derive(Debug)]
 pub(super) struct Lease {
     quota: Quota,
@@ -52,7 +52,7 @@ impl Quota {
         }
     }
 
-    /// `None` if all are taken, and no client reads so slowly that it has to make room.
+    /// `None` if all are taken and no slow response can be aborted.
     pub(super) async fn acquire(&self) -> Option<Lease> {
         let permit = match Arc::clone(&self.permits).try_acquire_owned() {
             Ok(permit) => permit,
@@ -69,8 +69,8 @@ impl Quota {
         })
     }
 
-    /// Cuts the response that has been sent for the longest, if its client does not read or takes
-    /// longer than it may. Returns whether there is one.
+    /// Aborts the oldest response whose client is stalled or too slow. Returns whether there was
+    /// one.
     pub(super) fn cut_slowest(&self) -> bool {
         let mut sent = self.sent();
         let slow = sent.responses.iter().position(|response| {
@@ -91,7 +91,7 @@ impl Quota {
 }
 
 impl Lease {
-    /// From now on the response is being sent on this connection.
+    /// Records that the response is now being sent on this connection.
     pub(super) fn sent_on(&mut self, activity: &Arc<Activity>) {
         let mut sent = self.quota.sent();
         let id = sent.next_id;

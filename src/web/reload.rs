@@ -1,4 +1,4 @@
-//! Reloading the configuration over HTTP.
+//! Reloads the configuration over HTTP.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -8,7 +8,7 @@ use hyper::{Method, StatusCode};
 
 use super::reply::Reply;
 
-/// A reload under way: its outcome, in words for the client.
+/// A reload in progress. Its result is described for the client.
 pub type Reloading = Pin<Box<dyn Future<Output = Result<String, String>> + Send>>;
 
 /// Reloads the configuration, all or nothing.
@@ -16,7 +16,7 @@ pub type Reload = Arc<dyn Fn() -> Reloading + Send + Sync>;
 
 const METHODS: &str = "POST, PUT";
 
-/// Answers with the outcome of a reload; with 403 if `reload` is `None`, because it is off.
+/// Responds with the result of a reload, or with 403 if `reload` is `None` (disabled).
 pub(super) async fn answer(reload: Option<&Reload>, method: &Method) -> Reply {
     if !matches!(*method, Method::POST | Method::PUT) {
         return Reply::method_not_allowed(METHODS);

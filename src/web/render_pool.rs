@@ -1,4 +1,4 @@
-//! Builds replies that walk the whole snapshot, off the threads that serve requests.
+//! Builds responses that scan the whole snapshot, off the threads that serve requests.
 
 use std::sync::Arc;
 
@@ -8,10 +8,10 @@ use tracing::error;
 
 use super::reply::Reply;
 
-/// Replies that are built at once. Each occupies a processor, which scrapes need too.
+/// The most responses that are built at once. Each occupies a core, which scrapes need too.
 const WORKERS: usize = 4;
 
-/// Builds replies on blocking threads, a few at a time; the rest wait. Clones share the workers.
+/// Builds responses on blocking threads, a few at a time; the rest wait. Clones share the workers.
 #[derive(Debug, Clone)]
 pub(super) struct RenderPool {
     permits: Arc<Semaphore>,
@@ -24,9 +24,9 @@ impl RenderPool {
         }
     }
 
-    /// Runs `make`. It occupies its worker until it ends, even if the client has gone.
+    /// Runs `make`. It occupies its worker until it finishes, even if the client disconnects.
     pub(super) async fn reply(&self, make: impl FnOnce() -> Reply + Send + 'static) -> Reply {
-        // An error means that the semaphore is closed, which never happens.
+        // An error would mean that the semaphore is closed, which never happens.
         let permit = Arc::clone(&self.permits).acquire_owned().await.ok();
         let making = tokio::task::spawn_blocking(move || {
             let _permit = permit;

@@ -1,4 +1,4 @@
-//! Responses with a finished body.
+//! Responses with a complete body.
 
 use std::sync::Arc;
 
@@ -16,13 +16,13 @@ use super::server::Activity;
 use crate::exposition::{Encoding, Form, Format};
 
 const PLAIN_TEXT: &str = "text/plain; charset=utf-8";
-/// Pages load nothing but their own inline style, run nothing and are framed by nobody.
+/// Pages load nothing but their inline style, run no scripts and cannot be framed.
 const PAGE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; \
                            base-uri 'none'; frame-ancestors 'none'";
-/// How to log in (RFC 7617).
+/// The authentication challenge (RFC 7617).
 const CHALLENGE: &str = "Basic realm=\"cloudflare-origin-region-exporter\", charset=\"UTF-8\"";
 
-/// A whole response, and what it holds until it has been sent.
+/// A complete response, and what it holds until it is sent.
 #[derive(Debug)]
 pub(super) struct Reply {
     response: Response<Bytes>,
@@ -30,12 +30,12 @@ pub(super) struct Reply {
 }
 
 impl Reply {
-    /// A sentence for people and logs.
+    /// A sentence as plain text.
     pub(super) fn text(status: StatusCode, sentence: &str) -> Self {
         Self::new(status, PLAIN_TEXT, Bytes::from(format!("{sentence}\n")))
     }
 
-    /// An exposition; the lease ends when its last byte has been sent.
+    /// An exposition; the lease ends when its last byte is sent.
     pub(super) fn metrics(body: Bytes, form: Form, lease: Lease) -> Self {
         let reply = Self::new(StatusCode::OK, form.format.content_type(), body)
             .with(VARY, "Accept, Accept-Encoding")
@@ -55,9 +55,9 @@ impl Reply {
         )
     }
 
-    /// A JSON document; the lease ends when its last byte has been sent.
+    /// A JSON document; the lease ends when its last byte is sent.
     pub(super) fn json(status: StatusCode, value: &impl Serialize, lease: Option<Lease>) -> Self {
-        // Rows of texts and numbers with fixed names always serialise.
+        // Serialisation cannot fail: the rows hold strings and numbers with fixed keys.
         let mut body = serde_json::to_vec(value).unwrap_or_default();
         body.push(b'\n');
         let mut reply = Self::new(status, "application/json", Bytes::from(body))
@@ -66,7 +66,7 @@ impl Reply {
         reply
     }
 
-    /// A page.
+    /// An HTML page.
     pub(super) fn page(status: StatusCode, page: Markup) -> Self {
         let body = Bytes::from(page.into_string());
         Self::new(status, "text/html; charset=utf-8", body)
@@ -75,19 +75,19 @@ impl Reply {
             .with(CACHE_CONTROL, "no-store")
     }
 
-    /// Holds the lease until the last byte has been sent.
+    /// Holds the lease until the last byte is sent.
     pub(super) fn with_lease(mut self, lease: Lease) -> Self {
         self.lease = Some(lease);
         self
     }
 
-    /// The refusal of a method other than those in `allow`.
+    /// The response to a method that is not in `allow`.
     pub(super) fn method_not_allowed(allow: &'static str) -> Self {
         let sentence = format!("This path answers to {allow} only.");
         Self::text(StatusCode::METHOD_NOT_ALLOWED, &sentence).with(ALLOW, allow)
     }
 
-    /// The refusal of a request without the name and password of a user.
+    /// The response to a request without valid credentials.
     pub(super) fn unauthorized() -> Self {
         Self::text(
             StatusCode::UNAUTHORIZED,
@@ -113,7 +113,7 @@ impl Reply {
         self
     }
 
-    /// Adds headers, which take the place of those with the same name.
+    /// Adds headers, and replaces those with the same name.
     pub(super) fn with_headers(mut self, headers: &[(HeaderName, HeaderValue)]) -> Self {
         for (name, value) in headers {
             self.response
@@ -132,8 +132,8 @@ impl Reply {
         self.response.body().len()
     }
 
-    /// The response to a request of this method on this connection; HEAD gets the headers of GET.
-    /// `guard` is dropped when the last byte has been sent.
+    /// Converts it to the response for this method on this connection; HEAD gets the headers of
+    /// GET. `guard` is dropped when the last byte is sent.
     pub(super) fn into_response(
         mut self,
         method: &Method,
@@ -158,9 +158,9 @@ impl Reply {
     }
 }
 
-/// A body with what is released when it has been sent. The HTTP library drops the body's source as
-/// soon as the bytes are queued, and the bytes themselves only when the socket has taken them. So
-/// the guards travel with the bytes.
+/// A body with the guards to release once it is sent. hyper drops the body's source as soon as the
+/// bytes are queued, and the bytes only when the socket has accepted them. So the guards travel
+/// with the bytes.
 struct InFlight<G> {
     body: Bytes,
     _lease: Option<Lease>,

@@ -1,4 +1,4 @@
-//! Paths to handlers.
+//! Maps paths to handlers.
 
 use hyper::http::request::Parts;
 use hyper::{Method, StatusCode};
@@ -22,7 +22,7 @@ use crate::exposition::Exposition;
 use crate::history::History;
 use crate::snapshot::Snapshot;
 
-/// What the routes show and what they trigger.
+/// The data and actions behind the routes.
 pub struct Sources {
     /// The metrics.
     pub exposition: Exposition,
@@ -30,19 +30,19 @@ pub struct Sources {
     pub snapshot: Snapshot,
     /// The changes.
     pub history: History,
-    /// Turns true when the first round of polls has ended.
+    /// Becomes true when the first round of polls has finished.
     pub ready: watch::Receiver<bool>,
     /// The accounts.
     pub accounts: Accounts,
     /// The base URL of Cloudflare's API.
     pub api_url: ApiUrl,
-    /// Asks Cloudflare for one mapping.
+    /// Looks up one mapping at Cloudflare.
     pub look_up: LookUp,
-    /// Reloads the configuration; served only if the settings allow it.
+    /// Reloads the configuration; served only if enabled in the settings.
     pub reload: Reload,
 }
 
-/// Answers requests.
+/// Routes and answers requests.
 pub struct Router {
     telemetry_path: String,
     scrapes: Scrapes,
@@ -54,11 +54,11 @@ pub struct Router {
     metrics: Metrics,
 }
 
-/// Who asks.
+/// The client of a request.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Client {
     pub(super) peer: Peer,
-    /// Nothing but the health of this process is served there.
+    /// Whether its connection serves only health checks.
     pub(super) on_reserved_place: bool,
 }
 
@@ -73,7 +73,7 @@ enum Route<'a> {
     Changes,
     /// The page of the zone with this name or identifier.
     Zone(&'a str),
-    /// The documentation page of this name.
+    /// The documentation page with this name.
     Docs(&'a str),
     Api(Resource),
     Probe,
@@ -109,10 +109,9 @@ impl Router {
         }
     }
 
-    /// Answers a request of a client and counts it; no route reads request bodies. Health and
-    /// readiness need no password, ignore the rate limit and are served on reserved places, since
-    /// what watches this process has no password and must not be turned away because of other
-    /// clients.
+    /// Answers and counts a request; no route reads request bodies. Health and readiness need no
+    /// password, ignore the rate limit and are served on reserved places: monitors of this process
+    /// have no password and must not be turned away because of other clients.
     pub(super) async fn answer(
         &self,
         request: &Parts,
@@ -164,7 +163,7 @@ impl Router {
         }
     }
 
-    /// Metrics at `/` replace the pages, which all link to `/`.
+    /// If the metrics are at `/`, there are no pages, because they all link to `/`.
     fn route<'a>(&self, path: &'a str) -> Route<'a> {
         let pages = self.telemetry_path != "/";
         match path {

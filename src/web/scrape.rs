@@ -1,4 +1,4 @@
-//! The metrics.
+//! Serves the metrics.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -15,15 +15,15 @@ use super::quota::Quota;
 use super::reply::Reply;
 use crate::exposition::{Exposition, Form, RenderError, Rendered, SHARED_AT_MOST};
 
-/// Bytes of all bodies that are being sent. Two bodies are always allowed, however large they are,
-/// so that a reader that takes its time keeps nobody else waiting.
+/// The memory for bodies that are being sent. Two bodies are always allowed, however large, so that
+/// a slow reader does not block others.
 const BODY_BUDGET_BYTES: usize = 64 << 20;
-/// Time for the bodies of clients that were cut to be freed. It takes microseconds.
+/// How long to wait for bodies of aborted responses to be freed. It takes microseconds.
 const CUT_TIMEOUT: Duration = Duration::from_millis(200);
-/// How often this is looked at.
+/// How often to check for freed bodies.
 const CUT_CHECK: Duration = Duration::from_millis(5);
 
-/// Serves scrapes, a limited number at once, from a limited amount of memory.
+/// Serves a limited number of scrapes at once, from a limited amount of memory.
 pub(super) struct Scrapes {
     exposition: Exposition,
     limit: usize,
@@ -31,24 +31,24 @@ pub(super) struct Scrapes {
     bodies: Mutex<Bodies>,
 }
 
-/// The bodies that are being sent, the oldest first.
+/// The bodies being sent, oldest first.
 #[derive(Debug, Default)]
 struct Bodies {
     alive: Vec<Weak<Body>>,
-    /// The length of the last body of each form.
+    /// The last length of each form.
     last_bytes: HashMap<Form, usize>,
 }
 
-/// A body of one exposition, however many clients read it.
+/// A body of one exposition, shared by the clients that read it.
 #[derive(Debug)]
 struct Body {
     bytes: Bytes,
     form: Form,
-    /// When its rendering started.
+    /// When rendering started.
     started: Instant,
 }
 
-/// One client's hold on a body.
+/// One client's reference to a body.
 struct Reading(Arc<Body>);
 
 impl AsRef<[u8]> for Reading {
@@ -58,7 +58,7 @@ impl AsRef<[u8]> for Reading {
 }
 
 impl Scrapes {
-    /// At most `limit` at once; 0 is no limit.
+    /// Allows at most `limit` scrapes at once; 0 means no limit.
     pub(super) fn new(exposition: Exposition, limit: usize) -> Self {
         let permits = match limit {
             0 => Semaphore::MAX_PERMITS,
@@ -102,7 +102,7 @@ impl Scrapes {
         Ok(self.bodies().newest(form))
     }
 
-    /// Cuts slow clients until there is room for one more body.
+    /// Aborts responses to slow clients until there is room for another body.
     async fn make_room(&self, form: Form) -> bool {
         let start = Instant::now();
         while start.elapsed() < CUT_TIMEOUT {
@@ -130,7 +130,7 @@ fn unavailable(sentence: &str) -> Reply {
 }
 
 impl Bodies {
-    /// Whether another body may be rendered. It is taken to be as long as the last one.
+    /// Whether another body may be rendered. Assumes that it is as long as the last one.
     fn has_room(&mut self, form: Form) -> bool {
         self.alive.retain(|body| body.strong_count() > 0);
         let next = self.last_bytes.get(&form).copied().unwrap_or(0);
@@ -139,7 +139,7 @@ impl Bodies {
         self.alive.is_empty() || bytes + next <= BODY_BUDGET_BYTES.max(2 * next)
     }
 
-    /// A body that is about to be sent, which may be being sent to others.
+    /// Records a body that will be sent. Reuses the entry if it is already being sent to others.
     fn enter(&mut self, rendered: Rendered, form: Form) -> Arc<Body> {
         let Rendered { bytes, started } = rendered;
         self.last_bytes.insert(form, bytes.len());

@@ -1,21 +1,21 @@
-//! Where and how the server listens.
+//! The settings of the HTTP server.
 
 use std::path::PathBuf;
 
-/// How the HTTP server works.
+/// The settings of the HTTP server.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// `host:port` or `:port` (every address of this host, IPv4 and IPv6), at least one unless
+    /// `host:port`, or `:port` for every address of this host, IPv4 and IPv6. At least one, unless
     /// `systemd_socket` is set.
     pub listen: Vec<String>,
-    /// The path of the metrics, starting with a slash. `/` takes the place of the landing page.
+    /// The path of the metrics, starting with a slash. `/` replaces the landing page.
     pub telemetry_path: String,
-    /// Scrapes that are served at once; more get 503. 0 is no limit.
+    /// The most scrapes at once; further ones get 503. 0 means no limit.
     pub max_requests: usize,
-    /// TLS and basic authentication, in the format that the Prometheus exporters share.
+    /// TLS and basic authentication, in the shared format of the Prometheus exporters.
     pub web_config_file: Option<PathBuf>,
-    /// Take the listeners from systemd instead of `listen`.
+    /// Whether to take the listeners from systemd instead of `listen`.
     pub systemd_socket: bool,
-    /// Serve `/-/reload`.
+    /// Whether to serve `/-/reload`.
     pub enable_lifecycle: bool,
 }

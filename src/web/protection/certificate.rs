@@ -1,4 +1,4 @@
-//! When the server's certificate ends.
+//! Monitors the expiry of the server's certificate.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -10,11 +10,11 @@ use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use crate::metric_families::{FromFamily as _, WEB_CERTIFICATE_NOT_AFTER};
 
-/// The end of the certificate that is served: a metric, and an error in the log once it has passed.
+/// The expiry of the served certificate: a metric, and an error in the log once it has expired.
 #[derive(Debug)]
 pub(super) struct CertificateEnd {
     not_after: Gauge,
-    /// The end that has been logged as passed.
+    /// The expiry that was last logged.
     logged: Mutex<Option<Timestamp>>,
 }
 
@@ -34,7 +34,7 @@ impl CertificateEnd {
         self.not_after.set(not_after.as_duration().as_secs_f64());
     }
 
-    /// Logs an end that has passed, once.
+    /// Logs an expired certificate once.
     pub(super) fn check(&self, not_after: Timestamp, now: Timestamp) {
         let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
         if not_after < now && *logged != Some(not_after) {
@@ -44,7 +44,7 @@ impl CertificateEnd {
     }
 }
 
-/// The end of a certificate; `None` if it cannot be parsed.
+/// The expiry of a certificate; `None` if it cannot be parsed.
 pub(super) fn not_after(certificate: &CertificateDer<'_>) -> Option<Timestamp> {
     let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
     Timestamp::from_second(certificate.validity().not_after.timestamp()).ok()

@@ -1,4 +1,4 @@
-//! The certificates that clients show.
+//! Verifies client certificates.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
@@ -19,21 +19,21 @@ use x509_parser::prelude::{ASN1Time, FromDer as _, GeneralName, X509Certificate}
 
 use crate::web::ClientAuth;
 
-/// Asks clients for certificates, and looks at them as the configuration says. Whatever it says,
-/// a client must prove that it holds the key of the certificate that it shows.
+/// Requests client certificates and verifies them as configured. In every mode, a client must prove
+/// that it holds the key of its certificate.
 #[derive(Debug)]
 pub(super) struct ClientVerifier {
     auth: ClientAuth,
-    /// Checks against the authorities; without it no certificate is accepted.
+    /// Verifies against the authorities; without it no certificate is accepted.
     authorities: Option<Arc<dyn ClientCertVerifier>>,
-    /// The authorities as they are: a client may show one of them as its own certificate.
+    /// The raw authorities: a client may present one of them as its own certificate.
     trusted: Vec<CertificateDer<'static>>,
-    /// One of these names must be in the certificate, unless any may.
+    /// If set, the certificate must contain one of these names.
     allowed_names: Option<Vec<String>>,
     algorithms: WebPkiSupportedAlgorithms,
 }
 
-/// Why a certificate that the authorities vouch for is refused.
+/// Why a certificate from a trusted authority is rejected.
 #[derive(Debug, thiserror::Error)]
 enum Refused {
     #[error("the certificate is not valid now or not made for clients")]
@@ -43,8 +43,8 @@ enum Refused {
 }
 
 impl ClientVerifier {
-    /// `roots` are the usable ones of the authorities; `trusted` those that a client may show as
-    /// its own certificate.
+    /// `roots` are the usable authorities; `trusted` are those that a client may present as its own
+    /// certificate.
     pub(super) fn new(
         auth: ClientAuth,
         roots: RootCertStore,
@@ -161,7 +161,7 @@ fn parse<'a>(certificate: &'a CertificateDer<'_>) -> Result<X509Certificate<'a>,
     Ok(parsed)
 }
 
-/// Within its time, and made for clients where it says what it is made for.
+/// Whether it is currently valid, and for client authentication if its usage is restricted.
 fn is_fit(certificate: &X509Certificate<'_>, now: UnixTime) -> bool {
     let in_time = i64::try_from(now.as_secs())
         .ok()
@@ -173,7 +173,7 @@ fn is_fit(certificate: &X509Certificate<'_>, now: UnixTime) -> bool {
     in_time && for_clients
 }
 
-/// The alternative names of the subject as the configuration spells them.
+/// The subject alternative names, as the configuration spells them.
 fn names(certificate: &X509Certificate<'_>) -> impl Iterator<Item = String> {
     let extension = certificate.subject_alternative_name().ok().flatten();
     let names = extension.map_or(&[][..], |extension| &extension.value.general_names);
@@ -186,7 +186,7 @@ fn names(certificate: &X509Certificate<'_>) -> impl Iterator<Item = String> {
     })
 }
 
-/// The names of a certificate, for `fuzzing`; `None` where it is none.
+/// The names in a certificate, for `fuzzing`; `None` if it cannot be parsed.
 pub(in crate::web) fn names_of(certificate: &[u8]) -> Option<Vec<String>> {
     let certificate = CertificateDer::from(certificate);
     let parsed = parse(&certificate).ok()?;

@@ -1,4 +1,4 @@
-//! A few workers that many peers wait for, each of them served in turn.
+//! A small pool of workers that serves waiting peers in turn.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 
 use crate::web::server::Peer;
 
-/// Clones share the workers.
+/// A handle to the queue. Clones share the workers.
 #[derive(Debug, Clone)]
 pub(super) struct FairQueue {
     state: Arc<Mutex<State>>,
@@ -20,30 +20,30 @@ struct State {
     idle_workers: usize,
     waiting: usize,
     by_peer: HashMap<Peer, Waiting>,
-    /// The peers with a request that waits, the next one first.
+    /// The peers with waiting requests, next one first.
     turns: VecDeque<Peer>,
 }
 
-/// The requests of one peer that wait, in the order in which they are served.
+/// The waiting requests of a peer, in the order in which they are served.
 #[derive(Debug, Default)]
 struct Waiting {
     returning: VecDeque<oneshot::Sender<Turn>>,
     new: VecDeque<oneshot::Sender<Turn>>,
 }
 
-/// Whether a request has waited in vain before. If so, it goes before the new ones of its peer.
+/// Whether the request was turned away before. If so, it goes ahead of new ones from its peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Attempt {
     New,
     Returning,
 }
 
-/// A worker's time. Dropping it passes the worker on.
+/// The use of a worker. Dropping it passes the worker on.
 #[derive(Debug)]
 pub(super) struct Turn(FairQueue);
 
 impl FairQueue {
-    /// `max_waiting` may wait at once, and `max_of_peer` of them for one peer.
+    /// At most `max_waiting` requests may wait, and `max_of_peer` from one peer.
     pub(super) fn new(workers: usize, max_waiting: usize, max_of_peer: usize) -> Self {
         Self {
             state: Arc::new(Mutex::new(State {
@@ -57,13 +57,13 @@ impl FairQueue {
         }
     }
 
-    /// A turn at once, if a worker is idle.
+    /// Takes an idle worker, if there is one.
     pub(super) fn idle(&self) -> Option<Turn> {
         let is_idle = self.state().take_idle();
         is_idle.then(|| Turn(self.clone()))
     }
 
-    /// Waits for the peer's turn. `None` if too many are waiting, then or later.
+    /// Waits for the peer's turn. `None` if too many are waiting, now or later.
     pub(super) async fn turn(&self, peer: Peer, attempt: Attempt) -> Option<Turn> {
         let turn = {
             let mut state = self.state();
@@ -90,8 +90,8 @@ impl State {
         is_idle
     }
 
-    /// If a peer has all its places, its last new request makes room for one that returns. If all
-    /// places are taken, the peer with the most of them loses its last one.
+    /// If a peer uses all its places, a returning request replaces its last new one. If all places
+    /// are taken, the peer with the most loses its last one.
     fn has_room(
         &mut self,
         peer: Peer,
@@ -128,7 +128,7 @@ impl State {
         receiver
     }
 
-    /// The next one, whose peer then goes to the end of the line.
+    /// The next request. Its peer moves to the end of the line.
     fn next(&mut self) -> Option<oneshot::Sender<Turn>> {
         let peer = self.turns.pop_front()?;
         let waiting = self.by_peer.get_mut(&peer)?;
@@ -168,7 +168,7 @@ impl Drop for Turn {
             next
         };
         if let Some(next) = next {
-            // Where nobody waits any more the turn comes back, and its drop passes it on.
+            // If the receiver is gone, the turn comes back, and dropping it passes it on.
             drop(next.send(Self(self.0.clone())));
         }
     }

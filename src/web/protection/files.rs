@@ -1,14 +1,14 @@
-//! Which files the protection was read from, and whether they are still the same.
+//! Tracks the files of the protection, to detect changes.
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-/// Files as they were at one moment.
+/// The state of files at one time.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Files(Vec<(PathBuf, Option<Stamp>)>);
 
-/// What changes when a file is written or replaced. The time of the last change of the inode is
-/// part of it: tools can set the other one back.
+/// The metadata that changes when a file is written or replaced. It includes the change time of the
+/// inode, because tools can reset the modification time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Stamp {
     device: u64,
@@ -19,12 +19,12 @@ struct Stamp {
 }
 
 impl Files {
-    /// Adds a file as it is now, which may be not there at all.
+    /// Adds the current state of a file, which may not exist.
     pub(super) fn add(&mut self, path: &Path) {
         self.0.push((path.to_owned(), Stamp::of(path)));
     }
 
-    /// The same files as they are now.
+    /// The current state of the same files.
     pub(super) fn now(&self) -> Self {
         let mut now = Self::default();
         for (path, _) in &self.0 {

@@ -1,5 +1,5 @@
-//! TLS, users, rate limit and headers of the web configuration file. Changes of the files are
-//! followed while the server runs.
+//! TLS, users, rate limit and headers from the web configuration file. Changed files are reloaded
+//! while the server runs.
 
 mod certificate;
 mod client_auth;
@@ -39,14 +39,14 @@ use crate::config_tree::ConfigErrors;
 
 /// How often the files are checked for changes.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
-/// A changed file must stay the same for this long before it is read: it may still be written, and
-/// an empty one would let everybody in.
+/// A changed file must stay the same for this long before it is read: it may still be incomplete,
+/// and an empty one would let everyone in.
 const SETTLE: Duration = Duration::from_millis(200);
 
 /// Why the web configuration file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ProtectionError {
-    /// The file is wrong.
+    /// The file is invalid.
     #[error("{0}")]
     Config(#[from] ConfigErrors),
     /// A certificate, a key or an authority is missing or unusable.
@@ -59,7 +59,7 @@ pub enum ProtectionError {
         /// What is wrong.
         problem: String,
     },
-    /// The file turned TLS on or off while the server runs.
+    /// The file turned TLS on or off while the server was running.
     #[error(
         "{}: TLS cannot be turned on or off while the exporter runs; restart it",
         path.display()
@@ -68,15 +68,15 @@ pub enum ProtectionError {
         /// The web configuration file.
         path: PathBuf,
     },
-    /// The metric of the certificate is a defect of this program.
+    /// The metric of the certificate could not be created: a bug in this program.
     #[error("cannot create a metric: {0}")]
     Metric(#[from] prometheus::Error),
-    /// The operating system has no random numbers.
+    /// The operating system provides no random numbers.
     #[error("the operating system gives no random numbers, which TLS and passwords need")]
     NoRandomness,
 }
 
-/// TLS, users, rate limit and headers, as the web configuration file says now.
+/// The current TLS, users, rate limit and headers of the web configuration file.
 pub struct Protection {
     path: Option<PathBuf>,
     in_force: ArcSwap<InForce>,
@@ -84,7 +84,7 @@ pub struct Protection {
     certificate_end: CertificateEnd,
 }
 
-/// What holds for a connection or a request.
+/// The protection of a connection or request.
 #[derive(Default)]
 pub(super) struct InForce {
     tls: Option<Tls>,
@@ -94,8 +94,7 @@ pub(super) struct InForce {
 }
 
 impl Protection {
-    /// Reads a web configuration file and the certificates that it names. Without a file there is
-    /// no protection at all.
+    /// Loads a web configuration file and its certificates. Without a file there is no protection.
     pub fn load(path: Option<&Path>) -> Result<Self, ProtectionError> {
         let mut files = Files::default();
         let in_force = match path {
@@ -110,7 +109,7 @@ impl Protection {
         })
     }
 
-    /// Registers the metric of the certificate's end, if there is TLS.
+    /// Registers the metric of the certificate's expiry, if there is TLS.
     pub fn register(&self, registry: &Registry) -> Result<(), prometheus::Error> {
         match self.not_after() {
             Some(not_after) => {
@@ -137,8 +136,8 @@ impl Protection {
         self.in_force.load_full()
     }
 
-    /// Follows the files, for ever. An error is logged once, and what was read before stays in
-    /// force. The end of the certificate is watched too.
+    /// Reloads changed files, forever. An error is logged once, and the previous settings stay in
+    /// use. Also checks the certificate's expiry.
     pub(super) async fn follow(self: Arc<Self>) {
         let Some(path) = self.path.clone() else {
             return;
@@ -150,7 +149,7 @@ impl Protection {
             sleep(LOOK_INTERVAL).await;
             let this = Arc::clone(&self);
             let path = path.clone();
-            // A panic ends this one look only.
+            // A panic ends only this check.
             drop(spawn_blocking(move || this.look(&path)).await);
         }
     }
@@ -200,7 +199,7 @@ impl Protection {
 }
 
 impl InForce {
-    /// `files` are those that were read, as they were before, whether that went well or not.
+    /// `files` receives the files that are read, in their state before, even if loading fails.
     fn load(path: &Path, files: &mut Files) -> Result<Self, ProtectionError> {
         files.add(path);
         let config = WebConfig::load(path)?;
@@ -226,8 +225,8 @@ impl InForce {
         })
     }
 
-    /// A new certificate neither fills the bucket of a limit that stays nor forgets a password that
-    /// stays.
+    /// Keeps the bucket of an unchanged limit and the credentials of unchanged passwords, so that a
+    /// new certificate does not reset them.
     fn inherit(&mut self, old: &Self) {
         if let (Some(new), Some(old)) = (&mut self.users, &old.users) {
             new.inherit(old);
@@ -239,17 +238,17 @@ impl InForce {
         }
     }
 
-    /// How to serve with TLS; `None` in the clear.
+    /// The TLS configuration; `None` without TLS.
     pub(super) fn tls(&self) -> Option<&Arc<ServerConfig>> {
         self.tls.as_ref().map(|tls| &tls.config)
     }
 
-    /// Headers that every response carries.
+    /// Headers that are added to every response.
     pub(super) fn headers(&self) -> &[(HeaderName, HeaderValue)] {
         &self.headers
     }
 
-    /// The answer to a request that may not pass; `None` to one that may.
+    /// The response to a request that is not allowed; `None` if it is.
     pub(super) async fn refusal(&self, request: &HeaderMap, peer: Peer) -> Option<Reply> {
         if let Some(bucket) = &self.bucket
             && !bucket.take(Instant::now())

@@ -1,4 +1,4 @@
-//! How often anybody may ask.
+//! The rate limit for all requests.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -6,9 +6,9 @@ use tokio::time::Instant;
 
 use crate::web::RateLimit;
 
-/// A token bucket, as one instant: when it will be full again. Asking moves that instant one
-/// interval away, and it may not move further away than the time that fills an empty bucket
-/// (the generic cell rate algorithm).
+/// A token bucket, stored as the time at which it will be full again. A request moves this time one
+/// interval ahead, at most as far as the time that an empty bucket takes to fill (the generic cell
+/// rate algorithm).
 #[derive(Debug)]
 pub(super) struct Bucket {
     limit: RateLimit,
@@ -16,7 +16,7 @@ pub(super) struct Bucket {
 }
 
 impl Bucket {
-    /// A full one.
+    /// A full bucket.
     pub(super) fn new(limit: RateLimit, now: Instant) -> Self {
         Self {
             limit,

@@ -1,4 +1,4 @@
-//! From the TLS settings to the configuration of the TLS library.
+//! Builds the rustls configuration from the TLS settings.
 
 use std::sync::Arc;
 
@@ -18,10 +18,10 @@ use super::client_auth::ClientVerifier;
 use crate::file_io;
 use crate::web::{ClientAuth, Curve, Pem, TlsSettings};
 
-/// The largest file of certificates; all the authorities of the web take 250 kB.
+/// The largest file of certificates; all public authorities together take 250 kB.
 const MAX_PEM_BYTES: usize = 1 << 20;
 
-/// What is wrong with a certificate, a key or an authority.
+/// A problem with a certificate, a key or an authority.
 #[derive(Debug)]
 pub(super) struct TlsProblem {
     /// The key of the configuration.
@@ -29,14 +29,14 @@ pub(super) struct TlsProblem {
     pub(super) problem: String,
 }
 
-/// How to serve with TLS.
+/// The TLS configuration.
 pub(super) struct Tls {
     pub(super) config: Arc<ServerConfig>,
-    /// When the server's certificate ends.
+    /// The expiry of the server's certificate.
     pub(super) not_after: Option<Timestamp>,
 }
 
-/// Reads the files and builds the configuration of the TLS library; `http2` offers HTTP/2.
+/// Reads the files and builds the rustls configuration; `http2` offers HTTP/2.
 pub(super) fn load(settings: &TlsSettings, http2: bool) -> Result<Tls, TlsProblem> {
     let provider = Arc::new(provider(settings));
     let mut versions = Vec::new();
@@ -56,7 +56,7 @@ pub(super) fn load(settings: &TlsSettings, http2: bool) -> Result<Tls, TlsProble
         .with_single_cert(certificates, key)
         .map_err(|error| problem("cert and key", error.to_string()))?;
     if settings.client_auth != ClientAuth::None {
-        // A resumed session would not check the client's certificate again.
+        // A resumed session would not verify the client's certificate again.
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
     }
@@ -112,7 +112,7 @@ fn certificates(pem: &Pem) -> Result<Vec<CertificateDer<'static>>, TlsProblem> {
 
 fn key(pem: &Pem) -> Result<PrivateKeyDer<'static>, TlsProblem> {
     let bytes = read(pem).map_err(|error| problem("key", error))?;
-    // The parser's error may quote the file, and so the key.
+    // The parser's error may quote the file, and thus the key.
     PrivateKeyDer::from_pem_slice(bytes.expose_secret()).map_err(|_| {
         problem(
             "key",
@@ -146,7 +146,7 @@ fn client_verifier(
     } else if unusable > 0 {
         warn!(unusable, "client_ca: some authorities are unusable");
     }
-    // A client's certificate may be its own authority; those of the machine are for servers.
+    // Only configured authorities may be a client's own certificate; the machine's are for servers.
     let trusted = settings.client_ca.as_ref().map(|_| authorities);
     ClientVerifier::new(
         auth,

@@ -1,23 +1,23 @@
-//! Which credentials have waited in vain for their check.
+//! Remembers credentials whose check was turned away.
 
-/// Bits of a filter: 512 KiB.
+/// The bits of a filter: 512 KiB.
 const BITS: usize = 1 << 22;
 const WORD: usize = 64;
-/// Bits for each entry.
+/// The bits set per entry.
 const HASHES: usize = 3;
-/// Entries until the older filter is cleared. At this number a fifth of the bits is set, and one in
-/// a hundred others is mistaken for an entry of either filter.
+/// The most entries in a filter. When both are full, a fifth of the bits is set, and one in a
+/// hundred other values is mistaken for an entry.
 const GENERATION: usize = 1 << 18;
 
-/// Remembers at least the last [`GENERATION`] entries, in a fixed amount of memory: two Bloom
-/// filters, of which the older one is cleared when the newer one is full.
+/// Remembers at least the last [`GENERATION`] entries in constant memory, with two Bloom filters:
+/// when the newer one is full, the older one is cleared.
 #[derive(Debug, Default)]
 pub(super) struct TurnedAway {
     newer: Filter,
     older: Filter,
 }
 
-/// Takes no memory while it is empty.
+/// Uses no memory while empty.
 #[derive(Debug, Default)]
 struct Filter {
     words: Vec<u64>,
@@ -25,7 +25,7 @@ struct Filter {
 }
 
 impl TurnedAway {
-    /// Adds a keyed hash. Returns whether it was there before; seldom so by mistake.
+    /// Adds a keyed hash. Returns whether it was there before, with rare false positives.
     pub(super) fn insert(&mut self, tag: &[u8]) -> bool {
         let known = self.newer.contains(tag) || self.older.contains(tag);
         if self.newer.entries >= GENERATION {
@@ -56,7 +56,7 @@ impl Filter {
     }
 }
 
-/// The bits of an entry. Parts of a keyed hash are as good as independent ones.
+/// The bits of an entry. Parts of a keyed hash serve as independent hashes.
 fn bits(tag: &[u8]) -> impl Iterator<Item = usize> {
     let (parts, _) = tag.as_chunks();
     let parts = parts.iter().take(HASHES);

@@ -1,9 +1,9 @@
-//! Names and passwords of basic authentication (RFC 7617).
+//! Users and passwords of basic authentication (RFC 7617).
 //!
-//! A check is slow on purpose, so clients with wrong passwords could keep out a scraper with the
-//! right one. Therefore credentials that were right once pass without a check, those that were
-//! wrong are refused without one, and the others wait: peers take turns, and of one peer those that
-//! have waited before go first. A scraper repeats its credentials, a client that guesses does not.
+//! A check is slow on purpose, so clients with wrong passwords could lock out a scraper with the
+//! right one. Therefore known good credentials pass without a check, known bad ones are rejected
+//! without one, and the rest wait. Peers take turns, and within a peer, credentials that have
+//! waited before go first: a scraper repeats its credentials, a client that guesses does not.
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -22,21 +22,21 @@ use super::turned_away::TurnedAway;
 use crate::web::PasswordHash;
 use crate::web::server::Peer;
 
-/// Passwords that are checked at once. A check takes 50 ms and more of a core, and guesses must not
-/// take the machine from the polls and scrapes.
+/// Concurrent password checks. Each takes 50 ms or more of a core, and guesses must not starve
+/// polls and scrapes.
 const CHECKS: usize = 2;
-/// Requests that may wait for a check, for some ten seconds at worst.
+/// The most requests that wait for a check; the longest wait is about ten seconds.
 const MAX_WAITING: usize = 256;
-/// Requests of one peer that may wait.
+/// The most waiting requests of one peer.
 const MAX_WAITING_OF_PEER: usize = 64;
-/// Wrong credentials that are remembered.
+/// The most wrong credentials to remember.
 const MAX_WRONG: usize = 4096;
 
-/// A keyed hash of name and password. The key belongs to this process, so the hash is of no use to
-/// others, and comparing two takes a time that reveals nothing.
+/// A keyed hash of name and password. The key is private to this process, so the hash is useless
+/// elsewhere, and comparing hashes leaks nothing through timing.
 type Tag = Box<[u8]>;
 
-/// Who may read.
+/// The users with access.
 pub(super) struct Users {
     by_name: BTreeMap<String, User>,
     key: hmac::Key,
@@ -47,30 +47,30 @@ pub(super) struct Users {
 
 struct User {
     hash: PasswordHash,
-    /// The last right credentials.
+    /// The last accepted credentials.
     right: Mutex<Option<Tag>>,
 }
 
-/// The last wrong credentials, the oldest first.
+/// The last rejected credentials, oldest first.
 #[derive(Default)]
 struct Wrong {
     tags: HashSet<Tag>,
     by_age: VecDeque<Tag>,
 }
 
-/// Whether a request may pass.
+/// The result of checking a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Access {
-    /// It may.
+    /// The request is allowed.
     Granted,
-    /// It carries no user's name and password.
+    /// It has no valid user name and password.
     Denied,
-    /// Too many passwords wait to be checked.
+    /// Too many passwords are waiting to be checked.
     Busy,
 }
 
 impl Users {
-    /// Fails if the operating system has no random numbers.
+    /// Fails if the operating system provides no random numbers.
     pub(super) fn new(
         users: &BTreeMap<String, PasswordHash>,
     ) -> Result<Self, ring::error::Unspecified> {
@@ -90,7 +90,7 @@ impl Users {
         })
     }
 
-    /// Takes over the right credentials of users whose password is still the same, and the queue.
+    /// Takes over the queue, and the accepted credentials of users whose password did not change.
     pub(super) fn inherit(&mut self, old: &Self) {
         self.key = old.key.clone();
         self.checks = old.checks.clone();
@@ -114,7 +114,7 @@ impl Users {
         let Some(turn) = self.turn(peer, &tag).await else {
             return Access::Busy;
         };
-        // Another request with the same credentials may have been checked meanwhile.
+        // Another request with the same credentials may have been checked in the meantime.
         if let Some(access) = self.remembered(user, &tag) {
             return access;
         }
@@ -124,7 +124,7 @@ impl Users {
             return Access::Denied;
         };
         let hash = hash.clone();
-        // The check goes on if the client goes away, and so its turn goes with it.
+        // The check continues if the client disconnects, so it must own the turn.
         let verified = spawn_blocking(move || {
             let right = hash.verify(credentials.password.expose_secret());
             drop(turn);
@@ -146,13 +146,13 @@ impl Users {
     fn tag(&self, credentials: &Credentials) -> Tag {
         let mut context = hmac::Context::with_key(&self.key);
         context.update(credentials.name.as_bytes());
-        // A name has no colon, so no two credentials give the same bytes.
+        // A name contains no colon, so different credentials give different bytes.
         context.update(b":");
         context.update(credentials.password.expose_secret());
         context.sign().as_ref().into()
     }
 
-    /// What an earlier check has found.
+    /// The result of an earlier check.
     fn remembered(&self, user: Option<&User>, tag: &Tag) -> Option<Access> {
         if user.is_some_and(|user| lock(&user.right).as_ref() == Some(tag)) {
             return Some(Access::Granted);
@@ -161,7 +161,7 @@ impl Users {
         is_wrong.then_some(Access::Denied)
     }
 
-    /// Waits for a check. Credentials that wait are noted: the client may give up before its turn.
+    /// Waits for a check. Waiting credentials are recorded, because the client may give up early.
     async fn turn(&self, peer: Peer, tag: &Tag) -> Option<Turn> {
         if let Some(turn) = self.checks.idle() {
             return Some(turn);
@@ -174,8 +174,8 @@ impl Users {
         self.checks.turn(peer, attempt).await
     }
 
-    /// The hash that the password of an unknown user is compared with, to no effect. A name always
-    /// gets the same one of the real hashes, so the time does not reveal which names are known.
+    /// The hash to check an unknown user's password against, without effect. A name always gets the
+    /// same one of the real hashes, so that timing does not reveal which names exist.
     fn decoy(&self, name: &str) -> Option<&PasswordHash> {
         let tag = hmac::sign(&self.key, name.as_bytes());
         let (start, _) = tag.as_ref().split_first_chunk()?;
@@ -209,7 +209,7 @@ struct Credentials {
     password: SecretSlice<u8>,
 }
 
-/// The user that a request names, for `fuzzing`.
+/// The user name in a request, for `fuzzing`.
 pub(in crate::web) fn named(headers: &HeaderMap) -> Option<String> {
     Credentials::read(headers).map(|credentials| credentials.name)
 }
@@ -226,7 +226,7 @@ impl Credentials {
         let password = name.split_off(colon + 1);
         name.truncate(colon);
         Some(Self {
-            // No user has a name that is not text.
+            // User names are valid UTF-8.
             name: String::from_utf8(name).ok()?,
             password: password.into(),
         })
@@ -283,7 +283,7 @@ mod tests {
             (headers("Bearer abc"), Access::Denied),
             (headers("Basic !"), Access::Denied),
         ] {
-            // The second time the result is remembered.
+            // The second result comes from memory.
             for _ in 0..2 {
                 assert_eq!(
                     users.check(&headers, peer(1)).await,
@@ -296,7 +296,7 @@ mod tests {
         assert_eq!(users.check(&any_case, peer(1)).await, Access::Granted);
     }
 
-    /// The shortest of several checks, which a busy machine disturbs least.
+    /// The fastest of several checks, which is least affected by a busy machine.
     async fn fastest(users: &Users, credentials: impl Fn(u8) -> String) -> Duration {
         let mut best = Duration::MAX;
         for number in 0..10 {
@@ -329,7 +329,7 @@ mod tests {
         );
     }
 
-    /// A single worker, which is busy until the turn is dropped, with few places to wait.
+    /// A single worker that is busy until the turn is dropped, with few places to wait.
     fn busy(users: Users) -> (Users, Turn) {
         let users = Users {
             checks: FairQueue::new(1, 256, 2),

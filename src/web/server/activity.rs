@@ -1,5 +1,5 @@
-//! What a connection is doing, as far as others need to know: whether it can be closed to make
-//! room, whether it is idle, and whether its client reads.
+//! Tracks the state of a connection: whether it can be closed to make room, whether it is idle, and
+//! whether its client reads.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -8,42 +8,42 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-/// A client that has read nothing for this long gives way to others if there is no room. On a
-/// healthy connection something is read each round trip.
+/// A client that has read nothing for this long may be closed if there is no room. On a healthy
+/// connection, the client reads something in each round trip.
 const STALLED_AFTER: Duration = Duration::from_millis(250);
 
-/// One connection. Times are in milliseconds after `opened`, so that the many connections of an
-/// attack can be looked through without locks.
+/// One connection. Times are milliseconds since `opened`, so that the many connections of an attack
+/// can be scanned without locks.
 #[derive(Debug)]
 pub(in crate::web) struct Activity {
     opened: Instant,
     cut: CancellationToken,
-    /// Whether the client has sent a first byte.
+    /// Whether the client has sent anything.
     received: AtomicBool,
     in_flight: AtomicUsize,
     /// When the last request ended.
     waiting_since: AtomicU64,
-    /// One more than the time since which the socket has taken nothing; 0 if it takes all.
+    /// When the socket stopped accepting data, plus one; 0 if it accepts data.
     blocked_since: AtomicU64,
     sending: Mutex<Vec<Weak<Sending>>>,
 }
 
-/// Whether a connection can be closed to make room, and for how long it has been so. The first
-/// one is closed first.
+/// Whether a connection can be closed to make room, and how long it has been in this state. The
+/// first variant is closed first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Standing {
     /// The client does not read its response.
     Stalled(Duration),
-    /// The client has sent nothing at all.
+    /// The client has sent nothing.
     Silent(Duration),
-    /// No request is in flight: the client is in its handshake, in its request head, or idle.
+    /// No request is in flight: the client is in the handshake, in its request head, or idle.
     Waiting(Duration),
     /// A request is in flight.
     Busy,
 }
 
 impl Activity {
-    /// A connection that opens now, and ends when `cut` is cancelled.
+    /// A connection that opens now and ends when `cut` is cancelled.
     pub(super) fn new(cut: CancellationToken) -> Arc<Self> {
         Arc::new(Self {
             opened: Instant::now(),
@@ -56,30 +56,30 @@ impl Activity {
         })
     }
 
-    /// Ends the connection at once.
+    /// Closes the connection immediately.
     pub(in crate::web) fn cut(&self) {
         self.cut.cancel();
     }
 
-    /// The client has sent something.
+    /// Records that the client has sent something.
     pub(super) fn mark_received(&self) {
         self.received.store(true, Ordering::Relaxed);
     }
 
-    /// The socket takes nothing more, or takes something again.
+    /// Records whether the socket accepts data.
     pub(super) fn set_blocked(&self, blocked: bool) {
         let since = if blocked { self.now() + 1 } else { 0 };
         self.blocked_since.store(since, Ordering::Relaxed);
     }
 
-    /// Counts a request as in flight for as long as the guard lives.
+    /// Counts a request as in flight while the guard lives.
     pub(super) fn busy(self: &Arc<Self>) -> Busy {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
         Busy(Arc::clone(self))
     }
 
-    /// Begins to send a response, which should be over within `allowance`. Of a `tracked` response
-    /// each chunk reports its progress.
+    /// Starts sending a response, which should finish within `allowance`. A `tracked` response
+    /// reports the progress of each chunk.
     pub(in crate::web) fn send(&self, allowance: Duration, tracked: bool) -> Arc<Sending> {
         let now = Instant::now();
         let sending = Arc::new(Sending {
@@ -112,7 +112,7 @@ impl Activity {
         }
     }
 
-    /// Whether the client reads a response so slowly that it gives way to others.
+    /// Whether the client reads so slowly that its connection may be closed to make room.
     pub(in crate::web) fn is_stalled(&self) -> bool {
         matches!(self.standing(), Standing::Stalled(_))
     }
@@ -133,7 +133,7 @@ impl Activity {
         sending.filter_map(|sending| sending.last_progress()).min()
     }
 
-    /// Completes when no request has been in flight for this time.
+    /// Completes when no request has been in flight for `limit`.
     pub(super) async fn idle(&self, limit: Duration) {
         passed(limit, || {
             if self.in_flight.load(Ordering::Relaxed) > 0 {
@@ -146,7 +146,7 @@ impl Activity {
     }
 
     /// Completes when the client has read nothing of a tracked response for `stall`, or a response
-    /// is not over within its allowance. No allowance may be shorter than `stall`.
+    /// exceeds its allowance. Allowances must not be shorter than `stall`.
     pub(super) async fn overdue(&self, stall: Duration) {
         passed(stall, || {
             let deadlines: Vec<_> = {
@@ -170,13 +170,13 @@ impl Activity {
     }
 }
 
-/// A request in flight: from its head to the last byte of the response.
+/// A request in flight, from its head to the last byte of the response.
 #[derive(Debug)]
 pub(super) struct Busy(Arc<Activity>);
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        // Whoever sees no request in flight sees since when.
+        // Store the time first, so that a thread which sees no request in flight sees it too.
         self.0.waiting_since.store(self.0.now(), Ordering::Relaxed);
         self.0.in_flight.fetch_sub(1, Ordering::Release);
     }
@@ -185,9 +185,9 @@ impl Drop for Busy {
 /// A response that is being sent.
 #[derive(Debug)]
 pub(in crate::web) struct Sending {
-    /// When it is to be over.
+    /// When the response must be finished.
     deadline: Option<Instant>,
-    /// When the client last took something of it; `None` where the socket tells.
+    /// When the client last read some of it; `None` if the socket tracks this.
     last_progress: Option<Mutex<Instant>>,
 }
 
@@ -197,7 +197,7 @@ impl Sending {
         Some(*progress.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The client has taken something.
+    /// Records that the client has read some of it.
     pub(super) fn progress(&self) {
         if let Some(progress) = &self.last_progress {
             *progress.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
@@ -205,8 +205,8 @@ impl Sending {
     }
 }
 
-/// Completes when the deadline has passed. A deadline may come, go and move while this sleeps, as
-/// long as a new one is at least `least` ahead.
+/// Completes when the deadline has passed. The deadline may change during the sleep, as long as a
+/// new one is at least `least` ahead.
 async fn passed(least: Duration, deadline: impl Fn() -> Option<Instant>) {
     loop {
         match deadline() {

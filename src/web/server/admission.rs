@@ -1,10 +1,10 @@
-//! Which connections are open, and which of them make room for new ones.
+//! Decides which connections stay open, and which are closed to make room.
 //!
-//! Anybody can open connections and send nothing, or ask and not read. If new connections had to
-//! wait for those, a few hundred of them would keep every scraper out. So nothing waits here: a new
-//! connection takes a free place, or that of a connection that can be spared (see
-//! [`Standing`]), of the peer that has the most. Where all are busy, it gets one of a few reserved
-//! places, on which only the health of this process is served.
+//! Anyone can open connections and send nothing, or send requests and not read. If new connections
+//! had to wait for these, a few hundred would lock out every scraper. So nothing waits: a new
+//! connection takes a free place, or replaces a connection that can be closed (see [`Standing`]),
+//! from the peer with the most. If all are busy, it gets one of a few reserved places, which serve
+//! only health checks.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -19,18 +19,18 @@ use tokio_util::sync::CancellationToken;
 use super::activity::{Activity, Standing};
 use super::peer::Peer;
 
-/// Places beside the limit, for health checks when all others are taken.
+/// Places beyond the limit, for health checks when all others are taken.
 pub(super) const RESERVED: usize = 16;
-/// One peer may have the limit divided by this, so that no two of them take all places.
+/// A peer may use the limit divided by this, so that no single peer takes all places.
 const PEER_SHARE: usize = 2;
-/// Time for a connection that was cut to let go of its descriptor. It takes microseconds.
+/// How long to wait for a closed connection to release its descriptor. It takes microseconds.
 const CUT_TIMEOUT: Duration = Duration::from_millis(100);
 
-/// The open connections of all listeners.
+/// The open connections on all listeners.
 #[derive(Debug)]
 pub(super) struct Admission {
     limit: usize,
-    /// Connections that still hold a descriptor, those that were cut included.
+    /// Connections that still hold a descriptor, including closed ones.
     descriptors: Arc<Semaphore>,
     open: Mutex<Open>,
 }
@@ -51,7 +51,7 @@ struct Connection {
 }
 
 impl Admission {
-    /// Room for `limit` connections, and for [`RESERVED`] more.
+    /// Room for `limit` connections, plus [`RESERVED`].
     pub(super) fn new(limit: usize) -> Arc<Self> {
         Arc::new(Self {
             limit,
@@ -60,8 +60,8 @@ impl Admission {
         })
     }
 
-    /// A place for a new connection, which is to end when `cut` is cancelled. `None` if even the
-    /// reserved places are taken by connections that cannot be spared.
+    /// Finds a place for a new connection, which must end when `cut` is cancelled. `None` if no
+    /// connection can be closed and the reserved places are taken.
     pub(super) async fn admit(
         self: &Arc<Self>,
         address: IpAddr,
@@ -98,7 +98,7 @@ impl Admission {
         Some((open.insert(peer, reserved, Arc::clone(activity)), reserved))
     }
 
-    /// Closes the connection that can best be spared. Returns whether there is one.
+    /// Closes the most expendable connection. Returns whether there was one.
     pub(super) fn cut_one(&self) -> bool {
         self.open().cut_one(|_| true)
     }
@@ -113,8 +113,8 @@ impl Open {
         self.connections.len() - self.reserved
     }
 
-    /// Cuts the first in the order of [`Standing`]'s kinds; of one kind, that of the peer with the
-    /// most connections which has been so for the longest.
+    /// Closes a connection of the first kind in the order of [`Standing`]. Within a kind it takes
+    /// the peer with the most connections, and of these the one longest in this state.
     fn cut_one(&mut self, among: impl Fn(&Connection) -> bool) -> bool {
         let spare = self
             .connections
@@ -128,7 +128,7 @@ impl Open {
                     Standing::Busy => return None,
                 };
                 let of_peer = self.by_peer.get(&connection.peer).copied().unwrap_or(0);
-                // Of one millisecond, the oldest.
+                // The identifier decides between equal times: the oldest goes first.
                 Some(((kind, Reverse(of_peer), Reverse(time), id), id))
             })
             .min();
@@ -172,7 +172,7 @@ impl Open {
     }
 }
 
-/// One connection's place. It is free again when this is dropped.
+/// The place of a connection, which is freed on drop.
 #[derive(Debug)]
 pub(super) struct Place {
     activity: Arc<Activity>,
@@ -192,7 +192,7 @@ impl Place {
         &self.activity
     }
 
-    /// Whether only the health of this process is served on it.
+    /// Whether it serves only health checks.
     pub(super) fn is_reserved(&self) -> bool {
         self.reserved
     }
@@ -217,7 +217,7 @@ mod tests {
         busy: Option<Busy>,
     }
 
-    /// A connection of the peer `192.0.2.{peer}`.
+    /// A connection from the peer `192.0.2.{peer}`.
     async fn open(admission: &Arc<Admission>, peer: u8) -> Option<Client> {
         let address = Ipv4Addr::new(192, 0, 2, peer).into();
         let cut = CancellationToken::new();

@@ -1,4 +1,4 @@
-//! One connection: TLS where it is configured, then the protocol that the client chose.
+//! Serves one connection: TLS if configured, then HTTP/1.1 or HTTP/2.
 
 use std::convert::Infallible;
 use std::io;
@@ -31,24 +31,24 @@ use super::write_timeout::WriteTimeout;
 use crate::web::protection::Protection;
 use crate::web::router::{Client, Router};
 
-/// At a shutdown, time for a client without a request in flight to close its connection.
+/// At shutdown, how long an idle client has to close its connection.
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(250);
 
-/// Flow-control window for request bodies, which nothing reads: the initial size of every HTTP/2
+/// The flow-control window for request bodies, which are not read: the initial size of every HTTP/2
 /// connection (RFC 9113, section 6.9.2).
 const WINDOW_BYTES: u32 = (64 << 10) - 1;
-/// The answer to plain HTTP on a port with TLS.
+/// The response to plain HTTP on a TLS port.
 const HTTPS_EXPECTED: &[u8] =
     b"HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n\
     Connection: close\r\n\r\nThis port speaks HTTPS.\n";
 
-/// What all connections share.
+/// The state that all connections share.
 pub(super) struct Context {
     router: Router,
     protection: Arc<Protection>,
     protocols: Protocols,
     limits: Limits,
-    /// Accept no more requests.
+    /// When cancelled, no more requests are accepted.
     shutdown: CancellationToken,
 }
 
@@ -61,8 +61,8 @@ struct Protocols {
 impl Protocols {
     fn new(limits: &Limits) -> Self {
         let mut http1 = http1::Builder::new();
-        // The buffer must hold the largest head. Response bodies bypass it: `writev` writes them
-        // from where they are.
+        // The buffer must hold the largest head. Response bodies bypass it: `writev` writes them in
+        // place.
         http1
             .timer(TokioTimer::new())
             .header_read_timeout(limits.head_timeout)
@@ -99,7 +99,7 @@ impl Context {
 
     /// Serves a connection until it ends.
     pub(super) async fn serve(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, place: &Place) {
-        // Responses are written whole, so Nagle's algorithm would only delay them.
+        // Responses are written in one piece, so Nagle's algorithm would only delay them.
         if let Err(error) = stream.set_nodelay(true) {
             debug!(%peer, %error, "cannot set TCP_NODELAY");
         }
@@ -134,14 +134,14 @@ impl Context {
         }
     }
 
-    /// Completes at a shutdown, some time after the last request in flight has ended.
+    /// Completes after the shutdown, once no request has been in flight for a while.
     async fn closing(&self, activity: &Activity) {
         self.shutdown.cancelled().await;
         sleep(CLOSE_TIMEOUT).await;
         activity.idle(CLOSE_TIMEOUT).await;
     }
 
-    /// `None` if the client spoke plain HTTP; it has had its answer.
+    /// Returns `None` if the client spoke plain HTTP and has been answered.
     async fn handshake(
         &self,
         mut stream: WriteTimeout<TcpStream>,
@@ -150,7 +150,7 @@ impl Context {
         let mut first = [0];
         stream.get_ref().peek(&mut first).await?;
         if first[0].is_ascii_uppercase() {
-            // Closing with unread bytes would reset the connection and lose the answer.
+            // Closing with unread bytes would reset the connection and lose the response.
             let mut request = vec![0; self.limits.head_bytes];
             let _ = stream.read(&mut request).await?;
             stream.write_all(HTTPS_EXPECTED).await?;
@@ -184,8 +184,8 @@ impl Context {
         }
     }
 
-    /// Also ends idle connections and those whose client does not read a response: the HTTP
-    /// library has no time-outs for either.
+    /// Also closes idle connections and those whose client does not read a response: hyper has no
+    /// time-out for either.
     async fn http2<S>(&self, stream: S, exchange: Exchange)
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
@@ -220,7 +220,7 @@ impl Context {
     }
 }
 
-/// One connection's requests.
+/// The requests of one connection.
 #[derive(Clone)]
 struct Exchange {
     client: Client,
@@ -230,7 +230,7 @@ struct Exchange {
 }
 
 impl Exchange {
-    /// Answers a request, logs it and counts it.
+    /// Answers, logs and counts a request.
     async fn answer(&self, request: Request<Incoming>) -> (Response<Bytes>, Arc<Sending>) {
         let busy = self.activity.busy();
         let start = Instant::now();

@@ -1,8 +1,8 @@
-//! Bodies for HTTP/2, whose clients can stop reading one response while others go on.
+//! Response bodies for HTTP/2, whose clients can stop reading one response while others proceed.
 //!
-//! A stalled TCP connection shows at the socket. A stalled HTTP/2 stream does not, because nothing
-//! is written while the client's flow-control window is closed. So a body is handed over in chunks,
-//! and each chunk reports when it has been written.
+//! A stalled TCP connection is visible at the socket. A stalled HTTP/2 stream is not, because
+//! nothing is written while the client's flow-control window is closed. So a body is sent in
+//! chunks, and each chunk reports when it has been written.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -14,7 +14,7 @@ use hyper::body::{Body, Frame, SizeHint};
 
 use super::activity::Sending;
 
-/// Bytes in a chunk: the default size of an HTTP/2 frame (RFC 9113, section 4.2). A client must
+/// The size of a chunk: the default size of an HTTP/2 frame (RFC 9113, section 4.2). A client must
 /// read one chunk within the stall time-out.
 const CHUNK_BYTES: usize = 16 << 10;
 
@@ -26,7 +26,7 @@ pub(super) struct Chunks {
 }
 
 impl Chunks {
-    /// `sending` lives until the last chunk has gone.
+    /// `sending` lives until the last chunk is sent.
     pub(super) fn new(body: Bytes, sending: Arc<Sending>) -> Self {
         let rest = body;
         Self { rest, sending }
@@ -61,7 +61,7 @@ impl Body for Chunks {
     }
 }
 
-/// Part of a body. The HTTP library drops it when it has been written.
+/// Part of a body. hyper drops it once it is written.
 struct Chunk {
     bytes: Bytes,
     sending: Arc<Sending>,

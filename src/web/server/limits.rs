@@ -1,35 +1,35 @@
-//! What one client, and all of them together, may cost.
+//! Limits on resources per client and in total.
 
 use std::time::Duration;
 
-/// The bounds of the server. The defaults are for production; tests shorten them.
+/// The limits of the server. The defaults are for production; tests shorten them.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Time for a connection to send one whole request head, from its start or from the end of
-    /// the response before. It closes idle keep-alive connections too.
+    /// Time for a connection to send a complete request head, from its start or the end of the
+    /// previous response. It also closes idle keep-alive connections.
     pub head_timeout: Duration,
-    /// Time for a TLS handshake, which comes before that.
+    /// Time for a TLS handshake, before the first request head.
     pub handshake_timeout: Duration,
-    /// Time after which a response is cut if the client reads none of it.
+    /// Time after which a response is aborted if the client reads none of it.
     pub stall_timeout: Duration,
-    /// Bytes a second that a client must read of a response, after a first `stall_timeout`. A
-    /// scraper gives up long before.
+    /// The least bytes per second of a response that a client must read, after an initial
+    /// `stall_timeout`. Scrapers give up much earlier.
     pub least_rate: u64,
-    /// Time for the responses in flight at a shutdown.
+    /// Time for responses in flight at shutdown.
     pub drain_timeout: Duration,
-    /// Bytes of a request head; a longer one gets 431. Scrapers send less than 1 kB, browsers with
-    /// the cookies of a shared domain some kilobytes.
+    /// The largest request head in bytes; a longer one gets 431. Scrapers send less than 1 kB, and
+    /// browsers with the cookies of a shared domain a few kilobytes.
     pub head_bytes: usize,
-    /// Connections that are open at once, half of them at most from one peer. Beyond it one that
-    /// can be spared is closed. With `head_bytes` it bounds what requests hold in memory (16 MB),
-    /// and it stays below the usual limit of 1024 open files.
+    /// The most open connections, at most half of them from one peer. Beyond that, an expendable
+    /// one is closed. With `head_bytes` it limits the memory of requests (16 MB), and it stays
+    /// below the usual limit of 1024 open files.
     pub connections: usize,
-    /// Requests that one HTTP/2 connection may have in flight. Scrapers use one, browsers a few.
+    /// The most requests in flight on an HTTP/2 connection. Scrapers use one, browsers a few.
     pub http2_streams: u32,
 }
 
 impl Limits {
-    /// Time for a client to read a response of this length.
+    /// How long a client may take to read a response of this length.
     pub(super) fn allowance(&self, bytes: usize) -> Duration {
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
         let seconds = bytes.checked_div(self.least_rate).unwrap_or(u64::MAX);

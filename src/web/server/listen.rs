@@ -1,5 +1,4 @@
-//! Where the server listens. Every address is bound before anything starts, so that mistakes show
-//! at once.
+//! Binds the listen addresses. All are bound before anything starts, so that errors show at once.
 
 use std::fmt;
 use std::io;
@@ -11,8 +10,8 @@ use tokio::net::{TcpListener, lookup_host};
 
 use crate::web::Settings;
 
-/// Connections that the kernel queues until they are accepted. Linux's usual maximum is 4096; there
-/// are never that many scrapers at one moment.
+/// Connections that the kernel queues until they are accepted. The usual maximum of Linux is 4096;
+/// there are never that many scrapers at once.
 const BACKLOG: i32 = 1024;
 
 /// A bound address.
@@ -23,7 +22,7 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// The address that it listens on, with the real port if 0 was asked for.
+    /// The address, with the actual port if port 0 was requested.
     pub fn local_addr(&self) -> SocketAddr {
         self.local
     }
@@ -49,7 +48,7 @@ pub enum ListenError {
         /// The address as configured.
         address: String,
     },
-    /// The host's name could not be resolved.
+    /// The host name could not be resolved.
     #[error("cannot listen on {address}: its host cannot be resolved: {source}")]
     Resolve {
         /// The address as configured.
@@ -57,7 +56,7 @@ pub enum ListenError {
         /// The resolver's error.
         source: io::Error,
     },
-    /// Another process, or another address of this configuration, has it.
+    /// Another process, or another address of this configuration, uses it.
     #[error(
         "cannot listen on {address}: address already in use; is another exporter running? \
          choose another with --web.listen-address"
@@ -66,7 +65,7 @@ pub enum ListenError {
         /// The address as configured.
         address: String,
     },
-    /// The operating system refused for another reason.
+    /// The operating system refused it for another reason.
     #[error("cannot listen on {address}: {source}")]
     Refused {
         /// The address as configured.
@@ -77,7 +76,7 @@ pub enum ListenError {
     /// No address is configured.
     #[error("there is no address to listen on; give one with --web.listen-address")]
     NoAddress,
-    /// The sockets that systemd should pass are missing or unusable.
+    /// The sockets from systemd are missing or unusable.
     #[error("--web.systemd-socket: {problem}")]
     Systemd {
         /// What is wrong with them.
@@ -85,8 +84,8 @@ pub enum ListenError {
     },
 }
 
-/// Binds every address of the settings, or none. `:port` is every address of this host, IPv4 and
-/// IPv6. Of a name with several addresses, the first is bound, IPv4 before IPv6.
+/// Binds all configured addresses, or none. `:port` means every address of this host, IPv4 and
+/// IPv6. For a name with several addresses, binds the first, IPv4 before IPv6.
 pub async fn bind(settings: &Settings) -> Result<Vec<Listener>, ListenError> {
     if settings.systemd_socket {
         return from_systemd();
@@ -159,7 +158,7 @@ pub(in crate::web) fn parse(address: &str) -> Option<Address<'_>> {
     })
 }
 
-/// One IPv6 socket that accepts IPv4 too, or an IPv4 one if the host has no IPv6.
+/// An IPv6 socket that also accepts IPv4, or an IPv4 socket if the host has no IPv6.
 fn listen_everywhere(port: u16) -> io::Result<Listener> {
     match listen(SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), port)) {
         Err(error) if error.kind() != io::ErrorKind::AddrInUse => {
@@ -176,17 +175,17 @@ fn listen(address: SocketAddr) -> io::Result<Listener> {
         Some(Protocol::TCP),
     )?;
     if address.is_ipv6() {
-        // `[::]` accepts IPv4 too, whatever the host's default (net.ipv6.bindv6only).
+        // `[::]` also accepts IPv4, whatever the default of the host (net.ipv6.bindv6only).
         socket.set_only_v6(false)?;
     }
-    // So that a restart need not wait for the old connections to leave TIME_WAIT.
+    // A restart need not wait until old connections have left TIME_WAIT.
     socket.set_reuse_address(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Listener::new(socket.into())
 }
 
-/// The sockets that systemd opened for this process (`sd_listen_fds(3)`).
+/// The sockets that systemd passed to this process (`sd_listen_fds(3)`).
 fn from_systemd() -> Result<Vec<Listener>, ListenError> {
     let problem = |problem: &dyn fmt::Display| ListenError::Systemd {
         problem: problem.to_string(),

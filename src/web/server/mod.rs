@@ -30,16 +30,16 @@ use self::connection::Context;
 use super::protection::Protection;
 use super::router::Router;
 
-/// Pause after an accept error. Such an error is mostly a lack of file descriptors, which an
-/// immediate retry does not cure. It is also the shortest time between two warnings.
+/// The pause after an accept error, which is usually a lack of file descriptors that an immediate
+/// retry does not fix. Also the least time between two warnings.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
-/// Pause after an accept error that closed a connection to make room: long enough for the close to
-/// happen, short enough for a scrape that queues behind hundreds of silent connections.
+/// The pause after an accept error if a connection was closed to make room: long enough for it to
+/// close, short enough for a scrape queued behind hundreds of silent connections.
 const PAUSE_AFTER_CUT: Duration = Duration::from_millis(10);
 
-/// Serves requests on the listeners, protected by `protection`, until `shutdown` is cancelled.
-/// Then it stops accepting, closes idle connections, gives responses in flight the drain time of
-/// the limits, and returns.
+/// Serves requests on the listeners, protected by `protection`, until `shutdown` is cancelled. Then
+/// stops accepting, closes idle connections, lets responses in flight finish within the drain
+/// time-out, and returns.
 pub async fn serve(
     listeners: Vec<Listener>,
     protection: Protection,
@@ -81,9 +81,9 @@ pub async fn serve(
 struct Server {
     context: Arc<Context>,
     admission: Arc<Admission>,
-    /// Accept no more connections and requests.
+    /// When cancelled, no more connections and requests are accepted.
     shutdown: CancellationToken,
-    /// End every connection at once.
+    /// When cancelled, every connection is closed immediately.
     cut: CancellationToken,
     tasks: TaskTracker,
 }
@@ -107,7 +107,7 @@ impl Server {
                                 );
                             }
                             let cut = self.admission.cut_one();
-                            // The second one frees a descriptor for the polls.
+                            // Closing a second connection frees a descriptor for the polls.
                             self.admission.cut_one();
                             sleep(if cut { PAUSE_AFTER_CUT } else { ACCEPT_PAUSE }).await;
                         }
@@ -117,8 +117,8 @@ impl Server {
             .await;
     }
 
-    /// A connection for which there is no place is closed without a word: whoever made it would
-    /// have to be waited for.
+    /// Closes the connection without a response if there is no place, because writing one would
+    /// mean waiting for the client.
     async fn admit(&self, stream: TcpStream, peer: SocketAddr) {
         let cut = self.cut.child_token();
         let Some(place) = self.admission.admit(peer.ip(), cut.clone()).await else {

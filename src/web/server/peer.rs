@@ -1,11 +1,11 @@
-//! Whose connections count together.
+//! Groups connections by client.
 
 use std::net::{IpAddr, Ipv6Addr};
 
-/// The bits of an IPv6 address that one site has in its hand (RFC 6177).
+/// The prefix length of the smallest IPv6 network that a site gets (RFC 6177).
 const IPV6_SITE_BITS: u32 = 64;
 
-/// A client's address, or the /64 of an IPv6 one: who has one address of such a network has all.
+/// A client's IPv4 address, or the /64 of its IPv6 address, all of which it can use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(in crate::web) struct Peer(IpAddr);
 

@@ -1,7 +1,7 @@
-//! A stream whose writes time out.
+//! A stream with a time-out for writes.
 //!
-//! The HTTP library bounds the time of a request head and nothing else: a client that asks for a
-//! large response and never reads it would hold its memory for ever.
+//! hyper limits only the time of a request head: a client that requests a large response and never
+//! reads it would hold its memory forever.
 
 use std::future::Future as _;
 use std::io;
@@ -15,16 +15,16 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::activity::Activity;
 
-/// Wraps a stream. A write that makes no progress for `limit` fails with
-/// [`io::ErrorKind::TimedOut`]. Reads are not bounded. The connection's [`Activity`] learns when
-/// the client first sends something, and when it stops reading.
+/// Wraps a stream. A write without progress for `limit` fails with [`io::ErrorKind::TimedOut`].
+/// Reads are not limited. The connection's [`Activity`] records when the client first sends
+/// something, and when it stops reading.
 #[derive(Debug)]
 pub(super) struct WriteTimeout<S> {
     stream: S,
     limit: Duration,
     activity: Arc<Activity>,
     received: bool,
-    /// Created by the first stall, then reused.
+    /// Created at the first stall, then reused.
     timer: Option<Pin<Box<Sleep>>>,
     stalled: bool,
 }

@@ -1,8 +1,8 @@
-//! The file of `--web.config.file`: TLS, users, headers and a rate limit, in the format that the
-//! exporters of the Prometheus project share (exporter-toolkit, `docs/web-configuration.md`).
+//! The file of `--web.config.file`: TLS, users, headers and a rate limit, in the shared format of
+//! the Prometheus exporters (exporter-toolkit, `docs/web-configuration.md`).
 //!
-//! Files that those accept are accepted and files that those reject are rejected, except where the
-//! TLS library here cannot do what is asked for; then the error says so.
+//! It accepts and rejects the same files, except if rustls does not support a setting; then the
+//! error says so.
 
 mod tls;
 
@@ -28,39 +28,39 @@ use crate::file_io;
 
 pub use tls::{ClientAuth, Curve, Pem, TlsSettings};
 
-/// The largest file: some hundred certificates and users.
+/// The largest file: a few hundred certificates and users.
 const MAX_BYTES: usize = 1 << 20;
 
-/// What the file says.
+/// The settings of the file.
 #[derive(Debug)]
 pub struct WebConfig {
-    /// Serve with TLS; `None` in the clear.
+    /// The TLS settings; `None` without TLS.
     pub tls: Option<TlsSettings>,
-    /// Offer HTTP/2 to clients that connect with TLS.
+    /// Whether to offer HTTP/2 to TLS clients.
     pub http2: bool,
-    /// Headers that every response carries.
+    /// Headers that are added to every response.
     pub headers: Vec<(HeaderName, HeaderValue)>,
-    /// Who may read, by name; everybody where it is empty.
+    /// Users with access, by name; if empty, everyone has access.
     pub users: BTreeMap<String, PasswordHash>,
-    /// How often anybody may ask; `None` for no limit.
+    /// The rate limit of all requests together.
     pub rate_limit: Option<RateLimit>,
 }
 
-/// A password's bcrypt hash. It does not print: weak passwords can be found from it.
+/// A password's bcrypt hash. `Debug` hides it, because weak passwords can be recovered from it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PasswordHash(String);
 
 impl PasswordHash {
-    /// A hash as `htpasswd -B` writes it; `None` where it is none.
+    /// Parses a hash as written by `htpasswd -B`; `None` if it is invalid.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let parts: HashParts = text.parse().ok()?;
-        // Costs beyond these are none (bcrypt, "A Future-Adaptable Password Scheme").
+        // The range of valid costs (bcrypt, "A Future-Adaptable Password Scheme").
         (4..=31)
             .contains(&parts.get_cost())
             .then(|| Self(text.to_owned()))
     }
 
-    /// Whether this is the password's hash. Takes a core for as long as the hash's cost says.
+    /// Whether the password matches. Takes a core for as long as the hash's cost demands.
     pub(super) fn verify(&self, password: &[u8]) -> bool {
         bcrypt::verify(password, &self.0).unwrap_or(false)
     }
@@ -72,12 +72,12 @@ impl fmt::Debug for PasswordHash {
     }
 }
 
-/// A token bucket: one request for each interval, and bursts.
+/// A token bucket: one request per interval, and bursts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RateLimit {
-    /// Time in which one more request is allowed.
+    /// The time after which one more request is allowed.
     pub interval: Duration,
-    /// Requests that are allowed at once.
+    /// The number of requests that are allowed at once.
     pub burst: u32,
 }
 
@@ -106,7 +106,7 @@ struct RateLimitKeys {
 }
 
 parsed_types! {
-    /// The truth values of YAML 1.1, which the Go exporters read.
+    /// The booleans of YAML 1.1, which the Go exporters accept.
     #[derive(Clone, Copy)]
     Boolean(bool) = |text| match text.to_ascii_lowercase().as_str() {
         "true" | "yes" | "on" | "y" => Ok(true),
@@ -116,7 +116,7 @@ parsed_types! {
     User(PasswordHash) = |text| {
         PasswordHash::parse(text).ok_or("a password's bcrypt hash, such as htpasswd -B makes")
     };
-    /// A duration as Go writes it; a bare number counts nanoseconds.
+    /// A duration in Go's syntax; a bare number counts nanoseconds.
     GoDuration(SignedDuration) = |text| {
         let nanoseconds = || text.parse().ok().map(SignedDuration::from_nanos);
         let duration = text.parse().ok().or_else(nanoseconds);
@@ -125,7 +125,7 @@ parsed_types! {
 }
 
 impl WebConfig {
-    /// Reads and checks a file. The files that it names are relative to it and not read yet.
+    /// Loads and validates a file. The files that it names are relative to it, and not read yet.
     pub fn load(path: &Path) -> Result<Self, ConfigErrors> {
         let place = Place::file(&path.to_string_lossy());
         let text = read(path).map_err(|problem| ConfigError::whole(place.clone(), problem))?;
@@ -156,7 +156,7 @@ fn read(path: &Path) -> Result<String, String> {
     String::from_utf8(bytes).map_err(|_| "is not UTF-8".to_owned())
 }
 
-/// Only headers that harden a page can be set, so that exporters stay alike.
+/// Only the security headers of the shared format can be set.
 fn headers(keys: Entries<String>, reader: &mut Reader) -> Vec<(HeaderName, HeaderValue)> {
     let known: [(HeaderName, &[&str]); 5] = [
         (STRICT_TRANSPORT_SECURITY, &[]),
@@ -183,7 +183,7 @@ fn headers(keys: Entries<String>, reader: &mut Reader) -> Vec<(HeaderName, Heade
     headers
 }
 
-/// A header's name as the format spells it; it knows no other.
+/// The spelling of a header's name in this format, which accepts no other.
 fn spelled(name: &HeaderName) -> String {
     let word = |word: &str| match word {
         "xss" => "XSS".to_owned(),
@@ -199,7 +199,7 @@ fn spelled(name: &HeaderName) -> String {
         .join("-")
 }
 
-/// No interval, no limit; of a negative one the Go exporters make none either.
+/// No limit without an interval. As in the Go exporters, a negative one sets no limit either.
 fn rate_limit(keys: &RateLimitKeys) -> Option<RateLimit> {
     let interval = Duration::try_from(keys.interval.as_ref()?.0).ok()?;
     (!interval.is_zero()).then(|| RateLimit {

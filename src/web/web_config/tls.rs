@@ -10,50 +10,50 @@ use serde::Deserialize;
 use super::Boolean;
 use crate::config_tree::{Located, Reader, parsed_types};
 
-/// How to serve with TLS.
+/// The TLS settings of the server.
 #[derive(Debug)]
 pub struct TlsSettings {
     /// The server's certificate chain.
     pub certificate: Pem,
     /// Its key.
     pub key: Pem,
-    /// What is asked of clients.
+    /// The policy for client certificates.
     pub client_auth: ClientAuth,
-    /// The authorities that client certificates are checked against; the machine's where `None`.
+    /// The authorities for client certificates; `None` means those of the machine.
     pub client_ca: Option<Pem>,
-    /// Subject alternative names, one of which a client's certificate must bear; any where `None`.
+    /// Subject alternative names, of which a client certificate must have one; `None` allows any.
     pub client_allowed_sans: Option<Vec<String>>,
-    /// TLS 1.2 is served.
+    /// Whether TLS 1.2 is enabled.
     pub tls12: bool,
-    /// TLS 1.3 is served.
+    /// Whether TLS 1.3 is enabled.
     pub tls13: bool,
-    /// The cipher suites of TLS 1.2, in no order; the library's where empty.
+    /// The cipher suites of TLS 1.2, in no particular order; empty means the defaults of rustls.
     pub cipher_suites: Vec<CipherSuite>,
-    /// The key exchange groups, by preference; the library's where empty.
+    /// The key exchange groups by preference; empty means the defaults of rustls.
     pub curves: Vec<Curve>,
 }
 
-/// Where a certificate or key in PEM form is found. A file goes before what stands inline.
+/// The source of a certificate or key in PEM form. A file takes precedence over inline text.
 #[derive(Debug)]
 pub enum Pem {
-    /// In this file.
+    /// This file.
     File(PathBuf),
-    /// In the configuration itself.
+    /// Inline text of the configuration.
     Inline(SecretString),
 }
 
-/// What is asked of clients.
+/// The policy for client certificates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClientAuth {
-    /// Nothing.
+    /// No certificate is requested.
     None,
-    /// A certificate, which may be missing and is not checked.
+    /// An optional certificate, which is not verified.
     Request,
-    /// A certificate, which is not checked.
+    /// A required certificate, which is not verified.
     RequireAny,
-    /// A certificate, which may be missing; it is checked where it is there.
+    /// An optional certificate, which is verified if present.
     VerifyIfGiven,
-    /// A certificate that is checked.
+    /// A required certificate, which is verified.
     RequireAndVerify,
 }
 
@@ -75,7 +75,7 @@ enum Version {
     Tls13,
 }
 
-/// The keys of the section. An empty text counts as left out, as in Go.
+/// The keys of the section. An empty string counts as left out, as in Go.
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct TlsKeys {
@@ -91,7 +91,7 @@ pub(super) struct TlsKeys {
     max_version: Option<Located<VersionName>>,
     cipher_suites: Option<Located<Vec<CipherSuiteName>>>,
     curve_preferences: Vec<CurveName>,
-    /// Nothing depends on it, as in Go.
+    /// Has no effect, as in Go.
     prefer_server_cipher_suites: Option<Boolean>,
 }
 
@@ -107,8 +107,8 @@ parsed_types! {
 }
 
 impl TlsSettings {
-    /// The settings of the section; `None` where it asks for no TLS, or is wrong. TLS is asked for
-    /// by a certificate, a key, authorities or a way to check clients.
+    /// The settings of the section; `None` if it does not enable TLS or is invalid. A certificate,
+    /// a key, authorities or a client policy enables TLS.
     pub(super) fn new(
         section: Located<TlsKeys>,
         http2: bool,
@@ -170,7 +170,7 @@ fn pem(file: &str, inline: &str, folder: &Path) -> Option<Pem> {
     }
 }
 
-/// The lowest and the highest version that are served.
+/// The lowest and highest enabled version.
 fn versions(
     min: Option<Located<VersionName>>,
     max: Option<Located<VersionName>>,
@@ -198,7 +198,7 @@ fn versions(
     (lowest, highest)
 }
 
-/// The suites of TLS 1.2. Those of TLS 1.3 can be named and change nothing.
+/// The suites of TLS 1.2. Those of TLS 1.3 are accepted but have no effect.
 fn cipher_suites(
     named: Option<Located<Vec<CipherSuiteName>>>,
     for_http2: bool,
@@ -248,7 +248,7 @@ fn parse_cipher_suite(text: &str) -> Result<SupportedCipherSuite, String> {
 }
 
 impl ClientAuth {
-    /// Whether certificates are checked.
+    /// Whether certificates are verified.
     pub fn verifies(self) -> bool {
         matches!(self, Self::VerifyIfGiven | Self::RequireAndVerify)
     }
@@ -257,7 +257,7 @@ impl ClientAuth {
         match text {
             "NoClientCert" => Ok(Self::None),
             "RequestClientCert" => Ok(Self::Request),
-            // The second spelling is an old one of the first.
+            // The second spelling is an old alias.
             "RequireAnyClientCert" | "RequireClientCert" => Ok(Self::RequireAny),
             "VerifyClientCertIfGiven" => Ok(Self::VerifyIfGiven),
             "RequireAndVerifyClientCert" => Ok(Self::RequireAndVerify),
