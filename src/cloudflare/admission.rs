@@ -12,9 +12,16 @@ use super::call_budget::CallKind;
 use super::headers::{LONGEST_PAUSE, Quota};
 use super::metrics::AccountMetrics;
 use super::pause::Pauses;
-use super::rate_limiter::{Limiter, RateLimitState, Slot};
+use super::rate_limiter::{Lane, Limiter, RateLimitState, Slot};
 use super::{CallBudget, Settings};
 
+/// Urgent calls go before the others as long as they use no more than the budget divided by this,
+/// and so much is kept for them.
+const URGENT_SHARE: u32 = 5;
+/// Of the requests in flight, one in so many is kept for urgent calls.
+const URGENT_PLACES_SHARE: usize = 3;
+/// At most so many requests in flight are kept for urgent calls.
+const URGENT_PLACES: usize = 2;
 /// Probes may use the budget divided by this.
 const PROBE_SHARE: u32 = 10;
 /// Probes in flight at once. They have places of their own, so that a crowd of them delays no poll.
@@ -24,23 +31,39 @@ const PROBES_IN_FLIGHT: usize = 4;
 #[derive(Debug)]
 pub(super) struct Admission {
     limiter: Arc<Limiter>,
+    urgent_limiter: Arc<Limiter>,
     probe_limiter: Arc<Limiter>,
     pauses: Arc<Pauses>,
     permits: ArcSwap<Permits>,
     probe_permits: Arc<Semaphore>,
 }
 
+/// The requests in flight.
 #[derive(Debug)]
 struct Permits {
     count: usize,
-    semaphore: Arc<Semaphore>,
+    has_reserve: bool,
+    regular: Arc<Semaphore>,
+    urgent: Arc<Semaphore>,
 }
 
 impl Permits {
-    fn new(count: usize) -> Self {
+    /// Places for `count` requests. With a reserve some of them are kept for urgent ones, where
+    /// there are two or more.
+    fn new(count: usize, has_reserve: bool) -> Self {
+        let urgent = (count / URGENT_PLACES_SHARE).clamp(1, URGENT_PLACES);
+        let places = |count: usize| Arc::new(Semaphore::new(count.max(1)));
+        let (regular, urgent) = if has_reserve && count > urgent {
+            (places(count - urgent), places(urgent))
+        } else {
+            let shared = places(count);
+            (Arc::clone(&shared), shared)
+        };
         Self {
             count,
-            semaphore: Arc::new(Semaphore::new(count.max(1))),
+            has_reserve,
+            regular,
+            urgent,
         }
     }
 }
@@ -51,9 +74,10 @@ impl Admission {
         let window = settings.rate_limit.window;
         Self {
             limiter: Arc::new(Limiter::new(budget, window)),
+            urgent_limiter: Arc::new(Limiter::new(budget / URGENT_SHARE, window)),
             probe_limiter: Arc::new(Limiter::new(budget / PROBE_SHARE, window)),
             pauses: Arc::default(),
-            permits: ArcSwap::from_pointee(Permits::new(settings.concurrency)),
+            permits: ArcSwap::from_pointee(Permits::new(settings.concurrency, false)),
             probe_permits: Arc::new(Semaphore::new(PROBES_IN_FLIGHT)),
         }
     }
@@ -64,11 +88,28 @@ impl Admission {
         let budget = settings.rate_limit.budget();
         let window = settings.rate_limit.window;
         self.limiter.configure(budget, window);
+        self.urgent_limiter.configure(budget / URGENT_SHARE, window);
         self.probe_limiter.configure(budget / PROBE_SHARE, window);
-        if self.permits.load().count != settings.concurrency {
-            let permits = Permits::new(settings.concurrency);
+        let permits = self.permits.load();
+        if permits.has_reserve {
+            self.limiter.reserve(budget / URGENT_SHARE);
+        }
+        if permits.count != settings.concurrency {
+            let permits = Permits::new(settings.concurrency, permits.has_reserve);
             self.permits.store(Arc::new(permits));
         }
+    }
+
+    /// Whether a part of the budget and of the places in flight is kept for urgent calls.
+    pub(super) fn reserve_for_urgent(&self, on: bool) {
+        let permits = self.permits.load();
+        if permits.has_reserve == on {
+            return;
+        }
+        let budget = self.limiter.budget();
+        self.limiter.reserve(if on { budget / URGENT_SHARE } else { 0 });
+        self.permits
+            .store(Arc::new(Permits::new(permits.count, on)));
     }
 
     pub(super) fn concurrency(&self) -> usize {
@@ -126,22 +167,30 @@ impl Admission {
         loop {
             let throttled = Throttled::start(metrics);
             self.pauses.wait().await;
-            let probe_slot = match call.kind() {
+            // What the call counts against beside the budget.
+            let share_slot = match call.kind() {
                 CallKind::Regular => None,
-                CallKind::Probe => Some(self.probe_limiter.take().await),
+                CallKind::Urgent => self.urgent_limiter.try_take(),
+                CallKind::Probe => Some(self.probe_limiter.take(Lane::Regular).await),
             };
-            let slot = self.limiter.take().await;
+            let lane = match (call.kind(), &share_slot) {
+                (CallKind::Urgent, Some(_)) => Lane::Urgent,
+                _ => Lane::Regular,
+            };
+            let slot = self.limiter.take(lane).await;
             drop(throttled);
-            let semaphore = match call.kind() {
-                CallKind::Regular => Arc::clone(&self.permits.load().semaphore),
-                CallKind::Probe => Arc::clone(&self.probe_permits),
+            let permits = self.permits.load_full();
+            let semaphore = match (call.kind(), lane) {
+                (CallKind::Probe, _) => Arc::clone(&self.probe_permits),
+                (_, Lane::Urgent) => Arc::clone(&permits.urgent),
+                (_, Lane::Regular) => Arc::clone(&permits.regular),
             };
             // A semaphore that is never closed always gives a permit in the end.
             let permit = semaphore.acquire_owned().await.ok();
             if self.pauses.until().is_none() {
                 return Permit {
                     slot,
-                    probe_slot,
+                    share_slot,
                     _in_flight: permit,
                 };
             }
@@ -153,7 +202,7 @@ impl Admission {
 #[derive(Debug)]
 pub(super) struct Permit {
     slot: Slot,
-    probe_slot: Option<Slot>,
+    share_slot: Option<Slot>,
     _in_flight: Option<OwnedSemaphorePermit>,
 }
 
@@ -161,7 +210,7 @@ impl Permit {
     /// The request is about to leave.
     pub(super) fn mark_used(&mut self) {
         self.slot.mark_used();
-        if let Some(slot) = &mut self.probe_slot {
+        if let Some(slot) = &mut self.share_slot {
             slot.mark_used();
         }
     }

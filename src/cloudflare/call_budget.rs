@@ -21,6 +21,8 @@ pub struct CallBudget {
 pub(super) enum CallKind {
     /// All of it.
     Regular,
+    /// All of it, before the others as long as this takes no more than a fifth of it.
+    Urgent,
     /// A tenth of it at most.
     Probe,
 }
@@ -37,6 +39,12 @@ impl CallBudget {
     /// An operation that starts now and may spend `budget`.
     pub fn new(budget: Duration) -> Self {
         Self::of_kind(budget, CallKind::Regular)
+    }
+
+    /// An operation that goes before the regular ones, as long as such operations use no more than
+    /// a fifth of the account's rate limit.
+    pub fn urgent(budget: Duration) -> Self {
+        Self::of_kind(budget, CallKind::Urgent)
     }
 
     /// An operation that somebody outside asks for; all of these together may use no more than a

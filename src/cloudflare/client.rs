@@ -162,6 +162,11 @@ impl Client {
         self.inner.admission.concurrency()
     }
 
+    /// Whether a part of the rate limit and of the requests in flight is kept for urgent calls.
+    pub fn reserve_for_urgent(&self, on: bool) {
+        self.inner.admission.reserve_for_urgent(on);
+    }
+
     /// Requests that this process allows itself in one window of the rate limit.
     pub fn budget(&self) -> u32 {
         self.inner.config.load().budget
@@ -351,7 +356,7 @@ impl Inner {
             unsent(request.error(Reason::Unauthorized, error.to_string()))
         })?;
         let timeout = match call.kind() {
-            CallKind::Regular => config.timeout,
+            CallKind::Regular | CallKind::Urgent => config.timeout,
             CallKind::Probe => config.timeout.min(PROBE_TIMEOUT),
         };
         let limit = timeout.min(call.remaining());

@@ -42,19 +42,40 @@ pub struct PastRequests {
     pub count: u64,
 }
 
-/// Lets at most `budget` requests through any window, in the order in which they asked.
+/// Lets at most `budget` requests through any window. Within a lane they leave in the order in which
+/// they asked; urgent ones leave before regular ones.
 #[derive(Debug)]
 pub(super) struct Limiter {
+    regular: Queue,
+    urgent: Queue,
+    log: Mutex<Log>,
+    grant_wanted: OnceLock<Arc<Notify>>,
+}
+
+/// Where a request waits for its slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lane {
+    /// May use the budget, less the part that is reserved for urgent requests.
+    Regular,
+    /// Goes before the regular ones, and may use the reserved part too.
+    Urgent,
+}
+
+/// The requests of one lane that wait.
+#[derive(Debug, Default)]
+struct Queue {
     /// Held by the one that waits for the next free slot; tokio's mutex is fair.
     turnstile: tokio::sync::Mutex<()>,
-    log: Mutex<Log>,
     changed: Notify,
-    grant_wanted: OnceLock<Arc<Notify>>,
 }
 
 #[derive(Debug)]
 struct Log {
     budget: u64,
+    /// The part of the budget that only urgent requests may use.
+    reserved: u64,
+    /// Urgent requests that wait.
+    urgent_waiting: u64,
     window: Duration,
     in_flight: u64,
     /// Of the last window, the oldest first.
@@ -86,9 +107,12 @@ struct Ended {
 impl Limiter {
     pub(super) fn new(budget: u32, window: Duration) -> Self {
         Self {
-            turnstile: tokio::sync::Mutex::new(()),
+            regular: Queue::default(),
+            urgent: Queue::default(),
             log: Mutex::new(Log {
                 budget: budget.max(1).into(),
+                reserved: 0,
+                urgent_waiting: 0,
                 window,
                 in_flight: 0,
                 ended: VecDeque::new(),
@@ -100,7 +124,6 @@ impl Limiter {
                 paced: None,
                 granted: None,
             }),
-            changed: Notify::new(),
             grant_wanted: OnceLock::new(),
         }
     }
@@ -109,9 +132,23 @@ impl Limiter {
     pub(super) fn configure(&self, budget: u32, window: Duration) {
         let mut log = self.lock();
         log.budget = budget.max(1).into();
+        log.reserved = log.reserved.min(log.budget - 1);
         log.set_window(window, Instant::now());
         drop(log);
-        self.changed.notify_one();
+        self.notify();
+    }
+
+    /// Requests that may be made in one window.
+    pub(super) fn budget(&self) -> u32 {
+        u32::try_from(self.lock().budget).unwrap_or(u32::MAX)
+    }
+
+    /// Keeps a part of the budget for urgent requests.
+    pub(super) fn reserve(&self, requests: u32) {
+        let mut log = self.lock();
+        log.reserved = u64::from(requests).min(log.budget.saturating_sub(1));
+        drop(log);
+        self.notify();
     }
 
     /// From now on sends no more than is granted. `wanted` is notified when a request waits for that.
@@ -130,7 +167,7 @@ impl Limiter {
         let mut log = self.lock();
         log.granted = log.granted.map(|granted| granted.max(up_to));
         drop(log);
-        self.changed.notify_one();
+        self.notify();
     }
 
     /// Takes note of the server's own count: `used` requests in its window, which ends in `reset`,
@@ -146,7 +183,7 @@ impl Limiter {
         log.foreign.get_or_insert((used.saturating_sub(own), end));
         log.ceiling = Some((log.taken.saturating_add(allowed), end));
         drop(log);
-        self.changed.notify_one();
+        self.notify();
     }
 
     /// The requests of the window, those in flight as of now, and how many slots were ever taken.
@@ -194,37 +231,53 @@ impl Limiter {
         }
     }
 
-    /// Waits for a free slot. Callers are served in the order in which they came.
-    pub(super) async fn take(self: &Arc<Self>) -> Slot {
-        let _turn = self.turnstile.lock().await;
+    /// Waits for a free slot.
+    pub(super) async fn take(self: &Arc<Self>, lane: Lane) -> Slot {
+        let queue = match lane {
+            Lane::Regular => &self.regular,
+            Lane::Urgent => &self.urgent,
+        };
+        let _waiting = (lane == Lane::Urgent).then(|| UrgentWait::start(self));
+        let _turn = queue.turnstile.lock().await;
         loop {
-            let next_free = {
-                let mut log = self.lock();
-                match log.take(Instant::now()) {
-                    Take::Taken => {
-                        return Slot {
-                            limiter: Arc::clone(self),
-                            used: false,
-                        };
+            let next_free = match self.lock().take(lane, Instant::now()) {
+                Take::Taken => return self.slot(),
+                Take::FreeAt(at) => Some(at),
+                Take::FreeLater => None,
+                Take::FreeWhenGranted => {
+                    if let Some(wanted) = self.grant_wanted.get() {
+                        wanted.notify_one();
                     }
-                    Take::FreeAt(at) => Some(at),
-                    Take::FreeWhenOneEnds => None,
-                    Take::FreeWhenGranted => {
-                        if let Some(wanted) = self.grant_wanted.get() {
-                            wanted.notify_one();
-                        }
-                        None
-                    }
+                    None
                 }
             };
             match next_free {
                 Some(at) => tokio::select! {
                     () = tokio::time::sleep_until(at) => {}
-                    () = self.changed.notified() => {}
+                    () = queue.changed.notified() => {}
                 },
-                None => self.changed.notified().await,
+                None => queue.changed.notified().await,
             }
         }
+    }
+
+    /// Takes a slot if one is free now.
+    pub(super) fn try_take(self: &Arc<Self>) -> Option<Slot> {
+        let taken = self.lock().take(Lane::Urgent, Instant::now());
+        matches!(taken, Take::Taken).then(|| self.slot())
+    }
+
+    fn slot(self: &Arc<Self>) -> Slot {
+        Slot {
+            limiter: Arc::clone(self),
+            used: false,
+        }
+    }
+
+    /// Lets whoever is first in each lane look again.
+    fn notify(&self) {
+        self.urgent.changed.notify_one();
+        self.regular.changed.notify_one();
     }
 
     fn lock(&self) -> MutexGuard<'_, Log> {
@@ -235,12 +288,35 @@ impl Limiter {
 enum Take {
     Taken,
     FreeAt(Instant),
-    FreeWhenOneEnds,
+    /// When a request ends or the urgent ones have left.
+    FreeLater,
     FreeWhenGranted,
 }
 
+/// An urgent request that waits; regular ones wait until it is dropped.
+struct UrgentWait<'a>(&'a Limiter);
+
+impl<'a> UrgentWait<'a> {
+    fn start(limiter: &'a Limiter) -> Self {
+        limiter.lock().urgent_waiting += 1;
+        Self(limiter)
+    }
+}
+
+impl Drop for UrgentWait<'_> {
+    fn drop(&mut self) {
+        self.0.lock().urgent_waiting -= 1;
+        self.0.notify();
+    }
+}
+
 impl Log {
-    fn take(&mut self, now: Instant) -> Take {
+    fn take(&mut self, lane: Lane, now: Instant) -> Take {
+        let budget = match lane {
+            Lane::Regular if self.urgent_waiting > 0 => return Take::FreeLater,
+            Lane::Regular => self.budget - self.reserved,
+            Lane::Urgent => self.budget,
+        };
         let window = self.window;
         let is_over = |ended: &mut Ended| now - ended.last >= window;
         while let Some(oldest) = self.ended.pop_front_if(is_over) {
@@ -257,7 +333,7 @@ impl Log {
         let foreign = self.foreign.filter(|(_, end)| now < *end);
         let foreign = foreign.map_or(0, |(count, _)| count);
         let used = self.in_flight + self.ended_count + foreign;
-        if used < self.budget {
+        if used < budget {
             if let Some(at) = self.paced_until(used, now) {
                 return Take::FreeAt(at);
             }
@@ -271,7 +347,7 @@ impl Log {
         let oldest = self.ended.front().map(|oldest| oldest.last + self.window);
         let foreign = self.foreign.filter(|_| foreign > 0).map(|(_, end)| end);
         let earliest = oldest.into_iter().chain(foreign).min();
-        earliest.map_or(Take::FreeWhenOneEnds, Take::FreeAt)
+        earliest.map_or(Take::FreeLater, Take::FreeAt)
     }
 
     /// When the next request may leave if the budget becomes free evenly; `None` if it may now.
@@ -344,7 +420,7 @@ impl Slot {
 impl Drop for Slot {
     fn drop(&mut self) {
         self.limiter.lock().end(Instant::now(), self.used);
-        self.limiter.changed.notify_one();
+        self.limiter.notify();
     }
 }
 
@@ -357,7 +433,7 @@ mod tests {
     const WINDOW: Duration = Duration::from_secs(10);
 
     async fn request(limiter: &Arc<Limiter>, takes: Duration) -> Instant {
-        let mut slot = limiter.take().await;
+        let mut slot = limiter.take(Lane::Regular).await;
         slot.mark_used();
         tokio::time::sleep(takes).await;
         Instant::now()
@@ -380,18 +456,18 @@ mod tests {
         let limiter = Arc::new(Limiter::new(1, WINDOW));
         let start = Instant::now();
         request(&limiter, Duration::from_secs(4)).await;
-        drop(limiter.take().await);
+        drop(limiter.take(Lane::Regular).await);
         assert_eq!(start.elapsed(), WINDOW + Duration::from_secs(4));
     }
 
     #[tokio::test(start_paused = true)]
     async fn an_unused_slot_costs_nothing_and_wakes_the_next() {
         let limiter = Arc::new(Limiter::new(1, WINDOW));
-        let slot = limiter.take().await;
+        let slot = limiter.take(Lane::Regular).await;
         let start = Instant::now();
         let next = tokio::spawn({
             let limiter = Arc::clone(&limiter);
-            async move { limiter.take().await }
+            async move { limiter.take(Lane::Regular).await }
         });
         tokio::time::sleep(Duration::from_secs(1)).await;
         drop(slot);
@@ -407,7 +483,7 @@ mod tests {
         for number in 0..4 {
             let (limiter, sender) = (Arc::clone(&limiter), sender.clone());
             tokio::spawn(async move {
-                limiter.take().await.mark_used();
+                limiter.take(Lane::Regular).await.mark_used();
                 sender.send((number, Instant::now())).unwrap();
             });
             tokio::task::yield_now().await;
@@ -434,7 +510,7 @@ mod tests {
     async fn the_log_stays_small_whatever_the_budget() {
         let limiter = Arc::new(Limiter::new(u32::MAX, WINDOW));
         for _ in 0..20_000 {
-            limiter.take().await.mark_used();
+            limiter.take(Lane::Regular).await.mark_used();
             tokio::time::advance(Duration::from_millis(1)).await;
         }
         let entries = limiter.lock().ended.len();
@@ -471,7 +547,7 @@ mod tests {
         request(&limiter, Duration::ZERO).await;
         request(&limiter, apart).await;
         assert_eq!(limiter.lock().ended.len(), 1, "the two share an entry");
-        drop(limiter.take().await);
+        drop(limiter.take(Lane::Regular).await);
         assert_eq!(start.elapsed(), WINDOW + apart);
     }
 
@@ -586,7 +662,7 @@ mod tests {
     async fn what_is_remembered_of_a_day_stays_small() {
         let limiter = Arc::new(Limiter::new(u32::MAX, Duration::from_millis(100)));
         for _ in 0..10_000 {
-            limiter.take().await.mark_used();
+            limiter.take(Lane::Regular).await.mark_used();
             tokio::time::advance(Duration::from_secs(10)).await;
         }
         let past = limiter.lock().past.len();
@@ -616,7 +692,7 @@ mod tests {
                         let limiter = Arc::clone(&limiter);
                         tokio::spawn(async move {
                             tokio::time::sleep(Duration::from_millis(asks)).await;
-                            let mut slot = limiter.take().await;
+                            let mut slot = limiter.take(Lane::Regular).await;
                             slot.mark_used();
                             let before = takes * part / 100;
                             tokio::time::sleep(Duration::from_millis(before)).await;
