@@ -107,7 +107,8 @@ impl Admission {
             return;
         }
         let budget = self.limiter.budget();
-        self.limiter.reserve(if on { budget / URGENT_SHARE } else { 0 });
+        self.limiter
+            .reserve(if on { budget / URGENT_SHARE } else { 0 });
         self.permits
             .store(Arc::new(Permits::new(permits.count, on)));
     }

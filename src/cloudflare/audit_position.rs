@@ -6,7 +6,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::audit_log::{AuditEntry, AuditLogReading};
+use super::audit_entry::AuditEntry;
+use super::audit_log::AuditLogReading;
 
 /// Entries show up late, so the end of what was read is read again.
 const OVERLAP: Duration = Duration::from_mins(10);

@@ -215,6 +215,11 @@ impl Client {
         self.inner.admission.restore(state, unclean, now);
     }
 
+    /// The most requests that one call may make before it fails.
+    pub fn attempts(&self) -> u32 {
+        self.inner.config.load().retries.saturating_add(1)
+    }
+
     /// That window.
     pub fn window(&self) -> Duration {
         self.inner.config.load().window

@@ -4,6 +4,7 @@
 
 mod admission;
 mod attempt;
+mod audit_entry;
 mod audit_log;
 mod audit_position;
 mod auth;
@@ -34,7 +35,8 @@ mod tiered_cache;
 mod token;
 mod zones;
 
-pub use audit_log::{AuditActor, AuditEntry, AuditLogReading, AuditWrite, WriteTarget};
+pub use audit_entry::{AuditActor, AuditEntry, AuditWrite, WriteTarget};
+pub use audit_log::AuditLogReading;
 pub use audit_position::AuditLogPosition;
 pub use call_budget::CallBudget;
 pub use client::{AccountStatus, Client};

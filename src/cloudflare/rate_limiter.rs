@@ -476,6 +476,44 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn an_urgent_request_uses_the_reserve_and_goes_before_those_that_wait() {
+        let limiter = Arc::new(Limiter::new(5, WINDOW));
+        limiter.reserve(1);
+        let start = Instant::now();
+        for _ in 0..4 {
+            request(&limiter, Duration::ZERO).await;
+        }
+        let regular = tokio::spawn({
+            let limiter = Arc::clone(&limiter);
+            async move {
+                request(&limiter, Duration::ZERO).await;
+                start.elapsed()
+            }
+        });
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let urgent = || async {
+            let mut slot = limiter.take(Lane::Urgent).await;
+            slot.mark_used();
+            start.elapsed()
+        };
+        assert_eq!(urgent().await, Duration::from_secs(1));
+        // The reserve is used up: the next one waits, and leaves before the regular one.
+        assert_eq!(urgent().await, WINDOW);
+        assert_eq!(regular.await.unwrap(), WINDOW);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_urgent_request_that_is_given_up_holds_up_nobody() {
+        let limiter = Arc::new(Limiter::new(1, WINDOW));
+        let start = Instant::now();
+        request(&limiter, Duration::ZERO).await;
+        let urgent = tokio::time::timeout(Duration::from_secs(1), limiter.take(Lane::Urgent));
+        assert!(urgent.await.is_err());
+        request(&limiter, Duration::ZERO).await;
+        assert_eq!(start.elapsed(), WINDOW);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn those_who_wait_are_served_in_order_and_a_larger_budget_wakes_them() {
         let limiter = Arc::new(Limiter::new(1, WINDOW));
         request(&limiter, Duration::ZERO).await;
@@ -595,7 +633,7 @@ mod tests {
         request(&before, Duration::ZERO).await;
         tokio::time::advance(Duration::from_secs(4)).await;
         request(&before, Duration::ZERO).await;
-        let mut in_flight = before.take().await;
+        let mut in_flight = before.take(Lane::Regular).await;
         in_flight.mark_used();
         let state = before.state(now).0;
         let ages: Vec<_> = state

@@ -23,7 +23,7 @@ pub use compare::{count, mapping_changes, zone_changes};
 pub use query::{Page, Query};
 pub use settings::Settings;
 
-use crate::domain::Zone;
+use crate::domain::{Zone, ZoneId};
 
 /// The most changes that are kept with storage.
 pub const CAPACITY_WITH_STORAGE: usize = 100_000;
@@ -31,6 +31,8 @@ pub const CAPACITY_WITH_STORAGE: usize = 100_000;
 pub const CAPACITY_WITHOUT_STORAGE: usize = 1_000;
 /// Recording a change copies at most one chunk and the list of chunks.
 const CHUNK: usize = 256;
+/// A change is recorded at most so long after one with a later time.
+const DISORDER: Duration = Duration::from_mins(10);
 
 /// A handle to the log of changes. Clones share the log.
 #[derive(Debug, Clone)]
@@ -182,6 +184,19 @@ impl History {
             page.total += 1;
         }
         page
+    }
+
+    /// The changes of a zone from `since` on, newest first. Much older ones are not looked at.
+    pub fn of_zone_since(&self, zone: &ZoneId, since: Timestamp) -> Vec<Arc<Change>> {
+        let log = self.shared.log.load_full();
+        // Changes are recorded nearly in the order of their times.
+        let earliest = since.saturating_sub(DISORDER).unwrap_or(Timestamp::MIN);
+        let newest_first = log.chunks.iter().rev().flat_map(|chunk| chunk.iter().rev());
+        newest_first
+            .take_while(|change| change.time >= earliest)
+            .filter(|change| change.time >= since && change.zone_id == *zone)
+            .cloned()
+            .collect()
     }
 
     /// All kept changes, ascending by identifier, and the identifier of the latest change.

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::discovery::listing::Listing;
-use super::enrichment::fetch::PoolCache;
+use super::enrichment::pool_cache::PoolCache;
 use super::enrichment::refresh::Regions;
+use super::pools::PoolRefreshes;
 use super::schedule::budget::BudgetCheck;
 use super::schedule::queue::Queue;
 use super::tasks::ZoneTasks;
@@ -49,6 +50,8 @@ pub(super) struct Account {
     pub(super) regions: Regions,
     /// The load balancer pools, read once for all zones.
     pub(super) pools: Arc<PoolCache>,
+    /// Pools that somebody has written to.
+    pub(super) pool_refreshes: PoolRefreshes,
     /// Failures of optional calls that were logged.
     pub(super) optional_failures: HashSet<(Operation, Reason)>,
     pub(super) token: TokenCheck,
@@ -80,6 +83,7 @@ impl Account {
             expiries: BTreeSet::new(),
             regions: Regions::default(),
             pools: Arc::default(),
+            pool_refreshes: PoolRefreshes::default(),
             optional_failures: HashSet::new(),
             token: TokenCheck::new(now),
             budget_check: BudgetCheck::default(),
@@ -93,6 +97,16 @@ impl Account {
     /// How many zones may be polled at once.
     pub(super) fn max_polling(&self) -> usize {
         POLLS_PER_REQUEST * self.client.concurrency()
+    }
+
+    /// How many zones to which somebody has written may be read at once beside the others.
+    pub(super) fn max_urgent(&self) -> usize {
+        self.max_polling()
+    }
+
+    /// Whether one more zone may be polled because somebody has written to it.
+    pub(super) fn has_room_for_prompted(&self) -> bool {
+        self.polling.len() < self.max_polling() + self.max_urgent()
     }
 
     /// How many zones may be enriched at once. Each has one request in flight, so that those which
@@ -123,7 +137,14 @@ impl Account {
         let poll = self.queue.first_due();
         let poll = poll.filter(|_| self.polling.len() < self.max_polling());
         let prompted = self.queue.first_prompted();
-        let due = [poll, prompted, self.listing.due, self.verification_due()];
+        let prompted = prompted.filter(|_| self.has_room_for_prompted());
+        let due = [
+            poll,
+            prompted,
+            self.pool_refreshes.next_due(),
+            self.listing.due,
+            self.verification_due(),
+        ];
         let next = due.into_iter().flatten().min();
         let next = next.map(|at| at.max(self.client.paused_until().unwrap_or(at)));
         let expiry = self.expiries.first().map(|(at, _)| *at);

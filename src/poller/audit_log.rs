@@ -1,7 +1,7 @@
 //! Reading audit logs: a zone that somebody writes to is polled at once, and changes get the name of
 //! who made them.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,37 +11,24 @@ use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 use super::Poller;
+use super::attribution::RecentWrites;
 use super::tasks::{self, Running, Task};
 use crate::cloudflare::{
-    ApiError, AuditEntry, AuditLogPosition, AuditLogReading, AuditWrite, Client, Reason,
-    WriteTarget,
+    ApiError, AuditEntry, AuditLogPosition, AuditLogReading, Client, Reason, WriteTarget,
 };
 use crate::domain::{AccountName, ZoneId};
-use crate::history::{Actor, ChangeKind, Details, FindingKind, Query};
 
 /// A log that may not be read is tried again after this.
 const FORBIDDEN_RETRY: Duration = Duration::from_hours(1);
 /// Readings use at most one request of so many in an account's budget.
 const BUDGET_SHARE: u32 = 10;
-/// A change gets its actor from an entry that is at most this much older.
-const ACTOR_WINDOW: Duration = Duration::from_hours(1);
-/// A change may seem to be seen so long before its entry, because the clocks differ.
-const CLOCK_SKEW: Duration = Duration::from_secs(2);
-/// A poll may miss a write that was made so long before it, and the next one sees it.
-const SEEN_LATE: Duration = Duration::from_mins(1);
-/// The same for findings: sources are read after the poll, and hosts are resolved.
-const FOUND_LATE: Duration = Duration::from_mins(10);
-/// Writes that are remembered for changes that are not seen yet.
-const MAX_WRITES: usize = 10_000;
-/// Changes of a zone that are looked at for an entry.
-const MAX_CHANGES: usize = 1_000;
-
 /// The audit logs of the Cloudflare accounts that the polled zones belong to.
 #[derive(Default)]
 pub(super) struct AuditLogs {
     /// By the identifier of the Cloudflare account.
     logs: BTreeMap<Arc<str>, AuditLog>,
-    /// Positions of an earlier process, of logs that are not read yet.
+    /// Positions of logs that are not read: of an earlier process, or of a log that nobody reads at
+    /// the moment.
     stored: BTreeMap<String, AuditLogPosition>,
 }
 
@@ -60,9 +47,19 @@ struct AuditLog {
     failing: Option<Reason>,
 }
 
-/// Writes whose changes may not have been seen yet.
-#[derive(Debug, Default)]
-pub(super) struct RecentWrites(VecDeque<(ZoneId, Timestamp, AuditWrite)>);
+impl AuditLog {
+    fn new(reader: AccountName, position: AuditLogPosition, now: Instant) -> Self {
+        Self {
+            reader,
+            position,
+            due: Some(now),
+            task: None,
+            up: None,
+            last_success: None,
+            failing: None,
+        }
+    }
+}
 
 impl AuditLogs {
     /// Continues where an earlier process stopped reading.
@@ -70,21 +67,23 @@ impl AuditLogs {
         self.stored = stored;
     }
 
-    /// Replaces the logs to read. New ones are due at once.
+    /// Replaces the logs to read. New ones are due at once. One that another account reads from now
+    /// on goes on where it was.
     fn replace(&mut self, readers: BTreeMap<Arc<str>, AccountName>, now: Instant) {
-        self.logs
-            .retain(|owner, log| readers.get(owner) == Some(&log.reader));
+        let stored = &mut self.stored;
+        self.logs.retain(|owner, log| {
+            let stays = readers.get(owner) == Some(&log.reader);
+            if !stays {
+                stored.insert(owner.to_string(), std::mem::take(&mut log.position));
+            }
+            stays
+        });
         for (owner, reader) in readers {
-            let position = self.stored.remove(&*owner);
-            self.logs.entry(owner).or_insert_with(|| AuditLog {
-                reader,
-                position: position.unwrap_or_default(),
-                due: Some(now),
-                task: None,
-                up: None,
-                last_success: None,
-                failing: None,
-            });
+            if !self.logs.contains_key(&owner) {
+                let position = self.stored.remove(&*owner).unwrap_or_default();
+                self.logs
+                    .insert(owner, AuditLog::new(reader, position, now));
+            }
         }
     }
 
@@ -102,94 +101,11 @@ impl AuditLogs {
     }
 }
 
-impl RecentWrites {
-    fn add(&mut self, zone: ZoneId, time: Timestamp, write: AuditWrite) {
-        if self.0.len() >= MAX_WRITES {
-            self.0.pop_front();
-        }
-        self.0.push_back((zone, time, write));
-    }
-
-    fn forget_before(&mut self, oldest: Timestamp) {
-        self.0.retain(|(_, time, _)| *time >= oldest);
-    }
-
-    /// Who made a change of this zone that was seen at `seen`, and not yet by the poll that ended
-    /// at `before`: the latest fitting write. An older write to the same address made an older
-    /// change.
-    pub(super) fn actor(
-        &self,
-        zone: &ZoneId,
-        details: &Details,
-        before: Option<Timestamp>,
-        seen: Timestamp,
-    ) -> Option<Actor> {
-        let late = details.finding.map_or(SEEN_LATE, |_| FOUND_LATE);
-        let earliest = before.and_then(|before| before.checked_sub(late).ok());
-        let fits = |(of, time, write): &&(ZoneId, Timestamp, AuditWrite)| {
-            of == zone
-                && earliest.is_none_or(|earliest| *time >= earliest)
-                && is_cause(write, *time, details, seen)
-        };
-        let fitting = self.0.iter().rev().filter(fits);
-        // One to the mapping itself explains it better than one to its sources.
-        let is_direct = |(_, _, write): &&(ZoneId, Timestamp, AuditWrite)| {
-            matches!(
-                write.target,
-                WriteTarget::Mappings | WriteTarget::TieredCache
-            )
-        };
-        let direct = fitting.clone().find(is_direct);
-        let (_, time, write) = direct.or_else(|| fitting.clone().next())?;
-        actor(write, *time)
-    }
-}
-
-/// Whether a write at `time` may be what a change shows that was seen at `seen`.
-fn is_cause(write: &AuditWrite, time: Timestamp, details: &Details, seen: Timestamp) -> bool {
-    let age = seen.duration_since(time);
-    let is_recent = if age.is_negative() {
-        age.unsigned_abs() <= CLOCK_SKEW
-    } else {
-        age.unsigned_abs() <= ACTOR_WINDOW
-    };
-    let fits = match write.target {
-        WriteTarget::Mappings => {
-            let is_of_mapping = matches!(
-                details.kind,
-                ChangeKind::MappingAdded | ChangeKind::MappingRemoved | ChangeKind::MappingChanged
-            );
-            let is_named = |ip| write.origin_ips.contains(ip);
-            let is_any = write.origin_ips.is_empty() && is_of_mapping;
-            is_any || details.origin_ip.as_ref().is_some_and(is_named)
-        }
-        WriteTarget::TieredCache => details.finding == Some(FindingKind::Idle),
-        WriteTarget::DnsRecords
-        | WriteTarget::LoadBalancers
-        | WriteTarget::Rules
-        | WriteTarget::Pools => match details.finding {
-            None | Some(FindingKind::Stale | FindingKind::Idle) => false,
-            Some(_) => true,
-        },
-    };
-    is_recent && fits
-}
-
-fn actor(write: &AuditWrite, time: Timestamp) -> Option<Actor> {
-    let actor = write.actor.as_ref()?;
-    Some(Actor {
-        kind: actor.kind.clone(),
-        name: actor.name.clone(),
-        context: actor.context.clone(),
-        time,
-    })
-}
-
-/// The least time between two readings of so many pages, where the account reads so many logs: at
+/// The least time between two readings of so many requests, where the account reads so many logs: at
 /// most a tenth of its budget in all.
-fn least_interval(logs: usize, pages: u32, client: &Client) -> Duration {
+fn least_interval(logs: usize, requests: u32, client: &Client) -> Duration {
     let logs = u32::try_from(logs).unwrap_or(u32::MAX).max(1);
-    let requests = logs.saturating_mul(pages.max(1));
+    let requests = logs.saturating_mul(requests.max(1));
     let least = client.window() / client.budget().max(1);
     least.saturating_mul(BUDGET_SHARE.saturating_mul(requests))
 }
@@ -200,11 +116,15 @@ impl Poller {
     pub(super) fn assign_audit_logs(&mut self, now: Instant) {
         let mut readers = BTreeMap::new();
         let settings = self.context.evaluation.audit_log;
+        let is_read = settings.enabled && !self.context.once;
+        for account in self.accounts.values() {
+            account.client.reserve_for_urgent(is_read);
+        }
         if !settings.enabled || !settings.actors {
             // No name is kept any longer.
             *self.context.recorder.writes() = RecentWrites::default();
         }
-        if settings.enabled && !self.context.once {
+        if is_read {
             for (name, account) in &self.accounts {
                 for zone in account.zones.values() {
                     if let Some(owner) = &zone.slot.load().zone.owner {
@@ -229,6 +149,15 @@ impl Poller {
         }
         for log in self.audit_logs.logs.values() {
             self.context.metrics.audit_log.start(&log.reader);
+        }
+    }
+
+    /// The configuration was read again, perhaps because something was put right: logs that could not
+    /// be read are due.
+    pub(super) fn retry_audit_logs(&mut self, now: Instant) {
+        let logs = self.audit_logs.logs.values_mut();
+        for log in logs.filter(|log| log.failing.is_some()) {
+            log.due = log.due.map(|due| due.min(now));
         }
     }
 
@@ -279,6 +208,11 @@ impl Poller {
         log.task = None;
         let reader = log.reader.clone();
         let client = account.client.clone();
+        let logs = self.audit_logs.logs.values();
+        let logs = logs.filter(|log| log.reader == reader).count();
+        let Some(log) = self.audit_logs.logs.get_mut(owner) else {
+            return;
+        };
         log.up = Some(reading.is_ok());
         match reading {
             Ok((reading, before)) => {
@@ -291,17 +225,14 @@ impl Poller {
                 self.context
                     .recorder
                     .audit_log(owner, &log.position, !new.is_empty());
-                let logs = self.audit_logs.logs.values();
-                let logs = logs.filter(|log| log.reader == reader).count();
                 let least = least_interval(logs, pages, &client);
                 let pause = if has_more {
                     least
                 } else {
                     least.max(settings.interval)
                 };
-                if let Some(log) = self.audit_logs.logs.get_mut(owner) {
-                    log.due = Some(now + pause);
-                }
+                log.due = Some(now + pause);
+                self.context.recorder.writes().forget_old(Timestamp::now());
                 for entry in new {
                     self.audited(owner, &reader, entry, now);
                 }
@@ -322,7 +253,7 @@ impl Poller {
                 let pause = if is_refused {
                     FORBIDDEN_RETRY
                 } else {
-                    least_interval(1, 1, &client).max(settings.interval)
+                    least_interval(logs, client.attempts(), &client).max(settings.interval)
                 };
                 log.due = Some(now + pause);
             }
@@ -333,31 +264,36 @@ impl Poller {
     }
 
     /// Acts on a new entry.
-    fn audited(&mut self, owner: &Arc<str>, reader: &AccountName, entry: AuditEntry, now: Instant) {
+    fn audited(
+        &mut self,
+        owner: &Arc<str>,
+        reader: &AccountName,
+        mut entry: AuditEntry,
+        now: Instant,
+    ) {
+        if !self.context.evaluation.audit_log.actors
+            && let Some(write) = &mut entry.write
+        {
+            // The reading began before names were switched off.
+            write.actor = None;
+        }
         let time = entry.time.unwrap_or_else(Timestamp::now);
-        let is_relevant = match &entry.write {
+        let write = entry.write.map(Arc::new);
+        let is_relevant = match &write {
             Some(write) if write.target == WriteTarget::Pools => {
-                self.pools_written(owner, now);
+                self.pools_written(owner, time, write, now);
                 true
             }
-            Some(AuditWrite {
-                zone: Some(zone), ..
-            }) => self.prompt(zone, now),
-            _ => false,
+            Some(write) => {
+                let zone = write.zone.as_ref().filter(|zone| self.prompt(zone, now));
+                if let Some(zone) = zone {
+                    self.context.recorder.wrote(zone, time, write);
+                }
+                zone.is_some()
+            }
+            None => false,
         };
         self.context.metrics.audit_log.entry(reader, is_relevant);
-        let Some(write) = entry.write.filter(|_| is_relevant) else {
-            return;
-        };
-        if let Some(zone) = write.zone.clone()
-            && write.actor.is_some()
-        {
-            self.context.recorder.add_actor(&zone, time, &write);
-            let oldest = Timestamp::now().saturating_sub(ACTOR_WINDOW);
-            let mut writes = self.context.recorder.writes();
-            writes.forget_before(oldest.unwrap_or(Timestamp::MIN));
-            writes.add(zone, time, write);
-        }
     }
 
     /// Polls a zone ahead of the others. Returns whether it is one that is polled.
@@ -368,149 +304,5 @@ impl Poller {
         };
         account.prompt(id, &self.context, now);
         true
-    }
-
-    /// The pools of a Cloudflare account were written: they are read again for its zones.
-    fn pools_written(&mut self, owner: &Arc<str>, now: Instant) {
-        for account in self.accounts.values_mut() {
-            account.pools = Arc::default();
-            let of_owner = account
-                .zones
-                .iter_mut()
-                .filter(|(_, zone)| zone.slot.load().zone.owner.as_ref() == Some(owner));
-            let mut ids = Vec::new();
-            for (id, zone) in of_owner {
-                zone.enrichment.request_origins();
-                ids.push(id.clone());
-            }
-            for id in ids {
-                account.queue_enrichment(&id, &self.context, now);
-            }
-        }
-    }
-}
-
-impl super::Recorder {
-    /// Gives changes that were seen after a write the name of who made it.
-    fn add_actor(&self, zone: &ZoneId, time: Timestamp, write: &AuditWrite) {
-        let Some(actor) = actor(write, time) else {
-            return;
-        };
-        let now = Timestamp::now();
-        let query = Query {
-            zone: Some(zone.as_str().to_owned()),
-            since: time.checked_sub(CLOCK_SKEW).ok(),
-            limit: MAX_CHANGES,
-            ..Query::default()
-        };
-        let mut done = BTreeSet::new();
-        // The first change of a thing after the write is the one that it made.
-        for change in self.history().query(&query, now).changes.iter().rev() {
-            let details = &change.details;
-            let thing = (details.origin_ip, details.finding);
-            if is_cause(write, time, details, change.time)
-                && done.insert(thing)
-                && change.actor.is_none()
-            {
-                self.set_actor(change.id, actor.clone());
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::cloudflare::AuditActor;
-    use crate::domain::OriginIp;
-
-    fn at(seconds: i64) -> Timestamp {
-        Timestamp::from_second(1_700_000_000 + seconds).unwrap()
-    }
-
-    fn write(target: WriteTarget, ips: &[&str]) -> AuditWrite {
-        AuditWrite {
-            target,
-            zone: Some(ZoneId::parse("a").unwrap()),
-            origin_ips: ips.iter().map(|ip| OriginIp::parse(ip).unwrap()).collect(),
-            actor: Some(AuditActor {
-                name: "ops@example.com".to_owned(),
-                ..AuditActor::default()
-            }),
-        }
-    }
-
-    fn removed(ip: &str) -> Details {
-        Details {
-            origin_ip: OriginIp::parse(ip).ok(),
-            ..Details::new(ChangeKind::MappingRemoved)
-        }
-    }
-
-    #[test]
-    fn a_change_gets_the_actor_of_the_latest_write_before_it_that_names_its_address() {
-        let mut writes = RecentWrites::default();
-        let zone = ZoneId::parse("a").unwrap();
-        let other = ZoneId::parse("b").unwrap();
-        let mappings = |ips: &[&str]| write(WriteTarget::Mappings, ips);
-        writes.add(zone.clone(), at(0), mappings(&["192.0.2.1"]));
-        writes.add(zone.clone(), at(10), mappings(&["192.0.2.1"]));
-        writes.add(zone.clone(), at(20), write(WriteTarget::DnsRecords, &[]));
-        let when = |zone, ip, seen| {
-            let actor = writes.actor(zone, &removed(ip), None, at(seen));
-            actor.map(|actor| actor.time.as_second() - at(0).as_second())
-        };
-        assert_eq!(when(&zone, "192.0.2.1", 30), Some(10));
-        assert_eq!(when(&zone, "192.0.2.1", 5), Some(0));
-        assert_eq!(when(&zone, "192.0.2.2", 30), None);
-        assert_eq!(when(&other, "192.0.2.1", 30), None);
-        assert_eq!(when(&zone, "192.0.2.1", 10 + 3601), None, "too long ago");
-        let after = |polled| {
-            let actor = writes.actor(&zone, &removed("192.0.2.1"), Some(at(polled)), at(900));
-            actor.map(|actor| actor.time.as_second() - at(0).as_second())
-        };
-        assert_eq!(after(60), Some(10));
-        assert_eq!(after(600), None, "it made a change that was seen before");
-    }
-
-    #[test]
-    fn a_finding_comes_from_a_write_to_its_mapping_or_else_to_its_sources() {
-        let mut writes = RecentWrites::default();
-        let zone = ZoneId::parse("a").unwrap();
-        writes.add(
-            zone.clone(),
-            at(0),
-            write(WriteTarget::Mappings, &["192.0.2.1"]),
-        );
-        writes.add(zone.clone(), at(5), write(WriteTarget::DnsRecords, &[]));
-        let who = |finding, ip: &str| {
-            let details = Details {
-                finding: Some(finding),
-                origin_ip: OriginIp::parse(ip).ok(),
-                ..Details::new(ChangeKind::FindingAppeared)
-            };
-            let actor = writes.actor(&zone, &details, Some(at(8)), at(9));
-            actor.map(|actor| actor.time.as_second() - at(0).as_second())
-        };
-        assert_eq!(who(FindingKind::Missing, "192.0.2.1"), Some(0));
-        assert_eq!(who(FindingKind::Missing, "192.0.2.2"), Some(5));
-        assert_eq!(who(FindingKind::Stale, "192.0.2.2"), None);
-    }
-
-    #[test]
-    fn a_write_of_the_tiered_cache_settings_makes_mappings_idle() {
-        let idle = Details {
-            finding: Some(FindingKind::Idle),
-            ..Details::new(ChangeKind::FindingAppeared)
-        };
-        let settings = write(WriteTarget::TieredCache, &[]);
-        assert!(is_cause(&settings, at(0), &idle, at(5)));
-        assert!(!is_cause(&settings, at(0), &removed("192.0.2.1"), at(5)));
-        assert!(!is_cause(
-            &write(WriteTarget::Mappings, &[]),
-            at(0),
-            &idle,
-            at(5)
-        ));
     }
 }

@@ -71,6 +71,9 @@ impl Poller {
             Outcome::Confirmed(id, confirmed) => {
                 account.confirmed(&id, ended.id, &confirmed, context, now);
             }
+            Outcome::PoolsRead(owner, pools) => {
+                account.pools_read(&owner, ended.id, &pools, context, now);
+            }
             Outcome::RecordsRead(..) | Outcome::CloudflareIps(_) | Outcome::AuditLogRead(..) => {}
             Outcome::Verified(answer) => account.verified(&answer, context, now),
         }

@@ -8,12 +8,13 @@ use tokio::time::Instant;
 
 use super::account::Account;
 use super::schedule::queue::Class;
-use super::tasks::{self, Task, Tasks};
+use super::tasks::{self, Task, Tasks, Urgency};
 use super::{Context, ZoneSelection};
 use crate::domain::ZoneId;
 
-/// A zone that is written to again and again is polled for that only so often.
-const PROMPT_INTERVAL: Duration = Duration::from_secs(10);
+/// A zone, or the pools of a Cloudflare account, that somebody writes to again and again are read for
+/// that only so often.
+pub(super) const PROMPT_INTERVAL: Duration = Duration::from_secs(10);
 
 impl Account {
     /// Starts what is due, unless a pause keeps the account from it.
@@ -27,6 +28,7 @@ impl Account {
                 self.fail_polls(context, now);
             } else {
                 self.start_polls(context, tasks, now);
+                self.start_pool_refreshes(tasks, now);
                 self.start_enrichments(context, tasks, now);
             }
         }
@@ -56,17 +58,19 @@ impl Account {
 
     fn start_polls(&mut self, context: &Context, tasks: &mut Tasks, now: Instant) {
         // A prompted poll does not wait for others to end.
-        while let Some((due, id)) = self.queue.pop_prompted(now) {
+        while self.has_room_for_prompted()
+            && let Some((due, id)) = self.queue.pop_prompted(now)
+        {
             if let Some(zone) = self.zones.get_mut(&id) {
                 zone.prompted = Some(now);
             }
             context.metrics.audit_log.prompted(&self.state.name);
-            self.start_poll(due, id, context, tasks, now);
+            self.start_poll(due, id, Urgency::Urgent, context, tasks, now);
         }
         while self.polling.len() < self.max_polling()
             && let Some((due, id)) = self.queue.pop(now, self.settled)
         {
-            self.start_poll(due, id, context, tasks, now);
+            self.start_poll(due, id, Urgency::Regular, context, tasks, now);
         }
     }
 
@@ -74,6 +78,7 @@ impl Account {
         &mut self,
         due: Instant,
         id: ZoneId,
+        urgency: Urgency,
         context: &Context,
         tasks: &mut Tasks,
         now: Instant,
@@ -83,13 +88,13 @@ impl Account {
             // Whatever was written before is read now.
             zone.prompt = None;
         }
-        let call = tasks::poll_budget();
+        let call = tasks::poll_budget(urgency);
         let late = now.saturating_duration_since(due);
         let lag = &context.metrics.lag;
         lag.started(&self.state.name, id.clone(), late, Arc::clone(&call));
         let work = tasks::poll(self.client.clone(), id.clone(), call);
         let task = tasks.spawn(&self.state.name, Task::Poll(id.clone()), work);
-        self.polling.insert(id, task);
+        self.polling.insert(id, task, urgency);
     }
 
     /// Polls a zone ahead of the others, because somebody has written to it, and reads its sources
@@ -104,6 +109,14 @@ impl Account {
         zone.prompt.get_or_insert(earliest);
         zone.enrichment.request_everything();
         let due = zone.due.unwrap_or(earliest);
+        if earliest <= now {
+            // What waits behind others gives way to a poll that does not.
+            if self.polling.has_regular(id) {
+                self.polling.cancel(id);
+                context.metrics.lag.ended(&self.state.name, id);
+            }
+            self.cancel_regular_enrichment(id);
+        }
         if !self.polling.contains(id) {
             self.schedule(id, due, context);
         }
@@ -134,8 +147,9 @@ impl Account {
         let Some(zone) = self.zones.get_mut(id).filter(|_| is_new || !context.once) else {
             return;
         };
+        let now = Instant::now();
         let (due, class) = match zone.prompt {
-            Some(at) if at <= due => (at, Class::Prompted),
+            Some(at) if at <= due.max(now) => (at, Class::Prompted),
             _ if is_new => (due, Class::New),
             _ => (due, Class::Known),
         };
@@ -143,7 +157,7 @@ impl Account {
             self.queue.remove(old, id);
         }
         self.queue.insert(due, id.clone(), class);
-        let ahead = due.saturating_duration_since(Instant::now());
+        let ahead = due.saturating_duration_since(now);
         let due = Timestamp::now().saturating_add(ahead);
         zone.slot.announce_poll(due.unwrap_or(Timestamp::MAX));
     }

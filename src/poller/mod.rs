@@ -6,6 +6,7 @@
 //! call that hangs delays nothing but itself.
 
 mod account;
+mod attribution;
 mod audit_log;
 mod cloudflare_ips;
 mod completion;
@@ -17,6 +18,7 @@ mod handle;
 mod hosts;
 mod log_events;
 mod metrics;
+mod pools;
 mod reconfigure;
 mod recorder;
 mod records;

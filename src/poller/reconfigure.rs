@@ -40,6 +40,7 @@ impl Poller {
         self.show_upper_tiers();
         self.reassign(released, now);
         self.assign_audit_logs(now);
+        self.retry_audit_logs(now);
         self.publish_directory();
     }
 

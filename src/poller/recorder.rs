@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::audit_log::RecentWrites;
+use super::attribution::RecentWrites;
 use super::enrichment::state::StoredSources;
 use super::zone::PolledZone;
 use super::{Poller, ZoneSelection};

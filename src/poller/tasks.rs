@@ -12,6 +12,7 @@ use tracing::{error, warn};
 
 use super::enrichment::confirm::{self, Confirmation, Confirmed};
 use super::enrichment::fetch::{self, Enriched, Enrichment};
+use super::enrichment::pool_cache::{PoolCache, Pools};
 use crate::cloudflare::{
     ApiError, AuditLogReading, CallBudget, Client, DnsRecord, MappingList, Operation, Reason,
     RecordScope, TokenStatus, ZoneList,
@@ -44,6 +45,8 @@ pub(super) enum Task {
     Verify,
     /// Reads the audit log of a Cloudflare account.
     AuditLog(Arc<str>),
+    /// Reads the load balancer pools of a Cloudflare account.
+    Pools(Arc<str>),
 }
 
 /// What a task brings back.
@@ -58,6 +61,7 @@ pub(super) enum Outcome {
     Verified(Result<TokenStatus, ApiError>),
     /// With the end of the time that was read.
     AuditLogRead(Arc<str>, Result<(AuditLogReading, Timestamp), ApiError>),
+    PoolsRead(Arc<str>, Pools),
 }
 
 /// A task that has ended.
@@ -85,7 +89,25 @@ impl Drop for Running {
 
 /// At most one task for each zone.
 #[derive(Debug, Default)]
-pub(super) struct ZoneTasks(HashMap<ZoneId, Running>);
+pub(super) struct ZoneTasks(HashMap<ZoneId, (Running, Urgency)>);
+
+/// Whether a task goes before the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Urgency {
+    Regular,
+    /// The audit log says that somebody has written to what it reads.
+    Urgent,
+}
+
+impl Urgency {
+    /// An operation that may spend so much time.
+    pub(super) fn call(self, budget: Duration) -> CallBudget {
+        match self {
+            Self::Regular => CallBudget::new(budget),
+            Self::Urgent => CallBudget::urgent(budget),
+        }
+    }
+}
 
 impl ZoneTasks {
     pub(super) fn len(&self) -> usize {
@@ -96,8 +118,14 @@ impl ZoneTasks {
         self.0.contains_key(zone)
     }
 
-    pub(super) fn insert(&mut self, zone: ZoneId, task: Running) {
-        self.0.insert(zone, task);
+    /// Whether the zone has a task that waits behind others.
+    pub(super) fn has_regular(&self, zone: &ZoneId) -> bool {
+        let task = self.0.get(zone);
+        task.is_some_and(|(_, urgency)| *urgency == Urgency::Regular)
+    }
+
+    pub(super) fn insert(&mut self, zone: ZoneId, task: Running, urgency: Urgency) {
+        self.0.insert(zone, (task, urgency));
     }
 
     /// Ends the zone's task.
@@ -108,7 +136,8 @@ impl ZoneTasks {
     /// Whether the task that has ended is the zone's. An earlier one may have ended just when it
     /// was cancelled.
     pub(super) fn end(&mut self, zone: &ZoneId, task: Id) -> bool {
-        let is_current = self.0.get(zone).is_some_and(|running| running.is(task));
+        let running = self.0.get(zone);
+        let is_current = running.is_some_and(|(running, _)| running.is(task));
         if is_current {
             self.0.remove(zone);
         }
@@ -203,6 +232,9 @@ impl Task {
             Self::Records(zone) => Outcome::RecordsRead(zone, Err(error(Operation::DnsRecords))),
             Self::CloudflareIps => Outcome::CloudflareIps(Err(error(Operation::CloudflareIps))),
             Self::AuditLog(owner) => Outcome::AuditLogRead(owner, Err(error(Operation::AuditLog))),
+            Self::Pools(owner) => {
+                Outcome::PoolsRead(owner, Err(error(Operation::LoadBalancerPools)))
+            }
             Self::Verify => Outcome::Verified(Err(error(Operation::VerifyToken))),
         }
     }
@@ -226,8 +258,8 @@ pub(super) async fn look_up(client: Client, id: ZoneId) -> Outcome {
 }
 
 /// The time budget of one poll.
-pub(super) fn poll_budget() -> Arc<CallBudget> {
-    Arc::new(CallBudget::new(POLL_BUDGET))
+pub(super) fn poll_budget(urgency: Urgency) -> Arc<CallBudget> {
+    Arc::new(urgency.call(POLL_BUDGET))
 }
 
 /// Reads a zone's mappings.
@@ -276,7 +308,14 @@ pub(super) async fn read_audit_log(
     before: Timestamp,
     actors: bool,
 ) -> Outcome {
-    let call = CallBudget::new(POLL_BUDGET);
+    let call = CallBudget::urgent(POLL_BUDGET);
     let reading = client.audit_log(&owner, since, before, actors, &call).await;
     Outcome::AuditLogRead(owner, reading.map(|reading| (reading, before)))
+}
+
+/// Reads the load balancer pools of a Cloudflare account anew.
+pub(super) async fn read_pools(client: Client, cache: Arc<PoolCache>, owner: Arc<str>) -> Outcome {
+    let call = CallBudget::urgent(POLL_BUDGET);
+    let pools = cache.refresh(&client, &owner, &call).await;
+    Outcome::PoolsRead(owner, pools)
 }

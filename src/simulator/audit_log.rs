@@ -22,6 +22,20 @@ pub struct AuditLog {
     pub delay: Duration,
     /// Every entry shows twice.
     pub repeats: bool,
+    /// Where an answer has the cursor of the next page.
+    pub cursor: CursorShape,
+}
+
+/// Where an answer has the cursor of the next page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum CursorShape {
+    /// In both places.
+    #[default]
+    Both,
+    /// `result_info.cursor`, as in the API's reference.
+    Reference,
+    /// `result_info.cursors.after`, where the official Python client looks for it.
+    After,
 }
 
 /// A write, as the log tells it.
@@ -177,11 +191,13 @@ pub(super) fn list(
     } else {
         String::new()
     };
-    // The reference has `cursor`, the official Python client reads `cursors.after`.
-    let info = json!({
-        "count": page.len().to_string(),
-        "cursor": cursor,
-        "cursors": {"after": cursor},
-    });
+    let count = page.len();
+    let info = match log.cursor {
+        CursorShape::Both => {
+            json!({"count": count.to_string(), "cursor": cursor, "cursors": {"after": cursor}})
+        }
+        CursorShape::Reference => json!({"count": count, "cursor": cursor}),
+        CursorShape::After => json!({"count": count.to_string(), "cursors": {"after": cursor}}),
+    };
     Ok(with_info(page, info))
 }

@@ -26,7 +26,7 @@ mod trick;
 mod world;
 mod zones;
 
-pub use audit_log::{AuditLog, AuditedCall};
+pub use audit_log::{AuditLog, AuditedCall, CursorShape};
 pub use fault::{Fault, FaultKind, RetryAfter};
 pub use route::Operation;
 pub use server::{RecordedRequest, Simulator};

@@ -13,6 +13,7 @@
 
 mod answers;
 mod audit_log;
+mod audit_log_faults;
 mod backoff;
 mod clock;
 mod consistency;
@@ -28,6 +29,7 @@ mod openmetrics;
 mod pauses;
 mod privileges;
 mod process;
+mod prompts;
 mod rate_limit;
 mod reload;
 mod retention;

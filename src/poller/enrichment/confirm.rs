@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::cloudflare::{ApiError, CallBudget, Client};
+use crate::cloudflare::{ApiError, Client};
 use crate::domain::{OriginIp, ZoneId};
+use crate::poller::tasks::Urgency;
 
 /// What the look-ups may take, not counting the wait for the rate limit.
 const BUDGET: Duration = Duration::from_secs(30);
@@ -17,6 +18,7 @@ pub(in crate::poller) struct Confirmation {
     pub(in crate::poller) client: Client,
     pub(in crate::poller) zone: ZoneId,
     pub(in crate::poller) origins: BTreeSet<OriginIp>,
+    pub(in crate::poller) urgency: Urgency,
 }
 
 /// What the look-ups found.
@@ -34,8 +36,9 @@ pub(in crate::poller) async fn run(confirmation: Confirmation) -> Confirmed {
         client,
         zone,
         origins,
+        urgency,
     } = confirmation;
-    let call = CallBudget::new(BUDGET);
+    let call = urgency.call(BUDGET);
     let mut confirmed = Confirmed::default();
     for ip in origins.into_iter().take(LOOK_UPS) {
         match client.get_mapping(&zone, ip, &call).await {

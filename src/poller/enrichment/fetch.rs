@@ -1,14 +1,13 @@
 //! Reading what is known of a zone beside its mappings: DNS records, load balancers, tiered cache
 //! settings and supported regions.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use tokio::sync::Mutex;
-use tokio::time::Instant;
 
+use super::pool_cache::PoolCache;
 use crate::cloudflare::{
     ApiError, CallBudget, Client, CloudConnectorRule, DnsRecord, LoadBalancer, Operation,
     OriginTarget, Pool, Reason, RecordScope, Rows, StorageProvider,
@@ -17,6 +16,7 @@ use crate::domain::{PoolId, RecordName, Zone, ZoneId};
 use crate::findings::{
     Candidates, ExpectSettings, LeftOutReason, SupportedRegions, VerifySettings,
 };
+use crate::poller::tasks::Urgency;
 
 /// What each call may take, not counting the wait for the rate limit. One that hangs leaves the
 /// others their time.
@@ -56,6 +56,7 @@ pub(in crate::poller) struct Enrichment {
     pub(in crate::poller) client: Client,
     pub(in crate::poller) zone: Zone,
     pub(in crate::poller) wanted: Wanted,
+    pub(in crate::poller) urgency: Urgency,
     pub(in crate::poller) pools: Arc<PoolCache>,
     /// How old the account's pools may be.
     pub(in crate::poller) pools_age: Duration,
@@ -74,6 +75,8 @@ pub(in crate::poller) struct Enriched {
     pub(in crate::poller) reads_pools: bool,
     /// The names that load balancers answer for.
     pub(in crate::poller) balanced: Option<Arc<BTreeSet<RecordName>>>,
+    /// The pools that load balancers use.
+    pub(in crate::poller) pools_in_use: Option<BTreeSet<PoolId>>,
     /// What each kind of rules names.
     pub(in crate::poller) rules: Vec<(RuleKind, Result<Candidates, ApiError>)>,
     pub(in crate::poller) tiered_cache: Option<Result<bool, ApiError>>,
@@ -124,6 +127,7 @@ impl Enriched {
         if !expect.from_load_balancers {
             self.load_balancers = None;
             self.balanced = None;
+            self.pools_in_use = None;
         }
         if !expect.from_rules {
             self.rules.clear();
@@ -148,9 +152,10 @@ pub(in crate::poller) async fn run(enrichment: Enrichment) -> Enriched {
         client,
         zone,
         wanted,
+        urgency,
         ..
     } = &enrichment;
-    let budget = || CallBudget::new(BUDGET);
+    let budget = || urgency.call(BUDGET);
     let mut enriched = Enriched::default();
     if wanted.supported_regions {
         enriched.supported_regions = Some(client.supported_regions(&zone.id, &budget()).await);
@@ -160,7 +165,9 @@ pub(in crate::poller) async fn run(enrichment: Enrichment) -> Enriched {
         let balancers = client.load_balancers(&zone.id, &call).await;
         if let Ok(balancers) = &balancers {
             enriched.balanced = Some(Arc::new(balanced_names(&balancers.rows)));
-            enriched.reads_pools = !pools_in_use(&balancers.rows).is_empty();
+            let pools = pools_in_use(&balancers.rows);
+            enriched.reads_pools = !pools.is_empty();
+            enriched.pools_in_use = Some(pools);
         }
         enriched.load_balancers = Some(match balancers {
             Ok(balancers) => enrichment.pools(&balancers.rows, &call).await,
@@ -274,37 +281,6 @@ impl Enrichment {
     }
 }
 
-/// The pools of one client's Cloudflare accounts, read once for all zones.
-#[derive(Debug, Default)]
-pub(in crate::poller) struct PoolCache {
-    // Held while the pools are read, so that the other zones wait for the answer instead of asking
-    // too. A failure is kept as long: it would be the same for the next zone.
-    owners: Mutex<HashMap<Arc<str>, (Instant, Pools)>>,
-}
-
-type Pools = Result<Arc<Vec<Pool>>, ApiError>;
-
-impl PoolCache {
-    async fn get(
-        &self,
-        client: &Client,
-        owner: &Arc<str>,
-        age: Duration,
-        call: &CallBudget,
-    ) -> Pools {
-        let mut owners = self.owners.lock().await;
-        if let Some((at, pools)) = owners.get(owner)
-            && at.elapsed() < age
-        {
-            return pools.clone();
-        }
-        let pools = client.load_balancer_pools(owner, call).await;
-        let pools = pools.map(|pools| Arc::new(pools.rows));
-        owners.insert(Arc::clone(owner), (Instant::now(), pools.clone()));
-        pools
-    }
-}
-
 /// The addresses and hosts of proxied records. A record is not in use where a load balancer answers
 /// for its name, and its content is no origin where another product manages it.
 fn of_records(records: &[DnsRecord], balanced: &BTreeSet<RecordName>) -> Candidates {
@@ -343,7 +319,7 @@ fn pools_in_use(balancers: &[LoadBalancer]) -> BTreeSet<PoolId> {
 }
 
 /// The enabled origins of the enabled ones among the pools that the load balancers name.
-fn of_pools(pools: &[Pool], ids: &BTreeSet<PoolId>) -> Candidates {
+pub(super) fn of_pools(pools: &[Pool], ids: &BTreeSet<PoolId>) -> Candidates {
     let pools = pools
         .iter()
         .filter(|pool| pool.enabled && ids.contains(&pool.id));

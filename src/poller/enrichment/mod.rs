@@ -3,6 +3,7 @@
 
 pub(super) mod confirm;
 pub(super) mod fetch;
+pub(super) mod pool_cache;
 pub(super) mod refresh;
 pub(super) mod state;
 pub(super) mod usage;
@@ -35,22 +36,56 @@ impl Account {
         let (expect, verify) = (&context.evaluation.expect, context.evaluation.verify);
         let wanted = state.wanted(expect, verify, &self.regions, now);
         let needed = wanted.anything() || !state.unconfirmed.is_empty();
-        if needed && !state.queued && !self.enriching.contains(id) {
+        if self.enriching.contains(id) {
+            return;
+        }
+        if !needed {
+            state.is_urgent = false;
+        } else if state.is_urgent {
+            if state.queued {
+                self.enrichments.retain(|queued| queued != id);
+            }
+            state.queued = true;
+            self.enrichments.push_front(id.clone());
+        } else if !state.queued {
             state.queued = true;
             self.enrichments.push_back(id.clone());
         }
     }
 
-    /// Enriches as many zones as there is room for beside the polls.
+    /// Enriches as many zones as there is room for beside the polls. Urgent ones, which come first in
+    /// the queue, do not wait for that.
     pub(super) fn start_enrichments(&mut self, context: &Context, tasks: &mut Tasks, now: Instant) {
         let first_round = !self.settled && !self.untried.is_empty();
         let poll_waits = self.queue.first_due().is_some_and(|due| due <= now);
         let max = self.max_enriching(poll_waits);
-        while !first_round
-            && self.enriching.len() < max
-            && let Some(id) = self.enrichments.pop_front()
-        {
-            self.start_enrichment(&id, context, tasks, now);
+        while let Some(id) = self.enrichments.front() {
+            let zone = self.zones.get(id);
+            let room = if zone.is_some_and(|zone| zone.enrichment.is_urgent) {
+                max + self.max_urgent()
+            } else if first_round {
+                0
+            } else {
+                max
+            };
+            if self.enriching.len() >= room {
+                return;
+            }
+            if let Some(id) = self.enrichments.pop_front() {
+                self.start_enrichment(&id, context, tasks, now);
+            }
+        }
+    }
+
+    /// What is being read of a zone was perhaps read before somebody wrote to it, and waits behind
+    /// others: it is read again.
+    pub(super) fn cancel_regular_enrichment(&mut self, id: &ZoneId) {
+        if self.enriching.has_regular(id) {
+            self.enriching.cancel(id);
+            self.regions.forget_zone(id);
+            if let Some(zone) = self.zones.get_mut(id) {
+                zone.enrichment.cancelled();
+            }
         }
     }
 
@@ -73,6 +108,7 @@ impl Account {
         let (expect, verify) = (&context.evaluation.expect, context.evaluation.verify);
         let wanted = zone.enrichment.wanted(expect, verify, &self.regions, now);
         let client = self.client.clone();
+        let urgency = zone.enrichment.urgency();
         let task = if wanted.anything() {
             zone.enrichment.started(wanted, now);
             if wanted.supported_regions {
@@ -82,6 +118,7 @@ impl Account {
                 client,
                 zone: state.zone.clone(),
                 wanted,
+                urgency,
                 pools: Arc::clone(&self.pools),
                 pools_age: state.interval.mul_f64(POOLS_AGE),
                 balanced: Arc::clone(&zone.enrichment.balanced),
@@ -95,11 +132,12 @@ impl Account {
                 client,
                 zone: id.clone(),
                 origins: zone.enrichment.confirm(),
+                urgency,
             };
             let work = tasks::confirm(confirmation);
             tasks.spawn(&self.state.name, Task::Confirm(id.clone()), work)
         };
-        self.enriching.insert(id.clone(), task);
+        self.enriching.insert(id.clone(), task, urgency);
     }
 
     /// Takes what was read of a zone. Returns whether the supported regions are others than before.

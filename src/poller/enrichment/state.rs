@@ -7,14 +7,15 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use super::fetch::{Enriched, RuleKind, Wanted};
+use super::fetch::{self, Enriched, RuleKind, Wanted};
 use super::refresh::{RefreshTimer, Regions};
 use super::usage::UsageWatch;
-use crate::cloudflare::ApiError;
-use crate::domain::{OriginIp, RecordName};
+use crate::cloudflare::{ApiError, Pool};
+use crate::domain::{OriginIp, PoolId, RecordName};
 use crate::findings::{
     Candidates, Discovered, ExpectSettings, SourceState, TieredCache, Usage, VerifySettings,
 };
+use crate::poller::tasks::Urgency;
 
 /// How long the last known tiered cache settings are shown, at least.
 const KEEP_SETTINGS: Duration = Duration::from_hours(2);
@@ -98,6 +99,8 @@ pub(in crate::poller) struct EnrichmentState {
     /// The names that load balancers answer for, as of their last good reading.
     pub(in crate::poller) balanced: Arc<BTreeSet<RecordName>>,
     load_balancers: Recent<Candidates>,
+    /// The pools that load balancers use, as of their last good reading by this process.
+    pub(in crate::poller) pools_in_use: BTreeSet<PoolId>,
     rules: BTreeMap<RuleKind, Recent<Candidates>>,
     rules_timer: RefreshTimer,
     tiered_cache: Recent<bool>,
@@ -115,6 +118,8 @@ pub(in crate::poller) struct EnrichmentState {
     pub(in crate::poller) was_enriched: bool,
     /// It waits among the account's enrichments.
     pub(in crate::poller) queued: bool,
+    /// Somebody has written to the zone, so what is read of it goes before what is read of others.
+    pub(in crate::poller) is_urgent: bool,
     /// DNS records and load balancers are to be read.
     origins_due: bool,
 }
@@ -224,6 +229,7 @@ impl EnrichmentState {
         if !new.from_load_balancers {
             self.load_balancers = Recent::default();
             self.balanced = Arc::default();
+            self.pools_in_use.clear();
         }
         if !new.from_rules {
             self.rules.clear();
@@ -264,9 +270,32 @@ impl EnrichmentState {
 
     /// Somebody has written to the zone: its sources and settings are read.
     pub(in crate::poller) fn request_everything(&mut self) {
+        self.is_urgent = true;
         self.origins_due = true;
         self.rules_timer.reset();
         self.settings_timer.reset();
+    }
+
+    /// Takes the pools of the account, which were read anew. Returns whether the zone's origins are
+    /// others than before.
+    pub(in crate::poller) fn take_pools(&mut self, pools: &[Pool]) -> bool {
+        match &mut self.load_balancers.answer {
+            Some((known, _)) if !self.pools_in_use.is_empty() => {
+                let new = fetch::of_pools(pools, &self.pools_in_use);
+                let changed = *known != new;
+                *known = new;
+                changed
+            }
+            _ => false,
+        }
+    }
+
+    pub(in crate::poller) fn urgency(&self) -> Urgency {
+        if self.is_urgent {
+            Urgency::Urgent
+        } else {
+            Urgency::Regular
+        }
     }
 
     /// A reading begins.
@@ -304,6 +333,9 @@ impl EnrichmentState {
         self.dns.take(enriched.dns.take(), now);
         if let Some(balanced) = enriched.balanced.take() {
             self.balanced = balanced;
+        }
+        if let Some(pools) = enriched.pools_in_use.take() {
+            self.pools_in_use = pools;
         }
         self.load_balancers
             .take(enriched.load_balancers.take(), now);

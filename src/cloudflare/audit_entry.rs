@@ -1,0 +1,424 @@
+//! An entry of the audit log: what it wrote, and who did. Pure: no I/O, no clock.
+
+use std::hash::Hasher as _;
+
+use jiff::Timestamp;
+use percent_encoding::percent_decode_str;
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+use siphasher::sip::SipHasher13;
+
+use super::envelope::lenient;
+use crate::domain::{OriginIp, PoolId, ZoneId};
+
+/// Characters of an actor's name that are kept.
+const NAME_LIMIT: usize = 200;
+/// Characters of an entry's identifier that are kept.
+const ID_LIMIT: usize = 200;
+/// Addresses of one batch (API reference).
+const MAX_BATCH: usize = 100;
+
+/// An entry of the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditEntry {
+    /// Identifies it.
+    pub id: String,
+    /// When it was made, where the log says so.
+    pub time: Option<Timestamp>,
+    /// What it wrote, if that is something that the exporter reads.
+    pub write: Option<AuditWrite>,
+}
+
+/// A write to something that the exporter reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditWrite {
+    /// What was written.
+    pub target: WriteTarget,
+    /// The zone; `None` for pools.
+    pub zone: Option<ZoneId>,
+    /// The pool, where the path names one.
+    pub pool: Option<PoolId>,
+    /// The addresses of the mappings that were written, as far as the log names them.
+    pub origin_ips: Vec<OriginIp>,
+    /// Who wrote; `None` if actors are not wanted.
+    pub actor: Option<AuditActor>,
+}
+
+/// What a write changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum WriteTarget {
+    /// Origin cloud region mappings.
+    Mappings,
+    /// DNS records.
+    DnsRecords,
+    /// Load balancers of a zone.
+    LoadBalancers,
+    /// Origin Rules, Cloud Connector rules or page rules.
+    Rules,
+    /// Tiered cache settings.
+    TieredCache,
+    /// Load balancer pools of the account.
+    Pools,
+}
+
+/// Who made an entry.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct AuditActor {
+    /// `user`, `account`, `system`, …
+    pub kind: String,
+    /// The e-mail address or the token's name; empty where the log has neither.
+    pub name: String,
+    /// `api_token`, `api_key`, `dash`, …
+    pub context: String,
+}
+
+#[derive(Deserialize)]
+struct Row {
+    #[serde(default, deserialize_with = "lenient")]
+    id: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    action: Option<Action>,
+    #[serde(default, deserialize_with = "lenient")]
+    actor: Option<ActorRow>,
+    #[serde(default, deserialize_with = "lenient")]
+    raw: Option<RawCall>,
+    #[serde(default, deserialize_with = "lenient")]
+    resource: Option<Resource>,
+    #[serde(default, deserialize_with = "lenient")]
+    zone: Option<ZoneRow>,
+}
+
+#[derive(Default, Deserialize)]
+struct Action {
+    #[serde(default, deserialize_with = "lenient")]
+    result: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    time: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+struct ActorRow {
+    #[serde(default, deserialize_with = "lenient")]
+    r#type: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    context: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    email: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    token_name: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+struct RawCall {
+    #[serde(default, deserialize_with = "lenient")]
+    method: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    uri: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    status_code: Option<u16>,
+}
+
+#[derive(Default, Deserialize)]
+struct Resource {
+    #[serde(default, deserialize_with = "lenient")]
+    request: Option<Value>,
+}
+
+#[derive(Deserialize)]
+struct ZoneRow {
+    #[serde(default, deserialize_with = "lenient")]
+    id: Option<String>,
+}
+
+/// Reads a row of the log. Without `actors` no name of a person or token is read.
+pub(super) fn read_entry(raw: &RawValue, actors: bool) -> Result<AuditEntry, String> {
+    let row: Row = serde_json::from_str(raw.get()).map_err(|_| "no object".to_owned())?;
+    let id = row.id.as_deref().map(str::trim).filter(|id| !id.is_empty());
+    let id = id.map_or_else(|| fingerprint(raw.get()), |id| kept(id, ID_LIMIT));
+    let action = row.action.unwrap_or_default();
+    let call = row.raw.unwrap_or_default();
+    let succeeded = call.status_code.is_none_or(|status| status < 400)
+        && action
+            .result
+            .as_deref()
+            .is_none_or(|result| !result.eq_ignore_ascii_case("failure"));
+    let is_write = call.method.as_deref().is_none_or(|method| {
+        !["GET", "HEAD", "OPTIONS"]
+            .iter()
+            .any(|read| method.eq_ignore_ascii_case(read))
+    });
+    let touched = call
+        .uri
+        .as_deref()
+        .filter(|_| succeeded && is_write)
+        .and_then(touched);
+    let write = touched.map(|touched| {
+        let zone_row = row.zone.and_then(|zone| zone.id);
+        let zone_row = zone_row.and_then(|id| ZoneId::parse(&id).ok());
+        let request = row.resource.and_then(|resource| resource.request);
+        let of_batch = request
+            .filter(|_| touched.is_batch)
+            .map(|body| batch(&body));
+        AuditWrite {
+            target: touched.target,
+            zone: touched.zone.or(zone_row),
+            pool: touched.pool,
+            origin_ips: touched
+                .origin_ip
+                .into_iter()
+                .chain(of_batch.into_iter().flatten())
+                .collect(),
+            actor: row.actor.filter(|_| actors).map(actor),
+        }
+    });
+    Ok(AuditEntry {
+        id,
+        time: action.time.and_then(|time| time.parse().ok()),
+        write,
+    })
+}
+
+fn actor(row: ActorRow) -> AuditActor {
+    let text = |text: Option<String>| kept(&text.unwrap_or_default(), NAME_LIMIT);
+    let is_given = |name: &String| !name.is_empty();
+    AuditActor {
+        kind: text(row.r#type),
+        name: text(row.email.filter(is_given).or(row.token_name)),
+        context: text(row.context),
+    }
+}
+
+fn kept(text: &str, characters: usize) -> String {
+    text.trim().chars().take(characters).collect()
+}
+
+/// Identifies an entry without an identifier by its text.
+fn fingerprint(row: &str) -> String {
+    let mut hasher = SipHasher13::new();
+    hasher.write(row.as_bytes());
+    format!("#{:016x}", hasher.finish())
+}
+
+/// What a path names.
+struct Touched {
+    target: WriteTarget,
+    zone: Option<ZoneId>,
+    pool: Option<PoolId>,
+    origin_ip: Option<OriginIp>,
+    is_batch: bool,
+}
+
+/// Reads a path, with or without host, query and `/client/v4`. `None` if it names nothing that the
+/// exporter reads.
+fn touched(uri: &str) -> Option<Touched> {
+    let path = uri.split(['?', '#']).next()?;
+    let segments: Vec<_> = path
+        .split('/')
+        .map(|segment| percent_decode_str(segment).decode_utf8_lossy())
+        .collect();
+    let names: Vec<&str> = segments.iter().map(AsRef::as_ref).collect();
+    let start = names
+        .iter()
+        .position(|name| *name == "zones" || *name == "accounts")?;
+    let plain = |target, zone: &str| {
+        Some(Touched {
+            target,
+            zone: Some(ZoneId::parse(zone).ok()?),
+            pool: None,
+            origin_ip: None,
+            is_batch: false,
+        })
+    };
+    match names.get(start..)? {
+        ["zones", zone, "origin", "cloud_regions", rest @ ..]
+        | ["zones", zone, "cache", "origin_cloud_regions", rest @ ..] => Some(Touched {
+            origin_ip: rest.first().and_then(|ip| OriginIp::parse(ip).ok()),
+            is_batch: rest.first() == Some(&"batch"),
+            ..plain(WriteTarget::Mappings, zone)?
+        }),
+        ["zones", zone, "dns_records", ..] => plain(WriteTarget::DnsRecords, zone),
+        ["zones", zone, "load_balancers", ..] => plain(WriteTarget::LoadBalancers, zone),
+        ["zones", zone, "rulesets" | "pagerules", ..]
+        | ["zones", zone, "cloud_connector", "rules", ..] => plain(WriteTarget::Rules, zone),
+        ["zones", zone, "argo", "tiered_caching", ..]
+        | [
+            "zones",
+            zone,
+            "cache",
+            "tiered_cache_smart_topology_enable",
+            ..,
+        ] => plain(WriteTarget::TieredCache, zone),
+        ["accounts", _, "load_balancers", "pools", rest @ ..] => Some(Touched {
+            target: WriteTarget::Pools,
+            zone: None,
+            pool: rest.first().and_then(|id| PoolId::parse(id).ok()),
+            origin_ip: None,
+            is_batch: false,
+        }),
+        _ => None,
+    }
+}
+
+/// The addresses of a batch: a list of objects or of texts, as JSON or as a text that holds it.
+fn batch(request: &Value) -> Vec<OriginIp> {
+    let read;
+    let items = match request {
+        Value::String(text) => {
+            read = serde_json::from_str::<Value>(text).unwrap_or_default();
+            read.as_array()
+        }
+        other => other.as_array(),
+    };
+    let address = |item: &Value| {
+        let text = item.as_str().or_else(|| item.get("origin_ip")?.as_str())?;
+        OriginIp::parse(text).ok()
+    };
+    let items = items.into_iter().flatten().take(MAX_BATCH);
+    items.filter_map(address).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(json: &str) -> AuditEntry {
+        let raw: &RawValue = serde_json::from_str(json).unwrap();
+        read_entry(raw, true).unwrap()
+    }
+
+    fn entry(method: &str, uri: &str) -> AuditEntry {
+        read(&format!(
+            r#"{{"id":"e1","action":{{"type":"update","result":"success",
+                "time":"2026-11-27T10:00:00.000Z"}},
+                "actor":{{"type":"user","context":"api_token","email":"ops@example.com",
+                "token_name":"deploy"}},
+                "raw":{{"method":"{method}","uri":"{uri}","status_code":200}},
+                "zone":{{"id":"z9"}}}}"#
+        ))
+    }
+
+    #[test]
+    fn paths_are_matched_by_their_end_in_any_spelling() {
+        use WriteTarget as T;
+        for (uri, target, zone) in [
+            (
+                "/client/v4/zones/z1/origin/cloud_regions/192.0.2.1",
+                T::Mappings,
+                "z1",
+            ),
+            (
+                "/zones/z1/origin/cloud_regions/batch?x=1",
+                T::Mappings,
+                "z1",
+            ),
+            (
+                "https://api.cloudflare.com/client/v4/zones/z1/origin%2Dx/../dns_records/a",
+                T::DnsRecords,
+                "",
+            ),
+            ("/zones/z1/cache/origin_cloud_regions", T::Mappings, "z1"),
+            ("/client/v4/zones/z1/dns_records/abc", T::DnsRecords, "z1"),
+            (
+                "https://api.cloudflare.com/client/v4/zones/z1/dns%5Frecords",
+                T::DnsRecords,
+                "z1",
+            ),
+            ("/zones/z1/load_balancers", T::LoadBalancers, "z1"),
+            (
+                "/zones/z1/rulesets/phases/http_request_origin/entrypoint",
+                T::Rules,
+                "z1",
+            ),
+            ("/zones/z1/cloud_connector/rules", T::Rules, "z1"),
+            ("/zones/z1/pagerules/p", T::Rules, "z1"),
+            ("/zones/z1/argo/tiered_caching", T::TieredCache, "z1"),
+            (
+                "/zones/z1/cache/tiered_cache_smart_topology_enable",
+                T::TieredCache,
+                "z1",
+            ),
+        ] {
+            let write = entry("PUT", uri).write;
+            if zone.is_empty() {
+                assert_eq!(write, None, "{uri}");
+                continue;
+            }
+            let write = write.unwrap();
+            assert_eq!(write.target, target, "{uri}");
+            assert_eq!(write.zone.unwrap().as_str(), zone, "{uri}");
+        }
+        let pools = entry("POST", "/client/v4/accounts/a/load_balancers/pools")
+            .write
+            .unwrap();
+        assert_eq!((pools.target, pools.pool), (T::Pools, None));
+        let pool = entry("PATCH", "/accounts/a/load_balancers/pools/p1?x=1").write;
+        assert_eq!(pool.unwrap().pool, PoolId::parse("p1").ok());
+        for other in [
+            "/zones/z1/settings/ssl",
+            "/zones/../origin/cloud_regions",
+            "",
+            "/accounts/a",
+        ] {
+            assert_eq!(entry("PUT", other).write, None, "{other}");
+        }
+    }
+
+    #[test]
+    fn addresses_are_read_from_the_path_and_from_batches() {
+        let ip = |text| OriginIp::parse(text).unwrap();
+        let one = entry("DELETE", "/zones/z1/origin/cloud_regions/2001%3Adb8%3A%3A1");
+        assert_eq!(one.write.unwrap().origin_ips, [ip("2001:db8::1")]);
+        for request in [
+            r#"[{"origin_ip":"192.0.2.1"},{"origin_ip":"x"},7,{"origin_ip":"192.0.2.2"}]"#,
+            r#"["192.0.2.1","192.0.2.2"]"#,
+            r#""[\"192.0.2.1\",\"192.0.2.2\"]""#,
+        ] {
+            let batch = read(&format!(
+                r#"{{"raw":{{"uri":"/zones/z1/origin/cloud_regions/batch"}},
+                    "resource":{{"request":{request}}}}}"#
+            ));
+            let ips = batch.write.unwrap().origin_ips;
+            assert_eq!(ips, [ip("192.0.2.1"), ip("192.0.2.2")], "{request}");
+        }
+    }
+
+    #[test]
+    fn an_actor_has_a_name_unless_names_are_not_wanted() {
+        let actor = entry("PUT", "/zones/z1/dns_records")
+            .write
+            .unwrap()
+            .actor
+            .unwrap();
+        assert_eq!(
+            (&*actor.kind, &*actor.name, &*actor.context),
+            ("user", "ops@example.com", "api_token")
+        );
+        let json = r#"{"raw":{"uri":"/zones/z1/dns_records"},"actor":{"token_name":"t","x":1}}"#;
+        let raw: &RawValue = serde_json::from_str(json).unwrap();
+        let actor = read_entry(raw, true).unwrap().write.unwrap().actor.unwrap();
+        assert_eq!(actor.name, "t");
+        let without = read_entry(raw, false).unwrap();
+        assert_eq!(without.write.unwrap().actor, None);
+    }
+
+    #[test]
+    fn reads_refusals_and_failures_wrote_nothing() {
+        let uri = "/zones/z1/dns_records";
+        assert_eq!(entry("GET", uri).write, None);
+        let refused = r#"{"raw":{"method":"PUT","uri":"/zones/z1/dns_records","status_code":403}}"#;
+        assert_eq!(read(refused).write, None);
+        let failed = r#"{"raw":{"uri":"/zones/z1/dns_records"},"action":{"result":"failure"}}"#;
+        assert_eq!(read(failed).write, None);
+    }
+
+    #[test]
+    fn every_field_is_optional() {
+        let empty = read("{}");
+        assert_eq!((empty.time, &empty.write), (None, &None));
+        assert_eq!(empty.id, read("{}").id);
+        assert_ne!(empty.id, read(r#"{"zone":null}"#).id);
+        let odd = read(r#"{"id":7,"action":[],"raw":{"uri":7},"actor":"x","zone":3,"resource":1}"#);
+        assert_eq!(odd.write, None);
+    }
+}

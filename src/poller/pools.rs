@@ -1,0 +1,152 @@
+//! Reading the load balancer pools of a Cloudflare account again once somebody has written to them. The
+//! zones that use them are judged anew; nothing else of theirs is read.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tokio::task::Id;
+use tokio::time::Instant;
+
+use super::account::Account;
+use super::dispatch::PROMPT_INTERVAL;
+use super::enrichment::pool_cache::Pools;
+use super::tasks::{self, Running, Task, Tasks};
+use super::{Context, Poller, log_events};
+use crate::cloudflare::AuditWrite;
+use crate::domain::ZoneId;
+
+/// Writes that are remembered until the pools were read.
+const MAX_WRITES: usize = 200;
+
+/// The pools to read, by the Cloudflare account that owns them.
+#[derive(Debug, Default)]
+pub(super) struct PoolRefreshes(BTreeMap<Arc<str>, Refresh>);
+
+#[derive(Debug, Default)]
+struct Refresh {
+    due: Option<Instant>,
+    started: Option<Instant>,
+    task: Option<Running>,
+    /// Writes since the last reading began, and those before it.
+    writes: Vec<(Timestamp, Arc<AuditWrite>)>,
+    being_read: Vec<(Timestamp, Arc<AuditWrite>)>,
+}
+
+impl PoolRefreshes {
+    /// When the next reading starts. One that is under way ends first.
+    pub(super) fn next_due(&self) -> Option<Instant> {
+        let waiting = self.0.values().filter(|refresh| refresh.task.is_none());
+        waiting.filter_map(|refresh| refresh.due).min()
+    }
+}
+
+impl Poller {
+    /// Somebody has written to the pools of a Cloudflare account.
+    pub(super) fn pools_written(
+        &mut self,
+        owner: &Arc<str>,
+        time: Timestamp,
+        write: &Arc<AuditWrite>,
+        now: Instant,
+    ) {
+        if !self.context.evaluation.expect.from_load_balancers {
+            return;
+        }
+        for account in self.accounts.values_mut() {
+            if account.zones_of(owner).is_empty() {
+                continue;
+            }
+            let refresh = account
+                .pool_refreshes
+                .0
+                .entry(Arc::clone(owner))
+                .or_default();
+            let earliest = refresh.started.map(|at| at + PROMPT_INTERVAL);
+            refresh
+                .due
+                .get_or_insert(earliest.map_or(now, |at| at.max(now)));
+            if refresh.writes.len() < MAX_WRITES {
+                refresh.writes.push((time, Arc::clone(write)));
+            }
+        }
+    }
+}
+
+impl Account {
+    pub(super) fn start_pool_refreshes(&mut self, tasks: &mut Tasks, now: Instant) {
+        for (owner, refresh) in &mut self.pool_refreshes.0 {
+            if refresh.task.is_some() || refresh.due.is_none_or(|due| due > now) {
+                continue;
+            }
+            refresh.due = None;
+            refresh.started = Some(now);
+            refresh.being_read = std::mem::take(&mut refresh.writes);
+            let (client, cache) = (self.client.clone(), Arc::clone(&self.pools));
+            let work = tasks::read_pools(client, cache, Arc::clone(owner));
+            let task = Task::Pools(Arc::clone(owner));
+            refresh.task = Some(tasks.spawn(&self.state.name, task, work));
+        }
+    }
+
+    /// Takes the pools that were read anew.
+    pub(super) fn pools_read(
+        &mut self,
+        owner: &Arc<str>,
+        task: Id,
+        pools: &Pools,
+        context: &Context,
+        now: Instant,
+    ) {
+        let Some(refresh) = self.pool_refreshes.0.get_mut(owner) else {
+            return;
+        };
+        if !refresh.task.as_ref().is_some_and(|own| own.is(task)) {
+            return;
+        }
+        refresh.task = None;
+        let writes = std::mem::take(&mut refresh.being_read);
+        let zones = self.zones_of(owner);
+        if let Err(error) = pools
+            && let Some(zone) = zones.first()
+        {
+            let kind = (error.operation, error.reason);
+            let first = self.optional_failures.insert(kind);
+            log_events::log_optional_failure(&self.state.name, zone, error, first);
+        }
+        for id in zones {
+            let is_being_enriched = self.enriching.contains(&id);
+            let Some(zone) = self.zones.get_mut(&id) else {
+                continue;
+            };
+            let state = &mut zone.enrichment;
+            let changed = pools.as_ref().is_ok_and(|pools| state.take_pools(pools));
+            for (time, write) in &writes {
+                let is_used = match &write.pool {
+                    Some(pool) => state.pools_in_use.contains(pool),
+                    None => changed,
+                };
+                if is_used {
+                    context.recorder.wrote(&id, *time, write);
+                }
+            }
+            if changed {
+                let recorder = &zone.recorder;
+                recorder.sources(&id, || zone.enrichment.stored_sources());
+                self.evaluations.insert(id.clone());
+            }
+            if is_being_enriched {
+                // It may go on with the pools of before.
+                zone.enrichment.request_origins();
+                self.queue_enrichment(&id, context, now);
+            }
+        }
+    }
+
+    /// The zones that belong to a Cloudflare account.
+    fn zones_of(&self, owner: &Arc<str>) -> Vec<ZoneId> {
+        let zones = self.zones.iter();
+        let zones = zones.filter(|(_, zone)| zone.slot.load().zone.owner.as_ref() == Some(owner));
+        zones.map(|(id, _)| id.clone()).collect()
+    }
+}
