@@ -193,6 +193,7 @@ impl Poller {
         tokio::spawn(resolver.run(end.clone()));
         let _end = end.drop_guard();
         let mut resolving_until = None;
+        let mut evaluated_settled = false;
         loop {
             self.start_due();
             let over = self.accounts.values().all(Account::first_round_over)
@@ -205,7 +206,17 @@ impl Poller {
                 resolving_until.get_or_insert(Instant::now() + RESOLVE_ONCE);
             }
             let is_late = resolving_until.is_some_and(|until| until <= Instant::now());
-            if over && (is_late || self.context.hosts.resolver().is_settled()) {
+            let is_settled = self.context.hosts.resolver().is_settled();
+            evaluated_settled &= is_settled;
+            if over && is_settled && !evaluated_settled {
+                // The last answers may have come after the last evaluation.
+                evaluated_settled = true;
+                self.accounts
+                    .values_mut()
+                    .for_each(Account::request_evaluations);
+                continue;
+            }
+            if over && (is_late || is_settled) {
                 for account in self.accounts.values_mut() {
                     account.publish_unconfirmed(&self.context);
                 }

@@ -92,8 +92,9 @@ impl Drop for Running {
 pub(super) struct ZoneTasks(HashMap<ZoneId, (Running, Urgency)>);
 
 /// Whether a task goes before the others.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Urgency {
+    #[default]
     Regular,
     /// The audit log says that somebody has written to what it reads.
     Urgent,

@@ -11,6 +11,7 @@ mod get;
 mod healthcheck;
 mod once;
 mod plan;
+mod plan_applied;
 mod sockets;
 mod strict;
 mod support;

@@ -17,7 +17,7 @@ use self::confirm::{Confirmation, Confirmed};
 use self::fetch::{Enriched, Enrichment};
 use super::account::Account;
 use super::evaluate::Criteria;
-use super::tasks::{self, Task, Tasks};
+use super::tasks::{self, Task, Tasks, Urgency};
 use super::{Context, log_events};
 use crate::domain::ZoneId;
 
@@ -40,8 +40,8 @@ impl Account {
             return;
         }
         if !needed {
-            state.is_urgent = false;
-        } else if state.is_urgent {
+            state.urgency = Urgency::Regular;
+        } else if state.urgency == Urgency::Urgent {
             if state.queued {
                 self.enrichments.retain(|queued| queued != id);
             }
@@ -61,7 +61,7 @@ impl Account {
         let max = self.max_enriching(poll_waits);
         while let Some(id) = self.enrichments.front() {
             let zone = self.zones.get(id);
-            let room = if zone.is_some_and(|zone| zone.enrichment.is_urgent) {
+            let room = if zone.is_some_and(|zone| zone.enrichment.urgency == Urgency::Urgent) {
                 max + self.max_urgent()
             } else if first_round {
                 0
@@ -108,7 +108,7 @@ impl Account {
         let (expect, verify) = (&context.evaluation.expect, context.evaluation.verify);
         let wanted = zone.enrichment.wanted(expect, verify, &self.regions, now);
         let client = self.client.clone();
-        let urgency = zone.enrichment.urgency();
+        let urgency = zone.enrichment.urgency;
         let task = if wanted.anything() {
             zone.enrichment.started(wanted, now);
             if wanted.supported_regions {

@@ -119,7 +119,7 @@ pub(in crate::poller) struct EnrichmentState {
     /// It waits among the account's enrichments.
     pub(in crate::poller) queued: bool,
     /// Somebody has written to the zone, so what is read of it goes before what is read of others.
-    pub(in crate::poller) is_urgent: bool,
+    pub(in crate::poller) urgency: Urgency,
     /// DNS records and load balancers are to be read.
     origins_due: bool,
 }
@@ -270,7 +270,7 @@ impl EnrichmentState {
 
     /// Somebody has written to the zone: its sources and settings are read.
     pub(in crate::poller) fn request_everything(&mut self) {
-        self.is_urgent = true;
+        self.urgency = Urgency::Urgent;
         self.origins_due = true;
         self.rules_timer.reset();
         self.settings_timer.reset();
@@ -287,14 +287,6 @@ impl EnrichmentState {
                 changed
             }
             _ => false,
-        }
-    }
-
-    pub(in crate::poller) fn urgency(&self) -> Urgency {
-        if self.is_urgent {
-            Urgency::Urgent
-        } else {
-            Urgency::Regular
         }
     }
 
