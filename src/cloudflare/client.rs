@@ -452,7 +452,7 @@ impl Inner {
             _ => valid,
         };
         if proves && config.authenticator.is_token() {
-            self.metrics.token_valid(valid);
+            self.metrics.token_used(valid);
         }
     }
 }

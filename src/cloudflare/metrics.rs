@@ -141,6 +141,9 @@ pub(super) struct Standing {
     pub(super) remaining: Option<u64>,
     pub(super) token_valid: Option<bool>,
     pub(super) token_expiry: Option<Timestamp>,
+    /// The last verification says that the token is disabled or expired, and no call was refused
+    /// since.
+    verified_as_inactive: bool,
 }
 
 impl AccountMetrics {
@@ -252,7 +255,23 @@ impl AccountMetrics {
         });
     }
 
-    pub(super) fn token_valid(&self, valid: bool) {
+    /// A verification says whether the token is active. Where it is not, calls that still succeed
+    /// do not make it valid: they may be older than the answer, or served from a cache.
+    pub(super) fn token_verified(&self, active: bool) {
+        self.standing_mut().verified_as_inactive = !active;
+        self.token_valid(active);
+    }
+
+    /// A call shows whether the token is accepted.
+    pub(super) fn token_used(&self, accepted: bool) {
+        let mut standing = self.standing_mut();
+        standing.verified_as_inactive &= accepted;
+        let valid = accepted && !standing.verified_as_inactive;
+        drop(standing);
+        self.token_valid(valid);
+    }
+
+    fn token_valid(&self, valid: bool) {
         self.standing_mut().token_valid = Some(valid);
         self.with(|families, account| {
             families
@@ -280,6 +299,7 @@ impl AccountMetrics {
         let mut standing = self.standing_mut();
         standing.token_valid = None;
         standing.token_expiry = None;
+        standing.verified_as_inactive = false;
         drop(standing);
         self.with(|families, account| {
             remove(&families.token_valid, account);
@@ -336,7 +356,7 @@ mod tests {
             metrics.remaining(7);
             metrics.budget(600);
             metrics.throttled(Duration::ZERO);
-            metrics.token_valid(true);
+            metrics.token_used(true);
             metrics.token_expiry(Some(Timestamp::UNIX_EPOCH));
         };
         let [gone, _stays] = ["gone", "stays"].map(|name| {
@@ -353,6 +373,27 @@ mod tests {
         assert!(!rest.contains("gone"), "{rest}");
         let lines = |text: &str, name: &str| text.matches(&format!("\"{name}\"")).count();
         assert_eq!(lines(&rest, "stays"), lines(&both, "gone"));
+    }
+
+    #[test]
+    fn a_token_that_is_verified_as_inactive_is_invalid_until_it_is_verified_or_accepted_again() {
+        let families = Metrics::register(&Registry::new()).unwrap();
+        let account = AccountName::parse("a").unwrap();
+        let metrics = AccountMetrics::new(families, account, Arc::default());
+        let valid = || metrics.standing().token_valid;
+        assert_eq!(valid(), None);
+        metrics.token_used(true);
+        assert_eq!(valid(), Some(true));
+        metrics.token_verified(false);
+        metrics.token_used(true);
+        assert_eq!(valid(), Some(false));
+        metrics.token_verified(true);
+        assert_eq!(valid(), Some(true));
+        metrics.token_verified(false);
+        metrics.token_used(false);
+        assert_eq!(valid(), Some(false));
+        metrics.token_used(true);
+        assert_eq!(valid(), Some(true));
     }
 
     #[test]

@@ -174,13 +174,17 @@ impl Limiter {
     /// made by everybody who uses the credentials.
     ///
     /// What the first answer counts beyond the requests of this process may be those of its earlier
-    /// life, so they take up the budget until the server forgets them. Later ones are made by
-    /// others: of what they leave, this process sends `allowed` at most until the window ends.
+    /// life, so they take up the budget until the server forgets them, or until they are older than
+    /// the window. Later ones are made by others: of what they leave, this process sends `allowed`
+    /// at most until the server's window ends.
     pub(super) fn note_quota(&self, used: u64, allowed: u64, reset: Duration) {
-        let end = Instant::now() + reset;
+        let now = Instant::now();
+        let end = now + reset;
         let mut log = self.lock();
         let own = log.in_flight + log.ended_count;
-        log.foreign.get_or_insert((used.saturating_sub(own), end));
+        let forgotten = end.min(now + log.window);
+        log.foreign
+            .get_or_insert((used.saturating_sub(own), forgotten));
         log.ceiling = Some((log.taken.saturating_add(allowed), end));
         drop(log);
         self.notify();
@@ -608,6 +612,16 @@ mod tests {
             request(&limiter, Duration::ZERO).await;
         }
         assert_eq!(start.elapsed(), Duration::from_secs(4));
+        request(&limiter, Duration::ZERO).await;
+        assert_eq!(start.elapsed(), WINDOW);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_an_earlier_life_has_used_counts_no_longer_than_the_window() {
+        let limiter = Arc::new(Limiter::new(10, WINDOW));
+        let start = Instant::now();
+        request(&limiter, Duration::ZERO).await;
+        limiter.note_quota(200, 100, 3 * WINDOW);
         request(&limiter, Duration::ZERO).await;
         assert_eq!(start.elapsed(), WINDOW);
     }

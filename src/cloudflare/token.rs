@@ -58,8 +58,8 @@ impl Client {
             (outcome, _) => outcome?,
         };
         match status.state {
-            TokenState::Active => self.metrics().token_valid(true),
-            TokenState::Disabled | TokenState::Expired => self.metrics().token_valid(false),
+            TokenState::Active => self.metrics().token_verified(true),
+            TokenState::Disabled | TokenState::Expired => self.metrics().token_verified(false),
             TokenState::Unknown | TokenState::NotAToken => {}
         }
         self.metrics().token_expiry(status.expires_on);

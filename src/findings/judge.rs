@@ -88,6 +88,7 @@ pub fn evaluate(mappings: &ZoneMappings, evidence: &Evidence<'_>) -> Evaluation 
     Evaluation {
         findings: ZoneFindings {
             missing,
+            undetermined: BTreeSet::new(),
             unnamed: named.is_complete.then(|| unnamed.collect()),
             remedies,
             expected: sources,

@@ -359,6 +359,8 @@ pub struct ZoneFindings {
     pub origins: Vec<ExpectedOrigin>,
     /// Those of them that have no mapping, by address.
     pub missing: Vec<ExpectedOrigin>,
+    /// Expected origins of which it was never known yet whether they have a mapping.
+    pub undetermined: BTreeSet<OriginIp>,
     /// The mappings that disagree with a check, by address, then check.
     pub wrong: Vec<WrongMapping>,
     /// The checks that could be made.

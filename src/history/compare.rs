@@ -114,7 +114,10 @@ impl<'a> Judged<'a> {
         let findings = self.findings();
         match kind {
             FindingKind::Missing => match finding {
-                Finding::Missing(origin) => findings.expected.contains_key(&origin.source()),
+                Finding::Missing(origin) => {
+                    findings.expected.contains_key(&origin.source())
+                        && !findings.undetermined.contains(&origin.origin_ip)
+                }
                 Finding::Of(_) | Finding::Alone => true,
             },
             FindingKind::Wrong => check.is_some_and(|check| findings.checks.contains(&check)),

@@ -131,6 +131,9 @@ impl PolledZone {
         findings.missing.retain(|origin| {
             let ip = origin.origin_ip;
             let is_shown = show(&ip, shown.contains(&ip));
+            if !is_shown && !was_determined(&state, origin) {
+                findings.undetermined.insert(ip);
+            }
             // A rotating host is one finding and not as many missing origins as were seen before.
             if !is_shown && !is_settling(origin, &hosts) {
                 unconfirmed.insert(ip);
@@ -176,6 +179,22 @@ fn is_settling(origin: &ExpectedOrigin, hosts: &BTreeMap<HostName, HostAnswer>) 
     !origin.named_itself && origin.hosts.iter().all(is_settling)
 }
 
+/// Whether this state knows that the origin has a mapping, or that nothing expected it.
+fn was_determined(state: &ZoneState, origin: &ExpectedOrigin) -> bool {
+    let Some(data) = &state.data else {
+        return false;
+    };
+    let findings = &data.findings;
+    let ip = origin.origin_ip;
+    let by = |known: &ExpectedOrigin| known.origin_ip.cmp(&ip);
+    let is_new = findings.origins.binary_search_by(by).is_err();
+    // The host may have been unknown so far.
+    let is_first_answer = is_new && findings.is_partial && origin.host().is_some();
+    findings.expected.contains_key(&origin.source())
+        && !findings.undetermined.contains(&ip)
+        && !is_first_answer
+}
+
 impl Account {
     fn evaluate_again(&mut self, id: &ZoneId, context: &Context, now: Instant) {
         if let Some(zone) = self.zones.get_mut(id) {
@@ -215,6 +234,7 @@ mod tests {
     use super::*;
     use crate::domain::{AccountName, Mapping, Region, Vendor, Zone, ZoneId};
     use crate::findings::{DeclaredOrigin, ExpectedPlace};
+    use crate::history;
     use crate::poller::discovery::ZoneConfig;
     use crate::poller::recorder::Recorder;
     use crate::poller::schedule::Cadence;
@@ -295,6 +315,48 @@ mod tests {
         });
         assert_eq!(missing(&zone), [ip(2), ip(3)]);
         assert_eq!(zone.enrichment.unconfirmed, [ip(4)].into());
+    }
+
+    /// The origins whose missing mapping is a change from one state to the other.
+    fn appeared(old: &ZoneState, new: &ZoneState) -> Vec<OriginIp> {
+        let [old, new] = [old, new].map(|state| ZoneState {
+            polls: 2,
+            ..state.clone()
+        });
+        let changes = history::zone_changes(&old, &new).into_iter();
+        changes.filter_map(|change| change.origin_ip).collect()
+    }
+
+    #[test]
+    fn an_origin_that_was_missing_from_the_first_reading_on_is_no_change_when_it_is_confirmed() {
+        let config = config();
+        let hosts = HostLookup::new(config.hosts.clone());
+        let mut zone = zone(&config, &hosts);
+        let first = zone.slot.load();
+        // Its look-up takes longer than the next poll.
+        zone.evaluate_again(criteria(&config, &hosts), |_, shown| shown);
+        zone.evaluate_again(criteria(&config, &hosts), |_, _| true);
+        let confirmed = zone.slot.load();
+        assert_eq!(missing(&zone), [ip(2), ip(3), ip(4)]);
+        assert_eq!(appeared(&first, &confirmed), []);
+        // A mapping that goes is one, and so is an origin that is declared later.
+        let mut unmapped = ZoneState::clone(&confirmed);
+        unmapped.data = Some(ZoneData {
+            mappings: Arc::default(),
+            findings: Arc::clone(&confirmed.data.as_ref().unwrap().findings),
+        });
+        zone.slot.publish(unmapped);
+        let later = DeclaredOrigin {
+            origin_ip: ip(5),
+            place: ExpectedPlace::default(),
+        };
+        zone.declared = zone.declared.iter().cloned().chain([later]).collect();
+        zone.evaluate_again(criteria(&config, &hosts), |_, shown| shown);
+        let held_back = zone.slot.load();
+        assert_eq!(missing(&zone), [ip(2), ip(3), ip(4)]);
+        zone.evaluate_again(criteria(&config, &hosts), |_, _| true);
+        let shown = zone.slot.load();
+        assert_eq!(appeared(&held_back, &shown), [ip(1), ip(5)]);
     }
 
     #[test]
