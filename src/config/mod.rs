@@ -83,6 +83,15 @@ pub enum LogFormat {
 ///
 /// Blocks while it reads the file. Fails with every mistake found.
 pub fn load(flags: &ProcessFlags, environment: &Environment) -> Result<Settings, ConfigErrors> {
+    whole(load_in_part(flags, environment)?)
+}
+
+/// As [`load`]; beside the mistakes come the settings without what is wrong, so that the files that
+/// they name can be looked at too. Fails where there is nothing to read.
+pub fn load_in_part(
+    flags: &ProcessFlags,
+    environment: &Environment,
+) -> Result<(Settings, Option<ConfigErrors>), ConfigErrors> {
     let Some(path) = &flags.config_file else {
         let nothing = Map::<String, Value>::new().into();
         return finish(nothing, Path::new(""), flags, environment);
@@ -104,7 +113,11 @@ pub fn load_text(
     environment: &Environment,
 ) -> Result<Settings, ConfigErrors> {
     let document = format.parse(text, &Place::file(name))?;
-    finish(document, Path::new(""), flags, environment)
+    whole(finish(document, Path::new(""), flags, environment)?)
+}
+
+fn whole((settings, mistakes): (Settings, Option<ConfigErrors>)) -> Result<Settings, ConfigErrors> {
+    mistakes.map_or(Ok(settings), Err)
 }
 
 fn finish(
@@ -112,7 +125,7 @@ fn finish(
     folder: &Path,
     flags: &ProcessFlags,
     environment: &Environment,
-) -> Result<Settings, ConfigErrors> {
+) -> Result<(Settings, Option<ConfigErrors>), ConfigErrors> {
     let mut reader = layers::merge(document, environment);
     let file = reader.read()?;
     let folder = values::Folder(folder);
@@ -121,7 +134,7 @@ fn finish(
     for mistake in proxies::mistakes(environment) {
         reader.push(mistake);
     }
-    reader.check(settings)
+    Ok((settings, reader.mistakes()))
 }
 
 /// YAML, unless the extension is `.toml`: a mounted key or a temporary file may have none.

@@ -68,13 +68,9 @@ impl Reader {
         })
     }
 
-    /// Returns `value` if there were no mistakes.
-    pub fn check<T>(self, value: T) -> Result<T, ConfigErrors> {
-        if self.mistakes.is_empty() {
-            Ok(value)
-        } else {
-            Err(ConfigErrors::sorted(self.mistakes))
-        }
+    /// Everything that was wrong; `None` if nothing was.
+    pub fn mistakes(self) -> Option<ConfigErrors> {
+        (!self.mistakes.is_empty()).then(|| ConfigErrors::sorted(self.mistakes))
     }
 }
 

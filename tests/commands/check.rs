@@ -387,3 +387,22 @@ async fn online_what_is_off_is_said_to_be_off() {
         assert_eq!(rows[0][2], format!("off ({key})"), "{name}");
     }
 }
+
+#[tokio::test]
+async fn files_that_cannot_be_read_are_reported_beside_other_mistakes() {
+    let setup = Setup::new(world(), "").await;
+    let text = "polll: {}\n\
+                accounts:\n\
+                - { name: a, api_token_file: gone-token }\n\
+                - { name: b, email: b@a.test, api_key_file: gone-key, zones: { idss: [] } }\n";
+    fs::write(setup.file(), text).unwrap();
+    let ended = setup.run(&["check"]).await;
+    ended.code(2).complains(&[
+        "polll: unknown key",
+        "accounts[1].zones.idss: unknown key",
+        "account a: api_token_file: ",
+        "gone-token cannot be read",
+        "account b: api_key_file: ",
+        "gone-key cannot be read",
+    ]);
+}

@@ -119,6 +119,21 @@ async fn what_cannot_be_read_leaves_the_plan_uncertain() {
 }
 
 #[tokio::test]
+async fn a_source_that_cannot_be_read_leaves_an_empty_plan_uncertain() {
+    let more = "expect: { from_dns: true }\nmappings: { stale_after: never }\n";
+    let setup = Setup::new(world(), more).await;
+    setup.run(&["plan"]).await.code(0);
+    let failure = Fault::new(FaultKind::Status(403, None)).on(Operation::DnsRecords);
+    setup.api.add_fault(failure.zone("b.test"));
+    let ended = setup.run(&["plan"]).await;
+    ended
+        .code(2)
+        .says(&["Nothing to mend in what could be read."])
+        .complains(&["zone b.test: not everything that names its origins could be read"]);
+    setup.run(&["plan", "a.test"]).await.code(0);
+}
+
+#[tokio::test]
 async fn once_can_leave_out_what_is_in_order() {
     let setup = setup().await;
     let ended = setup.run(&["once", "--format=json", "--findings"]).await;

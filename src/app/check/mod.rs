@@ -13,8 +13,9 @@ use jiff::Timestamp;
 use self::sources::Sources;
 use super::parts::{self, Parts};
 use super::{AppError, logging, output, secret_check, table};
-use crate::cloudflare::{CallBudget, Client, Credentials, TokenState, TokenStatus};
-use crate::config::{self, Environment, ProcessFlags, Settings};
+use crate::cloudflare::{CallBudget, Client, Credentials, Secret, TokenState, TokenStatus};
+use crate::config::{self, ConfigErrors, Environment, ProcessFlags, Settings};
+use crate::http_client::HttpClientError;
 use crate::poller::{Demand, Load};
 use crate::snapshot::rows::ZoneRow;
 use crate::snapshot::{AccountState, Directory};
@@ -69,8 +70,12 @@ fn read(flags: &ProcessFlags, environment: &Environment) -> (Option<Settings>, B
     if let Err(error) = Protection::load(flags.web().web_config_file.as_deref()) {
         errors.extend(error.to_string().lines().map(str::to_owned));
     }
-    let settings = match config::load(flags, environment) {
-        Ok(settings) => settings,
+    let settings = match config::load_in_part(flags, environment) {
+        Ok((settings, mistakes)) => {
+            let mistakes = mistakes.iter().flat_map(ConfigErrors::iter);
+            errors.extend(mistakes.map(ToString::to_string));
+            settings
+        }
         Err(error) => {
             errors.extend(error.iter().map(ToString::to_string));
             return (None, errors);
@@ -78,13 +83,23 @@ fn read(flags: &ProcessFlags, environment: &Environment) -> (Option<Settings>, B
     };
     // This reads the authorities, as the daemon does at startup.
     if let Err(error) = parts::build_http_client(&settings) {
-        errors.insert(error.to_string());
+        let key = match error {
+            HttpClientError::CaFile { .. } => "cloudflare.ca_file: ",
+            HttpClientError::Client(_) => "",
+        };
+        errors.insert(format!("{key}{error}"));
     }
     for account in &settings.accounts {
-        let (Credentials::Token(secret) | Credentials::Key { key: secret, .. }) =
-            &account.credentials;
+        let (key, secret) = match &account.credentials {
+            Credentials::Token(secret) => ("api_token", secret),
+            Credentials::Key { key: secret, .. } => ("api_key", secret),
+        };
         if let Some(problem) = secret_check::problem(secret) {
-            errors.insert(format!("account {}: {problem}", account.name));
+            let file = match secret {
+                Secret::Inline(_) => "",
+                Secret::File(_) => "_file",
+            };
+            errors.insert(format!("account {}: {key}{file}: {problem}", account.name));
         }
     }
     (Some(settings), errors)

@@ -16,7 +16,8 @@ use crate::snapshot::{Directory, PlanRow, Prune, curl_script};
 const SOMETHING: u8 = 1;
 
 /// Exit code 0 if there is nothing to change, 1 if there is, and 2 if a zone or account could not
-/// be read; what is known is printed anyway. Makes no changes itself.
+/// be read, or if there is nothing to change and a source of origins could not be read; what is
+/// known is printed anyway. Makes no changes itself.
 pub(super) async fn run(
     settings: Settings,
     zones: &[String],
@@ -32,9 +33,13 @@ pub(super) async fn run(
     } else {
         Prune::Nothing
     };
-    let (plans, problems) = plans(&directory, zones, prune, Timestamp::now());
+    let Plans {
+        rows: plans,
+        problems,
+        unsure,
+    } = plans(&directory, zones, prune, Timestamp::now());
     let text = match format {
-        PlanFormat::Table => as_table(&plans),
+        PlanFormat::Table => as_table(&plans, problems.is_empty() && unsure.is_empty()),
         PlanFormat::Json => as_json(&plans),
         PlanFormat::Curl => curl_script(&plans, settings.cloudflare.base_url.as_str()),
         PlanFormat::Terraform => terraform::render(&plans),
@@ -42,28 +47,42 @@ pub(super) async fn run(
     for problem in &problems {
         logging::print(&format!("error: {problem}"));
     }
+    for zone in &unsure {
+        logging::print(&format!(
+            "warning: zone {zone}: not everything that names its origins could be read, so the \
+             plan may lack some"
+        ));
+    }
     output::write(None, text.as_bytes())?;
     let has_something = plans.iter().any(|row| !row.plan.is_empty());
-    Ok(ExitCode::from(match (problems.is_empty(), has_something) {
-        (false, _) => USAGE,
-        (true, true) => SOMETHING,
-        (true, false) => 0,
+    Ok(ExitCode::from(if !problems.is_empty() {
+        USAGE
+    } else if has_something {
+        SOMETHING
+    } else if !unsure.is_empty() {
+        USAGE
+    } else {
+        0
     }))
 }
 
+struct Plans {
+    rows: Vec<PlanRow>,
+    /// Why a zone or account could not be read.
+    problems: Vec<String>,
+    /// The zones with a source of origins that could not be read.
+    unsure: Vec<String>,
+}
+
 /// The plans of the requested zones (all by default), and the reasons why the plans are incomplete.
-fn plans(
-    directory: &Directory,
-    wanted: &[String],
-    prune: Prune,
-    now: Timestamp,
-) -> (Vec<PlanRow>, Vec<String>) {
+fn plans(directory: &Directory, wanted: &[String], prune: Prune, now: Timestamp) -> Plans {
     let accounts = directory.accounts.iter().filter_map(|account| {
         let error = account.error.as_ref()?;
         Some(format!("account {}: {error}", account.name))
     });
     let mut problems: Vec<_> = accounts.collect();
-    let mut plans = Vec::new();
+    let mut rows = Vec::new();
+    let mut unsure = Vec::new();
     let states: Vec<_> = directory.zones.iter().map(|slot| slot.load()).collect();
     for name in wanted {
         if !states.iter().any(|state| state.zone.answers_to(name)) {
@@ -81,12 +100,20 @@ fn plans(
             Some(Some(error)) => problems.push(format!("zone {}: {error}", state.zone.name)),
             None => problems.push(format!("zone {}: not polled", state.zone.name)),
         }
-        plans.extend(PlanRow::of(state, prune, now));
+        let data = state.data.as_ref();
+        if data.is_some_and(|data| data.findings.is_partial) {
+            unsure.push(state.zone.name.to_string());
+        }
+        rows.extend(PlanRow::of(state, prune, now));
     }
-    (plans, problems)
+    Plans {
+        rows,
+        problems,
+        unsure,
+    }
 }
 
-fn as_table(plans: &[PlanRow]) -> String {
+fn as_table(plans: &[PlanRow], is_complete: bool) -> String {
     let mut rows = Vec::new();
     for PlanRow { zone, plan, .. } in plans {
         let mut add = |action: &str, origin: String, place: String, because: &str| {
@@ -112,8 +139,10 @@ fn as_table(plans: &[PlanRow]) -> String {
             add("undecided", origin, String::new(), &undecided.because);
         }
     }
-    if rows.is_empty() {
+    if rows.is_empty() && is_complete {
         "Nothing to mend.\n".to_owned()
+    } else if rows.is_empty() {
+        "Nothing to mend in what could be read.\n".to_owned()
     } else {
         table::render(&["zone", "action", "origin", "place", "because"], &rows)
     }
@@ -167,13 +196,13 @@ mod tests {
             origin_ip: None,
             because: "idle".to_owned(),
         });
-        let text = as_table(&[row]);
+        let text = as_table(&[row], true);
         let actions: Vec<_> = text
             .lines()
             .skip(1)
             .map(|line| line.split_whitespace().nth(1))
             .collect();
         assert_eq!(actions, [Some("put"), Some("delete"), Some("undecided")]);
-        assert_eq!(as_table(&[]), "Nothing to mend.\n");
+        assert_eq!(as_table(&[], true), "Nothing to mend.\n");
     }
 }

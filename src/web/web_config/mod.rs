@@ -146,7 +146,7 @@ impl WebConfig {
             users: users.map(|(name, hash)| (name, hash.value.0)).collect(),
             rate_limit: rate_limit(&keys.rate_limit),
         };
-        reader.check(config)
+        reader.mistakes().map_or(Ok(config), Err)
     }
 }
 
