@@ -152,6 +152,7 @@ pub fn redirect(location: &[u8]) {
 /// A value of the storage's file.
 pub fn storage_value(bytes: &[u8]) {
     storage::fuzzing::value(bytes);
+    vendor_ranges::fuzzing::stored(bytes);
 }
 
 /// Settings print without their secrets, and errors are told.

@@ -16,6 +16,7 @@ mod reload;
 mod secret_check;
 mod signals;
 mod sources;
+mod stored_ranges;
 mod supervisor;
 mod table;
 

@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use prometheus::{Gauge, GaugeVec, Registry};
 use tokio::sync::watch;
 
-use super::AppError;
 use super::rate_limits::RateLimits;
+use super::{AppError, stored_ranges};
 use crate::build_info;
 use crate::cloudflare::{self, Client, Secrets};
 use crate::config::Settings;
@@ -119,6 +119,7 @@ impl Parts {
             history,
             parts: stored,
         } = restored;
+        stored_ranges::restore(&parts.ranges, &stored);
         let recorder = Recorder::new(history.clone(), Some(storage.clone()));
         parts.poller.restore(recorder, zones, &stored);
         parts.history = history;

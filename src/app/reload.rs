@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::parts::{self, Clients, Parts};
-use super::{AppError, supervisor};
+use super::{AppError, stored_ranges, supervisor};
 use crate::cloudflare::{self, Client, Secrets};
 use crate::config::{ConfigErrors, Settings};
 use crate::exposition::Exposition;
@@ -22,6 +22,7 @@ use crate::http_client::HttpClient;
 use crate::metric_families;
 use crate::origin_hosts::OriginHosts;
 use crate::poller::{AccountSettings, PollerHandle, Reconfiguration, ReconfiguredAccount};
+use crate::storage::Storage;
 use crate::vendor_ranges::{self, VendorRanges};
 use crate::web::Reloading;
 
@@ -54,6 +55,7 @@ pub(super) struct Reloader {
     history: History,
     exposition: Exposition,
     ranges: RunningRanges,
+    storage: Option<Storage>,
     hosts: OriginHosts,
     metrics: Metrics,
 }
@@ -117,6 +119,7 @@ impl Reloader {
                 metrics: parts.range_metrics.clone(),
                 end: CancellationToken::new(),
             },
+            storage: parts.storage.clone(),
             hosts: parts.hosts.clone(),
             metrics,
         })
@@ -131,8 +134,7 @@ impl Reloader {
         let mut hangup = signal(SignalKind::hangup()).map_err(fail)?;
         let (sender, mut requests) = mpsc::channel::<oneshot::Sender<Outcome>>(WAITING);
         let task = async move {
-            self.ranges.end = shutdown.child_token();
-            tokio::spawn(self.ranges.ranges.clone().run(self.ranges.end.clone()));
+            self.run_ranges(&shutdown);
             loop {
                 let (mut signalled, mut waiting) = (false, Vec::new());
                 tokio::select! {
@@ -291,7 +293,7 @@ impl Reloader {
             .any(|old| old.name == account.name && old.credentials == account.credentials)
     }
 
-    /// Ranges with unchanged settings stay loaded.
+    /// Ranges with unchanged settings stay loaded, and so do those with an unchanged source.
     fn replace_ranges(
         &mut self,
         settings: &Settings,
@@ -303,12 +305,21 @@ impl Reloader {
             || old.cloudflare.ca_file != new.cloudflare.ca_file
         {
             self.ranges.end.cancel();
-            self.ranges.end = shutdown.child_token();
             let http = http.connections().client().clone();
-            self.ranges.ranges =
-                VendorRanges::new(&settings.vendor_ranges, http, &self.ranges.metrics);
-            tokio::spawn(self.ranges.ranges.clone().run(self.ranges.end.clone()));
+            let new = VendorRanges::new(&settings.vendor_ranges, http, &self.ranges.metrics);
+            new.take_over(&self.ranges.ranges);
+            self.ranges.ranges = new;
+            self.run_ranges(shutdown);
         }
+    }
+
+    fn run_ranges(&mut self, shutdown: &CancellationToken) {
+        let (ranges, end) = (&self.ranges.ranges, shutdown.child_token());
+        tokio::spawn(ranges.clone().run(end.clone()));
+        if let Some(storage) = self.storage.clone() {
+            tokio::spawn(stored_ranges::keep(ranges.clone(), storage, end.clone()));
+        }
+        self.ranges.end = end;
     }
 }
 

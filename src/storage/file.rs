@@ -1,13 +1,13 @@
 //! The file: opening it, and knowing whether it is still in its place.
 
 use std::fs::{self, File, OpenOptions, Permissions};
-use std::io;
+use std::io::{self, Read as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
-use redb::backends::FileBackend;
-use redb::{Database, WriteTransaction};
+use redb::backends::{FileBackend, InMemoryBackend};
+use redb::{Database, StorageBackend, WriteTransaction};
 
 use super::contents::Contents;
 use super::error::{BadFile, BadFileKind, FileError};
@@ -15,6 +15,7 @@ use super::tables::MAX_FILE_BYTES;
 
 /// Pages that are kept in memory between writes. All that is served is in memory anyway.
 const CACHE_BYTES: usize = 4 << 20;
+const COPIED_AT_ONCE: usize = 1 << 20;
 
 /// The open database.
 #[derive(Debug)]
@@ -31,11 +32,7 @@ impl StorageFile {
     pub(super) fn open(path: &Path) -> Result<(Self, Contents), FileError> {
         let (file, metadata) = open_private(path)?;
         let opened = guarded(|| {
-            let backend = FileBackend::new(file)?;
-            let database = Database::builder()
-                .set_cache_size(CACHE_BYTES)
-                .set_check_integrity_on_open(true)
-                .create_with_backend(backend)?;
+            let database = open_database(FileBackend::new(file)?)?;
             let contents = Contents::read(&database)?;
             Ok((database, contents))
         });
@@ -47,6 +44,35 @@ impl StorageFile {
             inode: metadata.ino(),
         };
         Ok((file, contents))
+    }
+
+    /// Reads a file that cannot be written, from a copy in memory: after a crash the database has to
+    /// be repaired, which writes. `None` where there is no file.
+    pub(super) fn read_copy(path: &Path) -> Result<Option<Contents>, FileError> {
+        let metadata = match fs::symlink_metadata(path) {
+            Ok(metadata) => metadata,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        if !metadata.is_file() || metadata.len() > MAX_FILE_BYTES {
+            return Err(foreign("it is not a file of a storage"));
+        }
+        let mut file = File::open(path)?;
+        guarded(|| {
+            let copy = InMemoryBackend::new();
+            copy.set_len(metadata.len())?;
+            let mut chunk = vec![0; COPIED_AT_ONCE];
+            let mut offset = 0;
+            loop {
+                let read = file.read(&mut chunk)?;
+                let Some(bytes) = chunk.get(..read).filter(|bytes| !bytes.is_empty()) else {
+                    break;
+                };
+                copy.write(offset, bytes)?;
+                offset += read as u64;
+            }
+            Contents::read(&open_database(copy)?).map(Some)
+        })
     }
 
     /// Writes in one transaction: all of it or nothing lasts.
@@ -75,14 +101,23 @@ impl StorageFile {
     }
 }
 
+fn open_database(backend: impl StorageBackend) -> Result<Database, FileError> {
+    let database = Database::builder()
+        .set_cache_size(CACHE_BYTES)
+        .set_check_integrity_on_open(true)
+        .create_with_backend(backend)?;
+    Ok(database)
+}
+
+fn foreign(detail: &str) -> FileError {
+    FileError::Bad(BadFile {
+        kind: BadFileKind::Foreign,
+        detail: detail.to_owned(),
+    })
+}
+
 /// Opens or creates the file for its owner alone.
 fn open_private(path: &Path) -> Result<(File, fs::Metadata), FileError> {
-    let foreign = |detail: &str| {
-        FileError::Bad(BadFile {
-            kind: BadFileKind::Foreign,
-            detail: detail.to_owned(),
-        })
-    };
     // Opening a pipe would wait for its other end.
     match fs::symlink_metadata(path) {
         Ok(found) if !found.is_file() => return Err(foreign("it is not a regular file")),

@@ -41,6 +41,8 @@ pub(super) struct Model {
     dirty_zones: BTreeSet<ZoneId>,
     dirty_parts: BTreeSet<PartKey>,
     dirty_changes: BTreeMap<u64, Arc<Change>>,
+    /// As it was at the start.
+    last_change: u64,
     last_activity: u64,
     activities: usize,
 }
@@ -68,8 +70,15 @@ impl Model {
         }
     }
 
-    /// Takes what the file holds.
-    pub(super) fn load(contents: &Contents, parts: &BTreeMap<PartKey, Bytes>) -> Self {
+    /// Takes what the file holds. All of it is written again where `rewrite`, and where something
+    /// was left out, which goes.
+    pub(super) fn load(
+        contents: &Contents,
+        parts: &BTreeMap<PartKey, Bytes>,
+        rewrite: bool,
+    ) -> Self {
+        let rewrite = rewrite || contents.rejected > 0;
+        let changes = contents.changes.iter().filter(|_| rewrite);
         let zones = contents.zones.iter().map(|(id, (number, zone))| {
             let entry = Entry {
                 number: *number,
@@ -87,8 +96,11 @@ impl Model {
             zones: zones.collect(),
             parts: parts.clone(),
             next_number: numbers.max().map_or(0, |number| number.saturating_add(1)),
-            // What was left out of the reading goes.
-            rewrite: contents.rejected > 0,
+            rewrite,
+            dirty_changes: changes
+                .map(|change| (change.id, Arc::new(change.clone())))
+                .collect(),
+            last_change: contents.last_change,
             last_activity: contents.last_activity,
             activities: contents.activities,
             ..Self::default()
@@ -202,12 +214,15 @@ impl Model {
         for (id, change) in &self.dirty_changes {
             changes.insert(id, record::encode_change(change).as_slice())?;
         }
-        if let Some(history) = history
-            && !self.dirty_changes.is_empty()
-        {
-            let (first, last) = history.kept();
-            changes.retain_in(..first, |_, _| false)?;
-            meta.insert(META_LAST_CHANGE, last)?;
+        match history {
+            Some(history) if self.rewrite || !self.dirty_changes.is_empty() => {
+                let (first, last) = history.kept();
+                changes.retain_in(..first, |_, _| false)?;
+                meta.insert(META_LAST_CHANGE, last)?;
+            }
+            // The start is not over.
+            None if self.rewrite => drop(meta.insert(META_LAST_CHANGE, self.last_change)?),
+            Some(_) | None => {}
         }
         Ok(())
     }

@@ -39,6 +39,8 @@ kinds! {
     Pools = "pools",
     /// The ranges of a vendor, by its name.
     Ranges = "ranges",
+    /// How the latest refresh of a vendor's ranges ended, by the vendor's name.
+    RangesRefresh = "ranges_refresh",
     /// The requests of the rate limit's window and the end of a pause, by the account's name.
     Window = "window",
     /// The place in the audit log, by the identifier of the Cloudflare account.

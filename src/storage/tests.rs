@@ -382,3 +382,45 @@ async fn something_else_in_the_place_of_the_folder_is_an_error() {
     assert!(matches!(error, OpenError::NotAFolder(_)));
     assert!(error.to_string().contains("is not a folder"), "{error}");
 }
+
+#[tokio::test]
+async fn a_value_that_cannot_be_read_costs_no_change_of_the_history() {
+    let folder = folder();
+    let opened = Opened::in_folder(folder.path());
+    let state = zone("a.example", 1, &mappings(1));
+    let added = vec![Details::new(ChangeKind::MappingAdded)];
+    let history = &opened.restored.history;
+    let changes = history.record(&state.zone, Timestamp::now(), added, |_| None);
+    opened.storage.put_zone(state, &changes);
+    opened.close().await;
+    // Its thread has let go of the file.
+    reopen(folder.path()).await.close().await;
+    let mut tries = 0;
+    let database = loop {
+        match redb::Database::open(file_of(&folder)) {
+            Ok(database) => break database,
+            Err(error) => assert!(tries < 500, "{error}"),
+        }
+        tries += 1;
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    };
+    let transaction = database.begin_write().unwrap();
+    let mut zones = transaction.open_table(tables::ZONES).unwrap();
+    zones.insert("bad", b"bad".as_slice()).unwrap();
+    drop(zones);
+    transaction.commit().unwrap();
+    drop(database);
+    for rejected in [1, 0] {
+        let opened = reopen(folder.path()).await;
+        assert_eq!(opened.errors()[1], rejected);
+        let history = &opened.restored.history;
+        let page = history.query(&Query::default(), Timestamp::now());
+        assert_eq!(page.changes, changes);
+        opened.close().await;
+    }
+    let history = reopen(folder.path()).await.restored.history;
+    let state = zone("a.example", 2, &mappings(2));
+    let added = vec![Details::new(ChangeKind::MappingAdded)];
+    let next = history.record(&state.zone, Timestamp::now(), added, |_| None);
+    assert!(next[0].id > changes[0].id);
+}

@@ -71,30 +71,26 @@ impl Writer {
 
     /// Opens the storage, sends what it holds, and writes until the last flush.
     pub(super) fn run(mut self, started: &Sender<Start>) {
-        let start = match self.open() {
-            Ok(mut contents) => {
-                let parts = Parts {
-                    values: known_parts(&mut contents),
-                };
-                self.model = Model::load(&contents, &parts.values);
-                self.model.forget(Timestamp::now());
-                contents.zones.retain(|id, _| self.model.has_zone(id));
-                Ok((contents, parts))
-            }
+        let mut contents = match self.open() {
+            Ok(contents) => contents,
             Err(error @ (OpenError::NotAFolder(_) | OpenError::Busy(_))) => {
                 drop(started.send(Err(error)));
                 return;
             }
             Err(error) => {
                 self.failed(Operation::Open, &error.to_string());
-                // Whatever it holds when it can be opened is older than what is known by then.
-                self.model = Model::anew();
-                Ok(Default::default())
+                self.read_copy()
             }
         };
+        let parts = Parts {
+            values: known_parts(&mut contents),
+        };
+        self.model = Model::load(&contents, &parts.values, self.file.is_none());
+        self.model.forget(Timestamp::now());
+        contents.zones.retain(|id, _| self.model.has_zone(id));
         // Shows at once whether the storage can be written.
         self.write();
-        if started.send(start).is_err() {
+        if started.send(Ok((contents, parts))).is_err() {
             // The start did not wait, so the program does not know what the file holds.
             self.model = Model::anew();
         }
@@ -219,6 +215,22 @@ impl Writer {
             Err(FileError::Busy) => Err(OpenError::Busy(self.path.clone())),
             Err(FileError::Io(source)) => Err(io_error(source)),
             Err(FileError::Bad(bad)) => Err(io_error(std::io::Error::other(bad.detail))),
+        }
+    }
+
+    /// What a file holds that cannot be opened for writing.
+    fn read_copy(&mut self) -> Contents {
+        let Some(folder) = &self.folder else {
+            return Contents::default();
+        };
+        let path = folder.file();
+        match StorageFile::read_copy(&path) {
+            Ok(contents) => contents.unwrap_or_default(),
+            Err(error) => {
+                warn!(path = %path.display(), %error, "the storage's file cannot be read");
+                self.metrics.failed(Operation::Read);
+                Contents::default()
+            }
         }
     }
 

@@ -1,11 +1,11 @@
-//! Where a vendor's server may send a reading, for `fuzz/`, which is another crate. Each panics
-//! where that is a place that is not trusted.
+//! What the fuzzer, which is another crate, calls. Each panics where the result cannot be right.
 
 use reqwest::header::HeaderValue;
 use url::Url;
 
 use super::download_page::latest_link;
 use super::fetch::redirect_target;
+use super::{RangeSource, StoredRanges};
 
 /// Looks for the file's link in a page.
 pub fn download_page(page: &Url, html: &[u8]) {
@@ -25,5 +25,18 @@ pub fn redirect(source: &Url, location: &[u8]) {
     if let Ok(target) = redirect_target(source, source, location.as_ref()) {
         assert!(target.scheme() == "https" || target.scheme() == source.scheme());
         assert!(target.has_host());
+    }
+}
+
+/// Reads a table as an earlier process may have stored it.
+pub fn stored(json: &[u8]) {
+    let Ok(stored) = serde_json::from_slice::<StoredRanges>(json) else {
+        return;
+    };
+    drop(stored.version());
+    let source = RangeSource::File("ranges.json".into());
+    if let Some(table) = stored.table(&source) {
+        let again = StoredRanges::new(&source, stored.version().as_ref(), &table);
+        assert!(again.is_some_and(|again| again.table(&source).is_some()));
     }
 }

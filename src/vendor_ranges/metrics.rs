@@ -1,4 +1,4 @@
-//! What the ranges tell about themselves.
+//! What the ranges report about themselves.
 
 use jiff::Timestamp;
 use prometheus::{GaugeVec, IntGaugeVec, Registry};
@@ -16,7 +16,7 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Makes and registers the families; fails if the registry has some of these names.
+    /// Creates and registers the families; fails if the registry has some of these names.
     pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
         Ok(Self {
             up: metric_families::VENDOR_RANGES_UP.register(registry)?,
@@ -46,15 +46,22 @@ impl Metrics {
 
     /// A refresh succeeded; `table` is in use now.
     pub(super) fn succeeded(&self, format: Format, table: &VendorTable, now: Timestamp) {
+        self.up
+            .with_label_values(&[format.vendor().as_str()])
+            .set(1);
+        self.in_use(format, table, now);
+    }
+
+    /// `table` is in use, and was confirmed at `last_success`.
+    pub(super) fn in_use(&self, format: Format, table: &VendorTable, last_success: Timestamp) {
         let vendor = format.vendor();
         let labels = [vendor.as_str()];
-        self.up.with_label_values(&labels).set(1);
         self.prefixes
             .with_label_values(&labels)
             .set(i64::try_from(table.len()).unwrap_or(i64::MAX));
         self.last_success
             .with_label_values(&labels)
-            .set(now.as_duration().as_secs_f64());
+            .set(last_success.as_duration().as_secs_f64());
         match table.published() {
             Some(time) => self
                 .published

@@ -10,11 +10,15 @@ mod format;
 pub mod fuzzing;
 mod metrics;
 mod refresh;
+mod restore;
 mod settings;
+mod stored;
 mod table;
 
 pub use format::{Format, FormatError};
 pub use metrics::Metrics;
 pub use refresh::VendorRanges;
+pub use restore::Refreshed;
 pub use settings::{RangeSource, Settings};
+pub use stored::{StoredRanges, StoredRefresh};
 pub use table::{RangeTable, VendorTable};

@@ -2,18 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use jiff::Timestamp;
 use reqwest::Client;
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{Mutex, Notify, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{error, info, warn};
 
 use super::fetch::{FetchError, Fetched, LocalReading, Version, fetch, local_reading};
+use super::restore::Outcome;
 use super::{Format, FormatError, Metrics, RangeSource, RangeTable, Settings, VendorTable};
 use crate::backoff::doubling;
 use crate::domain::{OriginIp, RangeVerdict, Vendor};
@@ -32,30 +34,35 @@ const COMPARED_FROM: usize = 100;
 /// The vendors' ranges. Clones share the table, which readers get without a lock.
 #[derive(Debug, Clone)]
 pub struct VendorRanges {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
 }
 
 #[derive(Debug)]
-struct Shared {
+pub(super) struct Shared {
     /// Empty where the ranges are not used.
-    feeds: Vec<Arc<Feed>>,
-    refresh: Duration,
-    http: Client,
-    metrics: Metrics,
-    table: ArcSwap<RangeTable>,
+    pub(super) feeds: Vec<Arc<Feed>>,
+    pub(super) refresh: Duration,
+    pub(super) http: Client,
+    pub(super) metrics: Metrics,
+    pub(super) table: ArcSwap<RangeTable>,
     /// Held while a local file is read and parsed. Each may take 64 MiB, so they take turns.
-    local_turn: Mutex<()>,
-    generation: watch::Sender<u64>,
+    pub(super) local_turn: Mutex<()>,
+    pub(super) generation: watch::Sender<u64>,
+    pub(super) refreshed: Notify,
 }
 
 /// One vendor's file.
 #[derive(Debug)]
-struct Feed {
-    format: Format,
-    source: RangeSource,
+pub(super) struct Feed {
+    pub(super) format: Format,
+    pub(super) source: RangeSource,
     /// Of the file whose prefixes are in use.
-    version: ArcSwapOption<Version>,
-    local: LocalReading,
+    pub(super) version: ArcSwapOption<Version>,
+    pub(super) local: LocalReading,
+    /// The source still has what is in use, or had it in this process's time. A table of an earlier
+    /// process may be replaced by one of any size.
+    pub(super) is_confirmed: AtomicBool,
+    pub(super) outcome: std::sync::Mutex<Outcome>,
 }
 
 /// Why a refresh failed.
@@ -101,6 +108,8 @@ impl VendorRanges {
                     source: configured.unwrap_or_else(|| format.default_source()),
                     version: ArcSwapOption::empty(),
                     local: local_reading(),
+                    is_confirmed: AtomicBool::new(false),
+                    outcome: std::sync::Mutex::default(),
                 })
             })
             .collect();
@@ -113,6 +122,7 @@ impl VendorRanges {
                 table: ArcSwap::default(),
                 local_turn: Mutex::new(()),
                 generation: watch::Sender::new(0),
+                refreshed: Notify::new(),
             }),
         }
     }
@@ -190,12 +200,17 @@ impl VendorRanges {
         };
         match contained(self.clone().update(Arc::clone(feed))).await {
             Ok(table) => {
-                let metrics = &self.shared.metrics;
-                metrics.succeeded(*format, &table, Timestamp::now());
+                let (metrics, now) = (&self.shared.metrics, Timestamp::now());
+                metrics.succeeded(*format, &table, now);
+                feed.is_confirmed.store(true, Ordering::Relaxed);
+                feed.outcome().succeeded(now);
+                self.shared.refreshed.notify_one();
                 Ok(table)
             }
             Err(error) => {
                 self.shared.metrics.failed(*format);
+                feed.outcome().failed();
+                self.shared.refreshed.notify_one();
                 let kept = if self.shared.table.load().get(*format).is_some() {
                     "the last good ones stay in use"
                 } else {
@@ -242,15 +257,14 @@ impl VendorRanges {
         };
         // Parsing 4 MiB takes long enough to be kept off the threads that serve requests.
         let table = tokio::task::spawn_blocking(move || format.parse(&bytes)).await??;
-        check_size(table.len(), in_use.map_or(0, |table| table.len()))?;
+        let confirmed = in_use.filter(|_| feed.is_confirmed.load(Ordering::Relaxed));
+        check_size(table.len(), confirmed.map_or(0, |table| table.len()))?;
         let table = Arc::new(table);
-        self.shared
-            .table
-            .rcu(|current| current.with(format, Arc::clone(&table)));
+        let mut outcome = feed.outcome();
+        outcome.has_new_table = true;
         feed.version.store(Some(Arc::new(version)));
-        self.shared
-            .generation
-            .send_modify(|generation| *generation += 1);
+        self.replace_table(format, &table);
+        drop(outcome);
         info!(
             vendor = %format.vendor(),
             prefixes = table.len(),
@@ -258,6 +272,15 @@ impl VendorRanges {
             "the address ranges of a vendor are loaded"
         );
         Ok(table)
+    }
+
+    pub(super) fn replace_table(&self, format: Format, table: &Arc<VendorTable>) {
+        self.shared
+            .table
+            .rcu(|current| current.with(format, Arc::clone(table)));
+        self.shared
+            .generation
+            .send_modify(|generation| *generation += 1);
     }
 }
 

@@ -1,4 +1,4 @@
-//! Address prefixes and the places that they stand for.
+//! Address prefixes and their places.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -101,6 +101,29 @@ impl VendorTable {
         }
     }
 
+    /// The table with these places.
+    pub(super) fn from_places(
+        places: impl IntoIterator<Item = (IpNet, Place)>,
+        published: Option<Timestamp>,
+        rejected: usize,
+    ) -> Self {
+        let mut prefixes = JointPrefixMap::new();
+        for (net, place) in places {
+            prefixes.entry(net).or_insert(place);
+        }
+        Self {
+            len: prefixes.len(),
+            prefixes,
+            published,
+            rejected,
+        }
+    }
+
+    /// Each prefix with its place, in the order of the prefixes.
+    pub(super) fn places(&self) -> impl Iterator<Item = (IpNet, &Place)> {
+        self.prefixes.iter()
+    }
+
     /// How many prefixes there are, each once.
     pub fn len(&self) -> usize {
         self.len
@@ -139,7 +162,7 @@ pub(super) struct Range {
 
 /// What a prefix says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Place {
+pub(super) enum Place {
     /// The vendor alone.
     Nowhere,
     /// The region too.

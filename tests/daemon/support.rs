@@ -203,6 +203,11 @@ impl Daemon {
         Self::spawn(folder, config, &[], &[]).await
     }
 
+    /// As [`Daemon::start_in`], with further flags.
+    pub(crate) async fn start_in_with(folder: TempDir, config: &str, flags: &[&str]) -> Self {
+        Self::spawn(folder, config, flags, &[]).await
+    }
+
     /// As [`Daemon::start`], with further flags and environment variables.
     pub(crate) async fn start_with(
         config: &str,

@@ -1,41 +1,47 @@
-//! Disks that fail, and folders that are none.
+//! Disks that fail, and what is no folder.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
+use cloudflare_origin_region_exporter::simulator::{Fault, FaultKind};
 use tempfile::TempDir;
+use tokio::time::sleep;
 
 use crate::support::{Scrape, Setup};
 
 const ZONE: &str = "a.example";
 
-/// A small file system of its own; `None` where this user cannot mount one.
+/// A small file system of its own.
 struct Mount(TempDir);
 
 impl Mount {
-    fn new() -> Option<Self> {
+    fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let options = ["-t", "tmpfs", "-o", "size=8m", "tmpfs"];
         let mounted = Command::new("mount")
             .args(options)
             .arg(folder.path())
-            .output();
-        let mounted = mounted.is_ok_and(|output| output.status.success());
-        mounted.then_some(Self(folder))
+            .output()
+            .unwrap();
+        let error = String::from_utf8_lossy(&mounted.stderr);
+        assert!(mounted.status.success(), "this user cannot mount: {error}");
+        Self(folder)
     }
 
     fn path(&self) -> &Path {
         self.0.path()
     }
 
-    fn remount(&self, how: &str) -> bool {
+    fn remount(&self, how: &str) {
         let options = format!("remount,{how}");
         let done = Command::new("mount")
             .args(["-o", &options])
             .arg(self.path())
             .status();
-        done.is_ok_and(|status| status.success())
+        assert!(done.unwrap().success(), "{options}");
     }
 }
 
@@ -46,7 +52,7 @@ impl Drop for Mount {
 }
 
 async fn setup() -> Setup {
-    Setup::new(&[ZONE], "interval: 200ms", "").await
+    Setup::new(&[ZONE], "interval: 200ms, retries: 0", "").await
 }
 
 fn is_up(scrape: &Scrape) -> bool {
@@ -54,8 +60,9 @@ fn is_up(scrape: &Scrape) -> bool {
 }
 
 #[tokio::test]
+#[ignore = "mounts a file system, which only root may; run by scripts/test"]
 async fn a_full_disk_stops_nothing_and_is_recovered_from() {
-    let Some(mount) = Mount::new() else { return };
+    let mount = Mount::new();
     let setup = setup().await.stored_at(&mount.path().join("storage"));
     let life = setup.start().await;
     life.until("the storage is up", is_up).await;
@@ -94,18 +101,105 @@ async fn a_full_disk_stops_nothing_and_is_recovered_from() {
 }
 
 #[tokio::test]
-async fn a_read_only_folder_stops_nothing_and_is_recovered_from() {
-    let Some(mount) = Mount::new() else { return };
+#[ignore = "mounts a file system, which only root may; run by scripts/test"]
+async fn a_new_storage_on_a_read_only_disk_stops_nothing_and_is_recovered_from() {
+    let mount = Mount::new();
     let setup = setup().await.stored_at(mount.path());
-    assert!(mount.remount("ro"));
+    mount.remount("ro");
     let life = setup.start().await;
     let scrape = life
         .until("a is read", |scrape| scrape.mappings().len() == 1)
         .await;
     assert!(!is_up(&scrape));
     assert!(scrape.sum(&["storage_errors_total", "open"]) > 0.0);
-    assert!(mount.remount("rw"));
+    mount.remount("rw");
     life.until("the storage is up", is_up).await;
+    life.stop().await;
+}
+
+#[tokio::test]
+#[ignore = "mounts a file system, which only root may; run by scripts/test"]
+async fn what_a_read_only_disk_holds_is_served_and_recovered() {
+    let mount = Mount::new();
+    let setup = setup().await.stored_at(&mount.path().join("storage"));
+    let read_only = |wanted: bool| mount.remount(if wanted { "ro" } else { "rw" });
+    outlasts_an_unwritable_start(&setup, read_only).await;
+}
+
+#[tokio::test]
+#[ignore = "mounts a file system, which only root may; run by scripts/test"]
+async fn what_a_full_disk_holds_is_served_and_recovered() {
+    let mount = Mount::new();
+    let setup = setup().await.stored_at(&mount.path().join("storage"));
+    let filler = mount.path().join("filler");
+    let full = |wanted: bool| {
+        if wanted {
+            assert!(fs::write(&filler, vec![7; 16 << 20]).is_err());
+        } else {
+            fs::remove_file(&filler).unwrap();
+        }
+    };
+    outlasts_an_unwritable_start(&setup, full).await;
+}
+
+#[tokio::test]
+async fn what_a_read_only_folder_holds_is_served_and_recovered() {
+    let setup = setup().await.without_privileges();
+    let folder = setup.storage().to_owned();
+    let read_only = |wanted: bool| {
+        let (of_folder, of_file) = if wanted {
+            (0o500, 0o400)
+        } else {
+            (0o700, 0o600)
+        };
+        let file = folder.join("storage.redb");
+        fs::set_permissions(&file, Permissions::from_mode(of_file)).unwrap();
+        fs::set_permissions(&folder, Permissions::from_mode(of_folder)).unwrap();
+    };
+    outlasts_an_unwritable_start(&setup, read_only).await;
+}
+
+/// Starts on a storage that was killed and cannot be written, while the API is down. `protect`
+/// makes it so, and ends it.
+async fn outlasts_an_unwritable_start(setup: &Setup, protect: impl Fn(bool)) {
+    let life = setup.start().await;
+    life.until("a is read twice", |scrape| {
+        scrape.sum(&["zone_polls_total"]) > 2.0
+    })
+    .await;
+    setup.simulator.update(|world| {
+        world
+            .zone_mut(ZONE)
+            .map("192.0.2.9", "gcp", "us-central1", None);
+    });
+    life.until("a change is counted", |scrape| {
+        scrape.sum(&["mapping_changes_total", "\"added\""]) == 1.0
+    })
+    .await;
+    sleep(Duration::from_secs(2)).await;
+    life.kill().await;
+    setup.simulator.add_fault(Fault::new(FaultKind::Hang));
+    protect(true);
+    let life = setup.start().await;
+    let scrape = life.scrape().await;
+    assert_eq!(scrape.mappings().len(), 2);
+    assert_eq!(scrape.sum(&["mapping_changes_total", "\"added\""]), 1.0);
+    assert_eq!(life.changes().await["total"], 1);
+    assert!(!is_up(&scrape));
+    let failed = scrape.sum(&["storage_errors_total", "\"open\""])
+        + scrape.sum(&["storage_errors_total", "\"write\""]);
+    assert!(failed > 0.0);
+    protect(false);
+    let polls = scrape.sum(&["zone_polls_total"]);
+    life.until("the storage is up again", is_up).await;
+    life.kill().await;
+    // Everything is in the file again, the history too.
+    let life = setup.start().await;
+    let scrape = life.scrape().await;
+    assert!(is_up(&scrape));
+    assert_eq!(scrape.mappings().len(), 2);
+    assert!(scrape.sum(&["zone_polls_total"]) >= polls);
+    assert_eq!(life.changes().await["total"], 1);
     life.stop().await;
 }
 

@@ -1,9 +1,11 @@
 //! What a restart goes on with.
 
-use cloudflare_origin_region_exporter::simulator::{Fault, FaultKind, Operation};
+use std::fmt::Write as _;
+
+use cloudflare_origin_region_exporter::simulator::{Fault, FaultKind, Operation, StaticFile, demo};
 use tokio::time::{Duration, sleep};
 
-use crate::support::Setup;
+use crate::support::{Scrape, Setup};
 
 const ZONE: &str = "a.example";
 const DECLARED: &str = "expect: { zones: { a.example: [{ origin_ip: 192.0.2.77 }] } }";
@@ -117,5 +119,66 @@ async fn data_older_than_the_retention_is_compared_and_not_served() {
         scrape.sum(&["mapping_changes_total", ZONE, "\"removed\""]) == 1.0
     })
     .await;
+    life.stop().await;
+}
+
+#[tokio::test]
+async fn the_ranges_of_the_vendors_outlast_a_restart() {
+    let mut setup = setup("interval: 200ms, retries: 0").await;
+    let mut sources = String::new();
+    for file in demo::range_files() {
+        let url = setup.simulator.file_url(file.path);
+        write!(sources, "{}: \"{url}\", ", file.vendor).unwrap();
+        let served = StaticFile {
+            content_type: "application/json".to_owned(),
+            body: file.json.into(),
+            etag: None,
+        };
+        setup
+            .simulator
+            .update(|world| world.files.insert(file.path.to_owned(), served));
+    }
+    let ranges = format!("vendor_ranges: {{ enabled: true, sources: {{ {sources} }} }}");
+    setup.configure(
+        "tiered_cache: false",
+        &format!("tiered_cache: false, {ranges}"),
+    );
+    setup.configure("expect: {", "expect: { from_dns: true,");
+    // In us-east-1, says AWS.
+    setup.simulator.update(|world| {
+        let zone = world.zone_mut(ZONE);
+        zone.record("A", "www.a.example", "3.80.2.1", true);
+        zone.map("3.80.2.1", "aws", "eu-west-1", None);
+    });
+    let is_judged =
+        |scrape: &Scrape| scrape.sum(&["wrong_mapping{", ZONE, "vendor_ranges", "3.80.2.1"]) == 1.0;
+    let life = setup.start().await;
+    let before = life.until("it is judged by the ranges", is_judged).await;
+    sleep(Duration::from_millis(2500)).await;
+    life.kill().await;
+    setup.simulator.update(|world| {
+        world.files.clear();
+        world
+            .zone_mut("b.example")
+            .map("3.80.2.2", "aws", "eu-west-1", None);
+    });
+    let life = setup.start().await;
+    let first = life.scrape().await;
+    assert!(is_judged(&first), "{:#?}", first.series);
+    for vendor in ["aws", "azure", "gcp", "oci"] {
+        for family in ["prefixes", "last_success_timestamp_seconds"] {
+            let words = ["vendor_ranges_", family, vendor];
+            assert!(first.sum(&words) > 0.0, "{words:?}");
+            assert_eq!(first.sum(&words), before.sum(&words), "{words:?}");
+        }
+    }
+    // They judge what is new, although the vendors cannot be reached.
+    let last = life
+        .until("b is judged by the stored ranges", |scrape| {
+            scrape.sum(&["wrong_mapping{", "b.example", "vendor_ranges"]) == 1.0
+                && scrape.sum(&["vendor_ranges_up"]) == 0.0
+        })
+        .await;
+    assert!(is_judged(&last));
     life.stop().await;
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -26,6 +27,7 @@ pub(crate) struct Setup {
     pub(crate) folder: TempDir,
     storage: PathBuf,
     config: String,
+    is_unprivileged: bool,
 }
 
 impl Setup {
@@ -55,7 +57,14 @@ impl Setup {
             storage: folder.path().join("storage"),
             folder,
             config,
+            is_unprivileged: false,
         }
+    }
+
+    /// Has the program respect the modes of files even where root runs the test.
+    pub(crate) fn without_privileges(mut self) -> Self {
+        self.is_unprivileged = true;
+        self
     }
 
     /// Another place of the storage.
@@ -76,7 +85,17 @@ impl Setup {
 
     fn spawn(&self, log: &Path) -> Child {
         fs::write(self.folder.path().join("config.yaml"), &self.config).unwrap();
-        Command::new(env!("CARGO_BIN_EXE_cloudflare-origin-region-exporter"))
+        let program = env!("CARGO_BIN_EXE_cloudflare-origin-region-exporter");
+        let is_root = fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0);
+        let mut command = if self.is_unprivileged && is_root {
+            let mut command = Command::new("setpriv");
+            let without = "--bounding-set=-dac_override,-dac_read_search";
+            command.arg(without).arg(program);
+            command
+        } else {
+            Command::new(program)
+        };
+        command
             .arg("--config.file=config.yaml")
             .arg("--web.listen-address=127.0.0.1:0")
             .arg(format!("--storage.path={}", self.storage.display()))
@@ -137,12 +156,23 @@ impl Life {
     }
 
     pub(crate) async fn scrape(&self) -> Scrape {
+        Scrape::parse(&self.get("/metrics").await)
+    }
+
+    /// The latest changes of the history, as JSON.
+    pub(crate) async fn changes(&self) -> serde_json::Value {
+        let answer = self.get("/api/v1/changes").await;
+        let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+        serde_json::from_str(body).unwrap()
+    }
+
+    async fn get(&self, path: &str) -> String {
         let mut stream = TcpStream::connect(&self.address).await.unwrap();
-        let request = "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+        let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();
-        Scrape::parse(&answer)
+        answer
     }
 
     /// Scrapes until something is so.

@@ -1,0 +1,144 @@
+//! Handing the ranges on: to the storage, from an earlier process, and at a reload.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+use tracing::debug;
+
+use super::fetch::Version;
+use super::refresh::Feed;
+use super::{StoredRanges, StoredRefresh, VendorRanges, VendorTable};
+use crate::domain::Vendor;
+
+/// How the latest refresh of a vendor ended, and what of it is not stored yet.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Outcome {
+    /// `None` before the first success.
+    refresh: Option<StoredRefresh>,
+    is_new: bool,
+    pub(super) has_new_table: bool,
+}
+
+impl Outcome {
+    pub(super) fn succeeded(&mut self, now: Timestamp) {
+        self.is_new = true;
+        self.refresh = Some(StoredRefresh {
+            succeeded: true,
+            last_success: now,
+        });
+    }
+
+    pub(super) fn failed(&mut self) {
+        // Before the first success there are no ranges, and nothing to store.
+        if let Some(refresh) = &mut self.refresh {
+            self.is_new |= refresh.succeeded;
+            refresh.succeeded = false;
+        }
+    }
+}
+
+impl Feed {
+    pub(super) fn outcome(&self) -> MutexGuard<'_, Outcome> {
+        self.outcome.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A vendor's refresh that is to be stored.
+#[derive(Debug)]
+pub struct Refreshed {
+    /// The vendor.
+    pub vendor: Vendor,
+    /// How it ended.
+    pub refresh: StoredRefresh,
+    /// The new table. `None` where it is the one before, or too large to be stored.
+    pub ranges: Option<StoredRanges>,
+}
+
+impl VendorRanges {
+    /// Uses what an earlier process stored until the first refresh. Ranges from a source that is
+    /// not the configured one are left out.
+    pub fn restore(&self, vendor: &str, ranges: &StoredRanges, refresh: StoredRefresh) {
+        let of_vendor = |feed: &&Arc<Feed>| feed.format.vendor().as_str() == vendor;
+        let Some(feed) = self.shared.feeds.iter().find(of_vendor) else {
+            return;
+        };
+        let Some(table) = ranges.table(&feed.source) else {
+            debug!(vendor, "stored address ranges left out");
+            return;
+        };
+        let version = ranges.version().map(Arc::new);
+        let outcome = Outcome {
+            refresh: Some(refresh),
+            ..Outcome::default()
+        };
+        self.put_in_use(feed, &Arc::new(table), version, outcome);
+    }
+
+    /// Uses what `old` has in use until the first refresh, where the sources are the same.
+    pub fn take_over(&self, old: &Self) {
+        for feed in &self.shared.feeds {
+            let same = |old: &&Arc<Feed>| old.format == feed.format && old.source == feed.source;
+            let Some(old_feed) = old.shared.feeds.iter().find(same) else {
+                continue;
+            };
+            let outcome = old_feed.outcome();
+            let table = old.table().get(feed.format).cloned();
+            let (version, outcome) = (old_feed.version.load_full(), *outcome);
+            let Some(table) = table else { continue };
+            let is_confirmed = old_feed.is_confirmed.load(Ordering::Relaxed);
+            feed.is_confirmed.store(is_confirmed, Ordering::Relaxed);
+            self.put_in_use(feed, &table, version, outcome);
+        }
+    }
+
+    fn put_in_use(
+        &self,
+        feed: &Feed,
+        table: &Arc<VendorTable>,
+        version: Option<Arc<Version>>,
+        outcome: Outcome,
+    ) {
+        let (format, metrics) = (feed.format, &self.shared.metrics);
+        if let Some(refresh) = outcome.refresh {
+            metrics.in_use(format, table, refresh.last_success);
+            if refresh.succeeded {
+                metrics.succeeded(format, table, refresh.last_success);
+            }
+        }
+        feed.version.store(version);
+        *feed.outcome() = outcome;
+        self.replace_table(format, table);
+    }
+
+    /// Waits for refreshes, and returns those since the last call. For one caller.
+    pub async fn refreshed(&self) -> Vec<Refreshed> {
+        loop {
+            let feeds = self.shared.feeds.iter();
+            let refreshed: Vec<_> = feeds.filter_map(|feed| self.take_refreshed(feed)).collect();
+            if !refreshed.is_empty() {
+                return refreshed;
+            }
+            self.shared.refreshed.notified().await;
+        }
+    }
+
+    fn take_refreshed(&self, feed: &Feed) -> Option<Refreshed> {
+        let mut outcome = feed.outcome();
+        let refresh = outcome.refresh.filter(|_| outcome.is_new)?;
+        let has_new_table = outcome.has_new_table;
+        (outcome.is_new, outcome.has_new_table) = (false, false);
+        // Table and version are replaced with the lock held, so they belong together.
+        let table = self.shared.table.load().get(feed.format).cloned();
+        let version = feed.version.load_full();
+        drop(outcome);
+        let table = table.filter(|_| has_new_table);
+        let ranges =
+            table.and_then(|table| StoredRanges::new(&feed.source, version.as_deref(), &table));
+        Some(Refreshed {
+            vendor: feed.format.vendor(),
+            refresh,
+            ranges,
+        })
+    }
+}

@@ -1,0 +1,260 @@
+//! A vendor's prefixes in a form that survives a restart.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::time::SystemTime;
+
+use ipnet::IpNet;
+use jiff::Timestamp;
+use reqwest::header::HeaderValue;
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use super::RangeSource;
+use super::fetch::Version;
+use super::table::{Place, VendorTable};
+use crate::domain::Region;
+
+/// Larger tables are not stored. The largest published file has 26,000 prefixes, which take half a
+/// megabyte.
+const MAX_PREFIXES: usize = 250_000;
+
+/// A vendor's prefixes, and by what the next refresh can tell that they have not changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredRanges {
+    /// Where they were read, without anything that may be secret.
+    source: String,
+    version: Option<StoredVersion>,
+    published: Option<Timestamp>,
+    rejected: usize,
+    /// Lists of prefixes, separated by spaces, by region.
+    regions: BTreeMap<String, String>,
+    /// Prefixes without a region.
+    nowhere: String,
+    /// Prefixes to which the file gives several regions.
+    several: String,
+    /// Prefixes of edge services.
+    edge: String,
+}
+
+/// How the latest refresh of a vendor ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredRefresh {
+    /// Whether it succeeded.
+    pub succeeded: bool,
+    /// When a refresh last succeeded.
+    pub last_success: Timestamp,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+enum StoredVersion {
+    Http {
+        url: String,
+        etag: Option<String>,
+        last_modified: Option<String>,
+    },
+    File {
+        modified: Timestamp,
+        bytes: u64,
+    },
+}
+
+impl StoredRanges {
+    /// The stored form of a table that was read from `source`. `None` if it is too large.
+    pub(super) fn new(
+        source: &RangeSource,
+        version: Option<&Version>,
+        table: &VendorTable,
+    ) -> Option<Self> {
+        if table.len() > MAX_PREFIXES {
+            return None;
+        }
+        let mut stored = Self {
+            source: source.to_string(),
+            version: version.and_then(StoredVersion::new),
+            published: table.published(),
+            rejected: table.rejected(),
+            regions: BTreeMap::new(),
+            nowhere: String::new(),
+            several: String::new(),
+            edge: String::new(),
+        };
+        for (net, place) in table.places() {
+            let list = match place {
+                Place::Nowhere => &mut stored.nowhere,
+                Place::Several => &mut stored.several,
+                Place::Edge => &mut stored.edge,
+                Place::Region(region) => match stored.regions.get_mut(region.as_str()) {
+                    Some(list) => list,
+                    None => stored.regions.entry(region.to_string()).or_default(),
+                },
+            };
+            let space = if list.is_empty() { "" } else { " " };
+            // Writing to a string does not fail.
+            let _ = write!(list, "{space}{net}");
+        }
+        Some(stored)
+    }
+
+    /// The table, if it was read from `source` and every part of it can be read.
+    pub(super) fn table(&self, source: &RangeSource) -> Option<VendorTable> {
+        if self.source != source.to_string() {
+            return None;
+        }
+        let mut places = Vec::new();
+        for (region, list) in &self.regions {
+            let place = Place::Region(Region::parse(region).ok()?);
+            add(&mut places, list, &place)?;
+        }
+        add(&mut places, &self.nowhere, &Place::Nowhere)?;
+        add(&mut places, &self.several, &Place::Several)?;
+        add(&mut places, &self.edge, &Place::Edge)?;
+        let table = VendorTable::from_places(places, self.published, self.rejected);
+        (!table.is_empty()).then_some(table)
+    }
+
+    /// What identifies the state of the source.
+    pub(super) fn version(&self) -> Option<Version> {
+        let header = |value: &Option<String>| {
+            let value = value.as_deref()?;
+            HeaderValue::from_str(value).ok()
+        };
+        Some(match self.version.as_ref()? {
+            StoredVersion::Http {
+                url,
+                etag,
+                last_modified,
+            } => Version::Http {
+                url: Url::parse(url).ok()?,
+                etag: header(etag),
+                last_modified: header(last_modified),
+            },
+            StoredVersion::File { modified, bytes } => Version::File {
+                modified: SystemTime::from(*modified),
+                bytes: *bytes,
+            },
+        })
+    }
+}
+
+/// Adds the prefixes of a list. `None` if one cannot be read, or if there are too many.
+fn add(places: &mut Vec<(IpNet, Place)>, list: &str, place: &Place) -> Option<()> {
+    for net in list.split_ascii_whitespace() {
+        if places.len() >= MAX_PREFIXES {
+            return None;
+        }
+        let net: IpNet = net.parse().ok()?;
+        places.push((net.trunc(), place.clone()));
+    }
+    Some(())
+}
+
+impl StoredVersion {
+    /// `None` where the address may hold a secret: the file is then read again after a restart.
+    fn new(version: &Version) -> Option<Self> {
+        match version {
+            Version::Http {
+                url,
+                etag,
+                last_modified,
+            } => {
+                let is_plain = url.username().is_empty()
+                    && url.password().is_none()
+                    && url.query().is_none()
+                    && url.fragment().is_none();
+                let text = |value: &Option<HeaderValue>| {
+                    let value = value.as_ref()?;
+                    value.to_str().ok().map(str::to_owned)
+                };
+                is_plain.then(|| Self::Http {
+                    url: url.to_string(),
+                    etag: text(etag),
+                    last_modified: text(last_modified),
+                })
+            }
+            Version::File { modified, bytes } => Some(Self::File {
+                modified: Timestamp::try_from(*modified).ok()?,
+                bytes: *bytes,
+            }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vendor_ranges::Format;
+
+    fn source(text: &str) -> RangeSource {
+        RangeSource::Url(Url::parse(text).unwrap())
+    }
+
+    fn version(url: &str) -> Version {
+        Version::Http {
+            url: Url::parse(url).unwrap(),
+            etag: Some(HeaderValue::from_static("\"1\"")),
+            last_modified: None,
+        }
+    }
+
+    #[test]
+    fn a_table_of_each_vendor_is_read_back() {
+        let from = source("https://ranges.example/x.json");
+        let version = version("https://ranges.example/x.json");
+        for format in Format::ALL {
+            let vendor = format.vendor();
+            let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/ip-ranges");
+            let file = std::fs::read(format!("{directory}/{vendor}.json")).unwrap();
+            let table = format.parse(&file).unwrap();
+            let stored = StoredRanges::new(&from, Some(&version), &table).unwrap();
+            let json = serde_json::to_vec(&stored).unwrap();
+            let read: StoredRanges = serde_json::from_slice(&json).unwrap();
+            let again = read.table(&from).unwrap();
+            assert!(table.len() > 1, "{vendor}");
+            assert!(again.places().eq(table.places()), "{vendor}");
+            assert_eq!(again.published(), table.published());
+            assert_eq!(again.rejected(), table.rejected());
+            assert_eq!(read.version().as_ref(), Some(&version));
+        }
+    }
+
+    #[test]
+    fn another_source_and_what_cannot_be_read_have_no_table() {
+        let from = source("https://ranges.example/x.json");
+        let file = br#"{"prefixes": [{"ipv4Prefix": "34.1.0.0/16", "scope": "us-west1"}]}"#;
+        let table = Format::Gcp.parse(file).unwrap();
+        let good = StoredRanges::new(&from, None, &table).unwrap();
+        assert!(good.table(&from).is_some());
+        assert!(
+            good.table(&source("https://other.example/x.json"))
+                .is_none()
+        );
+        let bad = StoredRanges {
+            edge: "34.1.0.0/16 x".to_owned(),
+            ..good.clone()
+        };
+        assert!(bad.table(&from).is_none());
+        let empty = StoredRanges {
+            regions: BTreeMap::new(),
+            ..good
+        };
+        assert!(empty.table(&from).is_none());
+    }
+
+    #[test]
+    fn an_address_that_may_be_secret_is_not_stored() {
+        let file = br#"{"prefixes": [{"ipv4Prefix": "34.1.0.0/16", "scope": "us-west1"}]}"#;
+        let table = Format::Gcp.parse(file).unwrap();
+        for url in [
+            "https://user:hunter2@ranges.example/x.json",
+            "https://ranges.example/x.json?sig=hunter2",
+            "https://ranges.example/x.json#hunter2",
+        ] {
+            let stored = StoredRanges::new(&source(url), Some(&version(url)), &table).unwrap();
+            let json = serde_json::to_string(&stored).unwrap();
+            assert!(!json.contains("hunter2"), "{json}");
+            assert!(stored.table(&source(url)).is_some());
+            assert_eq!(stored.version(), None);
+        }
+    }
+}
