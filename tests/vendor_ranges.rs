@@ -580,9 +580,7 @@ async fn each_vendor_is_refreshed_again_and_again_until_the_shutdown() {
             changed.changed().await.unwrap();
         }
     };
-    timeout(Duration::from_secs(30), rounds)
-        .await
-        .unwrap();
+    timeout(Duration::from_secs(30), rounds).await.unwrap();
     assert!(fixture.ranges.all_loaded());
     shutdown.cancel();
     running.await.unwrap();

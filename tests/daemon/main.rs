@@ -39,6 +39,7 @@ mod secrets;
 mod selection;
 mod soak;
 mod soak_faults;
+mod soak_restarts;
 mod start;
 mod storage;
 mod supervision;

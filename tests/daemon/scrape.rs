@@ -1,6 +1,6 @@
 //! Reading what the program exposes, strictly.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use cloudflare_origin_region_exporter::metric_families::{self, Family, Kind};
 
@@ -141,6 +141,36 @@ impl Scrape {
     pub(crate) fn families(&self) -> HashSet<&'static str> {
         let samples = self.samples.iter();
         samples.map(|sample| sample.family.name).collect()
+    }
+
+    /// The counters of zones, by zone and series.
+    pub(crate) fn zone_counters(&self) -> BTreeMap<(&str, String), f64> {
+        let counters = self.samples.iter().filter(|sample| sample.only_grows());
+        counters
+            .filter_map(|sample| {
+                let (_, zone) = sample.labels.iter().find(|(name, _)| name == "zone")?;
+                let series = format!("{} {:?}", sample.name, sample.labels);
+                Some(((zone.as_str(), series), sample.value))
+            })
+            .collect()
+    }
+
+    /// The mappings of each zone that was read, as address and region.
+    pub(crate) fn mappings_by_zone(&self) -> BTreeMap<String, BTreeSet<String>> {
+        let label = |sample: &Sample, name: &str| {
+            let found = sample.labels.iter().find(|(label, _)| label == name);
+            found.unwrap().1.clone()
+        };
+        let mut zones: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for sample in self.find("zone_mappings", &[]) {
+            zones.entry(label(sample, "zone")).or_default();
+        }
+        for sample in self.find("mapping_info", &[]) {
+            let mapping = format!("{} {}", label(sample, "origin_ip"), label(sample, "region"));
+            let zone = zones.entry(label(sample, "zone")).or_default();
+            zone.insert(mapping);
+        }
+        zones
     }
 
     /// Panics where a counter is smaller than it was in an earlier scrape.

@@ -22,13 +22,13 @@ use crate::soak_faults;
 use crate::support::{Api, Config, Daemon, OTHER_TOKEN, TOKEN, get};
 
 /// Seconds of the whole week.
-const SECONDS: &str = "EXPORTER_SOAK_SECONDS";
+pub(crate) const SECONDS: &str = "EXPORTER_SOAK_SECONDS";
 /// The seed of a run that is to be repeated.
-const SEED: &str = "EXPORTER_SOAK_SEED";
-const DEFAULT_SECONDS: u64 = 20;
-const DAYS: u32 = 7;
+pub(crate) const SEED: &str = "EXPORTER_SOAK_SEED";
+pub(crate) const DEFAULT_SECONDS: u64 = 20;
+pub(crate) const DAYS: u32 = 7;
 /// Between two things that happen.
-const STEP: Duration = Duration::from_millis(100);
+pub(crate) const STEP: Duration = Duration::from_millis(100);
 /// Between two looks at the calm: a whole comparison is no small work.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 /// A few polls of every zone.
@@ -57,7 +57,7 @@ async fn a_week_leaves_nothing_behind() {
     let seed = variable(SEED).unwrap_or_else(|| fastrand::u64(..));
     let week = Duration::from_secs(variable(SECONDS).unwrap_or(DEFAULT_SECONDS));
     println!("{SEED}={seed} {SECONDS}={}", week.as_secs());
-    let mut soak = Soak::start(seed).await;
+    let mut soak = Soak::start(seed, &Config::default().rate_limit, &[]).await;
     let stop = CancellationToken::new();
     soak.warm_up().await;
     let mut clients = clients(soak.daemon.address, &stop);
@@ -81,14 +81,14 @@ async fn a_week_leaves_nothing_behind() {
     soak.daemon.stop().await;
 }
 
-fn variable(name: &str) -> Option<u64> {
+pub(crate) fn variable(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 
 /// What the program holds at the end of a day.
 #[derive(Debug)]
 #[expect(dead_code, reason = "some are there to be printed")]
-struct Held {
+pub(crate) struct Held {
     memory: f64,
     files: f64,
     threads: f64,
@@ -118,7 +118,7 @@ fn assert_no_growth(days: &[Held]) {
 
 /// How often what was done.
 #[derive(Debug, Default)]
-struct Done {
+pub(crate) struct Done {
     zones_added: usize,
     zones_removed: usize,
     zones_changed: usize,
@@ -127,19 +127,23 @@ struct Done {
     bad_reloads: usize,
 }
 
-struct Soak {
-    api: Api,
-    daemon: Daemon,
-    random: Rng,
+pub(crate) struct Soak {
+    pub(crate) api: Api,
+    pub(crate) daemon: Daemon,
+    pub(crate) random: Rng,
     /// The last zone's number; none comes twice, so that no counter may ever begin anew.
     number: usize,
     /// The configured name of the second account, which has a new one whenever it comes back.
     second_account: Option<String>,
-    done: Done,
+    /// The keys under `cloudflare.rate_limit`.
+    rate_limit: String,
+    pub(crate) always_shows_detail: bool,
+    pub(crate) done: Done,
 }
 
 impl Soak {
-    async fn start(seed: u64) -> Self {
+    /// With these keys under `cloudflare.rate_limit`, and further flags.
+    pub(crate) async fn start(seed: u64, rate_limit: &str, flags: &[&str]) -> Self {
         let user = |id, token, account| Credential::user_token(id, token).only_accounts([account]);
         let mut world = World::empty()
             .account(FIRST, "First")
@@ -148,13 +152,20 @@ impl Soak {
             .credential(user("token-2", OTHER_TOKEN, SECOND));
         world.rate_limit = RateLimit::NONE;
         let api = Api::start(world).await;
-        let daemon = api.daemon(&Config::default()).await;
+        let config = Config {
+            rate_limit: rate_limit.to_owned(),
+            ..Config::default()
+        };
+        let config = config.text(&api.simulator.base_url());
+        let daemon = Daemon::start_with(&config, flags, &[]).await;
         Self {
             api,
             daemon,
             random: Rng::with_seed(seed),
             number: 0,
             second_account: None,
+            rate_limit: rate_limit.to_owned(),
+            always_shows_detail: false,
             done: Done::default(),
         }
     }
@@ -180,15 +191,20 @@ impl Soak {
     async fn live_through(&mut self, day: Duration) {
         let start = Instant::now();
         while start.elapsed() < day {
-            match self.random.u32(..12) {
-                0..=2 => self.add_zones(),
-                3 => self.remove_zones(),
-                4..=6 => self.change_a_zone(),
-                7..=9 => self.add_fault(),
-                10 => self.api.simulator.clear_faults(),
-                _ => self.reload(),
-            }
+            self.step();
             sleep(STEP).await;
+        }
+    }
+
+    /// One thing that happens.
+    pub(crate) fn step(&mut self) {
+        match self.random.u32(..12) {
+            0..=2 => self.add_zones(),
+            3 => self.remove_zones(),
+            4..=6 => self.change_a_zone(),
+            7..=9 => self.add_fault(),
+            10 => self.api.simulator.clear_faults(),
+            _ => self.reload(),
         }
     }
 
@@ -271,7 +287,7 @@ impl Soak {
             if self.random.bool() {
                 self.replace_second_account();
             }
-            let detail = self.random.bool();
+            let detail = self.random.bool() || self.always_shows_detail;
             let verify = self.random.bool();
             self.configure(detail, verify);
             self.done.reloads += 1;
@@ -292,7 +308,8 @@ impl Soak {
         self.add_zone(SECOND);
     }
 
-    fn configure(&mut self, detail: bool, verify: bool) {
+    /// Writes a good configuration, for the next reload or start.
+    pub(crate) fn configure(&mut self, detail: bool, verify: bool) {
         let mut accounts = format!("{{ name: main, api_token: {TOKEN} }}");
         if let Some(name) = &self.second_account {
             let second = format!(", {{ name: {name}, api_token: {OTHER_TOKEN} }}");
@@ -303,10 +320,10 @@ impl Soak {
             poll: format!(
                 "interval: {interval}ms, discovery_interval: 300ms, timeout: 2s, retries: 1"
             ),
+            rate_limit: self.rate_limit.clone(),
             accounts: format!("[{accounts}]"),
             verify: format!("supported_regions: {verify}, tiered_cache: {verify}"),
             more: format!("mappings: {{ detail: {detail} }}\nexpect: {{ from_dns: {verify} }}"),
-            ..Config::default()
         };
         let text = config.text(&self.api.simulator.base_url());
         self.write(&text);
@@ -317,7 +334,7 @@ impl Soak {
     }
 
     /// Lets everything succeed, and waits until what is shown is what the API has.
-    async fn calm(&mut self) -> Held {
+    pub(crate) async fn calm(&mut self) -> Held {
         self.api.simulator.clear_faults();
         self.configure(true, true);
         self.daemon.signal("HUP");

@@ -224,19 +224,7 @@ impl Daemon {
         environment: &[(&str, &str)],
     ) -> Self {
         fs::write(folder.path().join("config.yaml"), config).unwrap();
-        let arguments = [
-            "--config.file=config.yaml",
-            "--web.listen-address=127.0.0.1:0",
-            "--log.level=trace",
-        ];
-        let file = |name| File::create(folder.path().join(name)).unwrap();
-        let child = program(folder.path(), &arguments)
-            .args(flags)
-            .envs(environment.iter().copied())
-            .stdout(file("stdout"))
-            .stderr(file("stderr"))
-            .spawn()
-            .unwrap();
+        let child = Self::child(&folder, flags, environment);
         let mut daemon = Self {
             child,
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
@@ -245,6 +233,22 @@ impl Daemon {
         };
         daemon.address = daemon.listening().await;
         daemon
+    }
+
+    fn child(folder: &TempDir, flags: &[&str], environment: &[(&str, &str)]) -> Child {
+        let arguments = [
+            "--config.file=config.yaml",
+            "--web.listen-address=127.0.0.1:0",
+            "--log.level=trace",
+        ];
+        let file = |name| File::create(folder.path().join(name)).unwrap();
+        program(folder.path(), &arguments)
+            .args(flags)
+            .envs(environment.iter().copied())
+            .stdout(file("stdout"))
+            .stderr(file("stderr"))
+            .spawn()
+            .unwrap()
     }
 
     async fn listening(&mut self) -> SocketAddr {
@@ -394,6 +398,22 @@ impl Daemon {
             assert!(!text.contains(SECRET), "a secret is told: {text}");
             assert!(!text.contains("panicked"), "{text}");
         }
+    }
+
+    /// Ends the program by a signal, and starts it again in the same folder with the same
+    /// configuration, once `meanwhile` is done.
+    pub(crate) async fn restart(&mut self, signal: &str, flags: &[&str], meanwhile: impl FnOnce()) {
+        self.signal(signal);
+        let ended = timeout(QUICK, self.child.wait()).await;
+        let log = self.log();
+        ended
+            .unwrap_or_else(|_| panic!("still running\n{log}"))
+            .unwrap();
+        assert!(!log.contains("panicked") && !log.contains(SECRET), "{log}");
+        meanwhile();
+        self.child = Self::child(&self.folder, flags, &[]);
+        self.last = Scrape::default();
+        self.address = self.listening().await;
     }
 
     /// Ends the program by SIGTERM.

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use cloudflare_origin_region_exporter::simulator::{Fault, FaultKind};
+use cloudflare_origin_region_exporter::simulator::{Fault, FaultKind, Operation, RetryAfter};
+use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
 use crate::support::{Scrape, Setup};
 
-const LIVES: usize = 50;
+const LIVES: usize = 60;
 const ZONES: [&str; 4] = ["a.example", "b.example", "c.example", "d.example"];
 /// What was served for longer than this lasts.
 const LASTS: Duration = Duration::from_secs(2);
@@ -18,16 +19,24 @@ const WINDOW: Duration = Duration::from_secs(3);
 struct Served {
     at: Instant,
     scrape: Scrape,
+    history: Value,
 }
 
 #[tokio::test]
-async fn fifty_kills_lose_nothing_that_was_served_two_seconds_before() {
-    let mut setup = Setup::new(&ZONES, "interval: 300ms, retries: 0, retain: 1h", "").await;
+async fn sixty_kills_lose_nothing_that_was_served_two_seconds_before() {
+    let declared = ZONES.map(|zone| format!("{zone}: [{{ origin_ip: 192.0.2.4 }}]"));
+    let declared = format!("expect: {{ zones: {{ {} }} }}", declared.join(", "));
+    let poll = "interval: 300ms, retries: 0, retain: 1h, timeout: 1s";
+    let mut setup = Setup::new(&ZONES, poll, &declared).await;
+    // What the API counts beyond what the program knows of counts too, until its window ends.
+    setup
+        .simulator
+        .update(|world| world.rate_limit.window = WINDOW);
     let limit = format!("{{ requests: {BUDGET}, window: 3s, share: 1 }}");
     setup.configure("{ requests: 10000 }", &limit);
     let mut random = fastrand::Rng::with_seed(2026);
     let mut served: Vec<Served> = Vec::new();
-    let mut faulty = false;
+    let mut compared = 0;
     for life in 0..LIVES {
         let daemon = setup.start().await;
         let first = daemon.scrape().await;
@@ -40,38 +49,52 @@ async fn fifty_kills_lose_nothing_that_was_served_two_seconds_before() {
             });
             zones.collect()
         });
+        let history = daemon.changes().await;
         check(life, &served, &first, &current);
+        check_history(life, &served, &history);
+        compared += usize::from(lasting(&served).is_some());
         served.clear();
         let lifetime = Duration::from_millis(random.u64(50..3200));
         let change_at = Duration::from_millis(random.u64(0..1000));
+        let fault_at = Duration::from_millis(random.u64(0..2000));
         let born = Instant::now();
-        let mut changed = false;
+        let (mut changed, mut failed) = (false, false);
         while born.elapsed() < lifetime {
             if !changed && born.elapsed() > change_at {
                 changed = true;
                 change(&setup, &mut random);
             }
-            let scrape = daemon.scrape().await;
+            if !failed && born.elapsed() > fault_at {
+                failed = true;
+                setup.simulator.add_fault(fault(&mut random));
+            }
+            let (scrape, history) = (daemon.scrape().await, daemon.changes().await);
             let at = Instant::now();
-            served.push(Served { at, scrape });
+            served.push(Served {
+                at,
+                scrape,
+                history,
+            });
             sleep(Duration::from_millis(25)).await;
         }
         daemon.kill().await;
-        // The next life starts with the API down, or up again.
-        faulty = !faulty;
+        // The next life starts with the API down, hanging, or up again.
         setup.simulator.clear_faults();
-        if faulty && life % 4 < 2 {
-            setup
+        match life % 4 {
+            0 => setup
                 .simulator
-                .add_fault(Fault::new(FaultKind::Status(503, None)));
+                .add_fault(Fault::new(FaultKind::Status(503, None))),
+            1 => setup.simulator.add_fault(Fault::new(FaultKind::Hang)),
+            _ => {}
         }
     }
+    assert!(compared > LIVES / 10, "{compared} lives were long enough");
     let requests = setup.simulator.requests();
     for window in requests.windows(BUDGET + 1) {
         let span = window[BUDGET].at - window[0].at;
         assert!(span >= WINDOW, "{} requests in {span:?}", BUDGET + 1);
     }
-    assert!(requests.len() > 3 * BUDGET, "{}", requests.len());
+    assert!(requests.len() > 6 * BUDGET, "{}", requests.len());
 }
 
 /// Adds, removes or moves a mapping of some zone.
@@ -85,20 +108,74 @@ fn change(setup: &Setup, random: &mut fastrand::Rng) {
     });
 }
 
+/// Strikes at some requests of one zone, or of all.
+fn fault(random: &mut fastrand::Rng) -> Fault {
+    let kinds = [
+        FaultKind::Status(503, None),
+        FaultKind::TooManyRequests(RetryAfter::Seconds(1)),
+        FaultKind::Hang,
+        FaultKind::CutInBody,
+        FaultKind::TruncatedJson,
+        FaultKind::ShortPage,
+    ];
+    let fault = Fault::new(kinds[random.usize(..kinds.len())].clone());
+    let fault = fault.on(Operation::ListMappings).times(random.u64(1..6));
+    if random.bool() {
+        fault.zone(ZONES[random.usize(..ZONES.len())])
+    } else {
+        fault
+    }
+}
+
+/// The latest that was served two seconds before the end. It must survive, and what came later may.
+fn lasting(served: &[Served]) -> Option<usize> {
+    let last = served.last()?;
+    served
+        .iter()
+        .rposition(|served| served.at + LASTS < last.at)
+}
+
+/// Every change that the history had told of is still in it, as it was.
+fn check_history(life: usize, served: &[Served], first: &Value) {
+    let Some(lasting) = lasting(served) else {
+        return;
+    };
+    let list = |history: &Value| history["changes"].as_array().unwrap().clone();
+    let (before, now) = (list(&served[lasting].history), list(first));
+    // It shows the latest thousand.
+    let oldest = now.last().map(|change| change["id"].as_u64());
+    for change in before {
+        let may_be_older = now.len() == 1000 && Some(change["id"].as_u64()) < oldest;
+        assert!(
+            now.contains(&change) || may_be_older,
+            "life {life}: {change} is not in the history"
+        );
+    }
+    let ids: Vec<_> = now.iter().map(|change| change["id"].as_u64()).collect();
+    assert!(ids.is_sorted_by(|newer, older| newer > older), "{ids:?}");
+}
+
 /// The first scrape of a life against what the last life served.
 fn check(life: usize, served: &[Served], first: &Scrape, current: &[String]) {
-    let Some(last) = served.last() else { return };
-    // What was served at that time, and all that came later.
-    let lasting = served
-        .iter()
-        .rposition(|served| served.at + LASTS < last.at);
-    let Some(lasting) = lasting else { return };
+    let Some(lasting) = lasting(served) else {
+        return;
+    };
     for (counter, value) in served[lasting].scrape.zone_counters() {
         let now = first.series.get(counter).copied();
         assert!(
             now.is_some_and(|now| now >= value),
             "life {life}: {counter} was {value} and is {now:?}"
         );
+    }
+    for zone in ZONES {
+        let words = ["missing_mapping{", zone];
+        let shown = first.sum(&words);
+        let was_served = served[lasting..]
+            .iter()
+            .any(|served| (served.scrape.sum(&words) - shown).abs() < 0.5);
+        let is_mapped = current.contains(&format!("{zone} 192.0.2.4"));
+        let is_so = (shown < 0.5) == is_mapped;
+        assert!(was_served || is_so, "life {life}: {words:?} {shown}");
     }
     let zone_of = |series: &str| series.split('"').nth(1).unwrap().to_owned();
     let of = |scrape: &Scrape, zone: &str| -> Vec<String> {

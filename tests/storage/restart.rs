@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use cloudflare_origin_region_exporter::simulator::{Fault, FaultKind, Operation, StaticFile, demo};
+use cloudflare_origin_region_exporter::simulator::{
+    Fault, FaultKind, Operation, RetryAfter, StaticFile, demo,
+};
 use tokio::time::{Duration, sleep};
 
 use crate::support::{Scrape, Setup};
@@ -180,5 +182,37 @@ async fn the_ranges_of_the_vendors_outlast_a_restart() {
         })
         .await;
     assert!(is_judged(&last));
+    life.stop().await;
+}
+
+#[tokio::test]
+async fn a_pause_after_a_429_outlasts_a_kill() {
+    const PAUSE: Duration = Duration::from_secs(5);
+    let setup = setup("interval: 200ms, retries: 0").await;
+    let life = setup.start().await;
+    life.until("both are read", |scrape| scrape.mappings().len() == 2)
+        .await;
+    let refusal = FaultKind::TooManyRequests(RetryAfter::Seconds(PAUSE.as_secs()));
+    setup.simulator.add_fault(Fault::new(refusal).times(1));
+    life.until("the account is blocked", |scrape| {
+        scrape.sum(&["api_blocked_until_timestamp_seconds"]) > 0.0
+    })
+    .await;
+    sleep(Duration::from_secs(2)).await;
+    let blocked = setup.simulator.requests().len();
+    let until = life.scrape().await;
+    life.kill().await;
+    let life = setup.start().await;
+    let words = ["api_blocked_until_timestamp_seconds"];
+    let restored = life.scrape().await.sum(&words);
+    assert!((restored - until.sum(&words)).abs() < 0.1, "{restored}");
+    life.until("polls go on", |scrape| {
+        scrape.sum(&["api_blocked_until_timestamp_seconds"]) == 0.0
+            && scrape.sum(&["exporter_api_requests_total", "list_mappings"]) > 2.0
+    })
+    .await;
+    let requests = setup.simulator.requests();
+    let waited = requests[blocked].at - requests[blocked - 1].at;
+    assert!(waited + Duration::from_millis(200) > PAUSE, "{waited:?}");
     life.stop().await;
 }

@@ -161,7 +161,7 @@ impl Life {
 
     /// The latest changes of the history, as JSON.
     pub(crate) async fn changes(&self) -> serde_json::Value {
-        let answer = self.get("/api/v1/changes").await;
+        let answer = self.get("/api/v1/changes?limit=1000").await;
         let (_, body) = answer.split_once("\r\n\r\n").unwrap();
         serde_json::from_str(body).unwrap()
     }
