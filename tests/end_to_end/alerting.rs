@@ -1,8 +1,11 @@
 //! From a mapping that is deleted to a notification, through the real Prometheus and Alertmanager.
 
-use cloudflare_origin_region_exporter::simulator::{Simulator, World};
+use std::time::Duration;
+
+use cloudflare_origin_region_exporter::simulator::{Fault, FaultKind, Simulator, World};
 use jiff::{Timestamp, ToSpan as _};
 use tempfile::tempdir;
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::support::alertmanager::Alertmanager;
@@ -96,6 +99,75 @@ async fn a_deleted_mapping_is_told_and_so_is_its_return() {
     assert_eq!(webhook.find(MISSING, "resolved"), None);
 
     client.put("example.com", ORIGIN, "aws", "us-east-1").await;
+    eventually("the end of the alert", async || {
+        webhook.find(MISSING, "resolved").ok_or_else(String::new)
+    })
+    .await;
+}
+
+#[tokio::test]
+#[ignore = "needs Debian's prometheus and prometheus-alertmanager; run by scripts/test"]
+async fn an_alert_goes_on_firing_while_the_exporter_restarts_and_the_api_is_down() {
+    let directory = tempdir().unwrap();
+    let shutdown = CancellationToken::new();
+    let _stop = shutdown.clone().drop_guard();
+    let api = Simulator::local(healthy(), shutdown).await.unwrap();
+    let mut exporter = Exporter::serve_stored(directory.path(), &configuration(&api)).await;
+    let webhook = Webhook::start().await;
+    let alertmanager = Alertmanager::start(directory.path(), webhook.address).await;
+    let prometheus = Prometheus::start(
+        directory.path(),
+        exporter.address,
+        &rules::hurried(),
+        Some(alertmanager.address),
+    )
+    .await;
+    api.update(|world| world.zone_mut("example.com").unmap(ORIGIN));
+    eventually("the alert", async || {
+        webhook.find(MISSING, "firing").ok_or_else(String::new)
+    })
+    .await;
+
+    api.add_fault(Fault::new(FaultKind::Status(503, None)));
+    exporter.kill_and_start(directory.path()).await;
+    let restarted = eventually("a scrape of the new process", async || {
+        let starts = "changes(process_start_time_seconds[1h]) > 0 and on () up == 1";
+        let found = prometheus.query(starts).await.first().cloned();
+        found.ok_or_else(String::new)
+    })
+    .await;
+    assert!((restarted.value - 1.0).abs() < 0.5, "one restart");
+    let is_firing = async || {
+        let found = format!("cloudflare_origin_region_missing_mapping{{origin_ip=\"{ORIGIN}\"}}");
+        assert_eq!(prometheus.query(&found).await.len(), 1, "it is served");
+        let firing = format!("ALERTS{{alertname=\"{MISSING}\",alertstate=\"firing\"}}");
+        assert_eq!(prometheus.query(&firing).await.len(), 1, "it fires");
+        assert_eq!(webhook.find(MISSING, "resolved"), None);
+    };
+    // Longer than any pending time and window of the rules.
+    let down = Instant::now();
+    while down.elapsed() < Duration::from_secs(65) {
+        is_firing().await;
+        sleep(Duration::from_secs(1)).await;
+    }
+
+    // The API is back, and the mapping is not.
+    api.clear_faults();
+    eventually("polls that succeed", async || {
+        let since = "time() - cloudflare_origin_region_zone_last_success_timestamp_seconds < 3";
+        match prometheus.query(since).await.len() {
+            3 => Ok(()),
+            zones => Err(format!("{zones} zones only")),
+        }
+    })
+    .await;
+    is_firing().await;
+
+    let now = Timestamp::now();
+    api.update(|world| {
+        let zone = world.zone_mut("example.com");
+        zone.map(ORIGIN, "aws", "us-east-1", Some(now));
+    });
     eventually("the end of the alert", async || {
         webhook.find(MISSING, "resolved").ok_or_else(String::new)
     })

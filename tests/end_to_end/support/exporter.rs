@@ -12,7 +12,7 @@ use super::{eventually, http};
 /// A running exporter that has read its zones.
 pub(crate) struct Exporter {
     pub(crate) address: SocketAddr,
-    _program: Program,
+    program: Program,
 }
 
 impl Exporter {
@@ -36,13 +36,45 @@ impl Exporter {
         .await
     }
 
+    /// As [`Self::serve`], with a storage in the directory.
+    pub(crate) async fn serve_stored(directory: &Path, configuration: &str) -> Self {
+        fs::write(directory.join("exporter.yaml"), configuration).unwrap();
+        Self::stored_at(directory, "127.0.0.1:0").await
+    }
+
+    /// Kills it, and starts it again on its storage and address.
+    pub(crate) async fn kill_and_start(&mut self, directory: &Path) {
+        self.program.kill().await;
+        *self = Self::stored_at(directory, &self.address.to_string()).await;
+    }
+
+    async fn stored_at(directory: &Path, address: &str) -> Self {
+        Self::start_at(directory, address, |command| {
+            command
+                .arg("serve")
+                .arg("--config.file")
+                .arg(directory.join("exporter.yaml"))
+                .arg("--storage.path")
+                .arg(directory.join("storage"))
+        })
+        .await
+    }
+
     async fn start(directory: &Path, arguments: impl FnOnce(&mut Command) -> &mut Command) -> Self {
+        Self::start_at(directory, "127.0.0.1:0", arguments).await
+    }
+
+    async fn start_at(
+        directory: &Path,
+        address: &str,
+        arguments: impl FnOnce(&mut Command) -> &mut Command,
+    ) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_cloudflare-origin-region-exporter"));
-        arguments(command.env_clear()).args(["--web.listen-address", "127.0.0.1:0"]);
+        arguments(command.env_clear()).args(["--web.listen-address", address]);
         let mut program = Program::start("exporter", directory, &mut command);
         let exporter = Self {
             address: program.address().await,
-            _program: program,
+            program,
         };
         eventually("the first round of polls", async || {
             let answer = http().get(exporter.url("/-/ready")).send().await;

@@ -34,6 +34,11 @@ impl Program {
         Self { name, log, child }
     }
 
+    /// Ends it by `kill -9`.
+    pub(crate) async fn kill(&mut self) {
+        self.child.kill().await.unwrap();
+    }
+
     /// The address in its log's "listening" line, which all of these programs write.
     pub(crate) async fn address(&mut self) -> SocketAddr {
         let name = self.name;
