@@ -39,8 +39,7 @@ const INCOMPLETE: u8 = 1;
 /// No account could be read. An existing output file is left unchanged.
 const NOTHING_READ: u8 = 3;
 
-/// Exit code 0; 1 if a zone could not be read (the rest is written); 3 if no account could be
-/// read.
+/// Exit code 0; 1 if a zone could not be read (the rest is written); 3 if no account could be read.
 pub(super) async fn run(
     settings: Settings,
     format: OnceFormat,

@@ -1,4 +1,4 @@
-//! What every request of an account passes before it leaves.
+//! Admits the requests of an account: rate limit, pauses and concurrency.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +24,7 @@ const URGENT_PLACES_SHARE: usize = 3;
 const URGENT_PLACES: usize = 2;
 /// Probes may use the budget divided by this.
 const PROBE_SHARE: u32 = 10;
-/// Probes in flight at once. They have places of their own, so that a crowd of them delays no poll.
+/// The most probes in flight. They have their own permits, so that many probes do not delay polls.
 const PROBES_IN_FLIGHT: usize = 4;
 
 /// The rate limit, the pauses and the concurrency of one account.
@@ -82,8 +82,8 @@ impl Admission {
         }
     }
 
-    /// Changes the limits; the requests of the last window and pauses stay. Requests in flight
-    /// keep their permits of before, so while these last there may be more at once.
+    /// Changes the limits. Recent requests and pauses are kept. Requests in flight keep their old
+    /// permits, so for a while there may be more than the new limit.
     pub(super) fn configure(&self, settings: &Settings) {
         let budget = settings.rate_limit.budget();
         let window = settings.rate_limit.window;
@@ -121,7 +121,7 @@ impl Admission {
         &self.pauses
     }
 
-    /// Takes note of the quota that an answer names; see [`Limiter::note_quota`].
+    /// Records the quota that a response reports; see [`Limiter::note_quota`].
     pub(super) fn note_quota(&self, quota: Quota, default_limit: u32, share: f64) {
         let limit = quota.limit.unwrap_or(default_limit.into());
         let used = limit.saturating_sub(quota.remaining);
@@ -135,8 +135,7 @@ impl Admission {
         self.limiter.note_quota(used, allowed, quota.reset);
     }
 
-    /// The requests of the window and the end of the pause after a 429, and how many slots were
-    /// ever taken.
+    /// The recent requests, the end of the pause after a 429, and the number of slots ever taken.
     pub(super) fn state(&self, now: Timestamp) -> (RateLimitState, u64) {
         let (requests, taken) = self.limiter.state(now);
         let state = RateLimitState {
@@ -150,7 +149,7 @@ impl Admission {
         &self.limiter
     }
 
-    /// Puts the state of an earlier process into force.
+    /// Restores the state of an earlier process.
     pub(super) fn restore(&self, state: &RateLimitState, unclean: bool, now: Timestamp) {
         self.limiter.restore(&state.requests, unclean, now);
         let pause = state.blocked_until.map(|until| until.duration_since(now));
@@ -160,9 +159,9 @@ impl Admission {
         }
     }
 
-    /// Waits until one request may leave: for the end of a pause, then for the rate limit, then
-    /// for a permit. Whoever gets a permit while a pause has begun gives everything back, so that
-    /// no queue of waiters slips out after a 429.
+    /// Waits until a request may be sent: for the end of a pause, then for the rate limit, then for
+    /// a permit. If a pause has begun by then, releases everything and waits again, so that waiting
+    /// requests are not sent after a 429.
     pub(super) async fn admit(&self, call: &CallBudget, metrics: &AccountMetrics) -> Permit {
         let _waiting = call.waiting();
         loop {
@@ -186,7 +185,7 @@ impl Admission {
                 (_, Lane::Urgent) => Arc::clone(&permits.urgent),
                 (_, Lane::Regular) => Arc::clone(&permits.regular),
             };
-            // A semaphore that is never closed always gives a permit in the end.
+            // The semaphore is never closed, so this always yields a permit.
             let permit = semaphore.acquire_owned().await.ok();
             if self.pauses.until().is_none() {
                 return Permit {
@@ -199,7 +198,7 @@ impl Admission {
     }
 }
 
-/// The right to send one request. Hold it until the answer has ended.
+/// Permission to send one request. Hold it until the response is complete.
 #[derive(Debug)]
 pub(super) struct Permit {
     slot: Slot,
@@ -208,7 +207,7 @@ pub(super) struct Permit {
 }
 
 impl Permit {
-    /// The request is about to leave.
+    /// Marks the request as sent.
     pub(super) fn mark_used(&mut self) {
         self.slot.mark_used();
         if let Some(slot) = &mut self.share_slot {
@@ -217,7 +216,7 @@ impl Permit {
     }
 }
 
-/// Counts a wait for the rate limit, one that is given up too.
+/// Counts the wait for the rate limit, even if it is abandoned.
 struct Throttled<'a> {
     metrics: &'a AccountMetrics,
     started: Instant,

@@ -1,4 +1,4 @@
-//! One attempt: send a request, read its answer, say what kind of failure it is.
+//! A single attempt: sends a request, reads the response and classifies failures.
 
 use std::time::Duration;
 
@@ -11,36 +11,36 @@ use super::envelope::{ApiErrors, BodyProblem, shown};
 use super::{ApiError, Operation, Reason};
 use crate::http_client::{self, BodyError, Connections, Failure};
 
-/// An honest page of zones or mappings has well under 200 kB. Several requests are in flight, so
-/// the bound is what a hostile answer can cost in memory, many times over.
+/// The largest page of zones or mappings; real ones have well under 200 kB. With several requests
+/// in flight, this limits the memory that hostile responses can use.
 const BODY_LIMIT: usize = 2 << 20;
-/// The lists that come whole or in large pages; 5,000 DNS records have about 5 MB.
+/// The limit for lists that come in one piece or in large pages; 5,000 DNS records have about 5 MB.
 const LARGE_BODY_LIMIT: usize = 16 << 20;
-/// The body of an error is read for its codes alone.
+/// The limit for error bodies, of which only the errors are read.
 const ERROR_BODY_LIMIT: usize = 64 << 10;
 
-/// Codes of "could not route the request" (API reference, 7000 and 7003).
+/// The codes of "could not route the request" (API reference, 7000 and 7003).
 const NO_ROUTE: [u32; 2] = [7000, 7003];
-/// Codes of credentials that are not accepted, seen with status 400.
+/// The codes of rejected credentials, seen with status 400.
 const BAD_CREDENTIALS: [u32; 2] = [9106, 10000];
-/// "Invalid request headers", whose chain says what is wrong with them.
+/// "Invalid request headers"; its error chain names the problem.
 const INVALID_HEADERS: u32 = 6003;
 /// "Invalid format for Authorization header".
 const MALFORMED_TOKEN: u32 = 6111;
-/// The credentials cannot be used here, for the reason in the message: the token is invalid, may not
-/// be used from this address, or lacks a permission.
+/// The credentials cannot be used here, for the reason in the message: the token is invalid, is
+/// used from a disallowed address, or lacks a permission.
 const CANNOT_USE: u32 = 9109;
-/// Codes that leave open, with a 403, whether the credentials or a permission are at fault.
+/// The codes with which a 403 may mean invalid credentials or a missing permission.
 const DOUBTFUL_CREDENTIALS: [u32; 3] = [9106, CANNOT_USE, 10000];
-/// The path of Cloudflare's API below its host.
+/// The path of Cloudflare's API on its host.
 const API_PATH: &str = "/client/v4/";
 
-/// What to ask for.
+/// A request to the API.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Request<'a> {
     pub(super) operation: Operation,
     pub(super) url: &'a Url,
-    /// Whether this failure is an answer that the caller reckons with, not an error.
+    /// Whether the caller expects this failure, so that it does not count as an error.
     pub(super) expected: fn(&ApiError) -> bool,
 }
 
@@ -69,11 +69,11 @@ fn body_limit(operation: Operation) -> usize {
     }
 }
 
-/// An attempt that failed.
+/// A failed attempt.
 #[derive(Debug)]
 pub(super) struct AttemptError {
     pub(super) error: ApiError,
-    /// The connection ended before it answered.
+    /// Whether the connection ended before the response.
     pub(super) connection_ended: bool,
 }
 
@@ -86,8 +86,8 @@ impl From<ApiError> for AttemptError {
     }
 }
 
-/// Sends the request and reads the answer with `parse`; gives its status too. `on_head` sees status
-/// and headers as soon as they arrive, before the body.
+/// Sends the request, reads the response with `parse`, and returns its status too. `on_head` is
+/// called with status and headers as soon as they arrive, before the body.
 pub(super) async fn attempt<T>(
     connections: &Connections,
     proof: &AuthHeaders,
@@ -118,8 +118,8 @@ pub(super) async fn attempt<T>(
         ..error
     };
     if !response.status().is_success() {
-        // The status alone tells the class, so a body that cannot be read does not matter; a
-        // redirect's says nothing, and a 429 is to fail at once.
+        // The status determines the class, so an unreadable body does not matter. The body of a
+        // redirect is useless, and a 429 should fail at once.
         let reading = http_client::read_body(response, ERROR_BODY_LIMIT);
         let body = match status {
             300..400 | 429 => Vec::new(),
@@ -165,8 +165,8 @@ pub(super) async fn attempt<T>(
     Ok((status, answer))
 }
 
-/// Whether an error shows that the credentials are accepted: the API, not something in between,
-/// knows who asks and says that this is not allowed or not there.
+/// Whether an error shows that the credentials are valid: the API itself, not a proxy, recognises
+/// the client and reports that something is forbidden or not found.
 pub(super) fn accepts_the_credentials(error: &ApiError) -> bool {
     matches!(error.reason, Reason::Forbidden | Reason::NotFound)
         && !error.codes.is_empty()
@@ -187,7 +187,7 @@ fn transport(request: Request<'_>, error: reqwest::Error) -> ApiError {
     request.error(reason, shown(&http_client::describe(error)))
 }
 
-/// What is probably wrong when an answer is not the API's.
+/// The likely problem if a response does not come from the API.
 fn base_url_hint(url: &Url, body: &[u8]) -> &'static str {
     let is_html = body.trim_ascii_start().starts_with(b"<");
     if !url.path().contains(API_PATH) {
@@ -199,7 +199,7 @@ fn base_url_hint(url: &Url, body: &[u8]) -> &'static str {
     }
 }
 
-/// The error of an answer whose status is not a success.
+/// The error for a response with a status other than success.
 fn refusal(request: Request<'_>, status: u16, body: &[u8], proof: &AuthHeaders) -> ApiError {
     let complaint = ApiErrors::read(body);
     let reason = reason_of(status, &complaint);
@@ -252,7 +252,7 @@ fn says_address_is_filtered(errors: &ApiErrors) -> bool {
     errors.codes.contains(&CANNOT_USE) && errors.text.to_ascii_lowercase().contains("location")
 }
 
-/// What the API says, without secrets and on one line.
+/// The API's message without secrets, on one line.
 fn quoted(complaint: &ApiErrors, proof: &AuthHeaders) -> String {
     if complaint.text.is_empty() {
         String::new()
@@ -261,7 +261,7 @@ fn quoted(complaint: &ApiErrors, proof: &AuthHeaders) -> String {
     }
 }
 
-/// What the operator can do about it.
+/// What the operator can do.
 fn advice(reason: Reason, operation: Operation, errors: &ApiErrors) -> String {
     match reason {
         Reason::Unauthorized if says_token_is_malformed(errors) => {

@@ -1,4 +1,4 @@
-//! How far an audit log has been read, and which of its entries are known. Pure: no I/O, no clock.
+//! Tracks how far an audit log has been read, and its known entries. Pure: no I/O and no clock.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -9,27 +9,27 @@ use serde::{Deserialize, Serialize};
 use super::audit_entry::AuditEntry;
 use super::audit_log::AuditLogReading;
 
-/// Entries show up late, so the end of what was read is read again.
+/// Entries appear late, so the end of the previous read is read again.
 const OVERLAP: Duration = Duration::from_mins(10);
-/// After a longer gap older entries are of no use: the zones were polled meanwhile.
+/// After a longer gap, older entries are useless, because the zones have been polled since.
 const LONGEST_GAP: Duration = Duration::from_hours(1);
-/// Identifiers that are kept; a flood of entries drops the oldest.
+/// The most identifiers to keep; beyond that, the oldest are dropped.
 const MAX_IDS: usize = 50_000;
 
-/// The place in one account's log. An entry counts once, by its identifier, in whatever order and
-/// however often the log shows it.
+/// The position in an account's log. Each entry counts once, by its identifier, regardless of the
+/// order and number of times in which the log returns it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct AuditLogPosition {
-    /// Where the last reading ended.
+    /// Where the last read ended.
     read_until: Option<Timestamp>,
-    /// The last reading broke off there, so the next one goes on without an overlap.
+    /// Whether the last read was incomplete. If so, the next one continues there without overlap.
     is_partial: bool,
-    /// The known entries, with the time that each was last shown or made, whichever is later.
+    /// The known entries, with the later of the times at which each was last returned and created.
     known: HashMap<String, Timestamp>,
 }
 
 impl AuditLogPosition {
-    /// From when on to read at `now`.
+    /// The start of the next read at `now`.
     pub fn since(&self, now: Timestamp) -> Timestamp {
         let earliest = earlier(now, LONGEST_GAP);
         match self.read_until {
@@ -39,10 +39,10 @@ impl AuditLogPosition {
         }
     }
 
-    /// Takes the entries that were read until `before`, and returns those that are new.
+    /// Records the entries that were read until `before`, and returns the new ones.
     pub fn accept(&mut self, reading: AuditLogReading, before: Timestamp) -> Vec<AuditEntry> {
         let since = self.since(before);
-        // The log is in order, but for entries that show up late.
+        // The log is in order, except for late entries.
         let last = reading
             .entries
             .rows
@@ -56,7 +56,7 @@ impl AuditLogPosition {
                 new.push(entry);
             }
         }
-        // Where even the last entry is no later than the start, going on from it would never end.
+        // If the last entry is not later than the start, continuing from it would never end.
         let resume = last.filter(|last| reading.has_more && *last > since && *last < before);
         self.is_partial = resume.is_some();
         self.read_until = Some(resume.unwrap_or(before));
@@ -64,7 +64,7 @@ impl AuditLogPosition {
         new
     }
 
-    /// Forgets the entries that no reading from `since` on should show again.
+    /// Forgets the entries that a read from `since` on should not return again.
     fn forget(&mut self, since: Timestamp) {
         self.known.retain(|_, shown| *shown >= since);
         if self.known.len() > MAX_IDS {
@@ -124,7 +124,7 @@ mod tests {
         let new = position.accept(reading(&[("b", -1), ("a", -5), ("b", -1)], false), at(0));
         assert_eq!(ids(&new), ["b", "a"]);
         assert_eq!(position.since(at(30)), at(-600));
-        // An older entry shows up late; the known ones are shown again.
+        // An older entry appears late; the known ones appear again.
         let new = position.accept(
             reading(&[("a", -5), ("late", -300), ("b", -1)], false),
             at(30),
@@ -160,7 +160,7 @@ mod tests {
         let mut position = AuditLogPosition::default();
         position.accept(reading(&[("a", -590), ("b", -400)], true), at(0));
         assert_eq!(position.since(at(30)), at(-400));
-        // All entries of one second: there is no later place to go on from.
+        // All entries are from the same second, so there is no later time to continue from.
         position.accept(reading(&[("c", -400)], true), at(30));
         assert_eq!(position.since(at(60)), at(30 - 600));
     }
@@ -194,7 +194,7 @@ mod tests {
     proptest! {
         #[test]
         fn within_the_overlap_no_entry_counts_twice_and_none_is_lost(
-            // When each entry was made, and how much later it shows.
+            // When each entry was created, and how much later it appears.
             entries in prop::collection::vec((0i64..600, 0i64..500), 0..40),
             interval in 1i64..90,
         ) {

@@ -1,4 +1,4 @@
-//! The headers that prove who asks, kept fresh.
+//! The authentication headers, kept up to date.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,13 +13,13 @@ use super::credentials::{Credentials, Secret};
 use super::secret_file::{self, SecretFile};
 use super::secrets::{Known, Secrets};
 
-/// A secret file is looked at no more often than this.
+/// The least time between two checks of a secret file.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 const X_AUTH_EMAIL: HeaderName = HeaderName::from_static("x-auth-email");
 const X_AUTH_KEY: HeaderName = HeaderName::from_static("x-auth-key");
 
-/// Why no request can be made. Names the file, never its content.
+/// Why a request cannot be authenticated. Names the file but never its content.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum CredentialsError {
     #[error("cannot read the secret in {}: {problem}", path.display())]
@@ -30,12 +30,12 @@ pub(super) enum CredentialsError {
     Email,
 }
 
-/// The headers of one secret, and what no answer to them may show.
+/// The headers with a secret, and the secrets to redact from responses.
 #[derive(Debug)]
 pub(super) struct AuthHeaders {
     headers: HeaderMap,
     secrets: Secrets,
-    /// Keeps the secret known.
+    /// Keeps the secret registered for redaction.
     _secret: Arc<Known>,
 }
 
@@ -44,12 +44,12 @@ impl AuthHeaders {
         self.headers.clone()
     }
 
-    /// A foreign text without this process's secrets, which a hostile peer could send back.
+    /// Removes this process's secrets from external text, because a hostile peer could echo them.
     pub(super) fn redact(&self, text: &str) -> String {
         self.secrets.redact(text)
     }
 
-    /// The body of an answer without them.
+    /// Removes them from the body of a response.
     pub(super) fn redact_body(&self, body: Vec<u8>) -> Vec<u8> {
         self.secrets.redact_body(body)
     }
@@ -59,8 +59,8 @@ impl AuthHeaders {
     }
 }
 
-/// Makes the headers of an account's requests. A secret file is read again when it changes; while
-/// it cannot be read, the last good secret stays in use.
+/// Builds the headers of an account's requests. A changed secret file is read again; while it
+/// cannot be read, the last good secret stays in use.
 #[derive(Debug)]
 pub(super) struct Authenticator {
     scheme: Scheme,
@@ -83,10 +83,10 @@ struct Cache {
     failing: bool,
 }
 
-/// Where the secret comes from.
+/// The source of the secret.
 #[derive(Debug)]
 enum Source {
-    /// Known from the start on, before it is first sent.
+    /// Registered for redaction at once, before it is first sent.
     Inline {
         secret: SecretString,
         _known: Arc<Known>,
@@ -95,7 +95,7 @@ enum Source {
 }
 
 impl Authenticator {
-    /// Every secret that it comes to use is added to `secrets`.
+    /// Adds every secret that it uses to `secrets`.
     pub(super) fn new(credentials: Credentials, secrets: Secrets) -> Self {
         let (scheme, secret) = match credentials {
             Credentials::Token(secret) => (Scheme::Token, secret),
@@ -125,7 +125,7 @@ impl Authenticator {
         matches!(self.scheme, Scheme::Token)
     }
 
-    /// What to send now.
+    /// The current headers.
     pub(super) async fn proof(&self) -> Result<Arc<AuthHeaders>, CredentialsError> {
         let mut cache = self.cache.lock().await;
         let is_fresh = cache
@@ -137,7 +137,7 @@ impl Authenticator {
         }
     }
 
-    /// What to send after `used` was refused, if it is something else by now.
+    /// The headers to use after `used` was rejected, if they have changed.
     pub(super) async fn newer_than(&self, used: &AuthHeaders) -> Option<Arc<AuthHeaders>> {
         let mut cache = self.cache.lock().await;
         if let Source::File(file) = &mut cache.source {
@@ -162,7 +162,7 @@ impl Authenticator {
                     match (read, proof) {
                         (Some(secret), _) => secret,
                         (None, Some(proof)) => return Ok(Arc::clone(proof)),
-                        // Unchanged since it was read: then there is a proof.
+                        // The file is unchanged since it was read, so there are headers.
                         (None, None) => {
                             return Err(file_error(file.path(), "it was not read yet"));
                         }
@@ -315,7 +315,7 @@ mod tests {
         let (still, ()) = tokio::join!(authenticator.proof(), time_passes_by());
         assert_eq!(bearer(&still.unwrap()), "Bearer good");
         a_second_later().await;
-        // Nobody waits for it any more.
+        // Later calls no longer wait for it.
         assert_eq!(bearer(&authenticator.proof().await.unwrap()), "Bearer good");
         assert!(authenticator.cache.lock().await.failing);
     }

@@ -1,13 +1,12 @@
-//! The time that one operation may spend.
+//! Limits the time that an operation may take.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// The time budget of one operation, such as a zone poll: it is shared by all its requests, and
-/// spent by attempts and backoff. Waiting for the rate limit, for the end of a pause and for a
-/// permit to send is not counted.
+/// The time budget of one operation, such as a zone poll. All its requests share it. Attempts and
+/// backoff count; waiting for the rate limit, a pause or a permit does not.
 #[derive(Debug)]
 pub struct CallBudget {
     started: Instant,
@@ -16,18 +15,18 @@ pub struct CallBudget {
     waits: Mutex<Waits>,
 }
 
-/// Which share of the rate limit an operation may use.
+/// The share of the rate limit that an operation may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum CallKind {
-    /// All of it.
+    /// The whole limit.
     Regular,
-    /// All of it, before the others as long as this takes no more than a fifth of it.
+    /// The whole limit. Goes ahead of other operations while this takes at most a fifth of it.
     Urgent,
-    /// A tenth of it at most.
+    /// At most a tenth.
     Probe,
 }
 
-/// Waits that overlap count once.
+/// Overlapping waits count once.
 #[derive(Debug, Default)]
 struct Waits {
     ended: Duration,
@@ -36,19 +35,19 @@ struct Waits {
 }
 
 impl CallBudget {
-    /// An operation that starts now and may spend `budget`.
+    /// An operation that starts now, with this budget.
     pub fn new(budget: Duration) -> Self {
         Self::of_kind(budget, CallKind::Regular)
     }
 
-    /// An operation that goes before the regular ones, as long as such operations use no more than
-    /// a fifth of the account's rate limit.
+    /// An operation that goes ahead of regular ones, as long as such operations use at most a fifth
+    /// of the account's rate limit.
     pub fn urgent(budget: Duration) -> Self {
         Self::of_kind(budget, CallKind::Urgent)
     }
 
-    /// An operation that somebody outside asks for; all of these together may use no more than a
-    /// tenth of the account's rate limit.
+    /// An operation that an external client requests. Together, these may use at most a tenth of
+    /// the account's rate limit.
     pub fn probe(budget: Duration) -> Self {
         Self::of_kind(budget, CallKind::Probe)
     }
@@ -62,19 +61,19 @@ impl CallBudget {
         }
     }
 
-    /// How long it has waited for the rate limit, a pause or a permit, a wait that is going on
-    /// included. May be asked from another task.
+    /// How long it has waited for the rate limit, a pause or a permit, including a wait in
+    /// progress. May be called from another task.
     pub fn waited(&self) -> Duration {
         let waits = self.lock();
         waits.ended + waits.since.map_or(Duration::ZERO, |since| since.elapsed())
     }
 
-    /// What is left to spend.
+    /// The remaining budget.
     pub(super) fn remaining(&self) -> Duration {
         self.budget.saturating_sub(self.spent())
     }
 
-    /// How much more than the budget has been spent.
+    /// By how much the budget is exceeded.
     pub fn overspent(&self) -> Duration {
         self.spent().saturating_sub(self.budget)
     }
@@ -87,7 +86,7 @@ impl CallBudget {
         self.kind
     }
 
-    /// Time is not counted until the guard is dropped.
+    /// Excludes the time until the guard is dropped.
     pub(super) fn waiting(&self) -> Waiting<'_> {
         let mut waits = self.lock();
         waits.running += 1;
@@ -100,7 +99,7 @@ impl CallBudget {
     }
 }
 
-/// A wait that is going on.
+/// A wait in progress.
 pub(super) struct Waiting<'a>(&'a CallBudget);
 
 impl Drop for Waiting<'_> {

@@ -1,4 +1,4 @@
-//! One account's client: attempts and retries.
+//! The client of one account: attempts and retries.
 
 use std::fmt;
 use std::sync::Arc;
@@ -27,36 +27,36 @@ use super::{
 use crate::domain::AccountName;
 use crate::http_client::HttpClient;
 
-/// How often one request is sent again at once because a reused connection ended.
-/// With many requests on connections that are ended after a few of them, one may be unlucky often.
+/// How often a request is resent at once because a reused connection ended. If connections are
+/// closed after a few of many requests, one request may hit this repeatedly.
 const MAX_RESENDS: u32 = 20;
-/// The longest pause before that; the pool may hand out a connection that has just ended.
+/// The longest pause before a resend; the pool may return a connection that has just ended.
 const RESEND_PAUSE: Duration = Duration::from_millis(20);
-/// The time for one attempt of a probe, which somebody waits for.
+/// The time limit for one attempt of a probe, whose client is waiting.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// One account's client. Clones share its rate limit, pauses and counters.
+/// The client of one account. Clones share its rate limit, pauses and counters.
 #[derive(Clone)]
 pub struct Client {
     inner: Arc<Inner>,
 }
 
-/// How an account stands with Cloudflare: its token and its rate limit.
+/// The status of an account at Cloudflare: its token and its rate limit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccountStatus {
     /// The account's name in the configuration.
     pub name: AccountName,
     /// Whether it authenticates with an API token rather than a global key.
     pub has_token: bool,
-    /// Whether Cloudflare accepts the token; `None` while that is not known.
+    /// Whether Cloudflare accepts the token; `None` if unknown.
     pub token_valid: Option<bool>,
-    /// When the token expires, where it does.
+    /// When the token expires, if it does.
     pub token_expires_on: Option<Timestamp>,
-    /// Requests that this process allows itself in one window of the rate limit.
+    /// The most requests of this process in one window of the rate limit.
     pub budget: u32,
-    /// Requests left in Cloudflare's rate limit, as its last answer said.
+    /// The requests left in Cloudflare's rate limit, according to its last response.
     pub remaining: Option<u64>,
-    /// Until when nothing is sent; `None` when there is no pause.
+    /// The end of the current pause, if any.
     pub paused_until: Option<Timestamp>,
 }
 
@@ -68,11 +68,11 @@ struct Inner {
     config: ArcSwap<Config>,
 }
 
-/// What a reload can change.
+/// The settings that a reload can change.
 struct Config {
     http: HttpClient,
     base: Url,
-    /// What the authenticator was made of.
+    /// The credentials behind the authenticator.
     credentials: Credentials,
     authenticator: Arc<Authenticator>,
     timeout: Duration,
@@ -92,8 +92,8 @@ impl fmt::Debug for Client {
 }
 
 impl Client {
-    /// A client that sends with `http`. The clients of one process share `secrets`, so that none
-    /// shows another's.
+    /// A client that sends with `http`. All clients of a process share `secrets`, so that none
+    /// reveals another's.
     pub fn new(
         settings: &Settings,
         account: AccountSettings,
@@ -119,9 +119,8 @@ impl Client {
         }
     }
 
-    /// Puts other settings and credentials into force for the requests to come. The requests of
-    /// the last window, pauses and counters stay; so do the name and, where the credentials are as
-    /// they were, the last good secret.
+    /// Replaces the settings and credentials for later requests. Recent requests, pauses, counters
+    /// and the name are kept, and so is the last good secret if the credentials did not change.
     pub fn reconfigure(&self, settings: &Settings, account: AccountSettings, http: HttpClient) {
         let inner = &*self.inner;
         let credentials = account.credentials;
@@ -146,33 +145,33 @@ impl Client {
         &self.inner.account
     }
 
-    /// Until when nothing is sent, because of a 429 or because the quota is nearly spent; `None`
-    /// when there is no pause.
+    /// The end of the current pause, after a 429 or because the quota is nearly used up; `None` if
+    /// there is none.
     pub fn paused_until(&self) -> Option<Instant> {
         self.inner.admission.pauses().until()
     }
 
-    /// Whether a 429 keeps everything of this account back now.
+    /// Whether a 429 currently blocks all requests of this account.
     pub fn is_blocked(&self) -> bool {
         self.inner.admission.pauses().blocked_until().is_some()
     }
 
-    /// Requests in flight at once.
+    /// The most requests in flight.
     pub fn concurrency(&self) -> usize {
         self.inner.admission.concurrency()
     }
 
-    /// Whether a part of the rate limit and of the requests in flight is kept for urgent calls.
+    /// Sets whether part of the rate limit and of the concurrency is reserved for urgent calls.
     pub fn reserve_for_urgent(&self, on: bool) {
         self.inner.admission.reserve_for_urgent(on);
     }
 
-    /// Requests that this process allows itself in one window of the rate limit.
+    /// The most requests of this process in one window of the rate limit.
     pub fn budget(&self) -> u32 {
         self.inner.config.load().budget
     }
 
-    /// How the account stands with Cloudflare, as far as its answers told.
+    /// The status of the account at Cloudflare, according to the responses.
     pub fn status(&self) -> AccountStatus {
         let inner = &*self.inner;
         let standing = inner.metrics.standing();
@@ -191,47 +190,45 @@ impl Client {
         }
     }
 
-    /// From now on sends no more requests than [`Client::grant_requests`] allows. `wanted` is
-    /// notified when one waits for that.
+    /// From now on, sends only as many requests as [`Client::grant_requests`] allows. `wanted` is
+    /// notified when a request waits for a grant.
     pub fn require_grants(&self, wanted: &Arc<Notify>) {
         self.inner.admission.limiter().require_grants(wanted);
     }
 
-    /// Allows requests until so many were ever made.
+    /// Allows requests up to this total.
     pub fn grant_requests(&self, up_to: u64) {
         self.inner.admission.limiter().grant(up_to);
     }
 
-    /// The requests of the window and the end of a pause, to be kept across restarts, and how many
-    /// requests were ever made.
+    /// The recent requests and the end of a pause, to be kept across restarts, and the total number
+    /// of requests.
     pub fn rate_limit_state(&self, now: Timestamp) -> (RateLimitState, u64) {
         self.inner.admission.state(now)
     }
 
-    /// Puts the requests and the pause of an earlier process into force. After an unclean end the
-    /// last of its requests may be missing, so the first window is paced: the rest of the budget
-    /// becomes free evenly.
+    /// Restores the requests and the pause of an earlier process. After an unclean exit its last
+    /// requests may be missing, so in the first window the remaining budget is released evenly.
     pub fn restore_rate_limit(&self, state: &RateLimitState, unclean: bool, now: Timestamp) {
         self.inner.admission.restore(state, unclean, now);
     }
 
-    /// The most requests that one call may make before it fails.
+    /// The most requests that a call makes before it fails.
     pub fn attempts(&self) -> u32 {
         self.inner.config.load().retries.saturating_add(1)
     }
 
-    /// That window.
+    /// The window of the rate limit.
     pub fn window(&self) -> Duration {
         self.inner.config.load().window
     }
 
-    /// Whether the account has an API token, which can be verified, rather than a global key.
+    /// Whether the account uses an API token, which can be verified, rather than a global key.
     pub fn has_token(&self) -> bool {
         self.inner.config.load().authenticator.is_token()
     }
 
-    /// Removes every series of the account, which is gone; calls that are still under way count no
-    /// more.
+    /// Removes all series of a removed account; calls still in progress are no longer counted.
     pub fn forget_metrics(&self) {
         self.inner.metrics.forget();
     }
@@ -245,17 +242,17 @@ impl Client {
         self.inner.config.load().base.clone()
     }
 
-    /// The address of a path below the base URL; each segment is escaped.
+    /// The URL of a path below the base URL; segments are escaped.
     pub(super) fn url(&self, segments: &[&str]) -> Url {
         let mut url = self.inner.config.load().base.clone();
-        // An http or https URL always has a path; configuration allows no other.
+        // The base URL is http or https, so it always has a path.
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop_if_empty().extend(segments);
         }
         url
     }
 
-    /// Makes a request, again where that may help, and reads its answer with `parse`.
+    /// Sends a request, with retries if they may help, and parses the response with `parse`.
     pub(super) async fn get<T>(
         &self,
         request: Request<'_>,
@@ -332,12 +329,12 @@ impl Config {
     }
 }
 
-/// An attempt that failed.
+/// A failed attempt.
 struct Failed {
     error: ApiError,
-    /// The secret that was used; `None` where nothing was sent.
+    /// The secret that was used; `None` if nothing was sent.
     proof: Option<Arc<AuthHeaders>>,
-    /// The connection ended before it answered.
+    /// Whether the connection ended before the response.
     connection_ended: bool,
 }
 
@@ -349,7 +346,7 @@ impl Inner {
         parse: impl FnOnce(&[u8]) -> Result<T, BodyProblem>,
     ) -> Result<T, Failed> {
         let mut admission = self.admission.admit(call, &self.metrics).await;
-        // Settings and secret are those of now: the wait may have been long.
+        // Use the current settings and secret, because the wait may have been long.
         let config = self.config.load_full();
         let unsent = |error| Failed {
             error,
@@ -394,7 +391,7 @@ impl Inner {
                 error,
                 connection_ended,
             } = failed;
-            // A body that comes too slowly is its sender's affair; silence is the connection's.
+            // A slow body is due to its sender; no response at all is due to the connection.
             if error.reason == Reason::Timeout && error.status.is_none() {
                 config.http.timed_out(&connections);
             }
@@ -417,7 +414,7 @@ impl Inner {
         })
     }
 
-    /// Takes note of what an answer says of the rate limit.
+    /// Records what a response reports about the rate limit.
     fn note_head(&self, config: &Config, status: u16, headers: &HeaderMap) {
         let quota = headers::quota(headers);
         if let Some(quota) = quota {
@@ -442,9 +439,9 @@ impl Inner {
         }
     }
 
-    /// An answer shows whether the token is accepted. A verification alone does not: it may be
-    /// about a disabled token, or about the other kind of token. Nor does a refusal of an optional
-    /// call.
+    /// A response shows whether the token is valid, with two exceptions. A verification alone
+    /// proves nothing: the token may be disabled or of the other kind. Nor does the refusal of an
+    /// optional call.
     fn note_token(&self, config: &Config, operation: Operation, valid: bool) {
         let proves = match operation {
             Operation::VerifyToken => false,

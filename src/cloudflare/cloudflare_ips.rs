@@ -27,7 +27,7 @@ struct Ranges {
     ipv6_cidrs: Vec<String>,
 }
 
-/// All ranges or none: one that is left out would make an origin of Cloudflare's addresses.
+/// Returns all ranges or none: a missing one would turn Cloudflare's addresses into origins.
 pub(super) fn read_ranges(body: &[u8]) -> Result<Vec<IpNet>, BodyProblem> {
     let ranges: Ranges = envelope::result(body)?;
     let texts = ranges.ipv4_cidrs.iter().chain(&ranges.ipv6_cidrs);

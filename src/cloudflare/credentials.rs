@@ -1,15 +1,15 @@
-//! What an account proves itself with.
+//! The credentials of an account.
 
 use std::path::PathBuf;
 
 use secrecy::{ExposeSecret as _, SecretString};
 
-/// Where a secret comes from.
+/// The source of a secret.
 #[derive(Debug, Clone)]
 pub enum Secret {
-    /// It was given as it is.
+    /// The secret itself.
     Inline(SecretString),
-    /// It is the content of a file, less white space around it; read again when it changes.
+    /// The content of a file, without surrounding white space; read again when it changes.
     File(PathBuf),
 }
 
@@ -34,7 +34,7 @@ pub enum Credentials {
     Token(Secret),
     /// A global API key, sent as `X-Auth-Email` and `X-Auth-Key`.
     Key {
-        /// The user's e-mail address.
+        /// The user's email address.
         email: String,
         /// The key.
         key: Secret,

@@ -1,4 +1,4 @@
-//! A zone's DNS records, as far as they name origins.
+//! The DNS records of a zone that may name origins.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -20,25 +20,25 @@ pub struct DnsRecord {
     pub target: OriginTarget,
     /// Whether Cloudflare proxies it.
     pub proxied: bool,
-    /// Whether it is the custom domain of a Worker (`meta.origin_worker_id`), so that its content is
-    /// no origin.
+    /// Whether it is the custom domain of a Worker (`meta.origin_worker_id`), so that its content
+    /// is not an origin.
     pub is_workers: bool,
-    /// Whether Cloudflare manages it (`meta.read_only`), so that its content is no origin.
+    /// Whether Cloudflare manages it (`meta.read_only`), so that its content is not an origin.
     pub is_read_only: bool,
 }
 
 /// Which records to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RecordScope {
-    /// The proxied ones: those that name an origin.
+    /// Proxied records, which name origins.
     Proxied,
-    /// Those that are not proxied too: a proxied CNAME may lead to them.
+    /// Also records that are not proxied, because a proxied CNAME may lead to them.
     All,
 }
 
 impl Client {
-    /// The A, AAAA and CNAME records of a zone. The API filters by one type at most, so the records
-    /// of all types are read: one request for up to 5,000 records.
+    /// The A, AAAA and CNAME records of a zone. The API filters by at most one type, so this reads
+    /// records of all types, up to 5,000 per request.
     pub async fn dns_records(
         &self,
         zone: &ZoneId,
@@ -81,11 +81,11 @@ struct Meta {
 
 impl ListCall for ListDnsRecords {
     const OPERATION: Operation = Operation::DnsRecords;
-    /// The API takes more; an answer with so many stays well below the bound of a body.
+    /// The API allows more; a response of this size stays well below the body limit.
     const PER_PAGE: Option<u64> = Some(5000);
     /// Half a million records.
     const MAX_PAGES: u64 = 100;
-    /// The record's identifier; no record if it is of another type.
+    /// The record's identifier; the record is `None` if it has another type.
     type Row = (String, Option<DnsRecord>);
     type Key = String;
     type Output = Vec<DnsRecord>;

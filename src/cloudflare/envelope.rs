@@ -1,4 +1,4 @@
-//! The API's envelope and its texts, read leniently where nothing depends on them.
+//! The API's envelope and values, parsed leniently where nothing depends on them.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -11,25 +11,25 @@ use serde_json::value::RawValue;
 use super::pagination::PageInfo;
 use crate::domain::{InvalidName, Region, Vendor};
 
-/// More rows on one page than the largest page that is ever asked for.
+/// More rows than the largest requested page.
 const MAX_ROWS_PER_PAGE: u64 = 10_000;
-/// Errors of an answer that are read; the API gives one or two.
+/// The most errors to read from a response; the API returns one or two.
 const MAX_ERRORS: usize = 16;
-/// Errors of an answer that are shown.
+/// The most errors of a response to show.
 const SHOWN_ERRORS: usize = 3;
-/// Characters of a foreign text that are shown in an error or a log line.
+/// The most characters of external text in an error or log line.
 const SHOWN_CHARACTERS: usize = 200;
 
-/// Why a body with a 2xx status is not an answer.
+/// Why the body of a 2xx response is invalid.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum BodyProblem {
-    /// It is not the envelope, or has no result.
+    /// It is not an envelope, or has no result.
     #[error("{0}")]
     Malformed(String),
     /// `success` is false.
     #[error("the answer says that it is no success")]
     Unsuccessful,
-    /// It has more rows than any honest answer.
+    /// It has more rows than any real response.
     #[error("{0}")]
     TooLarge(String),
 }
@@ -43,7 +43,7 @@ struct Envelope<'a> {
 }
 
 impl<'a> Envelope<'a> {
-    /// Reads a body whose `success` is true and whose result is there and not null.
+    /// Parses a body with `success: true` and a result that is not null.
     fn open(body: &'a [u8]) -> Result<(&'a RawValue, PageInfo), BodyProblem> {
         let envelope: Self = serde_json::from_slice(body).map_err(|error| malformed(&error))?;
         if !envelope.success {
@@ -56,12 +56,12 @@ impl<'a> Envelope<'a> {
     }
 }
 
-/// Reads the result of an answer.
+/// Parses the result of a response.
 pub(super) fn result<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, BodyProblem> {
     result_with_info(body).map(|(result, _)| result)
 }
 
-/// Reads the result of an answer, and what it says of its place in a list.
+/// Parses the result of a response and its position in a list.
 pub(super) fn result_with_info<'a, T: Deserialize<'a>>(
     body: &'a [u8],
 ) -> Result<(T, PageInfo), BodyProblem> {
@@ -73,17 +73,17 @@ pub(super) fn result_with_info<'a, T: Deserialize<'a>>(
 /// One page of a list.
 #[derive(Debug)]
 pub(super) struct Page<T> {
-    /// The rows that could be read.
+    /// The readable rows.
     pub(super) rows: Vec<T>,
-    /// All rows, readable or not.
+    /// The number of all rows, readable or not.
     pub(super) row_count: u64,
-    /// Why the others could not be read; at most [`RejectedRows::MAX_EXAMPLES`] of them.
+    /// The unreadable rows, with at most [`RejectedRows::MAX_EXAMPLES`] examples.
     pub(super) rejected: RejectedRows,
-    /// Its place in the list.
+    /// Its position in the list.
     pub(super) info: PageInfo,
 }
 
-/// Reads a page whose rows are read one by one, so that a bad one harms no other.
+/// Parses a page row by row, so that a bad row does not affect others.
 pub(super) fn page<T>(
     body: &[u8],
     read: impl FnMut(&RawValue) -> Result<T, String>,
@@ -147,9 +147,9 @@ impl<'de, T, F: FnMut(&RawValue) -> Result<T, String>> Visitor<'de> for RowVisit
 /// The rows of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rows<T> {
-    /// Those that could be read.
+    /// The readable rows.
     pub rows: Vec<T>,
-    /// The others.
+    /// The unreadable rows.
     pub rejected: RejectedRows,
 }
 
@@ -163,19 +163,18 @@ impl<T> Default for Rows<T> {
 }
 
 impl<T> Rows<T> {
-    /// Whether every row could be read, so that a row that is not here does not exist.
+    /// Whether every row was readable, so that a missing row does not exist.
     pub fn is_complete(&self) -> bool {
         self.rejected.count == 0
     }
 }
 
-/// Rows of a list that could not be read.
+/// The unreadable rows of a list.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RejectedRows {
     /// How many there are.
     pub count: u64,
-    /// What is wrong with the first of them, with the row itself, shortened and escaped; at most
-    /// ten.
+    /// The problem and the row itself for the first of them, shortened and escaped; at most ten.
     pub examples: Vec<String>,
 }
 
@@ -198,17 +197,17 @@ impl RejectedRows {
     }
 }
 
-/// What an answer says went wrong.
+/// The errors that a response reports.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct ApiErrors {
-    /// The codes of its errors and of their chains, at most [`MAX_ERRORS`] of each.
+    /// The codes of its errors and their chains, at most [`MAX_ERRORS`] of each.
     pub(super) codes: Vec<u32>,
-    /// The first of its messages with their codes; empty where it has none. Not escaped yet.
+    /// Its first messages with their codes; empty if there are none. Not escaped yet.
     pub(super) text: String,
 }
 
 impl ApiErrors {
-    /// Reads the errors of any body; one that is not the envelope has none.
+    /// Parses the errors in any body; a body that is not an envelope has none.
     pub(super) fn read(body: &[u8]) -> Self {
         #[derive(Deserialize)]
         struct Errors {
@@ -255,7 +254,7 @@ fn code(value: &serde_json::Value) -> Option<u32> {
     }
 }
 
-/// A foreign text in a form that can be shown: bounded, in one line, control characters escaped.
+/// External text made safe to show: limited in length, on one line, control characters escaped.
 pub(super) fn shown(text: &str) -> String {
     let mut shown = String::new();
     for (number, character) in text.chars().enumerate() {
@@ -273,7 +272,7 @@ pub(super) fn shown(text: &str) -> String {
 }
 
 fn malformed(error: &serde_json::Error) -> BodyProblem {
-    // serde's own text may quote the body; the place tells enough to look there.
+    // serde's message may quote the body; the position is enough to find the problem.
     BodyProblem::Malformed(format!(
         "the answer is not what the API documents ({} error at line {}, column {})",
         match error.classify() {
@@ -286,7 +285,7 @@ fn malformed(error: &serde_json::Error) -> BodyProblem {
     ))
 }
 
-/// A field that is `None` when it is absent, null, or not of its type.
+/// A field that is `None` if it is absent, null, or of the wrong type.
 pub(super) fn lenient<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,
@@ -296,7 +295,7 @@ where
     Ok(serde_json::from_str(raw.get()).ok())
 }
 
-/// Makes equal texts of one listing share one allocation.
+/// Makes equal strings of a listing share one allocation.
 #[derive(Debug, Default)]
 pub(super) struct Interner {
     vendors: HashMap<String, Vendor>,

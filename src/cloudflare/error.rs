@@ -1,8 +1,8 @@
-//! Why a call failed: one variant for each decision that a caller makes.
+//! API errors, with one variant per decision that a caller makes.
 
 use std::fmt;
 
-/// A call of the API, as the `operation` label names it.
+/// An API call, as in the label `operation`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Operation {
     /// `GET /zones`
@@ -62,8 +62,8 @@ impl Operation {
         }
     }
 
-    /// Whether a refusal of this call alone puts the credentials in doubt. The other calls are
-    /// optional: a refusal is about them.
+    /// Whether the refusal of this call alone casts doubt on the credentials. Other calls are
+    /// optional: their refusal says nothing about the credentials.
     pub(super) fn proves_credentials(self) -> bool {
         matches!(
             self,
@@ -71,7 +71,7 @@ impl Operation {
         )
     }
 
-    /// Whether the call reads mappings or what they may name.
+    /// Whether the call reads mappings or the regions that they can name.
     pub(super) fn is_about_mappings(self) -> bool {
         matches!(
             self,
@@ -79,8 +79,8 @@ impl Operation {
         )
     }
 
-    /// The permission that the call needs, as Cloudflare's dashboard names it. That for the mappings
-    /// is a guess, because Cloudflare does not document it. `None` where none is needed.
+    /// The permission that the call needs, as named in Cloudflare's dashboard; `None` if it needs
+    /// none. The permission for mappings is a guess, because Cloudflare does not document it.
     pub fn permission(self) -> Option<&'static str> {
         match self {
             Self::ListZones | Self::GetZone => Some("Zone: Zone: Read"),
@@ -101,19 +101,19 @@ impl Operation {
     }
 }
 
-/// The class of a failure, as the `reason` label names it.
+/// The class of a failure, as in the label `reason`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Reason {
-    /// No whole answer in time.
+    /// No complete response in time.
     Timeout,
     /// No connection: refused, unreachable, or the name did not resolve.
     Connect,
     /// The TLS handshake failed.
     Tls,
-    /// Any other failure of the transport: cut in mid-body, or a redirect, which is never followed.
+    /// Any other transport failure: cut mid-body, or a redirect, which is never followed.
     Http,
-    /// The credentials are not accepted: 401, 400 with code 9106 or 10000, 400 with 6003 and 6111
-    /// (a malformed token), or 403 with 9109 and a message that calls the token invalid.
+    /// The credentials are rejected: 401, 400 with code 9106 or 10000, 400 with 6003 and 6111 (a
+    /// malformed token), or 403 with 9109 and a message that calls the token invalid.
     Unauthorized,
     /// 403: the credentials lack a permission.
     Forbidden,
@@ -127,13 +127,13 @@ pub enum Reason {
     ClientError,
     /// 5xx.
     ServerError,
-    /// A whole body that is not the API's envelope, or corrupt gzip.
+    /// A complete body that is not the API's envelope, or corrupt gzip.
     Malformed,
     /// `success: false` with a 2xx status.
     Unsuccessful,
     /// The pages of one listing contradict each other.
     InconsistentPages,
-    /// More bytes, pages or rows than any honest answer has.
+    /// More bytes, pages or rows than any real response has.
     TooLarge,
 }
 
@@ -185,7 +185,7 @@ impl fmt::Display for Reason {
     }
 }
 
-/// A call that failed, in words for an operator. Holds no secret.
+/// A failed call, described for the operator. Contains no secrets.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}: {detail}", operation.as_str())]
 pub struct ApiError {
@@ -193,11 +193,11 @@ pub struct ApiError {
     pub operation: Operation,
     /// The class of the failure.
     pub reason: Reason,
-    /// What happened and, where that helps, what to do.
+    /// What happened and, if useful, what to do.
     pub detail: String,
-    /// The HTTP status, where an answer came.
+    /// The HTTP status, if there was a response.
     pub status: Option<u16>,
-    /// The API's own codes, where the answer had some.
+    /// The API's own codes, if the response had any.
     pub codes: Vec<u32>,
 }
 
@@ -223,7 +223,7 @@ impl ApiError {
         }
     }
 
-    /// Whether the answer holds this code of the API's.
+    /// Whether the response has this API code.
     pub fn has_code(&self, code: u32) -> bool {
         self.codes.contains(&code)
     }

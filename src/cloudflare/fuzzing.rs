@@ -1,5 +1,5 @@
-//! What of the API's answers is parsed, as plain functions of bytes: for `fuzz/`, which is another
-//! crate and cannot see the wire types. Each panics where a promise of its parser is broken.
+//! The parsers of API responses as plain functions of bytes, for the separate crate in `fuzz/`,
+//! which cannot see the wire types. Each function panics if its parser breaks a promise.
 
 use jiff::Timestamp;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
@@ -19,7 +19,7 @@ use super::tiered_cache::{RegionsRow, Setting};
 use super::token::TokenRow;
 use super::zones::ListZones;
 
-/// Reads a body as the answer of every call.
+/// Parses a body as the response to every call.
 pub fn answer(body: &[u8]) {
     list::<ListMappings>(body);
     list::<ListZones>(body);
@@ -42,8 +42,8 @@ pub fn answer(body: &[u8]) {
     one_short_line(&envelope::shown(&complaint.text));
 }
 
-/// Reads the headers that say how often may be asked; one line each for `Retry-After`, `Date`,
-/// `Ratelimit` and `Ratelimit-Policy`.
+/// Parses the rate limit headers; one line each for `Retry-After`, `Date`, `Ratelimit` and
+/// `Ratelimit-Policy`.
 pub fn headers(lines: &[u8]) {
     let names = ["retry-after", "date", "ratelimit", "ratelimit-policy"];
     let mut headers = HeaderMap::new();
@@ -82,7 +82,7 @@ fn page<T>(
     Some(page)
 }
 
-/// What is shown of a foreign text can neither fill nor forge a log.
+/// External text that is shown can neither flood nor forge a log.
 fn one_short_line(shown: &str) {
     assert!(shown.len() <= 4096, "{} bytes are shown", shown.len());
     assert!(!shown.contains(char::is_control), "{shown:?}");

@@ -1,25 +1,24 @@
-//! What the headers of an answer say of the rate limit. Lenient: what cannot be read is as if it
-//! were not there.
+//! The rate limit headers of a response. Lenient: invalid headers count as absent.
 
 use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
 use reqwest::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
 
-/// Cloudflare's block lasts five minutes (API reference, "Rate limits"): the pause where an answer
-/// names none.
+/// The pause if a response names none: Cloudflare blocks for five minutes (API reference, "Rate
+/// limits").
 const DEFAULT_PAUSE: Duration = Duration::from_mins(5);
-/// No header can stop an account for longer than this.
+/// The longest pause that a header can cause.
 pub(super) const LONGEST_PAUSE: Duration = Duration::from_mins(15);
-/// A header with more than this many policies is not Cloudflare's.
+/// The most policies in a header; Cloudflare's has fewer.
 const MAX_ITEMS: usize = 16;
 
 const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
-/// How long to pause after a 429: `Retry-After` in seconds or as a date (RFC 9110, section
-/// 10.2.3), which is taken against the answer's own `Date`, so that the clocks need not agree.
-/// Five minutes where there is none, or a date in the past; at most 15 minutes.
+/// How long to pause after a 429: `Retry-After` in seconds or as a date (RFC 9110, section 10.2.3).
+/// A date is compared with the response's own `Date`, so that the clocks need not agree. Five
+/// minutes if it is missing or in the past; at most 15 minutes.
 pub(super) fn pause_after_429(headers: &HeaderMap, now: Timestamp) -> Duration {
     text(headers, &RETRY_AFTER)
         .and_then(|value| seconds(value).or_else(|| until_date(value, headers, now)))
@@ -35,28 +34,28 @@ fn until_date(value: &str, headers: &HeaderMap, now: Timestamp) -> Option<Durati
     until.duration_since(now).ok()
 }
 
-/// The account's quota as of an answer.
+/// The account's quota according to a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Quota {
     /// Requests left.
     pub(super) remaining: u64,
-    /// Time until there are more.
+    /// Time until the quota is reset.
     pub(super) reset: Duration,
-    /// Requests in a whole window, where the policy says so.
+    /// Requests per window, if the policy states them.
     pub(super) limit: Option<u64>,
 }
 
 impl Quota {
-    /// Whether less than a twentieth is left. `fallback` is the quota where the answer names none.
+    /// Whether less than a twentieth is left. `fallback` is the quota if the response states none.
     pub(super) fn is_nearly_spent(&self, fallback: u32) -> bool {
         let limit = self.limit.unwrap_or(fallback.into());
         self.remaining.saturating_mul(20) < limit
     }
 }
 
-/// Reads `Ratelimit: "default";r=50;t=30` and `Ratelimit-Policy: "default";q=100;w=60`
-/// (draft-ietf-httpapi-ratelimit-headers). Of several limits the one with the least left counts;
-/// its quota is that of the policy of the same name, or of the first policy.
+/// Parses `Ratelimit: "default";r=50;t=30` and `Ratelimit-Policy: "default";q=100;w=60`
+/// (draft-ietf-httpapi-ratelimit-headers). Among several limits, uses the one with the fewest
+/// requests left, and the quota of the policy with the same name, or else of the first policy.
 pub(super) fn quota(headers: &HeaderMap) -> Option<Quota> {
     let policies = text(headers, &RATELIMIT_POLICY).unwrap_or("");
     text(headers, &RATELIMIT)?
@@ -123,7 +122,7 @@ mod tests {
         assert_eq!(pause(&[("retry-after", " 0 ")]), 0);
         let date = ("retry-after", "Sun, 01 Mar 2026 12:01:30 GMT");
         assert_eq!(pause(&[date]), 90);
-        // The server's clock is an hour ahead of ours.
+        // The server's clock is an hour ahead.
         assert_eq!(
             pause(&[
                 ("retry-after", "Sun, 01 Mar 2026 13:01:30 GMT"),

@@ -1,4 +1,4 @@
-//! Lists of the API, read whole.
+//! Reads complete lists from the API.
 
 use std::hash::Hash;
 
@@ -14,24 +14,24 @@ use super::{ApiError, CallBudget, Operation, Reason};
 /// A call that lists rows.
 pub(super) trait ListCall {
     const OPERATION: Operation;
-    /// Rows to ask for on a page; `None` if the API documents no paging for the list.
+    /// Rows to request per page; `None` if the API documents no paging for the list.
     const PER_PAGE: Option<u64>;
-    /// A list with more pages is not believed.
+    /// A list with more pages is rejected.
     const MAX_PAGES: u64;
     type Row: Send;
     type Key: Eq + Hash + Send;
     type Output;
 
-    /// Reads one row, or says what is wrong with it.
+    /// Parses one row, or returns what is wrong with it.
     fn read(row: &RawValue, interner: &mut Interner) -> Result<Self::Row, String>;
-    /// Identifies a row; one key on two pages means that the list changed meanwhile.
+    /// Identifies a row. The same key on two pages means that the list changed in between.
     fn key(row: &Self::Row) -> Self::Key;
-    /// Makes the output of all rows. Fails, with the reason in words, if they contradict each other.
+    /// Combines all rows. Fails with a description if they contradict each other.
     fn collect(rows: Vec<Self::Row>) -> Result<Self::Output, String>;
 }
 
 impl Client {
-    /// Reads a whole list, once more if its pages contradict each other.
+    /// Reads a complete list; reads it once more if its pages contradict each other.
     pub(super) async fn list<L: ListCall>(
         &self,
         url: &Url,

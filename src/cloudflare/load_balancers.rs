@@ -1,4 +1,4 @@
-//! Load balancers of a zone and the pools of their account.
+//! Load balancers of a zone, and pools of the account.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,24 +15,24 @@ use crate::domain::{PoolId, RecordName, ZoneId};
 /// A load balancer of a zone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoadBalancer {
-    /// The host name that it serves; its DNS record of that name is not in use. `None` if it is
-    /// neither a host name nor a wildcard.
+    /// The host name that it serves, whose DNS record it overrides. `None` if it is neither a host
+    /// name nor a wildcard.
     pub name: Option<RecordName>,
-    /// Whether it is in use.
+    /// Whether it is enabled.
     pub enabled: bool,
-    /// Whether Cloudflare proxies it; if not, it caches nothing.
+    /// Whether Cloudflare proxies it; if not, nothing is cached.
     pub proxied: bool,
-    /// The pools that it names in any place: as default, as fallback, for a region, country or data
-    /// centre, in a rule or in a pool set. Rules and pool sets that are disabled do not count.
+    /// All pools that it names: as default or fallback, for a region, country or data centre, in a
+    /// rule or in a pool set. Disabled rules and pool sets are ignored.
     pub pools: BTreeSet<PoolId>,
 }
 
 /// A load balancer pool of an account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pool {
-    /// The identifier that load balancers name.
+    /// The identifier that load balancers use.
     pub id: PoolId,
-    /// Whether it is in use.
+    /// Whether it is enabled.
     pub enabled: bool,
     /// Its origins.
     pub origins: Vec<PoolOrigin>,
@@ -41,11 +41,11 @@ pub struct Pool {
 /// An origin of a pool.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PoolOrigin {
-    /// Whether it is in use.
+    /// Whether it is enabled.
     pub enabled: bool,
     /// What it points to.
     pub target: OriginTarget,
-    /// Whether it is reached through a virtual network, so that its address is private.
+    /// Whether it is in a virtual network, so that its address is private.
     pub in_virtual_network: bool,
 }
 
@@ -61,8 +61,8 @@ impl Client {
         Ok(Rows { rows, rejected })
     }
 
-    /// The pools of the Cloudflare account `owner`. Origins that cannot be read are left out, and
-    /// counted as rejected too.
+    /// The pools of the Cloudflare account `owner`. Unreadable origins are left out, and counted as
+    /// rejected too.
     pub async fn load_balancer_pools(
         &self,
         owner: &str,
@@ -99,8 +99,8 @@ struct Override {
     overrides: Option<PoolNames>,
 }
 
-/// Every place in which pools are named. A place of another shape fails the row, so that no pool
-/// is overlooked in silence.
+/// Every field that names pools. A field of another type invalidates the row, so that no pool is
+/// missed silently.
 #[derive(Default, Deserialize)]
 struct PoolNames {
     default_pools: Option<Vec<String>>,
@@ -140,7 +140,7 @@ impl BalancerRow {
 impl ListCall for ListLoadBalancers {
     const OPERATION: Operation = Operation::LoadBalancers;
     const PER_PAGE: Option<u64> = None;
-    /// Far more than any zone can have.
+    /// Far more than a zone can have.
     const MAX_PAGES: u64 = 100;
     type Row = (String, LoadBalancer);
     type Key = String;
@@ -193,7 +193,7 @@ struct OriginRow {
     virtual_network_id: Option<String>,
 }
 
-/// `disabled_at` is there only while a pool or origin is disabled (API reference, "Pools").
+/// `disabled_at` is present only while a pool or origin is disabled (API reference, "Pools").
 fn is_enabled(enabled: Option<bool>, disabled_at: Option<&String>) -> bool {
     enabled.unwrap_or(true) && disabled_at.is_none()
 }
@@ -213,9 +213,9 @@ fn read_origin(row: &RawValue) -> Result<PoolOrigin, String> {
 impl ListCall for ListPools {
     const OPERATION: Operation = Operation::LoadBalancerPools;
     const PER_PAGE: Option<u64> = None;
-    /// Far more than any account can have.
+    /// Far more than an account can have.
     const MAX_PAGES: u64 = 100;
-    /// A pool, and those of its origins that could not be read.
+    /// A pool, and its unreadable origins.
     type Row = (Pool, RejectedRows);
     type Key = PoolId;
     type Output = Rows<Pool>;

@@ -16,18 +16,18 @@ use crate::domain::{Mapping, OriginIp, ZoneId, ZoneMappings};
 /// The code of "the zone setting does not exist" (API reference).
 const NOT_MAPPED: u32 = 1142;
 
-/// A zone's mappings as of one complete reading.
+/// A zone's mappings from one complete read.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct MappingList {
-    /// Those that could be read.
+    /// The readable mappings.
     pub mappings: ZoneMappings,
-    /// Rows that could not be read as a mapping.
+    /// The rows that could not be parsed as a mapping.
     pub rejected: RejectedRows,
 }
 
 impl MappingList {
-    /// What the body of one page holds, read as [`Client::list_mappings`] reads each of its pages.
-    /// Fails, with the reason in words, where it is no answer, or its rows contradict each other.
+    /// The mappings in the body of one page, parsed as in [`Client::list_mappings`]. Fails with a
+    /// description if it is not a valid response or its rows contradict each other.
     pub fn from_page(body: &[u8]) -> Result<Self, String> {
         let mut interner = Interner::default();
         let page = envelope::page(body, |row| ListMappings::read(row, &mut interner))
@@ -40,7 +40,7 @@ impl MappingList {
 }
 
 impl Client {
-    /// Every mapping of a zone, 100 a request.
+    /// All mappings of a zone, read 100 per request.
     pub async fn list_mappings(
         &self,
         zone: &ZoneId,
@@ -51,7 +51,7 @@ impl Client {
         Ok(MappingList { mappings, rejected })
     }
 
-    /// The mapping of one address; `None` where the API says that there is none.
+    /// The mapping of one address; `None` if the API reports that there is none.
     pub async fn get_mapping(
         &self,
         zone: &ZoneId,
@@ -115,9 +115,9 @@ struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 impl ListCall for ListMappings {
     const OPERATION: Operation = Operation::ListMappings;
-    /// The most that the API gives (API reference, "origin cloud regions").
+    /// The API's maximum (API reference, "origin cloud regions").
     const PER_PAGE: Option<u64> = Some(100);
-    /// Almost three times Cloudflare's limit of 3,500 mappings a zone.
+    /// Almost three times Cloudflare's limit of 3,500 mappings per zone.
     const MAX_PAGES: u64 = 100;
     type Row = Mapping;
     type Key = OriginIp;
@@ -148,7 +148,7 @@ impl ListCall for ListMappings {
     }
 }
 
-/// A time that the API gives; one that cannot be read is as if it were not there.
+/// A time in a response; an invalid one counts as absent.
 fn timestamp(raw: &RawValue) -> Option<Timestamp> {
     let text: Text<'_> = serde_json::from_str(raw.get()).ok()?;
     text.0.parse().ok()

@@ -14,10 +14,10 @@ use super::{Operation, Reason};
 use crate::domain::AccountName;
 use crate::metric_families::{self, FromFamily as _};
 
-/// An API that is well answers within 0.1 to 1 seconds; the last bound is the usual time-out.
+/// A healthy API responds within 0.1 to 1 seconds; the last bound is the default time-out.
 const BUCKETS: [f64; 9] = [0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 
-/// The families of all accounts. Clones share them.
+/// The metric families of all accounts. Clones share them.
 #[derive(Debug, Clone)]
 pub struct Metrics {
     requests: IntCounterVec,
@@ -33,8 +33,7 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Makes the families and registers them. Fails where the registry has families of these
-    /// names already.
+    /// Creates and registers the families. Fails if they are already registered.
     pub fn register(registry: &Registry) -> prometheus::Result<Self> {
         let blocked = BlockedUntil::new()?;
         registry.register(Box::new(blocked.clone()))?;
@@ -53,7 +52,7 @@ impl Metrics {
         })
     }
 
-    /// Removes every series of an account.
+    /// Removes all series of an account.
     fn forget(&self, account: &str) {
         remove(&self.requests, account);
         remove(&self.errors, account);
@@ -68,7 +67,7 @@ impl Metrics {
     }
 }
 
-/// Removes the children whose first label is this account.
+/// Removes the children with this account as a label.
 fn remove<T: MetricVecBuilder>(family: &MetricVec<T>, account: &str) {
     for metric in family.collect().iter().flat_map(MetricFamily::get_metric) {
         let labels: HashMap<_, _> = metric
@@ -77,13 +76,13 @@ fn remove<T: MetricVecBuilder>(family: &MetricVec<T>, account: &str) {
             .map(|label| (label.name(), label.value()))
             .collect();
         if labels.get("account") == Some(&account) {
-            // It can only fail where another thread has removed the same child.
+            // Fails only if another thread has removed the same child.
             family.remove(&labels).ok();
         }
     }
 }
 
-/// The end of each account's pause after a 429, asked for at collection: a pause ends by itself.
+/// The end of each account's pause after a 429, read at collection: a pause ends by itself.
 #[derive(Debug, Clone)]
 struct BlockedUntil {
     gauge: GaugeVec,
@@ -125,17 +124,17 @@ impl Collector for BlockedUntil {
     }
 }
 
-/// One account's part of the families.
+/// The metrics of one account.
 #[derive(Debug)]
 pub(super) struct AccountMetrics {
-    /// `None` once the account is gone: a call that is still under way then must not bring its
-    /// series back.
+    /// `None` once the account is removed, so that a call still in progress does not recreate its
+    /// series.
     families: RwLock<Option<Metrics>>,
     account: AccountName,
     standing: Mutex<Standing>,
 }
 
-/// What the last answers said of the account, for the page; the gauges show the same.
+/// The account's state according to the last responses, for the pages; the gauges show the same.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Standing {
     pub(super) remaining: Option<u64>,
@@ -149,7 +148,7 @@ pub(super) struct Standing {
 impl AccountMetrics {
     pub(super) fn new(families: Metrics, account: AccountName, pauses: Arc<Pauses>) -> Self {
         families.blocked.add(account.as_str(), pauses);
-        // These start at 0, so that the first 429 and the first wait show as an increase.
+        // Start these at 0, so that the first 429 and the first wait are visible as an increase.
         let (operation, reason) = (Operation::ListMappings, Reason::RateLimited);
         families
             .errors
@@ -162,7 +161,7 @@ impl AccountMetrics {
         }
     }
 
-    /// Removes every series of the account, and counts no more.
+    /// Removes all series of the account, and stops counting.
     pub(super) fn forget(&self) {
         let mut families = self
             .families
@@ -173,7 +172,7 @@ impl AccountMetrics {
         }
     }
 
-    /// Changes the series of an account that is not gone.
+    /// Updates the series, unless the account was removed.
     fn with(&self, change: impl FnOnce(&Metrics, &str)) {
         let families = self.families.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(families) = &*families {
@@ -189,7 +188,7 @@ impl AccountMetrics {
         self.standing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// An attempt ended; `code` is the HTTP status where a response came.
+    /// Records an attempt; `code` is the HTTP status if there was a response.
     pub(super) fn attempt(&self, operation: Operation, code: Option<u16>, took: Duration) {
         let code = code.map_or_else(|| "none".to_owned(), |code| code.to_string());
         let operation = operation.as_str();
@@ -294,7 +293,7 @@ impl AccountMetrics {
         });
     }
 
-    /// The account authenticates with a key now: nothing is known of a token.
+    /// Records that the account now uses a key, so that nothing is known about a token.
     pub(super) fn no_token(&self) {
         let mut standing = self.standing_mut();
         standing.token_valid = None;
@@ -367,7 +366,7 @@ mod tests {
         });
         let both = text(&registry);
         gone.forget();
-        // A call that was still under way ends.
+        // A call that was still in progress ends.
         use_all(&gone);
         let rest = text(&registry);
         assert!(!rest.contains("gone"), "{rest}");

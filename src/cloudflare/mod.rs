@@ -1,6 +1,6 @@
-//! The Cloudflare API: credentials, one attempt, retries, the rate limit, page walks.
+//! The Cloudflare API: credentials, attempts, retries, the rate limit, pagination.
 //!
-//! Wire types are private to this module and become [`crate::domain`] types at its border.
+//! Wire types are private to this module, which converts them to [`crate::domain`] types.
 
 mod admission;
 mod attempt;

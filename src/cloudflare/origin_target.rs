@@ -1,8 +1,8 @@
-//! What records, pools and rules point to.
+//! The targets of records, pools and rules.
 
 use crate::domain::{HostName, OriginIp};
 
-/// An origin, by its address or by its host name.
+/// An origin, given by address or host name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum OriginTarget {
     /// An address.
@@ -12,7 +12,7 @@ pub enum OriginTarget {
 }
 
 impl OriginTarget {
-    /// Reads an address in any spelling or a host name; `None` if the text is neither.
+    /// Parses an address in any spelling or a host name; `None` if the text is neither.
     pub fn parse(text: &str) -> Option<Self> {
         match OriginIp::parse(text) {
             Ok(ip) => Some(Self::Address(ip)),

@@ -1,15 +1,14 @@
-//! Reading a list page by page, and what its pages must agree on. Pure: no I/O.
+//! Reads a list page by page, and checks that its pages agree. Pure: no I/O.
 //!
 //! A list without documented paging is read the same way: its first page is the whole list, unless
-//! `result_info` says that there is more.
+//! `result_info` reports more.
 
 use std::collections::HashMap;
 use std::hash::Hash;
 
 use serde::Deserialize;
 
-/// What an answer says of its place in the list. Every field is optional; an unknown one is
-/// ignored.
+/// A response's position in the list. Every field is optional; unknown fields are ignored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 pub(super) struct PageInfo {
     pub(super) page: Option<u64>,
@@ -18,7 +17,7 @@ pub(super) struct PageInfo {
     pub(super) total_pages: Option<u64>,
 }
 
-/// Whether a list has been read to its end.
+/// Whether a list has been read completely.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Progress {
     /// There is another page.
@@ -27,21 +26,21 @@ pub(super) enum Progress {
     Done,
 }
 
-/// Why a list cannot be believed.
+/// Why a list is rejected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum WalkError {
-    /// Its pages contradict each other; it may have changed while it was read.
+    /// Its pages contradict each other; it may have changed during the read.
     Inconsistent(String),
-    /// It has more pages than any honest list of its kind.
+    /// It has more pages than any real list of its kind.
     TooLarge(String),
 }
 
-/// The pages of one list that were read so far. `K` tells the rows of the list apart.
+/// The pages of a list that were read so far. `K` identifies a row.
 #[derive(Debug)]
 pub(super) struct Walk<K> {
     max_pages: u64,
     per_page: u64,
-    /// Whether page and size of the first page were asked for.
+    /// Whether page and size of the first page are requested.
     is_paged: bool,
     page: u64,
     rows: u64,
@@ -50,8 +49,8 @@ pub(super) struct Walk<K> {
 }
 
 impl<K: Hash + Eq> Walk<K> {
-    /// A walk that asks for `per_page` rows a page and gives up beyond `max_pages`. `None`: the API
-    /// documents no paging, and is asked for everything at once.
+    /// Requests `per_page` rows per page and fails beyond `max_pages`. With `None`, the API
+    /// documents no paging, and everything is requested at once.
     pub(super) fn new(per_page: Option<u64>, max_pages: u64) -> Self {
         Self {
             max_pages,
@@ -64,22 +63,22 @@ impl<K: Hash + Eq> Walk<K> {
         }
     }
 
-    /// The number (from 1) and size of the page to read next; `None` for the first request of a
-    /// list without documented paging.
+    /// The number (from 1) and size of the next page; `None` for the first request of a list
+    /// without documented paging.
     pub(super) fn next_page(&self) -> Option<(u64, u64)> {
         let is_asked = self.is_paged || self.page > 1;
         is_asked.then_some((self.page, self.per_page))
     }
 
-    /// Takes the page that was asked for: how many rows it has, readable or not, and the keys of
-    /// those that could be read.
+    /// Processes the requested page: its number of rows, readable or not, and the keys of the
+    /// readable ones.
     pub(super) fn accept(
         &mut self,
         rows: u64,
         info: PageInfo,
         keys: impl IntoIterator<Item = K>,
     ) -> Result<Progress, WalkError> {
-        // Some lists without paging call everything one page, whatever `per_page` says.
+        // Some lists without paging report a single page, whatever `per_page` says.
         let is_whole = !self.is_paged && self.page == 1 && info.total_count == Some(rows);
         if !is_whole {
             self.check_info(info)?;
@@ -87,7 +86,7 @@ impl<K: Hash + Eq> Walk<K> {
         let repeats = self.check_keys(keys)?;
         self.rows += rows;
         let page = self.page;
-        // Rows that come twice would make up for those of the pages that are not read then.
+        // Repeated rows would hide that rows on later pages are missing.
         if repeats && rows > self.per_page {
             return Err(WalkError::Inconsistent(format!(
                 "page {page} has {rows} rows instead of {}, some of them twice",
@@ -149,7 +148,7 @@ impl<K: Hash + Eq> Walk<K> {
             .or(info.total_pages);
         if let (Some(pages), Some(claimed)) = (pages, info.total_pages)
             && claimed != pages
-            // An empty list has no page or one, depending on who counts.
+            // An empty list may be counted as no page or as one.
             && (pages, claimed) != (0, 1)
         {
             return inconsistent(format!(
@@ -162,7 +161,7 @@ impl<K: Hash + Eq> Walk<K> {
         Ok(())
     }
 
-    /// Whether a row comes twice on this page.
+    /// Whether a row is repeated on this page.
     fn check_keys(&mut self, keys: impl IntoIterator<Item = K>) -> Result<bool, WalkError> {
         let page = self.page;
         let (before, mut seen) = (self.page_of_key.len(), 0);
@@ -192,7 +191,7 @@ mod tests {
 
     use super::*;
 
-    /// Pages of keys with what each says of itself; returns how many pages were read.
+    /// Walks pages of keys with their page info; returns the number of pages read.
     fn walk(per_page: u64, pages: &[(Vec<u64>, PageInfo)]) -> Result<u64, WalkError> {
         read(Walk::new(Some(per_page), 5), pages)
     }
@@ -207,7 +206,7 @@ mod tests {
         }
     }
 
-    /// An honest list of `total` rows.
+    /// A consistent list of `total` rows.
     fn honest(per_page: u64, total: u64) -> Vec<(Vec<u64>, PageInfo)> {
         let total_pages = total.div_ceil(per_page);
         (0..total_pages.max(1))
@@ -390,7 +389,7 @@ mod tests {
             let is_last = page + 1 == pages.len();
             pages[page].0.pop();
             if !announced {
-                // Without a total only a page before the last can be seen to lack something.
+                // Without a total, missing rows can be detected only on pages before the last.
                 prop_assume!(!is_last);
                 pages = without_info(pages);
                 for (_, info) in &mut pages {

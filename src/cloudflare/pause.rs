@@ -1,4 +1,4 @@
-//! Times at which an account must not send anything.
+//! Periods in which an account must not send requests.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -6,8 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-/// The pauses of one account. They run on the monotonic clock; a later one never shortens an
-/// earlier one.
+/// The pauses of one account, on the monotonic clock. A later pause never shortens an earlier one.
 #[derive(Debug, Default)]
 pub(super) struct Pauses {
     state: Mutex<State>,
@@ -15,15 +14,15 @@ pub(super) struct Pauses {
 
 #[derive(Debug, Default)]
 struct State {
-    /// After a 429, with its end on the wall clock, for people.
+    /// After a 429, with its end on the wall clock for display.
     blocked: Option<(Instant, Timestamp)>,
-    /// While the quota is nearly spent.
+    /// While the quota is nearly used up.
     quota: Option<Instant>,
 }
 
 impl Pauses {
-    /// A 429 came. Says until when the account pauses if a pause began, and `None` if one was
-    /// under way.
+    /// Records a 429. Returns the end of the pause if one began, or `None` if one was already
+    /// active.
     pub(super) fn block(&self, pause: Duration, now: Timestamp) -> Option<Timestamp> {
         let until = Instant::now() + pause;
         let mut state = self.lock();
@@ -36,27 +35,27 @@ impl Pauses {
         wall.filter(|_| !was_blocked)
     }
 
-    /// The quota is nearly spent.
+    /// Records that the quota is nearly used up.
     pub(super) fn wait_for_reset(&self, reset: Duration) {
         let until = Instant::now() + reset;
         let mut state = self.lock();
         state.quota = state.quota.max(Some(until));
     }
 
-    /// Until when nothing may be sent; `None` when there is no pause.
+    /// The end of the current pause, if any.
     pub(super) fn until(&self) -> Option<Instant> {
         let state = self.lock();
         let blocked = state.blocked.map(|(until, _)| until);
         blocked.max(state.quota).filter(|&end| end > Instant::now())
     }
 
-    /// The end of the pause after a 429 on the wall clock; `None` when there is no such pause.
+    /// The end of the current pause after a 429 on the wall clock, if any.
     pub(super) fn blocked_until(&self) -> Option<Timestamp> {
         let (until, wall) = self.lock().blocked?;
         (until > Instant::now()).then_some(wall)
     }
 
-    /// Returns when there is no pause.
+    /// Waits until there is no pause.
     pub(super) async fn wait(&self) {
         while let Some(until) = self.until() {
             tokio::time::sleep_until(until).await;

@@ -1,9 +1,9 @@
-//! The rate limit: a log of the requests of the last window.
+//! The rate limiter, a log of the requests in the last window.
 //!
-//! Token buckets and the generic cell rate algorithm let twice the budget through a window (a full
-//! burst at its start, and all that was refilled since). Here no window, as the server sees it,
-//! ever holds more requests than the budget: a request counts from before it is sent until one
-//! window after its answer ended, so whenever the server saw it, it is counted for long enough.
+//! Token buckets and the generic cell rate algorithm allow twice the budget in a window (a full
+//! burst at its start, plus everything refilled since). This limiter never exceeds the budget in
+//! any window as the server sees it. A request counts from before it is sent until one window after
+//! its response ended, so it counts for long enough, whenever the server saw it.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -14,22 +14,22 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-/// Ended requests that lie closer together than this part of the window share one entry of the
-/// log, under the time of the latest. It bounds the log whatever the budget is, and makes a slot
-/// free at most 0.3 seconds late for a window of five minutes.
+/// Ended requests that are closer together than this fraction of the window share one log entry,
+/// with the time of the latest. This limits the log for any budget, and frees a slot at most 0.3
+/// seconds late with a window of five minutes.
 const ENTRIES_PER_WINDOW: u32 = 1024;
-/// While the budget becomes free evenly, this part of it may be used at once.
+/// While the budget is released evenly, this fraction of it may be used at once.
 const AT_ONCE_WHILE_PACED: u64 = 20;
-/// The longest window of a rate limit. Ended requests are remembered for as long, give or take a
-/// minute and a half, so that a window which a reload lengthens holds them too.
+/// The longest window of a rate limit. Ended requests are remembered for this long, give or take a
+/// minute and a half, so that a window which a reload extends includes them.
 pub const LONGEST_RATE_WINDOW: Duration = Duration::from_hours(24);
 
-/// What a restart must not forget: the requests of the window, and the end of a pause.
+/// The state to keep across restarts: recent requests and the end of a pause.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct RateLimitState {
-    /// The requests of the last window, the oldest first.
+    /// The requests of the last window, oldest first.
     pub requests: Vec<PastRequests>,
-    /// Until when nothing may be sent because of a 429.
+    /// The end of a pause after a 429.
     pub blocked_until: Option<Timestamp>,
 }
 
@@ -38,12 +38,12 @@ pub struct RateLimitState {
 pub struct PastRequests {
     /// When the last of them ended.
     pub at: Timestamp,
-    /// How many they are.
+    /// How many there are.
     pub count: u64,
 }
 
-/// Lets at most `budget` requests through any window. Within a lane they leave in the order in which
-/// they asked; urgent ones leave before regular ones.
+/// Allows at most `budget` requests in any window. Within a lane, callers are served in order;
+/// urgent requests go ahead of regular ones.
 #[derive(Debug)]
 pub(super) struct Limiter {
     regular: Queue,
@@ -52,19 +52,19 @@ pub(super) struct Limiter {
     grant_wanted: OnceLock<Arc<Notify>>,
 }
 
-/// Where a request waits for its slot.
+/// The lane in which a request waits for its slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Lane {
-    /// May use the budget, less the part that is reserved for urgent requests.
+    /// May use the budget except for the part reserved for urgent requests.
     Regular,
-    /// Goes before the regular ones, and may use the reserved part too.
+    /// Goes ahead of regular requests, and may also use the reserved part.
     Urgent,
 }
 
-/// The requests of one lane that wait.
+/// The waiting requests of a lane.
 #[derive(Debug, Default)]
 struct Queue {
-    /// Held by the one that waits for the next free slot; tokio's mutex is fair.
+    /// Held by the caller that waits for the next free slot; tokio's mutex is fair.
     turnstile: tokio::sync::Mutex<()>,
     changed: Notify,
 }
@@ -74,25 +74,25 @@ struct Log {
     budget: u64,
     /// The part of the budget that only urgent requests may use.
     reserved: u64,
-    /// Urgent requests that wait.
+    /// The number of waiting urgent requests.
     urgent_waiting: u64,
     window: Duration,
     in_flight: u64,
-    /// Of the last window, the oldest first.
+    /// Within the last window, oldest first.
     ended: VecDeque<Ended>,
     ended_count: u64,
-    /// Those before.
+    /// Before the last window.
     past: VecDeque<Ended>,
-    /// Slots that were taken and not given back, ever.
+    /// The total number of slots taken and not returned.
     taken: u64,
-    /// Requests that an earlier life of this process may have made, until the server forgets them.
-    /// `None` before the first answer that names a quota.
+    /// Requests that an earlier process may have made, until the server forgets them. `None` before
+    /// the first response with a quota.
     foreign: Option<(u64, Instant)>,
-    /// The most that `taken` may become before the server's window ends.
+    /// The limit on `taken` until the server's window ends.
     ceiling: Option<(u64, Instant)>,
-    /// Since when the budget becomes free evenly, and the requests that were known then.
+    /// When the even release of the budget began, and the number of requests known at that time.
     paced: Option<(Instant, u64)>,
-    /// The most that `taken` may become before more is granted; `None` where no grant is needed.
+    /// The limit on `taken` until more is granted; `None` if no grant is needed.
     granted: Option<u64>,
 }
 
@@ -128,7 +128,7 @@ impl Limiter {
         }
     }
 
-    /// Changes the limit; requests that were made stay counted.
+    /// Changes the limit; earlier requests still count.
     pub(super) fn configure(&self, budget: u32, window: Duration) {
         let mut log = self.lock();
         log.budget = budget.max(1).into();
@@ -138,12 +138,12 @@ impl Limiter {
         self.notify();
     }
 
-    /// Requests that may be made in one window.
+    /// The most requests per window.
     pub(super) fn budget(&self) -> u32 {
         u32::try_from(self.lock().budget).unwrap_or(u32::MAX)
     }
 
-    /// Keeps a part of the budget for urgent requests.
+    /// Reserves part of the budget for urgent requests.
     pub(super) fn reserve(&self, requests: u32) {
         let mut log = self.lock();
         log.reserved = u64::from(requests).min(log.budget.saturating_sub(1));
@@ -151,10 +151,11 @@ impl Limiter {
         self.notify();
     }
 
-    /// From now on sends no more than is granted. `wanted` is notified when a request waits for that.
+    /// From now on, allows only granted requests. `wanted` is notified when a request waits for a
+    /// grant.
     ///
-    /// Who grants has first put into storage that so many requests may be made. So a process that
-    /// is killed has made no more requests than the next one counts.
+    /// The granter first stores how many requests may be made. So a killed process has never made
+    /// more requests than the next one counts.
     pub(super) fn require_grants(&self, wanted: &Arc<Notify>) {
         if self.grant_wanted.set(Arc::clone(wanted)).is_ok() {
             let mut log = self.lock();
@@ -162,7 +163,7 @@ impl Limiter {
         }
     }
 
-    /// Lets `taken` grow to this.
+    /// Raises the limit on `taken` to this.
     pub(super) fn grant(&self, up_to: u64) {
         let mut log = self.lock();
         log.granted = log.granted.map(|granted| granted.max(up_to));
@@ -170,13 +171,13 @@ impl Limiter {
         self.notify();
     }
 
-    /// Takes note of the server's own count: `used` requests in its window, which ends in `reset`,
-    /// made by everybody who uses the credentials.
+    /// Records the server's own count: `used` requests by all users of the credentials in its
+    /// window, which ends in `reset`.
     ///
-    /// What the first answer counts beyond the requests of this process may be those of its earlier
-    /// life, so they take up the budget until the server forgets them, or until they are older than
-    /// the window. Later ones are made by others: of what they leave, this process sends `allowed`
-    /// at most until the server's window ends.
+    /// If the first response counts more requests than this process made, the surplus may be from
+    /// an earlier process. It uses up the budget until the server forgets it, or until it is older
+    /// than the window. Later surpluses come from others: of what they leave, this process sends at
+    /// most `allowed` until the server's window ends.
     pub(super) fn note_quota(&self, used: u64, allowed: u64, reset: Duration) {
         let now = Instant::now();
         let end = now + reset;
@@ -190,7 +191,7 @@ impl Limiter {
         self.notify();
     }
 
-    /// The requests of the window, those in flight as of now, and how many slots were ever taken.
+    /// The requests in the window, those in flight as of `now`, and the total of slots taken.
     pub(super) fn state(&self, now: Timestamp) -> (Vec<PastRequests>, u64) {
         let log = self.lock();
         let at = |time: Instant| now.saturating_sub(time.elapsed()).unwrap_or(now);
@@ -206,7 +207,7 @@ impl Limiter {
     }
 
     /// Counts the requests of an earlier process. A time in the future, after the clock was set
-    /// back, counts as now. With `paced` the rest of the budget becomes free evenly over a window.
+    /// back, counts as now. With `paced`, the rest of the budget is released evenly over a window.
     pub(super) fn restore(&self, requests: &[PastRequests], paced: bool, now: Timestamp) {
         let instant = Instant::now();
         let mut log = self.lock();
@@ -214,7 +215,7 @@ impl Limiter {
             .iter()
             .map(|past| {
                 let age = Duration::try_from(now.duration_since(past.at)).unwrap_or_default();
-                // An age from before this machine was started is beyond any window.
+                // Times before this machine booted are older than any window.
                 (instant.checked_sub(age), past.count)
             })
             .filter_map(|(last, count)| Some((last?, count)))
@@ -354,7 +355,7 @@ impl Log {
         earliest.map_or(Take::FreeLater, Take::FreeAt)
     }
 
-    /// When the next request may leave if the budget becomes free evenly; `None` if it may now.
+    /// When the next request may be sent under the even release; `None` if now.
     fn paced_until(&mut self, used: u64, now: Instant) -> Option<Instant> {
         let (since, known) = self.paced?;
         let elapsed = now - since;
@@ -385,7 +386,7 @@ impl Log {
         add(&mut self.ended, request, self.window);
     }
 
-    /// A longer window holds requests again that the one before held no more.
+    /// A longer window includes requests again that had left the shorter one.
     fn set_window(&mut self, window: Duration, now: Instant) {
         self.window = window;
         while let Some(latest) = self.past.pop_back_if(|ended| now - ended.last < window) {
@@ -395,7 +396,7 @@ impl Log {
     }
 }
 
-/// Adds the latest requests to a log of such a window.
+/// Adds ended requests to a log for this window.
 fn add(log: &mut VecDeque<Ended>, new: Ended, window: Duration) {
     match log.back_mut() {
         Some(entry) if new.last - entry.first < window / ENTRIES_PER_WINDOW => {
@@ -406,8 +407,8 @@ fn add(log: &mut VecDeque<Ended>, new: Ended, window: Duration) {
     }
 }
 
-/// The right to send one request. Hold it until the answer has ended. Dropped unused, it goes
-/// back as if it had not been taken.
+/// Permission to send one request. Hold it until the response is complete. If dropped unused, it
+/// does not count.
 #[derive(Debug)]
 pub(super) struct Slot {
     limiter: Arc<Limiter>,
@@ -415,7 +416,7 @@ pub(super) struct Slot {
 }
 
 impl Slot {
-    /// The request is about to leave.
+    /// Marks the request as sent.
     pub(super) fn mark_used(&mut self) {
         self.used = true;
     }
@@ -572,7 +573,7 @@ mod tests {
         limiter.configure(3, 60 * MINUTE);
         request(&limiter, Duration::ZERO).await;
         assert_eq!(start.elapsed(), 60 * MINUTE);
-        // A shorter one forgets none for good: of the minutes 10, 20, 60 and 60, the third last.
+        // A shorter window forgets nothing: of minutes 10, 20, 60 and 60, the third last decides.
         limiter.configure(3, 5 * MINUTE);
         request(&limiter, Duration::ZERO).await;
         assert_eq!(start.elapsed(), 60 * MINUTE);
@@ -599,12 +600,12 @@ mod tests {
         let start = Instant::now();
         request(&limiter, Duration::ZERO).await;
         limiter.note_quota(8, 100, Duration::from_secs(4));
-        // Of the 10, one is used by this process and 7 were used before.
+        // Of 10 requests, this process used one, and 7 were used before.
         for _ in 0..2 {
             request(&limiter, Duration::ZERO).await;
         }
         assert_eq!(start.elapsed(), Duration::ZERO);
-        // What others use later does not take up the budget.
+        // Later requests of others do not use up the budget.
         limiter.note_quota(50, 100, Duration::from_secs(4));
         request(&limiter, Duration::ZERO).await;
         assert_eq!(start.elapsed(), Duration::from_secs(4));
@@ -655,7 +656,7 @@ mod tests {
             .map(|past| (now.duration_since(past.at).as_secs(), past.count))
             .collect();
         assert_eq!(ages, [(4, 1), (0, 1), (0, 1)]);
-        // Two seconds go by between the two processes.
+        // Two seconds pass between the two processes.
         let after = Arc::new(Limiter::new(3, WINDOW));
         let start = Instant::now();
         after.restore(&state, false, now + Duration::from_secs(2));
@@ -701,7 +702,7 @@ mod tests {
             at[52]
         );
         assert_eq!(at[99], WINDOW);
-        // Then as usual.
+        // Afterwards, as usual.
         tokio::time::advance(WINDOW).await;
         let start = Instant::now();
         for _ in 0..100 {
@@ -727,8 +728,8 @@ mod tests {
         #[test]
         fn no_window_ever_exceeds_the_budget(
             budget in 1u32..8,
-            // When each request asks, how long it takes, and at which part of that the server
-            // sees it.
+            // When each request asks, how long it takes, and at which fraction of that time the
+            // server sees it.
             requests in prop::collection::vec((0u64..30_000, 0u64..15_000, 0u64..=100), 1..60),
         ) {
             let runtime = tokio::runtime::Builder::new_current_thread()

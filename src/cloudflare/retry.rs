@@ -1,16 +1,16 @@
-//! Which failures are worth another try, and when. Pure: no clock, no randomness of its own.
+//! Decides which failures to retry, and when. Pure: no clock and no randomness of its own.
 
 use std::time::Duration;
 
 use super::Reason;
 use crate::backoff::doubling;
 
-/// The bound of the first backoff; it doubles with each retry.
+/// The limit of the first backoff; it doubles with each retry.
 const FIRST: Duration = Duration::from_millis(500);
-/// The bound of the longest backoff.
+/// The limit of the longest backoff.
 const LONGEST: Duration = Duration::from_secs(10);
 
-/// Whether the same request may well succeed a moment later.
+/// Whether the same request is likely to succeed soon.
 pub(super) fn is_worth_retrying(reason: Reason, status: Option<u16>) -> bool {
     match reason {
         Reason::Timeout
@@ -19,7 +19,7 @@ pub(super) fn is_worth_retrying(reason: Reason, status: Option<u16>) -> bool {
         | Reason::ServerError
         | Reason::Malformed
         | Reason::Unsuccessful => true,
-        // A connection that was cut may hold the next time; a redirect stays one.
+        // A connection may hold the next time; a redirect remains one.
         Reason::Http => !status.is_some_and(|status| (300..400).contains(&status)),
         Reason::Unauthorized
         | Reason::Forbidden
@@ -32,9 +32,8 @@ pub(super) fn is_worth_retrying(reason: Reason, status: Option<u16>) -> bool {
     }
 }
 
-/// The pause before a retry (the first is number 0): anything from nothing to 0.5 s, doubling to
-/// 10 s ("full jitter", so that clients that failed together do not come back together). `random`
-/// lies in [0, 1).
+/// The backoff before a retry (from 0): random from 0 to 0.5 s, doubling up to 10 s ("full jitter",
+/// so that clients which failed together do not retry together). `random` is in [0, 1).
 pub(super) fn backoff(retry: u32, random: f64) -> Duration {
     doubling(FIRST, retry.saturating_add(1), LONGEST).mul_f64(random)
 }

@@ -1,4 +1,4 @@
-//! Rules that send requests to another origin: Origin Rules, Cloud Connector and page rules.
+//! Rules that change the origin of requests: Origin Rules, Cloud Connector and page rules.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -11,23 +11,23 @@ use super::origin_target::OriginTarget;
 use super::{ApiError, CallBudget, Operation, Reason};
 use crate::domain::{Vendor, ZoneId};
 
-/// A Cloud Connector rule that is enabled.
+/// An enabled Cloud Connector rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CloudConnectorRule {
-    /// Whose storage it sends requests to.
+    /// The provider of the storage.
     pub provider: StorageProvider,
     /// The host of the storage.
     pub host: OriginTarget,
 }
 
-/// A storage service that Cloud Connector knows.
+/// A storage service that Cloud Connector supports.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StorageProvider {
     /// A cloud vendor's.
     Vendor(Vendor),
-    /// Cloudflare's own R2, which has no origin address.
+    /// Cloudflare's R2, which has no origin address.
     R2,
-    /// One that this program does not know.
+    /// A service unknown to this program.
     Other,
 }
 
@@ -45,8 +45,7 @@ impl From<&str> for StorageProvider {
 }
 
 impl Client {
-    /// The hosts to which the enabled Origin Rules of a zone send requests; none where the zone has
-    /// no such rules.
+    /// The hosts to which a zone's enabled Origin Rules send requests; empty without such rules.
     pub async fn origin_rules(
         &self,
         zone: &ZoneId,
@@ -82,14 +81,14 @@ impl Client {
         Ok(Rows { rows, rejected })
     }
 
-    /// The hosts with which the active page rules of a zone override the resolution.
+    /// The hosts of the resolve overrides in a zone's active page rules.
     pub async fn page_rules(
         &self,
         zone: &ZoneId,
         call: &CallBudget,
     ) -> Result<Rows<OriginTarget>, ApiError> {
         let mut url = self.url(&["zones", zone.as_str(), "pagerules"]);
-        // The API lists the disabled ones without this.
+        // By default, the API also returns disabled rules.
         url.query_pairs_mut().append_pair("status", "active");
         let (rows, rejected) = self.list::<ListPageRules>(&url, call).await?;
         Ok(Rows { rows, rejected })
@@ -125,7 +124,7 @@ struct RouteOrigin {
     host: Option<String>,
 }
 
-/// The host of an enabled rule; `None` if it sends requests nowhere else.
+/// The host of an enabled rule; `None` if it does not change the origin.
 fn read_origin_rule(row: &RawValue) -> Result<Option<OriginTarget>, String> {
     let rule: OriginRule = serde_json::from_str(row.get())
         .map_err(|_| "no Origin Rule of the documented shape".to_owned())?;
@@ -188,9 +187,9 @@ struct ConnectorParameters {
 impl ListCall for ListCloudConnectorRules {
     const OPERATION: Operation = Operation::CloudConnector;
     const PER_PAGE: Option<u64> = None;
-    /// Far more than any zone can have.
+    /// Far more than a zone can have.
     const MAX_PAGES: u64 = 100;
-    /// The row as it came, and its rule if it is enabled.
+    /// The raw row, and its rule if enabled.
     type Row = (String, Option<CloudConnectorRule>);
     type Key = String;
     type Output = Vec<CloudConnectorRule>;
@@ -239,9 +238,9 @@ struct Action<'a> {
 impl ListCall for ListPageRules {
     const OPERATION: Operation = Operation::PageRules;
     const PER_PAGE: Option<u64> = None;
-    /// Far more than any zone can have.
+    /// Far more than a zone can have.
     const MAX_PAGES: u64 = 100;
-    /// The row as it came, and the hosts that it names.
+    /// The raw row, and the hosts that it names.
     type Row = (String, Vec<OriginTarget>);
     type Key = String;
     type Output = Vec<OriginTarget>;

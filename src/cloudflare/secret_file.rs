@@ -1,4 +1,4 @@
-//! The file that holds a secret, read again when it changes.
+//! A file with a secret, read again when it changes.
 
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt as _;
@@ -9,13 +9,13 @@ use secrecy::SecretString;
 
 use crate::file_io::{self, Reading};
 
-/// A token has a few dozen characters; a larger file is something else.
+/// The largest secret file; a token has a few dozen characters.
 const SECRET_FILE_LIMIT: usize = 64 << 10;
-/// A file that takes longer stands on something that hangs, a network's file system for one. It is
-/// well below the time that a poll has, so that requests go on with the last good secret.
+/// The time limit for reading; only a hung file system takes longer. It is well below the time of a
+/// poll, so that requests continue with the last good secret.
 const READ_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A secret file, and what was last read of it.
+/// A secret file, and the fingerprint of its last read.
 #[derive(Debug)]
 pub(super) struct SecretFile {
     path: PathBuf,
@@ -23,7 +23,7 @@ pub(super) struct SecretFile {
     reading: Reading<Result<ReadSecret, String>>,
 }
 
-/// `None` where the file is as it was.
+/// `None` if the file is unchanged.
 type ReadSecret = Option<(Fingerprint, SecretString)>;
 
 impl SecretFile {
@@ -39,15 +39,15 @@ impl SecretFile {
         &self.path
     }
 
-    /// The next reading takes the file for changed: it may be so within the resolution of its time
-    /// stamps.
+    /// Makes the next read treat the file as changed, because a change may be too recent for its
+    /// time stamps to show.
     pub(super) fn invalidate(&mut self) {
         self.seen = None;
     }
 
-    /// The content, less white space around it; `None` where the file is as it was. Fails, with
-    /// the reason in words, where it is no secret, cannot be read, or cannot be read in time; in
-    /// the last case the next call takes up the same reading, and does not wait for it once more.
+    /// The content, without surrounding white space; `None` if the file is unchanged. Fails with a
+    /// description if it is not a valid secret, or cannot be read in time. After a time-out, the
+    /// next call continues the same read without waiting again.
     pub(super) async fn read(&mut self) -> Result<Option<SecretString>, String> {
         let (path, seen) = (self.path.clone(), self.seen);
         let read = self.reading.read(move || read_secret(&path, seen)).await;
@@ -59,7 +59,7 @@ impl SecretFile {
     }
 }
 
-/// What changes when a file does.
+/// The metadata that changes with the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Fingerprint {
     device: u64,
@@ -95,7 +95,7 @@ fn read_secret(path: &Path, seen: Option<Fingerprint>) -> Result<ReadSecret, Str
     Ok(Some((fingerprint, SecretString::from(secret))))
 }
 
-/// Says what is wrong with a secret that can be none.
+/// Describes why a string cannot be a secret.
 pub(super) fn check(secret: &str) -> Result<(), &'static str> {
     if secret.is_empty() {
         Err("is empty")
@@ -115,7 +115,7 @@ pub(super) mod tests {
 
     use super::*;
 
-    /// A reading that hangs until what is returned is dropped.
+    /// A read that hangs until the returned value is dropped.
     pub(in super::super) fn hang(file: &mut SecretFile) -> mpsc::Sender<()> {
         file.reading.hang(Err("it hung".to_owned()))
     }
@@ -137,7 +137,7 @@ pub(super) mod tests {
             assert!(file.read().await.is_err());
         }
         assert_eq!(start.elapsed(), READ_TIMEOUT);
-        // The reading that hung has ended: its answer is the next one, and then the file's.
+        // The hung read has ended: its result comes next, then that of the file.
         drop(end);
         file.reading.ended().await;
         assert_eq!(file.read().await.unwrap_err(), "it hung");

@@ -1,4 +1,4 @@
-//! What must never be shown: every secret that this process proves itself with.
+//! Redacts every secret that this process uses.
 
 use std::cmp::Reverse;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -6,32 +6,31 @@ use std::sync::{Arc, PoisonError, RwLock};
 use memchr::memmem;
 use secrecy::{ExposeSecret as _, SecretString};
 
-/// What stands in the place of a secret.
+/// The replacement for a secret.
 const REDACTED: &str = "[redacted]";
-/// Replaced secrets that stay known. An answer to a request that was sent before a rotation is read
-/// within minutes of it, so a few are enough.
+/// The most replaced secrets to keep. A response to a request from before a rotation arrives within
+/// minutes, so a few are enough.
 const MAX_REPLACED: usize = 16;
-/// Characters of the shortest secret that is looked for in answers before they are read. Those of
-/// Cloudflare have 37 or more; a shorter one is a mistake, and could be part of any honest answer.
+/// The shortest secret to redact from bodies before they are parsed. Cloudflare's have 37
+/// characters or more; a shorter one is a mistake, and could be part of any response.
 const SHORTEST_IN_BODIES: usize = 16;
 
-/// The secrets of all accounts, the ones that were replaced too: an answer to one account may
-/// repeat the secret of another. Clones share them.
+/// The secrets of all accounts, including replaced ones: a response to one account may contain the
+/// secret of another. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub struct Secrets {
     known: Arc<RwLock<Vec<Arc<Known>>>>,
 }
 
-/// A secret that is known for as long as this is held, and for some time after.
+/// A secret that stays registered while this is held, and for some time after.
 #[derive(Debug)]
 pub(super) struct Known {
-    /// As it is, and as JSON escapes it.
+    /// As it is, and with JSON escapes.
     spellings: Vec<SecretString>,
 }
 
 impl Secrets {
-    /// Makes a secret known. Of those that are in use no more the oldest are forgotten, so that at
-    /// most [`MAX_REPLACED`] stay.
+    /// Registers a secret. Forgets the oldest unused ones, so that at most [`MAX_REPLACED`] remain.
     pub(super) fn add(&self, secret: &SecretString) -> Arc<Known> {
         let spellings = spellings(secret.expose_secret());
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
@@ -51,21 +50,20 @@ impl Secrets {
         new
     }
 
-    /// A foreign text without any of them.
+    /// External text without any secrets.
     pub(super) fn redact(&self, text: &str) -> String {
         self.without(text.as_bytes(), 1)
             .unwrap_or_else(|| text.to_owned())
     }
 
-    /// The body of an answer without any of them, so that nothing that is read of it, a name or a
-    /// row, holds one.
+    /// The body of a response without any secrets, so that nothing parsed from it contains one.
     pub(super) fn redact_body(&self, body: Vec<u8>) -> Vec<u8> {
         let body = plainly_spelt(&body).unwrap_or(body);
         self.without(&body, SHORTEST_IN_BODIES)
             .map_or(body, String::into_bytes)
     }
 
-    /// The text without those of so many characters; `None` where it holds none.
+    /// The text without secrets of at least `shortest` characters; `None` if it contains none.
     fn without(&self, text: &[u8], shortest: usize) -> Option<String> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         let spellings = known.iter().flat_map(|known| &known.spellings);
@@ -77,7 +75,7 @@ impl Secrets {
         if held.is_empty() {
             return None;
         }
-        // One may be part of another: then the longer one goes first, and goes whole.
+        // One may be part of another, so replace longer ones first.
         held.sort_by_key(|spelling| Reverse(spelling.len()));
         let text = String::from_utf8_lossy(text).into_owned();
         Some(
@@ -94,8 +92,8 @@ impl Known {
     }
 }
 
-/// The same JSON with its visible ASCII, of which secrets are made, spelt without numbers
-/// (RFC 8259, section 7); `None` where nothing is spelt by its number.
+/// The JSON with the numeric escapes of visible ASCII, the characters of secrets, decoded (RFC
+/// 8259, section 7); `None` if there are none.
 fn plainly_spelt(json: &[u8]) -> Option<Vec<u8>> {
     memmem::find(json, br"\u")?;
     let mut plain = Vec::with_capacity(json.len());
@@ -116,7 +114,7 @@ fn plainly_spelt(json: &[u8]) -> Option<Vec<u8>> {
                 plain.pop();
                 plain.push(character);
             }
-            // Another escape: what follows the backslash belongs to it.
+            // For any other escape, also copy the character after the backslash.
             None => {
                 if let Some((&next, after)) = after.split_first() {
                     plain.push(next);
@@ -130,7 +128,7 @@ fn plainly_spelt(json: &[u8]) -> Option<Vec<u8>> {
     Some(plain)
 }
 
-/// Visible ASCII as it is, and with the two ways in which JSON may spell it but for numbers.
+/// The secret as it is, and in the two spellings that JSON allows without numeric escapes.
 fn spellings(secret: &str) -> Vec<SecretString> {
     let escaped = secret.replace('\\', r"\\").replace('"', "\\\"");
     let mut spellings = vec![escaped.replace('/', r"\/"), escaped, secret.to_owned()];

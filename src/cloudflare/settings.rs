@@ -1,4 +1,4 @@
-//! How the API is to be used.
+//! The settings of the API clients.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,37 +8,37 @@ use url::Url;
 use super::Credentials;
 use crate::domain::AccountName;
 
-/// What all accounts share.
+/// Settings that all accounts share.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// The API's address, without a slash at its end. It may hold a user and a password: never
-    /// print it whole.
+    /// The API's URL, without a trailing slash. It may contain a user and a password: never print
+    /// it in full.
     pub base_url: Url,
-    /// A file of PEM certificates that are trusted beside the machine's own.
+    /// A file of PEM certificates to trust besides the machine's own.
     pub ca_file: Option<PathBuf>,
     /// The rate limit of each account.
     pub rate_limit: RateLimit,
-    /// Requests in flight at once, per account; at least 1.
+    /// The most requests in flight per account; at least 1.
     pub concurrency: usize,
-    /// The time that one request may take, its body included.
+    /// The time limit for a request, including its body.
     pub timeout: Duration,
-    /// How often one request is tried again.
+    /// The most retries of a request.
     pub retries: u32,
 }
 
 /// Cloudflare's limit and the share of it that this process may use.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RateLimit {
-    /// Requests that Cloudflare allows in a window; at least 1.
+    /// Requests that Cloudflare allows per window; at least 1.
     pub requests: u32,
     /// The window.
     pub window: Duration,
-    /// The part of it for this process, in (0, 1]; already divided by the number of shards.
+    /// The fraction for this process, in (0, 1]; already divided by the number of shards.
     pub share: f64,
 }
 
 impl RateLimit {
-    /// Requests that this process allows itself in a window; at least 1.
+    /// The most requests of this process per window; at least 1.
     pub fn budget(&self) -> u32 {
         #[expect(
             clippy::cast_possible_truncation,
@@ -55,18 +55,18 @@ impl RateLimit {
 pub struct AccountSettings {
     /// Its name in the configuration.
     pub name: AccountName,
-    /// What it proves itself with.
+    /// Its credentials.
     pub credentials: Credentials,
 }
 
-/// How the audit logs are read.
+/// The settings of the audit logs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AuditLogSettings {
-    /// Whether they are read at all.
+    /// Whether they are read.
     pub enabled: bool,
-    /// The time between two readings of one log; at least 1 s.
+    /// The time between two reads of a log; at least 1 s.
     pub interval: Duration,
-    /// Whether the names of those who made changes are kept. Without it no name leaves the client.
+    /// Whether to keep the names of those who made changes. If not, no name leaves the client.
     pub actors: bool,
 }
 

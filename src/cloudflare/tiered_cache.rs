@@ -1,4 +1,4 @@
-//! Tiered cache: whether it is on, and the regions that it supports.
+//! Tiered Cache: whether it is enabled, and its supported regions.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,12 +11,12 @@ use super::envelope::{self, lenient};
 use super::{ApiError, CallBudget, Operation, Reason};
 use crate::domain::{Region, SupportedRegion, SupportedRegions, Vendor, ZoneId};
 
-/// A data centre's code has three letters; what is much longer is none.
+/// The longest code of a data centre; real ones have three letters.
 const COLO_LIMIT: usize = 16;
 
 impl Client {
-    /// The regions that Cloudflare supports; `None` where it does not say, because the zone's
-    /// tiered cache is off.
+    /// The regions that Cloudflare supports; `None` if it does not return them, because the zone's
+    /// Tiered Cache is off.
     pub async fn supported_regions(
         &self,
         zone: &ZoneId,
@@ -40,7 +40,7 @@ impl Client {
         none_if(answer.await, says_tiered_cache_is_off)
     }
 
-    /// Whether the zone's tiered cache is on.
+    /// Whether the zone's Tiered Cache is on.
     pub async fn tiered_cache(&self, zone: &ZoneId, call: &CallBudget) -> Result<bool, ApiError> {
         let request = Request {
             operation: Operation::TieredCache,
@@ -53,7 +53,7 @@ impl Client {
         .await
     }
 
-    /// Whether the zone's smart topology is on; it is off where the setting was never made.
+    /// Whether the zone's Smart Tiered Cache is on; it is off if it was never set.
     pub async fn smart_tiered_cache(
         &self,
         zone: &ZoneId,
@@ -88,8 +88,8 @@ fn none_if<T>(
     }
 }
 
-/// The API does not document how it says so, beyond that the call fails: any refusal that is not
-/// about credentials, permissions or the path.
+/// The API documents only that the call fails. So this accepts any refusal that does not concern
+/// credentials, permissions or the path.
 fn says_tiered_cache_is_off(error: &ApiError) -> bool {
     matches!(error.reason, Reason::ClientError | Reason::NotFound)
 }
@@ -131,7 +131,7 @@ struct RegionRow {
 }
 
 impl RegionsRow {
-    /// Leaves out vendors, regions and data centres whose names cannot be labels.
+    /// Leaves out vendors, regions and data centres whose names are not valid labels.
     pub(super) fn into_regions(self) -> SupportedRegions {
         let is_colo = |colo: &String| !colo.is_empty() && colo.len() <= COLO_LIMIT;
         let rows = self.vendors.into_iter().flat_map(|(vendor, regions)| {

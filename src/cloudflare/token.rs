@@ -8,34 +8,34 @@ use super::client::Client;
 use super::envelope::{self, lenient};
 use super::{ApiError, CallBudget, Operation, Reason};
 
-/// What a verification says.
+/// The result of a verification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TokenStatus {
-    /// Whether the token is good.
+    /// The state of the token.
     pub state: TokenState,
-    /// When it expires, where it does.
+    /// When it expires, if it does.
     pub expires_on: Option<Timestamp>,
 }
 
 /// The state of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TokenState {
-    /// It is good.
+    /// It is valid.
     Active,
-    /// It was switched off.
+    /// It is disabled.
     Disabled,
-    /// Its time is over.
+    /// It has expired.
     Expired,
-    /// A state that this program does not know.
+    /// A state unknown to this program.
     Unknown,
-    /// The account has a global key, which cannot be verified; nothing was asked.
+    /// The account uses a global key, which cannot be verified; no request was sent.
     NotAToken,
 }
 
 impl Client {
-    /// Verifies the token as a user's and, where that is refused and `owner` is known, as one of
-    /// the Cloudflare account `owner`. A failure proves nothing about the token, because each kind
-    /// answers to its own address alone.
+    /// Verifies the token as a user token and, if that is refused and `owner` is known, as a token
+    /// of the Cloudflare account `owner`. A failure proves nothing about the token, because each
+    /// kind is accepted only at its own endpoint.
     pub async fn verify_token(
         &self,
         owner: Option<&str>,

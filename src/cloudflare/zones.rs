@@ -15,21 +15,21 @@ use super::list::ListCall;
 use super::{ApiError, CallBudget, Operation};
 use crate::domain::{Zone, ZoneId, ZoneName};
 
-/// Bytes of a status or plan name that are kept.
+/// The most bytes of a status or plan name to keep.
 const LABEL_LIMIT: usize = 100;
 
 /// The zones that the credentials can see.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ZoneList {
-    /// Each zone once.
+    /// The zones, without duplicates.
     pub zones: Vec<Zone>,
-    /// Every row could be read, so a zone that is not among them is not there.
+    /// Whether every row was readable, so that a missing zone does not exist.
     pub complete: bool,
 }
 
 impl Client {
-    /// Every zone that the credentials can see, 50 a request. A row that cannot be read is left
-    /// out, and a warning says so.
+    /// All zones that the credentials can see, read 50 per request. Unreadable rows are left out
+    /// and logged as a warning.
     pub async fn list_zones(&self, call: &CallBudget) -> Result<ZoneList, ApiError> {
         let (zones, rejected) = self.list::<ListZones>(&self.url(&["zones"]), call).await?;
         if rejected.count > 0 {
@@ -89,7 +89,7 @@ struct Owner {
 
 impl ListCall for ListZones {
     const OPERATION: Operation = Operation::ListZones;
-    /// The most that the API gives (API reference, "List Zones").
+    /// The API's maximum (API reference, "List Zones").
     const PER_PAGE: Option<u64> = Some(50);
     /// A hundred thousand zones.
     const MAX_PAGES: u64 = 2000;
@@ -113,7 +113,7 @@ impl ListCall for ListZones {
             name,
             status: label(row.status),
             plan: label(row.plan.map(|plan| plan.name)),
-            // Used in paths, so it must be able to stand there, as a zone's identifier must.
+            // It is used in paths, so it must have the form of an identifier.
             owner: row
                 .account
                 .filter(|owner| ZoneId::parse(&owner.id).is_ok())
@@ -130,7 +130,7 @@ impl ListCall for ListZones {
     }
 }
 
-/// The rows without repetitions; rows of one key must be equal.
+/// The rows without duplicates; rows with the same key must be equal.
 pub(super) fn unique<T: PartialEq, K: Eq + Hash>(
     rows: Vec<T>,
     key: impl Fn(&T) -> K,
