@@ -15,12 +15,12 @@ use super::pause::Pauses;
 use super::rate_limiter::{Lane, Limiter, RateLimitState, Slot};
 use super::{CallBudget, Settings};
 
-/// Urgent calls go before the others as long as they use no more than the budget divided by this,
-/// and so much is kept for them.
+/// Urgent calls go ahead of others while they use at most the budget divided by this, which is also
+/// the part reserved for them.
 const URGENT_SHARE: u32 = 5;
-/// Of the requests in flight, one in so many is kept for urgent calls.
+/// The requests in flight divided by this are reserved for urgent calls.
 const URGENT_PLACES_SHARE: usize = 3;
-/// At most so many requests in flight are kept for urgent calls.
+/// The most requests in flight that are reserved for urgent calls.
 const URGENT_PLACES: usize = 2;
 /// Probes may use the budget divided by this.
 const PROBE_SHARE: u32 = 10;
@@ -38,7 +38,7 @@ pub(super) struct Admission {
     probe_permits: Arc<Semaphore>,
 }
 
-/// The requests in flight.
+/// The permits for requests in flight.
 #[derive(Debug)]
 struct Permits {
     count: usize,
@@ -48,8 +48,8 @@ struct Permits {
 }
 
 impl Permits {
-    /// Places for `count` requests. With a reserve some of them are kept for urgent ones, where
-    /// there are two or more.
+    /// Permits for `count` requests. With a reserve and at least two requests, some are only for
+    /// urgent calls.
     fn new(count: usize, has_reserve: bool) -> Self {
         let urgent = (count / URGENT_PLACES_SHARE).clamp(1, URGENT_PLACES);
         let places = |count: usize| Arc::new(Semaphore::new(count.max(1)));
@@ -100,7 +100,7 @@ impl Admission {
         }
     }
 
-    /// Whether a part of the budget and of the places in flight is kept for urgent calls.
+    /// Sets whether part of the budget and of the permits is reserved for urgent calls.
     pub(super) fn reserve_for_urgent(&self, on: bool) {
         let permits = self.permits.load();
         if permits.has_reserve == on {
@@ -167,7 +167,7 @@ impl Admission {
         loop {
             let throttled = Throttled::start(metrics);
             self.pauses.wait().await;
-            // What the call counts against beside the budget.
+            // The limit that the call counts against besides the budget.
             let share_slot = match call.kind() {
                 CallKind::Regular => None,
                 CallKind::Urgent => self.urgent_limiter.try_take(),

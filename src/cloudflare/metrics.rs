@@ -140,7 +140,7 @@ pub(super) struct Standing {
     pub(super) remaining: Option<u64>,
     pub(super) token_valid: Option<bool>,
     pub(super) token_expiry: Option<Timestamp>,
-    /// The last verification says that the token is disabled or expired, and no call was refused
+    /// Whether the last verification found the token disabled or expired, and no call was refused
     /// since.
     verified_as_inactive: bool,
 }
@@ -254,14 +254,14 @@ impl AccountMetrics {
         });
     }
 
-    /// A verification says whether the token is active. Where it is not, calls that still succeed
-    /// do not make it valid: they may be older than the answer, or served from a cache.
+    /// Records a verification. If the token is not active, calls that still succeed do not make it
+    /// valid: they may be older than the verification, or served from a cache.
     pub(super) fn token_verified(&self, active: bool) {
         self.standing_mut().verified_as_inactive = !active;
         self.token_valid(active);
     }
 
-    /// A call shows whether the token is accepted.
+    /// Records whether a call was accepted.
     pub(super) fn token_used(&self, accepted: bool) {
         let mut standing = self.standing_mut();
         standing.verified_as_inactive &= accepted;

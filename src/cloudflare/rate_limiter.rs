@@ -266,7 +266,7 @@ impl Limiter {
         }
     }
 
-    /// Takes a slot if one is free now.
+    /// Takes a slot if one is free.
     pub(super) fn try_take(self: &Arc<Self>) -> Option<Slot> {
         let taken = self.lock().take(Lane::Urgent, Instant::now());
         matches!(taken, Take::Taken).then(|| self.slot())
@@ -279,7 +279,7 @@ impl Limiter {
         }
     }
 
-    /// Lets whoever is first in each lane look again.
+    /// Wakes the first waiter in each lane.
     fn notify(&self) {
         self.urgent.changed.notify_one();
         self.regular.changed.notify_one();
@@ -293,12 +293,12 @@ impl Limiter {
 enum Take {
     Taken,
     FreeAt(Instant),
-    /// When a request ends or the urgent ones have left.
+    /// Free when a request ends or no urgent request waits.
     FreeLater,
     FreeWhenGranted,
 }
 
-/// An urgent request that waits; regular ones wait until it is dropped.
+/// A waiting urgent request; regular requests wait until it is dropped.
 struct UrgentWait<'a>(&'a Limiter);
 
 impl<'a> UrgentWait<'a> {
@@ -502,7 +502,7 @@ mod tests {
             start.elapsed()
         };
         assert_eq!(urgent().await, Duration::from_secs(1));
-        // The reserve is used up: the next one waits, and leaves before the regular one.
+        // The reserve is used up: the next one waits, but goes ahead of the regular one.
         assert_eq!(urgent().await, WINDOW);
         assert_eq!(regular.await.unwrap(), WINDOW);
     }

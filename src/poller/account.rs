@@ -1,4 +1,4 @@
-//! What the poller knows of one account.
+//! The poller's state for one account.
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -19,28 +19,27 @@ use crate::cloudflare::{Client, Operation, Reason};
 use crate::domain::{AccountName, ZoneId};
 use crate::snapshot::{AccountState, ZoneCounts};
 
-/// Zones of an account that are read at once, as a multiple of its requests in flight: enough that
-/// zones which wait before a retry do not keep the others from using the connection.
+/// The most concurrent polls of an account, as a multiple of its requests in flight: enough that
+/// zones in backoff do not keep the others from the connection.
 const POLLS_PER_REQUEST: usize = 4;
 
-/// One account, with the zones that are polled with its credentials.
+/// An account and the zones that are polled with its credentials.
 pub(super) struct Account {
     pub(super) client: Client,
     pub(super) state: AccountState,
-    /// What the account lists, wanted or not.
+    /// The zones that the account lists, selected or not.
     pub(super) listing: Listing,
     /// The zones that it polls.
     pub(super) zones: HashMap<ZoneId, PolledZone>,
-    /// Its zones by when they are due, except those that are being polled.
+    /// Its zones by due time, except those being polled.
     pub(super) queue: Queue,
-    /// Zones that wait to be enriched when no poll waits.
+    /// Zones waiting for enrichment.
     pub(super) enrichments: VecDeque<ZoneId>,
-    /// Zones whose findings are out of date.
+    /// Zones whose findings are outdated.
     pub(super) evaluations: BTreeSet<ZoneId>,
-    /// Zones that were found and not polled yet.
+    /// Zones that were found but not polled yet.
     pub(super) untried: HashSet<ZoneId>,
-    /// The first round of polls is over. Until then nothing comes before the zones that were never
-    /// read.
+    /// Whether the first round of polls is over. Until then, zones that were never read go first.
     pub(super) settled: bool,
     pub(super) polling: ZoneTasks,
     pub(super) enriching: ZoneTasks,
@@ -52,10 +51,10 @@ pub(super) struct Account {
     pub(super) pools: Arc<PoolCache>,
     /// Pools that somebody has written to.
     pub(super) pool_refreshes: PoolRefreshes,
-    /// Failures of optional calls that were logged.
+    /// The failures of optional calls that were logged.
     pub(super) optional_failures: HashSet<(Operation, Reason)>,
     pub(super) token: TokenCheck,
-    /// Whether the interval can be kept.
+    /// Whether the interval fits the budget.
     pub(super) budget_check: BudgetCheck,
 }
 
@@ -94,7 +93,7 @@ impl Account {
         &self.state.name
     }
 
-    /// How many zones may be polled at once.
+    /// The most concurrent polls.
     pub(super) fn max_polling(&self) -> usize {
         POLLS_PER_REQUEST * self.client.concurrency()
     }
@@ -109,10 +108,9 @@ impl Account {
         self.polling.len() < self.max_polling() + self.max_urgent()
     }
 
-    /// How many zones may be enriched at once. Each has one request in flight, so that those which
-    /// hang leave polls at least half of the requests, where there are two or more. One is enriched
-    /// even while polls wait; otherwise an account whose polls always wait would never learn of its
-    /// DNS records.
+    /// The most concurrent enrichments. Each has one request in flight, so hung ones leave at least
+    /// half of two or more requests to polls. One zone is enriched even while polls wait; otherwise
+    /// an account with constantly waiting polls would never read DNS records.
     pub(super) fn max_enriching(&self, poll_waits: bool) -> usize {
         if poll_waits {
             1
@@ -121,18 +119,18 @@ impl Account {
         }
     }
 
-    /// Whether the listing and every zone were tried once, or a pause or refused credentials keep
-    /// them from it.
+    /// Whether the listing and every zone were tried once, or a pause or refused credentials
+    /// prevent it.
     pub(super) fn tried(&self) -> bool {
         self.client.is_blocked() || self.token.refused || self.first_round_over()
     }
 
-    /// Whether the listing and every zone were tried once, whether that succeeded or not.
+    /// Whether the listing and every zone were tried once, successfully or not.
     pub(super) fn first_round_over(&self) -> bool {
         self.state.up.is_some() && self.untried.is_empty()
     }
 
-    /// When something is due next.
+    /// The earliest time at which something is due.
     pub(super) fn next_wake(&self, now: Instant) -> Option<Instant> {
         let poll = self.queue.first_due();
         let poll = poll.filter(|_| self.polling.len() < self.max_polling());
@@ -152,7 +150,7 @@ impl Account {
         [next, expiry, evaluation].into_iter().flatten().min()
     }
 
-    /// Adds a zone, which is due at `due`.
+    /// Adds a zone that is due at `due`.
     pub(super) fn add(&mut self, zone: PolledZone, due: Instant, context: &Context) {
         let id = zone.slot.id.clone();
         if zone.slot.load().last_poll.is_none() {
@@ -165,7 +163,7 @@ impl Account {
         self.schedule(&id, due, context);
     }
 
-    /// Removes a zone and ends its tasks. Returns it with the time at which it was due.
+    /// Removes a zone and cancels its tasks. Returns it with its due time.
     pub(super) fn take(
         &mut self,
         id: &ZoneId,
@@ -192,7 +190,7 @@ impl Account {
         Some((zone, due))
     }
 
-    /// The findings of every zone are out of date.
+    /// Marks the findings of all zones as outdated.
     pub(super) fn request_evaluations(&mut self) {
         self.evaluations.extend(self.zones.keys().cloned());
     }

@@ -1,4 +1,4 @@
-//! Cloudflare's own addresses, which are no origins.
+//! Cloudflare's own addresses, which are not origins.
 
 use std::time::Duration;
 
@@ -12,11 +12,11 @@ use super::{Account, Poller};
 use crate::cloudflare::ApiError;
 use crate::findings::ExpectSettings;
 
-/// They hardly ever change.
+/// The ranges hardly ever change.
 const INTERVAL: Duration = Duration::from_hours(24);
 /// The wait after a failure.
 const RETRY: Duration = Duration::from_mins(10);
-/// The ranges that <https://www.cloudflare.com/ips> has shown, until they are read.
+/// The ranges published at <https://www.cloudflare.com/ips>, used until the API returns them.
 const BUILT_IN: [&str; 22] = [
     "103.21.244.0/22",
     "103.22.200.0/22",
@@ -42,7 +42,7 @@ const BUILT_IN: [&str; 22] = [
     "2c0f:f248::/32",
 ];
 
-/// Cloudflare's ranges, and when they are read again.
+/// Cloudflare's ranges, and when they are read next.
 pub(super) struct CloudflareIps {
     pub(super) ranges: Vec<IpNet>,
     due: Instant,
@@ -61,7 +61,7 @@ impl CloudflareIps {
 }
 
 impl Poller {
-    /// Reads them if they are due and origins are discovered. Any account's credentials will do.
+    /// Reads the ranges if they are due and origins are discovered. Any account's credentials work.
     pub(super) fn start_cloudflare_ips(&mut self, now: Instant) {
         let ips = &mut self.context.cloudflare_ips;
         if ips.task.is_some() || ips.due > now || !discovers(&self.context.evaluation.expect) {
@@ -103,11 +103,11 @@ impl Poller {
         }
     }
 
-    /// When they are due, where origins are discovered.
+    /// When the ranges are due, if origins are discovered.
     pub(super) fn cloudflare_ips_due(&self) -> Option<Instant> {
         let ips = &self.context.cloudflare_ips;
         let is_wanted = ips.task.is_none() && discovers(&self.context.evaluation.expect);
-        // A paused account wakes the poller by itself.
+        // A paused account wakes the poller anyway.
         is_wanted.then_some(ips.due)
     }
 }

@@ -1,4 +1,4 @@
-//! Taking the outcomes of tasks.
+//! Handles the outcomes of tasks.
 
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ impl Poller {
         }
     }
 
-    /// Takes the outcome of a task that is about one account.
+    /// Handles the outcome of a task for one account.
     fn account_completed(&mut self, mut ended: Ended, now: Instant) {
         if let Outcome::Enriched(id, enriched) = &mut ended.outcome {
             self.report_enrichment(&ended.account, id, enriched);
@@ -44,7 +44,7 @@ impl Poller {
                 self.learn_records(&ended.account, id, &records, enriched.balanced.as_deref());
             }
         }
-        // The account may have left the configuration just when the task ended.
+        // The account may have been removed just as the task ended.
         let Some(account) = self.accounts.get_mut(&ended.account) else {
             return;
         };
@@ -79,7 +79,7 @@ impl Poller {
         }
     }
 
-    /// Shows the upper tiers of the regions that the accounts list now.
+    /// Updates the upper tiers of the regions that the accounts list.
     pub(super) fn show_upper_tiers(&self) {
         let accounts = self.accounts.values();
         let known = accounts.filter_map(|account| account.regions.known.clone());
@@ -139,7 +139,7 @@ impl Account {
                     old.data.clone_from(&shown.data);
                 }
                 let criteria = Criteria::new(context, &self.regions, now);
-                // An origin that the last poll missed too needs no other confirmation.
+                // An origin that the last poll missed too needs no further confirmation.
                 let unconfirmed = std::mem::take(&mut zone.enrichment.unconfirmed);
                 let evaluation = zone.evaluate(&mappings, criteria, |ip, shown| {
                     shown || unconfirmed.contains(ip)
@@ -173,7 +173,7 @@ impl Account {
         self.queue_enrichment(id, context, now);
     }
 
-    /// The credentials are refused: polls that are due fail without a request.
+    /// Fails due polls without a request while the credentials are refused.
     pub(super) fn fail_polls(&mut self, context: &Context, now: Instant) {
         while let Some((_, id)) = self.queue.pop(now, self.settled) {
             if let Some(zone) = self.zones.get_mut(&id) {

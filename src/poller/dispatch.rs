@@ -1,4 +1,4 @@
-//! Starting what is due.
+//! Starts tasks that are due.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,12 +12,12 @@ use super::tasks::{self, Task, Tasks, Urgency};
 use super::{Context, ZoneSelection};
 use crate::domain::ZoneId;
 
-/// A zone, or the pools of a Cloudflare account, that somebody writes to again and again are read for
-/// that only so often.
+/// The least time between two prompted reads of a zone, or of an account's pools, that is written
+/// to repeatedly.
 pub(super) const PROMPT_INTERVAL: Duration = Duration::from_secs(10);
 
 impl Account {
-    /// Starts what is due, unless a pause keeps the account from it.
+    /// Starts what is due, unless the account is paused.
     pub(super) fn start_due(&mut self, context: &Context, tasks: &mut Tasks, now: Instant) {
         if self.client.paused_until().is_none_or(|end| end <= now) {
             if self.listing.due.is_some_and(|due| due <= now) {
@@ -85,7 +85,7 @@ impl Account {
     ) {
         if let Some(zone) = self.zones.get_mut(&id) {
             zone.due = None;
-            // Whatever was written before is read now.
+            // This poll reads all earlier writes.
             zone.prompt = None;
         }
         let call = tasks::poll_budget(urgency);
@@ -97,8 +97,8 @@ impl Account {
         self.polling.insert(id, task, urgency);
     }
 
-    /// Polls a zone ahead of the others, because somebody has written to it, and reads its sources
-    /// and settings. A poll that is under way may have read what was before, so another follows.
+    /// Polls a zone ahead of the others because of a write to it, and refreshes its sources and
+    /// settings. A poll in progress may have read the old state, so another one follows.
     pub(super) fn prompt(&mut self, id: &ZoneId, context: &Context, now: Instant) {
         let Some(zone) = self.zones.get_mut(id) else {
             return;
@@ -122,7 +122,7 @@ impl Account {
         }
     }
 
-    /// The token is verified once the first round is over, so that readiness does not wait for it.
+    /// Verifies the token once the first round is over, so that readiness does not wait for it.
     fn start_verification(&mut self, tasks: &mut Tasks, now: Instant) {
         if self.verification_due().is_some_and(|due| due <= now) {
             let mut listed = self.listing.zones.values();
@@ -133,7 +133,7 @@ impl Account {
         }
     }
 
-    /// When the token is to be verified; `None` while that has to wait or is not possible.
+    /// When the token is to be verified; `None` while this is not possible.
     pub(super) fn verification_due(&self) -> Option<Instant> {
         let is_possible = self.token.verification.is_none()
             && (self.settled || self.first_round_over())
@@ -141,7 +141,7 @@ impl Account {
         is_possible.then_some(self.token.due)
     }
 
-    /// Puts a zone that is not being polled into the queue.
+    /// Queues a zone that is not being polled.
     pub(super) fn schedule(&mut self, id: &ZoneId, due: Instant, context: &Context) {
         let is_new = self.untried.contains(id);
         let Some(zone) = self.zones.get_mut(id).filter(|_| is_new || !context.once) else {

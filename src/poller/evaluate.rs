@@ -1,4 +1,4 @@
-//! What the mappings of a zone are compared with, and how.
+//! Evaluates the mappings of zones against the configuration and the sources.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -17,11 +17,10 @@ use crate::findings::{
 };
 use crate::snapshot::ZoneState;
 
-/// The time for which pending evaluations may hold up the poller's other work. One zone takes about
-/// 12 µs.
+/// How long pending evaluations may block the poller's other work. A zone takes about 12 µs.
 const TIME_SLICE: Duration = Duration::from_millis(5);
 
-/// What every zone of an account is evaluated against at this time.
+/// What all zones of an account are currently evaluated against.
 #[derive(Clone, Copy)]
 pub(super) struct Criteria<'a> {
     pub(super) config: &'a EvaluationConfig,
@@ -29,7 +28,7 @@ pub(super) struct Criteria<'a> {
     /// Cloudflare's own addresses.
     pub(super) cloudflare: &'a [IpNet],
     pub(super) supported: Option<&'a SupportedRegions>,
-    /// How long what the sources named counts while they cannot be read.
+    /// How long the last data of a failing source counts.
     pub(super) retain: Duration,
     pub(super) now: Instant,
 }
@@ -37,8 +36,8 @@ pub(super) struct Criteria<'a> {
 /// The findings of a zone.
 pub(super) struct Evaluation {
     pub(super) findings: ZoneFindings,
-    /// Origins that seem to be missing for the first time. They are not among the findings until
-    /// they are confirmed. Those of hosts that may turn out to be rotating are in neither.
+    /// Origins that seem to be missing for the first time. They become findings once confirmed.
+    /// Origins of hosts that may turn out to be rotating are in neither set.
     pub(super) unconfirmed: BTreeSet<OriginIp>,
 }
 
@@ -56,8 +55,8 @@ impl<'a> Criteria<'a> {
 }
 
 impl PolledZone {
-    /// Evaluates mappings of the zone. `show` decides which missing origins are among the findings,
-    /// by address and by whether they are shown now; the others are held back.
+    /// Evaluates mappings of the zone. `show` decides which missing origins are reported, given the
+    /// address and whether it is reported now; the others are held back.
     pub(super) fn evaluate(
         &mut self,
         mappings: &ZoneMappings,
@@ -110,7 +109,7 @@ impl PolledZone {
             criteria.now,
         );
         let state = self.slot.load();
-        // After a restart the findings of the earlier process stay until its hosts are known again.
+        // After a restart, keep the findings of the earlier process until the hosts are resolved.
         let is_restored = !self.enrichment.was_enriched;
         if let Some(data) = &state.data
             && is_restored
@@ -134,7 +133,7 @@ impl PolledZone {
             if !is_shown && !was_determined(&state, origin) {
                 findings.undetermined.insert(ip);
             }
-            // A rotating host is one finding and not as many missing origins as were seen before.
+            // A rotating host is one finding, not a missing origin for each address seen before.
             if !is_shown && !is_settling(origin, &hosts) {
                 unconfirmed.insert(ip);
             }
@@ -146,7 +145,7 @@ impl PolledZone {
         }
     }
 
-    /// Evaluates the mappings that are shown anew, with `show` as in [`Self::evaluate`].
+    /// Evaluates the current mappings again, with `show` as in [`Self::evaluate`].
     pub(super) fn evaluate_again(
         &mut self,
         criteria: Criteria<'_>,
@@ -164,7 +163,7 @@ impl PolledZone {
         }
     }
 
-    /// Publishes the zone's next state. Every change of mappings and findings passes here once.
+    /// Publishes the zone's next state. All changes of mappings and findings pass through here.
     pub(super) fn publish(&self, old: &ZoneState, new: ZoneState) {
         log_events::log_left_out(old, &new);
         log_events::log_unsupported_declarations(old, &new);
@@ -173,7 +172,7 @@ impl PolledZone {
     }
 }
 
-/// Whether only hosts that may turn out to be rotating lead to the origin.
+/// Whether the origin is named only by hosts that may turn out to be rotating.
 fn is_settling(origin: &ExpectedOrigin, hosts: &BTreeMap<HostName, HostAnswer>) -> bool {
     let is_settling = |host| hosts.get(host).is_some_and(|answer| answer.is_settling);
     !origin.named_itself && origin.hosts.iter().all(is_settling)
@@ -204,7 +203,7 @@ impl Account {
         }
     }
 
-    /// Shows the missing origins that nothing will confirm any more.
+    /// Reports missing origins that will not be confirmed any more.
     pub(super) fn publish_unconfirmed(&mut self, context: &Context) {
         let criteria = Criteria::new(context, &self.regions, Instant::now());
         for zone in self.zones.values_mut() {
@@ -214,7 +213,7 @@ impl Account {
 }
 
 impl Poller {
-    /// Evaluates zones whose findings are out of date, as many as the time slice allows.
+    /// Evaluates zones with outdated findings until the time slice is used up.
     pub(super) fn evaluate_pending(&mut self) {
         let started = Instant::now();
         for account in self.accounts.values_mut() {
@@ -256,7 +255,7 @@ mod tests {
         }
     }
 
-    /// A zone that declares the origins 1 to 4, maps 1 and shows 2 as missing.
+    /// A zone that declares the origins 1 to 4, maps 1 and reports 2 as missing.
     fn zone(config: &EvaluationConfig, hosts: &HostLookup) -> PolledZone {
         let mapping = Mapping {
             origin_ip: ip(1),

@@ -1,43 +1,43 @@
-//! How the rest of the program reaches a poller that runs.
+//! Sends commands to a running poller.
 
 use tokio::sync::{mpsc, oneshot};
 
 use super::{EvaluationConfig, Settings, ZoneSelection};
 use crate::cloudflare::Client;
 
-/// Commands that wait for the poller's task.
+/// The most commands that wait for the poller's task.
 const WAITING: usize = 16;
 
-/// What is to be in force from now on.
+/// A new configuration.
 pub struct Reconfiguration {
-    /// How the poller works.
+    /// The settings of the poller.
     pub settings: Settings,
-    /// What the mappings are evaluated against.
+    /// What mappings are evaluated against.
     pub evaluation: EvaluationConfig,
     /// The accounts, in the order of the configuration.
     pub accounts: Vec<ReconfiguredAccount>,
 }
 
-/// One account of a new configuration.
+/// An account of a new configuration.
 pub struct ReconfiguredAccount {
-    /// Its client. An account that stays keeps the client that it had.
+    /// Its client. A remaining account keeps its client.
     pub client: Client,
-    /// Which of its zones are wanted.
+    /// The selection of its zones.
     pub zones: ZoneSelection,
-    /// The account is new, or has other credentials than before.
+    /// Whether the account is new or its credentials changed.
     pub credentials_changed: bool,
 }
 
-/// What the poller can be asked to do.
+/// A command for the poller.
 pub(super) enum Command {
     Reconfigure(Box<Reconfiguration>, oneshot::Sender<()>),
     Ping(oneshot::Sender<()>),
 }
 
-/// The poller's end.
+/// The receiver of commands.
 pub(super) type Commands = mpsc::Receiver<Command>;
 
-/// A way to reach a poller that runs.
+/// A handle to a running poller.
 #[derive(Debug, Clone)]
 pub struct PollerHandle(mpsc::Sender<Command>);
 
@@ -47,13 +47,13 @@ pub(super) fn channel() -> (PollerHandle, Commands) {
 }
 
 impl PollerHandle {
-    /// Puts a configuration into force and returns when it is. False when the poller has ended.
+    /// Applies a configuration and waits until it is in use. False if the poller has ended.
     pub async fn reconfigure(&self, change: Reconfiguration) -> bool {
         let change = Box::new(change);
         self.ask(|done| Command::Reconfigure(change, done)).await
     }
 
-    /// Returns when the poller's loop has come round. False if the poller has ended or a poll hangs.
+    /// Waits for the poller's loop to respond. False if the poller has ended or a poll hangs.
     pub async fn ping(&self) -> bool {
         self.ask(Command::Ping).await
     }

@@ -1,5 +1,5 @@
-//! What the log says about optional calls that fail, declarations that Cloudflare does not support,
-//! and origins that need no mapping.
+//! Logs failures of optional calls, declarations that Cloudflare does not support, and origins that
+//! need no mapping.
 
 use tracing::{debug, info, warn};
 
@@ -7,8 +7,8 @@ use crate::cloudflare::{ApiError, Reason};
 use crate::domain::{AccountName, ZoneId};
 use crate::snapshot::ZoneState;
 
-/// An optional call that fails harms nothing. `first` is whether this kind of failure is new for
-/// the account.
+/// Logs the failure of an optional call, which does no harm. `first` is whether this kind of
+/// failure is new for the account.
 pub(super) fn log_optional_failure(
     account: &AccountName,
     zone_id: &ZoneId,
@@ -29,7 +29,7 @@ pub(super) fn log_optional_failure(
     }
 }
 
-/// Logs how many origins are left out, and why, when that has changed.
+/// Logs the number of origins left out for each reason, if it changed.
 pub(super) fn log_left_out(old: &ZoneState, new: &ZoneState) {
     let left_out = |state: &ZoneState| {
         let findings = state.data.as_ref().map(|data| &data.findings);
@@ -46,7 +46,7 @@ pub(super) fn log_left_out(old: &ZoneState, new: &ZoneState) {
     }
 }
 
-/// Logs the declared vendors and regions that Cloudflare does not list, when they have changed.
+/// Logs declared vendors and regions that Cloudflare does not list, if they changed.
 pub(super) fn log_unsupported_declarations(old: &ZoneState, new: &ZoneState) {
     let unsupported = |state: &ZoneState| {
         let findings = state.data.as_ref().map(|data| &data.findings);

@@ -1,9 +1,8 @@
-//! When each zone is read, by which account, and what happens with the answer. The only writer of
-//! the snapshot.
+//! Schedules and runs the polls, and processes their results. The only writer of the snapshot.
 //!
-//! One task owns all schedules and publishes everything. API calls run in tasks of their own and
-//! bring their answers back to it, so no state is shared, no zone is polled twice at once, and a
-//! call that hangs delays nothing but itself.
+//! A single task owns all schedules and publishes everything. API calls run in separate tasks and
+//! return their results to it. So no state is shared, no zone is polled twice at once, and a call
+//! that hangs delays nothing else.
 
 mod account;
 mod attribution;
@@ -64,22 +63,22 @@ use crate::origin_hosts::OriginHosts;
 use crate::snapshot::{Snapshot, UnmatchedZones};
 use crate::vendor_ranges::VendorRanges;
 
-/// The daemon is ready after this long whatever is still missing, so that a slow or broken account
-/// does not keep the others out of service.
+/// The daemon becomes ready after this long in any case, so that a slow or broken account does not
+/// keep the others out of service.
 const READY_AT_LATEST: Duration = Duration::from_mins(1);
 
-/// How long a single round waits for origin hosts once everything else was read. Hosts that are not
-/// resolved by then stay unknown.
+/// How long a single round waits for origin hosts once everything else is read. Hosts that are
+/// still unresolved stay unknown.
 const RESOLVE_ONCE: Duration = Duration::from_mins(1);
 
-/// What the mappings are evaluated against.
+/// What mappings are evaluated against.
 #[derive(Clone)]
 pub struct EvaluationConfig {
-    /// Where expectations come from.
+    /// The sources of expected origins.
     pub expect: ExpectSettings,
-    /// Which of Cloudflare's own settings are read.
+    /// Which of Cloudflare's settings are read.
     pub verify: VerifySettings,
-    /// How the audit logs are read.
+    /// The settings of the audit logs.
     pub audit_log: AuditLogSettings,
     /// The vendors' published ranges.
     pub ranges: VendorRanges,
@@ -87,7 +86,7 @@ pub struct EvaluationConfig {
     pub hosts: OriginHosts,
 }
 
-/// Reads the zones of all accounts, again and again, and publishes what it finds.
+/// Polls the zones of all accounts and publishes the results.
 pub struct Poller {
     context: Context,
     snapshot: Snapshot,
@@ -98,19 +97,19 @@ pub struct Poller {
     records: RecordReadings,
     audit_logs: AuditLogs,
     unmatched: UnmatchedZones,
-    /// What an earlier process knew of zones that are not found yet.
+    /// The stored state of zones that are not found yet.
     memory: Memory,
-    /// Zones found since the start. It gives each its place in the interval.
+    /// The number of zones found since the start, which spreads them over the interval.
     found: u32,
-    /// The accounts' listings differ from the published directory.
+    /// Whether the listings differ from the published directory.
     listings_changed: bool,
     ranges_changed: watch::Receiver<u64>,
     commands: Commands,
-    /// How the calls of a single round ended.
+    /// The results of the calls in a single round.
     readings: Vec<SourceReading>,
 }
 
-/// What the work of every account depends on.
+/// Context that all accounts share.
 struct Context {
     settings: Settings,
     evaluation: EvaluationConfig,
@@ -119,13 +118,13 @@ struct Context {
     metrics: Metrics,
     recorder: Recorder,
     started: Instant,
-    /// Each zone is polled only once.
+    /// Whether each zone is polled only once.
     once: bool,
 }
 
 impl Poller {
-    /// A poller for these accounts, in the order of the configuration. The receiver turns true when
-    /// the daemon is ready, and stays so.
+    /// A poller for these accounts, in the order of the configuration. The receiver becomes true
+    /// once the daemon is ready, and stays true.
     pub fn new(
         settings: Settings,
         evaluation: EvaluationConfig,
@@ -184,8 +183,8 @@ impl Poller {
         }
     }
 
-    /// Lists every account's zones, and polls and enriches each zone once, whether that succeeds
-    /// or not. Returns how the calls beside the mappings ended.
+    /// Lists every account's zones, and polls and enriches each zone once, successfully or not.
+    /// Returns the results of the calls other than polls.
     pub async fn run_once(mut self) -> Vec<SourceReading> {
         self.context.once = true;
         let end = CancellationToken::new();
@@ -230,13 +229,13 @@ impl Poller {
         }
     }
 
-    /// Publishes what has changed and starts what is due.
+    /// Publishes changes and starts what is due.
     fn start_due(&mut self) {
         let now = Instant::now();
         for account in self.accounts.values_mut() {
             account.expire(now);
         }
-        // Listings that end together are compared together.
+        // Listings that end together are processed together.
         if std::mem::take(&mut self.listings_changed) {
             self.assign_listed(now);
         }
@@ -258,14 +257,14 @@ impl Poller {
         }
     }
 
-    /// Polls what the accounts list, and shows it.
+    /// Assigns the listed zones and publishes the directory.
     fn assign_listed(&mut self, now: Instant) {
         self.reassign(Released::new(), now);
         self.assign_audit_logs(now);
         self.publish_directory();
     }
 
-    /// Waits for the next answers, or for the time at which something is due.
+    /// Waits for the next results, or until something is due.
     async fn next_event(&mut self) {
         let wake = self.next_wake();
         let timer = async {
@@ -281,7 +280,7 @@ impl Poller {
                     self.complete(ended);
                 }
             }
-            // The sender lives as long as the ranges that this poller holds.
+            // The sender lives as long as the ranges in this poller.
             Ok(()) = self.ranges_changed.changed() => {
                 self.accounts.values_mut().for_each(Account::request_evaluations);
             }
@@ -316,7 +315,7 @@ impl Poller {
     }
 
     fn obey(&mut self, command: Command) {
-        // A caller may have stopped waiting for the answer.
+        // The caller may have stopped waiting.
         match command {
             Command::Reconfigure(change, done) => {
                 self.reconfigure(*change);

@@ -1,4 +1,4 @@
-//! Putting another configuration into force while polls go on.
+//! Applies a new configuration while polls continue.
 
 use tokio::time::Instant;
 
@@ -8,7 +8,7 @@ use super::enrichment::refresh::Regions;
 use super::{Poller, Reconfiguration, ReconfiguredAccount};
 
 impl Poller {
-    /// What is known of accounts and zones that stay is kept.
+    /// Keeps the state of remaining accounts and zones.
     pub(super) fn reconfigure(&mut self, change: Reconfiguration) {
         let now = Instant::now();
         let Reconfiguration {
@@ -44,9 +44,9 @@ impl Poller {
         self.publish_directory();
     }
 
-    /// Accounts that stay keep their zones and schedules. Returns the zones of those that are gone,
-    /// which another account may list too. Tasks of accounts that are gone end, so nothing more is
-    /// sent with credentials that the configuration does not have.
+    /// Remaining accounts keep their zones and schedules. Returns the zones of removed accounts,
+    /// which another account may list too. The tasks of removed accounts are cancelled, so that
+    /// removed credentials are no longer used.
     fn replace_accounts(&mut self, accounts: Vec<ReconfiguredAccount>, now: Instant) -> Released {
         let mut old = std::mem::take(&mut self.accounts);
         for new in accounts {

@@ -1,4 +1,4 @@
-//! What lasts of the poller's work: the history of changes, and the storage where there is one.
+//! Records the poller's results in the history, and in the storage if there is one.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,17 +18,17 @@ use crate::origin_hosts::{OriginHosts, StoredHost};
 use crate::snapshot::{ZoneData, ZoneSlot, ZoneState};
 use crate::storage::{Kind, Parts, Storage, StoredZone};
 
-/// Records what is published. Clones share the history and the storage.
+/// Records published changes. Clones share the history and the storage.
 #[derive(Debug, Clone)]
 pub struct Recorder {
     history: History,
     storage: Option<Storage>,
-    /// Writes that the audit log has told of, whose changes may not have been seen yet.
+    /// Writes from the audit log whose changes may not have been seen yet.
     writes: Arc<Mutex<RecentWrites>>,
 }
 
 impl Default for Recorder {
-    /// A short history, in memory.
+    /// A short history in memory.
     fn default() -> Self {
         let settings = history::Settings::default();
         Self::new(History::new(&settings, CAPACITY_WITHOUT_STORAGE), None)
@@ -36,7 +36,7 @@ impl Default for Recorder {
 }
 
 impl Recorder {
-    /// Records in `history`, and in `storage` where there is one.
+    /// Records in `history`, and in `storage` if there is one.
     pub fn new(history: History, storage: Option<Storage>) -> Self {
         Self {
             history,
@@ -53,7 +53,7 @@ impl Recorder {
         self.writes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A change was made by this actor.
+    /// Records the actor of a change.
     pub(super) fn set_actor(&self, change: u64, actor: Actor) {
         if let Some(change) = self.history.set_actor(change, actor)
             && let Some(storage) = &self.storage
@@ -62,7 +62,7 @@ impl Recorder {
         }
     }
 
-    /// An audit log was read. A position without new entries may be stored late.
+    /// Records the position in an audit log. A position without new entries may be stored later.
     pub(super) fn audit_log(&self, owner: &str, position: &AuditLogPosition, has_new: bool) {
         if let Some(storage) = &self.storage {
             if has_new {
@@ -73,12 +73,12 @@ impl Recorder {
         }
     }
 
-    /// A zone's state was published: records what changed from `old` to it.
+    /// Records the changes from `old` to the published state of a zone.
     pub(super) fn published(&self, old: &ZoneState, slot: &ZoneSlot) {
         let new = slot.load();
         let details = history::zone_changes(old, &new);
         let polled = |state: &ZoneState| state.last_poll.as_ref().map(|poll| poll.ended);
-        // What an evaluation between two polls sees has its own time.
+        // Changes from an evaluation between two polls get the current time.
         let poll = polled(&new).filter(|end| Some(*end) != polled(old));
         let time = poll.unwrap_or_else(Timestamp::now);
         let changes = self.history.record(&new.zone, time, details, |details| {
@@ -88,19 +88,19 @@ impl Recorder {
         self.put(new, &changes);
     }
 
-    /// A zone was found.
+    /// Records a new zone.
     pub(super) fn found(&self, slot: &ZoneSlot) {
         self.put(slot.load(), &[]);
     }
 
-    /// A zone is polled no more.
+    /// Records that a zone is no longer polled.
     pub(super) fn left(&self, id: &ZoneId) {
         if let Some(storage) = &self.storage {
             storage.zone_left(id);
         }
     }
 
-    /// The sources of a zone's origins were read.
+    /// Records the sources of a zone's origins.
     pub(super) fn sources(&self, id: &ZoneId, sources: impl FnOnce() -> StoredSources) {
         if let Some(storage) = &self.storage {
             storage.put(Kind::Sources, id.as_str(), sources());
@@ -112,7 +112,7 @@ impl Recorder {
         self.storage.is_some()
     }
 
-    /// Origin hosts are known otherwise than before, or not any more.
+    /// Records origin hosts that changed or were removed.
     pub(super) fn hosts(&self, resolver: &OriginHosts, names: &BTreeSet<HostName>) {
         let Some(storage) = &self.storage else {
             return;
@@ -136,7 +136,7 @@ impl Recorder {
     }
 }
 
-/// What an earlier process knew, until its zones are found.
+/// The stored state of zones that are not found yet.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
     zones: BTreeMap<ZoneId, StoredZone>,
@@ -144,14 +144,14 @@ pub(super) struct Memory {
 }
 
 impl Memory {
-    /// Takes what is known of a zone that was found.
+    /// Takes the stored state of a zone.
     pub(super) fn take(&mut self, id: &ZoneId) -> Option<(StoredZone, Option<StoredSources>)> {
         Some((self.zones.remove(id)?, self.sources.remove(id)))
     }
 }
 
 impl Poller {
-    /// Records in `recorder` from now on, and publishes what an earlier process stored, as it was.
+    /// From now on, records in `recorder`, and publishes the stored state unchanged.
     pub fn restore(
         &mut self,
         recorder: Recorder,
@@ -191,8 +191,8 @@ impl Poller {
 }
 
 impl PolledZone {
-    /// Goes on where an earlier process stopped. Data that it does not serve any more is still
-    /// what the next good poll is compared with.
+    /// Restores the state of an earlier process. Data that is too old to serve is still the
+    /// baseline of the next successful poll.
     pub(super) fn resume(
         &mut self,
         stored: &StoredZone,
@@ -223,7 +223,7 @@ impl PolledZone {
     }
 }
 
-/// The last good mappings of a stored zone, and the findings on them.
+/// The last good mappings of a stored zone, and their findings.
 pub(super) fn stored_data(stored: &StoredZone) -> Option<ZoneData> {
     Some(ZoneData {
         mappings: stored.mappings.clone()?,

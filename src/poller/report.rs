@@ -1,31 +1,31 @@
-//! How the calls beside the mappings ended, in a single round.
+//! Reports the results of the calls other than polls, in a single round.
 
 use super::Poller;
 use super::enrichment::fetch::Enriched;
 use crate::cloudflare::{ApiError, Operation};
 use crate::domain::{AccountName, ZoneId};
 
-/// How one call of a source, or of a check, ended.
+/// The result of one call.
 #[derive(Debug, Clone)]
 pub struct SourceReading {
     /// The account whose credentials were used.
     pub account: AccountName,
-    /// The zone, by name; empty for what is read once for all.
+    /// The name of the zone; empty for a call that serves all zones.
     pub zone: String,
     /// The call.
     pub operation: Operation,
-    /// How it ended.
+    /// The result.
     pub outcome: SourceOutcome,
 }
 
-/// How a call ended.
+/// The result of a call.
 #[derive(Debug, Clone)]
 pub enum SourceOutcome {
-    /// Its answer is used.
+    /// It succeeded.
     Read,
-    /// It was not made, because nothing asks for what it would answer.
+    /// It was not made, because nothing needs its response.
     NotNeeded,
-    /// The zone cannot answer it.
+    /// The zone does not support it.
     NotAvailable,
     /// It failed.
     Failed(ApiError),
@@ -41,7 +41,7 @@ impl SourceOutcome {
 }
 
 impl Enriched {
-    /// How each call ended.
+    /// The result of each call.
     fn outcomes(&self) -> Vec<(Operation, SourceOutcome)> {
         let mut outcomes = Vec::new();
         if let Some(answer) = &self.dns {
@@ -85,7 +85,7 @@ impl Enriched {
 }
 
 impl Poller {
-    /// Notes how the calls for a zone ended, if this is a single round.
+    /// Records the results of a zone's calls in a single round.
     pub(super) fn report_enrichment(
         &mut self,
         account: &AccountName,
@@ -100,7 +100,7 @@ impl Poller {
         }
     }
 
-    /// Notes how a call ended, if this is a single round.
+    /// Records the result of a call in a single round.
     pub(super) fn report_call<T>(
         &mut self,
         account: &AccountName,
@@ -129,7 +129,7 @@ impl Poller {
         });
     }
 
-    /// The name of a listed zone, be it polled or not.
+    /// The name of a listed zone, polled or not.
     fn zone_name(&self, account: &AccountName, id: &ZoneId) -> String {
         let account = self.accounts.get(account);
         let listed = account.and_then(|account| account.listing.zones.get(id));

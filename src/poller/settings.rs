@@ -1,4 +1,4 @@
-//! Which zones are read, and how often.
+//! The settings of the poller.
 
 use std::time::Duration;
 
@@ -6,36 +6,36 @@ use crate::cloudflare::{self, Credentials};
 use crate::domain::{AccountName, ZoneGlob, ZoneId};
 use crate::snapshot::StaleAfter;
 
-/// How the poller works.
+/// The settings of the poller.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Each zone is read once in this time; at least 100 ms.
+    /// The interval at which each zone is polled; at least 100 ms.
     pub interval: Duration,
-    /// The zones of each account are listed once in this time; at least 100 ms.
+    /// The interval at which each account's zones are listed; at least 100 ms.
     pub discovery_interval: Duration,
-    /// How long the last good data of a failing zone is served, from its first failure on.
+    /// How long a failing zone's last good data is served, counted from its first failure.
     pub retain: Duration,
-    /// The staleness threshold of zones without one of their own.
+    /// The staleness threshold of zones without their own.
     pub stale_after: StaleAfter,
-    /// What is different for single zones.
+    /// Overrides for single zones.
     pub overrides: Vec<ZoneOverride>,
-    /// The part of the zones that this process polls.
+    /// The shard of the zones that this process polls.
     pub shard: Shard,
 }
 
-/// One account of the configuration.
+/// An account of the configuration.
 #[derive(Debug, Clone)]
 pub struct AccountSettings {
     /// Its name.
     pub name: AccountName,
-    /// What it authenticates with.
+    /// Its credentials.
     pub credentials: Credentials,
-    /// Which of its zones are wanted.
+    /// The selection of its zones.
     pub zones: ZoneSelection,
 }
 
 impl AccountSettings {
-    /// What its client needs to know.
+    /// The settings of its client.
     pub fn client(&self) -> cloudflare::AccountSettings {
         cloudflare::AccountSettings {
             name: self.name.clone(),
@@ -44,38 +44,37 @@ impl AccountSettings {
     }
 }
 
-/// Which zones of an account are wanted.
+/// The selection of an account's zones.
 #[derive(Debug, Clone)]
 pub enum ZoneSelection {
-    /// Exactly these.
+    /// Exactly these zones.
     Ids(Vec<ZoneId>),
-    /// Out of all that the account lists, those that a glob of `include` matches (all, where it is
-    /// empty) and none of `exclude`.
+    /// The listed zones that match a glob of `include` (all, if it is empty) and none of `exclude`.
     Filter {
         /// Globs over names.
         include: Vec<ZoneGlob>,
-        /// As `include`.
+        /// Globs over names.
         exclude: Vec<ZoneGlob>,
     },
 }
 
-/// What is different for one zone.
+/// The overrides of one zone.
 #[derive(Debug, Clone)]
 pub struct ZoneOverride {
     /// The zone's name, in any case, or its identifier.
     pub zone: String,
-    /// Its own interval.
+    /// Its interval, if overridden.
     pub interval: Option<Duration>,
-    /// Its own staleness threshold.
+    /// Its staleness threshold, if overridden.
     pub stale_after: Option<StaleAfter>,
 }
 
 /// One of several processes that share the zones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shard {
-    /// This process's number, from 0; less than `total`.
+    /// The number of this process, from 0; less than `total`.
     pub ordinal: u32,
-    /// How many processes there are; at least 1.
+    /// The number of processes; at least 1.
     pub total: u32,
 }
 

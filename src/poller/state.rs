@@ -1,4 +1,4 @@
-//! How a poll changes the state of its zone: pure.
+//! Computes the state of a zone after a poll. Pure: no I/O and no clock.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,11 +13,11 @@ use crate::findings::{TieredCache, ZoneFindings};
 use crate::snapshot::{ChangeCounts, LastPoll, StaleAfter, ZoneData, ZoneState};
 use crate::storage::StoredZone;
 
-/// What a good poll read, and the findings.
+/// The mappings of a successful poll, and the findings.
 pub(super) struct PollResult {
     pub(super) mappings: ZoneMappings,
     pub(super) findings: ZoneFindings,
-    /// Rows that are not mappings.
+    /// The number of unreadable rows.
     pub(super) rejected: u64,
 }
 
@@ -28,7 +28,7 @@ pub(super) struct PollEnd {
     pub(super) duration: Duration,
 }
 
-/// A zone that was found and not polled yet.
+/// The state of a new zone that was not polled yet.
 pub(super) fn found(
     zone: Zone,
     account: AccountName,
@@ -52,7 +52,7 @@ pub(super) fn found(
     }
 }
 
-/// A zone that was found again after a restart. What is younger than `retain` is shown as it was.
+/// The state of a zone that is found again after a restart. Data younger than `retain` is shown.
 pub(super) fn restored(
     stored: &StoredZone,
     found: ZoneState,
@@ -80,8 +80,8 @@ pub(super) fn restored(
     }
 }
 
-/// After a good poll. Mappings and findings that are as they were keep their allocations, by which
-/// readers see that nothing changed.
+/// The state after a successful poll. Unchanged mappings and findings keep their allocations, so
+/// that readers can detect that nothing changed.
 pub(super) fn succeeded(old: &ZoneState, result: PollResult, end: PollEnd) -> ZoneState {
     let mut changes = old.changes.unwrap_or_default();
     if let Some(data) = &old.data {
@@ -108,7 +108,7 @@ pub(super) fn succeeded(old: &ZoneState, result: PollResult, end: PollEnd) -> Zo
     }
 }
 
-/// After a failed poll. The mappings and findings that are served stay.
+/// The state after a failed poll. The current mappings and findings are kept.
 pub(super) fn failed(old: &ZoneState, error: &ApiError, end: PollEnd) -> ZoneState {
     let mut new = old.clone();
     let text = Some(error.to_string());
@@ -123,7 +123,7 @@ pub(super) fn failed(old: &ZoneState, error: &ApiError, end: PollEnd) -> ZoneSta
     new
 }
 
-/// After the zone was evaluated anew; `None` where nothing is different.
+/// The state after another evaluation; `None` if nothing changed.
 pub(super) fn evaluated(
     old: &ZoneState,
     findings: Option<ZoneFindings>,
@@ -141,7 +141,7 @@ pub(super) fn evaluated(
     changed.then_some(new)
 }
 
-/// After the retention of a failing zone's data has passed.
+/// The state once the retention of a failing zone's data is over.
 pub(super) fn expired(old: &ZoneState) -> ZoneState {
     ZoneState {
         data: None,

@@ -1,4 +1,4 @@
-//! The API calls that the poller starts, each in a task of its own.
+//! The poller's API calls, each in a separate task.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,21 +19,21 @@ use crate::cloudflare::{
 };
 use crate::domain::{AccountName, Zone, ZoneId};
 
-/// What one reading of a zone may take, not counting the wait for the rate limit.
+/// The time limit for one read of a zone, excluding waits for the rate limit.
 const POLL_BUDGET: Duration = Duration::from_mins(2);
-/// What listing all zones of an account may take: many pages, each with its retries.
+/// The time limit for listing all zones of an account: many pages, each with its retries.
 const LISTING_BUDGET: Duration = Duration::from_mins(10);
 
-/// What a task is about. It is known even when the task panics.
+/// The subject of a task. It is known even if the task panics.
 #[derive(Debug, Clone)]
 pub(super) enum Task {
     /// Lists the account's zones.
     List,
-    /// Looks up one zone that the configuration names by its identifier.
+    /// Looks up a zone that is configured by identifier.
     Lookup(ZoneId),
     /// Reads a zone's mappings.
     Poll(ZoneId),
-    /// Reads what is known of a zone beside its mappings.
+    /// Reads a zone's other data.
     Enrich(ZoneId),
     /// Looks up origins that seem to be missing.
     Confirm(ZoneId),
@@ -49,7 +49,7 @@ pub(super) enum Task {
     Pools(Arc<str>),
 }
 
-/// What a task brings back.
+/// The outcome of a task.
 pub(super) enum Outcome {
     Listed(Result<ZoneList, ApiError>),
     LookedUp(ZoneId, Result<Zone, ApiError>),
@@ -59,7 +59,7 @@ pub(super) enum Outcome {
     RecordsRead(ZoneId, Result<Vec<DnsRecord>, ApiError>),
     CloudflareIps(Result<Vec<IpNet>, ApiError>),
     Verified(Result<TokenStatus, ApiError>),
-    /// With the end of the time that was read.
+    /// With the end of the period that was read.
     AuditLogRead(Arc<str>, Result<(AuditLogReading, Timestamp), ApiError>),
     PoolsRead(Arc<str>, Pools),
 }
@@ -71,7 +71,7 @@ pub(super) struct Ended {
     pub(super) outcome: Outcome,
 }
 
-/// A task that is under way. Dropping it ends the task.
+/// A running task. Dropping this cancels it.
 #[derive(Debug)]
 pub(super) struct Running(AbortHandle);
 
@@ -87,7 +87,7 @@ impl Drop for Running {
     }
 }
 
-/// At most one task for each zone.
+/// At most one task per zone.
 #[derive(Debug, Default)]
 pub(super) struct ZoneTasks(HashMap<ZoneId, (Running, Urgency)>);
 
@@ -129,12 +129,12 @@ impl ZoneTasks {
         self.0.insert(zone, (task, urgency));
     }
 
-    /// Ends the zone's task.
+    /// Cancels the zone's task.
     pub(super) fn cancel(&mut self, zone: &ZoneId) {
         self.0.remove(zone);
     }
 
-    /// Whether the task that has ended is the zone's. An earlier one may have ended just when it
+    /// Whether the ended task is the zone's current one. An earlier one may have ended just as it
     /// was cancelled.
     pub(super) fn end(&mut self, zone: &ZoneId, task: Id) -> bool {
         let running = self.0.get(zone);
@@ -169,7 +169,7 @@ impl Tasks {
         Running(handle)
     }
 
-    /// The next task that ends; `None` when there is none.
+    /// Waits for the next task to end; `None` if there are no tasks.
     pub(super) async fn next(&mut self) -> Option<Ended> {
         loop {
             let joined = self.set.join_next_with_id().await?;
@@ -179,7 +179,7 @@ impl Tasks {
         }
     }
 
-    /// A task that has ended already.
+    /// Returns a task that has already ended.
     pub(super) fn try_next(&mut self) -> Option<Ended> {
         loop {
             let joined = self.set.try_join_next_with_id()?;
@@ -198,7 +198,7 @@ impl Tasks {
         let outcome = match joined {
             Ok((_, outcome)) => outcome,
             Err(error) if error.is_cancelled() => return None,
-            // A defect of this program. It costs one call and not the daemon.
+            // A bug in this program. It fails one call but not the daemon.
             Err(panic) => {
                 error!(%account, ?task, %panic, "poller task panicked; please report this");
                 task.failed()
@@ -241,7 +241,7 @@ impl Task {
     }
 }
 
-/// Lists an account's zones. A list that is suddenly empty is read again before it is believed.
+/// Lists an account's zones. If the list is unexpectedly empty, reads it again.
 pub(super) async fn list(client: Client, had_zones: bool) -> Outcome {
     let call = CallBudget::new(LISTING_BUDGET);
     let mut list = client.list_zones(&call).await;
@@ -270,7 +270,7 @@ pub(super) async fn poll(client: Client, id: ZoneId, call: Arc<CallBudget>) -> O
     Outcome::Polled(id, list, started.elapsed())
 }
 
-/// Reads what is known of a zone beside its mappings.
+/// Reads a zone's other data.
 pub(super) async fn enrich(enrichment: Enrichment) -> Outcome {
     let id = enrichment.zone.id.clone();
     Outcome::Enriched(id, Box::new(fetch::run(enrichment).await))

@@ -21,7 +21,7 @@ pub(super) fn settings() -> Settings {
     }
 }
 
-/// Evaluates with the defaults, without checks and vendor ranges.
+/// A configuration with the defaults, without checks and vendor ranges.
 pub(super) fn config() -> EvaluationConfig {
     let settings = vendor_ranges::Settings {
         enabled: false,

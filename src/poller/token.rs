@@ -1,4 +1,4 @@
-//! Whether an account's credentials are accepted.
+//! Tracks whether an account's credentials are accepted.
 
 use std::time::Duration;
 
@@ -10,26 +10,27 @@ use super::account::Account;
 use super::tasks::Running;
 use crate::cloudflare::{ApiError, Operation, Reason, TokenState, TokenStatus};
 
-/// Tokens are rarely revoked and rarely expire, and an answer that refuses one shows it at once.
+/// Tokens are rarely revoked and rarely expire, and a refused call triggers a verification anyway.
 const VERIFY_INTERVAL: Duration = Duration::from_hours(1);
-/// The least time between two verifications because of refused calls, or the discovery interval
-/// where that is shorter. Cloudflare punishes repeated failures.
+/// The least time between verifications triggered by refused calls, or the discovery interval if
+/// that is shorter. Cloudflare penalises repeated failures.
 const RECHECK: Duration = Duration::from_mins(1);
 
-/// Whether the credentials are accepted, as the verification and the calls together show.
+/// Whether the credentials are accepted, according to verification and calls.
 #[derive(Debug)]
 pub(super) struct TokenCheck {
     /// When the token is verified next.
     pub(super) due: Instant,
-    /// The verification that is under way.
+    /// The verification in progress.
     pub(super) verification: Option<Running>,
-    /// When the last verification began.
+    /// When the last verification started.
     asked: Option<Instant>,
-    /// The last verification says that the token is not accepted.
+    /// Whether the last verification refused the token.
     verification_refused: bool,
-    /// Every call of the last listing answered that the credentials are not accepted.
+    /// Whether all calls of the last listing refused the credentials.
     pub(super) discovery_refused: bool,
-    /// Verification and discovery are refused. Until discovery succeeds it is all that is tried.
+    /// Whether verification and discovery refuse the credentials. If so, only discovery is tried
+    /// until it succeeds.
     pub(super) refused: bool,
 }
 
@@ -50,12 +51,12 @@ impl TokenCheck {
         self.verification = Some(task);
     }
 
-    /// Other credentials are in force.
+    /// Resets the state for new credentials.
     pub(super) fn replaced(&mut self, now: Instant) {
         *self = Self::new(now);
     }
 
-    /// A call was refused, so the token is verified soon, unless it is known to be refused.
+    /// Verifies the token soon after a refused call, unless it is known to be refused.
     fn suspect(&mut self, context: &Context, now: Instant) {
         if self.refused {
             return;
@@ -65,7 +66,7 @@ impl TokenCheck {
         self.due = self.due.min(earliest);
     }
 
-    /// Why polls fail while the credentials are refused.
+    /// The error of polls while the credentials are refused.
     pub(super) fn refusal() -> ApiError {
         ApiError {
             operation: Operation::ListMappings,
@@ -78,8 +79,8 @@ impl TokenCheck {
 }
 
 impl Account {
-    /// A poll was refused: verification and discovery will show whether the zone or the credentials
-    /// are the reason.
+    /// Checks the credentials after a refused poll: verification and discovery show whether the
+    /// zone or the credentials are the cause.
     pub(super) fn suspect_credentials(&mut self, context: &Context, now: Instant) {
         self.token.suspect(context, now);
         if self.token.due <= now {
@@ -117,7 +118,7 @@ impl Account {
         self.judge_credentials(context, now);
     }
 
-    /// Puts together what verification and discovery show.
+    /// Combines the results of verification and discovery.
     pub(super) fn judge_credentials(&mut self, context: &Context, now: Instant) {
         let account = &self.state.name;
         if self.state.up == Some(true) {
@@ -140,7 +141,7 @@ impl Account {
         }
     }
 
-    /// What failed because of the credentials is due now.
+    /// Makes zones due that failed because of the credentials.
     fn poll_unauthorized_zones(&mut self, context: &Context, now: Instant) {
         let waiting = self
             .zones

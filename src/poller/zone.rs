@@ -1,4 +1,4 @@
-//! One polled zone: its schedule, and what the log says of its polls.
+//! A polled zone: its schedule, and the log messages about its polls.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,8 +14,8 @@ use crate::cloudflare::{ApiError, Reason, RejectedRows};
 use crate::findings::{DeclaredHost, DeclaredOrigin};
 use crate::snapshot::{ZoneData, ZoneSlot, ZoneState};
 
-/// A zone whose poll met the rate limit is due again at once, that is after the pause. This bounds
-/// how often an API is asked that names no usable pause.
+/// A zone whose poll hit the rate limit is due again at once, i.e. after the pause. This limits the
+/// request rate if the API returns no usable pause.
 const AFTER_RATE_LIMIT: Duration = Duration::from_secs(1);
 
 pub(super) struct PolledZone {
@@ -23,11 +23,11 @@ pub(super) struct PolledZone {
     pub(super) cadence: Cadence,
     /// Its entry in the account's queue; `None` while it is being polled.
     pub(super) due: Option<Instant>,
-    /// When it is polled because somebody has written to it.
+    /// When it is polled because of a write to it.
     pub(super) prompt: Option<Instant>,
-    /// When it was last polled for that.
+    /// When it was last polled because of a write.
     pub(super) prompted: Option<Instant>,
-    /// Polls that failed in a row.
+    /// Consecutive failed polls.
     pub(super) failures: u32,
     /// Its entry among the account's expiries.
     pub(super) expiry: Option<Instant>,
@@ -35,14 +35,14 @@ pub(super) struct PolledZone {
     pub(super) declared: Arc<[DeclaredOrigin]>,
     /// The origin hosts that the configuration declares for it.
     pub(super) declared_hosts: Arc<[DeclaredHost]>,
-    /// What is known of it beside its mappings.
+    /// What is known about it besides its mappings.
     pub(super) enrichment: EnrichmentState,
-    /// What the next good poll is compared with where nothing is shown.
+    /// The data to compare the next successful poll with, if none is shown.
     pub(super) baseline: Option<ZoneData>,
     pub(super) recorder: Recorder,
-    /// Unreadable rows of its last good poll, so that they are logged once.
+    /// Unreadable rows of its last successful poll, so that they are logged only once.
     rejected: u64,
-    /// Why its last poll failed, so that each failure is logged once.
+    /// Why its last poll failed, so that each failure is logged only once.
     failing: Option<Reason>,
 }
 
@@ -71,7 +71,7 @@ impl PolledZone {
         }
     }
 
-    /// Whether the API answers that the zone does not exist or may not be read.
+    /// Whether the API reports that the zone does not exist or is forbidden.
     pub(super) fn is_inaccessible(&self) -> bool {
         matches!(
             self.failing,
@@ -79,12 +79,12 @@ impl PolledZone {
         )
     }
 
-    /// Whether its last poll failed because the credentials were not accepted.
+    /// Whether its last poll failed because the credentials were refused.
     pub(super) fn is_unauthorized(&self) -> bool {
         self.failing == Some(Reason::Unauthorized)
     }
 
-    /// Notes a good poll and returns when the next is due.
+    /// Records a successful poll and returns when the next one is due.
     pub(super) fn succeeded(
         &mut self,
         old: &ZoneState,
@@ -104,7 +104,7 @@ impl PolledZone {
         self.cadence.next(old.interval, now, fastrand::f64())
     }
 
-    /// Notes a failed poll and returns when the zone is polled again.
+    /// Records a failed poll and returns when the next one is due.
     pub(super) fn failed(&mut self, old: &ZoneState, error: &ApiError, now: Instant) -> Instant {
         let zone = &old.zone;
         let reason = error.reason;

@@ -1,4 +1,4 @@
-//! Which zones this process polls, and for which account: pure, over what the accounts list.
+//! Assigns the listed zones to accounts and shards. Pure: no I/O and no clock.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::Hasher as _;
@@ -9,42 +9,42 @@ use crate::domain::{AccountName, Zone, ZoneId, ZoneName};
 use crate::poller::{Settings, Shard, ZoneSelection};
 use crate::snapshot::{UnmatchedZones, ZoneCounts};
 
-/// So many duplicates the log names.
+/// The most duplicates to log.
 const NAMED_DUPLICATES: usize = 10;
 
-/// What one account lists.
+/// The listing of one account.
 pub(super) struct AccountZones<'a> {
     pub(super) name: &'a AccountName,
     pub(super) selection: &'a ZoneSelection,
     /// By identifier.
     pub(super) zones: &'a BTreeMap<ZoneId, Zone>,
-    /// A complete listing was read, so what is not in it does not exist.
+    /// Whether the listing is complete, so that a zone that is not in it does not exist.
     pub(super) complete: bool,
 }
 
-/// The zones to poll, and what happens with the others.
+/// The zones to poll, and the reasons for leaving out others.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Assignment {
-    /// Each zone once, with the account that polls it.
+    /// The zones without duplicates, with the account that polls each.
     pub(super) zones: HashMap<ZoneId, (AccountName, Zone)>,
     /// The zones that each account lists.
     pub(super) accounts: HashMap<AccountName, ListedZones>,
-    /// The wanted zones, including those of other shards, by name in lower case. A name that
-    /// several zones share means the active one.
+    /// The selected zones, including those of other shards, by normalised name. If several zones
+    /// share a name, it means the active one.
     pub(super) names: HashMap<String, ZoneId>,
-    /// Names, ids and globs of the configuration without a zone, as the configuration spells them.
+    /// Names, ids and globs of the configuration that match no zone, as configured.
     pub(super) unmatched: UnmatchedZones,
 }
 
-/// The zones that one account lists.
+/// The zones of one account.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct ListedZones {
     pub(super) counts: ZoneCounts,
-    /// The first of those that an earlier account lists too.
+    /// The first few that an earlier account lists too.
     pub(super) duplicates: Vec<ZoneId>,
 }
 
-/// Assigns each wanted zone to the first account that lists it. `expected` are the names under
+/// Assigns each selected zone to the first account that lists it. `expected` are the names under
 /// `expect.zones`.
 pub(super) fn assign<'a>(
     accounts: impl Iterator<Item = AccountZones<'a>>,
@@ -88,7 +88,7 @@ pub(super) fn assign<'a>(
         }
     }
     result.names = names(&accounts, &wanted);
-    // Before every account has listed its zones, a name without a zone proves nothing.
+    // Until every account has listed its zones, an unmatched name may still appear.
     if accounts.iter().all(|account| account.complete) {
         let ids: HashSet<&str> = wanted.iter().map(ZoneId::as_str).collect();
         let is_unmatched = |name: &&str| {
@@ -117,7 +117,7 @@ fn names(accounts: &[AccountZones<'_>], wanted: &HashSet<ZoneId>) -> HashMap<Str
 }
 
 impl ZoneSelection {
-    /// Whether the configuration wants this zone of the account.
+    /// Whether the configuration selects this zone of the account.
     pub(in crate::poller) fn wants(&self, zone: &Zone) -> bool {
         match self {
             Self::Ids(ids) => ids.contains(&zone.id),
@@ -130,8 +130,8 @@ impl ZoneSelection {
 }
 
 impl Shard {
-    /// Whether this process polls the zone. Rendezvous hashing: each shard bids for the zone and
-    /// the highest bid wins, so another shard takes only the zones that it wins. The hash is
+    /// Whether this process polls the zone. Uses rendezvous hashing: each shard bids for the zone
+    /// and the highest bid wins, so a new shard takes only the zones that it wins. The hash is
     /// `SipHash` 1-3 with a fixed key, the same on every machine and in every version.
     pub fn owns(self, zone: &ZoneId) -> bool {
         let bid = |ordinal: u32| {

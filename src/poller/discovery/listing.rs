@@ -1,4 +1,4 @@
-//! What one account lists, and when it is asked.
+//! The zone listing of an account, and its schedule.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,29 +14,29 @@ use crate::poller::tasks::Running;
 use crate::poller::zone::PolledZone;
 use crate::poller::{Context, ZoneSelection};
 
-/// What one account lists, and when it is asked.
+/// The zone listing of an account, and its schedule.
 pub(in crate::poller) struct Listing {
     pub(in crate::poller) selection: ZoneSelection,
-    /// The zones of the last good listing. Zones that are named by their identifiers are all here
-    /// from their first answer on.
+    /// The zones of the last successful listing. Zones selected by identifier are all included from
+    /// their first response on.
     pub(in crate::poller) zones: BTreeMap<ZoneId, Zone>,
-    /// A listing was read completely, so `zones` are all zones of the account.
+    /// Whether a complete listing was read, so that `zones` are all zones of the account.
     pub(in crate::poller) complete: bool,
-    /// Configured identifiers that, by the last answer, are no zones of this account.
+    /// Configured identifiers that, according to the last response, are not zones of this account.
     pub(in crate::poller) absent: BTreeSet<ZoneId>,
-    /// When the zones are listed next; `None` while they are being listed.
+    /// When the zones are listed next; `None` during a listing.
     pub(in crate::poller) due: Option<Instant>,
-    /// The calls that are under way. Some may have ended.
+    /// The calls in progress, some of which may have ended.
     pub(in crate::poller) running: Vec<Running>,
-    /// Answers that the current listing still waits for.
+    /// The number of responses that the current listing still waits for.
     outstanding: usize,
     /// The first failure of the current listing.
     error: Option<ApiError>,
-    /// A call of the current listing succeeded.
+    /// Whether a call of the current listing succeeded.
     succeeded: bool,
-    /// Listings that failed in a row.
+    /// Consecutive failed listings.
     failures: u32,
-    /// Other zones are wanted since the current listing began, so it does not count.
+    /// Whether the selection changed during the current listing, so that it does not count.
     again: bool,
 }
 
@@ -57,7 +57,7 @@ impl Listing {
         }
     }
 
-    /// A listing begins.
+    /// Starts a listing.
     pub(in crate::poller) fn started(&mut self) {
         self.due = None;
         self.error = None;
@@ -69,7 +69,7 @@ impl Listing {
         };
     }
 
-    /// Wants these zones from now on.
+    /// Changes the selection of zones.
     pub(in crate::poller) fn select(&mut self, selection: ZoneSelection, now: Instant) {
         let same_calls = match (&self.selection, &selection) {
             (ZoneSelection::Filter { .. }, ZoneSelection::Filter { .. }) => true,
@@ -91,8 +91,8 @@ impl Listing {
         }
     }
 
-    /// Takes a list of all zones. A row that could not be read may be any zone, so a list with such
-    /// a row removes only zones that are inaccessible too.
+    /// Processes a list of all zones. An unreadable row may be any zone, so a list with such a row
+    /// removes only zones that are also inaccessible.
     fn listed(
         &mut self,
         list: Result<ZoneList, ApiError>,
@@ -117,8 +117,7 @@ impl Listing {
         }
     }
 
-    /// Takes the answer about one configured identifier. That there is no such zone is an answer
-    /// too.
+    /// Processes the response for a configured identifier. "No such zone" is a valid response.
     fn looked_up(&mut self, id: ZoneId, answer: Result<Zone, ApiError>) {
         if !matches!(&self.selection, ZoneSelection::Ids(ids) if ids.contains(&id)) {
             return;
@@ -159,8 +158,8 @@ impl Account {
         self.listing.looked_up(id, zone);
     }
 
-    /// One of the answers that the listing waits for has come. After the last one, notes how the
-    /// listing ended and when the next is due.
+    /// Counts a response of the current listing. After the last one, records the result and
+    /// schedules the next listing.
     pub(in crate::poller) fn listing_ended(&mut self, context: &Context, now: Instant) {
         let listing = &mut self.listing;
         listing.outstanding = listing.outstanding.saturating_sub(1);

@@ -1,4 +1,4 @@
-//! Which zones there are: what the accounts list becomes polled zones and the directory.
+//! Turns the listings of the accounts into polled zones and the directory.
 
 mod assignment;
 pub(super) mod listing;
@@ -20,10 +20,10 @@ use crate::domain::{AccountName, Zone, ZoneId, ZoneName};
 use crate::findings::{DeclaredHost, DeclaredOrigin};
 use crate::snapshot::{Directory, StaleAfter, UnmatchedZones, ZoneSlot, ZoneState};
 
-/// Zones that no account polls at the moment, with the times at which they were due.
+/// Zones that no account currently polls, with their former due times.
 pub(super) type Released = HashMap<ZoneId, (PolledZone, Option<Instant>)>;
 
-/// What the configuration says about one zone.
+/// The configuration of one zone.
 pub(super) struct ZoneConfig {
     pub(super) interval: Duration,
     pub(super) stale_after: StaleAfter,
@@ -32,9 +32,8 @@ pub(super) struct ZoneConfig {
 }
 
 impl Poller {
-    /// Compares what the accounts list with the zones that are polled: new ones are due at once,
-    /// those that are gone are forgotten, the others keep their state. So do `released` ones that
-    /// an account lists.
+    /// Reconciles the polled zones with the listings: new zones are due at once, missing ones are
+    /// dropped, and the others keep their state. So do `released` zones that an account lists.
     pub(super) fn reassign(&mut self, mut released: Released, now: Instant) {
         let listings = self.accounts.iter();
         let listings = listings.map(|(name, account)| (name, &account.listing.zones));
@@ -88,7 +87,7 @@ impl Poller {
                 }
                 self.context.recorder.found(&polled.slot);
                 account.add(polled, now, &self.context);
-                // This process has not polled it yet, whatever is known of it.
+                // This process has not polled it yet, even if stored state is known.
                 account.untried.insert(id);
             }
         }
@@ -117,7 +116,7 @@ impl Poller {
         self.log_unmatched(unmatched);
     }
 
-    /// Takes the zones that are gone or have another owner from their accounts.
+    /// Removes missing zones and those of another account from their accounts.
     fn release<'a>(&mut self, owner: impl Fn(&ZoneId) -> Option<&'a AccountName>) -> Released {
         let mut released = Released::new();
         for (name, account) in &mut self.accounts {
@@ -132,8 +131,8 @@ impl Poller {
         released
     }
 
-    /// What the configuration says about one zone. An entry by its name and one by its identifier
-    /// are merged; of two values the first counts.
+    /// The configuration of one zone. Entries by name and by identifier are merged; for each value
+    /// the first one counts.
     fn config_of(&self, id: &ZoneId, names: &HashMap<String, ZoneId>) -> ZoneConfig {
         let means =
             |name: &str| name == id.as_str() || names.get(&ZoneName::normal_of(name)) == Some(id);
@@ -195,7 +194,7 @@ impl Poller {
 }
 
 impl Account {
-    /// Takes what the listing and the configuration now say about a zone.
+    /// Applies the current listing and configuration to a zone.
     fn update(
         &mut self,
         id: &ZoneId,
@@ -225,7 +224,7 @@ impl Account {
             polled.declared_hosts = config.declared_hosts;
             self.evaluations.insert(id.clone());
         }
-        // A zone that was not read yet, or is overdue or failing, keeps its earlier time.
+        // A zone that is unread, overdue or failing keeps its earlier due time.
         if let Some(due) = polled.due.filter(|_| old.interval != config.interval) {
             let next = polled.cadence.next(config.interval, now, fastrand::f64());
             self.schedule(id, due.min(next), context);

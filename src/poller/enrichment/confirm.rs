@@ -1,4 +1,4 @@
-//! Looking up origins before they are called missing for the first time.
+//! Looks up origins before they are first reported as missing.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -7,13 +7,13 @@ use crate::cloudflare::{ApiError, Client};
 use crate::domain::{OriginIp, ZoneId};
 use crate::poller::tasks::Urgency;
 
-/// What the look-ups may take, not counting the wait for the rate limit.
+/// The time limit for the lookups, excluding waits for the rate limit.
 const BUDGET: Duration = Duration::from_secs(30);
-/// Origins that are looked up one by one. Where more seem to be missing at once, the list itself is
-/// as believable as they are.
+/// The most origins to look up one by one. If more seem to be missing at once, the list itself is
+/// as reliable as lookups.
 const LOOK_UPS: usize = 5;
 
-/// Look-ups to make.
+/// The lookups to make.
 pub(in crate::poller) struct Confirmation {
     pub(in crate::poller) client: Client,
     pub(in crate::poller) zone: ZoneId,
@@ -21,16 +21,16 @@ pub(in crate::poller) struct Confirmation {
     pub(in crate::poller) urgency: Urgency,
 }
 
-/// What the look-ups found.
+/// The result of the lookups.
 #[derive(Debug, Default)]
 pub(in crate::poller) struct Confirmed {
-    /// Origins that have a mapping after all: the list was out of date.
+    /// Origins that are mapped after all: the list was outdated.
     pub(in crate::poller) mapped: BTreeSet<OriginIp>,
     /// Why a look-up failed.
     pub(in crate::poller) error: Option<ApiError>,
 }
 
-/// Looks up the first of the origins, up to the first failure.
+/// Looks up the first origins, and stops at the first failure.
 pub(in crate::poller) async fn run(confirmation: Confirmation) -> Confirmed {
     let Confirmation {
         client,

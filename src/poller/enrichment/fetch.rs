@@ -1,5 +1,5 @@
-//! Reading what is known of a zone beside its mappings: DNS records, load balancers, tiered cache
-//! settings and supported regions.
+//! Reads the other data of a zone: DNS records, load balancers, rules, Tiered Cache settings and
+//! supported regions.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -18,11 +18,11 @@ use crate::findings::{
 };
 use crate::poller::tasks::Urgency;
 
-/// What each call may take, not counting the wait for the rate limit. One that hangs leaves the
-/// others their time.
+/// The time limit for each call, excluding waits for the rate limit. A call that hangs does not
+/// take time from the others.
 const BUDGET: Duration = Duration::from_secs(30);
 
-/// What to read.
+/// The data to read.
 #[expect(
     clippy::struct_excessive_bools,
     reason = "five things that are read independently"
@@ -42,7 +42,7 @@ impl Wanted {
     }
 }
 
-/// A kind of rules that send requests to another origin. Each has a call of its own.
+/// A kind of rules that change the origin of requests. Each has its own call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(in crate::poller) enum RuleKind {
@@ -51,42 +51,42 @@ pub(in crate::poller) enum RuleKind {
     PageRules,
 }
 
-/// Something to read.
+/// A request to enrich a zone.
 pub(in crate::poller) struct Enrichment {
     pub(in crate::poller) client: Client,
     pub(in crate::poller) zone: Zone,
     pub(in crate::poller) wanted: Wanted,
     pub(in crate::poller) urgency: Urgency,
     pub(in crate::poller) pools: Arc<PoolCache>,
-    /// How old the account's pools may be.
+    /// The maximum age of the account's pools.
     pub(in crate::poller) pools_age: Duration,
-    /// The names that, as far as is known, load balancers answer for.
+    /// The names that load balancers serve, as far as known.
     pub(in crate::poller) balanced: Arc<BTreeSet<RecordName>>,
 }
 
-/// What was read; `None` where it was not wanted.
+/// The data that was read; `None` if it was not requested.
 #[derive(Debug, Default)]
 pub(in crate::poller) struct Enriched {
     pub(in crate::poller) dns: Option<Result<Candidates, ApiError>>,
-    /// Every record of the zone.
+    /// All records of the zone.
     pub(in crate::poller) records: Option<Vec<DnsRecord>>,
     pub(in crate::poller) load_balancers: Option<Result<Candidates, ApiError>>,
-    /// The load balancers name pools, so that these are read too.
+    /// Whether the load balancers name pools, so that these are read too.
     pub(in crate::poller) reads_pools: bool,
-    /// The names that load balancers answer for.
+    /// The names that load balancers serve.
     pub(in crate::poller) balanced: Option<Arc<BTreeSet<RecordName>>>,
     /// The pools that load balancers use.
     pub(in crate::poller) pools_in_use: Option<BTreeSet<PoolId>>,
-    /// What each kind of rules names.
+    /// The origins in each kind of rules.
     pub(in crate::poller) rules: Vec<(RuleKind, Result<Candidates, ApiError>)>,
     pub(in crate::poller) tiered_cache: Option<Result<bool, ApiError>>,
     pub(in crate::poller) smart_tiered_cache: Option<Result<bool, ApiError>>,
-    /// `None` inside where this zone cannot tell.
+    /// The inner value is `None` if this zone does not return the regions.
     pub(in crate::poller) supported_regions: Option<Result<Option<SupportedRegions>, ApiError>>,
 }
 
 impl Enriched {
-    /// Why calls failed.
+    /// The errors of failed calls.
     pub(in crate::poller) fn failures(&self) -> impl Iterator<Item = &ApiError> {
         let origins = [self.dns.as_ref(), self.load_balancers.as_ref()].map(failure);
         let settings = [self.tiered_cache.as_ref(), self.smart_tiered_cache.as_ref()].map(failure);
@@ -97,15 +97,14 @@ impl Enriched {
             .chain(rules.filter_map(|(_, answer)| answer.as_ref().err()))
     }
 
-    /// Whether a setting could not be read for a transient reason, so that another try may soon
-    /// succeed.
+    /// Whether reading a setting failed for a transient reason, so that a retry may succeed soon.
     pub(in crate::poller) fn has_transient_settings_failure(&self) -> bool {
         let settings = [self.tiered_cache.as_ref(), self.smart_tiered_cache.as_ref()];
         let mut failures = settings.into_iter().filter_map(failure);
         failures.any(ApiError::is_transient)
     }
 
-    /// Whether rules could not be read for a transient reason.
+    /// Whether reading rules failed for a transient reason.
     pub(in crate::poller) fn has_transient_rules_failure(&self) -> bool {
         let mut failures = self
             .rules
@@ -114,7 +113,7 @@ impl Enriched {
         failures.any(ApiError::is_transient)
     }
 
-    /// Drops answers that are not wanted any more because the configuration has changed meanwhile.
+    /// Drops data that a new configuration no longer requests.
     pub(in crate::poller) fn retain_wanted(
         &mut self,
         expect: &ExpectSettings,
@@ -146,7 +145,7 @@ fn failure<T>(answer: Option<&Result<T, ApiError>>) -> Option<&ApiError> {
     answer.and_then(|answer| answer.as_ref().err())
 }
 
-/// Reads what is wanted, one call after another.
+/// Reads the requested data, one call at a time.
 pub(in crate::poller) async fn run(enrichment: Enrichment) -> Enriched {
     let Enrichment {
         client,
@@ -176,7 +175,7 @@ pub(in crate::poller) async fn run(enrichment: Enrichment) -> Enriched {
     }
     if wanted.dns {
         let call = budget();
-        // Those that are not proxied too: hosts may lead to them.
+        // Include records that are not proxied, because hosts may resolve through them.
         let records = client.dns_records(&zone.id, RecordScope::All, &call);
         let balanced = enriched.balanced.as_ref().unwrap_or(&enrichment.balanced);
         let records = records.await;
@@ -240,7 +239,7 @@ fn of_rules(rules: Rows<OriginTarget>) -> Candidates {
     candidates
 }
 
-/// The hosts of storage services. R2 is Cloudflare's own and has no origin address.
+/// The hosts of storage services. Cloudflare's R2 has no origin address.
 fn of_cloud_connector(rules: Vec<CloudConnectorRule>) -> Candidates {
     let mut candidates = Candidates::default();
     for rule in rules {
@@ -281,8 +280,8 @@ impl Enrichment {
     }
 }
 
-/// The addresses and hosts of proxied records. A record is not in use where a load balancer answers
-/// for its name, and its content is no origin where another product manages it.
+/// The addresses and hosts of proxied records. A record is unused if a load balancer serves its
+/// name, and its content is not an origin if another product manages it.
 fn of_records(records: &[DnsRecord], balanced: &BTreeSet<RecordName>) -> Candidates {
     let mut candidates = Candidates::default();
     let is_hidden = |name: &RecordName| balanced.contains(name);
@@ -306,19 +305,19 @@ fn of_records(records: &[DnsRecord], balanced: &BTreeSet<RecordName>) -> Candida
     candidates
 }
 
-/// The names that enabled load balancers answer for.
+/// The names that enabled load balancers serve.
 fn balanced_names(balancers: &[LoadBalancer]) -> BTreeSet<RecordName> {
     let enabled = balancers.iter().filter(|row| row.enabled);
     enabled.filter_map(|row| row.name.clone()).collect()
 }
 
-/// The pools that an enabled, proxied load balancer names.
+/// The pools of enabled, proxied load balancers.
 fn pools_in_use(balancers: &[LoadBalancer]) -> BTreeSet<PoolId> {
     let in_use = balancers.iter().filter(|row| row.enabled && row.proxied);
     in_use.flat_map(|row| row.pools.iter().cloned()).collect()
 }
 
-/// The enabled origins of the enabled ones among the pools that the load balancers name.
+/// The enabled origins of those pools in `ids` that are enabled.
 pub(super) fn of_pools(pools: &[Pool], ids: &BTreeSet<PoolId>) -> Candidates {
     let pools = pools
         .iter()

@@ -1,5 +1,5 @@
-//! What is read of a zone beside its mappings, and when. Mappings come first: nothing is enriched in
-//! the first round of polls, and later only few zones at a time. Polls of the zone go on meanwhile.
+//! Reads the other data of zones. Mappings take precedence: the first round of polls enriches no
+//! zones, and later only a few are enriched at a time. Their polls continue meanwhile.
 
 pub(super) mod confirm;
 pub(super) mod fetch;
@@ -21,13 +21,13 @@ use super::tasks::{self, Task, Tasks, Urgency};
 use super::{Context, log_events};
 use crate::domain::ZoneId;
 
-/// Pools that are read for one zone are used for all zones that are read in the same round: they
-/// may be nearly as old as a zone's interval.
+/// The maximum age of cached pools as a fraction of the zone's interval, so that one read serves
+/// all zones in a round.
 const POOLS_AGE: f64 = 0.9;
 
 impl Account {
-    /// Queues the zone if there is something to read or to confirm. The end of what is under way
-    /// queues it again.
+    /// Queues the zone if it has something to read or confirm. A task in progress queues it again
+    /// when it ends.
     pub(super) fn queue_enrichment(&mut self, id: &ZoneId, context: &Context, now: Instant) {
         let Some(zone) = self.zones.get_mut(id) else {
             return;
@@ -53,8 +53,8 @@ impl Account {
         }
     }
 
-    /// Enriches as many zones as there is room for beside the polls. Urgent ones, which come first in
-    /// the queue, do not wait for that.
+    /// Enriches as many zones as polls leave room for. Urgent ones, which are first in the queue,
+    /// do not wait for room.
     pub(super) fn start_enrichments(&mut self, context: &Context, tasks: &mut Tasks, now: Instant) {
         let first_round = !self.settled && !self.untried.is_empty();
         let poll_waits = self.queue.first_due().is_some_and(|due| due <= now);
@@ -140,7 +140,7 @@ impl Account {
         self.enriching.insert(id.clone(), task, urgency);
     }
 
-    /// Takes what was read of a zone. Returns whether the supported regions are others than before.
+    /// Processes the data of a zone. Returns whether the supported regions changed.
     pub(super) fn enriched(
         &mut self,
         id: &ZoneId,
@@ -176,8 +176,8 @@ impl Account {
         changed
     }
 
-    /// Shows the origins that were looked up and have no mapping. One whose look-up failed counts
-    /// as missing.
+    /// Reports the origins whose lookup found no mapping. One with a failed lookup counts as
+    /// missing.
     pub(super) fn confirmed(
         &mut self,
         id: &ZoneId,

@@ -9,11 +9,11 @@ use tokio::time::Instant;
 
 use crate::cloudflare::{ApiError, CallBudget, Client, Pool};
 
-/// The pools of one client's Cloudflare accounts, read once for all zones.
+/// The pools of a client's Cloudflare accounts, read once for all zones.
 #[derive(Debug, Default)]
 pub(in crate::poller) struct PoolCache {
-    // Held while the pools are read, so that the other zones wait for the answer instead of asking
-    // too. A failure is kept as long: it would be the same for the next zone.
+    // Locked during a read, so that other zones wait for its result instead of repeating it. A
+    // failure is kept as long, because it would be the same for the next zone.
     owners: Mutex<HashMap<Arc<str>, (Instant, Pools)>>,
 }
 

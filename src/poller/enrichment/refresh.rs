@@ -1,4 +1,4 @@
-//! When something that rarely changes is read again.
+//! Refresh timers for data that rarely changes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use crate::backoff::doubling;
 use crate::cloudflare::ApiError;
 use crate::domain::{SupportedRegions, ZoneId};
 
-/// Settings and supported regions rarely change, and each costs a request a zone.
+/// Settings and supported regions rarely change, and each costs a request per zone.
 const INTERVAL: Duration = Duration::from_hours(1);
 /// The first wait after a transient failure. It doubles with each further one, up to [`INTERVAL`].
 const RETRY: Duration = Duration::from_mins(10);
@@ -18,7 +18,7 @@ const RETRY: Duration = Duration::from_mins(10);
 #[derive(Debug, Default)]
 pub(in crate::poller) struct RefreshTimer {
     asked: Option<Instant>,
-    /// Transient failures in a row.
+    /// Consecutive transient failures.
     failures: u32,
 }
 
@@ -43,13 +43,13 @@ impl RefreshTimer {
         };
     }
 
-    /// It is due now.
+    /// Makes it due now.
     pub(in crate::poller) fn reset(&mut self) {
         self.asked = None;
     }
 }
 
-/// The regions that Cloudflare supports, which an account reads through any of its zones.
+/// The regions that Cloudflare supports. An account can read them through any of its zones.
 #[derive(Debug, Default)]
 pub(in crate::poller) struct Regions {
     pub(in crate::poller) known: Option<Arc<SupportedRegions>>,
@@ -68,8 +68,8 @@ impl Regions {
         self.through = Some(zone);
     }
 
-    /// Takes the answer that came through this zone; `None` inside where the zone cannot tell. Says
-    /// whether the regions are others than before.
+    /// Processes the response through this zone; the inner value is `None` if the zone does not
+    /// return the regions. Returns whether the regions changed.
     pub(in crate::poller) fn answered(
         &mut self,
         zone: &ZoneId,
@@ -86,14 +86,14 @@ impl Regions {
                 return changed;
             }
             Some(Err(error)) if error.is_transient() => self.timer.answered(true),
-            // Another zone may be able to tell.
+            // Another zone may return them.
             Some(_) => self.timer.reset(),
             None => {}
         }
         false
     }
 
-    /// The zone has left the account, with its request.
+    /// Handles the removal of a zone, which cancels its request.
     pub(in crate::poller) fn forget_zone(&mut self, zone: &ZoneId) {
         if self.through.take_if(|through| through == zone).is_some() {
             self.timer.reset();

@@ -1,4 +1,4 @@
-//! What is known of a zone beside its mappings.
+//! What is known about a zone besides its mappings.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -17,10 +17,10 @@ use crate::findings::{
 };
 use crate::poller::tasks::Urgency;
 
-/// How long the last known tiered cache settings are shown, at least.
+/// The least time for which the last known Tiered Cache settings are shown.
 const KEEP_SETTINGS: Duration = Duration::from_hours(2);
 
-/// The last good answer to something.
+/// The last successful response.
 #[derive(Debug)]
 struct Recent<T> {
     answer: Option<(T, Instant)>,
@@ -38,7 +38,7 @@ impl<T> Default for Recent<T> {
 }
 
 impl<T> Recent<T> {
-    /// The answer to an earlier process. Until it is read again it counts as one that cannot be.
+    /// The response to an earlier process. Until it is read again, it counts as failing.
     fn resume(answer: Option<T>, now: Instant) -> Self {
         Self {
             failing_since: answer.as_ref().map(|_| now),
@@ -67,36 +67,36 @@ impl<T> Recent<T> {
         }
     }
 
-    /// The answer, unless reading it has been failing for `keep`.
+    /// The response, unless reading has been failing for `keep`.
     fn unless_failing(&self, now: Instant, keep: Duration) -> Option<&T> {
         let lost = self.failing_since.is_some_and(|since| since + keep <= now);
         let (value, _) = self.answer.as_ref().filter(|_| !lost)?;
         Some(value)
     }
 
-    /// The answer, unless it is older than `keep`.
+    /// The response, unless it is older than `keep`.
     fn unless_older(&self, now: Instant, keep: Duration) -> Option<&T> {
         let (value, _) = self.answer.as_ref().filter(|(_, at)| *at + keep > now)?;
         Some(value)
     }
 }
 
-/// What the sources of a zone's origins name, across restarts.
+/// The origins in a zone's sources, kept across restarts.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(in crate::poller) struct StoredSources {
     dns: Option<Candidates>,
     load_balancers: Option<Candidates>,
     rules: BTreeMap<RuleKind, Candidates>,
-    /// Since when the addresses of mappings are not named.
+    /// Since when mapped addresses are not named.
     usage: Usage,
 }
 
-/// What is known of a zone beside its mappings.
+/// What is known about a zone besides its mappings.
 #[derive(Debug, Default)]
 pub(in crate::poller) struct EnrichmentState {
     dns: Recent<Candidates>,
-    /// The names that load balancers answer for, as of their last good reading.
+    /// The names that load balancers serve, from their last successful read.
     pub(in crate::poller) balanced: Arc<BTreeSet<RecordName>>,
     load_balancers: Recent<Candidates>,
     /// The pools that load balancers use, as of their last good reading by this process.
@@ -106,21 +106,21 @@ pub(in crate::poller) struct EnrichmentState {
     tiered_cache: Recent<bool>,
     smart_tiered_cache: Recent<bool>,
     settings_timer: RefreshTimer,
-    /// When the zone was last unable to tell the supported regions.
+    /// When the zone last did not return the supported regions.
     regions_timer: RefreshTimer,
-    /// Missing origins that are not shown, because nothing has confirmed them yet.
+    /// Missing origins that are not reported yet, because they are unconfirmed.
     pub(in crate::poller) unconfirmed: BTreeSet<OriginIp>,
     /// Origins that are being looked up.
     confirming: BTreeSet<OriginIp>,
-    /// Since when the addresses of its mappings are not named.
+    /// Since when its mapped addresses are not named.
     pub(in crate::poller) usage: UsageWatch,
-    /// Its sources were read by this process, or could not be read.
+    /// Whether this process has read its sources, or failed to.
     pub(in crate::poller) was_enriched: bool,
-    /// It waits among the account's enrichments.
+    /// Whether it is in the account's enrichment queue.
     pub(in crate::poller) queued: bool,
     /// Somebody has written to the zone, so what is read of it goes before what is read of others.
     pub(in crate::poller) urgency: Urgency,
-    /// DNS records and load balancers are to be read.
+    /// Whether DNS records and load balancers are due.
     origins_due: bool,
 }
 
@@ -147,7 +147,7 @@ impl EnrichmentState {
         }
     }
 
-    /// Goes on with what an earlier process knew, which ended `pause` ago.
+    /// Restores the state of an earlier process, which ended `pause` ago.
     pub(in crate::poller) fn resume(
         &mut self,
         tiered_cache: TieredCache,
@@ -167,7 +167,7 @@ impl EnrichmentState {
         self.smart_tiered_cache = Recent::resume(tiered_cache.smart_enabled, now);
     }
 
-    /// What is to be known after a restart.
+    /// The state to keep across restarts.
     pub(in crate::poller) fn stored_sources(&self) -> StoredSources {
         StoredSources {
             dns: self.dns.stored(),
@@ -181,7 +181,7 @@ impl EnrichmentState {
         }
     }
 
-    /// What the rules name, as far as any kind of them could be read.
+    /// The origins in the rules, as far as any kind of them is known.
     fn rules(&self, expect: &ExpectSettings, now: Instant, retain: Duration) -> SourceState {
         if !expect.from_rules {
             return SourceState::Off;
@@ -215,8 +215,7 @@ impl EnrichmentState {
         }
     }
 
-    /// Other sources and checks are in force: what is no longer wanted is forgotten, and what is
-    /// newly wanted is read.
+    /// Applies a new configuration: forgets data that it no longer requests, and requests new data.
     pub(in crate::poller) fn reconfigure(
         &mut self,
         old: &ExpectSettings,
@@ -244,7 +243,7 @@ impl EnrichmentState {
             || (new.from_load_balancers && !old.from_load_balancers);
     }
 
-    /// What is to be read now.
+    /// The data to read now.
     pub(in crate::poller) fn wanted(
         &self,
         expect: &ExpectSettings,
@@ -263,12 +262,12 @@ impl EnrichmentState {
         }
     }
 
-    /// DNS records and load balancers are read after each good poll.
+    /// Makes DNS records and load balancers due, after each successful poll.
     pub(in crate::poller) fn request_origins(&mut self) {
         self.origins_due = true;
     }
 
-    /// Somebody has written to the zone: its sources and settings are read.
+    /// Makes sources and settings due, after a write to the zone.
     pub(in crate::poller) fn request_everything(&mut self) {
         self.urgency = Urgency::Urgent;
         self.origins_due = true;
@@ -290,7 +289,7 @@ impl EnrichmentState {
         }
     }
 
-    /// A reading begins.
+    /// Records that a read has started.
     pub(in crate::poller) fn started(&mut self, wanted: Wanted, now: Instant) {
         self.origins_due = false;
         if wanted.rules {
@@ -301,7 +300,7 @@ impl EnrichmentState {
         }
     }
 
-    /// Takes what was read.
+    /// Stores the data that was read.
     pub(in crate::poller) fn learn(&mut self, enriched: &mut Enriched, now: Instant) {
         self.was_enriched |= enriched.dns.is_some()
             || enriched.load_balancers.is_some()
@@ -336,19 +335,19 @@ impl EnrichmentState {
             .take(enriched.smart_tiered_cache.take(), now);
     }
 
-    /// The unconfirmed origins are being looked up. They stay unconfirmed meanwhile, and a poll
-    /// that ends before shows them as missing.
+    /// Starts the lookup of unconfirmed origins. They stay unconfirmed, and a poll that ends first
+    /// reports them as missing.
     pub(in crate::poller) fn confirm(&mut self) -> BTreeSet<OriginIp> {
         self.confirming = self.unconfirmed.clone();
         self.confirming.clone()
     }
 
-    /// The look-ups have ended. Returns the origins that they were about.
+    /// Ends the lookups. Returns their origins.
     pub(in crate::poller) fn confirmed(&mut self) -> BTreeSet<OriginIp> {
         std::mem::take(&mut self.confirming)
     }
 
-    /// What was under way was cancelled: it is to be done again.
+    /// Handles a cancelled task: its work is due again.
     pub(in crate::poller) fn cancelled(&mut self) {
         self.confirming.clear();
         self.origins_due = true;

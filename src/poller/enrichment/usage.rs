@@ -1,4 +1,4 @@
-//! Which mappings are unused: what must be known before a reading counts.
+//! Detects unused mappings, and what must be known before a read counts.
 
 use std::time::Duration;
 
@@ -8,28 +8,28 @@ use tokio::time::Instant;
 use crate::domain::{Mapping, ZoneMappings};
 use crate::findings::{NamedAddresses, UnusedAfter, Usage};
 
-/// How long a zone's new hosts may be unresolved before that makes a reading incomplete. A host is
-/// answered for, or fails, within seconds.
+/// How long a zone's new hosts may be unresolved before a read counts as incomplete. Hosts resolve
+/// or fail within seconds.
 const RESOLVING: Duration = Duration::from_mins(1);
 
-/// Since when the addresses of a zone's mappings are not named, and whether that can be told.
+/// Since when mapped addresses of a zone are not named, and whether this is known.
 #[derive(Debug, Default)]
 pub(in crate::poller) struct UsageWatch {
     pub(in crate::poller) usage: Usage,
-    /// Since when hosts wait for their first answer.
+    /// Since when hosts have waited for their first result.
     unresolved_since: Option<Instant>,
 }
 
 impl UsageWatch {
-    /// Whether the zone has hosts whose first answer may still come.
+    /// Whether the zone has hosts whose first result is still expected.
     pub(in crate::poller) fn waits_for_hosts(&self, now: Instant) -> bool {
         self.unresolved_since
             .is_some_and(|since| now < since + RESOLVING)
     }
 
-    /// Takes what the sources name and returns the unused mappings, where these can be told.
-    /// `was_read` is whether every source was tried, and `is_resolved` whether every host was asked
-    /// for; until then nothing is known that is not known already.
+    /// Records the named addresses and returns the unused mappings, if known. `was_read` means that
+    /// every source was tried, and `is_resolved` that every host was looked up; until then, earlier
+    /// results are kept.
     pub(in crate::poller) fn observe(
         &mut self,
         named: &NamedAddresses,

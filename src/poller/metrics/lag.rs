@@ -1,4 +1,4 @@
-//! How late the most overdue zone of each account is, as of the scrape.
+//! The lag of the most overdue zone of each account at the time of the scrape.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,13 +13,13 @@ use crate::cloudflare::CallBudget;
 use crate::domain::{AccountName, ZoneId};
 use crate::metric_families::{self, FromFamily as _};
 
-/// Less than this is how long it takes to start a task, and no zone is late by it.
+/// Starting a task takes less than this, so it does not count as lag.
 const NOISE: Duration = Duration::from_millis(50);
 
-/// A poll that has spent its time budget ends at once. One that still runs so much later hangs.
+/// A poll ends as soon as its time budget is used up. One that runs this much longer hangs.
 const HANGS_AFTER: Duration = Duration::from_mins(1);
 
-/// Who waits for what. Clones share it; the lock is held for a look-up only.
+/// The due and running polls. Clones share it; the lock is held only briefly.
 #[derive(Debug, Clone)]
 pub(in crate::poller) struct LagBoard {
     accounts: Arc<Mutex<HashMap<AccountName, AccountLag>>>,
@@ -28,9 +28,9 @@ pub(in crate::poller) struct LagBoard {
 
 #[derive(Debug, Default)]
 struct AccountLag {
-    /// When the first of the zones that are not being polled is due.
+    /// The earliest due time of the zones that are not being polled.
     first_due: Option<Instant>,
-    /// Polls under way, with how late they started.
+    /// The running polls, with their lag at the start.
     running: HashMap<ZoneId, (Duration, Arc<CallBudget>)>,
 }
 
@@ -58,7 +58,7 @@ impl LagBoard {
         })
     }
 
-    /// The first poll of the account that is still to be started is due then.
+    /// Sets the due time of the account's next poll to start.
     pub(in crate::poller) fn waiting(&self, account: &AccountName, first_due: Option<Instant>) {
         let mut accounts = self.lock();
         match accounts.get_mut(account) {
@@ -75,7 +75,7 @@ impl LagBoard {
         }
     }
 
-    /// A poll started this late.
+    /// Records that a poll started with this lag.
     pub(in crate::poller) fn started(
         &self,
         account: &AccountName,
@@ -91,21 +91,21 @@ impl LagBoard {
             .insert(zone, (late, call));
     }
 
-    /// A poll ended.
+    /// Records that a poll ended.
     pub(in crate::poller) fn ended(&self, account: &AccountName, zone: &ZoneId) {
         if let Some(lag) = self.lock().get_mut(account) {
             lag.running.remove(zone);
         }
     }
 
-    /// Whether a poll hangs, which is a defect of this program.
+    /// Whether a poll hangs, which is a bug in this program.
     pub(in crate::poller) fn hangs(&self) -> bool {
         let accounts = self.lock();
         let mut running = accounts.values().flat_map(|lag| lag.running.values());
         running.any(|(_, call)| call.overspent() >= HANGS_AFTER)
     }
 
-    /// The account has gone.
+    /// Removes an account.
     pub(in crate::poller) fn forget(&self, account: &AccountName) {
         self.lock().remove(account);
     }

@@ -1,4 +1,4 @@
-//! The upper tiers that the API names for the regions that it supports.
+//! The upper tiers that the API lists for the supported regions.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,12 +9,12 @@ use prometheus::proto::MetricFamily;
 use crate::findings::SupportedRegions;
 use crate::metric_families::{self, FromFamily as _};
 
-/// `upper_tier_info`. The series are made anew with each list of regions, so that none outlives its
-/// colo.
+/// `upper_tier_info`. The series are rebuilt with each list of regions, so that stale ones
+/// disappear.
 #[derive(Debug, Clone)]
 pub(in crate::poller) struct UpperTiers {
     series: Arc<Mutex<GaugeVec>>,
-    /// For its description; never holds a series.
+    /// For its description; never has series.
     empty: GaugeVec,
 }
 
@@ -26,9 +26,9 @@ impl UpperTiers {
         })
     }
 
-    /// The regions that each account lists.
+    /// Sets the regions that each account lists.
     pub(in crate::poller) fn set(&self, regions: &[Arc<SupportedRegions>]) {
-        // The same options made a gauge before.
+        // The same options have created a gauge before.
         let Ok(gauge) = gauge() else { return };
         for (vendor, row) in regions.iter().flat_map(|regions| regions.iter()) {
             for colo in &row.upper_tier_colos {

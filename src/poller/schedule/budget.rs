@@ -1,4 +1,4 @@
-//! Whether the rate limit allows what the configuration asks for.
+//! Warns if the configured interval does not fit the rate limit.
 
 use std::time::Duration;
 
@@ -10,18 +10,18 @@ use crate::poller::account::Account;
 use crate::poller::records::RecordReadings;
 use crate::snapshot::Snapshot;
 
-/// What the log last reported of one account.
+/// What was last logged for an account.
 #[derive(Debug, Default)]
 pub(in crate::poller) struct BudgetCheck {
-    /// The estimate is as of the last listing.
+    /// Whether the estimate is current as of the last listing.
     pub(in crate::poller) is_current: bool,
-    /// The interval that would fit, where the configured one is too short.
+    /// The interval that would fit, if the configured one is too short.
     fitting: Option<Duration>,
 }
 
 impl Account {
-    /// Compares what the account's polls need with its budget: after each listing, once every zone
-    /// was tried and its size is known. Logs what is new.
+    /// Compares the demand of the account's polls with its budget. Runs after each listing, once
+    /// every zone was tried and its size is known. Logs changes.
     pub(in crate::poller) fn check_budget(
         &mut self,
         context: &Context,

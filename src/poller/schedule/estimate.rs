@@ -1,4 +1,4 @@
-//! Whether the rate limit allows what the schedule asks for: pure arithmetic.
+//! Estimates whether the schedule fits the rate limit. Pure arithmetic.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -10,20 +10,20 @@ use crate::findings::{ExpectSettings, VerifySettings};
 use crate::poller::Settings;
 use crate::snapshot::{Directory, ZoneState};
 
-/// Cloudflare lists at most this many mappings a page.
+/// The most mappings per page in Cloudflare's API.
 const MAPPINGS_PER_PAGE: usize = 100;
-/// Cloudflare lists at most this many zones a page.
+/// The most zones per page in Cloudflare's API.
 const ZONES_PER_PAGE: usize = 50;
 /// Calls for the rules of a zone.
 const RULES: usize = 3;
-/// Calls for the tiered cache settings of a zone.
+/// Calls for the Tiered Cache settings of a zone.
 const SETTINGS: usize = 2;
-/// Above this nobody would poll; a budget that is used up by listing zones alone has no answer.
+/// The longest useful interval; also the result if listing the zones alone exceeds the budget.
 const LONGEST: Duration = Duration::from_hours(24 * 7);
 
-/// Rules, settings and supported regions are read this often.
+/// How often rules, settings and supported regions are read.
 const HOURLY: Duration = Duration::from_hours(1);
-/// Audit logs use at most this part of an account's budget.
+/// The largest fraction of an account's budget for audit logs.
 const AUDIT_LOG_SHARE: f64 = 0.1;
 
 /// What is read, and how often.
@@ -37,24 +37,24 @@ pub struct Demand<'a> {
     pub verify: VerifySettings,
     /// Whether audit logs are read.
     pub audit_log: AuditLogSettings,
-    /// Zones that are not enriched and whose records are read, because hosts lead through them.
+    /// Zones that are not enriched, whose records are read because hosts resolve through them.
     pub record_zones: usize,
 }
 
-/// What one account's schedule asks of the API.
+/// The requests that an account's schedule needs.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Load {
-    /// Requests a second that do not depend on the common interval.
+    /// Requests per second that do not depend on the common interval.
     fixed: f64,
-    /// Requests in one round of the zones with the common interval.
+    /// Requests per round of the zones with the common interval.
     round: f64,
-    /// Requests a second for audit logs, as far as the budget allows them.
+    /// Requests per second for audit logs, if the budget allows them.
     audit_logs: f64,
 }
 
 impl Load {
-    /// What polling the zones of one account needs, by what is known of them. A listing interval
-    /// that is the common interval is taken to follow it.
+    /// The demand of an account's zones, as far as they are known. If the listing interval equals
+    /// the common interval, it is assumed to follow it.
     pub fn of(directory: &Directory, account: &AccountName, demand: Demand<'_>) -> Self {
         let Demand {
             settings, expect, ..
@@ -93,7 +93,7 @@ impl Load {
         if hourly > 0 && !states.is_empty() {
             load.add(pages(hourly * states.len(), 1), Some(HOURLY));
         }
-        // Verifying the token, and the regions, once for all zones.
+        // Verifying the token, and reading the regions once for all zones.
         let once = 1 + usize::from(demand.verify.supported_regions);
         load.add(pages(once, 1), Some(HOURLY));
         let read = owners
@@ -106,15 +106,15 @@ impl Load {
         load
     }
 
-    /// Listing so many zones; `own_interval` where it is not the common one.
+    /// Listing this many zones; `own_interval` is set if it differs from the common interval.
     pub fn listing(zones: usize, own_interval: Option<Duration>) -> Self {
         let mut load = Self::default();
         load.add(pages(zones, ZONES_PER_PAGE), own_interval);
         load
     }
 
-    /// Adds a zone with so many calls beside its mappings; `own_interval` where it has one. A zone
-    /// that was not read yet counts as one page.
+    /// Adds a zone with `beside` calls besides its mappings; `own_interval` is set if it has one.
+    /// An unread zone counts as one page.
     pub fn add_zone(&mut self, mappings: usize, beside: usize, own_interval: Option<Duration>) {
         self.add(pages(mappings, MAPPINGS_PER_PAGE), own_interval);
         if beside > 0 {
@@ -129,8 +129,8 @@ impl Load {
         }
     }
 
-    /// The shortest common interval for which `budget` requests a `window` suffice, where the
-    /// configured `interval` is too short; `None` where it is long enough.
+    /// The shortest common interval that fits `budget` requests per `window`, if the configured
+    /// `interval` is too short; `None` if it is long enough.
     pub fn fitting_interval(
         &self,
         interval: Duration,
@@ -152,8 +152,8 @@ impl Load {
     }
 }
 
-/// The configured accounts that poll zones of each Cloudflare account, the one that reads its audit
-/// log first.
+/// The configured accounts with zones in each Cloudflare account; the first one reads its audit
+/// log.
 fn owners<'a>(
     directory: &'a Directory,
     states: &'a [Arc<ZoneState>],
@@ -257,7 +257,7 @@ mod tests {
 
     #[test]
     fn everything_that_is_read_counts() {
-        // A page of the zone list, the mappings of three zones, and an hourly verification.
+        // One page of the zone list, the mappings of three zones, and an hourly verification.
         let usual = 1.0 + 3.0 + 1.0 / 12.0;
         let of_a = |change: Change| requests("a", change) - usual;
         assert!(of_a(|_, _| {}).abs() < 1e-9);
@@ -310,7 +310,7 @@ mod tests {
         let mut load = Load::listing(1, None);
         load.audit_logs = 1.0;
         load.round = 60.0;
-        // 60 of 100 requests fit beside 10 for audit logs, and 95 do not.
+        // 60 of 100 requests fit besides 10 for audit logs, but 95 do not.
         assert_eq!(load.fitting_interval(MINUTES_5, 100, MINUTES_5), None);
         load.round = 95.0;
         let fitting = load.fitting_interval(MINUTES_5, 100, MINUTES_5);
@@ -336,7 +336,7 @@ mod tests {
     fn a_schedule_beyond_the_budget_is_told_which_interval_fits() {
         let load = load(1000, 150);
         let fitting = load.fitting_interval(MINUTES_5, 600, MINUTES_5).unwrap();
-        // 2,000 requests a round; of 600 requests in five minutes 20 list the zones.
+        // 2,000 requests per round; 20 of 600 requests in five minutes list the zones.
         assert_eq!(fitting.as_secs(), 1035);
         assert_eq!(load.fitting_interval(fitting, 600, MINUTES_5), None);
     }
@@ -345,7 +345,7 @@ mod tests {
     fn a_listing_that_follows_the_interval_is_stretched_with_it() {
         let mut load = Load::listing(8, None);
         (0..8).for_each(|_| load.add_zone(1, 2, None));
-        // 25 requests a round, 60 in five minutes.
+        // 25 requests per round, 60 in five minutes.
         let fitting = load.fitting_interval(Duration::from_secs(5), 60, MINUTES_5);
         assert_eq!(fitting, Some(Duration::from_secs(125)));
     }

@@ -1,4 +1,4 @@
-//! When a zone is due: pure arithmetic on the monotonic clock.
+//! Computes when a zone is due. Pure arithmetic on the monotonic clock.
 
 pub(super) mod budget;
 pub(super) mod estimate;
@@ -10,26 +10,26 @@ use tokio::time::Instant;
 
 use crate::backoff::doubling;
 
-/// The fraction of an interval by which a poll may come early, so that the zones of several
-/// exporters that were started together do not stay in step.
+/// The fraction of an interval by which a poll may come early, so that exporters that started
+/// together do not stay synchronised.
 const JITTER: f64 = 0.05;
-/// An interval is divided into so many steps, and polls begin at a step. Where there are many zones
-/// some share a step: read one after the other they cost half the CPU time of waking up for each.
-/// Few zones rarely share one.
+/// The number of steps in an interval; polls start at a step. With many zones, some share a step:
+/// reading them in sequence costs half the CPU time of separate wake-ups. Few zones rarely share
+/// one.
 const STEPS: f64 = 128.0;
-/// The random part of the jitter. Together with up to one step for the beginning and one for
-/// rounding, a poll comes no earlier than [`JITTER`] allows.
+/// The random part of the jitter. With up to one step for the start and one for rounding, a poll is
+/// never earlier than [`JITTER`] allows.
 const RANDOM_JITTER: f64 = JITTER - 2.0 / STEPS;
-/// The first pause after a failed poll; each further failure doubles it.
+/// The first backoff after a failed poll; it doubles with each further failure.
 const POLL_BACKOFF: Duration = Duration::from_secs(30);
-/// The same for a failed listing of zones, without which nothing is served at all.
+/// The same for a failed listing, without which there is nothing to serve.
 const LISTING_BACKOFF: Duration = Duration::from_secs(5);
 
-/// The golden ratio's fraction: its multiples modulo 1 are spread evenly however many there are,
-/// so a new zone does not move the others.
+/// The fraction of the golden ratio. Its multiples modulo 1 are evenly spread for any number of
+/// zones, so a new zone does not move the others.
 const GOLDEN: f64 = 0.618_033_988_749_894_9;
 
-/// A zone's place within the interval.
+/// The position of a zone within the interval.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Cadence {
     origin: Instant,
@@ -38,7 +38,7 @@ pub(super) struct Cadence {
 }
 
 impl Cadence {
-    /// The place of the `nth` zone that was found since `origin`.
+    /// The position of the `nth` zone found since `origin`.
     pub(super) fn nth(origin: Instant, nth: u32) -> Self {
         Self {
             origin,
@@ -46,8 +46,8 @@ impl Cadence {
         }
     }
 
-    /// The zone's next turn after a poll at `now`; `random` in [0, 1) sets how early it comes.
-    /// Turns that were missed are left out.
+    /// The next due time after a poll at `now`; `random` in [0, 1) sets how early it is. Missed
+    /// polls are skipped.
     pub(super) fn next(self, interval: Duration, now: Instant, random: f64) -> Instant {
         let jitter = interval.mul_f64(JITTER);
         let since = (now + jitter)
@@ -62,14 +62,14 @@ impl Cadence {
     }
 }
 
-/// The pause after so many failed polls in a row (at least one): 30 s, 1 min, 2 min, … and never
-/// longer than the interval. `random` in [0, 1) takes off up to a tenth, so that zones that failed
-/// together do not come back together.
+/// The backoff after this many consecutive failed polls (at least one): 30 s, 1 min, 2 min, … but
+/// never longer than the interval. `random` in [0, 1) subtracts up to a tenth, so that zones which
+/// failed together do not retry together.
 pub(super) fn poll_backoff(failures: u32, interval: Duration, random: f64) -> Duration {
     backoff(POLL_BACKOFF, failures, interval, random)
 }
 
-/// As [`poll_backoff`], for listings: from 5 s up to the discovery interval.
+/// Like [`poll_backoff`], for listings: from 5 s up to the discovery interval.
 pub(super) fn listing_backoff(failures: u32, interval: Duration, random: f64) -> Duration {
     backoff(LISTING_BACKOFF, failures, interval, random)
 }

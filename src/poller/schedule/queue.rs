@@ -1,4 +1,4 @@
-//! The zones of an account that wait for their turns.
+//! The queue of an account's zones.
 
 use std::collections::BTreeSet;
 
@@ -8,24 +8,24 @@ use crate::domain::ZoneId;
 
 type Row = BTreeSet<(Instant, ZoneId)>;
 
-/// Which row of the queue a zone waits in.
+/// The row of the queue in which a zone waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::poller) enum Class {
-    /// Somebody has written to it.
+    /// It was written to.
     Prompted,
     /// It was never read.
     New,
     Known,
 }
 
-/// Zones by when they are due. Prompted zones come first. New ones wait in a row of their own, so
-/// that thousands that appear at once do not keep the others from being read.
+/// Zones by due time. Prompted zones come first. New zones have their own row, so that thousands of
+/// new ones do not block the others.
 #[derive(Debug, Default)]
 pub(in crate::poller) struct Queue {
     prompted: Row,
     known: Row,
     new: Row,
-    /// The last zone that was taken while known and new ones were due was a new one.
+    /// Whether the last zone taken while known and new ones were due was new.
     took_new: bool,
 }
 
@@ -67,8 +67,8 @@ impl Queue {
         self.prompted.pop_first()
     }
 
-    /// Takes the zone that has been due longest, if one is, prompted ones first. Where `alternate`,
-    /// new and known zones take turns while both are due.
+    /// Takes the zone that has been due longest, prompted ones first. With `alternate`, takes new
+    /// and known zones in turn while both are due.
     pub(in crate::poller) fn pop(
         &mut self,
         now: Instant,
@@ -109,7 +109,7 @@ mod tests {
         ZoneId::parse(name).unwrap()
     }
 
-    /// Two zones that are known, due after 2 and 4 seconds, and three new ones, due after 1 second.
+    /// Two known zones, due after 2 and 4 seconds, and three new ones, due after 1 second.
     fn queue(start: Instant) -> Queue {
         let mut queue = Queue::default();
         for (seconds, name, class) in [

@@ -48,7 +48,7 @@ fn what_dns_named_stays_until_reading_it_has_failed_for_the_retention() {
     };
     assert_eq!(known(&state, start, HOUR), (false, false));
     state.dns.take(Some(Ok(Candidates::default())), start);
-    // It was not read since, so nothing speaks against it, however short the retention.
+    // It was not read since, so nothing contradicts it, however short the retention.
     assert!(known(&state, start + HOUR * 9, Duration::ZERO).0);
     state.dns.take(Some(failure()), start + HOUR);
     state.dns.take(Some(failure()), start + HOUR + MINUTE);
@@ -142,7 +142,7 @@ fn a_refusal_of_the_settings_is_not_retried_before_the_hour() {
     assert!(asks(start + HOUR));
 }
 
-/// What a zone answers about the supported regions.
+/// A zone's response about the supported regions.
 type Answer = Result<Option<SupportedRegions>, ApiError>;
 
 #[test]
@@ -156,7 +156,7 @@ fn one_zone_reads_the_regions_for_all() {
         assert!(!regions.are_due(at + HOUR), "one zone reads them at a time");
         regions.answered(zone, Some(answer))
     };
-    // A zone that cannot tell leaves it to the others.
+    // A zone that does not return them leaves it to the others.
     assert!(!ask(&mut regions, &a, start, Ok(None)));
     assert!(!ask(&mut regions, &a, start, failure()));
     let known = SupportedRegions::default;
@@ -164,12 +164,12 @@ fn one_zone_reads_the_regions_for_all() {
     assert!(!regions.are_due(start + HOUR - MINUTE));
     let later = start + HOUR;
     assert!(!ask(&mut regions, &b, later, Ok(Some(known()))), "the same");
-    // While the API is down, one zone finds that out for all.
+    // While the API is down, one zone detects this for all.
     let later = later + HOUR;
     ask(&mut regions, &a, later, failure_of(Reason::ServerError));
     assert!(!regions.are_due(later + MINUTE * 9));
     assert!(regions.are_due(later + MINUTE * 10));
-    // The zone that reads them leaves with its request.
+    // The zone that reads them is removed with its request.
     regions.ask(a.clone(), later + HOUR);
     regions.forget_zone(&b);
     assert!(!regions.are_due(later + HOUR));
