@@ -86,8 +86,8 @@ pub fn load(flags: &ProcessFlags, environment: &Environment) -> Result<Settings,
     whole(load_in_part(flags, environment)?)
 }
 
-/// As [`load`]; beside the mistakes come the settings without what is wrong, so that the files that
-/// they name can be looked at too. Fails where there is nothing to read.
+/// Like [`load`], but returns the valid settings together with the mistakes, so that the files they
+/// name can be checked too. Fails if the configuration cannot be read at all.
 pub fn load_in_part(
     flags: &ProcessFlags,
     environment: &Environment,

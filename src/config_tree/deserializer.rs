@@ -68,7 +68,7 @@ impl Reader {
         })
     }
 
-    /// Everything that was wrong; `None` if nothing was.
+    /// All mistakes; `None` if there were none.
     pub fn mistakes(self) -> Option<ConfigErrors> {
         (!self.mistakes.is_empty()).then(|| ConfigErrors::sorted(self.mistakes))
     }

@@ -31,7 +31,7 @@ pub const CAPACITY_WITH_STORAGE: usize = 100_000;
 pub const CAPACITY_WITHOUT_STORAGE: usize = 1_000;
 /// Recording a change copies at most one chunk and the list of chunks.
 const CHUNK: usize = 256;
-/// A change is recorded at most so long after one with a later time.
+/// The longest time by which changes are recorded out of order.
 const DISORDER: Duration = Duration::from_mins(10);
 
 /// A handle to the log of changes. Clones share the log.
@@ -186,10 +186,10 @@ impl History {
         page
     }
 
-    /// The changes of a zone from `since` on, newest first. Much older ones are not looked at.
+    /// The changes of a zone since `since`, newest first. Stops at much older ones.
     pub fn of_zone_since(&self, zone: &ZoneId, since: Timestamp) -> Vec<Arc<Change>> {
         let log = self.shared.log.load_full();
-        // Changes are recorded nearly in the order of their times.
+        // Changes are recorded almost in the order of their times.
         let earliest = since.saturating_sub(DISORDER).unwrap_or(Timestamp::MIN);
         let newest_first = log.chunks.iter().rev().flat_map(|chunk| chunk.iter().rev());
         newest_first

@@ -49,7 +49,7 @@ pub(super) struct Account {
     pub(super) regions: Regions,
     /// The load balancer pools, read once for all zones.
     pub(super) pools: Arc<PoolCache>,
-    /// Pools that somebody has written to.
+    /// Pools that were written to.
     pub(super) pool_refreshes: PoolRefreshes,
     /// The failures of optional calls that were logged.
     pub(super) optional_failures: HashSet<(Operation, Reason)>,
@@ -98,12 +98,12 @@ impl Account {
         POLLS_PER_REQUEST * self.client.concurrency()
     }
 
-    /// How many zones to which somebody has written may be read at once beside the others.
+    /// The most zones that may be read at once because of a write, in addition to the others.
     pub(super) fn max_urgent(&self) -> usize {
         self.max_polling()
     }
 
-    /// Whether one more zone may be polled because somebody has written to it.
+    /// Whether another zone may be polled because of a write.
     pub(super) fn has_room_for_prompted(&self) -> bool {
         self.polling.len() < self.max_polling() + self.max_urgent()
     }

@@ -1,4 +1,5 @@
-//! Who made a change: the writes of the audit log are matched with the changes that polls see.
+//! Attributes changes to actors, by matching the writes in the audit log with the changes that
+//! polls see.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -11,18 +12,18 @@ use crate::cloudflare::{AuditWrite, WriteTarget};
 use crate::domain::ZoneId;
 use crate::history::{Actor, ChangeKind, Details, FindingKind};
 
-/// A change gets its actor from an entry that is at most this much older.
+/// The largest age of an entry that may explain a change.
 const ACTOR_WINDOW: Duration = Duration::from_hours(1);
-/// A change may seem to be seen so long before its entry, because the clocks differ.
+/// How long before its entry a change may seem to be seen, because clocks differ.
 const CLOCK_SKEW: Duration = Duration::from_secs(2);
-/// A poll may miss a write that was made so long before it, and the next one sees it.
+/// How long before a poll a write may be made that only the next poll sees.
 const SEEN_LATE: Duration = Duration::from_mins(1);
-/// The same for findings: sources are read after the poll, and hosts are resolved.
+/// The same for findings: sources are read after the poll, and hosts must be resolved.
 const FOUND_LATE: Duration = Duration::from_mins(10);
-/// Writes of a zone that are remembered for changes that are not seen yet.
+/// The most writes to keep per zone until their changes are seen.
 const MAX_WRITES: usize = 200;
 
-/// Writes of the last hour, whose changes may not have been seen yet, by zone.
+/// The writes of the last hour whose changes may not have been seen yet, by zone.
 #[derive(Debug, Default)]
 pub(super) struct RecentWrites(HashMap<ZoneId, VecDeque<(Timestamp, Arc<AuditWrite>)>>);
 
@@ -35,7 +36,7 @@ impl RecentWrites {
         writes.push_back((time, write));
     }
 
-    /// Forgets the writes that are too old to explain a change that is seen at `now`.
+    /// Forgets writes that are too old to explain a change seen at `now`.
     pub(super) fn forget_old(&mut self, now: Timestamp) {
         let oldest = now.saturating_sub(ACTOR_WINDOW).unwrap_or(Timestamp::MIN);
         self.0.retain(|_, writes| {
@@ -44,9 +45,9 @@ impl RecentWrites {
         });
     }
 
-    /// Who made a change of this zone that was seen at `seen`, and not yet by the poll that ended
-    /// at `before`: the latest fitting write. An older write to the same address made an older
-    /// change.
+    /// The actor of a change that was seen at `seen`, but not yet by the poll that ended at
+    /// `before`: that of the latest matching write. An older write to the same address made an
+    /// older change.
     pub(super) fn actor(
         &self,
         zone: &ZoneId,
@@ -61,7 +62,7 @@ impl RecentWrites {
                 && is_cause(write, *time, details, seen)
         };
         let fitting = self.0.get(zone)?.iter().rev().filter(fits);
-        // One to the mapping itself explains it better than one to its sources.
+        // A write to the mapping itself is a better match than one to its sources.
         let is_direct = |(_, write): &&(Timestamp, Arc<AuditWrite>)| {
             matches!(
                 write.target,
@@ -74,7 +75,7 @@ impl RecentWrites {
     }
 }
 
-/// Whether a write at `time` may be what a change shows that was seen at `seen`.
+/// Whether a write at `time` may have caused a change that was seen at `seen`.
 fn is_cause(write: &AuditWrite, time: Timestamp, details: &Details, seen: Timestamp) -> bool {
     let age = seen.duration_since(time);
     let is_recent = if age.is_negative() {
@@ -115,15 +116,15 @@ fn actor(write: &AuditWrite, time: Timestamp) -> Option<Actor> {
 }
 
 impl Recorder {
-    /// Somebody has written to a zone, or to a pool that it uses: the changes that this has made get
-    /// the name, those that were seen already and those to come.
+    /// Records a write to a zone, or to a pool that it uses: its actor is set for its changes, both
+    /// those already seen and later ones.
     pub(super) fn wrote(&self, zone: &ZoneId, time: Timestamp, write: &Arc<AuditWrite>) {
         let Some(actor) = actor(write, time) else {
             return;
         };
         let since = time.saturating_sub(CLOCK_SKEW).unwrap_or(Timestamp::MIN);
         let mut done = BTreeSet::new();
-        // The first change of a thing after the write is the one that it made.
+        // The first change of an address or finding after the write is the one that it made.
         for change in self.history().of_zone_since(zone, since).iter().rev() {
             let details = &change.details;
             let thing = (details.origin_ip, details.finding);

@@ -110,7 +110,7 @@ impl Account {
         zone.enrichment.request_everything();
         let due = zone.due.unwrap_or(earliest);
         if earliest <= now {
-            // What waits behind others gives way to a poll that does not.
+            // A regular poll that may still be waiting gives way to an urgent one.
             if self.polling.has_regular(id) {
                 self.polling.cancel(id);
                 context.metrics.lag.ended(&self.state.name, id);

@@ -178,7 +178,7 @@ fn is_settling(origin: &ExpectedOrigin, hosts: &BTreeMap<HostName, HostAnswer>) 
     !origin.named_itself && origin.hosts.iter().all(is_settling)
 }
 
-/// Whether this state knows that the origin has a mapping, or that nothing expected it.
+/// Whether this state already determined that the origin is mapped or not expected.
 fn was_determined(state: &ZoneState, origin: &ExpectedOrigin) -> bool {
     let Some(data) = &state.data else {
         return false;
@@ -187,7 +187,7 @@ fn was_determined(state: &ZoneState, origin: &ExpectedOrigin) -> bool {
     let ip = origin.origin_ip;
     let by = |known: &ExpectedOrigin| known.origin_ip.cmp(&ip);
     let is_new = findings.origins.binary_search_by(by).is_err();
-    // The host may have been unknown so far.
+    // The host may have been unknown until now.
     let is_first_answer = is_new && findings.is_partial && origin.host().is_some();
     findings.expected.contains_key(&origin.source())
         && !findings.undetermined.contains(&ip)
@@ -316,7 +316,7 @@ mod tests {
         assert_eq!(zone.enrichment.unconfirmed, [ip(4)].into());
     }
 
-    /// The origins whose missing mapping is a change from one state to the other.
+    /// The origins whose missing mapping is a change between the two states.
     fn appeared(old: &ZoneState, new: &ZoneState) -> Vec<OriginIp> {
         let [old, new] = [old, new].map(|state| ZoneState {
             polls: 2,
@@ -332,13 +332,13 @@ mod tests {
         let hosts = HostLookup::new(config.hosts.clone());
         let mut zone = zone(&config, &hosts);
         let first = zone.slot.load();
-        // Its look-up takes longer than the next poll.
+        // Its lookup takes longer than the next poll.
         zone.evaluate_again(criteria(&config, &hosts), |_, shown| shown);
         zone.evaluate_again(criteria(&config, &hosts), |_, _| true);
         let confirmed = zone.slot.load();
         assert_eq!(missing(&zone), [ip(2), ip(3), ip(4)]);
         assert_eq!(appeared(&first, &confirmed), []);
-        // A mapping that goes is one, and so is an origin that is declared later.
+        // A removed mapping is a change, and so is an origin that is declared later.
         let mut unmapped = ZoneState::clone(&confirmed);
         unmapped.data = Some(ZoneData {
             mappings: Arc::default(),

@@ -208,7 +208,7 @@ impl Poller {
             let is_settled = self.context.hosts.resolver().is_settled();
             evaluated_settled &= is_settled;
             if over && is_settled && !evaluated_settled {
-                // The last answers may have come after the last evaluation.
+                // The last hosts may have resolved after the last evaluation.
                 evaluated_settled = true;
                 self.accounts
                     .values_mut()

@@ -1,5 +1,5 @@
-//! Reading the load balancer pools of a Cloudflare account again once somebody has written to them. The
-//! zones that use them are judged anew; nothing else of theirs is read.
+//! Reads the load balancer pools of a Cloudflare account again after a write to them. The zones
+//! that use them are evaluated again; their other data is not read.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,10 +16,10 @@ use super::{Context, Poller, log_events};
 use crate::cloudflare::AuditWrite;
 use crate::domain::ZoneId;
 
-/// Writes that are remembered until the pools were read.
+/// The most writes to keep until the pools are read.
 const MAX_WRITES: usize = 200;
 
-/// The pools to read, by the Cloudflare account that owns them.
+/// The pools to read, by their Cloudflare account.
 #[derive(Debug, Default)]
 pub(super) struct PoolRefreshes(BTreeMap<Arc<str>, Refresh>);
 
@@ -28,13 +28,13 @@ struct Refresh {
     due: Option<Instant>,
     started: Option<Instant>,
     task: Option<Running>,
-    /// Writes since the last reading began, and those before it.
+    /// Writes since the last read began, and those before it.
     writes: Vec<(Timestamp, Arc<AuditWrite>)>,
     being_read: Vec<(Timestamp, Arc<AuditWrite>)>,
 }
 
 impl PoolRefreshes {
-    /// When the next reading starts. One that is under way ends first.
+    /// When the next read starts. A read in progress ends first.
     pub(super) fn next_due(&self) -> Option<Instant> {
         let waiting = self.0.values().filter(|refresh| refresh.task.is_none());
         waiting.filter_map(|refresh| refresh.due).min()
@@ -42,7 +42,7 @@ impl PoolRefreshes {
 }
 
 impl Poller {
-    /// Somebody has written to the pools of a Cloudflare account.
+    /// Handles a write to the pools of a Cloudflare account.
     pub(super) fn pools_written(
         &mut self,
         owner: &Arc<str>,
@@ -89,7 +89,7 @@ impl Account {
         }
     }
 
-    /// Takes the pools that were read anew.
+    /// Handles the result of reading the pools.
     pub(super) fn pools_read(
         &mut self,
         owner: &Arc<str>,
@@ -136,7 +136,7 @@ impl Account {
                 self.evaluations.insert(id.clone());
             }
             if is_being_enriched {
-                // It may go on with the pools of before.
+                // It may still use the old pools.
                 zone.enrichment.request_origins();
                 self.queue_enrichment(&id, context, now);
             }

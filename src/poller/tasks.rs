@@ -91,17 +91,17 @@ impl Drop for Running {
 #[derive(Debug, Default)]
 pub(super) struct ZoneTasks(HashMap<ZoneId, (Running, Urgency)>);
 
-/// Whether a task goes before the others.
+/// Whether a task takes precedence over others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Urgency {
     #[default]
     Regular,
-    /// The audit log says that somebody has written to what it reads.
+    /// The audit log shows a write to what it reads.
     Urgent,
 }
 
 impl Urgency {
-    /// An operation that may spend so much time.
+    /// An operation with this time budget.
     pub(super) fn call(self, budget: Duration) -> CallBudget {
         match self {
             Self::Regular => CallBudget::new(budget),
@@ -119,7 +119,7 @@ impl ZoneTasks {
         self.0.contains_key(zone)
     }
 
-    /// Whether the zone has a task that waits behind others.
+    /// Whether the zone has a regular task, which waits behind urgent ones.
     pub(super) fn has_regular(&self, zone: &ZoneId) -> bool {
         let task = self.0.get(zone);
         task.is_some_and(|(_, urgency)| *urgency == Urgency::Regular)
@@ -314,7 +314,7 @@ pub(super) async fn read_audit_log(
     Outcome::AuditLogRead(owner, reading.map(|reading| (reading, before)))
 }
 
-/// Reads the load balancer pools of a Cloudflare account anew.
+/// Reads the load balancer pools of a Cloudflare account again.
 pub(super) async fn read_pools(client: Client, cache: Arc<PoolCache>, owner: Arc<str>) -> Outcome {
     let call = CallBudget::urgent(POLL_BUDGET);
     let pools = cache.refresh(&client, &owner, &call).await;

@@ -77,8 +77,8 @@ impl Account {
         }
     }
 
-    /// What is being read of a zone was perhaps read before somebody wrote to it, and waits behind
-    /// others: it is read again.
+    /// Cancels a regular enrichment, which may have read the state before a write and waits behind
+    /// others. The zone is enriched again.
     pub(super) fn cancel_regular_enrichment(&mut self, id: &ZoneId) {
         if self.enriching.has_regular(id) {
             self.enriching.cancel(id);

@@ -38,8 +38,8 @@ impl PoolCache {
         pools
     }
 
-    /// Reads the pools however old they are, because somebody has written to them. After a failure
-    /// the next zone that needs them reads them.
+    /// Reads the pools whatever their age, after a write to them. After a failure, the next zone
+    /// that needs them reads them.
     pub(in crate::poller) async fn refresh(
         &self,
         client: &Client,

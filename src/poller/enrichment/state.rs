@@ -99,7 +99,7 @@ pub(in crate::poller) struct EnrichmentState {
     /// The names that load balancers serve, from their last successful read.
     pub(in crate::poller) balanced: Arc<BTreeSet<RecordName>>,
     load_balancers: Recent<Candidates>,
-    /// The pools that load balancers use, as of their last good reading by this process.
+    /// The pools that load balancers use, from the last successful read of this process.
     pub(in crate::poller) pools_in_use: BTreeSet<PoolId>,
     rules: BTreeMap<RuleKind, Recent<Candidates>>,
     rules_timer: RefreshTimer,
@@ -118,7 +118,7 @@ pub(in crate::poller) struct EnrichmentState {
     pub(in crate::poller) was_enriched: bool,
     /// Whether it is in the account's enrichment queue.
     pub(in crate::poller) queued: bool,
-    /// Somebody has written to the zone, so what is read of it goes before what is read of others.
+    /// Whether the zone was written to, so that reading it takes precedence.
     pub(in crate::poller) urgency: Urgency,
     /// Whether DNS records and load balancers are due.
     origins_due: bool,
@@ -275,8 +275,7 @@ impl EnrichmentState {
         self.settings_timer.reset();
     }
 
-    /// Takes the pools of the account, which were read anew. Returns whether the zone's origins are
-    /// others than before.
+    /// Updates the account's pools. Returns whether the zone's origins changed.
     pub(in crate::poller) fn take_pools(&mut self, pools: &[Pool]) -> bool {
         match &mut self.load_balancers.answer {
             Some((known, _)) if !self.pools_in_use.is_empty() => {
