@@ -24,8 +24,8 @@ use self::line::BoundedLines;
 use crate::config::{LogFormat, LogSettings};
 use crate::metric_families::{self, FromFamily as _};
 
-/// The most detailed level for libraries: below it, they log headers and addresses, which may
-/// contain secrets.
+/// The most detailed level for libraries: at finer levels, they log headers and addresses, which
+/// may contain secrets.
 const LIBRARIES: LevelFilter = LevelFilter::WARN;
 
 /// The most lines in the queue. With lines of at most 16 KiB, this limits it to 32 MiB.

@@ -1,4 +1,4 @@
-//! The vendors' ranges across restarts.
+//! Keeps the vendors' ranges across restarts.
 
 use tokio_util::sync::CancellationToken;
 
@@ -6,7 +6,7 @@ use crate::domain::Vendor;
 use crate::storage::{Kind, Parts, Storage};
 use crate::vendor_ranges::{Refreshed, StoredRanges, StoredRefresh, VendorRanges};
 
-/// Uses what an earlier process stored until the first refresh.
+/// Restores the ranges that an earlier process stored, for use until the first refresh.
 pub(super) fn restore(ranges: &VendorRanges, stored: &Parts) {
     if !ranges.is_enabled() {
         return;
@@ -18,7 +18,7 @@ pub(super) fn restore(ranges: &VendorRanges, stored: &Parts) {
     }
 }
 
-/// Stores what is refreshed until `end`. Ranges that are not used any more are removed.
+/// Stores refreshed ranges until `end`, and removes ranges that are no longer used.
 pub(super) async fn keep(ranges: VendorRanges, storage: Storage, end: CancellationToken) {
     if !ranges.is_enabled() {
         for vendor in Vendor::KNOWN {

@@ -162,7 +162,7 @@ impl Authenticator {
                     match (read, proof) {
                         (Some(secret), _) => secret,
                         (None, Some(proof)) => return Ok(Arc::clone(proof)),
-                        // The file is unchanged since it was read, so there are headers.
+                        // Cannot happen: an unchanged file was read before, so there are headers.
                         (None, None) => {
                             return Err(file_error(file.path(), "it was not read yet"));
                         }

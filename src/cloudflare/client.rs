@@ -27,8 +27,8 @@ use super::{
 use crate::domain::AccountName;
 use crate::http_client::HttpClient;
 
-/// How often a request is resent at once because a reused connection ended. If connections are
-/// closed after a few of many requests, one request may hit this repeatedly.
+/// How often a request is resent at once because a reused connection ended. If connections close
+/// after a few requests each, one of many requests may hit this repeatedly.
 const MAX_RESENDS: u32 = 20;
 /// The longest pause before a resend; the pool may return a connection that has just ended.
 const RESEND_PAUSE: Duration = Duration::from_millis(20);

@@ -14,9 +14,9 @@ use crate::history::{Actor, ChangeKind, Details, FindingKind};
 
 /// The largest age of an entry that may explain a change.
 const ACTOR_WINDOW: Duration = Duration::from_hours(1);
-/// How long before its entry a change may seem to be seen, because clocks differ.
+/// How much earlier than its entry a change may appear, because clocks differ.
 const CLOCK_SKEW: Duration = Duration::from_secs(2);
-/// How long before a poll a write may be made that only the next poll sees.
+/// A poll may miss writes made this shortly before it; the next poll sees them.
 const SEEN_LATE: Duration = Duration::from_mins(1);
 /// The same for findings: sources are read after the poll, and hosts must be resolved.
 const FOUND_LATE: Duration = Duration::from_mins(10);

@@ -133,7 +133,7 @@ impl Account {
         }
     }
 
-    /// When the token is to be verified; `None` while this is not possible.
+    /// When the token is due for verification; `None` while that is not possible.
     pub(super) fn verification_due(&self) -> Option<Instant> {
         let is_possible = self.token.verification.is_none()
             && (self.settled || self.first_round_over())

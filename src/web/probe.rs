@@ -47,7 +47,7 @@ pub struct Wanted {
     pub limit: Duration,
 }
 
-/// Why a look-up failed.
+/// Why a lookup failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LookUpError {
     /// The account was removed from the configuration since the zone was polled.

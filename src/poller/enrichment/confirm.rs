@@ -26,7 +26,7 @@ pub(in crate::poller) struct Confirmation {
 pub(in crate::poller) struct Confirmed {
     /// Origins that are mapped after all: the list was outdated.
     pub(in crate::poller) mapped: BTreeSet<OriginIp>,
-    /// Why a look-up failed.
+    /// Why a lookup failed.
     pub(in crate::poller) error: Option<ApiError>,
 }
 

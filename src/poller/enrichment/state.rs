@@ -88,7 +88,7 @@ pub(in crate::poller) struct StoredSources {
     dns: Option<Candidates>,
     load_balancers: Option<Candidates>,
     rules: BTreeMap<RuleKind, Candidates>,
-    /// Since when mapped addresses are not named.
+    /// Since when sources have not named the mapped addresses.
     usage: Usage,
 }
 
@@ -112,7 +112,7 @@ pub(in crate::poller) struct EnrichmentState {
     pub(in crate::poller) unconfirmed: BTreeSet<OriginIp>,
     /// Origins that are being looked up.
     confirming: BTreeSet<OriginIp>,
-    /// Since when its mapped addresses are not named.
+    /// Since when sources have not named its mapped addresses.
     pub(in crate::poller) usage: UsageWatch,
     /// Whether this process has read its sources, or failed to.
     pub(in crate::poller) was_enriched: bool,

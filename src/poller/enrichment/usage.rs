@@ -1,4 +1,4 @@
-//! Detects unused mappings, and what must be known before a read counts.
+//! Detects unused mappings. Reads count only once all sources and hosts were tried.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::findings::{NamedAddresses, UnusedAfter, Usage};
 /// or fail within seconds.
 const RESOLVING: Duration = Duration::from_mins(1);
 
-/// Since when mapped addresses of a zone are not named, and whether this is known.
+/// Since when sources have not named the mapped addresses of a zone, and whether this is known.
 #[derive(Debug, Default)]
 pub(in crate::poller) struct UsageWatch {
     pub(in crate::poller) usage: Usage,

@@ -260,7 +260,7 @@ fn in_words(counts: &BTreeMap<&'static str, usize>) -> String {
     words.join(", ")
 }
 
-/// A duration in milliseconds precision; days are never converted to months.
+/// A duration with millisecond precision; days are never converted to months.
 fn duration(seconds: f64) -> String {
     const DAY: f64 = 86_400.0;
     let days = seconds / DAY;

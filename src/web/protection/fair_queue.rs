@@ -31,7 +31,7 @@ struct Waiting {
     new: VecDeque<oneshot::Sender<Turn>>,
 }
 
-/// Whether the request was turned away before. If so, it goes ahead of new ones from its peer.
+/// Whether the request has waited before. If so, it goes ahead of new ones from its peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Attempt {
     New,

@@ -1,4 +1,4 @@
-//! Remembers credentials whose check was turned away.
+//! Remembers credentials that have waited for a check.
 
 /// The bits of a filter: 512 KiB.
 const BITS: usize = 1 << 22;

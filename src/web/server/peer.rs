@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv6Addr};
 /// The prefix length of the smallest IPv6 network that a site gets (RFC 6177).
 const IPV6_SITE_BITS: u32 = 64;
 
-/// A client's IPv4 address, or the /64 of its IPv6 address, all of which it can use.
+/// A client's IPv4 address, or the /64 of its IPv6 address: it can use any address of its /64.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(in crate::web) struct Peer(IpAddr);
 

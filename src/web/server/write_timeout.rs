@@ -1,7 +1,7 @@
 //! A stream with a time-out for writes.
 //!
-//! hyper limits only the time of a request head: a client that requests a large response and never
-//! reads it would hold its memory forever.
+//! hyper limits only the time of a request head: a client that never reads a large response would
+//! keep it in memory forever.
 
 use std::future::Future as _;
 use std::io;
