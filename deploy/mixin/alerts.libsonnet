@@ -7,11 +7,18 @@ local recorded = import 'rules.libsonnet';
 // Each expression with the name of its alert, and what people read of it.
 function(config)
   local t = config.alerts;
-  local listed(record) = '{{ if query "%s <= %d" }}' % [record, config.listedZones];
+  local listable = recorded.listable;
 
-  // Zones of accounts that were listed within five minutes: where an account cannot be listed, one
-  // alert says so instead of one for each zone.
-  local listable = 'and on (job, cluster, account) job_account:cloudflare_origin_region_exporter_discovery_up:max5m == 1';
+  // The zones with a finding, one by one as long as they are few.
+  local zones(finding) = '%s{finding="%s"}' % [recorded.fewZones, finding];
+
+  // The findings whose alerts are informational.
+  local minor = 'stale|unused|removed';
+  local many = |||
+    {{ $value }} zones of account {{ $labels.account }} have the finding "{{ $labels.finding }}".
+    This alert stands for all of them; the dashboard and the exporter's page of findings list the
+    zones. So many at once point to one cause: see what was changed last.
+  |||;
 
   // The exporter, whatever its job is called.
   local exporters(window) = 'group by (job, cluster, instance) (last_over_time(cloudflare_origin_region_exporter_build_info{$}[%s]))' % window;
@@ -202,14 +209,29 @@ function(config)
       name: 'AccountPollsFailing',
       expr: |||
         (
-          count by (job, cluster, account) (job_zone:cloudflare_origin_region_zone_up:max == 0) >= %d
+          (
+            (count by (job, cluster, account) (%(failing)s) >= %(zones)d)
+            / on (job, cluster, account)
+            count by (job, cluster, account) (%(info)s)
+            > %(fraction)g
+          )
+          or
+          (
+            %(many)s{finding="failing"}
+            / ignoring (finding)
+            count by (job, cluster, account) (%(info)s)
+          )
         )
-        / on (job, cluster, account)
-        count by (job, cluster, account) (job_zone:cloudflare_origin_region_zone_up:max)
-        > %g
-        %s
-      ||| % [t.AccountPollsFailing.zones, t.AccountPollsFailing.fraction, listable],
-      summary: 'Most zones of an account cannot be read.',
+        %(listable)s
+      ||| % {
+        failing: recorded.findings + '{finding="failing"}',
+        many: recorded.manyZones,
+        info: recorded.info,
+        zones: t.AccountPollsFailing.zones,
+        fraction: t.AccountPollsFailing.fraction,
+        listable: listable,
+      },
+      summary: 'Many zones of an account cannot be read.',
       description: |||
         The polls of {{ $value | humanizePercentage }} of the zones of account
         {{ $labels.account }} fail, although its zones can be listed. Look up the reason in the
@@ -277,32 +299,19 @@ function(config)
     },
     {
       name: 'ZonePollFailing',
-      expr: |||
-        job_zone:cloudflare_origin_region_zone_up:max == 0
-        %s
-      ||| % listable,
+      expr: zones('failing') + ' ' + listable,
       dashboard: 'zone',
       summary: 'The mappings of a zone cannot be read.',
       description: |||
         Every poll of zone {{ $labels.zone }} (account {{ $labels.account }}) has failed for 15
-        minutes%s, with
-        {{ range $i, $reason := printf "group by (reason) (increase(cloudflare_origin_region_zone_poll_errors_total{job=%%q,zone_id=%%q}[1h]) > 0)" $labels.job $labels.zone_id | query | sortByLabel "reason" }}{{ if $i }}, {{ end }}{{ $reason.Labels.reason }}{{ else }}a reason that the exporter's log gives{{ end }}{{ end }}.
+        minutes, with
+        {{ range $i, $reason := printf "group by (reason) (increase(cloudflare_origin_region_zone_poll_errors_total{job=%q,zone_id=%q}[1h]) > 0)" $labels.job $labels.zone_id | query | sortByLabel "reason" }}{{ if $i }}, {{ end }}{{ $reason.Labels.reason }}{{ else }}a reason that the exporter's log gives{{ end }}.
         What is shown of it is the last that was read. Look up the reason in the runbook.
-      ||| % listed('all:cloudflare_origin_region_failing_zones:count'),
+      |||,
     },
     {
       name: 'ZoneDataTooOld',
-      expr: |||
-        (time() - job_zone:cloudflare_origin_region_zone_last_success_timestamp_seconds:max > %d)
-        unless on (job, cluster, zone_id)
-        (
-          time() - job_zone:cloudflare_origin_region_zone_last_success_timestamp_seconds:max
-          <= on (job, cluster, zone_id) group_left ()
-          %g * max by (job, cluster, zone_id) (cloudflare_origin_region_zone_poll_interval_seconds{$})
-        )
-        %s
-        unless on (job, cluster) %s
-      ||| % [t.ZoneDataTooOld.seconds, t.ZoneDataTooOld.intervals, listable, recorded.missingShards],
+      expr: zones('too_old'),
       dashboard: 'zone',
       summary: 'The data of a zone is too old to rely on.',
       description: |||
@@ -313,12 +322,7 @@ function(config)
     },
     {
       name: 'RowsRejected',
-      expr: |||
-        (
-          max by (job, cluster, zone_id) (increase(cloudflare_origin_region_zone_rejected_rows_total{$}[1h])) > 0
-        )
-        * on (job, cluster, zone_id) group_left (zone, account) %s
-      ||| % recorded.info,
+      expr: zones('rejected'),
       dashboard: 'zone',
       summary: 'Some mappings of a zone cannot be read.',
       description: |||
@@ -331,31 +335,31 @@ function(config)
 
     {
       name: 'MappingMissing',
-      expr: 'job_zone:cloudflare_origin_region_missing_mappings:max > 0',
+      expr: zones('missing'),
       dashboard: 'zone',
       summary: 'Origins have no cloud region mapping.',
       description: |||
         Zone {{ $labels.zone }} (account {{ $labels.account }}) has {{ $value }} expected origins
-        without a mapping%s:
-        {{ range $i, $origin := printf "group by (origin_ip, source, host, expected_vendor, expected_region) (cloudflare_origin_region_missing_mapping{job=%%q,zone_id=%%q})" $labels.job $labels.zone_id | query | sortByLabel "origin_ip" }}{{ if lt $i 10 }}{{ if $i }}, {{ end }}{{ $origin.Labels.origin_ip }} (by {{ $origin.Labels.source }}{{ with $origin.Labels.host }} {{ . }}{{ end }}{{ with $origin.Labels.expected_vendor }}, in {{ . }}{{ end }}{{ with $origin.Labels.expected_region }} {{ . }}{{ end }}){{ else }}{{ if eq $i 10 }} and more{{ end }}{{ end }}{{ end }}{{ end }}.
+        without a mapping:
+        {{ range $i, $origin := printf "group by (origin_ip, source, host, expected_vendor, expected_region) (cloudflare_origin_region_missing_mapping{job=%q,zone_id=%q})" $labels.job $labels.zone_id | query | sortByLabel "origin_ip" }}{{ if lt $i 10 }}{{ if $i }}, {{ end }}{{ $origin.Labels.origin_ip }} (by {{ $origin.Labels.source }}{{ with $origin.Labels.host }} {{ . }}{{ end }}{{ with $origin.Labels.expected_vendor }}, in {{ . }}{{ end }}{{ with $origin.Labels.expected_region }} {{ . }}{{ end }}){{ else }}{{ if eq $i 10 }} and more{{ end }}{{ end }}{{ end }}.
         Add the mappings in Cloudflare; the command plan writes them for you.
-      ||| % listed('all:cloudflare_origin_region_missing_zones:count'),
+      |||,
     },
     {
       name: 'MappingWrong',
-      expr: 'job_zone_check:cloudflare_origin_region_wrong_mappings:max > 0',
+      expr: zones('wrong'),
       dashboard: 'zone',
       summary: 'Mappings name the wrong cloud region.',
       description: |||
         Zone {{ $labels.zone }} (account {{ $labels.account }}) has {{ $value }} mappings that the
-        check {{ $labels.check }} finds wrong%s:
-        {{ range $i, $origin := printf "group by (origin_ip, vendor, region, expected_vendor, expected_region) (cloudflare_origin_region_wrong_mapping{job=%%q,zone_id=%%q,check=%%q})" $labels.job $labels.zone_id $labels.check | query | sortByLabel "origin_ip" }}{{ if lt $i 10 }}{{ if $i }}, {{ end }}{{ $origin.Labels.origin_ip }} is mapped to {{ $origin.Labels.vendor }} {{ $origin.Labels.region }}{{ if or $origin.Labels.expected_vendor $origin.Labels.expected_region }} and expected in {{ $origin.Labels.expected_vendor }} {{ $origin.Labels.expected_region }}{{ end }}{{ else }}{{ if eq $i 10 }} and more{{ end }}{{ end }}{{ end }}{{ end }}.
+        check {{ $labels.check }} finds wrong:
+        {{ range $i, $origin := printf "group by (origin_ip, vendor, region, expected_vendor, expected_region) (cloudflare_origin_region_wrong_mapping{job=%q,zone_id=%q,check=%q})" $labels.job $labels.zone_id $labels.check | query | sortByLabel "origin_ip" }}{{ if lt $i 10 }}{{ if $i }}, {{ end }}{{ $origin.Labels.origin_ip }} is mapped to {{ $origin.Labels.vendor }} {{ $origin.Labels.region }}{{ if or $origin.Labels.expected_vendor $origin.Labels.expected_region }} and expected in {{ $origin.Labels.expected_vendor }} {{ $origin.Labels.expected_region }}{{ end }}{{ else }}{{ if eq $i 10 }} and more{{ end }}{{ end }}{{ end }}.
         Correct the mappings in Cloudflare, or the expectation; the command plan shows how.
-      ||| % listed('all:cloudflare_origin_region_wrong_zones:count'),
+      |||,
     },
     {
       name: 'MappingStale',
-      expr: 'job_zone:cloudflare_origin_region_stale_mappings:max > 0',
+      expr: zones('stale'),
       dashboard: 'zone',
       summary: 'Mappings have not been confirmed for a long time.',
       description: |||
@@ -366,7 +370,7 @@ function(config)
     },
     {
       name: 'MappingUnused',
-      expr: 'job_zone:cloudflare_origin_region_unused_mappings:max > 0',
+      expr: zones('unused'),
       dashboard: 'zone',
       summary: 'Mappings belong to addresses that are no origins any more.',
       description: |||
@@ -377,7 +381,7 @@ function(config)
     },
     {
       name: 'HostRotating',
-      expr: 'job_zone_state:cloudflare_origin_region_origin_hosts:max{state="rotating"} > 0',
+      expr: zones('rotating'),
       dashboard: 'zone',
       summary: 'Origin hosts have too many addresses to map.',
       description: |||
@@ -388,15 +392,7 @@ function(config)
     },
     {
       name: 'HostUnresolvable',
-      expr: |||
-        job_zone_state:cloudflare_origin_region_origin_hosts:max{state=~"failing|no_address"} > 0
-        unless on (job, cluster)
-        (
-          sum by (job, cluster) (rate(cloudflare_origin_region_exporter_dns_queries_total{$,result="failed"}[10m]))
-          / sum by (job, cluster) (rate(cloudflare_origin_region_exporter_dns_queries_total{$}[10m]))
-          > %g
-        )
-      ||| % t.DnsFailing.fraction,
+      expr: zones('unresolvable'),
       dashboard: 'zone',
       summary: 'Origin hosts cannot be resolved.',
       description: |||
@@ -407,20 +403,8 @@ function(config)
       |||,
     },
     {
-      // The value is the number of origins that should have a mapping.
       name: 'ZoneUnmapped',
-      expr: |||
-        (
-          sum by (job, cluster, zone_id) (
-            max by (job, cluster, zone_id, source) (cloudflare_origin_region_expected_origins{$})
-          ) > 0
-        )
-        * on (job, cluster, zone_id) group_left (zone, account) %s
-        and on (job, cluster, zone_id)
-        job_zone:cloudflare_origin_region_zone_mappings:max == 0
-        and on (job, cluster, zone_id)
-        max by (job, cluster, zone_id) (cloudflare_origin_region_smart_tiered_cache_enabled{$}) == 1
-      ||| % recorded.info,
+      expr: zones('unmapped'),
       dashboard: 'zone',
       summary: 'A zone with Smart Tiered Cache has no mapping at all.',
       description: |||
@@ -430,22 +414,8 @@ function(config)
       |||,
     },
     {
-      // The second arm sees what disappeared while the exporter was restarting or the zone could not
-      // be read: the recorded series keeps its last value through both.
       name: 'MappingsRemoved',
-      expr: |||
-        (
-          max by (job, cluster, zone_id) (
-            increase(cloudflare_origin_region_mapping_changes_total{$,change="removed"}[30m])
-          ) > 0
-        )
-        * on (job, cluster, zone_id) group_left (zone, account) %s
-        or on (job, cluster, zone_id)
-        (
-          job_zone:cloudflare_origin_region_zone_mappings:max offset 30m
-          - job_zone:cloudflare_origin_region_zone_mappings:max
-        ) > 0
-      ||| % recorded.info,
+      expr: zones('removed'),
       dashboard: 'zone',
       summary: 'Mappings of a zone were removed.',
       description: |||
@@ -456,7 +426,7 @@ function(config)
     },
     {
       name: 'TieredCacheOff',
-      expr: 'job_zone:cloudflare_origin_region_idle_mappings:max > 0',
+      expr: zones('idle'),
       dashboard: 'zone',
       summary: 'Mappings have no effect because tiered cache is off.',
       description: |||
@@ -480,6 +450,23 @@ function(config)
         {{ $value | humanizePercentage }} of the mappings that Cloudflare allows. At the limit, no
         further one can be added. Remove those of origins that are gone.
       |||,
+    },
+
+    // One alert for many zones with the same finding.
+
+    {
+      name: 'FindingInManyZones',
+      expr: '%s{finding!~"failing|%s"}' % [recorded.manyZones, minor],
+      dashboard: 'overview',
+      summary: 'Many zones of an account have the same finding.',
+      description: many,
+    },
+    {
+      name: 'MinorFindingInManyZones',
+      expr: '%s{finding=~"%s"}' % [recorded.manyZones, minor],
+      dashboard: 'overview',
+      summary: 'Many zones of an account have the same minor finding.',
+      description: many,
     },
 
     // Is the exporter set up and well?

@@ -24,9 +24,8 @@
     },
     dashboardTags: ['origin-region'],
 
-    // An alert whose description lists origins asks Prometheus for them at every evaluation. Beyond
-    // this many zones with the same finding, the descriptions give the number alone.
-    listedZones: 50,
+    // Beyond this many zones of an account with the same finding, one alert stands for all of them.
+    manyZones: 30,
 
     // Each alert: whether it is there, how severe it is, how long its condition lasts before it
     // fires, how long it fires on, and its thresholds.
@@ -47,7 +46,9 @@
       TokenInvalid: alert { severity: 'critical', pending: '5m' },
       TokenExpiring: alert { pending: '1h', days: 14 },
       AccountPollsFailing: alert { fraction: 0.5, zones: 5 },
-      ApiErrors: alert { ratio: 0.1 },
+      // It waits longer than the listing of zones needs to fail as well, and ends before the alert of
+      // that does, so that it is inhibited from beginning to end.
+      ApiErrors: alert { ratio: 0.1, pending: '20m', keepFiring: '5m' },
       // The window is longer than the longest pause after a 429 (15 minutes), and the pending time
       // longer than the window: a single 429 stays silent, repeated ones do not.
       RateLimited: alert { pending: '25m' },
@@ -70,6 +71,9 @@
       MappingsRemoved: alert { severity: 'info', pending: '', keepFiring: '' },
       TieredCacheOff: alert { pending: '2h' },
       ZoneNearLimit: alert { fraction: 0.9 },
+
+      FindingInManyZones: alert,
+      MinorFindingInManyZones: alert { severity: 'info' },
 
       ZonesUnmatched: alert { severity: 'info', pending: '30m' },
       ReloadFailed: alert { pending: '5m', keepFiring: '' },

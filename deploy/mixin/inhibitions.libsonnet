@@ -4,9 +4,9 @@ function(config)
   local names(shorts) = if std.length(shorts) == 1
   then 'alertname = "%s"' % name(shorts[0])
   else 'alertname =~ "%s(%s)"' % [config.alertNamePrefix, std.join('|', shorts)];
-  local rule(sources, targets, equal) = {
+  local rule(sources, targets, equal, finding='') = {
     source_matchers: [names(sources)],
-    target_matchers: [names(targets)],
+    target_matchers: [names(targets)] + if finding == '' then [] else ['finding = "%s"' % finding],
     equal: [if label == 'cluster' then config.clusterLabel else label for label in equal],
   };
   local job = ['job', 'cluster'];
@@ -32,6 +32,12 @@ function(config)
     rule(['RateLimited'], ['PollLag', 'ZoneDataTooOld'], account),
     rule(['PollLag'], ['ZoneDataTooOld'], account),
     rule(['ZonesVanished'], ['ZonesFewer'], account),
+    rule(
+      ['TokenInvalid', 'DiscoveryFailing', 'AccountPollsFailing', 'RateLimited', 'PollLag'],
+      ['FindingInManyZones'],
+      account,
+      'too_old'
+    ),
 
     // A zone.
     rule(['ZonePollFailing'], ['ZoneDataTooOld'], zone),

@@ -22,7 +22,7 @@ local recorded = import 'rules.libsonnet';
     config.grafanaUrl + '/d/' + config.dashboardUids[which] + '?from=now-6h'
     + '{{ with $labels.job }}&var-job={{ . | urlquery }}{{ end }}'
     + '{{ with $labels.%s }}&var-cluster={{ . | urlquery }}{{ end }}' % config.clusterLabel
-    + if which == 'zone' then '&var-zone={{ $labels.zone | urlquery }}' else '',
+    + std.get({ zone: '&var-zone={{ $labels.zone | urlquery }}', overview: '&var-account={{ $labels.account | urlquery }}' }, which, ''),
 
   local rendered(alert) =
     local settings = config.alerts[alert.name];
@@ -45,7 +45,7 @@ local recorded = import 'rules.libsonnet';
     // and after them.
     groups+: [{
       name: 'origin-region',
-      rules: [rule { expr: expression(rule.expr) } for rule in recorded.rules]
+      rules: [rule { expr: expression(rule.expr) } for rule in recorded.rules(config)]
              + [rendered(alert) for alert in alerts(config) if config.alerts[alert.name].enabled],
     }],
   },

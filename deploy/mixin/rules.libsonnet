@@ -10,44 +10,63 @@
 // A finding ends when a good poll no longer shows it, and not because nobody can look: while its
 // zone is not read well, or its account cannot be listed, or the exporter is gone, the recorded
 // series keeps its last value (a rule reads what it recorded at the previous evaluation).
+//
+// Most of the cost is the selection of series, so each family is selected as few times as possible,
+// and all findings are joined with the names of their zones at once.
 local info = 'job_zone:cloudflare_origin_region_zone_info:group';
 local unread = 'job_zone:cloudflare_origin_region_zone_unread:group';
+local superseded = 'job_instance_zone:cloudflare_origin_region_zone_superseded:group';
 local unlisted = 'job_account:cloudflare_origin_region_exporter_account_unlisted:group';
 local missingShards = 'job:cloudflare_origin_region_exporter_missing_shards:sum';
-
-local indent(text) = std.join('', ['  ' + line + '\n' for line in std.split(std.rstripChars(text, '\n'), '\n')]);
+local mappings = 'job_zone:cloudflare_origin_region_zone_mappings:max';
+local lastSuccess = 'job_zone:cloudflare_origin_region_zone_last_success_timestamp_seconds:max';
+local read = 'job_zone_finding:cloudflare_origin_region_findings_read:max';
+local findings = 'job_zone_finding:cloudflare_origin_region_findings:max';
+local fewZones = 'job_zone_finding:cloudflare_origin_region_findings_in_few_zones:max';
+local manyZones = 'job_account_finding:cloudflare_origin_region_many_zones:count';
+local listed = 'job_account:cloudflare_origin_region_exporter_discovery_up:max5m';
 
 // The values by zone_id with the names of the zone and its account, or the last ones while the zone
 // is not read well.
 local held(record, expr) = {
   record: record,
   expr: |||
-    (
-    %(expr)s)
+    %(expr)s
     * on (job, cluster, zone_id) group_left (zone, account) %(info)s
     or on (job, cluster, zone_id)
     (%(record)s and on (job, cluster, zone_id) %(unread)s)
-  ||| % { record: record, expr: indent(expr), info: info, unread: unread },
+  ||| % { record: record, expr: expr, info: info, unread: unread },
 };
 
-// What an instance found whose last poll was good counts; where there is none, the findings that are
-// still served from the last good poll do.
-local fromGoodPolls(family) = |||
-  max by (job, cluster, zone_id) (
-    %(family)s
-    and on (job, cluster, instance, zone_id) cloudflare_origin_region_zone_up{$} == 1
-  )
-  or
-  max by (job, cluster, zone_id) (%(family)s)
-||| % { family: family };
+// A finding that good polls show, and that is held where there was none. What an instance found
+// whose last poll failed does not count where the last poll of another one succeeded.
+local found(name, expr, by='') = {
+  record: read,
+  expr: |||
+    max by (job, cluster, zone_id%(by)s) (
+      %(expr)s
+      unless on (job, cluster, instance, zone_id) %(superseded)s
+    )
+  ||| % { expr: std.rstripChars(expr, '\n'), by: if by == '' then '' else ', ' + by, superseded: superseded },
+  labels: { finding: name },
+};
+
+// A finding that is not held: it needs what was read just now.
+local current(name, expr) = { record: findings, expr: expr, labels: { finding: name } };
 
 {
   info:: info,
-  unread:: unread,
   unlisted:: unlisted,
   missingShards:: missingShards,
+  findings:: findings,
+  manyZones:: manyZones,
+  fewZones:: fewZones,
 
-  rules:: [
+  // Zones of accounts that were listed within five minutes: where an account cannot be listed, one
+  // alert says so instead of one for each zone.
+  listable:: 'and on (job, cluster, account) %s == 1' % listed,
+
+  rules(config):: local t = config.alerts; [
     {
       record: 'job_vendor_region:cloudflare_origin_region_mappings:sum',
       expr: |||
@@ -99,7 +118,7 @@ local fromGoodPolls(family) = |||
     // 1 where an account was listed within five minutes: a moment without the exporter changes it as
     // little as one bad listing does.
     {
-      record: 'job_account:cloudflare_origin_region_exporter_discovery_up:max5m',
+      record: listed,
       expr: |||
         max by (job, cluster, account) (
           max_over_time(cloudflare_origin_region_exporter_discovery_up{$}[5m])
@@ -144,103 +163,141 @@ local fromGoodPolls(family) = |||
       expr: |||
         %s
         unless on (job, cluster, zone_id)
-        max by (job, cluster, zone_id) (cloudflare_origin_region_zone_up{$}) == 1
+        cloudflare_origin_region_zone_up{$} == 1
       ||| % info,
     },
-    held(
-      'job_zone:cloudflare_origin_region_zone_up:max',
-      'max by (job, cluster, zone_id) (cloudflare_origin_region_zone_up{$})'
-    ),
-    held(
-      'job_zone:cloudflare_origin_region_zone_last_success_timestamp_seconds:max',
-      'max by (job, cluster, zone_id) (cloudflare_origin_region_zone_last_success_timestamp_seconds{$})'
-    ),
-    held(
-      'job_zone:cloudflare_origin_region_zone_mappings:max',
-      'max by (job, cluster, zone_id) (cloudflare_origin_region_zone_mappings{$})'
-    ),
+    // Instances whose last poll of a zone failed, while that of another one succeeded.
+    {
+      record: superseded,
+      expr: |||
+        group by (job, cluster, instance, zone_id) (cloudflare_origin_region_zone_up{$} == 0)
+        unless on (job, cluster, zone_id) %s
+      ||| % unread,
+    },
+    held(lastSuccess, 'max by (job, cluster, zone_id) (cloudflare_origin_region_zone_last_success_timestamp_seconds{$})'),
+    held(mappings, 'max by (job, cluster, zone_id) (cloudflare_origin_region_zone_mappings{$})'),
 
-    // Findings.
-    held(
-      'job_zone:cloudflare_origin_region_missing_mappings:max',
-      fromGoodPolls('cloudflare_origin_region_missing_mappings{$}')
-    ),
-    // From here on there is a series only where something was found: most zones have no finding, and
-    // each series costs at each evaluation.
-    held(
-      'job_zone_check:cloudflare_origin_region_wrong_mappings:max',
-      |||
-        max by (job, cluster, zone_id, check) (
-          cloudflare_origin_region_wrong_mappings{$} > 0
-          and on (job, cluster, instance, zone_id) cloudflare_origin_region_zone_up{$} == 1
+    // Findings: a series only where something was found. Most zones have none, and each series
+    // costs at each evaluation.
+    found('missing', 'cloudflare_origin_region_missing_mappings{$} > 0'),
+    found('wrong', 'cloudflare_origin_region_wrong_mappings{$} > 0', 'check'),
+    found('stale', 'cloudflare_origin_region_stale_mappings{$} > 0'),
+    found('unused', 'cloudflare_origin_region_unused_mappings{$} > 0'),
+    found('rotating', 'cloudflare_origin_region_origin_hosts{$,state="rotating"} > 0'),
+    // Where most queries fail, one alert says so.
+    found('unresolvable', |||
+      cloudflare_origin_region_origin_hosts{$,state=~"failing|no_address"} > 0
+        unless on (job, cluster)
+        (
+          sum by (job, cluster) (rate(cloudflare_origin_region_exporter_dns_queries_total{$,result="failed"}[10m]))
+          / sum by (job, cluster) (rate(cloudflare_origin_region_exporter_dns_queries_total{$}[10m]))
+          > %g
         )
-        or
-        max by (job, cluster, zone_id, check) (
-          cloudflare_origin_region_wrong_mappings{$} > 0
-          unless on (job, cluster, zone_id) cloudflare_origin_region_zone_up{$} == 1
+    ||| % t.DnsFailing.fraction, 'state'),
+    // Mappings without effect, because tiered cache is off.
+    found('idle', |||
+      cloudflare_origin_region_zone_mappings{$} > 0
+        and on (job, cluster, zone_id) (
+          cloudflare_origin_region_tiered_cache_enabled{$} == 0
+          or
+          cloudflare_origin_region_smart_tiered_cache_enabled{$} == 0
         )
-      |||
-    ),
+    |||),
     // An origin that two checks call wrong is one origin.
-    held(
-      'job_zone:cloudflare_origin_region_wrong_origins:count',
-      |||
+    {
+      record: read,
+      expr: |||
         count by (job, cluster, zone_id) (
-          group by (job, cluster, zone_id, origin_ip) (cloudflare_origin_region_wrong_mapping{$})
+          group by (job, cluster, zone_id, origin_ip) (
+            cloudflare_origin_region_wrong_mapping{$}
+            unless on (job, cluster, instance, zone_id) %s
+          )
         )
-      |||
-    ),
+      ||| % superseded,
+      labels: { finding: 'wrong_origins' },
+    },
+    // No instance's last poll succeeded.
+    {
+      record: read,
+      expr: '1 + (max by (job, cluster, zone_id) (cloudflare_origin_region_zone_up{$}) == 0)',
+      labels: { finding: 'failing' },
+    },
+    {
+      record: findings,
+      expr: |||
+        %(read)s * on (job, cluster, zone_id) group_left (zone, account) %(info)s
+        or on (job, cluster, zone_id, finding)
+        (%(findings)s{finding!~"%(current)s"} and on (job, cluster, zone_id) %(unread)s)
+      ||| % { read: read, info: info, findings: findings, unread: unread, current: 'too_old|rejected|unmapped|removed' },
+    },
+    current('too_old', |||
+      (time() - %(lastSuccess)s > %(seconds)d)
+      unless on (job, cluster, zone_id)
+      (
+        (time() - %(lastSuccess)s > %(seconds)d)
+        <= on (job, cluster, zone_id) group_left ()
+        %(intervals)g * max by (job, cluster, zone_id) (
+          cloudflare_origin_region_zone_poll_interval_seconds{$} > %(seconds)d / %(intervals)g
+        )
+      )
+      %(listable)s
+      unless on (job, cluster) %(missingShards)s
+    ||| % {
+      lastSuccess: lastSuccess,
+      seconds: t.ZoneDataTooOld.seconds,
+      intervals: t.ZoneDataTooOld.intervals,
+      listable: $.listable,
+      missingShards: missingShards,
+    }),
+    current('rejected', |||
+      (
+        max by (job, cluster, zone_id) (increase(cloudflare_origin_region_zone_rejected_rows_total{$}[1h])) > 0
+      )
+      * on (job, cluster, zone_id) group_left (zone, account) %s
+    ||| % info),
+    // The value is the number of origins that should have a mapping.
+    current('unmapped', |||
+      %(findings)s{finding="missing"}
+      and on (job, cluster, zone_id)
+      %(mappings)s == 0
+      and on (job, cluster, zone_id)
+      cloudflare_origin_region_smart_tiered_cache_enabled{$} == 1
+    ||| % { findings: findings, mappings: mappings }),
+    // The second arm sees what disappeared while the exporter was restarting or the zone could not
+    // be read: the recorded series keeps its last value through both.
+    current('removed', |||
+      (
+        max by (job, cluster, zone_id) (
+          increase(cloudflare_origin_region_mapping_changes_total{$,change="removed"}[30m])
+        ) > 0
+      )
+      * on (job, cluster, zone_id) group_left (zone, account) %(info)s
+      or on (job, cluster, zone_id)
+      (%(mappings)s offset 30m - %(mappings)s > 0)
+    ||| % { info: info, mappings: mappings }),
+
+    // How many zones of an account have a finding (by one check, in one state), where they are so many
+    // that one alert stands for all of them: each alert costs at each evaluation, and nobody reads a thousand of them.
+    {
+      record: manyZones,
+      expr: |||
+        max by (job, cluster, account, finding) (
+          count by (job, cluster, account, finding, check, state) (%s{finding!="wrong_origins"})
+        ) > %d
+      ||| % [findings, config.manyZones],
+    },
+    // The findings with an alert for each zone.
+    {
+      record: fewZones,
+      expr: '%s unless on (job, cluster, account, finding) %s' % [findings, manyZones],
+    },
     {
       record: 'job:cloudflare_origin_region_wrong_origins:count',
       expr: |||
-        sum by (job, cluster) (job_zone:cloudflare_origin_region_wrong_origins:count)
+        sum by (job, cluster) (%s{finding="wrong_origins"})
         or
         0 * group by (job, cluster) (cloudflare_origin_region_exporter_build_info{$})
-      |||,
-    },
-    held(
-      'job_zone:cloudflare_origin_region_stale_mappings:max',
-      'max by (job, cluster, zone_id) (cloudflare_origin_region_stale_mappings{$} > 0)'
-    ),
-    held(
-      'job_zone:cloudflare_origin_region_unused_mappings:max',
-      'max by (job, cluster, zone_id) (cloudflare_origin_region_unused_mappings{$} > 0)'
-    ),
-    held(
-      'job_zone_state:cloudflare_origin_region_origin_hosts:max',
-      'max by (job, cluster, zone_id, state) (cloudflare_origin_region_origin_hosts{$,state!="resolved"} > 0)'
-    ),
-    // Mappings without effect, because tiered cache is off.
-    held(
-      'job_zone:cloudflare_origin_region_idle_mappings:max',
-      |||
-        max by (job, cluster, zone_id) (
-          cloudflare_origin_region_zone_mappings{$} > 0
-          and on (job, cluster, zone_id) (
-            cloudflare_origin_region_tiered_cache_enabled{$} == 0
-            or
-            cloudflare_origin_region_smart_tiered_cache_enabled{$} == 0
-          )
-        )
-      |||
-    ),
-
-    // How many zones have a finding whose alert lists origins.
-    {
-      record: 'all:cloudflare_origin_region_missing_zones:count',
-      expr: 'count(job_zone:cloudflare_origin_region_missing_mappings:max > 0)',
-    },
-    {
-      record: 'all:cloudflare_origin_region_wrong_zones:count',
-      expr: 'count(job_zone_check:cloudflare_origin_region_wrong_mappings:max > 0)',
-    },
-    {
-      record: 'all:cloudflare_origin_region_failing_zones:count',
-      expr: 'count(job_zone:cloudflare_origin_region_zone_up:max == 0)',
-    },
-    {
-      record: 'all:cloudflare_origin_region_rotating_zones:count',
-      expr: 'count(job_zone_state:cloudflare_origin_region_origin_hosts:max{state=~"rotating|failing|no_address"} > 0)',
+      ||| % findings,
     },
   ],
 }

@@ -311,7 +311,48 @@ def a_zone_has_no_mapping(world):
         world.change("mappings", None, 0, zone_id=zone_id)
     world.change("smart_tiered_cache_enabled", 0, 0, zone_id="c2")
     world.change("expected_origins", 0, 0, zone_id="c3")
-    return {59: [], 61: ["ZoneUnmapped c1"]}
+    for zone_id in ("c1", "c2"):
+        world.change("missing_mappings", 2, 0, zone_id=zone_id)
+    missing = ["MappingMissing c1", "MappingMissing c2"]
+    return {59: missing, 61: missing + ["ZoneUnmapped c1"]}
+
+
+@scenario(minutes=110)
+def many_zones_have_the_same_finding(world):
+    zones = [(f"many{n}.example", f"m{n}") for n in range(33)]
+    world.series.clear()
+    world.exporter(zones={"default": zones, "legacy": LEGACY_ZONES})
+    for _, zone_id in zones[:30]:
+        world.change("missing_mappings", 1, 10, zone_id=zone_id)
+    for _, zone_id in zones[30:]:
+        world.change("missing_mappings", 1, 40, zone_id=zone_id)
+    world.change("missing_mappings", 0, 80)
+    world.change("stale_mappings", 1, 10)
+    world.change("missing_mappings", 1, 10, 80, zone_id="d1")
+    each = ["MappingMissing d1"] + [f"MappingMissing {zone_id}" for _, zone_id in zones[:30]]
+    many = ["FindingInManyZones default", "MappingMissing d1", "MinorFindingInManyZones default"]
+    stale = ["MappingStale d1", "MappingStale d2", "MinorFindingInManyZones default"]
+    return {
+        22: each,
+        39: each + ["MinorFindingInManyZones default"],
+        # The alerts of the zones go on until the one for all of them has begun.
+        57: each + many[::2],
+        64: many,
+        79: many[:2] + stale,
+        105: stale,
+    }
+
+
+@scenario(minutes=70)
+def many_zones_of_an_account_cannot_be_read(world):
+    zones = [(f"many{n}.example", f"m{n}") for n in range(70)]
+    world.series.clear()
+    world.exporter(zones={"default": zones, "legacy": LEGACY_ZONES})
+    for _, zone_id in zones[:31]:
+        world.change("zone_up", 0, 10, zone_id=zone_id)
+        world.change("zone_last_success_timestamp_seconds", 600, 10, zone_id=zone_id)
+    failing = ["AccountPollsFailing default"]
+    return {24: [], 27: failing, 62: failing + ["FindingInManyZones default"]}
 
 
 @scenario()

@@ -11,8 +11,7 @@ import unittest
 
 import yaml
 
-from alert_scenarios import ONLY, SCENARIOS, missing
-from alert_world import World
+from alert_scenarios import ONLY, SCENARIOS
 from support import RULES, read_yaml, run
 
 NAME = "OriginRegion"
@@ -221,20 +220,6 @@ class AlertsTest(unittest.TestCase):
             "/d/origin-region-zone?from=now-6h&var-job=origin-region-exporter&var-cluster=one&var-zone=example.com",
             output,
         )
-
-    def test_beyond_many_zones_the_descriptions_list_nothing(self):
-        zones = [(f"many{n}.example", f"m{n}") for n in range(60)]
-        world = World(20)
-        world.exporter(zones={"default": zones, "legacy": []})
-        for zone, zone_id in zones:
-            missing(world, 0, None, zone_id, zone)
-        test = {
-            "interval": "1m",
-            "input_series": world.input_series(),
-            "alert_rule_test": [{"eval_time": "15m", "alertname": NAME + "MappingMissing", "exp_alerts": []}],
-        }
-        _, output = promtool([test])
-        self.assertEqual(output.count("has 1 expected origins without a mapping. Add the mappings"), 60)
 
 
 if __name__ == "__main__":

@@ -32,8 +32,13 @@ async fn nothing_fires_where_all_is_well() {
     let _stop = shutdown.clone().drop_guard();
     let api = Simulator::local(healthy(), shutdown).await.unwrap();
     let exporter = Exporter::serve(directory.path(), &configuration(&api)).await;
-    let prometheus =
-        Prometheus::start(directory.path(), exporter.address, &rules::hurried(), None).await;
+    let prometheus = Prometheus::start(
+        directory.path(),
+        &[(exporter.address, "")],
+        &rules::hurried(),
+        None,
+    )
+    .await;
     eventually("enough polls of each zone", async || {
         let polls = "cloudflare_origin_region_zone_polls_total >= ".to_owned() + POLLS;
         match prometheus.query(&polls).await.len() {
@@ -63,7 +68,7 @@ async fn a_deleted_mapping_is_told_and_so_is_its_return() {
     let alertmanager = Alertmanager::start(directory.path(), webhook.address).await;
     let _prometheus = Prometheus::start(
         directory.path(),
-        exporter.address,
+        &[(exporter.address, "")],
         &rules::hurried(),
         Some(alertmanager.address),
     )

@@ -44,8 +44,13 @@ struct Query {
 async fn every_panel_and_every_variable_has_data() {
     let directory = tempdir().unwrap();
     let exporter = Exporter::demo(directory.path()).await;
-    let prometheus =
-        Prometheus::start(directory.path(), exporter.address, &rules::hurried(), None).await;
+    let prometheus = Prometheus::start(
+        directory.path(),
+        &[(exporter.address, "")],
+        &rules::hurried(),
+        None,
+    )
+    .await;
     let zones = prometheus.query("cloudflare_origin_region_zone_info").await;
     let ids: BTreeSet<_> = zones.iter().map(|zone| zone.label("zone_id")).collect();
     assert!(ids.len() > 10, "{ids:?}");

@@ -42,8 +42,13 @@ async fn prometheus_scrapes_the_demo_without_complaint() {
     let body = compressed_metrics(&exporter).await;
     check_metrics(&body).await;
 
-    let prometheus =
-        Prometheus::start(directory.path(), exporter.address, &rules::shipped(), None).await;
+    let prometheus = Prometheus::start(
+        directory.path(),
+        &[(exporter.address, "")],
+        &rules::shipped(),
+        None,
+    )
+    .await;
     let samples = body.lines().filter(|line| !line.starts_with('#')).count();
     // A few mappings come and go all the time.
     let about = format!("abs(scrape_samples_scraped - {samples}) < 50");
@@ -68,8 +73,13 @@ async fn prometheus_scrapes_the_demo_without_complaint() {
 async fn the_demo_fires_what_it_shows_on_purpose_and_nothing_else() {
     let directory = tempdir().unwrap();
     let exporter = Exporter::demo(directory.path()).await;
-    let prometheus =
-        Prometheus::start(directory.path(), exporter.address, &rules::hurried(), None).await;
+    let prometheus = Prometheus::start(
+        directory.path(),
+        &[(exporter.address, "")],
+        &rules::hurried(),
+        None,
+    )
+    .await;
     let shown = SHOWN.map(|(alert, zone, check)| [alert, zone, check].map(str::to_owned));
     let shown = BTreeSet::from(shown);
     let fired = eventually("all alerts", async || {

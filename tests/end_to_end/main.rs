@@ -14,5 +14,6 @@ mod dashboards;
 mod demo;
 mod origins;
 mod page;
+mod situations;
 mod sockets;
 mod support;

@@ -82,11 +82,7 @@ function(config)
     for name in ['Missing', 'Wrong', 'Unused', 'Stale', 'No effect']
   ] + [p.named('Mappings', { 'custom.width': 90 })];
   local byZone(expr) = p.rows('max by (cluster, job, zone_id, zone, account) (%s)' % std.stripChars(expr, ' \n'));
-  // Zones with a finding or a failed poll.
-  local trouble = std.join(' or on (job, cluster, zone_id) ', [
-    '(%s > 0)' % std.stripChars(expr, ' \n')
-    for expr in [q.missing, q.wrong, q.unused, q.stale, q.idle]
-  ] + ['(%s == 0)' % std.stripChars(q.up, ' \n')]);
+  local trouble = std.stripChars(q.trouble, ' \n');
   local inTrouble(expr) = p.rows('max by (cluster, job, zone_id, zone, account) (%s) and on (job, cluster, zone_id) (%s)' % [std.stripChars(expr, ' \n'), trouble]);
 
   p.dashboard(
@@ -113,12 +109,12 @@ function(config)
         [3, finding('Unused', 'Mappings of addresses that nothing names any more. "Not judged" where that cannot be told.', q.unused, 'orange')],
         [3, finding('Stale', 'Mappings that nobody has written for longer than stale_after.', q.stale, 'orange')],
         [3, p.stat('Zones failing', 'Zones whose last poll failed.', [p.instant(|||
-          count(%(up)s == 0)
+          count(%(failing)s)
           or %(gone)s
           or (0 * group(%(up)s))
           or (0 * group(%(info)s) - 5)
           or vector(-2)
-        ||| % { up: q.up, gone: q.gone, info: q.info })])],
+        ||| % { failing: q.failing, gone: q.gone, up: q.family('zone_up'), info: q.info })])],
         [4, p.stat(
           'Alerts',
           'Alerts that fire, by severity.',
@@ -142,19 +138,19 @@ function(config)
       ]],
       [8, [
         [8, p.timeseries('Findings', 'Missing, wrong, unused and stale mappings over time.', [
-          p.target('sum(%s)' % q.missing, 'missing'),
-          p.target('sum(%s)' % q.wrong, 'wrong'),
-          p.target('sum(%s)' % q.unused, 'unused'),
-          p.target('sum(%s)' % q.stale, 'stale'),
+          p.target(q.total('missing', q.family('missing_mappings')), 'missing'),
+          p.target(q.total('wrong_origins', 'max by (job, cluster, zone_id, zone, check) (cloudflare_origin_region_wrong_mappings{%s,zone=~"$zone"})' % q.job), 'wrong'),
+          p.target(q.total('unused', q.family('unused_mappings')), 'unused'),
+          p.target(q.total('stale', q.family('stale_mappings')), 'stale'),
         ], overrides=[
           p.named('missing', { color: { mode: 'fixed', fixedColor: 'red' } }),
           p.named('wrong', { color: { mode: 'fixed', fixedColor: 'orange' } }),
           p.named('unused', { color: { mode: 'fixed', fixedColor: 'blue' } }),
           p.named('stale', { color: { mode: 'fixed', fixedColor: 'purple' } }),
-        ])],
+        ], points=p.fewPoints)],
         [8, p.timeseries('Changes', 'Mappings that were added, removed or changed, in each interval of the graph.', [
-          p.target('sum by (change) (%s and on (job, cluster, zone_id) %s)' % [q.growth('cloudflare_origin_region_mapping_changes_total{%s,zone=~"$zone"}' % q.job, 'job, cluster, zone_id, change'), q.info], '{{change}}'),
-        ], bars=true, stack=true)],
+          p.target('sum by (change) (%s and on (job, cluster, zone_id) cloudflare_origin_region_zone_info{%s})' % [q.growth('cloudflare_origin_region_mapping_changes_total{%s,zone=~"$zone"}' % q.job, 'job, cluster, zone_id, change'), q.zones], '{{change}}'),
+        ], bars=true, stack=true, points=p.fewPoints)],
         [8, p.bars('Mappings by place', 'The 15 places with the most mappings.', [
           p.instant('topk(15, sum by (vendor, region) (max by (job, cluster, zone_id, vendor, region) (cloudflare_origin_region_mappings{%s,zone=~"$zone"}) and on (job, cluster, zone_id) %s))' % [q.job, q.info], '{{vendor}} {{region}}'),
         ])],

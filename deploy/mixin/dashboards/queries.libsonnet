@@ -9,25 +9,36 @@
   // not loaded.
   info:: '(job_zone:cloudflare_origin_region_zone_info:group{%(zones)s} or on (job, cluster, zone_id) max by (job, cluster, zone, zone_id, account) (cloudflare_origin_region_zone_info{%(zones)s}))' % { zones: $.zones },
 
+  // The exporter's own series by zone with the name of the account.
+  raw(expr):: |||
+    %(expr)s
+    * on (job, cluster, zone_id) group_left (account)
+    topk by (job, cluster, zone_id) (1, max by (job, cluster, zone_id, account) (cloudflare_origin_region_zone_info{%(zones)s}))
+  ||| % { expr: expr, zones: $.zones },
+
   // A recorded series by zone; where rules are not loaded, the exporter's own.
-  zone(record, raw, by='zone_id'):: |||
+  zone(record, raw):: |||
     (
-      %(record)s{%(zones)s}
-      or on (job, cluster, %(by)s)
+      %(record)s
+      or on (job, cluster, zone_id)
       (
-        max by (job, cluster, %(by)s, zone) (%(raw)s{%(job)s,zone=~"$zone"})
-        * on (job, cluster, zone_id) group_left (account)
-        topk by (job, cluster, zone_id) (1, max by (job, cluster, zone_id, account) (cloudflare_origin_region_zone_info{%(zones)s}))
+        %(raw)s
       )
     )
-  ||| % { record: record, raw: raw, by: by, zones: $.zones, job: $.job },
+  ||| % { record: record, raw: std.stripChars($.raw(raw), ' \n') },
+  family(name):: 'max by (job, cluster, zone_id, zone) (cloudflare_origin_region_%s{%s,zone=~"$zone"})' % [name, $.job],
+  recordedFinding(finding):: 'job_zone_finding:cloudflare_origin_region_findings:max{%s,finding=~"%s"}' % [$.zones, finding],
+  // A finding has a recorded series only where there is one; the exporter's own tells the zones
+  // without from those that were not judged.
+  finding(finding, name):: $.zone($.recordedFinding(finding), $.family(name)),
 
-  missing:: self.zone('job_zone:cloudflare_origin_region_missing_mappings:max', 'cloudflare_origin_region_missing_mappings'),
-  stale:: self.zone('job_zone:cloudflare_origin_region_stale_mappings:max', 'cloudflare_origin_region_stale_mappings'),
-  unused:: self.zone('job_zone:cloudflare_origin_region_unused_mappings:max', 'cloudflare_origin_region_unused_mappings'),
-  mappings:: self.zone('job_zone:cloudflare_origin_region_zone_mappings:max', 'cloudflare_origin_region_zone_mappings'),
-  up:: self.zone('job_zone:cloudflare_origin_region_zone_up:max', 'cloudflare_origin_region_zone_up'),
-  lastSuccess:: self.zone('job_zone:cloudflare_origin_region_zone_last_success_timestamp_seconds:max', 'cloudflare_origin_region_zone_last_success_timestamp_seconds'),
+  missing:: self.finding('missing', 'missing_mappings'),
+  stale:: self.finding('stale', 'stale_mappings'),
+  unused:: self.finding('unused', 'unused_mappings'),
+  mappings:: self.zone('job_zone:cloudflare_origin_region_zone_mappings:max{%s}' % self.zones, self.family('zone_mappings')),
+  lastSuccess:: self.zone('job_zone:cloudflare_origin_region_zone_last_success_timestamp_seconds:max{%s}' % self.zones, self.family('zone_last_success_timestamp_seconds')),
+  // Zones whose last poll failed, with the value 1.
+  failing:: self.zone(self.recordedFinding('failing'), '(1 + (%s == 0))' % self.family('zone_up')),
   // The last poll of each zone as it is known now, and not as it was before the exporter went.
   lastPoll:: |||
     (
@@ -38,22 +49,42 @@
     )
   ||| % { job: $.job, info: $.info },
   // Where rules are not loaded, an origin that two checks call wrong counts twice.
-  wrong:: |||
+  wrong:: self.zone(self.recordedFinding('wrong_origins'), 'sum by (job, cluster, zone_id, zone) (max by (job, cluster, zone_id, zone, check) (cloudflare_origin_region_wrong_mappings{%s,zone=~"$zone"}))' % self.job),
+  local noEffect = |||
     (
-      job_zone:cloudflare_origin_region_wrong_origins:count{%(zones)s}
+      %s > 0
+      and on (job, cluster, zone_id)
+      (cloudflare_origin_region_tiered_cache_enabled{%s} == 0 or cloudflare_origin_region_smart_tiered_cache_enabled{%s} == 0)
+    )
+  ||| % [self.family('zone_mappings'), self.job, self.job],
+  idle:: self.zone(self.recordedFinding('idle'), std.stripChars(noEffect, ' \n')),
+
+  // Zones with a finding or a failed poll.
+  trouble:: |||
+    (
+      %(recorded)s
       or on (job, cluster, zone_id)
       (
-        sum by (job, cluster, zone_id, zone) (max by (job, cluster, zone_id, zone, check) (cloudflare_origin_region_wrong_mappings{%(job)s,zone=~"$zone"}))
-        * on (job, cluster, zone_id) group_left (account)
-        topk by (job, cluster, zone_id) (1, max by (job, cluster, zone_id, account) (cloudflare_origin_region_zone_info{%(zones)s}))
+        cloudflare_origin_region_missing_mappings{%(own)s} > 0
+        or cloudflare_origin_region_wrong_mappings{%(own)s} > 0
+        or cloudflare_origin_region_unused_mappings{%(own)s} > 0
+        or cloudflare_origin_region_stale_mappings{%(own)s} > 0
+        or cloudflare_origin_region_zone_up{%(own)s} == 0
+        or %(noEffect)s
       )
     )
-  ||| % { zones: $.zones, job: $.job },
-  idle:: |||
-    (
-      job_zone:cloudflare_origin_region_idle_mappings:max{%(zones)s}
-    )
-  ||| % { zones: $.zones },
+  ||| % {
+    recorded: $.recordedFinding('missing|wrong|unused|stale|idle|failing'),
+    own: $.job + ',zone=~"$zone"',
+    noEffect: std.stripChars(noEffect, ' \n'),
+  },
+
+  // The sum over all zones, for graphs: every selected zone costs at every point.
+  total(finding, raw):: |||
+    sum(%(recorded)s)
+    or
+    sum(%(raw)s and on (job, cluster, zone_id) cloudflare_origin_region_zone_info{%(zones)s})
+  ||| % { recorded: $.recordedFinding(finding), raw: raw, zones: $.zones },
 
   // How much a counter grew in an interval of the graph: whole numbers, whose sum is that of the range.
   growth(series, by):: 'clamp_min(max by (%(by)s) (%(series)s) - max by (%(by)s) (%(series)s offset $__interval), 0)' % { series: series, by: by },

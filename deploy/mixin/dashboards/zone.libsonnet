@@ -6,6 +6,8 @@ function(config)
   // One zone, by its id: a name may stand for two zones, and a dot is not any character.
   local z = q.job + ',zone_id="$zone_id"';
   local recorded(record, raw) = '(max(%s{%s}) or max(%s{%s}))' % [record, z, raw, z];
+  local found(finding) = 'job_zone_finding:cloudflare_origin_region_findings:max{%s,finding="%s"}' % [z, finding];
+  local recordedFinding(finding, raw) = '(max(%s) or max(%s{%s}))' % [found(finding), raw, z];
   local raw(name) = 'cloudflare_origin_region_' + name;
   local read = 'max(cloudflare_origin_region_zone_up{%s})' % z;
   local lastSuccess = recorded('job_zone:cloudflare_origin_region_zone_last_success_timestamp_seconds:max', raw('zone_last_success_timestamp_seconds'));
@@ -17,10 +19,10 @@ function(config)
     or (%(expr)s)
     or vector(-2)
   ||| % { expr: expr, gone: q.gone, z: z, read: read };
-  local missing = recorded('job_zone:cloudflare_origin_region_missing_mappings:max', raw('missing_mappings'));
-  local wrong = '(max(job_zone:cloudflare_origin_region_wrong_origins:count{%s}) or sum(max by (check) (cloudflare_origin_region_wrong_mappings{%s})))' % [z, z];
-  local unused = recorded('job_zone:cloudflare_origin_region_unused_mappings:max', raw('unused_mappings'));
-  local stale = recorded('job_zone:cloudflare_origin_region_stale_mappings:max', raw('stale_mappings'));
+  local missing = recordedFinding('missing', raw('missing_mappings'));
+  local wrong = '(max(%s) or sum(max by (check) (cloudflare_origin_region_wrong_mappings{%s})))' % [found('wrong_origins'), z];
+  local unused = recordedFinding('unused', raw('unused_mappings'));
+  local stale = recordedFinding('stale', raw('stale_mappings'));
   local mappings = recorded('job_zone:cloudflare_origin_region_zone_mappings:max', raw('zone_mappings'));
   local finding(title, description, expr, color='red') = p.stat(title, description, [p.instant(count(expr))], steps=[[null, 'green'], [1, color]]);
   // The first time that a series was there within a day, in steps of five minutes.
@@ -103,7 +105,7 @@ function(config)
       [8, [
         [8, p.timeseries('Findings', 'Findings of the zone over time.', [
           p.target(missing, 'missing'),
-          p.target('max by (check) (job_zone_check:cloudflare_origin_region_wrong_mappings:max{%s}) or max by (check) (cloudflare_origin_region_wrong_mappings{%s})' % [z, z], 'wrong by {{check}}'),
+          p.target('max by (check) (%s) or max by (check) (cloudflare_origin_region_wrong_mappings{%s})' % [found('wrong'), z], 'wrong by {{check}}'),
           p.target(unused, 'unused'),
           p.target(stale, 'stale'),
         ], overrides=[

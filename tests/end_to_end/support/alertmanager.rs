@@ -7,8 +7,9 @@ use std::path::Path;
 use tokio::process::Command;
 
 use super::program::Program;
+use super::read;
 
-/// A running Alertmanager that tells a webhook everything at once.
+/// A running Alertmanager with the shipped inhibition rules. It notifies a webhook within seconds.
 pub(crate) struct Alertmanager {
     pub(crate) address: SocketAddr,
     _program: Program,
@@ -18,9 +19,10 @@ impl Alertmanager {
     pub(crate) async fn start(directory: &Path, webhook: SocketAddr) -> Self {
         let file = directory.join("alertmanager.yaml");
         let configuration = format!(
-            "route: {{ receiver: test, group_by: [alertname, zone], group_wait: 0s, \
+            "route: {{ receiver: test, group_by: [alertname, cluster, account, zone], group_wait: 3s, \
              group_interval: 1s, repeat_interval: 1h }}\n\
-             receivers: [{{ name: test, webhook_configs: [{{ url: \"http://{webhook}/\" }}] }}]\n"
+             receivers: [{{ name: test, webhook_configs: [{{ url: \"http://{webhook}/\" }}] }}]\n{}",
+            read("deploy/prometheus/inhibit_rules.yaml")
         );
         fs::write(&file, configuration).unwrap();
         let mut command = Command::new("prometheus-alertmanager");

@@ -60,6 +60,39 @@ impl Exporter {
         .await
     }
 
+    /// A daemon in a folder of its own, with this configuration and these arguments, at an address
+    /// that is free, or that an earlier one had.
+    pub(crate) async fn serve_at(
+        directory: &Path,
+        address: Option<SocketAddr>,
+        configuration: &str,
+        arguments: &[&str],
+    ) -> Self {
+        fs::create_dir_all(directory).unwrap();
+        let file = directory.join("exporter.yaml");
+        fs::write(&file, configuration).unwrap();
+        let address = address.map_or("127.0.0.1:0".to_owned(), |address| address.to_string());
+        Self::start_at(directory, &address, |command| {
+            command
+                .arg("serve")
+                .arg("--config.file")
+                .arg(file)
+                .args(arguments)
+        })
+        .await
+    }
+
+    /// Ends it at once, as a crash does.
+    pub(crate) async fn kill(mut self) {
+        self.program.kill().await;
+    }
+
+    /// Stops its process, or lets it go on.
+    pub(crate) async fn freeze(&self, frozen: bool) {
+        let signal = if frozen { "STOP" } else { "CONT" };
+        self.program.signal(signal).await;
+    }
+
     async fn start(directory: &Path, arguments: impl FnOnce(&mut Command) -> &mut Command) -> Self {
         Self::start_at(directory, "127.0.0.1:0", arguments).await
     }

@@ -39,6 +39,16 @@ impl Program {
         self.child.kill().await.unwrap();
     }
 
+    /// Sends it a signal.
+    pub(crate) async fn signal(&self, signal: &str) {
+        let id = self.child.id().unwrap().to_string();
+        let sent = Command::new("kill")
+            .args(["-s", signal, &id])
+            .status()
+            .await;
+        assert!(sent.unwrap().success(), "{} has ended", self.name);
+    }
+
     /// The address in its log's "listening" line, which all of these programs write.
     pub(crate) async fn address(&mut self) -> SocketAddr {
         let name = self.name;

@@ -1,18 +1,18 @@
 //! Debian's Prometheus, set up by the files that this repository ships.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::process::Command;
 
 use super::program::Program;
 use super::{eventually, http, read, replaced};
 
-/// A running Prometheus that scrapes an exporter every second.
+/// A running Prometheus that scrapes exporters every second.
 pub(crate) struct Prometheus {
     address: SocketAddr,
     _program: Program,
@@ -26,15 +26,25 @@ pub(crate) struct Sample {
 }
 
 impl Prometheus {
-    /// Starts it with these rules, and with this Alertmanager where there is one.
+    /// Starts it with these exporters, as [`watch`] takes them, with these rules, and with this Alertmanager where there is one.
     pub(crate) async fn start(
         directory: &Path,
-        exporter: SocketAddr,
+        exporters: &[(SocketAddr, &str)],
         rules: &str,
         alertmanager: Option<SocketAddr>,
     ) -> Self {
+        let file = directory.join("targets.json");
+        watch(directory, exporters);
         let shipped = read("deploy/prometheus/prometheus.yaml");
-        let mut configuration = replaced(&shipped, "localhost:10955", &exporter.to_string());
+        let targets = format!(
+            "file_sd_configs: [{{ files: [\"{}\"], refresh_interval: 1s }}]",
+            file.display()
+        );
+        let mut configuration = replaced(
+            &shipped,
+            "static_configs:\n      - targets: [\"localhost:10955\"]",
+            &targets,
+        );
         for setting in ["scrape_interval", "evaluation_interval"] {
             let shipped = format!("{setting}: 30s");
             configuration = replaced(&configuration, &shipped, &format!("{setting}: 1s"));
@@ -63,14 +73,22 @@ impl Prometheus {
             address: program.address().await,
             _program: program,
         };
-        eventually("a good scrape", async || {
-            match &*prometheus.try_query("up == 1").await? {
-                [_] => Ok(()),
+        eventually("good scrapes of all exporters", async || {
+            match prometheus.try_query("up == 1").await? {
+                good if good.len() == exporters.len() => Ok(()),
                 other => Err(format!("{other:?}")),
             }
         })
         .await;
         prometheus
+    }
+
+    /// The alerts that have fired so far.
+    pub(crate) async fn fired(&self) -> BTreeSet<String> {
+        let firing = "group by (alertname) (max_over_time(ALERTS{alertstate=\"firing\"}[1h]))";
+        let fired = self.query(firing).await;
+        let names = fired.iter().map(|sample| sample.label("alertname"));
+        names.map(str::to_owned).collect()
     }
 
     /// The instant vector of an expression, as of now.
@@ -94,6 +112,21 @@ impl Prometheus {
             None => Err(body.to_string()),
         }
     }
+}
+
+/// Lets the Prometheus of this folder scrape these exporters and no others; each is in a cluster, or
+/// in none where the name is empty.
+pub(crate) fn watch(directory: &Path, exporters: &[(SocketAddr, &str)]) {
+    let groups: Vec<_> = exporters
+        .iter()
+        .map(|(address, cluster)| {
+            json!({ "targets": [address.to_string()], "labels": { "cluster": cluster } })
+        })
+        .collect();
+    // In one step: Prometheus notices a file that is half written.
+    let new = directory.join("targets.new");
+    fs::write(&new, serde_json::to_vec(&groups).unwrap()).unwrap();
+    fs::rename(new, directory.join("targets.json")).unwrap();
 }
 
 impl Sample {

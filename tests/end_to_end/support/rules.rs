@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::read;
+use super::{read, replaced};
 
 /// What stands before a duration in the rules.
 const BEFORE_DURATIONS: [&str; 3] = ["for: ", "[", "offset "];
@@ -17,7 +17,8 @@ pub(crate) fn shipped() -> String {
 /// The rules with pending times, windows and offsets in which a minute lasts a second, and what is
 /// longer than an hour no longer than an hour.
 pub(crate) fn hurried() -> String {
-    let mut rules = shipped();
+    // The age from which data is too old.
+    let mut rules = replaced(&shipped(), " > 1800)", " > 30)");
     for before in BEFORE_DURATIONS {
         let mut count = 0;
         let mut parts = rules.split(before);

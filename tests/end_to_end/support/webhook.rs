@@ -1,5 +1,6 @@
 //! What Alertmanager notifies.
 
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -37,12 +38,28 @@ impl Webhook {
         Self { address, alerts }
     }
 
-    /// The first alert of this name and status, of which it was told.
+    /// The first alert of this name and status that it was notified of.
     pub(crate) fn find(&self, name: &str, status: &str) -> Option<Value> {
+        self.all(name, status).into_iter().next()
+    }
+
+    /// All alerts of this name and status that it was notified of.
+    pub(crate) fn all(&self, name: &str, status: &str) -> Vec<Value> {
         let alerts = self.alerts.lock().unwrap();
-        let mut alerts = alerts.iter();
-        let found = alerts.find(|a| a["labels"]["alertname"] == name && a["status"] == status);
-        found.cloned()
+        let found = alerts.iter();
+        found
+            .filter(|a| a["labels"]["alertname"] == name && a["status"] == status)
+            .cloned()
+            .collect()
+    }
+
+    /// The names of all alerts that it was notified of.
+    pub(crate) fn names(&self) -> BTreeSet<String> {
+        let alerts = self.alerts.lock().unwrap();
+        let names = alerts.iter().map(|alert| &alert["labels"]["alertname"]);
+        names
+            .map(|name| name.as_str().unwrap().to_owned())
+            .collect()
     }
 }
 
