@@ -293,7 +293,7 @@ def hosts_rotate_and_fail(world):
     world.change("origin_hosts", 1, 10, state="rotating", zone_id="c1")
     world.change("origin_hosts", 2, 10, state="failing", zone_id="c2")
     world.change("origin_hosts", 3, 10, state="no_address", zone_id="c3")
-    hosts = ["HostUnresolvable c2 failing", "HostUnresolvable c3 no_address", "HostRotating c1 rotating"]
+    hosts = ["HostUnresolvable c2 failing", "HostUnresolvable c3 no_address", "HostRotating c1"]
     return {39: [], 42: hosts[2:], 72: hosts}
 
 

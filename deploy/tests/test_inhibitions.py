@@ -38,6 +38,14 @@ SITUATIONS = {
         [("ZoneUnmapped", ZONE), ("MappingMissing", ZONE), ("MappingsRemoved", ZONE)],
         {"ZoneUnmapped"},
     ),
+    "many zones fail, and their data is old": (
+        [
+            ("AccountPollsFailing", {}),
+            ("FindingInManyZones", {"finding": "too_old"}),
+            ("FindingInManyZones", {"finding": "missing"}),
+        ],
+        {"AccountPollsFailing", "FindingInManyZones missing"},
+    ),
     "zones are gone": ([("ZonesVanished", {}), ("ZonesFewer", {})], {"ZonesVanished"}),
 }
 
@@ -78,7 +86,7 @@ class InhibitionsTest(unittest.TestCase):
         with urllib.request.urlopen(f"{self.url}?filter=job%3D%22{job}%22", timeout=PATIENCE) as answer:
             alerts = json.load(answer)
         names = {
-            alert["labels"]["alertname"].removeprefix("OriginRegion")
+            f"{alert['labels']['alertname'].removeprefix('OriginRegion')} {alert['labels'].get('finding', '')}".strip()
             for alert in alerts
             if not alert["status"]["inhibitedBy"]
         }

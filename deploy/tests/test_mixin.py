@@ -89,8 +89,7 @@ class MixinTest(unittest.TestCase):
         names = set(alerts_of(mixin))
         for rule in mixin["inhibitions"]:
             for matchers in (rule["source_matchers"], rule["target_matchers"]):
-                (matcher,) = matchers
-                words = matcher.split('"')[1].removeprefix("OriginRegion").strip("()").split("|")
+                words = matchers[0].split('"')[1].removeprefix("OriginRegion").strip("()").split("|")
                 self.assertLessEqual({"OriginRegion" + word for word in words}, names)
 
     def test_alertmanager_takes_the_inhibitions_and_the_composition_has_them(self):

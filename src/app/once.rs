@@ -38,6 +38,11 @@ struct AccountError {
 const INCOMPLETE: u8 = 1;
 /// No account could be read. An existing output file is left unchanged.
 const NOTHING_READ: u8 = 3;
+/// The families with a series for each mapping, whether or not something is wrong with it.
+const DETAIL_FAMILIES: [&str; 2] = [
+    "cloudflare_origin_region_mapping_info{",
+    "cloudflare_origin_region_mapping_last_modified_timestamp_seconds{",
+];
 
 /// Exit code 0; 1 if a zone could not be read (the rest is written); 3 if no account could be read.
 pub(super) async fn run(
@@ -72,12 +77,14 @@ pub(super) async fn run(
     let content = match format {
         OnceFormat::Prometheus => {
             let text = parts.exposition.render_now(now, Form::TEXT);
-            match file {
-                Some(_) => {
-                    without_process_wide_series(&String::from_utf8_lossy(&text)).into_bytes()
-                }
-                None => text.to_vec(),
+            let mut text = String::from_utf8_lossy(&text).into_owned();
+            if findings_only {
+                text = without_what_is_in_order(&text, &report);
             }
+            if file.is_some() {
+                text = without_process_wide_series(&text);
+            }
+            text.into_bytes()
         }
         OnceFormat::Table => report.table().into_bytes(),
         OnceFormat::Json => report.json(),
@@ -88,6 +95,34 @@ pub(super) async fn run(
     } else {
         code
     })
+}
+
+/// Without the series of zones, and the details of mappings, that the report leaves out.
+fn without_what_is_in_order(text: &str, report: &Report) -> String {
+    let zones: HashSet<&str> = report.zones.iter().map(|row| &*row.zone_id).collect();
+    let mappings: HashSet<(&str, &str)> = report
+        .mappings
+        .iter()
+        .map(|row| (&*row.zone_id, &*row.origin_ip))
+        .collect();
+    let kept = |line: &&str| {
+        let Some(zone) = label(line, "zone_id") else {
+            return true;
+        };
+        let detail = DETAIL_FAMILIES
+            .iter()
+            .any(|family| line.starts_with(family));
+        zones.contains(zone)
+            && (!detail
+                || label(line, "origin_ip").is_some_and(|ip| mappings.contains(&(zone, ip))))
+    };
+    text.split_inclusive('\n').filter(kept).collect()
+}
+
+/// The value of a label of a sample, which needs no escapes.
+fn label<'a>(line: &'a str, name: &str) -> Option<&'a str> {
+    let (_, rest) = line.split_once(&format!("{name}=\""))?;
+    rest.split('"').next()
 }
 
 /// Keeps only the families with a label `zone` or `account`. The others are the same in each file,

@@ -150,3 +150,28 @@ async fn once_can_leave_out_what_is_in_order() {
     let report: Value = serde_json::from_str(&ended.code(0).out).unwrap();
     assert_eq!(report["zones"].as_array().unwrap().len(), 2);
 }
+
+#[tokio::test]
+async fn once_leaves_out_the_series_of_what_is_in_order_too() {
+    let mut world = world().zone("good.test", [("192.0.2.5", "aws", "us-east-1")]);
+    // Mappings without effect are a finding, although there is nothing else.
+    let zone = world.zone_mut("b.test");
+    zone.tiered_cache = false;
+    zone.map("192.0.2.9", "aws", "us-east-1", None);
+    let setup = Setup::new(world, EXPECT).await;
+    let all = setup.run(&["once"]).await;
+    all.code(0).says(&["zone=\"good.test\"", "2001:db8::1"]);
+    let findings = setup.run(&["once", "--findings"]).await;
+    findings.code(0).says(&[
+        "missing_mapping{zone=\"a.test\"",
+        "origin_ip=\"192.0.2.1\"",
+        "zone_mappings{zone=\"b.test\"",
+        "exporter_build_info{",
+    ]);
+    for left_out in ["good.test", "2001:db8::1", "192.0.2.9"] {
+        assert!(!findings.out.contains(left_out), "{}", findings.out);
+    }
+    let table = setup.run(&["once", "--findings", "--format=table"]).await;
+    table.code(0).says(&["b.test", "idle"]);
+    assert!(!table.out.contains("good.test"), "{}", table.out);
+}

@@ -85,6 +85,8 @@ function(config)
   local trouble = std.stripChars(q.trouble, ' \n');
   local inTrouble(expr) = p.rows('max by (cluster, job, zone_id, zone, account) (%s) and on (job, cluster, zone_id) (%s)' % [std.stripChars(expr, ' \n'), trouble]);
 
+  local changes = 'cloudflare_origin_region_mapping_changes_total{%s,zone=~"$zone"}' % q.job;
+
   p.dashboard(
     config,
     'overview',
@@ -138,10 +140,10 @@ function(config)
       ]],
       [8, [
         [8, p.timeseries('Findings', 'Missing, wrong, unused and stale mappings over time.', [
-          p.target(q.total('missing', q.family('missing_mappings')), 'missing'),
-          p.target(q.total('wrong_origins', 'max by (job, cluster, zone_id, zone, check) (cloudflare_origin_region_wrong_mappings{%s,zone=~"$zone"})' % q.job), 'wrong'),
-          p.target(q.total('unused', q.family('unused_mappings')), 'unused'),
-          p.target(q.total('stale', q.family('stale_mappings')), 'stale'),
+          p.target(q.total('missing', 'missing_mappings'), 'missing'),
+          p.target(q.total('wrong_origins', 'wrong_mappings', ', check'), 'wrong'),
+          p.target(q.total('unused', 'unused_mappings'), 'unused'),
+          p.target(q.total('stale', 'stale_mappings'), 'stale'),
         ], overrides=[
           p.named('missing', { color: { mode: 'fixed', fixedColor: 'red' } }),
           p.named('wrong', { color: { mode: 'fixed', fixedColor: 'orange' } }),
@@ -149,10 +151,11 @@ function(config)
           p.named('stale', { color: { mode: 'fixed', fixedColor: 'purple' } }),
         ], points=p.fewPoints)],
         [8, p.timeseries('Changes', 'Mappings that were added, removed or changed, in each interval of the graph.', [
-          p.target('sum by (change) (%s and on (job, cluster, zone_id) cloudflare_origin_region_zone_info{%s})' % [q.growth('cloudflare_origin_region_mapping_changes_total{%s,zone=~"$zone"}' % q.job, 'job, cluster, zone_id, change'), q.zones], '{{change}}'),
+          // Most counters are 0, and are left out before anything is done by zone.
+          p.target('sum by (change) (%s) or 0 * max by (change) (%s)' % [q.chosen(q.growth(changes, 'job, cluster, zone_id, change', ' > 0')), changes], '{{change}}'),
         ], bars=true, stack=true, points=p.fewPoints)],
         [8, p.bars('Mappings by place', 'The 15 places with the most mappings.', [
-          p.instant('topk(15, sum by (vendor, region) (max by (job, cluster, zone_id, vendor, region) (cloudflare_origin_region_mappings{%s,zone=~"$zone"}) and on (job, cluster, zone_id) %s))' % [q.job, q.info], '{{vendor}} {{region}}'),
+          p.instant('topk(15, sum by (vendor, region) (%s))' % q.chosen('max by (job, cluster, zone_id, vendor, region) (cloudflare_origin_region_mappings{%s,zone=~"$zone"})' % q.job), '{{vendor}} {{region}}'),
         ])],
       ]],
       p.row('All zones', p.layout([

@@ -14,7 +14,7 @@ local grey = '#8e8e8e';
 {
   grey:: grey,
   // For graphs whose cost grows with the number of zones: each zone costs at each point.
-  fewPoints:: 150,
+  fewPoints:: 100,
   reasons:: reasons,
   datasource:: datasource,
 

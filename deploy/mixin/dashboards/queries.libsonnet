@@ -79,15 +79,27 @@
     noEffect: std.stripChars(noEffect, ' \n'),
   },
 
-  // The sum over all zones, for graphs: every selected zone costs at every point.
-  total(finding, raw):: |||
+  // Of the exporter's own series by zone, those of the chosen accounts. Where all are chosen, the
+  // right side is empty and costs nothing.
+  chosen(expr):: '%s unless on (job, cluster, zone_id) cloudflare_origin_region_zone_info{%s,account!~"$account"}' % [expr, $.job],
+
+  // The sum over all zones, for graphs: each series costs at each point. Only what is above 0 is
+  // aggregated by zone.
+  total(finding, name, by=''):: |||
     sum(%(recorded)s)
     or
-    sum(%(raw)s and on (job, cluster, zone_id) cloudflare_origin_region_zone_info{%(zones)s})
-  ||| % { recorded: $.recordedFinding(finding), raw: raw, zones: $.zones },
+    sum(%(found)s)
+    or
+    0 * max(%(own)s)
+  ||| % {
+    recorded: $.recordedFinding(finding),
+    own: 'cloudflare_origin_region_%s{%s,zone=~"$zone"}' % [name, $.job],
+    found: $.chosen('max by (job, cluster, zone_id%s) (%s > 0)' % [by, self.own]),
+  },
 
   // How much a counter grew in an interval of the graph: whole numbers, whose sum is that of the range.
-  growth(series, by):: 'clamp_min(max by (%(by)s) (%(series)s) - max by (%(by)s) (%(series)s offset $__interval), 0)' % { series: series, by: by },
+  growth(series, by, above='')::
+    'clamp_min(max by (%(by)s) (%(series)s%(above)s) - max by (%(by)s) (%(series)s offset $__interval), 0)' % { series: series, by: by, above: above },
 
   // Where no exporter is scraped.
   gone:: '(vector(-3) unless on () group(cloudflare_origin_region_exporter_build_info{%s}))' % self.job,

@@ -29,7 +29,7 @@ function(config)
   local firstSeen(series, labels) = p.rows('1000 * (min by (%(labels)s) (min_over_time(timestamp(%(series)s)[1d:5m]) and %(series)s) or min by (%(labels)s) (timestamp(%(series)s)))' % { labels: labels, series: series });
   local address = p.named('Address', { 'custom.width': 290 });
   local since = p.named('Since', { unit: 'dateTimeFromNow', 'custom.width': 150 });
-  local setting(name) = p.instant('max(%s{%s}) or %s or vector(-5)' % [raw(name), z, q.gone], if name == 'tiered_cache_enabled' then 'Tiered Cache' else 'Smart Tiered Cache');
+  local setting(name) = p.instant('max(%s{%s}) or %s or vector(-5)' % [raw(name), z, q.gone], if name == 'tiered_cache_enabled' then 'Tiered Cache' else 'Smart');
 
   p.dashboard(
     config,
@@ -73,7 +73,7 @@ function(config)
         ], steps=[[null, 'blue']], textMode='value_and_name', overrides=[
           p.named('of the limit', { unit: 'percentunit', decimals: 1, thresholds: p.thresholds([[null, 'blue'], [0.9, 'red']]) }),
         ])],
-        [4, p.stat('Effect', 'Mappings have an effect only where both are on.', [setting('tiered_cache_enabled'), setting('smart_tiered_cache_enabled')], textMode='value_and_name', steps=[[null, p.grey]], mappings=[p.values([[0, 'off', 'orange'], [1, 'on', 'green']])])],
+        [4, p.stat('Effect', 'Mappings have an effect only where Tiered Cache and its Smart topology are on.', [setting('tiered_cache_enabled'), setting('smart_tiered_cache_enabled')], textMode='value_and_name', steps=[[null, p.grey]], mappings=[p.values([[0, 'off', 'orange'], [1, 'on', 'green']])])],
       ]],
       [6, [
         [24, alertTable(config, q.alerts(',zone_id="$zone_id"'), 'Firing alerts of the zone', 50)],
