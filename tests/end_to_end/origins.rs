@@ -41,7 +41,7 @@ async fn replaced_addresses_are_missing_until_they_are_mapped_and_the_old_ones_u
     let alertmanager = Alertmanager::start(directory.path(), webhook.address).await;
     let prometheus = Prometheus::start(
         directory.path(),
-        exporter.address,
+        &[(exporter.address, "")],
         &rules::hurried(),
         Some(alertmanager.address),
     )
