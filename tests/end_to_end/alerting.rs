@@ -122,7 +122,7 @@ async fn an_alert_goes_on_firing_while_the_exporter_restarts_and_the_api_is_down
     let alertmanager = Alertmanager::start(directory.path(), webhook.address).await;
     let prometheus = Prometheus::start(
         directory.path(),
-        exporter.address,
+        &[(exporter.address, "")],
         &rules::hurried(),
         Some(alertmanager.address),
     )
