@@ -3,6 +3,7 @@
 //! Types are validated when they are parsed, so their values are always valid.
 
 mod host_name;
+mod host_state;
 mod mappings;
 mod names;
 mod origin_ip;
@@ -16,6 +17,7 @@ mod zone;
 mod zone_pattern;
 
 pub use host_name::{HostName, RecordName};
+pub use host_state::HostState;
 pub use mappings::{Changes, ConflictingRows, Mapping, ZoneMappings};
 pub use names::{AccountName, InvalidName, PoolId, Region, ZoneId, ZoneName};
 pub use origin_ip::{InvalidOriginIp, OriginIp};

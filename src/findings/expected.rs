@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::places::Places;
 use super::{
-    Candidates, Evidence, ExpectedOrigin, HostState, LeftOut, LeftOutReason, MAX_UNRESOLVED_HOSTS,
-    RangesUse, RotatingHost, Source, Sources, UnresolvedHost,
+    Candidates, Evidence, ExpectedOrigin, LeftOut, LeftOutReason, MAX_UNRESOLVED_HOSTS, RangesUse,
+    RotatingHost, Source, Sources, UnresolvedHost,
 };
-use crate::domain::{HostName, OriginIp, RangeVerdict};
+use crate::domain::{HostName, HostState, OriginIp, RangeVerdict};
 
 /// The addresses that the sources name, whether an origin is expected there or not.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

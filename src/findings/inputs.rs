@@ -6,8 +6,8 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use super::{DeclaredHost, DeclaredOrigin, HostState, LeftOutReason, Source, SupportedRegions};
-use crate::domain::{ExpectedPlace, HostName, OriginIp, RangeVerdict};
+use super::{DeclaredHost, DeclaredOrigin, LeftOutReason, Source, SupportedRegions};
+use crate::domain::{ExpectedPlace, HostName, HostState, OriginIp, RangeVerdict};
 
 /// What one source names.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]

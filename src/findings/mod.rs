@@ -21,7 +21,7 @@ pub use expected::NamedAddresses;
 pub use inputs::{Candidates, Discovered, Evidence, HostAnswer, RangesUse, SourceState, Unusable};
 pub use judge::{Evaluation, evaluate};
 pub use model::{
-    Check, Effect, ExpectedOrigin, FindingKey, FindingKind, HostState, LeftOut, LeftOutReason,
+    Check, Effect, ExpectedOrigin, FindingKey, FindingKind, LeftOut, LeftOutReason,
     MAX_UNRESOLVED_HOSTS, RotatingHost, Source, Sources, TieredCache, UnresolvedHost,
     UnsupportedDeclaration, Unverified, WrongMapping, ZoneFindings,
 };

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{ExpectedPlace, HostName, Mapping, OriginIp, Region, Vendor};
+use crate::domain::{ExpectedPlace, HostName, HostState, Mapping, OriginIp, Region, Vendor};
 
 /// Where an expected origin was found. The order is their precedence: an origin found in several
 /// sources counts under the first.
@@ -267,40 +267,6 @@ pub struct LeftOut {
     pub sources: Sources,
     /// Why it is left out.
     pub reason: LeftOutReason,
-}
-
-/// The state of an origin host.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum HostState {
-    /// It has addresses.
-    Resolved,
-    /// It has more addresses than mappings can follow.
-    Rotating,
-    /// The last look-up failed.
-    Failing,
-    /// It does not exist or has no address.
-    NoAddress,
-}
-
-impl HostState {
-    /// Every state.
-    pub const ALL: [Self; 4] = [
-        Self::Resolved,
-        Self::Rotating,
-        Self::Failing,
-        Self::NoAddress,
-    ];
-
-    /// The label value.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Resolved => "resolved",
-            Self::Rotating => "rotating",
-            Self::Failing => "failing",
-            Self::NoAddress => "no_address",
-        }
-    }
 }
 
 /// An origin host with more addresses than mappings can follow.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Settings;
 use super::rotation::Rotation;
-use crate::domain::{HostName, OriginIp};
+use crate::domain::{HostName, HostState, OriginIp};
 
 /// The most addresses of one host that are remembered. Of more, the lowest are kept, so that the
 /// order in which answers hold them does not matter.
@@ -96,39 +96,6 @@ impl IpKind {
         match ip.addr() {
             IpAddr::V4(_) => Self::V4,
             IpAddr::V6(_) => Self::V6,
-        }
-    }
-}
-
-/// The state of a host that was asked for. The order is the precedence of the label's values.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum HostState {
-    /// It has addresses.
-    Resolved,
-    /// It has more addresses than mappings can follow.
-    Rotating,
-    /// The last question failed. The addresses of earlier answers count on for the window.
-    Failing,
-    /// It does not exist, or has no addresses.
-    NoAddress,
-}
-
-impl HostState {
-    /// Every state.
-    pub const ALL: [Self; 4] = [
-        Self::Resolved,
-        Self::Rotating,
-        Self::Failing,
-        Self::NoAddress,
-    ];
-
-    /// The label value.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Resolved => "resolved",
-            Self::Rotating => "rotating",
-            Self::Failing => "failing",
-            Self::NoAddress => "no_address",
         }
     }
 }

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::cloudflare::{DnsRecord, OriginTarget};
-use crate::domain::{AccountName, HostName, RecordName, Zone, ZoneId};
+use crate::domain::{AccountName, HostName, HostState, RecordName, Zone, ZoneId};
 use crate::findings::{HostAnswer, LeftOutReason};
 use crate::origin_hosts::{
-    AccountRecords, End, Followed, HostState, NoOrigin, OriginHosts, RecordTarget, chain_place,
+    AccountRecords, End, Followed, NoOrigin, OriginHosts, RecordTarget, chain_place,
 };
 
 /// Follows hosts within the records of the listed zones, and has those that lead outside resolved.

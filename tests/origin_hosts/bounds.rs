@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use cloudflare_origin_region_exporter::domain::HostState;
 use cloudflare_origin_region_exporter::domain::ZoneId;
-use cloudflare_origin_region_exporter::origin_hosts::{HostState, MAX_HOSTS};
+use cloudflare_origin_region_exporter::origin_hosts::MAX_HOSTS;
 use cloudflare_origin_region_exporter::simulator::dns::{DnsHost, DnsTrouble};
 use tokio::time::Instant;
 

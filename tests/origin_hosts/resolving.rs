@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use cloudflare_origin_region_exporter::origin_hosts::{Failure, HostState, Settings};
+use cloudflare_origin_region_exporter::domain::HostState;
+use cloudflare_origin_region_exporter::origin_hosts::{Failure, Settings};
 use cloudflare_origin_region_exporter::simulator::dns::{
     DnsHost, DnsTrouble, QuestionKind, Transport,
 };

@@ -4,10 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cloudflare_origin_region_exporter::domain::{HostName, ZoneId};
-use cloudflare_origin_region_exporter::origin_hosts::{
-    Host, HostState, Metrics, OriginHosts, Settings,
-};
+use cloudflare_origin_region_exporter::domain::{HostName, HostState, ZoneId};
+use cloudflare_origin_region_exporter::origin_hosts::{Host, Metrics, OriginHosts, Settings};
 use cloudflare_origin_region_exporter::simulator::dns::{DnsHost, DnsHosts, NameServer};
 use prometheus::Registry;
 use tokio::time::{advance, pause, resume, timeout};

@@ -2,10 +2,10 @@
 
 use super::{SETTINGS, data, directory, discovered, exposition, mapping, polled, text, time};
 use crate::cloudflare::Reason;
-use crate::domain::{AccountName, OriginIp, Region, Vendor};
+use crate::domain::{AccountName, HostState, OriginIp, Region, Vendor};
 use crate::findings::{
-    Check, Effect, ExpectedOrigin, ExpectedPlace, HostState, Source, TieredCache, Unverified,
-    WrongMapping, ZoneFindings,
+    Check, Effect, ExpectedOrigin, ExpectedPlace, Source, TieredCache, Unverified, WrongMapping,
+    ZoneFindings,
 };
 use crate::snapshot::{AccountState, Directory, UnmatchedZones, ZoneCounts};
 

@@ -11,7 +11,9 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 use super::*;
-use crate::domain::{HostName, Mapping, OriginIp, RangeVerdict, Region, Vendor, ZoneMappings};
+use crate::domain::{
+    HostName, HostState, Mapping, OriginIp, RangeVerdict, Region, Vendor, ZoneMappings,
+};
 
 pub(super) fn ip(text: &str) -> OriginIp {
     OriginIp::parse(text).unwrap()

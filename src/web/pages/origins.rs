@@ -6,8 +6,9 @@ use maud::{Markup, html};
 
 use super::layout;
 use super::zone::Query;
+use crate::domain::HostState;
 use crate::domain::{HostName, OriginIp};
-use crate::findings::{HostState, ZoneFindings};
+use crate::findings::ZoneFindings;
 use crate::snapshot::ZoneState;
 use crate::snapshot::rows::LeftOutRow;
 
