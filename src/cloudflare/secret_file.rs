@@ -1,13 +1,11 @@
 //! A file with a secret, read again when it changes.
 
-use std::fs::Metadata;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use secrecy::SecretString;
 
-use crate::file_io::{self, Reading};
+use crate::file_io::{self, Fingerprint, Reading};
 
 /// The largest secret file; a token has a few dozen characters.
 const SECRET_FILE_LIMIT: usize = 64 << 10;
@@ -56,26 +54,6 @@ impl SecretFile {
             self.seen = Some(seen);
             secret
         }))
-    }
-}
-
-/// The metadata that changes with the file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Fingerprint {
-    device: u64,
-    inode: u64,
-    length: u64,
-    modified: (i64, i64),
-}
-
-impl From<&Metadata> for Fingerprint {
-    fn from(metadata: &Metadata) -> Self {
-        Self {
-            device: metadata.dev(),
-            inode: metadata.ino(),
-            length: metadata.len(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
-        }
     }
 }
 

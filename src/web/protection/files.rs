@@ -1,27 +1,17 @@
-//! Tracks the files of the protection, to detect changes.
+//! The files that the protection was read from, to notice changes.
 
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-/// The state of files at one time.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Files(Vec<(PathBuf, Option<Stamp>)>);
+use crate::file_io::Fingerprint;
 
-/// The metadata that changes when a file is written or replaced. It includes the change time of the
-/// inode, because tools can reset the modification time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Stamp {
-    device: u64,
-    inode: u64,
-    bytes: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
-}
+/// Files as they were at one moment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Files(Vec<(PathBuf, Option<Fingerprint>)>);
 
 impl Files {
-    /// Adds the current state of a file, which may not exist.
+    /// Adds a file as it is now. It may be missing.
     pub(super) fn add(&mut self, path: &Path) {
-        self.0.push((path.to_owned(), Stamp::of(path)));
+        self.0.push((path.to_owned(), fingerprint(path)));
     }
 
     /// The current state of the same files.
@@ -34,17 +24,10 @@ impl Files {
     }
 }
 
-impl Stamp {
-    fn of(path: &Path) -> Option<Self> {
-        let metadata = std::fs::metadata(path).ok()?;
-        Some(Self {
-            device: metadata.dev(),
-            inode: metadata.ino(),
-            bytes: metadata.len(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
-            changed: (metadata.ctime(), metadata.ctime_nsec()),
-        })
-    }
+/// `None` if there is no such file.
+fn fingerprint(path: &Path) -> Option<Fingerprint> {
+    let metadata = std::fs::metadata(path).ok()?;
+    Some(Fingerprint::from(&metadata))
 }
 
 #[cfg(test)]
