@@ -176,6 +176,11 @@ fn tls_config(ca_file: Option<&Path>) -> Result<ClientConfig, HttpClientError> {
     Ok(tls)
 }
 
+/// Whether a file holds certificate authorities.
+pub fn check_ca_file(path: &Path) -> Result<(), HttpClientError> {
+    add_ca_file(&mut RootCertStore::empty(), path)
+}
+
 fn add_ca_file(roots: &mut RootCertStore, path: &Path) -> Result<(), HttpClientError> {
     let fail = |problem: String| HttpClientError::CaFile {
         path: path.to_owned(),

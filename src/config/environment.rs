@@ -1,4 +1,4 @@
-//! The environment of the process, passed in so that no other code reads it.
+//! The environment of the process. It is passed in, and nothing else reads it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,11 +11,14 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// The environment of this process. Variables that are not UTF-8 are left out: no setting of
-    /// this program can be one.
+    /// Those of this process. Invalid UTF-8 in a value becomes U+FFFD, so that the value is refused
+    /// and not silently ignored.
     pub fn of_process() -> Self {
         let variables = std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .filter_map(|(name, value)| {
+                let value = value.to_string_lossy().into_owned();
+                Some((name.into_string().ok()?, value))
+            })
             .collect();
         let host_name = rustix::system::uname()
             .nodename()

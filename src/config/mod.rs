@@ -5,6 +5,7 @@
 //! accounts, zones and polls. [`load`] reports every mistake at once.
 
 mod accounts;
+mod certificates;
 pub mod cli;
 mod environment;
 mod file;
@@ -131,7 +132,8 @@ fn finish(
     let folder = values::Folder(folder);
     let mut settings = settings::settings(file, folder, flags, environment, &mut reader);
     settings.warnings.extend(near_misses::warnings(environment));
-    for mistake in proxies::mistakes(environment) {
+    let of_libraries = proxies::mistakes(environment).into_iter();
+    for mistake in of_libraries.chain(certificates::mistakes(environment)) {
         reader.push(mistake);
     }
     Ok((settings, reader.mistakes()))

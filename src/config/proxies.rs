@@ -29,7 +29,8 @@ pub(super) fn mistakes(environment: &Environment) -> Vec<ConfigError> {
 }
 
 fn is_usable(value: &str) -> bool {
-    if value.contains(|c: char| c.is_whitespace() || c.is_control()) {
+    let is_bad = |c: char| c.is_whitespace() || c.is_control() || c == char::REPLACEMENT_CHARACTER;
+    if value.contains(is_bad) {
         return false;
     }
     let url = match value.contains("://") {
@@ -67,6 +68,7 @@ mod tests {
         for unusable in [
             "http://proxy:3128 ",
             "http://user:pass word@proxy:3128",
+            "http://user:p\u{fffd}ss@proxy:3128",
             "ftp://proxy",
             "socks5://proxy:1080",
             "http//",
