@@ -26,5 +26,6 @@ pub mod poller;
 pub mod simulator;
 pub mod snapshot;
 pub mod storage;
+pub mod truncate;
 pub mod vendor_ranges;
 pub mod web;

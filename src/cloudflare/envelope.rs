@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 
 use super::pagination::PageInfo;
 use crate::domain::{InvalidName, Region, Vendor};
+use crate::truncate::truncated;
 
 /// More rows than the largest requested page.
 const MAX_ROWS_PER_PAGE: u64 = 10_000;
@@ -257,11 +258,7 @@ fn code(value: &serde_json::Value) -> Option<u32> {
 /// External text made safe to show: limited in length, on one line, control characters escaped.
 pub(super) fn shown(text: &str) -> String {
     let mut shown = String::new();
-    for (number, character) in text.chars().enumerate() {
-        if number == SHOWN_CHARACTERS {
-            shown.push('…');
-            break;
-        }
+    for character in truncated(text, SHOWN_CHARACTERS).chars() {
         if character.is_control() {
             shown.extend(character.escape_default());
         } else {

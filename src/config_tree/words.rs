@@ -1,6 +1,8 @@
-//! How messages describe keys and values, and which values they withhold.
+//! How messages show keys and values, and which values they hide.
 
-/// The most characters of a value that an error shows.
+use crate::truncate::{prefix, truncated};
+
+/// The characters of a value that an error shows.
 const SHOWN_CHARS: usize = 80;
 /// Words in a key that suggest a secret value.
 const SECRET_WORDS: [&str; 7] = ["token", "key", "secret", "pass", "auth", "cred", "pem"];
@@ -21,19 +23,14 @@ pub(crate) fn unknown_key(name: &str, known: &[&str]) -> String {
     }
 }
 
-/// Quotes a value for a message, truncated to [`SHOWN_CHARS`].
+/// Quotes a value for a message, truncated if it is long.
 pub(super) fn show(text: &str) -> String {
-    let mut shown: String = text.chars().take(SHOWN_CHARS).collect();
-    if shown.len() < text.len() {
-        shown.push('…');
-    }
-    format!("{shown:?}")
+    format!("{:?}", truncated(text, SHOWN_CHARS))
 }
 
 /// Appends a key to a path. Keys are truncated, and their control characters escaped.
 pub(super) fn join(path: &str, key: &str) -> String {
-    let key: String = key.chars().take(SHOWN_CHARS).collect();
-    let key = key.escape_debug();
+    let key = prefix(key, SHOWN_CHARS).escape_debug();
     if path.is_empty() {
         key.to_string()
     } else {

@@ -1,22 +1,24 @@
 //! Live lookups of single mappings, following the multi-target exporter pattern.
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hyper::{HeaderMap, StatusCode};
 use prometheus::{Gauge, GaugeVec, Opts, Registry, TextEncoder};
-use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 use tracing::{error, info};
 use url::form_urlencoded;
 
 use super::log_limit::LogLimit;
 use super::reply::Reply;
+use super::server::Peer;
 use crate::cloudflare::ApiError;
 use crate::domain::{AccountName, Mapping, OriginIp, ZoneId};
 use crate::snapshot::Snapshot;
+use crate::truncate::truncated;
 
 /// The header with the scrape time-out of Prometheus.
 pub(super) const TIMEOUT_HEADER: &str = "X-Prometheus-Scrape-Timeout-Seconds";
@@ -28,10 +30,12 @@ pub(super) const LONGEST_TIMEOUT: Duration = Duration::from_mins(2);
 const SHORTEST_TIMEOUT: Duration = Duration::from_millis(100);
 /// How long before the client's time-out the response is sent, if the time-out allows it.
 const HEAD_START: Duration = Duration::from_millis(500);
-/// The most probes at once; further requests get 503. Probes wait for the rate limit, and their
-/// connections must not lock out scrapes.
+/// Probes under way at once; more get 503. They may wait for the rate limit, and connections that
+/// wait must not keep scrapers out.
 const MAX_PROBES: usize = 16;
-/// The most characters of a value that an error quotes.
+/// The same for one peer, so that others can probe too.
+const MAX_PROBES_OF_PEER: usize = 12;
+/// The characters of a value that an error quotes.
 const MAX_SHOWN_CHARS: usize = 255;
 
 /// The mapping that a probe requests.
@@ -68,11 +72,51 @@ pub type LookUp = Arc<dyn Fn(Wanted) -> LookingUp + Send + Sync>;
 pub(super) struct Probes {
     look_up: LookUp,
     snapshot: Snapshot,
-    permits: Semaphore,
+    under_way: UnderWay,
     failures: LogLimit,
 }
 
-/// A request that cannot be served.
+/// The number of probes under way by peer.
+#[derive(Default)]
+struct UnderWay(Mutex<HashMap<Peer, usize>>);
+
+/// Counts as under way until it is dropped.
+struct Entry<'a> {
+    under_way: &'a UnderWay,
+    peer: Peer,
+}
+
+impl UnderWay {
+    /// `None` if there are too many.
+    fn enter(&self, peer: Peer) -> Option<Entry<'_>> {
+        let mut by_peer = self.lock();
+        let of_peer = by_peer.get(&peer).copied().unwrap_or(0);
+        if of_peer >= MAX_PROBES_OF_PEER || by_peer.values().sum::<usize>() >= MAX_PROBES {
+            return None;
+        }
+        by_peer.insert(peer, of_peer + 1);
+        let under_way = self;
+        Some(Entry { under_way, peer })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Peer, usize>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Entry<'_> {
+    fn drop(&mut self) {
+        let mut by_peer = self.under_way.lock();
+        if let Some(count) = by_peer.get_mut(&self.peer) {
+            *count -= 1;
+            if *count == 0 {
+                by_peer.remove(&self.peer);
+            }
+        }
+    }
+}
+
+/// A request that cannot be answered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum BadProbe {
     #[error("{name} is missing: expected /probe?zone=NAME-OR-ID&target=IP-ADDRESS.")]
@@ -94,21 +138,21 @@ impl Probes {
         Self {
             look_up,
             snapshot,
-            permits: Semaphore::new(MAX_PROBES),
+            under_way: UnderWay::default(),
             failures: LogLimit::default(),
         }
     }
 
-    pub(super) async fn answer(&self, query: &str, headers: &HeaderMap) -> Reply {
+    pub(super) async fn answer(&self, query: &str, headers: &HeaderMap, peer: Peer) -> Reply {
         let wanted = time_limit(headers).and_then(|limit| self.wanted(query, limit));
         let wanted = match wanted {
             Ok(wanted) => wanted,
             Err(error) => return Reply::text(StatusCode::BAD_REQUEST, &error.to_string()),
         };
-        let Ok(_permit) = self.permits.try_acquire() else {
+        let Some(_under_way) = self.under_way.enter(peer) else {
             return Reply::text(
                 StatusCode::SERVICE_UNAVAILABLE,
-                &format!("{MAX_PROBES} probes are under way already; try again."),
+                "Too many probes are under way. Try again.",
             );
         };
         let started = Instant::now();
@@ -177,7 +221,7 @@ impl Probes {
 }
 
 fn shortened(text: &str) -> String {
-    text.chars().take(MAX_SHOWN_CHARS).collect()
+    truncated(text, MAX_SHOWN_CHARS).into_owned()
 }
 
 /// A little less than the client's time-out, so that it gets a response if the lookup fails. An
@@ -299,6 +343,21 @@ mod tests {
             let error = limit(short).unwrap_err().to_string();
             assert!(error.ends_with("a probe needs at least 100ms."), "{error}");
         }
+    }
+
+    #[test]
+    fn one_peer_leaves_room_for_probes_of_others() {
+        let peer = |last| Peer::from(std::net::IpAddr::from([192, 0, 2, last]));
+        let under_way = UnderWay::default();
+        let all = |last| std::iter::from_fn(|| under_way.enter(peer(last))).collect::<Vec<_>>();
+        let first = all(1);
+        assert_eq!(first.len(), MAX_PROBES_OF_PEER);
+        let second = all(2);
+        assert_eq!(first.len() + second.len(), MAX_PROBES);
+        drop(first);
+        assert!(under_way.enter(peer(3)).is_some());
+        drop(second);
+        assert!(under_way.lock().is_empty());
     }
 
     #[test]

@@ -129,13 +129,13 @@ impl Router {
         };
         let reply = match refusal {
             Some(refusal) => refusal,
-            None => self.reply(route, request).await,
+            None => self.reply(route, request, client.peer).await,
         };
         self.metrics.count(route.handler(), reply.status());
         reply
     }
 
-    async fn reply(&self, route: Route<'_>, request: &Parts) -> Reply {
+    async fn reply(&self, route: Route<'_>, request: &Parts, peer: Peer) -> Reply {
         let query = request.uri.query().unwrap_or_default();
         match route {
             Route::NotFound => Reply::text(
@@ -159,7 +159,7 @@ impl Router {
             Route::Zone(zone) => self.pages.zone(zone, query).await,
             Route::Docs(name) => self.pages.docs(name).await,
             Route::Api(resource) => self.api.answer(resource, query, Timestamp::now()).await,
-            Route::Probe => self.probes.answer(query, &request.headers).await,
+            Route::Probe => self.probes.answer(query, &request.headers, peer).await,
         }
     }
 

@@ -152,7 +152,7 @@ async fn probes_that_wait_are_limited() {
     }
     let statuses = probes.join_all().await;
     let refused = statuses.iter().filter(|status| **status == 503).count();
-    assert_eq!(refused, 64, "{statuses:?}");
+    assert_eq!(refused, 68, "{statuses:?}");
     assert_eq!(server.get("/metrics").await.0, 200);
 }
 

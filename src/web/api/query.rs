@@ -10,6 +10,7 @@ use crate::findings::{ExpectedOrigin, FindingKind, LeftOut};
 use crate::history::ChangeKind;
 use crate::snapshot::rows::Finding;
 use crate::snapshot::{Directory, ZoneSlot, ZoneState};
+use crate::truncate::truncated;
 
 /// The default number of rows in a response.
 const DEFAULT_LIMIT: usize = 1000;
@@ -223,7 +224,7 @@ fn set<T>(
 }
 
 fn shortened(text: &str) -> String {
-    text.chars().take(MAX_SHOWN_CHARS).collect()
+    truncated(text, MAX_SHOWN_CHARS).into_owned()
 }
 
 #[cfg(test)]

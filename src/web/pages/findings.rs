@@ -78,7 +78,7 @@ impl Search<'_> {
     fn takes(&self, state: &ZoneState, finding: Finding<'_>) -> bool {
         let contains = |text: &str| text.to_lowercase().contains(self.text);
         self.text.is_empty()
-            || contains(state.zone.name.as_str())
+            || layout::names(state.zone.name.as_str(), self.text)
             || state.zone.id.as_str().eq_ignore_ascii_case(self.text)
             || finding.origin_ip().is_some_and(|origin_ip| {
                 self.address == Some(origin_ip) || contains(&origin_ip.to_string())

@@ -12,7 +12,8 @@ use crate::snapshot::{AccountState, Directory, ZoneCounts};
 /// The filters and page of the request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Query {
-    /// Part of a zone's name or its whole identifier, in lower case; empty for all zones.
+    /// Part of a zone's name, or its whole name in any spelling, or its identifier, in lower case;
+    /// empty for every zone.
     search: String,
     show: Show,
     /// From 1.
@@ -78,7 +79,7 @@ impl Query {
 
     fn takes(&self, zone: &ZoneRow) -> bool {
         let found = self.search.is_empty()
-            || zone.zone.to_lowercase().contains(&self.search)
+            || layout::names(&zone.zone, &self.search)
             || zone.zone_id.eq_ignore_ascii_case(&self.search);
         found && self.show.takes(zone)
     }

@@ -3,10 +3,14 @@
 //! Values may come from outside, so the template engine escapes them. Pages load no resources and
 //! run no scripts.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::build_info;
+use crate::domain::ZoneName;
+use crate::truncate::{prefix, truncated};
 
 const STYLE: &str = include_str!("page.css");
 /// Table rows per page: a few screens, and about 70 kB.
@@ -15,6 +19,11 @@ pub(super) const PAGE_SIZE: usize = 100;
 const MAX_ERROR_CHARS: usize = 300;
 /// The longest search text; zone names are not longer.
 pub(super) const MAX_SEARCH_CHARS: usize = 255;
+
+/// The resources of the API, as its paths name them.
+const API_RESOURCES: [&str; 6] = [
+    "zones", "mappings", "findings", "origins", "changes", "plan",
+];
 
 /// What every page links to or shows.
 #[derive(Debug, Clone, Copy)]
@@ -46,9 +55,12 @@ pub(super) fn shell(title: &str, site: &Site<'_>, content: &Markup) -> Markup {
                         a href="/changes" { "Changes" }
                         a href=(site.metrics) { "Metrics" }
                         a href="/docs/" { "Documentation" }
-                        a href="/api/v1/zones" { "API: zones" }
-                        a href="/api/v1/mappings" { "mappings" }
-                        a href="/api/v1/findings" { "findings" }
+                        @for (number, resource) in API_RESOURCES.iter().enumerate() {
+                            a href={ "/api/v1/" (resource) } {
+                                @if number == 0 { "API: " }
+                                (resource)
+                            }
+                        }
                         a href="/-/healthy" { "Health" }
                         a href="/-/ready" { "Readiness" }
                     }
@@ -112,7 +124,13 @@ impl Paging {
 /// A search text in lower case, truncated to [`MAX_SEARCH_CHARS`].
 pub(super) fn search_text(value: &str) -> String {
     let text = value.trim().to_lowercase();
-    text.chars().take(MAX_SEARCH_CHARS).collect()
+    prefix(&text, MAX_SEARCH_CHARS).to_owned()
+}
+
+/// Whether a search text is a part of a zone's name, or the name in another spelling.
+pub(super) fn names(zone: &str, search: &str) -> bool {
+    let is_other_spelling = || ZoneName::parse(zone).is_ok_and(|zone| zone.matches(search));
+    zone.to_lowercase().contains(search) || is_other_spelling()
 }
 
 /// A number with a link to what it counts. A number of bad things is red unless it is 0. An unknown
@@ -250,16 +268,9 @@ pub(super) fn span(seconds: i64) -> String {
     }
 }
 
-/// An error text, truncated to [`MAX_ERROR_CHARS`].
-pub(super) fn error(text: Option<&str>) -> String {
-    let Some(text) = text else {
-        return String::new();
-    };
-    let mut shown: String = text.chars().take(MAX_ERROR_CHARS).collect();
-    if shown.len() < text.len() {
-        shown.push('…');
-    }
-    shown
+/// An error text, truncated if it is very long.
+pub(super) fn error(text: Option<&str>) -> Cow<'_, str> {
+    truncated(text.unwrap_or_default(), MAX_ERROR_CHARS)
 }
 
 #[cfg(test)]
@@ -285,14 +296,6 @@ mod tests {
             assert_eq!(ago(NOW - distance, NOW), before);
             assert_eq!(until(NOW + distance, NOW), after);
         }
-    }
-
-    #[test]
-    fn long_errors_are_cut_between_characters() {
-        let long = "é".repeat(MAX_ERROR_CHARS + 1);
-        assert_eq!(error(Some(&long)).chars().count(), MAX_ERROR_CHARS + 1);
-        assert!(error(Some(&long)).ends_with('…'));
-        assert_eq!(error(Some("short")), "short");
     }
 
     #[test]
