@@ -417,6 +417,50 @@ mod tests {
         assert_eq!(up().as_deref(), Some("1"));
     }
 
+    #[tokio::test]
+    async fn local_files_are_read_one_after_the_other() {
+        let file = |vendor: &str| {
+            let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/ip-ranges");
+            RangeSource::File(format!("{folder}/{vendor}.json").into())
+        };
+        let settings = Settings {
+            enabled: true,
+            refresh: Duration::from_hours(24),
+            sources: [
+                (Format::Gcp.vendor(), file("gcp")),
+                (Format::Oci.vendor(), file("oci")),
+            ]
+            .into(),
+        };
+        let http = crate::http_client::client_builder(None).unwrap();
+        let metrics = Metrics::register(&prometheus::Registry::new()).unwrap();
+        let ranges = VendorRanges::new(&settings, http.build().unwrap(), &metrics);
+        let feeds = &ranges.shared.feeds;
+        let feed = |format| feeds.iter().find(|feed| feed.format == format).unwrap();
+        let hangs = feed(Format::Gcp)
+            .local
+            .lock()
+            .await
+            .hang(Err(FetchError::NotAFile));
+        let first = tokio::spawn({
+            let (ranges, feed) = (ranges.clone(), Arc::clone(feed(Format::Gcp)));
+            async move { ranges.refresh(&feed).await }
+        });
+        while ranges.shared.local_turn.try_lock().is_ok() {
+            tokio::task::yield_now().await;
+        }
+        let mut second = tokio::spawn({
+            let (ranges, feed) = (ranges.clone(), Arc::clone(feed(Format::Oci)));
+            async move { ranges.refresh(&feed).await }
+        });
+        let short = Duration::from_millis(100);
+        let early = tokio::time::timeout(short, &mut second).await;
+        assert!(early.is_err(), "the second does not wait for the first");
+        drop(hangs);
+        assert!(!first.await.unwrap());
+        assert!(second.await.unwrap());
+    }
+
     #[test]
     fn a_file_that_shrinks_to_nothing_or_less_than_half_is_refused() {
         for (before, now, accepted) in [
