@@ -114,6 +114,31 @@ async fn a_response_that_is_not_taken_is_cut_and_frees_its_place() {
 }
 
 #[tokio::test]
+async fn pages_that_are_not_taken_are_bounded_over_all_connections() {
+    const STREAMS: usize = 32;
+    let site = Site::new(TLS);
+    let server = site.start().await;
+    let mut lazy = Vec::new();
+    let mut responses = Vec::new();
+    // More pages than may be sent at once.
+    for _ in 0..3 {
+        let mut client = Client::connect(&site, &server, 0).await;
+        for _ in 0..STREAMS {
+            responses.push(client.send("/").await);
+        }
+        lazy.push(client);
+    }
+    let start = Instant::now();
+    while !lazy.iter().any(|client| client.connection.is_finished()) {
+        let mut other = Client::connect(&site, &server, 1 << 20).await;
+        let response = other.send("/").await;
+        drop(timeout(PATIENCE, read(response, Duration::ZERO)).await);
+        assert!(start.elapsed() < PATIENCE, "none makes room");
+        sleep(SHORT).await;
+    }
+}
+
+#[tokio::test]
 async fn a_slow_client_gets_the_whole_response() {
     let site = Site::new(TLS);
     let mut options = options(&site);
