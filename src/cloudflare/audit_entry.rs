@@ -11,6 +11,7 @@ use siphasher::sip::SipHasher13;
 
 use super::envelope::lenient;
 use crate::domain::{OriginIp, PoolId, ZoneId};
+use crate::truncate::prefix;
 
 /// Characters of an actor's name that are kept.
 const NAME_LIMIT: usize = 200;
@@ -190,7 +191,7 @@ fn actor(row: ActorRow) -> AuditActor {
 }
 
 fn kept(text: &str, characters: usize) -> String {
-    text.trim().chars().take(characters).collect()
+    prefix(text.trim(), characters).to_owned()
 }
 
 /// Identifies an entry without an identifier by its text.

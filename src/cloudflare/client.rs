@@ -286,10 +286,7 @@ impl Client {
                     || !retry::is_worth_retrying(error.reason, error.status)
                     || backoff >= call.remaining()
                 {
-                    if error.reason == Reason::Unauthorized
-                        && request.operation.proves_credentials()
-                        && proof.is_some()
-                    {
+                    if error.reason == Reason::Unauthorized && proof.is_some() {
                         inner.note_token(&config, request.operation, false);
                     }
                     return Err(error);

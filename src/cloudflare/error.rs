@@ -62,15 +62,6 @@ impl Operation {
         }
     }
 
-    /// Whether the refusal of this call alone casts doubt on the credentials. Other calls are
-    /// optional: their refusal says nothing about the credentials.
-    pub(super) fn proves_credentials(self) -> bool {
-        matches!(
-            self,
-            Self::ListZones | Self::GetZone | Self::ListMappings | Self::GetMapping
-        )
-    }
-
     /// Whether the call reads mappings or the regions that they can name.
     pub(super) fn is_about_mappings(self) -> bool {
         matches!(

@@ -99,3 +99,12 @@ async fn two_equally_good_zones_of_one_name_are_ambiguous() {
     let ended = setup.run(&["get", "a.test", "192.0.2.1"]).await;
     ended.code(0).says(&["aws us-east-1"]);
 }
+
+#[tokio::test]
+async fn an_answer_that_cannot_be_written_is_two() {
+    let setup = Setup::new(world(), "").await;
+    let get = ["get", "a.test", "192.0.2.1"];
+    assert_eq!(setup.run_on_full_disk(&get).await, Some(2));
+    assert_eq!(setup.run_on_full_disk(&["plan"]).await, Some(2));
+    assert_eq!(setup.run_on_full_disk(&["once"]).await, Some(3));
+}

@@ -12,7 +12,6 @@ mod healthcheck;
 mod once;
 mod plan;
 mod plan_applied;
-mod sockets;
 mod strict;
 mod support;
 mod usage;

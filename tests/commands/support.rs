@@ -67,6 +67,17 @@ impl Setup {
         run(&mut command(&all)).await
     }
 
+    /// The exit code of a command whose standard output is a full disk.
+    pub(crate) async fn run_on_full_disk(&self, words: &[&str]) -> Option<i32> {
+        let file = self.file();
+        let mut all = vec![OsStr::new("--config.file"), file.as_os_str()];
+        all.extend(words.iter().map(OsStr::new));
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full");
+        let child = command(&all).stdout(full.unwrap()).spawn().unwrap();
+        let ended = timeout(PATIENCE, child.wait_with_output()).await;
+        ended.expect("an end in time").unwrap().status.code()
+    }
+
     /// Runs a command without a configuration file, with these variables.
     pub(crate) async fn run_in(&self, variables: &[(&str, &str)], words: &[&str]) -> Ended {
         let mut command = command(words);
