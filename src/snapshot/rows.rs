@@ -7,10 +7,10 @@ use serde::Serialize;
 
 pub use super::finding::Finding;
 use super::finding::{is_idle, stale_mappings};
-use crate::domain::Mapping;
+use crate::domain::{HostState, Mapping};
 use crate::findings::{
-    Check, ExpectedOrigin, ExpectedPlace, HostState, LeftOut, MAX_UNRESOLVED_HOSTS, Source,
-    Sources, ZoneFindings,
+    Check, ExpectedOrigin, ExpectedPlace, LeftOut, MAX_UNRESOLVED_HOSTS, Source, Sources,
+    ZoneFindings,
 };
 use crate::snapshot::{StaleAfter, ZoneState};
 

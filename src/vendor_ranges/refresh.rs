@@ -457,8 +457,8 @@ mod tests {
         let early = tokio::time::timeout(short, &mut second).await;
         assert!(early.is_err(), "the second does not wait for the first");
         drop(hangs);
-        assert!(!first.await.unwrap());
-        assert!(second.await.unwrap());
+        assert!(first.await.unwrap().is_err());
+        assert!(second.await.unwrap().is_ok());
     }
 
     #[test]
