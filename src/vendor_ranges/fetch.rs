@@ -2,7 +2,7 @@
 
 use std::io;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use reqwest::header::{
     ETAG, HeaderName, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, LOCATION,
@@ -13,7 +13,7 @@ use url::Url;
 
 use super::RangeSource;
 use super::download_page::latest_link;
-use crate::file_io::{self, Fingerprint, Reading, ReadingError, Size};
+use crate::file_io::{self, Reading, ReadingError, Size};
 use crate::http_client::{BodyError, describe, read_body};
 
 /// The largest file (Azure's) has 4 MiB and grows; sixteen times that is none.
@@ -49,7 +49,7 @@ pub(super) enum Version {
         last_modified: Option<HeaderValue>,
     },
     /// A local file's.
-    File(Fingerprint),
+    File { modified: SystemTime, bytes: u64 },
 }
 
 /// Why a source could not be read. Addresses are not part of it: they may hold secrets.
@@ -133,7 +133,10 @@ fn read_file(path: &Path, last: Option<&Version>) -> Result<Fetched, FetchError>
     if !metadata.is_file() {
         return Err(FetchError::NotAFile);
     }
-    let version = Version::File(Fingerprint::from(&metadata));
+    let version = Version::File {
+        modified: metadata.modified()?,
+        bytes: metadata.len(),
+    };
     if last == Some(&version) {
         return Ok(Fetched::Unchanged);
     }

@@ -72,7 +72,7 @@ impl Setup {
         let file = self.file();
         let mut all = vec![OsStr::new("--config.file"), file.as_os_str()];
         all.extend(words.iter().map(OsStr::new));
-        let full = OpenOptions::new().write(true).open("/dev/full");
+        let full = fs::OpenOptions::new().write(true).open("/dev/full");
         let child = command(&all).stdout(full.unwrap()).spawn().unwrap();
         let ended = timeout(PATIENCE, child.wait_with_output()).await;
         ended.expect("an end in time").unwrap().status.code()
