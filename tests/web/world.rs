@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cloudflare_origin_region_exporter::domain::{
-    AccountName, HostName, Mapping, OriginIp, Region, Vendor, Zone, ZoneId, ZoneMappings, ZoneName,
+    AccountName, HostName, HostState, Mapping, OriginIp, Region, Vendor, Zone, ZoneId,
+    ZoneMappings, ZoneName,
 };
 use cloudflare_origin_region_exporter::findings::{
-    Check, Effect, ExpectedOrigin, ExpectedPlace, FindingKind, HostState, LeftOut, LeftOutReason,
-    Source, TieredCache, UnresolvedHost, UnsupportedDeclaration, WrongMapping, ZoneFindings,
+    Check, Effect, ExpectedOrigin, ExpectedPlace, FindingKind, LeftOut, LeftOutReason, Source,
+    TieredCache, UnresolvedHost, UnsupportedDeclaration, WrongMapping, ZoneFindings,
 };
 use cloudflare_origin_region_exporter::history::{ChangeKind, Details, History};
 use cloudflare_origin_region_exporter::snapshot::{
