@@ -237,7 +237,7 @@ async fn writes_that_make_no_sense_are_refused() {
     let path = format!("{zone}/192.0.2.1");
     let wish = |ip: &str, vendor: &str, region: &str| json!({"origin_ip": ip, "vendor": vendor, "region": region});
     for (wish, expected) in [
-        (wish("192.0.2.2", "aws", "us-east-1"), (400, 1157)),
+        (wish("192.0.2.2", "aws", "us-east-1"), (400, 1146)),
         (wish("192.0.2.1", "hetzner", "fsn1"), (400, 1157)),
         (wish("192.0.2.1", "aws", "us-central1"), (400, 1157)),
         (wish("192.0.2.1", "aws", "us-east-1"), (403, 1164)),

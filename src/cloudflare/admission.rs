@@ -132,7 +132,8 @@ impl Admission {
             reason = "a quota is far below 2^53, and a share lies in (0, 1]"
         )]
         let allowed = (quota.remaining as f64 * share).ceil() as u64;
-        self.limiter.note_quota(used, allowed, quota.reset);
+        self.limiter
+            .note_quota(used, allowed, quota.reset, quota.window);
     }
 
     /// The recent requests, the end of the pause after a 429, and the number of slots ever taken.

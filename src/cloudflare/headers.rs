@@ -43,6 +43,8 @@ pub(super) struct Quota {
     pub(super) reset: Duration,
     /// Requests per window, if the policy states them.
     pub(super) limit: Option<u64>,
+    /// The length of that window, if the policy gives it.
+    pub(super) window: Option<Duration>,
 }
 
 impl Quota {
@@ -66,12 +68,14 @@ pub(super) fn quota(headers: &HeaderMap) -> Option<Quota> {
             let reset = parameter(limit, "t").unwrap_or(0);
             let policies = || policies.split(',').take(MAX_ITEMS);
             let same_name = policies().find(|policy| name(policy) == name(limit));
+            let policy = same_name.or_else(|| policies().next());
             Some(Quota {
                 remaining,
                 reset: Duration::from_secs(reset).min(LONGEST_PAUSE),
-                limit: same_name
-                    .or_else(|| policies().next())
-                    .and_then(|policy| parameter(policy, "q")),
+                limit: policy.and_then(|policy| parameter(policy, "q")),
+                window: policy
+                    .and_then(|policy| parameter(policy, "w"))
+                    .map(Duration::from_secs),
             })
         })
         .min_by_key(|quota| quota.remaining)
@@ -166,7 +170,8 @@ mod tests {
             Quota {
                 remaining: 50,
                 reset: Duration::from_secs(30),
-                limit: Some(100)
+                limit: Some(100),
+                window: Some(Duration::from_mins(1)),
             }
         );
         assert!(!read.is_nearly_spent(1200));
@@ -178,6 +183,7 @@ mod tests {
             remaining,
             reset: Duration::ZERO,
             limit,
+            window: None,
         };
         assert!(!left(5, Some(100)).is_nearly_spent(1200));
         assert!(left(4, Some(100)).is_nearly_spent(1200));

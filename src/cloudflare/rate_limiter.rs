@@ -178,14 +178,24 @@ impl Limiter {
     /// an earlier process. It uses up the budget until the server forgets it, or until it is older
     /// than the window. Later surpluses come from others: of what they leave, this process sends at
     /// most `allowed` until the server's window ends.
-    pub(super) fn note_quota(&self, used: u64, allowed: u64, reset: Duration) {
+    ///
+    /// If the server counts over another window than the configured one, its first count says
+    /// nothing about the requests in this window.
+    pub(super) fn note_quota(
+        &self,
+        used: u64,
+        allowed: u64,
+        reset: Duration,
+        window: Option<Duration>,
+    ) {
         let now = Instant::now();
         let end = now + reset;
         let mut log = self.lock();
         let own = log.in_flight + log.ended_count;
+        let is_same_window = window.is_none_or(|window| window == log.window);
+        let foreign = used.saturating_sub(if is_same_window { own } else { used });
         let forgotten = end.min(now + log.window);
-        log.foreign
-            .get_or_insert((used.saturating_sub(own), forgotten));
+        log.foreign.get_or_insert((foreign, forgotten));
         log.ceiling = Some((log.taken.saturating_add(allowed), end));
         drop(log);
         self.notify();
@@ -601,14 +611,14 @@ mod tests {
         let limiter = Arc::new(Limiter::new(10, WINDOW));
         let start = Instant::now();
         request(&limiter, Duration::ZERO).await;
-        limiter.note_quota(8, 100, Duration::from_secs(4));
+        limiter.note_quota(8, 100, Duration::from_secs(4), Some(WINDOW));
         // Of 10 requests, this process used one, and 7 were used before.
         for _ in 0..2 {
             request(&limiter, Duration::ZERO).await;
         }
         assert_eq!(start.elapsed(), Duration::ZERO);
         // Later requests of others do not use up the budget.
-        limiter.note_quota(50, 100, Duration::from_secs(4));
+        limiter.note_quota(50, 100, Duration::from_secs(4), Some(WINDOW));
         request(&limiter, Duration::ZERO).await;
         assert_eq!(start.elapsed(), Duration::from_secs(4));
         for _ in 0..6 {
@@ -624,9 +634,21 @@ mod tests {
         let limiter = Arc::new(Limiter::new(10, WINDOW));
         let start = Instant::now();
         request(&limiter, Duration::ZERO).await;
-        limiter.note_quota(200, 100, 3 * WINDOW);
+        limiter.note_quota(200, 100, 3 * WINDOW, None);
         request(&limiter, Duration::ZERO).await;
         assert_eq!(start.elapsed(), WINDOW);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_the_server_counts_over_another_window_takes_up_no_budget() {
+        let limiter = Arc::new(Limiter::new(10, WINDOW));
+        let start = Instant::now();
+        request(&limiter, Duration::ZERO).await;
+        limiter.note_quota(50, 100, 3 * WINDOW, Some(6 * WINDOW));
+        for _ in 0..9 {
+            request(&limiter, Duration::ZERO).await;
+        }
+        assert_eq!(start.elapsed(), Duration::ZERO);
     }
 
     #[tokio::test(start_paused = true)]
@@ -634,7 +656,7 @@ mod tests {
         let limiter = Arc::new(Limiter::new(100, WINDOW));
         let start = Instant::now();
         request(&limiter, Duration::ZERO).await;
-        limiter.note_quota(1, 3, Duration::from_secs(5));
+        limiter.note_quota(1, 3, Duration::from_secs(5), None);
         for _ in 0..3 {
             request(&limiter, Duration::ZERO).await;
         }

@@ -85,7 +85,7 @@ pub(super) fn put(
     if address(&wish.origin_ip)? != address(ip)? {
         return Err(Failure::new(
             StatusCode::BAD_REQUEST,
-            1157,
+            1146,
             "origin_ip in the body does not match the one in the path",
         ));
     }

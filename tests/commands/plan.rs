@@ -134,6 +134,18 @@ async fn a_source_that_cannot_be_read_leaves_an_empty_plan_uncertain() {
 }
 
 #[tokio::test]
+async fn a_source_that_cannot_be_read_leaves_it_open_what_is_unused() {
+    let more = "expect: { from_dns: true, from_load_balancers: true, from_rules: true }\n\
+                mappings: { stale_after: never }\n";
+    let setup = Setup::new(world(), more).await;
+    let failure = Fault::new(FaultKind::Status(403, None)).on(Operation::PageRules);
+    setup.api.add_fault(failure.zone("a.test"));
+    setup.run(&["plan", "a.test"]).await.code(0);
+    let ended = setup.run(&["plan", "a.test", "--prune"]).await;
+    ended.code(2).complains(&["zone a.test: not everything"]);
+}
+
+#[tokio::test]
 async fn once_can_leave_out_what_is_in_order() {
     let setup = setup().await;
     let ended = setup.run(&["once", "--format=json", "--findings"]).await;

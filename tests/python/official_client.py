@@ -94,7 +94,7 @@ raises(cloudflare.NotFoundError, 1142, lambda: regions.delete("192.0.2.200", zon
 raises(cloudflare.BadRequestError, 1146, lambda: regions.list(zone_id=zone_id, per_page=101))
 raises(
     cloudflare.BadRequestError,
-    1157,
+    1146,
     lambda: regions.update(
         "192.0.2.200",
         zone_id=zone_id,

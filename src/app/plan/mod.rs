@@ -10,6 +10,7 @@ use super::parts::Parts;
 use super::{AppError, USAGE, logging, output, table};
 use crate::config::Settings;
 use crate::config::cli::PlanFormat;
+use crate::findings::ZoneFindings;
 use crate::snapshot::{Directory, PlanRow, Prune, curl_script};
 
 /// There are changes to make.
@@ -28,6 +29,10 @@ pub(super) async fn run(
     parts.ranges.refresh_all_once().await;
     parts.poller.run_once().await;
     let directory = parts.snapshot.directory();
+    let expect = &settings.expect;
+    // Otherwise the configuration rules it out that unused mappings are known.
+    let is_unused_wanted =
+        prune && expect.from_dns && expect.from_load_balancers && expect.from_rules;
     let prune = if prune {
         Prune::Unnamed(settings.expect.unused_after)
     } else {
@@ -37,7 +42,7 @@ pub(super) async fn run(
         rows: plans,
         problems,
         unsure,
-    } = plans(&directory, zones, prune, Timestamp::now());
+    } = plans(&directory, zones, prune, is_unused_wanted, Timestamp::now());
     let text = match format {
         PlanFormat::Table => as_table(&plans, problems.is_empty() && unsure.is_empty()),
         PlanFormat::Json => as_json(&plans),
@@ -75,7 +80,13 @@ struct Plans {
 }
 
 /// The plans of the requested zones (all by default), and the reasons why the plans are incomplete.
-fn plans(directory: &Directory, wanted: &[String], prune: Prune, now: Timestamp) -> Plans {
+fn plans(
+    directory: &Directory,
+    wanted: &[String],
+    prune: Prune,
+    is_unused_wanted: bool,
+    now: Timestamp,
+) -> Plans {
     let accounts = directory.accounts.iter().filter_map(|account| {
         let error = account.error.as_ref()?;
         Some(format!("account {}: {error}", account.name))
@@ -100,8 +111,11 @@ fn plans(directory: &Directory, wanted: &[String], prune: Prune, now: Timestamp)
             Some(Some(error)) => problems.push(format!("zone {}: {error}", state.zone.name)),
             None => problems.push(format!("zone {}: not polled", state.zone.name)),
         }
-        let data = state.data.as_ref();
-        if data.is_some_and(|data| data.findings.is_partial) {
+        let findings = state.data.as_ref().map(|data| &data.findings);
+        let is_unsure = |findings: &ZoneFindings| {
+            findings.is_partial || (is_unused_wanted && findings.unnamed.is_none())
+        };
+        if findings.is_some_and(|findings| is_unsure(findings)) {
             unsure.push(state.zone.name.to_string());
         }
         rows.extend(PlanRow::of(state, prune, now));
