@@ -83,7 +83,13 @@ impl PolledZone {
         ];
         let candidates = sources.into_iter().filter_map(SourceState::candidates);
         let named = declared_hosts.chain(candidates.flat_map(|candidates| &candidates.hosts));
-        let hosts = criteria.hosts.answers(&self.slot.id, named);
+        let id = &self.slot.id;
+        let (hosts, paths) = criteria.hosts.answers(id, named, &self.enrichment.paths);
+        if self.enrichment.paths != paths {
+            self.enrichment.paths = paths;
+            self.recorder
+                .sources(id, || self.enrichment.stored_sources());
+        }
         let evidence = Evidence {
             declared: &self.declared,
             declared_hosts: &self.declared_hosts,

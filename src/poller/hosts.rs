@@ -1,14 +1,17 @@
 //! The origin hosts of the polled zones: where each leads, and what is known of it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::cloudflare::{DnsRecord, OriginTarget};
 use crate::domain::{AccountName, HostName, HostState, RecordName, Zone, ZoneId};
 use crate::findings::{HostAnswer, LeftOutReason};
 use crate::origin_hosts::{
-    AccountRecords, End, Followed, NoOrigin, OriginHosts, RecordTarget, chain_place,
+    AccountRecords, End, Followed, Host, NoOrigin, OriginHosts, RecordTarget, chain_place,
 };
+
+/// Where the hosts of a zone lead that are records of the accounts' own zones.
+pub(super) type Paths = BTreeMap<HostName, Followed>;
 
 /// Follows hosts within the records of the listed zones, and has those that lead outside resolved.
 pub(super) struct HostLookup {
@@ -16,6 +19,10 @@ pub(super) struct HostLookup {
     records: AccountRecords,
     /// Every zone that an account lists, with the account that reads its records.
     listed: HashMap<ZoneId, AccountName>,
+    /// Every account was listed completely, so no other zone is one of theirs.
+    is_listed: bool,
+    /// Zones whose records could not be read for longer than they are kept.
+    lost: HashSet<ZoneId>,
     dependencies: Mutex<Dependencies>,
 }
 
@@ -36,6 +43,8 @@ impl HostLookup {
             resolver,
             records: AccountRecords::default(),
             listed: HashMap::new(),
+            is_listed: false,
+            lost: HashSet::new(),
             dependencies: Mutex::default(),
         }
     }
@@ -44,14 +53,17 @@ impl HostLookup {
         &self.resolver
     }
 
-    /// What is known of the hosts of a zone. Those that the DNS has to answer for are resolved from
-    /// now on; hosts that the zone named before and does not any more are not.
+    /// What is known of the hosts of a zone, and where they lead. Those that the DNS has to answer
+    /// for are resolved from now on; hosts that the zone named before and does not any more are not.
+    /// `known` is where they led before: that counts until it can be seen in the records again.
     pub(super) fn answers<'a>(
         &self,
         zone: &ZoneId,
         hosts: impl IntoIterator<Item = &'a HostName>,
-    ) -> BTreeMap<HostName, HostAnswer> {
+        known: &Paths,
+    ) -> (BTreeMap<HostName, HostAnswer>, Paths) {
         let mut answers = BTreeMap::new();
+        let mut paths = Paths::new();
         let mut outside = BTreeSet::new();
         let mut through = BTreeSet::new();
         for host in hosts {
@@ -59,7 +71,16 @@ impl HostLookup {
                 continue;
             }
             let mut followed = self.records.follow(host);
-            through.extend(std::mem::take(&mut followed.zones));
+            let zones = std::mem::take(&mut followed.zones);
+            if self.is_open(&followed.end, &zones)
+                && let Some(known) = known.get(host)
+            {
+                followed.clone_from(known);
+                paths.insert(host.clone(), followed.clone());
+            } else if !zones.is_empty() && followed.end != End::NotRead {
+                paths.insert(host.clone(), followed.clone());
+            }
+            through.extend(zones);
             if let End::Outside(name) = &followed.end
                 && !name.has_no_origin_address()
             {
@@ -69,7 +90,16 @@ impl HostLookup {
         }
         self.resolver.want(zone, outside);
         self.dependencies().set(zone, through);
-        answers
+        (answers, paths)
+    }
+
+    /// Whether records that may still be read decide where a host leads.
+    fn is_open(&self, end: &End, zones: &[ZoneId]) -> bool {
+        match end {
+            End::NotRead => !zones.iter().any(|zone| self.lost.contains(zone)),
+            End::Outside(_) => !self.is_listed,
+            End::Addresses(_) | End::NoOrigin(_) | End::TooLong => false,
+        }
     }
 
     fn answer(&self, host: &HostName, followed: Followed) -> HostAnswer {
@@ -93,17 +123,7 @@ impl HostLookup {
                 let Some(known) = self.resolver.get(&name) else {
                     return HostAnswer::default();
                 };
-                let serves_itself = known.chain().any(HostName::has_no_origin_address);
-                HostAnswer {
-                    addresses: known.ips().collect(),
-                    is_known: known.is_known(),
-                    // Addresses that are not remembered are not known.
-                    is_failing: known.failure().is_some() || known.is_truncated(),
-                    is_rotating: known.state() == Some(HostState::Rotating),
-                    is_settling: known.is_settling(),
-                    place: chain_place(chain().chain(known.chain())),
-                    left_out: serves_itself.then_some(LeftOutReason::NoOriginAddress),
-                }
+                resolved(chain(), &known)
             }
             End::NoOrigin(NoOrigin::Worker) => left_out(LeftOutReason::Worker),
             End::NoOrigin(NoOrigin::ReadOnly) => left_out(LeftOutReason::ReadOnly),
@@ -122,12 +142,14 @@ impl HostLookup {
         self.dependencies().set(zone, BTreeSet::new());
     }
 
-    /// Takes what the accounts list now, filtered or not. Of several accounts that list a zone the
+    /// Takes what the accounts list now, filtered or not, and whether that is all. Of several accounts that list a zone the
     /// first one reads its records. Returns whether other zones are listed than before.
     pub(super) fn list<'a>(
         &mut self,
         accounts: impl IntoIterator<Item = (&'a AccountName, &'a BTreeMap<ZoneId, Zone>)>,
+        is_complete: bool,
     ) -> bool {
+        self.is_listed = is_complete;
         let mut listed = HashMap::new();
         for (account, zones) in accounts {
             for (id, zone) in zones {
@@ -142,6 +164,7 @@ impl HostLookup {
         }
         for gone in self.listed.keys().filter(|id| !listed.contains_key(*id)) {
             self.records.remove(gone);
+            self.lost.remove(gone);
         }
         let changed = self.listed != listed;
         self.listed = listed;
@@ -166,7 +189,13 @@ impl HostLookup {
             });
             records.chain(balanced)
         });
-        if self.records.set(zone, records) {
+        let is_newly_lost = if records.is_none() {
+            self.lost.insert(zone.clone())
+        } else {
+            self.lost.remove(zone);
+            false
+        };
+        if self.records.set(zone, records) || is_newly_lost {
             let dependents = self.dependencies().dependents.get(zone).cloned();
             dependents.unwrap_or_default().into_iter().collect()
         } else {
@@ -221,6 +250,21 @@ impl Dependencies {
     }
 }
 
+/// What is known of a host that is resolved; `chain` are the names that lead to it.
+fn resolved<'a>(chain: impl Iterator<Item = &'a HostName>, host: &'a Host) -> HostAnswer {
+    let serves_itself = host.chain().any(HostName::has_no_origin_address);
+    HostAnswer {
+        addresses: host.ips().collect(),
+        is_known: host.is_known(),
+        // Addresses that are not remembered are not known.
+        is_failing: host.failure().is_some() || host.is_truncated(),
+        is_rotating: host.state() == Some(HostState::Rotating),
+        is_settling: host.is_settling(),
+        place: chain_place(chain.chain(host.chain())),
+        left_out: serves_itself.then_some(LeftOutReason::NoOriginAddress),
+    }
+}
+
 /// What a record gives for its name; `None` where the name is none.
 fn target(record: &DnsRecord) -> Option<(RecordName, RecordTarget)> {
     let target = match &record.target {
@@ -231,3 +275,6 @@ fn target(record: &DnsRecord) -> Option<(RecordName, RecordTarget)> {
     };
     Some((record.name.clone()?, target))
 }
+
+#[cfg(test)]
+mod tests;

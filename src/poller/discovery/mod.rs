@@ -37,7 +37,11 @@ impl Poller {
     pub(super) fn reassign(&mut self, mut released: Released, now: Instant) {
         let listings = self.accounts.iter();
         let listings = listings.map(|(name, account)| (name, &account.listing.zones));
-        if self.context.hosts.list(listings) {
+        let is_complete = self
+            .accounts
+            .values()
+            .all(|account| account.listing.complete);
+        if self.context.hosts.list(listings, is_complete) {
             let accounts = self.accounts.values_mut();
             accounts.for_each(Account::request_evaluations);
         }

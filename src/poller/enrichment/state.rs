@@ -15,6 +15,7 @@ use crate::domain::{OriginIp, PoolId, RecordName};
 use crate::findings::{
     Candidates, Discovered, ExpectSettings, SourceState, TieredCache, Usage, VerifySettings,
 };
+use crate::poller::hosts::Paths;
 use crate::poller::tasks::Urgency;
 
 /// The least time for which the last known Tiered Cache settings are shown.
@@ -88,6 +89,8 @@ pub(in crate::poller) struct StoredSources {
     dns: Option<Candidates>,
     load_balancers: Option<Candidates>,
     rules: BTreeMap<RuleKind, Candidates>,
+    /// Where the hosts lead that are records of the accounts' own zones.
+    paths: Paths,
     /// Since when sources have not named the mapped addresses.
     usage: Usage,
 }
@@ -112,6 +115,8 @@ pub(in crate::poller) struct EnrichmentState {
     pub(in crate::poller) unconfirmed: BTreeSet<OriginIp>,
     /// Origins that are being looked up.
     confirming: BTreeSet<OriginIp>,
+    /// Where its hosts lead that are records of the accounts' own zones.
+    pub(in crate::poller) paths: Paths,
     /// Since when sources have not named its mapped addresses.
     pub(in crate::poller) usage: UsageWatch,
     /// Whether this process has read its sources, or failed to.
@@ -161,6 +166,7 @@ impl EnrichmentState {
         self.rules = rules
             .map(|(kind, candidates)| (kind, Recent::resume(Some(candidates), now)))
             .collect();
+        self.paths = sources.paths;
         self.usage.usage = sources.usage;
         self.usage.usage.resume(pause);
         self.tiered_cache = Recent::resume(tiered_cache.enabled, now);
@@ -177,6 +183,7 @@ impl EnrichmentState {
                 .iter()
                 .filter_map(|(kind, rules)| Some((*kind, rules.stored()?)))
                 .collect(),
+            paths: self.paths.clone(),
             usage: self.usage.usage.clone(),
         }
     }
