@@ -1,11 +1,11 @@
-//! The judgement on one zone of 100 mappings that are all expected.
+//! The judgement on one zone of 100 mappings that are all expected: declared, or found behind hosts.
 
 use std::collections::BTreeMap;
 
-use cloudflare_origin_region_exporter::domain::{OriginIp, RangeVerdict, ZoneMappings};
+use cloudflare_origin_region_exporter::domain::{HostName, OriginIp, RangeVerdict, ZoneMappings};
 use cloudflare_origin_region_exporter::findings::{
-    DeclaredOrigin, Discovered, Evidence, ExpectedPlace, RangesUse, SupportedRegion,
-    SupportedRegions, evaluate,
+    Candidates, DeclaredOrigin, Discovered, Evidence, ExpectedPlace, HostAnswer, RangesUse,
+    SourceState, SupportedRegion, SupportedRegions, evaluate,
 };
 use criterion::Criterion;
 
@@ -54,4 +54,46 @@ pub(crate) fn bench(criterion: &mut Criterion) {
     criterion.bench_function("findings/a zone is judged", |bencher| {
         bencher.iter(|| evaluate(&mappings, &evidence));
     });
+
+    let (discovered, hosts) = behind_hosts(&mappings);
+    let evidence = Evidence {
+        declared: &[],
+        discovered: &discovered,
+        hosts: &hosts,
+        ranges: RangesUse::Off,
+        ..evidence
+    };
+    criterion.bench_function(
+        "findings/a zone whose origins are hosts is judged",
+        |bencher| {
+            bencher.iter(|| evaluate(&mappings, &evidence));
+        },
+    );
+}
+
+/// The addresses of the mappings, four behind each host that a DNS record names.
+fn behind_hosts(mappings: &ZoneMappings) -> (Discovered, BTreeMap<HostName, HostAnswer>) {
+    let mut candidates = Candidates::default();
+    let mut hosts = BTreeMap::new();
+    for (number, part) in mappings.as_slice().chunks(4).enumerate() {
+        let name = format!("shop-{number}.us-east-1.elb.amazonaws.com");
+        let host = HostName::parse(&name).unwrap();
+        candidates.add_host(host.clone());
+        let answer = HostAnswer {
+            addresses: part.iter().map(|mapping| mapping.origin_ip).collect(),
+            is_known: true,
+            ..HostAnswer::default()
+        };
+        hosts.insert(host, answer);
+    }
+    let read = |candidates: Candidates| SourceState::Read {
+        candidates: candidates.into(),
+        is_current: true,
+    };
+    let discovered = Discovered {
+        dns: read(candidates),
+        load_balancers: read(Candidates::default()),
+        rules: read(Candidates::default()),
+    };
+    (discovered, hosts)
 }

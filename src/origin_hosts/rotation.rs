@@ -14,7 +14,7 @@ const SETTLING_ANSWERS: u8 = 3;
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Rotation {
     /// The limit that the addresses exceeded; `None` where they do not.
-    pub(super) above: Option<usize>,
+    pub(super) above: Option<u32>,
     /// Good answers in a row that held new addresses.
     novelties: u8,
     /// The first of these was full, and no address was known before it.
@@ -59,12 +59,14 @@ impl Rotation {
     /// A host stops rotating when the number has fallen by a quarter below the limit, so that one at
     /// the limit does not flap. A limit that was changed is applied as it is.
     pub(super) fn judge(&mut self, count: usize, is_truncated: bool, above: usize) {
-        let limit = match self.above {
-            Some(exceeded) if exceeded == above => above - above / 4,
-            _ => above,
+        let this_limit = u32::try_from(above).unwrap_or(u32::MAX);
+        let limit = if self.above == Some(this_limit) {
+            above - above / 4
+        } else {
+            above
         };
         let is_rotating = count > limit || is_truncated;
-        self.above = is_rotating.then_some(above);
+        self.above = is_rotating.then_some(this_limit);
         self.is_settling = !is_rotating
             && usize::from(self.novelties) <= above
             && (self.novelties >= SETTLING_ANSWERS || (self.novelties > 0 && self.began_full));

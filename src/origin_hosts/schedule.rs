@@ -189,6 +189,10 @@ impl Schedule {
             .map(|(name, _)| name.clone());
         if let Some(name) = known {
             if let Some(entry) = self.entries.get_mut(host) {
+                // Most hosts are of one zone, and there may be many hosts.
+                if entry.zones.is_empty() {
+                    entry.zones.reserve_exact(1);
+                }
                 entry.zones.push(zone.clone());
                 if let Turn::Idle { since, due } = entry.turn {
                     entry.turn = Turn::Due(due);

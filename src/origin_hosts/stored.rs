@@ -26,7 +26,7 @@ pub struct StoredHost {
     pub overflowed: Option<Timestamp>,
     /// The limit above which it has more addresses than mappings can follow; none where it has not.
     #[serde(default)]
-    pub rotating_above: Option<usize>,
+    pub rotating_above: Option<u32>,
 }
 
 /// An address of a stored host.

@@ -1,14 +1,17 @@
 //! Origins by host name: resolved over real DNS, or followed within the accounts' own records.
 
+use std::time::Duration;
+
 use cloudflare_origin_region_exporter::simulator::dns::{
     DnsHost, DnsHosts, DnsTrouble, NameServer,
 };
 use cloudflare_origin_region_exporter::simulator::{
     FaultKind, LoadBalancer, Operation, Pool, PoolOrigin, World,
 };
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::support::{Exporter, Exposition, break_call, simulate, world};
+use crate::support::{Exporter, Exposition, PATIENCE, break_call, simulate, world};
 
 const ALB: &str = "web-1.us-east-1.elb.amazonaws.com";
 
@@ -213,11 +216,63 @@ async fn a_host_that_nobody_answers_for_holds_up_no_other_origin() {
     zone.record("A", "plain.a.test", "52.95.110.2", true);
     let (api, _guard) = simulate(world).await;
     let exporter = Exporter::start(&api, &settings(&dns, "from_dns: true")).await;
-    let started = tokio::time::Instant::now();
+    let started = Instant::now();
     exporter
         .until("two missing", |seen| missing(seen).len() == 2)
         .await;
     assert!(started.elapsed().as_secs() < 5);
+}
+
+#[tokio::test]
+async fn thousands_of_hosts_that_nobody_answers_for_make_no_poll_later_and_no_scrape_slower() {
+    const HOSTS: usize = 2000;
+    let silent = DnsHost::default().trouble(DnsTrouble::Silent);
+    let names: Vec<_> = (0..HOSTS).map(|n| format!("h{n}.example.net")).collect();
+    let known: Vec<_> = names
+        .iter()
+        .map(|name| (name.as_str(), silent.clone()))
+        .collect();
+    let (dns, _dns) = name_server(&known).await;
+    let mut world = world().zone("a.test", []).zone("b.test", []);
+    let zone = world.zone_mut("a.test");
+    for (n, name) in names.iter().enumerate() {
+        zone.record("CNAME", &format!("w{n}.a.test"), name, true);
+    }
+    world
+        .zone_mut("b.test")
+        .record("A", "www.b.test", "52.95.110.2", true);
+    let (api, _guard) = simulate(world).await;
+    let exporter = Exporter::start(&api, &settings(&dns, "from_dns: true")).await;
+    exporter
+        .until("look-ups that nobody answers", |seen| {
+            seen.value("exporter_dns_queries_total", &[("result", "failed")]) > Some(0.0)
+        })
+        .await;
+    let (mut lag, mut slowest) = (0.0_f64, Duration::ZERO);
+    let polls = |seen: &Exposition, zone| seen.of(zone, "zone_polls_total").unwrap();
+    let first = exporter.scrape().await;
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let started = Instant::now();
+        assert!(started < deadline, "polls are {lag} s late");
+        let seen = exporter.scrape().await;
+        slowest = slowest.max(started.elapsed());
+        lag = lag.max(seen.value("exporter_poll_lag_seconds", &[]).unwrap());
+        let done = |zone| polls(&seen, zone) >= polls(&first, zone) + 10.0;
+        if done("a.test") && done("b.test") {
+            // Far from all were asked for by then.
+            let asked = dns.questions().len();
+            assert!(asked < HOSTS, "{asked} questions");
+            break;
+        }
+        sleep(Duration::from_millis(50)).await;
+    }
+    // A look-up takes six seconds.
+    assert!(lag < 2.0, "polls are {lag} s late");
+    assert!(
+        slowest < Duration::from_secs(1),
+        "a scrape took {slowest:?}"
+    );
 }
 
 #[tokio::test]
@@ -426,7 +481,7 @@ async fn a_restart_keeps_what_hosts_were_known_to_have() {
     let both = |seen: &Exposition| missing(seen).len() == 2;
     exporter.until("two missing", both).await;
     // What was served for more than two seconds survives.
-    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    sleep(Duration::from_secs(2)).await;
     drop(exporter);
     dns.update(|names| {
         names.set(
@@ -435,10 +490,10 @@ async fn a_restart_keeps_what_hosts_were_known_to_have() {
         );
     });
     let exporter = Exporter::start_with_flags(&api, &storage, &more).await;
-    let start = tokio::time::Instant::now();
+    let start = Instant::now();
     while start.elapsed().as_secs() < 3 {
         let seen = exporter.scrape().await;
         assert_eq!(missing(&seen).len(), 2, "{:?}", missing(&seen));
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        sleep(Duration::from_millis(20)).await;
     }
 }
