@@ -8,6 +8,7 @@ local reasons = {
   gone: { value: -3, text: 'exporter gone' },
   rules: { value: -4, text: 'rules not loaded' },
   unread: { value: -5, text: 'not read yet' },
+  failed: { value: -6, text: 'last poll failed' },
 };
 local grey = '#8e8e8e';
 

@@ -15,6 +15,7 @@ function(config)
   local count(expr) = |||
     (%(expr)s) > 0
     or %(gone)s
+    or (0 * (%(read)s == 0) - 6)
     or (0 * group(cloudflare_origin_region_zone_info{%(z)s}) - 5 unless on () %(read)s == 1)
     or (%(expr)s)
     or vector(-2)
