@@ -18,7 +18,7 @@ use crate::domain::AccountName;
 use crate::storage::{Kind, Parts, Storage};
 
 /// How often the state is stored while requests are made.
-const STORE_EVERY: Duration = Duration::from_millis(700);
+const STORE_EVERY: Duration = Duration::from_millis(750);
 /// Requests less than this fraction of the window apart are stored as one entry, with the time of
 /// the latest.
 const ENTRIES_PER_WINDOW: u32 = 128;

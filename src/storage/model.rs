@@ -188,19 +188,22 @@ impl Model {
             || !self.dirty_changes.is_empty()
     }
 
-    /// Writes what is not in the file. It stays to be written until [`Self::written`].
+    /// Writes what is not in the file. It stays to be written until [`Self::written`]. A `session`
+    /// is written too.
     pub(super) fn write(
         &mut self,
         transaction: &WriteTransaction,
-        session: u64,
+        session: Option<u64>,
         history: Option<&History>,
     ) -> Result<(), FileError> {
         if self.rewrite {
             self.start_anew(transaction, history)?;
         }
         let mut meta = transaction.open_table(META)?;
-        meta.insert(META_FORMAT, FORMAT)?;
-        meta.insert(META_SESSION, session)?;
+        if let Some(session) = session {
+            meta.insert(META_FORMAT, FORMAT)?;
+            meta.insert(META_SESSION, session)?;
+        }
         self.write_zones(transaction)?;
         let mut parts = transaction.open_table(PARTS)?;
         for key in &self.dirty_parts {

@@ -13,7 +13,7 @@ use crate::snapshot::ZoneState;
 
 /// Writes are gathered for so long. With the time that a write takes, they are less than a second
 /// behind.
-const GATHER: Duration = Duration::from_millis(700);
+const GATHER: Duration = Duration::from_millis(750);
 /// Values whose latest form matters little are gathered for so long.
 const GATHER_LAZILY: Duration = Duration::from_mins(1);
 

@@ -149,7 +149,9 @@ impl Writer {
         }
         let Some(file) = &self.file else { return };
         let (model, history) = (&mut self.model, self.history.get());
-        let written = file.write(|transaction| model.write(transaction, self.session, history));
+        // A page less for every later commit. A rewrite removes it.
+        let announcement = (!self.announced || model.rewrite).then_some(self.session);
+        let written = file.write(|transaction| model.write(transaction, announcement, history));
         match written.and_then(|()| Ok(file.size()?)) {
             Ok(size) => {
                 self.model.written();
