@@ -17,7 +17,7 @@ use super::{CallBudget, Settings};
 
 /// Urgent calls go ahead of others while they use at most the budget divided by this, which is also
 /// the part reserved for them.
-const URGENT_SHARE: u32 = 5;
+pub const URGENT_SHARE: u32 = 5;
 /// The requests in flight divided by this are reserved for urgent calls.
 const URGENT_PLACES_SHARE: usize = 3;
 /// The most requests in flight that are reserved for urgent calls.

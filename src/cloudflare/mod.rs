@@ -35,6 +35,7 @@ mod tiered_cache;
 mod token;
 mod zones;
 
+pub use admission::URGENT_SHARE;
 pub use audit_entry::{AuditActor, AuditEntry, AuditWrite, WriteTarget};
 pub use audit_log::AuditLogReading;
 pub use audit_position::AuditLogPosition;

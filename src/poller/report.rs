@@ -54,10 +54,9 @@ impl Enriched {
                 outcomes.push((Operation::LoadBalancers, failed));
             }
             Some(answer) => {
-                let pools = if self.reads_pools {
-                    SourceOutcome::of(answer)
-                } else {
-                    SourceOutcome::NotNeeded
+                let pools = match &self.pools_in_use {
+                    Some(pools) if !pools.is_empty() => SourceOutcome::of(answer),
+                    _ => SourceOutcome::NotNeeded,
                 };
                 outcomes.push((Operation::LoadBalancers, SourceOutcome::Read));
                 outcomes.push((Operation::LoadBalancerPools, pools));

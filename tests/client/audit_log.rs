@@ -3,55 +3,36 @@
 use std::time::Duration;
 
 use cloudflare_origin_region_exporter::cloudflare::{
-    ApiError, AuditLogPosition, AuditLogReading, Client, Metrics, Reason, Secrets, WriteTarget,
+    ApiError, AuditLogPosition, AuditLogReading, Reason, WriteTarget,
 };
 use cloudflare_origin_region_exporter::domain::OriginIp;
 use cloudflare_origin_region_exporter::http_client;
 use cloudflare_origin_region_exporter::simulator::{
-    Credential, Fault, FaultKind, Operation, Permission, Simulator, World, zone_id_of,
+    Credential, Fault, FaultKind, Operation, Permission, World, zone_id_of,
 };
 use jiff::Timestamp;
-use prometheus::Registry;
-use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::support::{Set, TOKEN, account, answer, call, http, inline, settings};
+use crate::support::{Set, Simulated, TOKEN, answer, call};
 
 struct Api {
-    simulator: Simulator,
-    client: Client,
+    api: Simulated,
     owner: String,
-    _stop: DropGuard,
 }
 
 impl Api {
     async fn start() -> Self {
-        let shutdown = CancellationToken::new();
-        let stop = shutdown.clone().drop_guard();
         let world = World::single_token(TOKEN)
             .zone("example.com", [])
             .credential(Credential::key("k", "ops@example.com", "key-of-ops"));
         let owner = world.accounts.keys().next().unwrap().clone();
-        let simulator = Simulator::local(world, shutdown).await.unwrap();
-        let metrics = Metrics::register(&Registry::new()).unwrap();
-        let settings = settings(&simulator.base_url());
-        let secrets = Secrets::default();
-        let client = Client::new(
-            &settings,
-            account(inline(TOKEN)),
-            http(),
-            &metrics,
-            &secrets,
-        );
         Self {
-            simulator,
-            client,
+            api: Simulated::start(world).await,
             owner,
-            _stop: stop,
         }
     }
 
     async fn write(&self, method: reqwest::Method, path: &str, body: &str) {
-        let url = format!("{}{path}", self.simulator.base_url());
+        let url = format!("{}{path}", self.api.simulator.base_url());
         let request = http_client::client_builder(None)
             .unwrap()
             .build()
@@ -74,6 +55,7 @@ impl Api {
         let since = position.since(now);
         let call = call();
         let reading = self
+            .api
             .client
             .audit_log(&self.owner, since, before, actors, &call);
         Ok((reading.await?, before))
@@ -156,7 +138,7 @@ async fn what_is_written_shows_once_with_who_wrote_it() {
 async fn late_and_repeated_entries_and_a_flood_lose_and_double_nothing() {
     let api = Api::start().await;
     let zone = zone_id_of("example.com");
-    api.simulator.update(|world| {
+    api.api.simulator.update(|world| {
         let log = &mut world.accounts.get_mut(&api.owner).unwrap().audit_log;
         log.repeats = true;
         log.delay = Duration::from_millis(300);
@@ -172,8 +154,8 @@ async fn late_and_repeated_entries_and_a_flood_lose_and_double_nothing() {
     assert_eq!(reading.entries.rows.len(), 2);
     assert_eq!(position.accept(reading, before).len(), 1);
 
-    api.simulator.forget_requests();
-    api.simulator.update(|world| {
+    api.api.simulator.forget_requests();
+    api.api.simulator.update(|world| {
         let log = &mut world.accounts.get_mut(&api.owner).unwrap().audit_log;
         (log.repeats, log.delay) = (false, Duration::ZERO);
         let start = Timestamp::now() - Duration::from_mins(1);
@@ -195,14 +177,14 @@ async fn late_and_repeated_entries_and_a_flood_lose_and_double_nothing() {
     }
     assert_eq!(new, 15_000);
     assert_eq!(readings, 2);
-    assert!(api.simulator.count(Operation::AuditLog) <= 16);
+    assert!(api.api.simulator.count(Operation::AuditLog) <= 16);
 }
 
 #[tokio::test]
 async fn a_log_that_is_refused_or_garbage_is_an_error() {
     let api = Api::start().await;
     let position = AuditLogPosition::default();
-    api.simulator.update(|world| {
+    api.api.simulator.update(|world| {
         let permissions = &mut world.credentials[0].permissions;
         permissions.remove(&Permission::AccountSettingsRead);
     });
@@ -217,13 +199,14 @@ async fn a_log_that_is_refused_or_garbage_is_an_error() {
         (FaultKind::NullResult, Reason::Malformed),
         (FaultKind::Unsuccessful, Reason::Unsuccessful),
     ] {
-        api.simulator.update(|world| {
+        api.api.simulator.update(|world| {
             world.credentials[0].permissions = Permission::ALL.into();
         });
-        api.simulator
+        api.api
+            .simulator
             .add_fault(Fault::new(kind).on(Operation::AuditLog));
         assert_eq!(api.read(&position, true).await.unwrap_err().reason, reason);
-        api.simulator.clear_faults();
+        api.api.simulator.clear_faults();
     }
 }
 

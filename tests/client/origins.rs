@@ -1,45 +1,26 @@
 //! Where a zone's origins are named, as the simulation serves it.
 
 use cloudflare_origin_region_exporter::cloudflare::{
-    Client, Metrics, OriginTarget, Reason, RecordScope, Secrets, StorageProvider,
+    OriginTarget, Reason, RecordScope, StorageProvider,
 };
 use cloudflare_origin_region_exporter::domain::{Vendor, ZoneId};
 use cloudflare_origin_region_exporter::simulator::{
-    LoadBalancer, Permission, Pool, PoolOrigin, Simulator, World, zone_id_of,
+    LoadBalancer, Permission, Pool, PoolOrigin, World, zone_id_of,
 };
-use prometheus::Registry;
 use serde_json::json;
-use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::support::{Set, TOKEN, account, answer, call, http, inline, page, settings, zone};
+use crate::support::{Set, Simulated, TOKEN, answer, call, page, zone};
 
 struct Api {
-    simulator: Simulator,
-    client: Client,
+    api: Simulated,
     zone: ZoneId,
-    _stop: DropGuard,
 }
 
 impl Api {
     async fn with(world: World) -> Self {
-        let shutdown = CancellationToken::new();
-        let stop = shutdown.clone().drop_guard();
-        let simulator = Simulator::local(world, shutdown).await.unwrap();
-        let metrics = Metrics::register(&Registry::new()).unwrap();
-        let settings = settings(&simulator.base_url());
-        let secrets = Secrets::default();
-        let client = Client::new(
-            &settings,
-            account(inline(TOKEN)),
-            http(),
-            &metrics,
-            &secrets,
-        );
         Self {
-            simulator,
-            client,
+            api: Simulated::start(world).await,
             zone: zone_id_of("example.com"),
-            _stop: stop,
         }
     }
 }
@@ -64,7 +45,7 @@ async fn records_of_all_types_that_name_origins_with_what_marks_them() {
     zone.dns_records[2].read_only = true;
     let api = Api::with(world).await;
     let read = async |scope| {
-        let records = api.client.dns_records(&api.zone, scope, &call()).await;
+        let records = api.api.client.dns_records(&api.zone, scope, &call()).await;
         records.unwrap()
     };
     let all = read(RecordScope::All).await;
@@ -78,7 +59,7 @@ async fn records_of_all_types_that_name_origins_with_what_marks_them() {
     assert!(read_only.is_read_only && !read_only.proxied);
     let proxied = read(RecordScope::Proxied).await;
     assert_eq!(proxied.rows, [worker.clone(), wildcard.clone()]);
-    assert_eq!(api.simulator.requests().len(), 2);
+    assert_eq!(api.api.simulator.requests().len(), 2);
 }
 
 #[tokio::test]
@@ -108,7 +89,12 @@ async fn load_balancers_and_pools_as_they_are_written() {
             ..LoadBalancer::default()
         });
     let api = Api::with(world).await;
-    let balancers = api.client.load_balancers(&api.zone, &call()).await.unwrap();
+    let balancers = api
+        .api
+        .client
+        .load_balancers(&api.zone, &call())
+        .await
+        .unwrap();
     let [balancer] = &balancers.rows[..] else {
         panic!("{balancers:?}")
     };
@@ -116,6 +102,7 @@ async fn load_balancers_and_pools_as_they_are_written() {
     let pools: Vec<_> = balancer.pools.iter().map(ToString::to_string).collect();
     assert_eq!(pools, ["p1", "p2"]);
     let pools = api
+        .api
         .client
         .load_balancer_pools(&owner, &call())
         .await
@@ -129,10 +116,10 @@ async fn load_balancers_and_pools_as_they_are_written() {
 #[tokio::test]
 async fn rules_name_hosts_and_a_zone_without_rules_is_no_error() {
     let api = Api::with(world()).await;
-    let (client, zone) = (&api.client, &api.zone);
+    let (client, zone) = (&api.api.client, &api.zone);
     let none = client.origin_rules(zone, &call()).await.unwrap();
     assert!(none.rows.is_empty() && none.is_complete());
-    api.simulator.update(|world| {
+    api.api.simulator.update(|world| {
         let zone = world.zone_mut("example.com");
         zone.origin_rule("a.example.net");
         zone.cloud_connector_rule("gcp_storage", "b.example.net");
@@ -148,7 +135,7 @@ async fn rules_name_hosts_and_a_zone_without_rules_is_no_error() {
     assert_eq!(rules.rows, [target("c.example.net")]);
     let ips = client.cloudflare_ips(&call()).await.unwrap();
     assert!(ips.contains(&"104.16.0.0/13".parse().unwrap()));
-    api.simulator.update(|world| {
+    api.api.simulator.update(|world| {
         let permissions = &mut world.credentials[0].permissions;
         permissions.remove(&Permission::OriginRulesRead);
     });

@@ -7,8 +7,10 @@ use cloudflare_origin_region_exporter::cloudflare::{
 };
 use cloudflare_origin_region_exporter::domain::{AccountName, ZoneId};
 use cloudflare_origin_region_exporter::http_client;
+use cloudflare_origin_region_exporter::simulator::{Simulator, World};
 use prometheus::{Registry, TextEncoder};
 use secrecy::SecretString;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::scripted::{Reply, Seen, Server};
 
@@ -59,6 +61,33 @@ impl Set {
                 .parse()
                 .ok()
         })
+    }
+}
+
+/// A client of a simulated API.
+pub(crate) struct Simulated {
+    pub(crate) simulator: Simulator,
+    pub(crate) client: Client,
+    _stop: DropGuard,
+}
+
+impl Simulated {
+    pub(crate) async fn start(world: World) -> Self {
+        let shutdown = CancellationToken::new();
+        let stop = shutdown.clone().drop_guard();
+        let simulator = Simulator::local(world, shutdown).await.unwrap();
+        let client = Client::new(
+            &settings(&simulator.base_url()),
+            account(inline(TOKEN)),
+            http(),
+            &Metrics::register(&Registry::new()).unwrap(),
+            &Secrets::default(),
+        );
+        Self {
+            simulator,
+            client,
+            _stop: stop,
+        }
     }
 }
 

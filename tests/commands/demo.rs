@@ -20,6 +20,9 @@ async fn get(address: &str, path: &str) -> (String, String) {
     (head.to_owned(), body.to_owned())
 }
 
+/// What the demo does now and then happens within this time.
+const LONG_PATIENCE: Duration = Duration::from_secs(120);
+
 /// The families of the tables that a demo which runs for a while shows.
 const SHOWN: &[&str] = &[
     "mappings",
@@ -153,6 +156,28 @@ async fn the_demo_says_where_it_is_shows_every_kind_of_finding_and_ends_at_once(
         assert!(started.elapsed() < PATIENCE, "no change has a name");
         sleep(Duration::from_millis(100)).await;
     }
+    // One of them removes a mapping that is needed: the plan brings it back, until that is done.
+    let zone = "/api/v1/plan?zone=shop.example";
+    let put =
+        "\"put\":[{\"origin_ip\":\"34.68.100.12\",\"vendor\":\"gcp\",\"region\":\"us-central1\"";
+    while !get(&page, zone).await.1.contains(put) {
+        assert!(
+            started.elapsed() < LONG_PATIENCE,
+            "no plan brings the mapping back"
+        );
+        sleep(Duration::from_millis(200)).await;
+    }
+    let (_, removed) = get(
+        &page,
+        "/api/v1/changes?origin_ip=34.68.100.12&kind=mapping_removed",
+    )
+    .await;
+    assert!(removed.contains("sam@example.com"), "{removed}");
+    let (_, zone) = get(&page, "/zones/shop.example").await;
+    assert!(
+        zone.contains("sam@example.com") && zone.contains("curl"),
+        "{zone}"
+    );
     let pid = Pid::from_raw(demo.id().unwrap().try_into().unwrap()).unwrap();
     let asked = Instant::now();
     kill_process(pid, Signal::INT).unwrap();

@@ -71,8 +71,6 @@ pub(in crate::poller) struct Enriched {
     /// All records of the zone.
     pub(in crate::poller) records: Option<Vec<DnsRecord>>,
     pub(in crate::poller) load_balancers: Option<Result<Candidates, ApiError>>,
-    /// Whether the load balancers name pools, so that these are read too.
-    pub(in crate::poller) reads_pools: bool,
     /// The names that load balancers serve.
     pub(in crate::poller) balanced: Option<Arc<BTreeSet<RecordName>>>,
     /// The pools that load balancers use.
@@ -164,9 +162,7 @@ pub(in crate::poller) async fn run(enrichment: Enrichment) -> Enriched {
         let balancers = client.load_balancers(&zone.id, &call).await;
         if let Ok(balancers) = &balancers {
             enriched.balanced = Some(Arc::new(balanced_names(&balancers.rows)));
-            let pools = pools_in_use(&balancers.rows);
-            enriched.reads_pools = !pools.is_empty();
-            enriched.pools_in_use = Some(pools);
+            enriched.pools_in_use = Some(pools_in_use(&balancers.rows));
         }
         enriched.load_balancers = Some(match balancers {
             Ok(balancers) => enrichment.pools(&balancers.rows, &call).await,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::cloudflare::AuditLogSettings;
+use crate::cloudflare::{AuditLogSettings, URGENT_SHARE};
 use crate::domain::AccountName;
 use crate::findings::{ExpectSettings, VerifySettings};
 use crate::poller::Settings;
@@ -23,8 +23,6 @@ const LONGEST: Duration = Duration::from_hours(24 * 7);
 
 /// How often rules, settings and supported regions are read.
 const HOURLY: Duration = Duration::from_hours(1);
-/// The largest fraction of an account's budget for audit logs.
-const AUDIT_LOG_SHARE: f64 = 0.1;
 
 /// What is read, and how often.
 #[derive(Debug, Clone, Copy)]
@@ -138,7 +136,13 @@ impl Load {
         window: Duration,
     ) -> Option<Duration> {
         let allowed = f64::from(budget) / window.as_secs_f64();
-        let allowed = allowed - self.audit_logs.min(AUDIT_LOG_SHARE * allowed);
+        // Audit logs and what they bring forward have a part of their own.
+        let reserved = if self.audit_logs > 0.0 {
+            allowed / f64::from(URGENT_SHARE)
+        } else {
+            0.0
+        };
+        let allowed = allowed - reserved;
         if self.fixed + self.round / interval.as_secs_f64() <= allowed {
             return None;
         }
@@ -306,15 +310,15 @@ mod tests {
     }
 
     #[test]
-    fn audit_logs_leave_polls_nine_tenths_of_the_budget() {
+    fn audit_logs_leave_polls_four_fifths_of_the_budget() {
         let mut load = Load::listing(1, None);
         load.audit_logs = 1.0;
         load.round = 60.0;
-        // 60 of 100 requests fit besides 10 for audit logs, but 95 do not.
+        // 60 of 100 requests fit besides 20 for audit logs, but 95 do not.
         assert_eq!(load.fitting_interval(MINUTES_5, 100, MINUTES_5), None);
         load.round = 95.0;
         let fitting = load.fitting_interval(MINUTES_5, 100, MINUTES_5);
-        assert_eq!(fitting, Some(Duration::from_secs(317)));
+        assert_eq!(fitting, Some(Duration::from_secs(357)));
     }
 
     fn load(zones: usize, mappings: usize) -> Load {

@@ -13,6 +13,10 @@ use crate::simulator::{
 
 /// The pause before each step.
 const PACE: Duration = Duration::from_secs(5);
+/// The pause before a mapping that was removed comes back, in which its origin is missing.
+const REMOVED_FOR: Duration = Duration::from_secs(7);
+/// The origin whose mapping somebody removes now and then.
+pub(super) const COMES_AND_GOES: &str = "34.68.100.12";
 /// Polls of the flaky zone that succeed, of one request each, before one fails.
 const GOOD_POLLS: u64 = 4;
 /// Requests of the poll that fails: a first one, and three that try again.
@@ -43,8 +47,8 @@ const CHANGES: &[[Step; 2]] = &[
         Step::Unmap("2600:1f18:b:1::15"),
     ],
     [
-        Step::Unmap("34.68.100.12"),
-        Step::Map("34.68.100.12", "us-central1"),
+        Step::Unmap(COMES_AND_GOES),
+        Step::Map(COMES_AND_GOES, "us-central1"),
     ],
     [
         Step::Map("34.68.100.141", "europe-west4"),
@@ -70,8 +74,9 @@ pub async fn live(simulator: Simulator, shutdown: CancellationToken, seed: u64) 
     simulator.add_fault(flaky);
     let mut random = fastrand::Rng::with_seed(seed);
     while let Some(change) = random.choice(CHANGES) {
+        let mut pause = PACE;
         for step in change {
-            let pause = tokio::time::sleep(PACE);
+            let pause = tokio::time::sleep(std::mem::replace(&mut pause, step.shown_for()));
             if shutdown.run_until_cancelled(pause).await.is_none() {
                 return;
             }
@@ -85,6 +90,14 @@ pub async fn live(simulator: Simulator, shutdown: CancellationToken, seed: u64) 
 }
 
 impl Step {
+    /// How long it stays as it is after this.
+    fn shown_for(self) -> Duration {
+        match self {
+            Self::Unmap(COMES_AND_GOES) => REMOVED_FOR,
+            Self::Map(..) | Self::Unmap(_) => PACE,
+        }
+    }
+
     /// Adds the change to the audit log, as if somebody had made it in the dashboard.
     fn log(self, world: &mut World, now: Timestamp) {
         let zone = zone_id_of(LIVELY_ZONE);

@@ -169,6 +169,10 @@ fn add_findings(world: &mut World, now: Timestamp) {
     world.zone_mut("uncached.example").tiered_cache = false;
     world.zone_mut("docs.example").smart_tiered_cache = None;
 
+    // Its mapping comes and goes.
+    let zone = world.zone_mut(LIVELY_ZONE);
+    zone.record("A", "www.shop.example", live::COMES_AND_GOES, true);
+
     let zone = world.zone_mut("example.com");
     zone.record("A", "www.example.com", "3.80.2.10", true);
     zone.record("A", "shop.example.com", "3.80.2.12", true); // No mapping: missing.
