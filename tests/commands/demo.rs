@@ -21,7 +21,7 @@ async fn get(address: &str, path: &str) -> (String, String) {
 }
 
 /// What the demo does now and then happens within this time.
-const LONG_PATIENCE: Duration = Duration::from_secs(120);
+const LONG_PATIENCE: Duration = Duration::from_mins(2);
 
 /// The families of the tables that a demo which runs for a while shows.
 const SHOWN: &[&str] = &[
