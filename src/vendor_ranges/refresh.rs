@@ -446,9 +446,13 @@ mod tests {
             let (ranges, feed) = (ranges.clone(), Arc::clone(feed(Format::Gcp)));
             async move { ranges.refresh(&feed).await }
         });
-        while ranges.shared.local_turn.try_lock().is_ok() {
-            tokio::task::yield_now().await;
-        }
+        let held = async {
+            while ranges.shared.local_turn.try_lock().is_ok() {
+                tokio::task::yield_now().await;
+            }
+        };
+        let held = tokio::time::timeout(Duration::from_secs(20), held).await;
+        held.expect("a reading holds the turn");
         let mut second = tokio::spawn({
             let (ranges, feed) = (ranges.clone(), Arc::clone(feed(Format::Oci)));
             async move { ranges.refresh(&feed).await }
