@@ -38,7 +38,7 @@ struct AccountError {
 const INCOMPLETE: u8 = 1;
 /// No account could be read. An existing output file is left unchanged.
 const NOTHING_READ: u8 = 3;
-/// The families with a series for each mapping, whether or not something is wrong with it.
+/// The families with a series for each mapping, with or without findings.
 const DETAIL_FAMILIES: [&str; 2] = [
     "cloudflare_origin_region_mapping_info{",
     "cloudflare_origin_region_mapping_last_modified_timestamp_seconds{",
@@ -97,7 +97,7 @@ pub(super) async fn run(
     })
 }
 
-/// Without the series of zones, and the details of mappings, that the report leaves out.
+/// Removes the series of the zones and mappings that the report leaves out.
 fn without_what_is_in_order(text: &str, report: &Report) -> String {
     let zones: HashSet<&str> = report.zones.iter().map(|row| &*row.zone_id).collect();
     let mappings: HashSet<(&str, &str)> = report
@@ -119,7 +119,7 @@ fn without_what_is_in_order(text: &str, report: &Report) -> String {
     text.split_inclusive('\n').filter(kept).collect()
 }
 
-/// The value of a label of a sample, which needs no escapes.
+/// The value of a label in a sample. The labels used here need no unescaping.
 fn label<'a>(line: &'a str, name: &str) -> Option<&'a str> {
     let (_, rest) = line.split_once(&format!("{name}=\""))?;
     rest.split('"').next()

@@ -43,7 +43,7 @@ pub(super) struct Quota {
     pub(super) reset: Duration,
     /// Requests per window, if the policy states them.
     pub(super) limit: Option<u64>,
-    /// The length of that window, if the policy gives it.
+    /// The length of the window, if the policy states it.
     pub(super) window: Option<Duration>,
 }
 

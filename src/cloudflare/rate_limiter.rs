@@ -179,8 +179,8 @@ impl Limiter {
     /// than the window. Later surpluses come from others: of what they leave, this process sends at
     /// most `allowed` until the server's window ends.
     ///
-    /// If the server counts over another window than the configured one, its first count says
-    /// nothing about the requests in this window.
+    /// If the server's window differs from the configured one, its first count says nothing about
+    /// the requests in this window.
     pub(super) fn note_quota(
         &self,
         used: u64,
@@ -600,7 +600,7 @@ mod tests {
         request(&limiter, Duration::ZERO).await;
         request(&limiter, apart).await;
         assert_eq!(limiter.lock().ended.len(), 1, "the two share an entry");
-        // A window after the first and not after the last.
+        // More than a window after the first request, but not after the last.
         tokio::time::advance(WINDOW.saturating_sub(apart / 2)).await;
         drop(limiter.take(Lane::Regular).await);
         assert_eq!(start.elapsed(), WINDOW + apart);

@@ -1,5 +1,5 @@
-//! `SSL_CERT_FILE` and `SSL_CERT_DIR`, which the TLS library reads itself. It ignores what it cannot
-//! read, and other authorities than the intended ones would be trusted.
+//! `SSL_CERT_FILE` and `SSL_CERT_DIR`, which the TLS library reads by itself. It ignores what it
+//! cannot read, and would then trust other authorities than intended.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use crate::http_client;
 const FILE: &str = "SSL_CERT_FILE";
 const FOLDERS: &str = "SSL_CERT_DIR";
 
-/// The variables that name nothing usable.
+/// The variables that cannot be used.
 pub(super) fn mistakes(environment: &Environment) -> Vec<ConfigError> {
     let mut mistakes = Vec::new();
     if let Some(path) = environment.get(FILE)

@@ -11,8 +11,8 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// Those of this process. Invalid UTF-8 in a value becomes U+FFFD, so that the value is refused
-    /// and not silently ignored.
+    /// The environment of this process. Invalid UTF-8 in a value becomes U+FFFD, so that the value
+    /// is rejected instead of silently ignored.
     pub fn of_process() -> Self {
         let variables = std::env::vars_os()
             .filter_map(|(name, value)| {

@@ -2,7 +2,7 @@
 
 use crate::truncate::{prefix, truncated};
 
-/// The characters of a value that an error shows.
+/// The most characters of a value that an error shows.
 const SHOWN_CHARS: usize = 80;
 /// Words in a key that suggest a secret value.
 const SECRET_WORDS: [&str; 7] = ["token", "key", "secret", "pass", "auth", "cred", "pem"];

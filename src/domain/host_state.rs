@@ -2,15 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The state of an origin host that was looked up. The order is that of the label's values.
+/// The state of an origin host that was looked up, in the order of the label's values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HostState {
     /// It has addresses.
     Resolved,
-    /// It has more addresses than mappings can follow.
+    /// It rotates through more addresses than mappings can follow.
     Rotating,
-    /// The last look-up failed. Addresses of earlier answers still count for the window.
+    /// The last lookup failed. Addresses from earlier lookups still count for the window.
     Failing,
     /// It does not exist or has no address.
     NoAddress,

@@ -30,12 +30,12 @@ pub(super) const LONGEST_TIMEOUT: Duration = Duration::from_mins(2);
 const SHORTEST_TIMEOUT: Duration = Duration::from_millis(100);
 /// How long before the client's time-out the response is sent, if the time-out allows it.
 const HEAD_START: Duration = Duration::from_millis(500);
-/// Probes under way at once; more get 503. They may wait for the rate limit, and connections that
-/// wait must not keep scrapers out.
+/// The most probes at once; further requests get 503. Probes wait for the rate limit, and their
+/// connections must not lock out scrapes.
 const MAX_PROBES: usize = 16;
-/// The same for one peer, so that others can probe too.
+/// The most probes at once from one peer, so that others can probe too.
 const MAX_PROBES_OF_PEER: usize = 12;
-/// The characters of a value that an error quotes.
+/// The most characters of a value that an error quotes.
 const MAX_SHOWN_CHARS: usize = 255;
 
 /// The mapping that a probe requests.
@@ -76,11 +76,11 @@ pub(super) struct Probes {
     failures: LogLimit,
 }
 
-/// The number of probes under way by peer.
+/// The number of probes in progress by peer.
 #[derive(Default)]
 struct UnderWay(Mutex<HashMap<Peer, usize>>);
 
-/// Counts as under way until it is dropped.
+/// A probe that counts as in progress until this is dropped.
 struct Entry<'a> {
     under_way: &'a UnderWay,
     peer: Peer,
@@ -116,7 +116,7 @@ impl Drop for Entry<'_> {
     }
 }
 
-/// A request that cannot be answered.
+/// A request that cannot be served.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum BadProbe {
     #[error("{name} is missing: expected /probe?zone=NAME-OR-ID&target=IP-ADDRESS.")]

@@ -30,7 +30,7 @@ pub(super) async fn run(
     parts.poller.run_once().await;
     let directory = parts.snapshot.directory();
     let expect = &settings.expect;
-    // Otherwise the configuration rules it out that unused mappings are known.
+    // Unused mappings are known only if all sources are enabled.
     let is_unused_wanted =
         prune && expect.from_dns && expect.from_load_balancers && expect.from_rules;
     let prune = if prune {

@@ -89,7 +89,7 @@ pub(in crate::poller) struct StoredSources {
     dns: Option<Candidates>,
     load_balancers: Option<Candidates>,
     rules: BTreeMap<RuleKind, Candidates>,
-    /// Where the hosts lead that are records of the accounts' own zones.
+    /// How hosts resolve through records of the accounts' own zones.
     paths: Paths,
     /// Since when sources have not named the mapped addresses.
     usage: Usage,
@@ -115,7 +115,7 @@ pub(in crate::poller) struct EnrichmentState {
     pub(in crate::poller) unconfirmed: BTreeSet<OriginIp>,
     /// Origins that are being looked up.
     confirming: BTreeSet<OriginIp>,
-    /// Where its hosts lead that are records of the accounts' own zones.
+    /// How its hosts resolve through records of the accounts' own zones.
     pub(in crate::poller) paths: Paths,
     /// Since when sources have not named its mapped addresses.
     pub(in crate::poller) usage: UsageWatch,

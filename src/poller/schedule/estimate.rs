@@ -136,7 +136,7 @@ impl Load {
         window: Duration,
     ) -> Option<Duration> {
         let allowed = f64::from(budget) / window.as_secs_f64();
-        // Audit logs and what they bring forward have a part of their own.
+        // Audit logs and the reads they trigger have their own part of the budget.
         let reserved = if self.audit_logs > 0.0 {
             allowed / f64::from(URGENT_SHARE)
         } else {

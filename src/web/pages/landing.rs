@@ -12,8 +12,8 @@ use crate::snapshot::{AccountState, Directory, ZoneCounts};
 /// The filters and page of the request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Query {
-    /// Part of a zone's name, or its whole name in any spelling, or its identifier, in lower case;
-    /// empty for every zone.
+    /// Part of a zone's name, its whole name in any spelling, or its identifier, in lower case;
+    /// empty for all zones.
     search: String,
     show: Show,
     /// From 1.

@@ -127,7 +127,7 @@ pub(super) fn search_text(value: &str) -> String {
     prefix(&text, MAX_SEARCH_CHARS).to_owned()
 }
 
-/// Whether a search text is a part of a zone's name, or the name in another spelling.
+/// Whether a search text is part of a zone's name, or the name in another spelling.
 pub(super) fn names(zone: &str, search: &str) -> bool {
     let is_other_spelling = || ZoneName::parse(zone).is_ok_and(|zone| zone.matches(search));
     zone.to_lowercase().contains(search) || is_other_spelling()

@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 
 use crate::file_io::Fingerprint;
 
-/// Files as they were at one moment.
+/// The state of files at one time.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Files(Vec<(PathBuf, Option<Fingerprint>)>);
 
 impl Files {
-    /// Adds a file as it is now. It may be missing.
+    /// Adds the current state of a file, which may be missing.
     pub(super) fn add(&mut self, path: &Path) {
         self.0.push((path.to_owned(), fingerprint(path)));
     }

@@ -295,7 +295,7 @@ mod tests {
         assert_eq!(users.check(&any_case, peer(1)).await, Access::Granted);
     }
 
-    /// Nothing can be checked.
+    /// Users without workers, so that no credentials can be checked.
     fn without_workers(users: Users) -> Users {
         Users {
             checks: FairQueue::new(0, 0, 0),
