@@ -162,6 +162,7 @@ impl Account {
         if let Some(zone) = self.zones.get_mut(id) {
             zone.enrichment.learn(&mut enriched, now);
         }
+        let asked_for_regions = enriched.supported_regions.is_some();
         let changed = self.regions.answered(id, enriched.supported_regions);
         if let Some(zone) = self.zones.get_mut(id) {
             let criteria = Criteria::new(context, &self.regions, now);
@@ -173,7 +174,21 @@ impl Account {
             self.request_evaluations();
         }
         self.queue_enrichment(id, context, now);
+        if context.once && asked_for_regions && self.regions.known.is_none() {
+            self.ask_another_zone_for_regions(context, now);
+        }
         changed
+    }
+
+    /// A zone without Tiered Cache cannot report the supported regions. The daemon asks another one
+    /// after its next poll; a single round has none.
+    fn ask_another_zone_for_regions(&mut self, context: &Context, now: Instant) {
+        for id in self.zones.keys().cloned().collect::<Vec<_>>() {
+            if !self.enrichments.is_empty() {
+                return;
+            }
+            self.queue_enrichment(&id, context, now);
+        }
     }
 
     /// Reports the origins whose lookup found no mapping. One with a failed lookup counts as
