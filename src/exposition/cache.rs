@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use flate2::{Compression, Crc};
+use flate2::Crc;
 use jiff::Timestamp;
 
 use super::ages::{self, Ages};
@@ -24,13 +24,6 @@ use crate::snapshot::{Directory, ZoneSlot, ZoneState};
 /// more when one of its zones changes.
 const ZONES_PER_BLOCK: usize = 25;
 
-/// For the detail, which is compressed rarely and sent often. Level 6 saves 2 % and takes twice as
-/// long.
-const DETAIL_LEVEL: Compression = Compression::new(4);
-
-/// For text that is compressed for each exposition or after each poll of a zone.
-const LIVE_LEVEL: Compression = Compression::new(1);
-
 /// The rendered state of all zones.
 #[derive(Debug)]
 pub(super) struct Cache {
@@ -38,8 +31,7 @@ pub(super) struct Cache {
     directory: Arc<Directory>,
     blocks: Vec<Block>,
     headers: Headers,
-    for_detail: Compressor,
-    for_live: Compressor,
+    compressor: Compressor,
     /// The text that is rendered for each exposition. Kept as the buffer of the next one.
     live: String,
 }
@@ -87,18 +79,17 @@ fn compressed_headers(format: Format, compressor: &mut Compressor) -> Vec<Fragme
 impl Cache {
     /// An empty cache.
     pub(super) fn new(settings: Settings) -> Self {
-        let mut for_detail = Compressor::new(DETAIL_LEVEL);
+        let mut compressor = Compressor::new();
         let headers = Headers {
-            text: compressed_headers(Format::Text, &mut for_detail),
-            openmetrics: compressed_headers(Format::OpenMetrics, &mut for_detail),
+            text: compressed_headers(Format::Text, &mut compressor),
+            openmetrics: compressed_headers(Format::OpenMetrics, &mut compressor),
         };
         Self {
             settings,
             directory: Arc::default(),
             blocks: Vec::new(),
             headers,
-            for_detail,
-            for_live: Compressor::new(LIVE_LEVEL),
+            compressor,
             live: String::new(),
         }
     }
@@ -180,12 +171,12 @@ impl Cache {
     fn gzip(&mut self, format: Format, spare: ReusableBuffer) -> Vec<u8> {
         let mut text = String::new();
         for block in &mut self.blocks {
-            block.compress(&mut self.for_live, &mut text);
+            block.compress(&mut self.compressor, &mut text);
             if self.settings.detail {
-                block.compress_detail(&mut self.for_detail, &mut text);
+                block.compress_detail(&mut self.compressor, &mut text);
             }
         }
-        let live = self.for_live.fragment(self.live.as_bytes());
+        let live = self.compressor.fragment(self.live.as_bytes());
 
         let mut member = Member::new();
         let headers = match format {
@@ -416,10 +407,10 @@ mod tests {
         cache.refresh(listing(&slots));
         for block in &mut cache.blocks {
             block.fragments =
-                std::array::from_fn(|_| Some(cache.for_live.fragment(b"kept block\n")));
+                std::array::from_fn(|_| Some(cache.compressor.fragment(b"kept block\n")));
             for zone in &mut block.zones {
                 zone.detail =
-                    std::array::from_fn(|_| Some(cache.for_detail.fragment(b"kept detail\n")));
+                    std::array::from_fn(|_| Some(cache.compressor.fragment(b"kept detail\n")));
             }
         }
         (slots, cache)

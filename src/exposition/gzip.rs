@@ -5,9 +5,10 @@
 //! without reading the text again. The result must be one member: common clients ignore whatever
 //! follows the first.
 
-use flate2::{Compress, Compression, Crc, FlushCompress};
+use flate2::Crc;
 
 use super::bodies::ReusableBuffer;
+use super::deflate::LineDeflate;
 
 /// No file name, no time, unknown system (RFC 1952, section 2.3).
 const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
@@ -32,39 +33,22 @@ impl Fragment {
 /// Compresses fragments. Reuses its tables and buffers.
 #[derive(Debug)]
 pub(super) struct Compressor {
-    deflate: Compress,
+    deflate: LineDeflate,
     buffer: Vec<u8>,
 }
 
 impl Compressor {
-    /// A compressor with this level.
-    pub(super) fn new(level: Compression) -> Self {
+    pub(super) fn new() -> Self {
         Self {
-            deflate: Compress::new(level, false),
+            deflate: LineDeflate::new(),
             buffer: Vec::new(),
         }
     }
 
     /// Compresses `text`.
     pub(super) fn fragment(&mut self, text: &[u8]) -> Fragment {
-        /// For the end of a block and the sync flush.
-        const SLACK: usize = 64;
-        self.deflate.reset();
         self.buffer.clear();
-        let mut rest = text;
-        loop {
-            self.buffer.reserve(rest.len() / 4 + SLACK);
-            let before = self.deflate.total_in();
-            self.deflate
-                .compress_vec(rest, &mut self.buffer, FlushCompress::Sync)
-                .expect("a deflate stream that was just reset takes any input");
-            let taken = usize::try_from(self.deflate.total_in() - before).unwrap_or(rest.len());
-            rest = rest.get(taken..).unwrap_or_default();
-            // If the buffer is full, there may be more output.
-            if rest.is_empty() && self.buffer.len() < self.buffer.capacity() {
-                break;
-            }
-        }
+        self.deflate.compress(text, &mut self.buffer);
         let mut crc = Crc::new();
         crc.update(text);
         Fragment {
@@ -138,8 +122,8 @@ mod tests {
 
     use super::*;
 
-    fn compressed(texts: &[Vec<u8>], level: u32) -> Vec<u8> {
-        let mut compressor = Compressor::new(Compression::new(level));
+    fn compressed(texts: &[Vec<u8>]) -> Vec<u8> {
+        let mut compressor = Compressor::new();
         let fragments: Vec<_> = texts.iter().map(|text| compressor.fragment(text)).collect();
         let mut member = Member::new();
         let (first, rest) = fragments.split_at(fragments.len() / 2);
@@ -161,9 +145,8 @@ mod tests {
         #[test]
         fn fragments_in_any_number_are_one_member_with_the_whole_text(
             texts in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..2000), 0..8),
-            level in 1u32..=9,
         ) {
-            let (text, rest) = first_member(&compressed(&texts, level));
+            let (text, rest) = first_member(&compressed(&texts));
             prop_assert_eq!(text, texts.concat());
             prop_assert_eq!(rest, 0, "nothing follows the first member");
         }
@@ -174,12 +157,12 @@ mod tests {
         let noise: Vec<u8> = std::iter::repeat_with(|| fastrand::u8(..))
             .take(500_000)
             .collect();
-        let (text, rest) = first_member(&compressed(std::slice::from_ref(&noise), 6));
+        let (text, rest) = first_member(&compressed(std::slice::from_ref(&noise)));
         assert!(text == noise && rest == 0);
     }
 
     #[test]
     fn an_empty_member_is_valid() {
-        assert_eq!(first_member(&compressed(&[], 6)), (Vec::new(), 0));
+        assert_eq!(first_member(&compressed(&[])), (Vec::new(), 0));
     }
 }

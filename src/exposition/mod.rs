@@ -6,6 +6,7 @@
 mod ages;
 mod bodies;
 mod cache;
+mod deflate;
 mod detail;
 mod exporter_lines;
 mod gzip;
