@@ -10,8 +10,11 @@
 
 mod findings;
 mod parsing;
+#[path = "../shared/published.rs"]
+mod published;
 mod ranges;
 mod rendering;
+#[path = "../shared/zones.rs"]
 mod zones;
 
 use criterion::Criterion;

@@ -5,7 +5,8 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::Format;
-use super::text::{Samples, WholeMillis, joined_labels, push_family};
+use super::numbers::{push_millis, push_whole};
+use super::text::{header, joined_labels};
 use super::zone_lines::by_place;
 use crate::domain::Mapping;
 use crate::metric_families::{self, Family};
@@ -76,33 +77,49 @@ fn sorted_times<'a>(mappings: impl IntoIterator<Item = &'a Mapping>) -> Box<[Tim
 }
 
 /// Appends the families of all zones, which are given with their rendered labels.
-pub(super) fn push_families<'a, Z>(out: &mut String, format: Format, now: Timestamp, zones: &Z)
+pub(super) fn push_families<'a, Z>(out: &mut Vec<u8>, format: Format, now: Timestamp, zones: &Z)
 where
     Z: Iterator<Item = (&'a str, &'a Ages)> + Clone,
 {
-    let mut push_ages = |family: &'static Family, time: fn(&PlaceTimes) -> Timestamp| {
-        push_family(out, format, family, |out| {
-            let mut samples = Samples::new(out, family, "");
-            for place in zones.clone().flat_map(|(_, ages)| &ages.places) {
-                samples.add_labelled(&place.labels, age(now, time(place)));
-            }
-        });
+    let mut push_ages = |family: &Family, time: fn(&PlaceTimes) -> Timestamp| {
+        let places = zones.clone().flat_map(|(_, ages)| &ages.places);
+        let samples = places.map(|place| (&*place.labels, age(now, time(place))));
+        push_family(out, format, family, samples, push_millis);
     };
     push_ages(&metric_families::OLDEST_MAPPING_AGE, |place| place.first);
     push_ages(&metric_families::NEWEST_MAPPING_AGE, |place| place.last);
-    push_family(out, format, &metric_families::STALE_MAPPINGS, |out| {
-        let mut samples = Samples::new(out, &metric_families::STALE_MAPPINGS, "");
-        for (labels, ages) in zones.clone() {
-            if let Some(stale) = ages.stale_at(now) {
-                samples.add_labelled(labels, stale);
-            }
-        }
-    });
+    let stale = zones
+        .clone()
+        .filter_map(|(labels, ages)| Some((labels, ages.stale_at(now)? as u64)));
+    let family = &metric_families::STALE_MAPPINGS;
+    push_family(out, format, family, stale, push_whole);
 }
 
-/// The time since `time`, to the millisecond. Never negative, even if the clock steps backwards or
+/// Appends a family of samples with these rendered labels and values, unless there are none.
+fn push_family<'a>(
+    out: &mut Vec<u8>,
+    format: Format,
+    family: &Family,
+    samples: impl Iterator<Item = (&'a str, u64)>,
+    push_value: fn(&mut Vec<u8>, u64),
+) {
+    let mut samples = samples.peekable();
+    if samples.peek().is_some() {
+        out.extend_from_slice(header(format, family).as_bytes());
+    }
+    let start = [family.name, "{"].concat();
+    for (labels, value) in samples {
+        out.extend_from_slice(start.as_bytes());
+        out.extend_from_slice(labels.as_bytes());
+        out.extend_from_slice(b"} ");
+        push_value(out, value);
+        out.push(b'\n');
+    }
+}
+
+/// The time since `time` in milliseconds. Never negative, even if the clock steps backwards or
 /// Cloudflare's clock is ahead.
-fn age(now: Timestamp, time: Timestamp) -> WholeMillis {
+fn age(now: Timestamp, time: Timestamp) -> u64 {
     let age = Duration::try_from(now.duration_since(time)).unwrap_or_default();
-    WholeMillis(u64::try_from(age.as_millis()).unwrap_or(u64::MAX))
+    u64::try_from(age.as_millis()).unwrap_or(u64::MAX)
 }

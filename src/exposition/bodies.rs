@@ -3,9 +3,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-
-use super::Form;
+use super::{Body, Form};
 
 /// A body is shared for this multiple of its rendering time. So rendering takes at most a twentieth
 /// of the time, however many scrapes there are, as long as one takes up to 50 ms. For larger bodies
@@ -19,7 +17,7 @@ pub const SHARED_AT_MOST: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone)]
 pub struct Rendered {
     /// The body.
-    pub bytes: Bytes,
+    pub body: Body,
     /// The start of its rendering.
     pub started: Instant,
 }
@@ -28,14 +26,14 @@ pub struct Rendered {
 #[derive(Debug, Default)]
 pub(super) struct Bodies {
     /// Locked only to look up or replace a body.
-    bodies: Mutex<Vec<Body>>,
+    bodies: Mutex<Vec<SharedBody>>,
 }
 
 #[derive(Debug)]
-struct Body {
+struct SharedBody {
     form: Form,
     rendered: Rendered,
-    shared_until: Instant,
+    until: Instant,
 }
 
 impl Bodies {
@@ -44,8 +42,8 @@ impl Bodies {
         let now = Instant::now();
         self.lock()
             .iter()
-            .find(|body| body.form == form && now < body.shared_until)
-            .map(|body| body.rendered.clone())
+            .find(|shared| shared.form == form && now < shared.until)
+            .map(|shared| shared.rendered.clone())
     }
 
     /// Drops the bodies that are too old to share, and every body of this form. Returns the buffer
@@ -55,30 +53,32 @@ impl Bodies {
         // Freeing a large body takes a while, so it happens outside the lock.
         let retired: Vec<_> = self
             .lock()
-            .extract_if(.., |body| body.form == form || body.shared_until <= now)
+            .extract_if(.., |shared| shared.form == form || shared.until <= now)
             .collect();
-        let spare = retired.into_iter().find(|body| body.form == form);
-        match spare {
-            Some(body) if body.rendered.bytes.is_unique() => {
-                ReusableBuffer(body.rendered.bytes.into())
-            }
+        let spare = retired.into_iter().find(|shared| shared.form == form);
+        match spare.map(|shared| shared.rendered.body) {
+            Some(Body::Whole(bytes)) if bytes.is_unique() => ReusableBuffer(bytes.into()),
             _ => ReusableBuffer::default(),
         }
     }
 
     /// Shares a body whose rendering has just finished.
     pub(super) fn share(&self, form: Form, rendered: Rendered) {
-        let window = (rendered.started.elapsed() * SHARED_FOR_COST).min(SHARED_AT_MOST);
+        let window = match rendered.body {
+            Body::Whole(_) => (rendered.started.elapsed() * SHARED_FOR_COST).min(SHARED_AT_MOST),
+            // Each client takes a while to read it, and all of them hold the same states.
+            Body::InPieces(_) => SHARED_AT_MOST,
+        };
         let shared_until = rendered.started + window;
         self.share_until(form, rendered, shared_until);
     }
 
     /// Shares a body with scrapes that start before `shared_until`.
     pub(super) fn share_until(&self, form: Form, rendered: Rendered, shared_until: Instant) {
-        self.lock().push(Body {
+        self.lock().push(SharedBody {
             form,
             rendered,
-            shared_until,
+            until: shared_until,
         });
     }
 
@@ -89,7 +89,7 @@ impl Bodies {
         drop(forgotten);
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Body>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<SharedBody>> {
         self.bodies.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -114,6 +114,8 @@ impl ReusableBuffer {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::super::Format;
     use super::*;
 
@@ -122,7 +124,7 @@ mod tests {
 
     fn now(bytes: Bytes) -> Rendered {
         Rendered {
-            bytes,
+            body: bytes.into(),
             started: Instant::now(),
         }
     }
@@ -136,7 +138,9 @@ mod tests {
     }
 
     fn shared(bodies: &Bodies, form: Form) -> Option<Bytes> {
-        bodies.shared(form).map(|rendered| rendered.bytes)
+        bodies
+            .shared(form)
+            .map(|rendered| rendered.body.into_bytes())
     }
 
     #[test]
@@ -161,9 +165,9 @@ mod tests {
         // Ages are at most one second old, as the documentation promises.
         let second = Duration::from_secs(1);
         let started = Instant::now().checked_sub(2 * second).unwrap();
-        let bytes = Bytes::new();
-        bodies.share(GZIP, Rendered { bytes, started });
-        assert_eq!(bodies.lock()[0].shared_until, started + second);
+        let body = Bytes::new().into();
+        bodies.share(GZIP, Rendered { body, started });
+        assert_eq!(bodies.lock()[0].until, started + second);
         assert_eq!(shared(&bodies, GZIP), None);
     }
 

@@ -6,7 +6,7 @@
 //! shares one fragment for each family.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use flate2::Crc;
 use jiff::Timestamp;
@@ -14,9 +14,10 @@ use jiff::Timestamp;
 use super::ages::{self, Ages};
 use super::bodies::ReusableBuffer;
 use super::gzip::{Compressor, Fragment, Member, joint_crc};
-use super::text::{push_family, push_header, zone_labels};
+use super::plain::PlainText;
+use super::text::{header, zone_labels};
 use super::zone_lines::{self, ZoneLines};
-use super::{Encoding, Form, Format, Settings, detail, exporter_lines, openmetrics};
+use super::{Format, Settings, detail, exporter_lines, openmetrics};
 use crate::domain::ZoneId;
 use crate::snapshot::{Directory, ZoneSlot, ZoneState};
 
@@ -33,7 +34,7 @@ pub(super) struct Cache {
     headers: Headers,
     compressor: Compressor,
     /// The text that is rendered for each exposition. Kept as the buffer of the next one.
-    live: String,
+    live: Vec<u8>,
 }
 
 /// The compressed headers of the families of [`zone_lines`], then of [`detail`], in each format.
@@ -54,25 +55,29 @@ struct Block {
     detail_crcs: [Option<Crc>; detail::FAMILIES],
 }
 
-/// The rendered state of one zone.
+/// One zone.
 #[derive(Debug)]
 struct CachedZone {
     id: ZoneId,
-    state: Arc<ZoneState>,
-    labels: String,
-    lines: ZoneLines,
+    rendered: Arc<RenderedZone>,
     ages: Ages,
     /// The compressed lines of each family of [`detail`], compressed on demand.
     detail: [Option<Fragment>; detail::FAMILIES],
 }
 
+/// A state of a zone with its lines. The lines of the detail are rendered on demand.
+#[derive(Debug)]
+pub(super) struct RenderedZone {
+    pub(super) state: Arc<ZoneState>,
+    labels: String,
+    pub(super) lines: ZoneLines,
+    /// The length of the lines of each family of [`detail`], measured on demand.
+    detail_lens: [OnceLock<usize>; detail::FAMILIES],
+}
+
 fn compressed_headers(format: Format, compressor: &mut Compressor) -> Vec<Fragment> {
     let families = zone_lines::all().chain(detail::all());
-    let headers = families.map(|family| {
-        let mut text = String::new();
-        push_header(&mut text, format, family);
-        compressor.fragment(text.as_bytes())
-    });
+    let headers = families.map(|family| compressor.fragment(header(format, family).as_bytes()));
     headers.collect()
 }
 
@@ -90,7 +95,7 @@ impl Cache {
             blocks: Vec::new(),
             headers,
             compressor,
-            live: String::new(),
+            live: Vec::new(),
         }
     }
 
@@ -110,20 +115,29 @@ impl Cache {
         self.directory = directory;
     }
 
-    /// The exposition as of `now`. `push_own` appends the metrics of the registry.
-    pub(super) fn render(
+    /// The text as of `now`. `push_own` appends the metrics of the registry.
+    pub(super) fn plain(
         &mut self,
         now: Timestamp,
-        form: Form,
+        format: Format,
+        push_own: impl FnOnce(&mut String),
+    ) -> PlainText {
+        self.write_live(now, format, push_own);
+        let live = std::mem::take(&mut self.live);
+        let zones = self.zones().map(|zone| Arc::clone(&zone.rendered));
+        PlainText::new(format, self.settings.detail, zones.collect(), live)
+    }
+
+    /// The same text as one gzip member.
+    pub(super) fn gzip(
+        &mut self,
+        now: Timestamp,
+        format: Format,
         spare: ReusableBuffer,
         push_own: impl FnOnce(&mut String),
     ) -> Vec<u8> {
-        let format = form.format;
         self.write_live(now, format, push_own);
-        match form.encoding {
-            Encoding::Identity => self.identity(format, spare),
-            Encoding::Gzip => self.gzip(format, spare),
-        }
+        self.compressed(format, spare)
     }
 
     /// Renders the families that are not cached: ages, the families without zones, and the registry.
@@ -131,52 +145,32 @@ impl Cache {
         let mut out = std::mem::take(&mut self.live);
         out.clear();
         {
-            let zones = self.zones().map(|zone| (zone.labels.as_str(), &zone.ages));
+            let zones = self.zones();
+            let zones = zones.map(|zone| (zone.rendered.labels.as_str(), &zone.ages));
             ages::push_families(&mut out, format, now, &zones);
         }
-        exporter_lines::push_families(&mut out, format, &self.directory, &self.settings.build);
-        push_own(&mut out);
+        let mut own = String::new();
+        exporter_lines::push_families(&mut own, format, &self.directory, &self.settings.build);
+        push_own(&mut own);
         if format == Format::OpenMetrics {
-            out.push_str(openmetrics::EOF);
+            own.push_str(openmetrics::EOF);
         }
+        out.extend_from_slice(own.as_bytes());
         if out.capacity() / 4 > out.len() {
             out.shrink_to_fit();
         }
         self.live = out;
     }
 
-    /// The full text.
-    fn identity(&self, format: Format, spare: ReusableBuffer) -> Vec<u8> {
-        let detail = self.settings.detail;
-        let len = self.zones().map(|zone| zone.len(detail)).sum::<usize>() + self.live.len();
-        let mut out = String::from_utf8(spare.with_room(len)).unwrap_or_default();
-        for (index, family) in zone_lines::all().enumerate() {
-            push_family(&mut out, format, family, |out| {
-                self.zones()
-                    .for_each(|zone| out.push_str(zone.lines.of(index)));
-            });
-        }
-        if self.settings.detail {
-            for (index, family) in detail::all().enumerate() {
-                push_family(&mut out, format, family, |out| {
-                    self.zones().for_each(|zone| zone.push_detail(out, index));
-                });
-            }
-        }
-        out.push_str(&self.live);
-        out.into_bytes()
-    }
-
-    /// The same text as one gzip member.
-    fn gzip(&mut self, format: Format, spare: ReusableBuffer) -> Vec<u8> {
-        let mut text = String::new();
+    fn compressed(&mut self, format: Format, spare: ReusableBuffer) -> Vec<u8> {
+        let mut text = Vec::new();
         for block in &mut self.blocks {
             block.compress(&mut self.compressor, &mut text);
             if self.settings.detail {
                 block.compress_detail(&mut self.compressor, &mut text);
             }
         }
-        let live = self.compressor.fragment(self.live.as_bytes());
+        let live = self.compressor.fragment(&self.live);
 
         let mut member = Member::new();
         let headers = match format {
@@ -257,12 +251,12 @@ impl Block {
     fn refresh(&mut self, slots: &[Arc<ZoneSlot>]) {
         for (zone, slot) in self.zones.iter_mut().zip(slots) {
             let state = slot.load();
-            if Arc::ptr_eq(&zone.state, &state) {
+            if Arc::ptr_eq(&zone.rendered.state, &state) {
                 continue;
             }
             let before = zone.replace(state);
             for (index, fragment) in self.fragments.iter_mut().enumerate() {
-                if before.of(index) != zone.lines.of(index) {
+                if before.lines.of(index) != zone.rendered.lines.of(index) {
                     *fragment = None;
                 }
             }
@@ -270,20 +264,20 @@ impl Block {
     }
 
     /// Compresses the families that have changed, except the detail. `text` is a buffer.
-    fn compress(&mut self, compressor: &mut Compressor, text: &mut String) {
+    fn compress(&mut self, compressor: &mut Compressor, text: &mut Vec<u8>) {
         for (index, fragment) in self.fragments.iter_mut().enumerate() {
             fragment.get_or_insert_with(|| {
                 text.clear();
                 for zone in &self.zones {
-                    text.push_str(zone.lines.of(index));
+                    text.extend_from_slice(zone.rendered.lines.of(index).as_bytes());
                 }
-                compressor.fragment(text.as_bytes())
+                compressor.fragment(text)
             });
         }
     }
 
     /// Compresses the detail that has changed. `text` is a buffer.
-    fn compress_detail(&mut self, compressor: &mut Compressor, text: &mut String) {
+    fn compress_detail(&mut self, compressor: &mut Compressor, text: &mut Vec<u8>) {
         for (index, crc) in self.detail_crcs.iter_mut().enumerate() {
             let mut new = false;
             for zone in &mut self.zones {
@@ -307,42 +301,33 @@ impl Block {
 
 impl CachedZone {
     fn new(slot: &ZoneSlot) -> Self {
-        let state = slot.load();
-        let labels = zone_labels(&state.zone);
+        let rendered = RenderedZone::new(slot.load());
         Self {
             id: slot.id.clone(),
-            lines: ZoneLines::write(&state, &labels),
-            ages: Ages::of(&state, &labels),
-            state,
-            labels,
+            ages: Ages::of(&rendered.state, &rendered.labels),
+            rendered: Arc::new(rendered),
             detail: Default::default(),
         }
     }
 
-    /// Replaces the state and returns the lines of the old one.
-    fn replace(&mut self, state: Arc<ZoneState>) -> ZoneLines {
-        let labels = zone_labels(&state.zone);
-        let same_mappings = labels == self.labels
-            && match (&state.data, &self.state.data) {
+    /// Replaces the state and returns the old one.
+    fn replace(&mut self, state: Arc<ZoneState>) -> Arc<RenderedZone> {
+        let old = &self.rendered;
+        let mut new = RenderedZone::new(state);
+        let same_mappings = new.labels == old.labels
+            && match (&new.state.data, &old.state.data) {
                 (Some(new), Some(old)) => Arc::ptr_eq(&new.mappings, &old.mappings),
                 (new, old) => new.is_none() && old.is_none(),
             };
-        if !same_mappings {
+        if same_mappings {
+            new.detail_lens.clone_from(&old.detail_lens);
+        } else {
             self.detail = Default::default();
         }
-        if !same_mappings || state.stale_after != self.state.stale_after {
-            self.ages = Ages::of(&state, &labels);
+        if !same_mappings || new.state.stale_after != old.state.stale_after {
+            self.ages = Ages::of(&new.state, &new.labels);
         }
-        let lines = ZoneLines::write(&state, &labels);
-        self.state = state;
-        self.labels = labels;
-        std::mem::replace(&mut self.lines, lines)
-    }
-
-    fn push_detail(&self, out: &mut String, index: usize) {
-        if let Some(data) = &self.state.data {
-            detail::push_lines(out, index, &data.mappings, &self.labels);
-        }
+        std::mem::replace(&mut self.rendered, Arc::new(new))
     }
 
     /// Compresses the lines of the family at `index` of [`detail::all`] unless they are compressed
@@ -351,15 +336,15 @@ impl CachedZone {
         &mut self,
         index: usize,
         compressor: &mut Compressor,
-        text: &mut String,
+        text: &mut Vec<u8>,
     ) -> bool {
         if self.detail(index).is_some() {
             return false;
         }
         text.clear();
-        self.push_detail(text, index);
+        self.rendered.push_detail(text, index);
         if let Some(fragment) = self.detail.get_mut(index) {
-            *fragment = Some(compressor.fragment(text.as_bytes()));
+            *fragment = Some(compressor.fragment(text));
         }
         true
     }
@@ -367,12 +352,35 @@ impl CachedZone {
     fn detail(&self, index: usize) -> Option<&Fragment> {
         self.detail.get(index)?.as_ref()
     }
+}
 
-    /// The approximate length of the zone's text, in bytes.
-    fn len(&self, detail: bool) -> usize {
-        let data = self.state.data.as_ref().filter(|_| detail);
-        let mappings = data.map_or(0, |data| data.mappings.len());
-        self.lines.len() + mappings * detail::typical_len(&self.labels)
+impl RenderedZone {
+    pub(super) fn new(state: Arc<ZoneState>) -> Self {
+        let labels = zone_labels(&state.zone);
+        Self {
+            lines: ZoneLines::write(&state, &labels),
+            state,
+            labels,
+            detail_lens: Default::default(),
+        }
+    }
+
+    /// Appends the lines of the family at `index` of [`detail::all`].
+    pub(super) fn push_detail(&self, out: &mut Vec<u8>, index: usize) {
+        if let Some(data) = &self.state.data {
+            detail::push_lines(out, index, &data.mappings, &self.labels);
+        }
+    }
+
+    /// The length of the lines of the family at `index` of [`detail::all`], in bytes.
+    pub(super) fn detail_len(&self, index: usize) -> usize {
+        let measure = || {
+            let mut text = Vec::new();
+            self.push_detail(&mut text, index);
+            text.len()
+        };
+        let len = self.detail_lens.get(index);
+        len.map_or(0, |len| *len.get_or_init(measure))
     }
 }
 
@@ -427,7 +435,7 @@ mod tests {
     fn kept(cache: &mut Cache, slots: &[Arc<ZoneSlot>]) -> (usize, usize) {
         cache.refresh(listing(slots));
         let mut text = String::new();
-        let gzip = cache.gzip(Format::Text, ReusableBuffer::default());
+        let gzip = cache.compressed(Format::Text, ReusableBuffer::default());
         GzDecoder::new(&*gzip).read_to_string(&mut text).unwrap();
         let count = |what: &str| text.lines().filter(|line| *line == what).count();
         (count("kept block"), count("kept detail") / detail::FAMILIES)

@@ -10,7 +10,9 @@ mod deflate;
 mod detail;
 mod exporter_lines;
 mod gzip;
+mod numbers;
 mod openmetrics;
+mod plain;
 pub mod process;
 mod text;
 mod zone_lines;
@@ -26,6 +28,7 @@ use jiff::Timestamp;
 use prometheus::{Registry, TextEncoder};
 
 pub use self::bodies::{Rendered, SHARED_AT_MOST};
+pub use self::plain::{Pieces, PlainText};
 
 use self::bodies::{Bodies, ReusableBuffer};
 use self::cache::Cache;
@@ -107,6 +110,60 @@ impl Form {
 #[error("the metrics could not be rendered: {0}")]
 pub struct RenderError(#[from] tokio::task::JoinError);
 
+/// An uncompressed text that is longer is not kept as a whole: it is rendered again for each client.
+const WHOLE_AT_MOST: usize = 64 << 20;
+
+/// What is sent for a scrape. Clones share it.
+#[derive(Debug, Clone)]
+pub enum Body {
+    /// All bytes.
+    Whole(Bytes),
+    /// A long text, which is rendered while it is sent.
+    InPieces(Arc<PlainText>),
+}
+
+impl Body {
+    /// The length in bytes.
+    #[expect(clippy::len_without_is_empty, reason = "nobody asks")]
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Whole(bytes) => bytes.len(),
+            Self::InPieces(text) => text.len(),
+        }
+    }
+
+    /// The memory that is held with it, in bytes.
+    pub fn retained(&self) -> usize {
+        match self {
+            Self::Whole(bytes) => bytes.len(),
+            Self::InPieces(text) => text.retained(),
+        }
+    }
+
+    /// All bytes.
+    pub fn into_bytes(self) -> Bytes {
+        match self {
+            Self::Whole(bytes) => bytes,
+            Self::InPieces(text) => Bytes::from(text.collect(Vec::with_capacity(text.len()))),
+        }
+    }
+
+    /// Whether both are one body.
+    pub fn is(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Whole(a), Self::Whole(b)) => std::ptr::eq(a.as_ptr(), b.as_ptr()),
+            (Self::InPieces(a), Self::InPieces(b)) => Arc::ptr_eq(a, b),
+            _ => false,
+        }
+    }
+}
+
+impl From<Bytes> for Body {
+    fn from(bytes: Bytes) -> Self {
+        Self::Whole(bytes)
+    }
+}
+
 /// Everything that this program exposes. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Exposition {
@@ -162,11 +219,12 @@ impl Exposition {
         self.shared.bodies.forget();
     }
 
-    /// A body as of `now`, rendered on this thread and not shared.
+    /// A whole body as of `now`, rendered on this thread and not shared.
     pub fn render_now(&self, now: Timestamp, form: Form) -> Bytes {
         let mut cache = self.shared.lock_cache();
         self.shared
             .render_with(&mut cache, now, form, ReusableBuffer::default())
+            .into_bytes()
     }
 }
 
@@ -179,8 +237,8 @@ impl Shared {
         }
         let started = Instant::now();
         let spare = self.bodies.retire(form);
-        let bytes = self.render_with(&mut cache, Timestamp::now(), form, spare);
-        let rendered = Rendered { bytes, started };
+        let body = self.render_with(&mut cache, Timestamp::now(), form, spare);
+        let rendered = Rendered { body, started };
         self.bodies.share(form, rendered.clone());
         rendered
     }
@@ -191,11 +249,23 @@ impl Shared {
         now: Timestamp,
         form: Form,
         spare: ReusableBuffer,
-    ) -> Bytes {
+    ) -> Body {
         cache.refresh(self.snapshot.directory());
-        Bytes::from(cache.render(now, form, spare, |out| {
-            self.push_registry(form.format, out);
-        }))
+        let push_own = |out: &mut String| self.push_registry(form.format, out);
+        match form.encoding {
+            Encoding::Gzip => {
+                Body::Whole(Bytes::from(cache.gzip(now, form.format, spare, push_own)))
+            }
+            Encoding::Identity => {
+                let text = cache.plain(now, form.format, push_own);
+                if text.len() <= WHOLE_AT_MOST {
+                    let room = spare.with_room(text.len());
+                    Body::Whole(Bytes::from(text.collect(room)))
+                } else {
+                    Body::InPieces(Arc::new(text))
+                }
+            }
+        }
     }
 
     fn push_registry(&self, format: Format, out: &mut String) {

@@ -1,4 +1,4 @@
-//! Responses with a complete body.
+//! Responses.
 
 use std::sync::Arc;
 
@@ -12,8 +12,10 @@ use maud::Markup;
 use serde::Serialize;
 
 use super::quota::Lease;
+use super::response_body::ResponseBody;
+use super::scrape::Counted;
 use super::server::Activity;
-use crate::exposition::{Encoding, Form, Format};
+use crate::exposition::{Body, Encoding, Form, Format};
 
 const PLAIN_TEXT: &str = "text/plain; charset=utf-8";
 /// Pages load nothing but their inline style, run no scripts and cannot be framed.
@@ -25,8 +27,9 @@ const CHALLENGE: &str = "Basic realm=\"cloudflare-origin-region-exporter\", char
 /// A complete response, and what it holds until it is sent.
 #[derive(Debug)]
 pub(super) struct Reply {
-    response: Response<Bytes>,
+    response: Response<Body>,
     lease: Option<Lease>,
+    counted: Option<Arc<Counted>>,
 }
 
 impl Reply {
@@ -36,10 +39,12 @@ impl Reply {
     }
 
     /// An exposition; the lease ends when its last byte is sent.
-    pub(super) fn metrics(body: Bytes, form: Form, lease: Lease) -> Self {
-        let reply = Self::new(StatusCode::OK, form.format.content_type(), body)
+    pub(super) fn metrics(counted: Arc<Counted>, form: Form, lease: Lease) -> Self {
+        let body = counted.body().clone();
+        let mut reply = Self::new(StatusCode::OK, form.format.content_type(), body)
             .with(VARY, "Accept, Accept-Encoding")
             .with_lease(lease);
+        reply.counted = Some(counted);
         match form.encoding {
             Encoding::Gzip => reply.with(CONTENT_ENCODING, "gzip"),
             Encoding::Identity => reply,
@@ -96,12 +101,13 @@ impl Reply {
         .with(WWW_AUTHENTICATE, CHALLENGE)
     }
 
-    fn new(status: StatusCode, content_type: &'static str, body: Bytes) -> Self {
-        let mut response = Response::new(body);
+    fn new(status: StatusCode, content_type: &'static str, body: impl Into<Body>) -> Self {
+        let mut response = Response::new(body.into());
         *response.status_mut() = status;
         Self {
             response,
             lease: None,
+            counted: None,
         }
         .with(CONTENT_TYPE, content_type)
         .with(X_CONTENT_TYPE_OPTIONS, "nosniff")
@@ -138,37 +144,18 @@ impl Reply {
         mut self,
         method: &Method,
         activity: &Arc<Activity>,
-        guard: impl Send + 'static,
-    ) -> Response<Bytes> {
+        guard: impl Send + Sync + 'static,
+    ) -> Response<ResponseBody> {
         if let Some(lease) = &mut self.lease {
             lease.sent_on(activity);
         }
         let (mut head, body) = self.response.into_parts();
         head.headers.insert(CONTENT_LENGTH, body.len().into());
         let body = if method == Method::HEAD {
-            Bytes::new()
+            ResponseBody::empty()
         } else {
-            Bytes::from_owner(InFlight {
-                body,
-                _lease: self.lease,
-                _guard: guard,
-            })
+            ResponseBody::new(body, (self.counted, self.lease, guard))
         };
         Response::from_parts(head, body)
-    }
-}
-
-/// A body with the guards to release once it is sent. hyper drops the body's source as soon as the
-/// bytes are queued, and the bytes only when the socket has accepted them. So the guards travel
-/// with the bytes.
-struct InFlight<G> {
-    body: Bytes,
-    _lease: Option<Lease>,
-    _guard: G,
-}
-
-impl<G> AsRef<[u8]> for InFlight<G> {
-    fn as_ref(&self) -> &[u8] {
-        &self.body
     }
 }

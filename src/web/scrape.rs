@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use bytes::Bytes;
 use hyper::{HeaderMap, StatusCode};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep};
@@ -13,7 +12,7 @@ use tracing::error;
 use super::negotiation::negotiate;
 use super::quota::Quota;
 use super::reply::Reply;
-use crate::exposition::{Exposition, Form, RenderError, Rendered, SHARED_AT_MOST};
+use crate::exposition::{Body, Exposition, Form, RenderError, Rendered, SHARED_AT_MOST};
 
 /// The memory for bodies that are being sent. Two bodies are always allowed, however large, so that
 /// a slow reader does not block others.
@@ -34,26 +33,23 @@ pub(super) struct Scrapes {
 /// The bodies being sent, oldest first.
 #[derive(Debug, Default)]
 struct Bodies {
-    alive: Vec<Weak<Body>>,
-    /// The last length of each form.
+    alive: Vec<Weak<Counted>>,
+    /// The memory that the last body of each form holds.
     last_bytes: HashMap<Form, usize>,
 }
 
-/// A body of one exposition, shared by the clients that read it.
+/// A body of one exposition. It counts once, however many clients read it.
 #[derive(Debug)]
-struct Body {
-    bytes: Bytes,
+pub(super) struct Counted {
+    body: Body,
     form: Form,
     /// When rendering started.
     started: Instant,
 }
 
-/// One client's reference to a body.
-struct Reading(Arc<Body>);
-
-impl AsRef<[u8]> for Reading {
-    fn as_ref(&self) -> &[u8] {
-        &self.0.bytes
+impl Counted {
+    pub(super) fn body(&self) -> &Body {
+        &self.body
     }
 }
 
@@ -81,7 +77,7 @@ impl Scrapes {
         };
         let form = negotiate(headers);
         match self.body(form).await {
-            Ok(Some(body)) => Reply::metrics(Bytes::from_owner(Reading(body)), form, lease),
+            Ok(Some(body)) => Reply::metrics(body, form, lease),
             Ok(None) => unavailable("Slow clients hold too much memory. Try again."),
             Err(error) => {
                 error!(%error, "a scrape failed");
@@ -94,7 +90,7 @@ impl Scrapes {
     }
 
     /// `None` if slow clients hold too many bodies and the newest of them is too old to share.
-    async fn body(&self, form: Form) -> Result<Option<Arc<Body>>, RenderError> {
+    async fn body(&self, form: Form) -> Result<Option<Arc<Counted>>, RenderError> {
         if self.bodies().has_room(form) || self.make_room(form).await {
             let rendered = self.exposition.render(form).await?;
             return Ok(Some(self.bodies().enter(rendered, form)));
@@ -130,34 +126,33 @@ fn unavailable(sentence: &str) -> Reply {
 }
 
 impl Bodies {
-    /// Whether another body may be rendered. Assumes that it is as long as the last one.
+    /// Whether another body may be rendered. Assumes that it holds as much as the last one.
     fn has_room(&mut self, form: Form) -> bool {
         self.alive.retain(|body| body.strong_count() > 0);
         let next = self.last_bytes.get(&form).copied().unwrap_or(0);
         let alive = self.alive.iter().filter_map(Weak::upgrade);
-        let bytes: usize = alive.map(|body| body.bytes.len()).sum();
+        let bytes: usize = alive.map(|counted| counted.body.retained()).sum();
         self.alive.is_empty() || bytes + next <= BODY_BUDGET_BYTES.max(2 * next)
     }
 
     /// Records a body that will be sent. Reuses the entry if it is already being sent to others.
-    fn enter(&mut self, rendered: Rendered, form: Form) -> Arc<Body> {
-        let Rendered { bytes, started } = rendered;
-        self.last_bytes.insert(form, bytes.len());
+    fn enter(&mut self, rendered: Rendered, form: Form) -> Arc<Counted> {
+        let Rendered { body, started } = rendered;
+        self.last_bytes.insert(form, body.retained());
         let mut alive = self.alive.iter().filter_map(Weak::upgrade);
-        let same = alive
-            .find(|body| body.form == form && std::ptr::eq(body.bytes.as_ptr(), bytes.as_ptr()));
+        let same = alive.find(|counted| counted.form == form && counted.body.is(&body));
         same.unwrap_or_else(|| {
-            let body = Arc::new(Body {
-                bytes,
+            let counted = Arc::new(Counted {
+                body,
                 form,
                 started: Instant::from_std(started),
             });
-            self.alive.push(Arc::downgrade(&body));
-            body
+            self.alive.push(Arc::downgrade(&counted));
+            counted
         })
     }
 
-    fn newest(&self, form: Form) -> Option<Arc<Body>> {
+    fn newest(&self, form: Form) -> Option<Arc<Counted>> {
         let mut alive = self.alive.iter().rev().filter_map(Weak::upgrade);
         alive
             .find(|body| body.form == form)
@@ -167,11 +162,13 @@ impl Bodies {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
 
     fn body(len: usize) -> Rendered {
         Rendered {
-            bytes: Bytes::from(vec![b'x'; len]),
+            body: Bytes::from(vec![b'x'; len]).into(),
             started: Instant::now().into_std(),
         }
     }

@@ -13,7 +13,7 @@ fn zones(names: &[&str]) -> crate::snapshot::Directory {
 
 fn rendered(bytes: impl Into<Bytes>) -> Rendered {
     Rendered {
-        bytes: bytes.into(),
+        body: bytes.into().into(),
         started: Instant::now(),
     }
 }
@@ -24,9 +24,19 @@ async fn a_body_is_shared_within_its_window_by_scrapes_of_its_encoding() {
     let later = Instant::now() + Duration::from_hours(1);
     let bodies = &exposition.shared.bodies;
     bodies.share_until(Form::TEXT, rendered("shared"), later);
-    let text = exposition.render(Form::TEXT).await.unwrap().bytes;
+    let text = exposition
+        .render(Form::TEXT)
+        .await
+        .unwrap()
+        .body
+        .into_bytes();
     assert_eq!(text, "shared");
-    let gzip = exposition.render(Form::TEXT_GZIP).await.unwrap().bytes;
+    let gzip = exposition
+        .render(Form::TEXT_GZIP)
+        .await
+        .unwrap()
+        .body
+        .into_bytes();
     assert!(super::gunzip(&gzip).contains("zone_info"));
 }
 
@@ -34,7 +44,13 @@ async fn a_body_is_shared_within_its_window_by_scrapes_of_its_encoding() {
 async fn a_body_is_made_in_the_memory_of_the_last_one() {
     let exposition = exposition(SETTINGS, zones(&["a"]));
     for encoding in [Form::TEXT, Form::TEXT_GZIP] {
-        let len = exposition.render(encoding).await.unwrap().bytes.len();
+        let len = exposition
+            .render(encoding)
+            .await
+            .unwrap()
+            .body
+            .into_bytes()
+            .len();
         exposition.forget_bodies();
         // Told from other memory by its size: the allocator gives out the same place again.
         let mut last = Vec::with_capacity(len + 1);
@@ -42,7 +58,7 @@ async fn a_body_is_made_in_the_memory_of_the_last_one() {
         let room = last.capacity();
         let bodies = &exposition.shared.bodies;
         bodies.share_until(encoding, rendered(last), Instant::now());
-        let next = exposition.render(encoding).await.unwrap().bytes;
+        let next = exposition.render(encoding).await.unwrap().body.into_bytes();
         exposition.forget_bodies();
         assert_eq!(Vec::from(next).capacity(), room);
     }
@@ -54,7 +70,12 @@ async fn a_change_is_seen_once_the_window_has_passed() {
     exposition.render(Form::TEXT).await.unwrap();
     exposition.shared.snapshot.publish(zones(&["b"]));
     tokio::time::sleep(Duration::from_secs(1)).await;
-    let text = exposition.render(Form::TEXT).await.unwrap().bytes;
+    let text = exposition
+        .render(Form::TEXT)
+        .await
+        .unwrap()
+        .body
+        .into_bytes();
     let text = std::str::from_utf8(&text).unwrap();
     assert!(text.contains("zone=\"b\"") && !text.contains("zone=\"a\""));
 }

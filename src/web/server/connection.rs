@@ -7,8 +7,6 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::header::{CONNECTION, HeaderValue};
 use hyper::server::conn::{http1, http2};
@@ -29,6 +27,7 @@ use super::http2_body::Chunks;
 use super::limits::Limits;
 use super::write_timeout::WriteTimeout;
 use crate::web::protection::Protection;
+use crate::web::response_body::ResponseBody;
 use crate::web::router::{Client, Router};
 
 /// At shutdown, how long an idle client has to close its connection.
@@ -167,7 +166,7 @@ impl Context {
         let peer = exchange.address;
         let service = service_fn(|request: Request<Incoming>| async move {
             let (response, _) = exchange.answer(request).await;
-            Ok::<_, Infallible>(response.map(Full::new))
+            Ok::<_, Infallible>(response)
         });
         let http = &self.protocols.http1;
         let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
@@ -231,7 +230,7 @@ struct Exchange {
 
 impl Exchange {
     /// Answers, logs and counts a request.
-    async fn answer(&self, request: Request<Incoming>) -> (Response<Bytes>, Arc<Sending>) {
+    async fn answer(&self, request: Request<Incoming>) -> (Response<ResponseBody>, Arc<Sending>) {
         let busy = self.activity.busy();
         let start = Instant::now();
         let (head, _unread_body) = request.into_parts();

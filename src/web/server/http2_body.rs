@@ -13,6 +13,7 @@ use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 
 use super::activity::Sending;
+use crate::web::response_body::ResponseBody;
 
 /// The size of a chunk: the default size of an HTTP/2 frame (RFC 9113, section 4.2). A client must
 /// read one chunk within the stall time-out.
@@ -21,15 +22,24 @@ const CHUNK_BYTES: usize = 16 << 10;
 /// A body in chunks.
 #[derive(Debug)]
 pub(super) struct Chunks {
+    body: ResponseBody,
+    /// What was taken from the body and is not in a chunk yet.
     rest: Bytes,
     sending: Arc<Sending>,
 }
 
 impl Chunks {
     /// `sending` lives until the last chunk is sent.
-    pub(super) fn new(body: Bytes, sending: Arc<Sending>) -> Self {
-        let rest = body;
-        Self { rest, sending }
+    pub(super) fn new(body: ResponseBody, sending: Arc<Sending>) -> Self {
+        Self {
+            body,
+            rest: Bytes::new(),
+            sending,
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.rest.len() + self.body.len()
     }
 }
 
@@ -42,7 +52,10 @@ impl Body for Chunks {
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         if self.rest.is_empty() {
-            return Poll::Ready(None);
+            match self.body.next() {
+                Some(bytes) => self.rest = bytes,
+                None => return Poll::Ready(None),
+            }
         }
         let size = self.rest.len().min(CHUNK_BYTES);
         let chunk = Bytes::from_owner(Chunk {
@@ -53,11 +66,11 @@ impl Body for Chunks {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.rest.is_empty()
+        self.len() == 0
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.rest.len() as u64)
+        SizeHint::with_exact(self.len() as u64)
     }
 }
 
@@ -89,6 +102,10 @@ mod tests {
     use super::super::activity::Activity;
     use super::*;
 
+    fn whole(body: Bytes) -> ResponseBody {
+        ResponseBody::new(body.into(), ())
+    }
+
     fn sending(activity: &Activity) -> Arc<Sending> {
         activity.send(Duration::from_mins(1), true)
     }
@@ -98,7 +115,7 @@ mod tests {
         let activity = Activity::new(CancellationToken::new());
         for size in [0, 1, CHUNK_BYTES, 3 * CHUNK_BYTES + 1] {
             let body: Bytes = (0..size).map(|n| n.to_le_bytes()[0]).collect();
-            let chunks = Chunks::new(body.clone(), sending(&activity));
+            let chunks = Chunks::new(whole(body.clone()), sending(&activity));
             assert_eq!(chunks.size_hint().exact(), Some(size as u64));
             assert_eq!(chunks.is_end_stream(), size == 0);
             assert_eq!(chunks.collect().await.unwrap().to_bytes(), body);
@@ -110,7 +127,7 @@ mod tests {
         let activity = Activity::new(CancellationToken::new());
         let _busy = activity.busy();
         let body = Bytes::from(vec![0; CHUNK_BYTES + 1]);
-        let mut chunks = Chunks::new(body, sending(&activity));
+        let mut chunks = Chunks::new(whole(body), sending(&activity));
         let chunk = chunks.frame().await;
         tokio::time::advance(Duration::from_secs(1)).await;
         assert!(activity.is_stalled());

@@ -11,6 +11,7 @@ use cloudflare_origin_region_exporter::snapshot::{
     ChangeCounts, LastPoll, StaleAfter, ZoneData, ZoneState,
 };
 use jiff::Timestamp;
+use serde_json::json;
 
 /// As many mappings as the API gives on one page.
 pub(crate) const MAPPINGS: usize = 100;
@@ -61,4 +62,30 @@ pub(crate) fn polled(zone: Zone, mappings: Vec<Mapping>) -> ZoneState {
         errors: BTreeMap::new(),
         rejected_rows: 0,
     }
+}
+
+/// One full page of the API.
+pub(crate) fn page() -> Vec<u8> {
+    let zones = generated(1);
+    let rows: Vec<_> = zones
+        .iter()
+        .flat_map(|(_, mappings)| mappings)
+        .map(|mapping| {
+            json!({
+                "origin_ip": mapping.origin_ip.to_string(),
+                "vendor": mapping.vendor.as_str(),
+                "region": mapping.region.as_str(),
+                "modified_on": mapping.modified_on.map(|time| time.to_string()),
+            })
+        })
+        .collect();
+    let body = json!({
+        "success": true, "errors": [], "messages": [],
+        "result_info": {
+            "page": 1, "per_page": MAPPINGS, "count": MAPPINGS,
+            "total_count": MAPPINGS, "total_pages": 1,
+        },
+        "result": rows,
+    });
+    body.to_string().into_bytes()
 }

@@ -1,0 +1,61 @@
+//! Work whose instructions `scripts/count-instructions` counts: `counts WORK TIMES`. The count for
+//! one time is the difference between runs with several times, so that the preparation is left out.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a measurement whose input cannot be made has to end; usage goes to whoever asks"
+)]
+
+#[path = "../shared/published.rs"]
+mod published;
+#[path = "../shared/zones.rs"]
+mod zones;
+
+use std::hint::black_box;
+
+use cloudflare_origin_region_exporter::cloudflare::MappingList;
+use cloudflare_origin_region_exporter::exposition::Form;
+
+use self::published::Published;
+
+/// Two blocks of zones that are compressed together.
+const ZONES: usize = 50;
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let (work, times) = match arguments.as_slice() {
+        [work, times] => (work.as_str(), times.parse::<usize>().unwrap()),
+        _ => return println!("run by scripts/count-instructions"),
+    };
+    match work {
+        "first_gzip" => {
+            let world = Published::new(ZONES);
+            for _ in 0..times {
+                black_box(world.exposition().render_now(world.now, Form::TEXT_GZIP));
+            }
+        }
+        "gzip" => scrapes(times, Form::TEXT_GZIP, |_| {}),
+        "gzip_after_polls" => scrapes(times, Form::TEXT_GZIP, |world| world.poll_some(20, false)),
+        "gzip_after_changes" => scrapes(times, Form::TEXT_GZIP, |world| world.poll_some(20, true)),
+        "identity" => scrapes(times, Form::TEXT, |_| {}),
+        "page" => {
+            let page = zones::page();
+            for _ in 0..times {
+                black_box(MappingList::from_page(black_box(&page)).unwrap());
+            }
+        }
+        other => println!("{other} is not known"),
+    }
+}
+
+/// Scrapes some seconds apart, with what happens between them.
+fn scrapes(times: usize, form: Form, mut between: impl FnMut(&mut Published)) {
+    let mut world = Published::new(ZONES);
+    let exposition = world.exposition();
+    exposition.render_now(world.now, form);
+    for _ in 0..times {
+        between(&mut world);
+        black_box(exposition.render_now(world.move_clock(), form));
+    }
+}

@@ -1,0 +1,105 @@
+//! The body of a response, and what it holds until its last byte has been sent.
+
+use std::any::Any;
+use std::convert::Infallible;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use hyper::body::{Body, Frame, SizeHint};
+
+use crate::exposition::{self, Pieces};
+
+/// A body. The HTTP library drops it as soon as its bytes are queued, and the bytes only when the
+/// socket has taken them. So what is held travels with the bytes.
+pub(super) struct ResponseBody {
+    rest: Rest,
+    held: Arc<dyn Any + Send + Sync>,
+}
+
+/// What has not been handed over.
+enum Rest {
+    Whole(Bytes),
+    InPieces(Pieces),
+}
+
+impl ResponseBody {
+    /// `held` is dropped when the last byte has been sent.
+    pub(super) fn new(content: exposition::Body, held: impl Any + Send + Sync) -> Self {
+        Self {
+            rest: match content {
+                exposition::Body::Whole(bytes) => Rest::Whole(bytes),
+                exposition::Body::InPieces(text) => Rest::InPieces(Pieces::new(text)),
+            },
+            held: Arc::new(held),
+        }
+    }
+
+    /// A body without bytes.
+    pub(super) fn empty() -> Self {
+        Self {
+            rest: Rest::Whole(Bytes::new()),
+            held: Arc::new(()),
+        }
+    }
+
+    /// The bytes that have not been handed over.
+    pub(super) fn len(&self) -> usize {
+        match &self.rest {
+            Rest::Whole(bytes) => bytes.len(),
+            Rest::InPieces(pieces) => pieces.rest(),
+        }
+    }
+
+    /// The next bytes.
+    pub(super) fn next(&mut self) -> Option<Bytes> {
+        let bytes = match &mut self.rest {
+            Rest::Whole(bytes) => Some(std::mem::take(bytes)).filter(|bytes| !bytes.is_empty()),
+            Rest::InPieces(pieces) => pieces.next(),
+        };
+        Some(Bytes::from_owner(Held {
+            bytes: bytes?,
+            _held: Arc::clone(&self.held),
+        }))
+    }
+}
+
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Ready(self.next().map(|bytes| Ok(Frame::data(bytes))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.len() as u64)
+    }
+}
+
+impl fmt::Debug for ResponseBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ResponseBody({} bytes)", self.len())
+    }
+}
+
+/// Bytes with what is dropped after them.
+struct Held {
+    bytes: Bytes,
+    _held: Arc<dyn Any + Send + Sync>,
+}
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
