@@ -5,9 +5,13 @@
 //! - `latency=MILLISECONDS`: how long every answer takes; nothing by default
 //! - `window=SECONDS`: allows each token 1,200 requests in such a window, as Cloudflare does; no limit
 //!   by default
+//! - `tokens=NUMBER`: takes `token-0` and so on instead, each of which sees its share of the zones, in an
+//!   account of its own
 //!
 //! For each line on its standard input it prints one with the requests so far, by the kind of call,
-//! and how long ago the last of them came; it ends with its input.
+//! and how long ago the last of them came; it ends with its input. The line `change` first moves one
+//! mapping of each zone to another region; `forget` first forgets the requests so far; `edit N` moves
+//! a mapping of the zone with this number, writes the audit log, and prints what it moved.
 
 #![expect(clippy::print_stdout, reason = "the report is what was asked for")]
 
@@ -15,7 +19,11 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::time::Duration;
 
-use cloudflare_origin_region_exporter::simulator::{Credential, RateLimit, Simulator, World};
+use cloudflare_origin_region_exporter::domain::Region;
+use cloudflare_origin_region_exporter::simulator::{
+    AuditedCall, Credential, RateLimit, Simulator, World,
+};
+use jiff::{Timestamp, Unit};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -34,7 +42,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         _ => {
             return Err(
                 "usage: simulate ADDRESS ZONES MAPPINGS_PER_ZONE [PLACES_PER_ZONE] \
-                        [latency=MILLISECONDS] [window=SECONDS]"
+                        [latency=MILLISECONDS] [window=SECONDS] [tokens=NUMBER]"
                     .into(),
             );
         }
@@ -59,17 +67,90 @@ async fn main() -> Result<(), Box<dyn Error>> {
                     ..RateLimit::CLOUDFLARE
                 };
             }
+            Some(("tokens", tokens)) => world = divided(world, tokens.parse()?),
             _ => return Err(format!("unknown option {option}").into()),
         }
     }
     let end = CancellationToken::new();
     let api = Simulator::start(TcpListener::bind(address).await?, world, end.clone())?;
     let mut lines = BufReader::new(tokio::io::stdin()).lines();
-    while lines.next_line().await?.is_some() {
+    let mut changes = 0;
+    while let Some(line) = lines.next_line().await? {
+        if line == "change" {
+            api.update(|world| change(world, changes));
+            changes += 1;
+        } else if line == "forget" {
+            api.forget_requests();
+        } else if let Some(number) = line.strip_prefix("edit ") {
+            let number = number.parse()?;
+            println!(
+                "{}",
+                api.update(|world| edit(world, number)).unwrap_or_default()
+            );
+            continue;
+        }
         println!("{}", report(&api));
     }
     end.cancel();
     Ok(())
+}
+
+/// Moves a mapping of each zone to the place of the next one, another mapping each time.
+fn change(world: &mut World, turn: usize) {
+    for zone in world.zones.values_mut() {
+        let next = zone.mappings.values().cycle().nth(turn + 1).cloned();
+        let count = zone.mappings.len().max(1);
+        let moved = zone.mappings.values_mut().nth(turn % count);
+        if let (Some(moved), Some(next)) = (moved, next) {
+            moved.vendor = next.vendor;
+            moved.region = next.region;
+            moved.modified_on = Timestamp::now().round(Unit::Second).ok();
+        }
+    }
+}
+
+/// Gives each of so many tokens an account with its share of the zones.
+fn divided(mut world: World, tokens: usize) -> World {
+    world.credentials.clear();
+    for number in 0..tokens {
+        let account = format!("{number:032}");
+        let (id, token) = (format!("id-{number}"), format!("token-{number}"));
+        let credential = Credential::user_token(&id, &token).only_accounts([account.as_str()]);
+        world = world.account(&account, &account).credential(credential);
+    }
+    for (number, zone) in world.zones.values_mut().enumerate() {
+        zone.zone.owner = Some(format!("{:032}", number % tokens.max(1)).into());
+    }
+    world
+}
+
+/// Moves the first mapping of a zone and writes the audit log.
+fn edit(world: &mut World, number: usize) -> Option<String> {
+    let zone = world.zones.values_mut().nth(number)?;
+    let mapping = zone.mappings.values_mut().next()?;
+    mapping.region = Region::parse(&format!("edited-{number}")).ok()?;
+    let path = format!(
+        "/client/v4/zones/{}/origin/cloud_regions/batch",
+        zone.zone.id
+    );
+    let call = AuditedCall {
+        email: "somebody@example.com",
+        context: "dash",
+        token_name: None,
+        method: "PATCH",
+        path: &path,
+        zone: Some(&zone.zone.id),
+        request: serde_json::Value::Null,
+    };
+    let log = &mut world
+        .accounts
+        .get_mut(zone.zone.owner.as_deref()?)?
+        .audit_log;
+    log.add(&call, Timestamp::now());
+    Some(format!(
+        "zone_id={} region={}",
+        zone.zone.id, mapping.region
+    ))
 }
 
 /// Such as `ListMappings=10 ListZones=1 last_ms_ago=12.5`.

@@ -1,7 +1,5 @@
 //! The families that change with time: ages of mappings, and the number of stale ones.
 
-use std::time::Duration;
-
 use jiff::{SignedDuration, Timestamp};
 
 use super::Format;
@@ -120,6 +118,8 @@ fn push_family<'a>(
 /// The time since `time` in milliseconds. Never negative, even if the clock steps backwards or
 /// Cloudflare's clock is ahead.
 fn age(now: Timestamp, time: Timestamp) -> u64 {
-    let age = Duration::try_from(now.duration_since(time)).unwrap_or_default();
-    u64::try_from(age.as_millis()).unwrap_or(u64::MAX)
+    let age = now.duration_since(time);
+    let seconds = u64::try_from(age.as_secs()).unwrap_or_default();
+    let millis = u64::try_from(age.subsec_millis()).unwrap_or_default();
+    seconds * 1000 + millis
 }

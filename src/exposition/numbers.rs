@@ -1,5 +1,5 @@
-//! Numbers and addresses, written many times as fast as by the standard formatter: a large
-//! exposition has millions of them. What is rare is left to the formatter.
+//! Numbers and addresses. A large exposition has millions of them, and the standard formatter takes
+//! longer than the rest of a line. What is rare is left to it.
 
 use std::io::Write as _;
 use std::net::IpAddr;
@@ -12,20 +12,63 @@ use crate::domain::OriginIp;
 /// Digits of the largest `u64`.
 const MAX_DIGITS: usize = 20;
 
+/// The numbers below 100 in two digits.
+#[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]
+const PAIRS: [[u8; 2]; 100] = {
+    let mut pairs = [[b'0'; 2]; 100];
+    let mut number: u8 = 0;
+    while number < 100 {
+        pairs[number as usize] = [b'0' + number / 10, b'0' + number % 10];
+        number += 1;
+    }
+    pairs
+};
+
+/// Each octet with a point behind it, and its length with the point.
+#[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]
+const OCTETS: [([u8; 4], u8); 256] = {
+    let mut octets = [([b'.'; 4], 0); 256];
+    let mut octet: u8 = 0;
+    loop {
+        let (hundreds, tens) = (b'0' + octet / 100, b'0' + octet / 10 % 10);
+        let ones = b'0' + octet % 10;
+        octets[octet as usize] = match octet {
+            0..10 => ([ones, b'.', b'.', b'.'], 2),
+            10..100 => ([tens, ones, b'.', b'.'], 3),
+            100.. => ([hundreds, tens, ones, b'.'], 4),
+        };
+        if octet == u8::MAX {
+            break octets;
+        }
+        octet += 1;
+    }
+};
+
 /// Appends a whole number.
 pub(super) fn push_whole(out: &mut Vec<u8>, value: u64) {
     let mut digits = [b'0'; MAX_DIGITS];
     let mut rest = value;
-    let mut used = 0;
-    for digit in digits.iter_mut().rev() {
-        *digit += digit_of(rest % 10);
-        rest /= 10;
-        used += 1;
+    let mut start = MAX_DIGITS;
+    let (pairs, _) = digits.as_chunks_mut::<2>();
+    for pair in pairs.iter_mut().rev() {
+        *pair = pair_of(rest % 100);
+        rest /= 100;
+        start -= 2;
         if rest == 0 {
             break;
         }
     }
-    out.extend_from_slice(digits.get(MAX_DIGITS - used..).unwrap_or_default());
+    if digits.get(start) == Some(&b'0') && start + 1 < MAX_DIGITS {
+        start += 1;
+    }
+    out.extend_from_slice(digits.get(start..).unwrap_or_default());
+}
+
+fn pair_of(value: u64) -> [u8; 2] {
+    let pair = usize::try_from(value)
+        .ok()
+        .and_then(|value| PAIRS.get(value));
+    pair.copied().unwrap_or_default()
 }
 
 /// Appends a point and the decimals of `fraction`, which has `DIGITS` of them, without trailing
@@ -52,7 +95,6 @@ fn digit_of(value: u64) -> u8 {
 }
 
 /// Appends a number of milliseconds in seconds.
-#[expect(clippy::cast_possible_truncation, reason = "less than 1000")]
 pub(super) fn push_millis(out: &mut Vec<u8>, millis: u64) {
     push_whole(out, millis / 1000);
     push_fraction::<3>(out, (millis % 1000) as u32);
@@ -76,33 +118,65 @@ pub(super) fn push_unix_seconds(out: &mut Vec<u8>, time: Timestamp) {
 pub(super) fn push_ip(out: &mut Vec<u8>, ip: OriginIp) {
     match ip.addr() {
         IpAddr::V4(v4) => {
-            let mut text = [0; 15];
+            let mut text = [0; 16];
             let mut used = 0;
-            let mut push = |byte: u8| {
-                if let Some(place) = text.get_mut(used) {
-                    *place = byte;
-                    used += 1;
+            for octet in v4.octets() {
+                let (digits, len) = octet_of(octet);
+                if let Some(place) = text.get_mut(used..used + digits.len()) {
+                    place.copy_from_slice(&digits);
                 }
-            };
-            for (index, octet) in v4.octets().into_iter().enumerate() {
-                if index > 0 {
-                    push(b'.');
-                }
-                if octet >= 100 {
-                    push(b'0' + octet / 100);
-                }
-                if octet >= 10 {
-                    push(b'0' + octet / 10 % 10);
-                }
-                push(b'0' + octet % 10);
+                used += usize::from(len);
             }
-            out.extend_from_slice(text.get(..used).unwrap_or_default());
+            // Without the last point.
+            out.extend_from_slice(text.get(..used - 1).unwrap_or_default());
         }
-        IpAddr::V6(_) => {
-            // Writing to a `Vec` cannot fail.
-            let _ = write!(out, "{ip}");
+        IpAddr::V6(v6) => push_ipv6(out, v6.segments()),
+    }
+}
+
+#[expect(clippy::indexing_slicing, reason = "there is one for each octet")]
+fn octet_of(octet: u8) -> ([u8; 4], u8) {
+    OCTETS[usize::from(octet)]
+}
+
+/// Appends an address in the form of RFC 5952: the first of the longest runs of two and more zeros
+/// is left out. It is not an IPv4-mapped one.
+fn push_ipv6(out: &mut Vec<u8>, segments: [u16; 8]) {
+    let (mut zeros, mut start) = (0..0, 0);
+    for run in segments.chunk_by(|a, b| (*a == 0) == (*b == 0)) {
+        if run.first() == Some(&0) && run.len() > zeros.len().max(1) {
+            zeros = start..start + run.len();
+        }
+        start += run.len();
+    }
+    let mut text = [0; 39];
+    let mut used = 0;
+    let mut push = |byte: u8| {
+        if let Some(place) = text.get_mut(used) {
+            *place = byte;
+            used += 1;
+        }
+    };
+    for (index, segment) in segments.into_iter().enumerate() {
+        if zeros.contains(&index) {
+            if index == zeros.start {
+                push(b':');
+                if zeros.end == segments.len() {
+                    push(b':');
+                }
+            }
+            continue;
+        }
+        if index > 0 {
+            push(b':');
+        }
+        let digits = (16 - segment.leading_zeros()).div_ceil(4).max(1);
+        for digit in (0..digits).rev() {
+            let digit = (segment >> (4 * digit)) & 0xf;
+            push(*b"0123456789abcdef".get(usize::from(digit)).unwrap_or(&b'0'));
         }
     }
+    out.extend_from_slice(text.get(..used).unwrap_or_default());
 }
 
 #[cfg(test)]
@@ -128,13 +202,16 @@ mod tests {
             seconds in -10_000_000_000_i64..10_000_000_000,
             nanoseconds in prop_oneof![0..1_000_000_000_i32, (0..1_000_000_i32).prop_map(|n| n * 1000)],
             ip in any::<IpAddr>(),
+            segments in prop::array::uniform8(prop_oneof![3 => Just(0), 1 => any::<u16>()]),
         ) {
             prop_assert_eq!(pushed(|out| push_whole(out, number)), number.to_string());
             let time = Timestamp::new(seconds, nanoseconds).unwrap_or_default();
             let shown = pushed(|out| push_unix_seconds(out, time));
             prop_assert_eq!(shown, UnixSeconds(time).to_string());
-            let ip = OriginIp::from(ip);
-            prop_assert_eq!(pushed(|out| push_ip(out, ip)), ip.to_string());
+            for ip in [ip, IpAddr::from(segments)] {
+                let ip = OriginIp::from(ip);
+                prop_assert_eq!(pushed(|out| push_ip(out, ip)), ip.to_string());
+            }
         }
 
         #[test]

@@ -82,11 +82,6 @@ impl ZoneLines {
         let end = end(index).unwrap_or(start);
         self.text.get(start..end).unwrap_or_default()
     }
-
-    /// The length of all lines, in bytes.
-    pub(super) fn len(&self) -> usize {
-        self.text.len()
-    }
 }
 
 /// The mappings of each vendor and region.

@@ -58,7 +58,6 @@ impl Code {
     /// The fixed code, which has any byte.
     pub(super) fn fixed() -> Self {
         let symbols = std::array::from_fn::<_, 288, _>(|symbol| match symbol {
-            0..144 => 8,
             144..256 => 9,
             256..280 => 7,
             _ => 8,

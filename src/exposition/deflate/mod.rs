@@ -1,5 +1,4 @@
-//! Compresses lines of the text format (deflate, RFC 1951) many times as fast as a general
-//! compressor.
+//! Compresses lines of the text format (deflate, RFC 1951), faster than a general compressor.
 //!
 //! Each line repeats earlier ones, except for an address or a number. So matches are looked for at
 //! quotes and line starts only, and a match usually lasts from a quote to the next line's address.

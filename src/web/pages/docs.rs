@@ -31,7 +31,7 @@ macro_rules! text {
     };
 }
 
-const TEXTS: [Text; 20] = [
+const TEXTS: [Text; 21] = [
     text!(
         "docs/first-alert.md",
         "first-alert",
@@ -63,6 +63,7 @@ const TEXTS: [Text; 20] = [
     ),
     text!("docs/security.md", "security", "Security"),
     text!("docs/performance.md", "performance", "Performance"),
+    text!("docs/scaling.md", "scaling", "Scaling"),
     text!("docs/architecture.md", "architecture", "Architecture"),
     text!("docs/releasing.md", "releasing", "Releasing"),
     text!("README.md", "readme", "Overview"),
