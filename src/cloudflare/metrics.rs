@@ -140,9 +140,10 @@ pub(super) struct Standing {
     pub(super) remaining: Option<u64>,
     pub(super) token_valid: Option<bool>,
     pub(super) token_expiry: Option<Timestamp>,
-    /// Whether the last verification found the token disabled or expired, and no call was refused
-    /// since.
+    /// Whether the last verification found the token disabled or expired although calls succeed.
     verified_as_inactive: bool,
+    /// Whether the last call was refused.
+    call_refused: bool,
 }
 
 impl AccountMetrics {
@@ -254,16 +255,20 @@ impl AccountMetrics {
         });
     }
 
-    /// Records a verification. If the token is not active, calls that still succeed do not make it
-    /// valid: they may be older than the verification, or served from a cache.
+    /// Records a verification. If it finds the token inactive although calls succeed, these do not
+    /// make it valid: they may be older than the verification, or served from a cache. If calls are
+    /// refused as well, the next accepted one shows that the token is good again.
     pub(super) fn token_verified(&self, active: bool) {
-        self.standing_mut().verified_as_inactive = !active;
+        let mut standing = self.standing_mut();
+        standing.verified_as_inactive = !active && !standing.call_refused;
+        drop(standing);
         self.token_valid(active);
     }
 
     /// Records whether a call was accepted.
     pub(super) fn token_used(&self, accepted: bool) {
         let mut standing = self.standing_mut();
+        standing.call_refused = !accepted;
         standing.verified_as_inactive &= accepted;
         let valid = accepted && !standing.verified_as_inactive;
         drop(standing);
@@ -299,6 +304,7 @@ impl AccountMetrics {
         standing.token_valid = None;
         standing.token_expiry = None;
         standing.verified_as_inactive = false;
+        standing.call_refused = false;
         drop(standing);
         self.with(|families, account| {
             remove(&families.token_valid, account);
@@ -393,6 +399,14 @@ mod tests {
         assert_eq!(valid(), Some(false));
         metrics.token_used(true);
         assert_eq!(valid(), Some(true));
+        metrics.token_used(false);
+        metrics.token_verified(false);
+        metrics.token_used(true);
+        assert_eq!(
+            valid(),
+            Some(true),
+            "the refusal came before the verification"
+        );
     }
 
     #[test]
