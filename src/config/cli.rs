@@ -56,7 +56,7 @@ pub enum Command {
         #[arg(long)]
         findings: bool,
     },
-    /// Look up one mapping and exit: 0 mapped, 1 not mapped, 2 could not tell
+    /// Look up one mapping and exit: 0 mapped, 1 not mapped, 2 unknown
     Get {
         /// The zone's name or identifier
         zone: String,
@@ -67,8 +67,8 @@ pub enum Command {
         #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
         format: GetFormat,
     },
-    /// Print what would mend the findings, change nothing and exit: 0 nothing to mend, 1 something,
-    /// 2 could not tell
+    /// Print what would fix the findings, change nothing and exit: 0 nothing to fix, 1 something,
+    /// 2 unknown
     Plan {
         /// Names or identifiers of zones [default: all]
         #[arg(value_name = "ZONE")]

@@ -53,7 +53,7 @@ pub struct Undecided {
 }
 
 impl ZonePlan {
-    /// Whether there is nothing to mend.
+    /// Whether there is nothing to fix.
     pub fn is_empty(&self) -> bool {
         self.put.is_empty() && self.delete.is_empty() && self.undecided.is_empty()
     }

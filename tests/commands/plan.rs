@@ -92,7 +92,7 @@ async fn its_commands_mend_what_it_named() {
     let answer = String::from_utf8_lossy(&output.stdout);
     assert!(answer.contains("\"succeeded\""), "{answer}");
     let ended = setup.run(&["plan"]).await;
-    ended.code(0).says(&["Nothing to mend."]);
+    ended.code(0).says(&["Nothing to fix."]);
 }
 
 #[tokio::test]
@@ -128,7 +128,7 @@ async fn a_source_that_cannot_be_read_leaves_an_empty_plan_uncertain() {
     let ended = setup.run(&["plan"]).await;
     ended
         .code(2)
-        .says(&["Nothing to mend in what could be read."])
+        .says(&["Nothing to fix in what could be read."])
         .complains(&["zone b.test: not everything that names its origins could be read"]);
     setup.run(&["plan", "a.test"]).await.code(0);
 }

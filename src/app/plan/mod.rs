@@ -154,9 +154,9 @@ fn as_table(plans: &[PlanRow], is_complete: bool) -> String {
         }
     }
     if rows.is_empty() && is_complete {
-        "Nothing to mend.\n".to_owned()
+        "Nothing to fix.\n".to_owned()
     } else if rows.is_empty() {
-        "Nothing to mend in what could be read.\n".to_owned()
+        "Nothing to fix in what could be read.\n".to_owned()
     } else {
         table::render(&["zone", "action", "origin", "place", "because"], &rows)
     }
@@ -217,6 +217,6 @@ mod tests {
             .map(|line| line.split_whitespace().nth(1))
             .collect();
         assert_eq!(actions, [Some("put"), Some("delete"), Some("undecided")]);
-        assert_eq!(as_table(&[], true), "Nothing to mend.\n");
+        assert_eq!(as_table(&[], true), "Nothing to fix.\n");
     }
 }
