@@ -10,7 +10,7 @@ use crate::domain::Mapping;
 use crate::metric_families::{self, Family};
 use crate::snapshot::{StaleAfter, ZoneState};
 
-/// What is needed to compute the ages of one zone at any time.
+/// The data for computing the ages of one zone at any time.
 #[derive(Debug, Default)]
 pub(super) struct Ages {
     places: Vec<PlaceTimes>,

@@ -5,15 +5,15 @@ use std::time::{Duration, Instant};
 
 use super::{Body, Form};
 
-/// A body is shared for this multiple of its rendering time. So rendering takes at most a twentieth
-/// of the time, however many scrapes there are, as long as one takes up to 50 ms. For larger bodies
-/// [`SHARED_AT_MOST`] is the bound.
+/// A body is shared for this multiple of its rendering time. While a body takes up to 50 ms to
+/// render, rendering uses at most a twentieth of the time, regardless of the number of scrapes.
+/// Sharing of larger bodies is bounded by [`SHARED_AT_MOST`].
 const SHARED_FOR_COST: u32 = 20;
 
-/// The longest time for which a body may be shared, and so the largest error of an age.
+/// The longest time for which a body is shared. Also the largest error of an age.
 pub const SHARED_AT_MOST: Duration = Duration::from_secs(1);
 
-/// A body, and when its rendering started: its ages are as of then.
+/// A body with the time at which its rendering started. Its ages are as of that time.
 #[derive(Debug, Clone)]
 pub struct Rendered {
     /// The body.
@@ -47,7 +47,7 @@ impl Bodies {
     }
 
     /// Drops the bodies that are too old to share, and every body of this form. Returns the buffer
-    /// of the latter, unless a scrape still reads it.
+    /// of the latter, unless a scrape is still reading it.
     pub(super) fn retire(&self, form: Form) -> ReusableBuffer {
         let now = Instant::now();
         // Freeing a large body takes a while, so it happens outside the lock.
@@ -66,7 +66,7 @@ impl Bodies {
     pub(super) fn share(&self, form: Form, rendered: Rendered) {
         let window = match rendered.body {
             Body::Whole(_) => (rendered.started.elapsed() * SHARED_FOR_COST).min(SHARED_AT_MOST),
-            // Each client takes a while to read it, and all of them hold the same states.
+            // Clients take a while to read it. If they share it, they retain the same states.
             Body::InPieces(_) => SHARED_AT_MOST,
         };
         let shared_until = rendered.started + window;

@@ -1,4 +1,5 @@
-//! Rendered text that is kept between expositions, so that each one costs what has changed.
+//! Rendered text that is kept between expositions, so that the cost of each one depends on what has
+//! changed.
 //!
 //! A zone's lines are rendered when its state changes, and its detail is compressed when its
 //! mappings change. The text of the detail, which is most of a large exposition, is not kept. The
@@ -21,8 +22,8 @@ use super::{Format, Settings, detail, exporter_lines, openmetrics};
 use crate::domain::ZoneId;
 use crate::snapshot::{Directory, ZoneSlot, ZoneState};
 
-/// Zones whose small families are compressed together. A larger block compresses better, but costs
-/// more when one of its zones changes.
+/// The number of zones whose small families are compressed together. A larger block compresses
+/// better, but costs more when one of its zones changes.
 const ZONES_PER_BLOCK: usize = 25;
 
 /// The rendered state of all zones.
@@ -65,7 +66,7 @@ struct CachedZone {
     detail: [Option<Fragment>; detail::FAMILIES],
 }
 
-/// A state of a zone with its lines. The lines of the detail are rendered on demand.
+/// A state of a zone and its lines. The lines of the detail are rendered on demand.
 #[derive(Debug)]
 pub(super) struct RenderedZone {
     pub(super) state: Arc<ZoneState>,
@@ -140,7 +141,7 @@ impl Cache {
         self.compressed(format, spare)
     }
 
-    /// Renders the families that are not cached: ages, the families without zones, and the registry.
+    /// Renders the families that are not cached: ages, families without zones, and the registry.
     fn write_live(&mut self, now: Timestamp, format: Format, push_own: impl FnOnce(&mut String)) {
         let mut out = std::mem::take(&mut self.live);
         out.clear();
@@ -290,8 +291,8 @@ impl Block {
         }
     }
 
-    /// The compressed lines of the family at `index` of [`detail::all`] with their combined checksum;
-    /// `None` if they are not compressed yet.
+    /// The compressed lines of the family at `index` of [`detail::all`] with their combined
+    /// checksum. `None` if they are not compressed yet.
     fn detail(&self, index: usize) -> Option<(&Crc, impl Iterator<Item = &Fragment>)> {
         let crc = self.detail_crcs.get(index)?.as_ref()?;
         let lines = self.zones.iter();
@@ -394,7 +395,7 @@ mod tests {
     use super::*;
     use crate::findings::ZoneFindings;
 
-    /// Three blocks, the last of which is not full.
+    /// Three blocks; the last one is not full.
     const ZONES: usize = 60;
     const BLOCK_FRAGMENTS: usize = 3 * zone_lines::FAMILIES;
 
@@ -407,8 +408,8 @@ mod tests {
         )
     }
 
-    /// Every zone, and a cache in which each fragment is replaced by one that can be told from
-    /// what would be made anew.
+    /// Every zone, and a cache in which each fragment is replaced by a marker that differs from any
+    /// rendered fragment.
     fn marked() -> (Vec<Arc<ZoneSlot>>, Cache) {
         let slots: Vec<_> = (0..ZONES).map(|n| slot(zone(n, "us-east-1"))).collect();
         let mut cache = Cache::new(SETTINGS);
@@ -431,7 +432,7 @@ mod tests {
         })
     }
 
-    /// How many fragments of blocks, and of how many zones the detail, were not made anew.
+    /// The number of block fragments, and of zones with detail, that were kept.
     fn kept(cache: &mut Cache, slots: &[Arc<ZoneSlot>]) -> (usize, usize) {
         cache.refresh(listing(slots));
         let mut text = String::new();
@@ -471,7 +472,7 @@ mod tests {
     fn other_mappings_cost_the_detail_of_their_zone() {
         let (slots, mut cache) = marked();
         slots[30].publish(zone(30, "eu-west-1"));
-        // Of the block's families only the one that counts by region has changed.
+        // Only the family that counts by region has changed.
         assert_eq!(kept(&mut cache, &slots), (BLOCK_FRAGMENTS - 1, ZONES - 1));
     }
 

@@ -1,11 +1,11 @@
-//! The two families with a line for each mapping, which are most of a large exposition.
+//! The two families with one line for each mapping: most of a large exposition.
 
 use super::numbers::{push_ip, push_unix_seconds};
 use super::text::joined_labels;
 use crate::domain::{Mapping, Region, Vendor, ZoneMappings};
 use crate::metric_families::{self, Family};
 
-/// The families in the order of the exposition, with what is exposed.
+/// The families in the order of the exposition, and their values.
 const FAMILY_VALUES: [(&Family, Value); 2] = [
     (&metric_families::MAPPING_INFO, Value::One),
     (&metric_families::MAPPING_LAST_MODIFIED, Value::LastModified),
@@ -52,7 +52,7 @@ pub(super) fn push_lines(out: &mut Vec<u8>, index: usize, mappings: &ZoneMapping
     }
 }
 
-/// The ends of lines up to their values, by vendor and region. A zone has few of them.
+/// The ends of lines, up to the value, by vendor and region. A zone has few of them.
 #[derive(Debug, Default)]
 struct Places<'a> {
     ends: Vec<(&'a Vendor, &'a Region, String)>,
@@ -65,12 +65,12 @@ impl<'a> Places<'a> {
             .ends
             .iter()
             .position(|(known_vendor, known_region, _)| {
-                // Mappings of one reading share their texts, so this is the same text most of the time.
+                // Mappings of one read share their strings, so this is usually the same string.
                 (std::ptr::eq(known_region.as_str(), region.as_str()) || *known_region == region)
                     && *known_vendor == vendor
             });
         let index = known.unwrap_or_else(|| {
-            // The closing quote of the address comes first.
+            // Starts with the closing quote of the address.
             let values = [vendor.as_str(), region.as_str()];
             let end = ["\"", &joined_labels(family, "", &values), "} "].concat();
             self.ends.push((vendor, region, end));

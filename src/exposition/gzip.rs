@@ -2,8 +2,8 @@
 //!
 //! A fragment is a run of deflate blocks that ends on a byte boundary (a sync flush) and does not
 //! refer to earlier text, so fragments can be joined in any order. Their checksums are combined
-//! without reading the text again. The result must be one member: common clients ignore whatever
-//! follows the first.
+//! without reading the text again. The result must be a single member: common clients ignore
+//! everything after the first one.
 
 use flate2::Crc;
 
@@ -89,8 +89,8 @@ impl<'a> Member<'a> {
         self.crc.combine(&fragment.crc);
     }
 
-    /// Appends fragments whose [`joint_crc`] is known. Combining checksums takes longer than copying
-    /// a small fragment.
+    /// Appends fragments whose [`joint_crc`] is known. Combining checksums takes longer than
+    /// copying a small fragment.
     pub(super) fn push_all(&mut self, fragments: impl Iterator<Item = &'a Fragment>, crc: &Crc) {
         self.deflated
             .extend(fragments.map(|fragment| &*fragment.deflated));

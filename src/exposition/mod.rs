@@ -1,7 +1,7 @@
 //! Renders the snapshot and the registry into the text that Prometheus scrapes.
 //!
-//! A zone's lines are rendered when the zone changes, not when it is scraped (see `cache`). Ages and
-//! the metrics of the registry are rendered for each exposition.
+//! A zone's lines are rendered when the zone changes, not when it is scraped (see `cache`). Ages
+//! and the metrics of the registry are rendered for each exposition.
 
 mod ages;
 mod bodies;
@@ -59,7 +59,7 @@ impl Format {
 pub struct Settings {
     /// Expose the families that have a series for each mapping.
     pub detail: bool,
-    /// What `build_info` says.
+    /// The labels of `build_info`.
     pub build: BuildInfo,
 }
 
@@ -110,15 +110,16 @@ impl Form {
 #[error("the metrics could not be rendered: {0}")]
 pub struct RenderError(#[from] tokio::task::JoinError);
 
-/// An uncompressed text that is longer is not kept as a whole: it is rendered again for each client.
+/// Uncompressed texts longer than this are not kept as a whole: they are rendered again for each
+/// client.
 const WHOLE_AT_MOST: usize = 64 << 20;
 
-/// What is sent for a scrape. Clones share it.
+/// The body of a response to a scrape. Clones share it.
 #[derive(Debug, Clone)]
 pub enum Body {
     /// All bytes.
     Whole(Bytes),
-    /// A long text, which is rendered while it is sent.
+    /// A long text that is rendered while it is sent.
     InPieces(Arc<PlainText>),
 }
 
@@ -132,7 +133,7 @@ impl Body {
         }
     }
 
-    /// The memory that is held with it, in bytes.
+    /// The memory that the body keeps allocated, in bytes.
     pub fn retained(&self) -> usize {
         match self {
             Self::Whole(bytes) => bytes.len(),
@@ -148,7 +149,7 @@ impl Body {
         }
     }
 
-    /// Whether both are one body.
+    /// Whether both are the same body, not just equal ones.
     pub fn is(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Whole(a), Self::Whole(b)) => std::ptr::eq(a.as_ptr(), b.as_ptr()),
@@ -193,8 +194,8 @@ impl Exposition {
         }
     }
 
-    /// The body for a scrape. Scrapes in quick succession share one, which is at most
-    /// [`SHARED_AT_MOST`] old. Renders on a blocking thread.
+    /// The body for a scrape. Scrapes in quick succession share a body for at most
+    /// [`SHARED_AT_MOST`]. Renders on a blocking thread.
     pub async fn render(&self, form: Form) -> Result<Rendered, RenderError> {
         if let Some(rendered) = self.shared.bodies.shared(form) {
             return Ok(rendered);
@@ -231,7 +232,7 @@ impl Exposition {
 impl Shared {
     fn render(&self, form: Form) -> Rendered {
         let mut cache = self.lock_cache();
-        // Another scrape may have rendered one while this one waited for the lock.
+        // Another scrape may have rendered a body while this one waited for the lock.
         if let Some(rendered) = self.bodies.shared(form) {
             return rendered;
         }
@@ -284,7 +285,7 @@ impl Shared {
 
     fn lock_cache(&self) -> MutexGuard<'_, Cache> {
         self.cache.lock().unwrap_or_else(|poisoned| {
-            // The panic may have left it inconsistent.
+            // The panic may have left the cache inconsistent.
             let mut cache = poisoned.into_inner();
             *cache = Cache::new(cache.settings());
             self.cache.clear_poison();

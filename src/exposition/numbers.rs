@@ -1,5 +1,5 @@
-//! Numbers and addresses. A large exposition has millions of them, and the standard formatter takes
-//! longer than the rest of a line. What is rare is left to it.
+//! Writes numbers and addresses. A large exposition has millions of them, and the standard
+//! formatter takes longer than the rest of a line. Rare cases still use the formatter.
 
 use std::io::Write as _;
 use std::net::IpAddr;
@@ -12,7 +12,7 @@ use crate::domain::OriginIp;
 /// Digits of the largest `u64`.
 const MAX_DIGITS: usize = 20;
 
-/// The numbers below 100 in two digits.
+/// The numbers below 100 as two digits.
 #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]
 const PAIRS: [[u8; 2]; 100] = {
     let mut pairs = [[b'0'; 2]; 100];
@@ -24,7 +24,7 @@ const PAIRS: [[u8; 2]; 100] = {
     pairs
 };
 
-/// Each octet with a point behind it, and its length with the point.
+/// Each octet followed by a dot, and its length including the dot.
 #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]
 const OCTETS: [([u8; 4], u8); 256] = {
     let mut octets = [([b'.'; 4], 0); 256];
@@ -71,8 +71,8 @@ fn pair_of(value: u64) -> [u8; 2] {
     pair.copied().unwrap_or_default()
 }
 
-/// Appends a point and the decimals of `fraction`, which has `DIGITS` of them, without trailing
-/// zeros. Appends nothing for 0.
+/// Appends a decimal point and `fraction`, which has `DIGITS` decimals, without trailing zeros.
+/// Appends nothing for 0.
 fn push_fraction<const DIGITS: usize>(out: &mut Vec<u8>, fraction: u32) {
     if fraction == 0 {
         return;
@@ -94,7 +94,7 @@ fn digit_of(value: u64) -> u8 {
     value as u8
 }
 
-/// Appends a number of milliseconds in seconds.
+/// Appends a number of milliseconds as seconds.
 pub(super) fn push_millis(out: &mut Vec<u8>, millis: u64) {
     push_whole(out, millis / 1000);
     push_fraction::<3>(out, (millis % 1000) as u32);
@@ -127,7 +127,7 @@ pub(super) fn push_ip(out: &mut Vec<u8>, ip: OriginIp) {
                 }
                 used += usize::from(len);
             }
-            // Without the last point.
+            // Without the last dot.
             out.extend_from_slice(text.get(..used - 1).unwrap_or_default());
         }
         IpAddr::V6(v6) => push_ipv6(out, v6.segments()),
@@ -139,8 +139,8 @@ fn octet_of(octet: u8) -> ([u8; 4], u8) {
     OCTETS[usize::from(octet)]
 }
 
-/// Appends an address in the form of RFC 5952: the first of the longest runs of two and more zeros
-/// is left out. It is not an IPv4-mapped one.
+/// Appends an address in the form of RFC 5952: the first of the longest runs of at least two zeros
+/// is omitted. The address must not be an IPv4-mapped one.
 fn push_ipv6(out: &mut Vec<u8>, segments: [u16; 8]) {
     let (mut zeros, mut start) = (0..0, 0);
     for run in segments.chunk_by(|a, b| (*a == 0) == (*b == 0)) {

@@ -1,14 +1,14 @@
-//! OpenMetrics 1.0.0, as far as it differs from the text format 0.0.4.
+//! The differences between OpenMetrics 1.0.0 and the text format 0.0.4.
 //!
 //! <https://github.com/prometheus/OpenMetrics/blob/v1.0.0/specification/OpenMetrics.md>
 
 /// The last line.
 pub(super) const EOF: &str = "# EOF\n";
 
-/// The name of a counter's samples ends in this; the name of its family does not.
+/// The suffix of a counter's samples. The name of the family does not have it.
 const COUNTER_SUFFIX: &str = "_total";
 
-/// The name of the family whose samples have this name.
+/// The name of the family whose samples are called `name`.
 pub(super) fn family_name(name: &str, is_counter: bool) -> &str {
     if is_counter {
         name.strip_suffix(COUNTER_SUFFIX).unwrap_or(name)
@@ -19,7 +19,7 @@ pub(super) fn family_name(name: &str, is_counter: bool) -> &str {
 
 /// Appends families that the `prometheus` crate has written in the text format.
 pub(super) fn push_converted(out: &mut String, text: &str) {
-    // HELP comes first, and does not say the type.
+    // HELP precedes TYPE, but the family's name depends on the type.
     let mut help = "";
     for line in text.lines() {
         if line.starts_with("# HELP ") {
@@ -40,7 +40,7 @@ pub(super) fn push_converted(out: &mut String, text: &str) {
     }
 }
 
-/// Appends the HELP and TYPE lines of a family; `help` is escaped already.
+/// Appends the HELP and TYPE lines of a family. `help` is already escaped.
 fn push_metadata(out: &mut String, family: &str, kind: &str, help: &str) {
     for piece in [
         "# HELP ",
@@ -57,7 +57,7 @@ fn push_metadata(out: &mut String, family: &str, kind: &str, help: &str) {
     }
 }
 
-/// A bound of a bucket is a float: `1.0` where the text format has `1`.
+/// Bucket bounds are floats: `1.0` where the text format has `1`.
 fn push_sample(out: &mut String, line: &str) {
     let bound = line.split_once("le=\"").and_then(|(before, rest)| {
         let (bound, after) = rest.split_once('"')?;

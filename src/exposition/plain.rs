@@ -1,5 +1,5 @@
-//! The uncompressed text. It is rendered piece by piece while it is sent: most of it would be the
-//! detail of mappings, which takes no longer to write than to copy.
+//! The uncompressed text, rendered piece by piece while it is sent. Most of it is the detail of
+//! mappings, which is as fast to render as to copy.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,16 +9,16 @@ use super::cache::RenderedZone;
 use super::text::header;
 use super::{Format, detail, zone_lines};
 
-/// A piece is at least this long, unless it is the last one, so that it stays in the processor's
-/// cache until it is sent. It ends with the lines of a zone.
+/// The minimum length of a piece, except for the last one. Small enough for a piece to stay in the
+/// processor's cache until it is sent. A piece ends with the lines of a zone.
 const PIECE_BYTES: usize = 128 << 10;
 
-/// The text of one exposition: what it is rendered from, as of one moment.
+/// The text of one exposition, as of one moment. Holds the data from which it is rendered.
 #[derive(Debug)]
 pub struct PlainText {
     zones: Vec<Arc<RenderedZone>>,
     families: Vec<FamilyText>,
-    /// The families that are not about a single zone or move with the clock.
+    /// The families that are not about a single zone or that change with time.
     live: Vec<u8>,
     len: usize,
 }
@@ -83,13 +83,13 @@ impl PlainText {
         self.len
     }
 
-    /// The memory that is held with this, in bytes. The zones' states are the published ones, except
-    /// for those that are replaced before the text has been sent.
+    /// The memory that the text keeps allocated, in bytes. The zones' states are not counted: they
+    /// are the published ones, unless they are replaced before the text has been sent.
     pub fn retained(&self) -> usize {
         self.live.len() + self.zones.len() * size_of::<Arc<RenderedZone>>()
     }
 
-    /// The whole text, in `out`.
+    /// Appends the whole text to `out`.
     pub(super) fn collect(&self, mut out: Vec<u8>) -> Vec<u8> {
         let mut cursor = Cursor::default();
         while cursor.push_piece(self, &mut out) {}
@@ -101,9 +101,9 @@ impl PlainText {
 #[derive(Debug, Default)]
 struct Cursor {
     family: usize,
-    /// The next zone of the family; its header comes before the first.
+    /// The next zone of the family. The header precedes the first zone.
     zone: usize,
-    /// How much of the last families has been rendered.
+    /// The number of bytes of the last families that have been rendered.
     live: usize,
 }
 
@@ -136,12 +136,12 @@ impl Cursor {
     }
 }
 
-/// The pieces of a text, in the memory of those that have been dropped.
+/// The pieces of a text. Reuses the memory of dropped pieces.
 #[derive(Debug)]
 pub struct Pieces {
     text: Arc<PlainText>,
     cursor: Cursor,
-    /// Bytes that have not been rendered.
+    /// The number of bytes not yet rendered.
     rest: usize,
     spare: Arc<Mutex<Vec<u8>>>,
 }
@@ -157,7 +157,7 @@ impl Pieces {
         }
     }
 
-    /// The length of the pieces to come, in bytes.
+    /// The length of the remaining pieces, in bytes.
     pub fn rest(&self) -> usize {
         self.rest
     }
@@ -182,7 +182,7 @@ impl Iterator for Pieces {
     }
 }
 
-/// A piece. Its memory becomes that of a later one.
+/// A piece. Its memory is reused for a later one.
 struct Piece {
     bytes: Vec<u8>,
     spare: Arc<Mutex<Vec<u8>>>,
@@ -207,7 +207,7 @@ mod tests {
     use super::*;
     use crate::findings::ZoneFindings;
 
-    /// Of some pieces, one of which is larger than usual.
+    /// A text of several pieces, one of which is larger than usual.
     fn text(format: Format) -> Arc<PlainText> {
         let zones = (0..40_u8).map(|zone| {
             let count = if zone == 7 { 2000 } else { 60 };

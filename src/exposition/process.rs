@@ -25,7 +25,7 @@ const FAMILIES: [&Family; 7] = [
     &metric_families::PROCESS_THREADS,
 ];
 
-/// What the system reports about this process; `None` if it does not.
+/// Resource usage of this process. Values that the system does not report are `None`.
 #[derive(Debug, Default)]
 struct Usage {
     /// User and system time, in seconds.
@@ -40,8 +40,9 @@ struct Usage {
     open_descriptors: Option<f64>,
 }
 
-/// Reads the usage of this process at each scrape. Unlike the `prometheus` crate's collector it
-/// reports CPU time to the kernel's tick, usually 10 ms, instead of whole seconds.
+/// Reads the usage of this process at each scrape. Unlike the `prometheus` crate's collector, it
+/// reports CPU time with the precision of the kernel's tick, usually 10 ms, instead of whole
+/// seconds.
 #[derive(Debug)]
 pub struct ProcessCollector {
     descs: Vec<Desc>,
@@ -144,7 +145,7 @@ mod tests {
                 Kind::Counter => metric.get_counter().get_value(),
                 _ => metric.get_gauge().get_value(),
             };
-            // A test may have used no whole tick of CPU yet.
+            // A test may not have used a whole tick of CPU yet.
             assert!(
                 value > 0.0 || family.kind == Kind::Counter,
                 "{}",

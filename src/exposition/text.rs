@@ -1,7 +1,7 @@
 //! Renders the text format 0.0.4 line by line.
 //!
-//! The output is byte for byte what the `prometheus` crate's encoder writes, at a fraction of its
-//! cost. A test compares the two.
+//! The output is byte for byte that of the `prometheus` crate's encoder, at a fraction of its cost.
+//! A test compares the two.
 
 use std::fmt::{self, Display, Write};
 
@@ -52,7 +52,8 @@ impl<'a> Samples<'a> {
     }
 }
 
-/// All rendered labels of a sample of `family`: `common`, then the last ones with these values.
+/// All rendered labels of a sample of `family`: `common`, followed by the last ones with these
+/// values.
 pub(super) fn joined_labels(family: &Family, common: &str, values: &[&str]) -> Box<str> {
     let mut labels = common.to_owned();
     push_last_labels(&mut labels, family, values);
@@ -85,7 +86,7 @@ pub(super) fn push_family(
     }
 }
 
-/// Writes the HELP and TYPE lines. HELP texts need no escaping, which a test of the table checks.
+/// Writes the HELP and TYPE lines. HELP texts need no escaping, as a test of the table verifies.
 fn push_header(out: &mut String, format: Format, family: &Family) {
     let Family { name, help, .. } = family;
     let name = match format {
@@ -134,9 +135,9 @@ fn push_label(out: &mut String, name: &str, value: &str) {
 pub(super) struct UnixSeconds(pub(super) Timestamp);
 
 impl UnixSeconds {
-    /// Seconds and microseconds of a time of whole microseconds between 1970 and 2106. There an
-    /// `f64` has microsecond precision, so these digits are the shortest that parse to the same
-    /// number.
+    /// The seconds and microseconds of a time with whole microseconds between 1970 and 2106. In
+    /// this range an `f64` has microsecond precision, so these digits are the shortest that parse
+    /// to the same number.
     pub(super) fn whole_micros(&self) -> Option<(u32, u32)> {
         let seconds = u32::try_from(self.0.as_second()).ok()?;
         let nanoseconds = self.0.subsec_nanosecond().unsigned_abs();

@@ -1,5 +1,5 @@
-//! What a zone's state says by itself: every family of a zone but the detail of each mapping and
-//! what moves with the clock.
+//! The families of a zone that are derived from its state alone: all except the detail of each
+//! mapping and those that change with time.
 
 use std::collections::BTreeMap;
 
@@ -9,13 +9,14 @@ use crate::findings::{Check, ExpectedPlace, Unverified, ZoneFindings};
 use crate::metric_families::{self, Family};
 use crate::snapshot::{StaleAfter, ZoneState};
 
-/// The most `missing_mapping`, `wrong_mapping` and `unused_mapping` series of one zone each. The
-/// counts beside them are complete, and more series help nobody.
+/// The maximum number of `missing_mapping`, `wrong_mapping` and `unused_mapping` series of one
+/// zone, for each family. The corresponding counts are complete.
 const MAX_LISTED: usize = 500;
 
 type Writer = fn(&ZoneState, &mut Samples<'_>);
 
-/// The families, in the order in which they are exposed, and what writes their samples.
+/// The families, in the order in which they are exposed, and the functions that write their
+/// samples.
 const WRITERS: [(&Family, Writer); 23] = [
     (&metric_families::ZONE_INFO, zone_info),
     (&metric_families::ZONE_UP, zone_up),
@@ -45,7 +46,7 @@ const WRITERS: [(&Family, Writer); 23] = [
     ),
 ];
 
-/// How many families there are.
+/// The number of families.
 pub(super) const FAMILIES: usize = WRITERS.len();
 
 /// The families, in the order in which they are exposed.
@@ -62,7 +63,7 @@ pub(super) struct ZoneLines {
 }
 
 impl ZoneLines {
-    /// Writes the lines; `labels` are those that every line of the zone begins with.
+    /// Writes the lines. `labels` are the rendered labels that every line of the zone starts with.
     pub(super) fn write(state: &ZoneState, labels: &str) -> Self {
         let mut text = String::new();
         let ends = WRITERS.map(|(family, write)| {
@@ -265,7 +266,7 @@ fn findings(state: &ZoneState) -> Option<&ZoneFindings> {
     state.data.as_ref().map(|data| &*data.findings)
 }
 
-/// The vendor and region that a check expects, empty where it does not say.
+/// The vendor and region that a check expects; empty where it expects none in particular.
 fn expected_labels(place: &ExpectedPlace) -> (&str, &str) {
     (
         place.vendor.as_ref().map_or("", Vendor::as_str),

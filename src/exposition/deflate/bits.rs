@@ -1,4 +1,4 @@
-//! Writes bits, the least significant one of a byte first (RFC 1951, section 3.1.1).
+//! Writes bits, starting with the least significant one of each byte (RFC 1951, section 3.1.1).
 
 /// Appends bits to bytes.
 #[derive(Debug)]

@@ -9,11 +9,12 @@ pub(super) const MAX_MATCH: usize = 258;
 const MIN_MATCH: usize = 3;
 
 const END_OF_BLOCK: usize = 256;
-/// Symbols of distances that occur.
+/// The number of distance symbols in use.
 const DISTANCES: usize = 30;
 
-/// How many bits the code for ASCII has for each character. From the frequencies in an exposition,
-/// with some more weight for rare lower-case letters, which other zones may be named by.
+/// The code length of each character in the ASCII code, in bits. Based on the frequencies in an
+/// exposition, with some more weight for rare lower-case letters, which may be common in the names
+/// of other zones.
 #[rustfmt::skip]
 const ASCII_LITERALS: [u8; 128] = [
     13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 10, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13,
@@ -22,20 +23,20 @@ const ASCII_LITERALS: [u8; 128] = [
     12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 11, 11, 11, 11, 8, 11, 6, 7, 7,
     6, 6, 7, 8, 8, 7, 9, 9, 8, 8, 7, 7, 7, 9, 7, 6, 7, 7, 9, 7, 8, 9, 8, 10, 11, 7, 11, 13,
 ];
-/// The same for the end of the block and each symbol of a length.
+/// The same for the end of a block and each length symbol.
 #[rustfmt::skip]
 const ASCII_LENGTHS: [u8; 30] = [
     10, 11, 11, 11, 11, 11, 11, 11, 7, 8, 11, 11, 11, 10, 8, 11, 11, 7, 8, 10, 10, 11, 11, 11, 10,
     5, 7, 11, 11, 11,
 ];
-/// The same for each symbol of a distance.
+/// The same for each distance symbol.
 #[rustfmt::skip]
 const ASCII_DISTANCES: [u8; DISTANCES] = [
     11, 11, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 6, 3, 1, 4, 4, 4, 5, 4, 5, 6, 7, 8, 9, 9,
     9, 10, 10,
 ];
 
-/// The bits of a symbol, with the value behind it where it has one.
+/// Bits of the output: a symbol, possibly followed by its extra bits.
 #[derive(Debug, Clone, Copy, Default)]
 struct Bits {
     bits: u32,
@@ -55,14 +56,14 @@ pub(super) struct Code {
 }
 
 impl Code {
-    /// The fixed code, which has any byte.
+    /// The fixed code, which covers every byte.
     pub(super) fn fixed() -> Self {
         let symbols = std::array::from_fn::<_, 288, _>(|symbol| match symbol {
             144..256 => 9,
             256..280 => 7,
             _ => 8,
         });
-        // Not the last block, fixed codes.
+        // Not the last block; fixed codes.
         let header = vec![Bits {
             bits: 0b010,
             count: 3,
@@ -160,7 +161,7 @@ fn followed_by(symbol: Bits, extra: Bits) -> Bits {
     }
 }
 
-/// The symbol of a length and the bits behind it (RFC 1951, section 3.2.5).
+/// The symbol of a length and its extra bits (RFC 1951, section 3.2.5).
 fn length_symbol(len: usize) -> (usize, Bits) {
     if len == MAX_MATCH {
         return (285, Bits::default());
@@ -174,7 +175,7 @@ fn length_symbol(len: usize) -> (usize, Bits) {
     (symbol, low_bits(index, count))
 }
 
-/// The symbol of a distance and the bits behind it.
+/// The symbol of a distance and its extra bits.
 #[inline]
 fn distance_symbol(distance: usize) -> (usize, Bits) {
     let index = distance - 1;
@@ -192,10 +193,10 @@ fn low_bits(value: usize, count: u32) -> Bits {
     Bits { bits, count }
 }
 
-/// The header of a block with a code of its own (RFC 1951, section 3.2.7).
+/// The header of a block with dynamic codes (RFC 1951, section 3.2.7).
 fn header(symbols: &[u8], distances: &[u8; DISTANCES]) -> Vec<Bits> {
-    /// The lengths of the codes of code lengths, by symbol. All are used, so that this is complete
-    /// and needs no thought.
+    /// The code lengths of the code length alphabet, by symbol. All symbols are used, so the code
+    /// is always complete.
     const LENGTHS: [u8; 19] = [4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 5, 5, 5, 5, 5, 5];
     const ORDER: [usize; 19] = [
         16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15,
@@ -204,9 +205,9 @@ fn header(symbols: &[u8], distances: &[u8; DISTANCES]) -> Vec<Bits> {
     const ZEROS: usize = 18;
     let bits = |bits: u32, count: u32| Bits { bits, count };
     let mut header = vec![
-        // Not the last block, codes of its own.
+        // Not the last block; dynamic codes.
         bits(0b100, 3),
-        // All symbols have a length, and the lengths of these have one.
+        // Every alphabet is given in full: literals and lengths, distances, code lengths.
         bits(286 - 257, 5),
         bits(30 - 1, 5),
         bits(19 - 4, 4),

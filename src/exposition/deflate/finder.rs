@@ -1,23 +1,24 @@
-//! Finds earlier occurrences of what follows a quote or a line start.
+//! Finds earlier occurrences of the text that follows a quote or a line start.
 
 use super::code::{MAX_DISTANCE, MAX_MATCH};
 
-/// Bytes that decide where a long match is looked for: a vendor and most of a region.
+/// The number of bytes that are hashed to find a long match: a vendor and most of a region.
 const LONG: usize = 40;
 
-/// Bytes that decide where a short match is looked for.
+/// The number of bytes that are hashed to find a short match.
 const SHORT: usize = 8;
 
-/// Entries of each table. A zone has fewer vendors and regions. Of many zones, the latest are kept.
+/// Entries of each table. A zone has fewer vendors and regions. With many zones, the latest entries
+/// are kept.
 const SLOTS: usize = 1 << 11;
 
-/// The last positions of anchors, by the hash of the bytes from there on.
+/// The latest positions of anchors, by the hash of the bytes that follow.
 #[derive(Debug)]
 pub(super) struct Finder {
     long: Box<[u32; SLOTS]>,
     short: Box<[u32; SLOTS]>,
-    /// The position of the current text's first byte, counted over all texts from 1. Entries below
-    /// it are of earlier texts.
+    /// The position of the current text's first byte, counted over all texts from 1. Smaller
+    /// entries belong to earlier texts.
     base: u32,
     /// The position after the current text.
     end: u32,
@@ -33,7 +34,7 @@ impl Finder {
         }
     }
 
-    /// Forgets earlier texts. The next one has this length.
+    /// Forgets earlier texts. `len` is the length of the next one.
     pub(super) fn start(&mut self, len: usize) {
         let len = u32::try_from(len).unwrap_or(u32::MAX);
         self.base = self.end;
@@ -45,7 +46,7 @@ impl Finder {
         });
     }
 
-    /// Distance and length of a match for what follows `pos`, which is an anchor.
+    /// The distance and length of a match for the text at `pos`, which is an anchor.
     #[inline]
     pub(super) fn find(&mut self, text: &[u8], pos: usize) -> Option<(usize, usize)> {
         let rest = text.get(pos..)?;
@@ -57,7 +58,7 @@ impl Finder {
             let earlier = std::mem::replace(entry(&mut self.long, long), here);
             self.distance(earlier, here)
         });
-        // What the long table finds is longer, and often what the short one finds too.
+        // The long table finds longer matches, and often the same ones as the short table.
         [long, short].into_iter().flatten().find_map(|distance| {
             let len = common_len(text.get(pos - distance..)?, rest);
             (len >= SHORT).then_some((distance, len))
@@ -83,7 +84,7 @@ fn entry<'a, const N: usize>(table: &'a mut [u32; SLOTS], bytes: &[u8; N]) -> &'
     &mut table[(hash >> 40) as usize % SLOTS]
 }
 
-/// How many bytes two texts have in common at their starts, at most [`MAX_MATCH`].
+/// The length of the common prefix, at most [`MAX_MATCH`].
 #[inline]
 fn common_len(a: &[u8], b: &[u8]) -> usize {
     let (a, b) = (

@@ -1,8 +1,8 @@
-//! Compresses lines of the text format (deflate, RFC 1951), faster than a general compressor.
+//! Compresses lines of the text format (deflate, RFC 1951) faster than a general compressor.
 //!
-//! Each line repeats earlier ones, except for an address or a number. So matches are looked for at
-//! quotes and line starts only, and a match usually lasts from a quote to the next line's address.
-//! The Huffman code is constant: it suits such lines, and no text is read twice.
+//! Each line repeats earlier ones, except for an address or a number. So matches are searched for
+//! at quotes and line starts only, and a match usually extends from a quote to the next line's
+//! address. The Huffman code is constant: it suits such lines, and each text is read only once.
 
 mod bits;
 mod code;
@@ -12,10 +12,10 @@ use self::bits::BitWriter;
 use self::code::Code;
 use self::finder::Finder;
 
-/// A shorter text does not pay for the header of the code for ASCII.
+/// For shorter texts, the header of the ASCII code costs more than the code saves.
 const LEAST_FOR_HEADER: usize = 300;
 
-/// The largest text of one block, so that positions fit the entries of the finder.
+/// The largest text of one block, so that positions fit into the entries of the finder.
 const MAX_BLOCK: usize = 1 << 30;
 
 /// Compresses texts. Reuses its tables.

@@ -9,11 +9,11 @@ use procfs::process::Stat;
 
 use super::{Usage, f64_of};
 
-/// `/proc/self/stat` is one line of 52 numbers and a short name.
+/// The size of the buffer for `/proc/self/stat`, which is one line of 52 numbers and a short name.
 const STAT_BYTES: usize = 4096;
 
-/// Reads from files that stay open, so that a scrape needs no file descriptor of its own (for the
-/// number of open ones, from Linux 6.2 on).
+/// Reads from files that stay open, so that a scrape opens no file descriptor. (Counting open
+/// descriptors this way requires Linux 6.2.)
 #[derive(Debug)]
 pub(super) struct System {
     /// `None` if there is no `/proc`.
@@ -72,10 +72,10 @@ impl Files {
     }
 
     fn open_descriptors(&self) -> Option<u64> {
-        // The size of the directory is their number from Linux 6.2 on, and 0 before.
+        // Since Linux 6.2 the size of the directory is the number of descriptors; before, it is 0.
         match self.descriptors.metadata().ok()?.len() {
             0 => {
-                // Listing them takes one more.
+                // Listing the directory opens one more descriptor.
                 let listed = fs::read_dir("/proc/self/fd").ok()?.count();
                 Some((listed as u64).saturating_sub(1))
             }

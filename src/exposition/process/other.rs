@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::Usage;
 
-/// Remembers when the process started to collect, which it does when it starts.
+/// Remembers when it was created, which is when the process starts.
 #[derive(Debug)]
 pub(super) struct System {
     start_time: f64,

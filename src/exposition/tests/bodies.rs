@@ -1,4 +1,4 @@
-//! Which scrapes share a body, and how a failure is got over.
+//! Sharing of bodies, and recovery from failures.
 
 use std::time::{Duration, Instant};
 
@@ -52,7 +52,7 @@ async fn a_body_is_made_in_the_memory_of_the_last_one() {
             .into_bytes()
             .len();
         exposition.forget_bodies();
-        // Told from other memory by its size: the allocator gives out the same place again.
+        // Recognized by its capacity: the allocator may return the same address again.
         let mut last = Vec::with_capacity(len + 1);
         last.push(b'x');
         let room = last.capacity();

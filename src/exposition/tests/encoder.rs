@@ -1,4 +1,4 @@
-//! The own writer against the `prometheus` crate's encoder.
+//! Compares the output with that of the `prometheus` crate's encoder.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::findings::ZoneFindings;
 use crate::metric_families;
 use crate::snapshot::Snapshot;
 
-/// What the `prometheus` crate writes for the same families.
+/// The output of the `prometheus` crate for the same families.
 fn encoded(text: &str) -> String {
     let families: Vec<_> = parser::parse(text).iter().map(proto).collect();
     TextEncoder::new().encode_to_string(&families).unwrap()

@@ -1,4 +1,4 @@
-//! A whole exposition, as it is served.
+//! A whole exposition, as served.
 
 use super::{SETTINGS, data, directory, discovered, exposition, mapping, polled, text, time};
 use crate::cloudflare::Reason;
@@ -9,7 +9,7 @@ use crate::findings::{
 };
 use crate::snapshot::{AccountState, Directory, UnmatchedZones, ZoneCounts};
 
-/// One zone with findings of every kind and one that never answered.
+/// One zone with findings of every kind, and one that was never read successfully.
 pub(super) fn small_installation() -> Directory {
     let mappings = vec![
         mapping(

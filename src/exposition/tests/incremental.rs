@@ -1,4 +1,4 @@
-//! What is kept between expositions never shows: each equals one that is made from nothing.
+//! Every exposition equals one that is rendered from scratch, whatever is kept between them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,21 +17,21 @@ use crate::snapshot::{Directory, Snapshot, StaleAfter, ZoneSlot, ZoneState};
 /// Enough for three blocks.
 const ZONES: usize = 60;
 
-/// Something that happens between two scrapes.
+/// An event between two scrapes.
 #[derive(Debug, Clone)]
 enum Event {
-    /// A poll found these mappings (the last byte of an address, a region, days since a change)
-    /// and this many missing ones.
+    /// A poll found these mappings (the last byte of an address, a region, days since a change) and
+    /// this many missing ones.
     Good(usize, Vec<(u8, u8, Option<u8>)>, u8),
     /// A poll found nothing new.
     Unchanged(usize),
     /// The zone has been failing for too long.
     Dropped(usize),
-    /// The zone got another name, and with it another place.
+    /// The zone was renamed, which changes its position.
     Renamed(usize, u8),
-    /// Mappings count as stale after so many days, or never.
+    /// Mappings become stale after this many days, or never.
     Stale(usize, Option<u8>),
-    /// Discovery found just the zones whose numbers are no multiple of this.
+    /// Discovery found exactly the zones whose numbers are not multiples of this.
     Discovered(usize),
 }
 

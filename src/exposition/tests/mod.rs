@@ -1,4 +1,4 @@
-//! Expositions of hand-made snapshots.
+//! Tests with expositions of hand-made snapshots.
 
 mod bodies;
 mod encoder;
@@ -58,7 +58,7 @@ pub(super) fn data(mappings: Vec<Mapping>, findings: ZoneFindings) -> ZoneData {
     }
 }
 
-/// A zone that was discovered and not yet polled.
+/// A zone that was discovered but not yet polled.
 pub(super) fn discovered(id: &str, name: &str) -> ZoneState {
     ZoneState {
         zone: Zone {
@@ -82,7 +82,7 @@ pub(super) fn discovered(id: &str, name: &str) -> ZoneState {
     }
 }
 
-/// A zone after its first poll, a good one.
+/// A zone after its first, successful poll.
 pub(super) fn polled(id: &str, name: &str, data: ZoneData) -> ZoneState {
     ZoneState {
         last_poll: Some(LastPoll {
@@ -115,7 +115,7 @@ fn exposition(settings: Settings, directory: Directory) -> Exposition {
     Exposition::new(settings, snapshot, Registry::new())
 }
 
-/// The text as of [`now`], after checking that its gzip form is the same.
+/// The text as of [`now`], after checking that the gzip form is equal.
 fn text(exposition: &Exposition) -> String {
     let identity = exposition.render_now(now(), Form::TEXT);
     let text = String::from_utf8(identity.to_vec()).unwrap();
@@ -123,7 +123,7 @@ fn text(exposition: &Exposition) -> String {
     text
 }
 
-/// The text of a gzip body, after checking that it is one member.
+/// The text of a gzip body, after checking that the body is a single member.
 fn gunzip(gzip: &[u8]) -> String {
     let mut first = String::new();
     let mut rest = gzip;

@@ -1,4 +1,4 @@
-//! A reader of the text format, written from the format's description and not from the writer.
+//! A parser of the text format, written from the format's specification, not from the renderer.
 
 use std::collections::HashSet;
 
@@ -35,8 +35,8 @@ impl Family {
     }
 }
 
-/// Reads families without suffixes (no histograms). Panics where the text breaks a rule: a sample
-/// outside its family, a family or a series that comes twice, a value that is no number.
+/// Parses families without suffixes (no histograms). Panics if the text is invalid: a sample
+/// outside its family, a duplicate family or series, or a value that is not a number.
 pub(super) fn parse(text: &str) -> Vec<Family> {
     assert!(
         text.is_empty() || text.ends_with('\n'),
@@ -76,7 +76,7 @@ pub(super) fn parse(text: &str) -> Vec<Family> {
     families
 }
 
-/// Reads labels up to and with the closing brace.
+/// Parses labels up to and including the closing brace.
 fn labels(mut rest: &str) -> (Vec<(String, String)>, &str) {
     let mut labels = Vec::new();
     loop {
@@ -90,7 +90,7 @@ fn labels(mut rest: &str) -> (Vec<(String, String)>, &str) {
     }
 }
 
-/// Reads to the closing quote, or to the end where there is none.
+/// Parses to the closing quote, or to the end if there is none.
 fn unescape(text: &str) -> (String, &str) {
     let mut value = String::new();
     let mut chars = text.chars();

@@ -1,4 +1,4 @@
-//! Which series exist when.
+//! Under which conditions series exist.
 
 use std::time::Duration;
 
