@@ -1,14 +1,14 @@
-//! The envelope that every answer has.
+//! The envelope of every response.
 
 use std::borrow::Cow;
 
 use hyper::{Method, StatusCode};
 use serde::{Deserialize, Serialize};
 
-/// What a call answers when it works: the envelope's bytes.
+/// The response to a call: the envelope's bytes if it succeeds.
 pub(super) type Outcome = Result<Vec<u8>, Failure>;
 
-/// What a call answers when it does not.
+/// The response to a failed call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Failure {
     pub(super) status: StatusCode,
@@ -24,7 +24,7 @@ pub(super) struct ErrorEntry {
     pub(super) message: Cow<'static, str>,
 }
 
-/// Where a page stands in its listing.
+/// The position of a page in its listing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub(super) struct ResultInfo {
     pub(super) count: usize,
@@ -44,12 +44,12 @@ struct Envelope<'a, R, I> {
     success: bool,
 }
 
-/// The envelope of a call that worked.
+/// The envelope of a successful call.
 pub(super) fn success(result: impl Serialize) -> Vec<u8> {
     render(&[], result, None::<()>)
 }
 
-/// The envelope of a result with something beside it.
+/// The envelope of a result with `result_info`.
 pub(super) fn with_info(result: impl Serialize, info: impl Serialize) -> Vec<u8> {
     render(&[], result, Some(info))
 }
@@ -87,7 +87,7 @@ impl Failure {
         }
     }
 
-    /// The path is none of the API's.
+    /// The path does not belong to the API.
     pub(super) fn no_route(path: &str) -> Self {
         let mut failure = Self::new(
             StatusCode::BAD_REQUEST,
@@ -101,7 +101,7 @@ impl Failure {
         failure
     }
 
-    /// The path is one of the API's, and the method is not.
+    /// The path belongs to the API, but the method is not allowed.
     pub(super) fn method_not_allowed<'a>(allowed: impl Iterator<Item = &'a Method>) -> Self {
         let mut failure = Self::new(
             StatusCode::METHOD_NOT_ALLOWED,
@@ -113,13 +113,13 @@ impl Failure {
         failure
     }
 
-    /// Reads a body.
+    /// Parses a request body.
     pub(super) fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Self> {
         serde_json::from_slice(body)
             .map_err(|error| Self::bad_body(format!("Invalid request body: {error}")))
     }
 
-    /// The body is not what the call takes.
+    /// The request body is not valid for the call.
     pub(super) fn bad_body(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, 6007, message)
     }

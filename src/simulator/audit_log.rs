@@ -1,4 +1,4 @@
-//! The audit log: what was written, by whom.
+//! The audit log: who wrote what.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -16,20 +16,20 @@ use crate::domain::ZoneId;
 /// The log of an account.
 #[derive(Clone, Default)]
 pub struct AuditLog {
-    /// When each entry was made, and the entry as the API writes it; in order.
+    /// The entries in order, as the API writes them, and when each was created.
     pub entries: Vec<(Timestamp, Value)>,
-    /// How long after it was made an entry shows.
+    /// How long after its creation an entry appears.
     pub delay: Duration,
-    /// Every entry shows twice.
+    /// Whether every entry appears twice.
     pub repeats: bool,
-    /// Where an answer has the cursor of the next page.
+    /// The fields of a response that contain the cursor of the next page.
     pub cursor: CursorShape,
 }
 
-/// Where an answer has the cursor of the next page.
+/// The fields of a response that contain the cursor of the next page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum CursorShape {
-    /// In both places.
+    /// Both fields.
     #[default]
     Both,
     /// `result_info.cursor`, as in the API's reference.
@@ -38,14 +38,14 @@ pub enum CursorShape {
     After,
 }
 
-/// A write, as the log tells it.
+/// A write, as the log describes it.
 #[derive(Debug, Clone)]
 pub struct AuditedCall<'a> {
     /// The e-mail address of the user.
     pub email: &'a str,
-    /// How the user came: `dash`, `api_token`, …
+    /// How the user made the call: `dash`, `api_token`, …
     pub context: &'a str,
-    /// The token's name, where one was used.
+    /// The token's name, if a token was used.
     pub token_name: Option<&'a str>,
     /// The method.
     pub method: &'a str,
@@ -85,7 +85,7 @@ impl AuditLog {
         self.entries.push((now, row));
     }
 
-    /// Adds so many entries that wrote to nothing of interest.
+    /// Adds this many entries of writes that the exporter does not care about.
     pub fn flood(&mut self, count: usize, now: Timestamp) {
         for number in 0..count {
             let path = format!("/client/v4/accounts/a/rules/lists/{number}");
@@ -104,7 +104,7 @@ impl AuditLog {
 }
 
 impl World {
-    /// Adds a write that a credential made over the API to the log of its account.
+    /// Adds a write that was made over the API with a credential to the log of its account.
     pub(super) fn audit(
         &mut self,
         credential: &str,

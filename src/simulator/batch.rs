@@ -1,4 +1,4 @@
-//! Writing many mappings with one call: each is judged by itself.
+//! Writes many mappings with one call. Each item succeeds or fails by itself.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -7,7 +7,7 @@ use super::answer::{Failure, Outcome, success};
 use super::mappings::{self, Wish};
 use super::world::{SimulatedZone, SupportedRegions};
 
-/// The most items of one call (API reference).
+/// The maximum number of items in one call (API reference).
 const MOST_ITEMS: usize = 100;
 
 #[derive(Default, Serialize)]
@@ -39,8 +39,8 @@ impl Item {
     }
 }
 
-/// An address of a batch to delete; the API's reference does not show that body, so both likely
-/// forms are taken.
+/// An address in a batch to delete. The API's reference does not show the request body, so both
+/// likely forms are accepted.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Doomed {

@@ -1,4 +1,4 @@
-//! From a call to the part of the world that it is about.
+//! Directs each call to the part of the world that it is about.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use super::world::{SimulatedZone, World};
 use super::{audit_log, batch, dns_records, gate, load_balancing, mappings, rules, zones};
 use crate::domain::ZoneId;
 
-/// Carries out a call in the name of the credential with this identifier.
+/// Executes a call of the credential with this identifier.
 pub(super) fn carry_out(
     world: &mut World,
     credential: &str,

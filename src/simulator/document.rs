@@ -1,4 +1,4 @@
-//! Answers that are well formed and wrong: the regular document, changed.
+//! Well-formed but wrong responses: the regular document, changed.
 
 #![expect(
     clippy::indexing_slicing,
@@ -11,10 +11,10 @@ use serde_json::{Map, Value, json};
 
 use super::fault::FaultKind;
 
-/// How many rows and pages a listing without end claims to have.
+/// The number of rows and pages that an endless listing claims to have.
 const ENDLESS_ROWS: u64 = 100_000_000;
 
-/// Changes an answer's document as the fault says.
+/// Changes a response's document according to the fault.
 pub(super) fn change(document: &mut Value, kind: &FaultKind, page: usize) {
     match kind {
         FaultKind::Unsuccessful => {
@@ -81,7 +81,7 @@ fn remove(document: &mut Value, names: &[&str]) {
     }
 }
 
-/// Adds to a number of `result_info`, not below 0.
+/// Adds to a number of `result_info`. The result is at least 0.
 fn add(document: &mut Value, name: &str, offset: i64) {
     if let Some(number) = document
         .get_mut("result_info")
@@ -112,7 +112,7 @@ fn duplicate(row: Option<&Value>, agreeing: bool) -> Value {
     row
 }
 
-/// Another spelling of an address: IPv4 as IPv4-mapped IPv6, IPv6 with all its digits.
+/// A different spelling of an address: IPv4 as IPv4-mapped IPv6, IPv6 with all its digits.
 fn spelt_otherwise(ip: IpAddr) -> String {
     match ip {
         IpAddr::V4(v4) => format!("::ffff:{v4}"),

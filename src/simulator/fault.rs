@@ -1,4 +1,4 @@
-//! Failures on purpose.
+//! Intentional failures.
 
 use std::time::Duration;
 
@@ -7,9 +7,8 @@ use serde_json::Value;
 
 use super::route::Operation;
 
-/// What goes wrong, for which requests, and how often. Without further words it is every request
-/// of the API, for ever; of several faults that fit a request, the one that was added first
-/// strikes.
+/// A failure: what goes wrong, for which requests, and how often. By default every request to the
+/// API fails, forever. If several faults match a request, the one that was added first applies.
 #[derive(Debug, Clone)]
 pub struct Fault {
     pub(super) kind: FaultKind,
@@ -20,38 +19,40 @@ pub struct Fault {
     pub(super) skip: u64,
     pub(super) times: Option<u64>,
     pub(super) again: bool,
-    /// The requests that fitted so far.
+    /// The number of matching requests so far.
     seen: u64,
 }
 
 /// What goes wrong.
 #[derive(Debug, Clone)]
 pub enum FaultKind {
-    /// This status; the body of an API error, or the given one.
+    /// This status, with the given body or that of an API error.
     Status(u16, Option<String>),
     /// This status with an API error of this code and message.
     ApiError(u16, u32, String),
-    /// 429 that does not come from the rate limit.
+    /// A 429 that does not come from the rate limit.
     TooManyRequests(RetryAfter),
-    /// The regular answer, later.
+    /// The regular response, delayed.
     Delay(Duration),
-    /// No answer, ever.
+    /// No response, ever.
     Hang,
-    /// The connection ends before the answer begins.
+    /// The connection ends before the response begins.
     CutBeforeHead,
-    /// The connection ends within the answer's headers.
+    /// The connection ends within the response's headers.
     CutInHead,
-    /// The connection ends within the answer's body.
+    /// The connection ends within the response's body.
     CutInBody,
-    /// The connection is reset instead of closed, within the answer's headers.
+    /// The connection is reset instead of closed, within the response's headers.
     Reset,
-    /// These bytes in the place of the whole answer, status line included; then the end.
+    /// These bytes instead of the whole response, including the status line. Then the connection
+    /// ends.
     Raw(Bytes),
-    /// A chunked body whose chunk sizes are no numbers.
+    /// A chunked body whose chunk sizes are not numbers.
     ChunkedGarbage,
-    /// The regular answer as an HTTP/1.0 server gives it: the end of the connection ends the body.
+    /// The regular response as an HTTP/1.0 server sends it: the end of the connection ends the
+    /// body.
     Http10,
-    /// 200 with bytes that are no text.
+    /// 200 with bytes that are not text.
     Garbage,
     /// 200 with the page of a captive portal.
     Html,
@@ -59,42 +60,42 @@ pub enum FaultKind {
     EmptyBody,
     /// The regular JSON, cut in half with a matching length.
     TruncatedJson,
-    /// The regular answer under another content type.
+    /// The regular response with another content type.
     ContentType(String),
     /// 302 to this address.
     Redirect(String),
     /// 200 with a body of this many bytes.
     HugeBody(u64),
-    /// 200 with a compressed body of this many bytes once decompressed.
+    /// 200 with a compressed body that decompresses to this many bytes.
     GzipBomb(u64),
-    /// 200 that claims gzip and is none.
+    /// 200 with a body that is declared as gzip but is not.
     CorruptGzip,
-    /// The regular answer, a byte at a time with this pause before each.
+    /// The regular response, byte by byte, with this pause before each.
     Slow(Duration),
-    /// The regular answer with `success: false` and an error, still with its status.
+    /// The regular response with `success: false` and an error, but the regular status.
     Unsuccessful,
-    /// The regular answer with `result: null`.
+    /// The regular response with `result: null`.
     NullResult,
-    /// The regular answer without `result_info`.
+    /// The regular response without `result_info`.
     NoResultInfo,
-    /// The regular answer without `errors` and `messages`.
+    /// The regular response without `errors` and `messages`.
     NoMessages,
-    /// Fields that nobody knows, everywhere.
+    /// Unknown fields everywhere.
     UnknownFields,
-    /// This row takes the place of the page's last one.
+    /// This row replaces the last one of the page.
     BadRow(Value),
-    /// The page's last row is its first one again, in another spelling of its address.
+    /// The last row of the page repeats the first one, with a different spelling of its address.
     DuplicateRow {
-        /// Whether both name the same region.
+        /// Whether both rows name the same region.
         agreeing: bool,
     },
-    /// `total_count` is off by this much, on every page alike.
+    /// `total_count` is off by this much, equally on every page.
     TotalCount(i64),
-    /// `total_count` is off by this much for each page before.
+    /// `total_count` is off by this much more on each further page.
     ShiftingTotal(i64),
     /// `total_pages` is off by this much.
     TotalPages(i64),
-    /// Every page shows the rows of the first.
+    /// Every page contains the rows of the first one.
     RepeatedRows,
     /// The page lacks its last row.
     ShortPage,
@@ -102,16 +103,16 @@ pub enum FaultKind {
     EndlessPages,
 }
 
-/// How a 429 says when to come again.
+/// How a 429 specifies when to retry.
 #[derive(Debug, Clone)]
 pub enum RetryAfter {
-    /// In this many seconds.
+    /// After this many seconds.
     Seconds(u64),
-    /// At a date, this long from the answer on.
+    /// At a date this long after the response.
     Date(Duration),
     /// Not at all.
     Absent,
-    /// In these words.
+    /// As this text.
     Text(String),
 }
 
@@ -131,49 +132,50 @@ impl Fault {
         }
     }
 
-    /// Strikes this call alone.
+    /// Limits the fault to this operation.
     #[must_use]
     pub fn on(mut self, operation: Operation) -> Self {
         self.operation = Some(operation);
         self
     }
 
-    /// Strikes the zone of this name or identifier alone.
+    /// Limits the fault to the zone with this name or identifier.
     #[must_use]
     pub fn zone(mut self, name_or_id: &str) -> Self {
         self.zone = Some(name_or_id.to_owned());
         self
     }
 
-    /// Strikes the credential of this identifier alone.
+    /// Limits the fault to the credential with this identifier.
     #[must_use]
     pub fn credential(mut self, id: &str) -> Self {
         self.credential = Some(id.to_owned());
         self
     }
 
-    /// Strikes this page of a listing alone.
+    /// Limits the fault to this page of a listing.
     #[must_use]
     pub fn page(mut self, page: usize) -> Self {
         self.page = Some(page);
         self
     }
 
-    /// Lets this many of the requests that fit pass first.
+    /// Lets this many matching requests succeed first.
     #[must_use]
     pub fn after(mut self, requests: u64) -> Self {
         self.skip = requests;
         self
     }
 
-    /// Strikes this often, then no more.
+    /// Fails this many requests, then no more.
     #[must_use]
     pub fn times(mut self, times: u64) -> Self {
         self.times = Some(times);
         self
     }
 
-    /// Begins anew, with the requests that pass first, once it struck as often as told.
+    /// Starts over after the specified number of failures, including the requests that succeed
+    /// first.
     #[must_use]
     pub fn again(mut self) -> Self {
         self.again = true;
@@ -181,7 +183,7 @@ impl Fault {
     }
 }
 
-/// What a fault can be matched with.
+/// The properties of a request that a fault can match.
 pub(super) struct Subject<'a> {
     pub(super) operation: Operation,
     pub(super) zone_id: &'a str,
@@ -190,7 +192,8 @@ pub(super) struct Subject<'a> {
     pub(super) page: Option<usize>,
 }
 
-/// Finds the fault that strikes a request; every fault that is asked counts the request.
+/// Finds the fault that applies to a request. Every fault that matches up to that one counts the
+/// request.
 pub(super) fn strike(faults: &mut [Fault], subject: &Subject<'_>) -> Option<FaultKind> {
     let fault = faults.iter_mut().find_map(|fault| {
         let strikes = fault.fits(subject) && fault.is_its_turn();
@@ -200,7 +203,7 @@ pub(super) fn strike(faults: &mut [Fault], subject: &Subject<'_>) -> Option<Faul
 }
 
 impl Fault {
-    /// Counts a request that fits, and says whether it is struck.
+    /// Counts a matching request, and returns whether it fails.
     fn is_its_turn(&mut self) -> bool {
         let times = self.times.unwrap_or(u64::MAX);
         let end = self.skip.saturating_add(times);

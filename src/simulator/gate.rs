@@ -1,4 +1,4 @@
-//! Who asks, whether they may, and whether they asked too often.
+//! Authentication, authorization and rate limiting.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -11,8 +11,8 @@ use super::answer::Failure;
 use super::route::{Operation, Route};
 use super::world::{Credential, CredentialStatus, RateLimit, Secret, SimulatedZone, World};
 
-/// Finds the credential that the headers hold. One that is not active is found too: what it may
-/// do is decided by [`authorize`].
+/// Finds the credential in the headers, even if it is not active: [`authorize`] decides what it may
+/// do.
 pub(super) fn authenticate<'a>(
     world: &'a World,
     headers: &HeaderMap,
@@ -62,7 +62,7 @@ pub(super) fn unauthenticated() -> Failure {
     Failure::new(StatusCode::UNAUTHORIZED, 10000, "Authentication error")
 }
 
-/// Decides whether a credential may make a call.
+/// Checks whether a credential may make a call.
 pub(super) fn authorize(credential: &Credential, route: &Route<'_>) -> Result<(), Failure> {
     let Some(needed) = route.operation.permission() else {
         return match route.operation {
@@ -81,7 +81,7 @@ pub(super) fn authorize(credential: &Credential, route: &Route<'_>) -> Result<()
     }
 }
 
-/// Decides whether a credential may touch a zone at all.
+/// Checks whether a credential may access a zone at all.
 pub(super) fn authorize_zone(credential: &Credential, zone: &SimulatedZone) -> Result<(), Failure> {
     if credential.sees(zone) {
         Ok(())
@@ -90,12 +90,12 @@ pub(super) fn authorize_zone(credential: &Credential, zone: &SimulatedZone) -> R
     }
 }
 
-/// Cloudflare tells a lack of permission from a bad credential by the status alone.
+/// Only the status distinguishes a missing permission from a bad credential, as at Cloudflare.
 fn forbidden() -> Failure {
     Failure::new(StatusCode::FORBIDDEN, 10000, "Authentication error")
 }
 
-/// A user's token and an account's answer to different verifications, a key to neither.
+/// Tokens of users and of accounts have different verification calls; keys have none.
 fn verifiable(secret: &Secret, route: &Route<'_>) -> Result<(), Failure> {
     let fits = match secret {
         Secret::UserToken(_) => route.operation == Operation::VerifyUserToken,
@@ -113,7 +113,7 @@ fn verifiable(secret: &Secret, route: &Route<'_>) -> Result<(), Failure> {
     }
 }
 
-/// How much each credential has asked.
+/// The requests of each credential.
 #[derive(Default)]
 pub(super) struct Meter {
     used: HashMap<String, Usage>,
@@ -125,19 +125,19 @@ struct Usage {
     blocked_until: Option<Instant>,
 }
 
-/// What the rate limit says of one request.
+/// The state of the rate limit after a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Allowance {
-    /// Requests left in the window.
+    /// The requests left in the window.
     pub(super) remaining: u32,
-    /// Until the window, or the block, ends.
+    /// The time until the window, or the block, ends.
     pub(super) reset: Duration,
-    /// Whether the request is refused.
+    /// Whether the request is rejected.
     pub(super) blocked: bool,
 }
 
 impl Allowance {
-    /// That of a request which no credential is charged for.
+    /// The allowance of a request that is not charged to a credential.
     pub(super) fn untouched(limit: RateLimit) -> Self {
         Self {
             remaining: limit.requests,

@@ -13,18 +13,18 @@ use crate::domain::{Mapping, OriginIp, Region, Vendor};
 const IPV4_BASE: u32 = 0xc612_0000;
 /// The first address of the range for documentation (RFC 3849).
 const IPV6_BASE: u128 = 0x2001_0db8 << 96;
-/// One mapping in this many has an IPv6 address.
+/// One in this many mappings has an IPv6 address.
 const IPV6_EVERY: usize = 5;
-/// Mappings were written in the year before this moment, 2026-09-01T00:00:00Z.
+/// Mappings were written in the year before this time, 2026-09-01T00:00:00Z.
 const NEWEST: i64 = 1_788_220_800;
 const YEAR_SECONDS: i64 = 365 * 86_400;
-/// In how many places (vendor and region) the origins of a usual zone are.
+/// The number of places (vendor and region) of a usual zone's origins.
 const USUAL_PLACES: usize = 4;
 
 impl World {
-    /// Zones `zone-00000.example` and so on, each with the same number of mappings, which follow
-    /// from the seed and are in four places at most; no rate limit. At most 131,072 mappings a
-    /// zone have addresses of their own.
+    /// Zones `zone-00000.example` and so on, each with the same number of mappings in at most four
+    /// places. The mappings depend on the seed. There is no rate limit. Up to 131,072 mappings per
+    /// zone have unique addresses.
     ///
     /// # Panics
     ///
@@ -33,8 +33,8 @@ impl World {
         Self::generate_spread(token, zones, mappings_per_zone, USUAL_PLACES, seed)
     }
 
-    /// The same with the mappings of each zone in at most `places` vendors and regions, other
-    /// ones for each zone. There are 48.
+    /// Like [`World::generate`], with the mappings of each zone in at most `places` vendors and
+    /// regions, which differ between zones. There are 48.
     ///
     /// # Panics
     ///
@@ -82,7 +82,7 @@ impl World {
     }
 }
 
-/// The address of a zone's mapping: another one for each, and seldom the same in two zones.
+/// The address of a zone's mapping. Unique within the zone, and rarely shared by two zones.
 #[expect(
     clippy::cast_possible_truncation,
     reason = "the offset is reduced to 17 bits before the cast"

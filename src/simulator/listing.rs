@@ -8,7 +8,7 @@ use url::form_urlencoded;
 use super::answer::{Failure, ResultInfo, page};
 use serde::Serialize;
 
-/// The parameters of a request, decoded.
+/// The decoded parameters of a request.
 pub(super) struct Query<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
 
 impl<'a> Query<'a> {
@@ -16,7 +16,7 @@ impl<'a> Query<'a> {
         Self(form_urlencoded::parse(query.as_bytes()).collect())
     }
 
-    /// The first value of this name; an empty one is none.
+    /// The first value with this name, unless it is empty.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         self.0
             .iter()
@@ -31,25 +31,25 @@ impl<'a> Query<'a> {
         self.0.push((Cow::Borrowed(name), Cow::Owned(value)));
     }
 
-    /// The page that is asked for, 1 where none is.
+    /// The requested page; 1 by default. `None` if it is not a number.
     pub(super) fn page(&self) -> Option<usize> {
         self.get("page").map_or(Some(1), whole_number)
     }
 }
 
-/// Some clients write whole numbers with a fraction (`50.0`).
+/// Parses a whole number. Some clients write it with a fraction (`50.0`).
 fn whole_number(text: &str) -> Option<usize> {
     text.strip_suffix(".0").unwrap_or(text).parse().ok()
 }
 
-/// The bounds of `per_page` in one kind of listing.
+/// The bounds of `per_page` for one kind of listing.
 pub(super) struct PageBounds {
     pub(super) least: usize,
     pub(super) most: usize,
     pub(super) default: usize,
 }
 
-/// A valid wish for a page.
+/// A valid request for a page.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct PageRequest {
     number: usize,

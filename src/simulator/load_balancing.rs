@@ -23,7 +23,7 @@ pub(super) fn create_balancer(zone: &mut SimulatedZone, body: &[u8]) -> Outcome 
     Ok(answer)
 }
 
-/// `PUT` and `PATCH …/load_balancers/{id}`: fields that are not given stay.
+/// `PUT` and `PATCH …/load_balancers/{id}`: omitted fields keep their values.
 pub(super) fn change_balancer(zone: &mut SimulatedZone, id: &str, body: &[u8]) -> Outcome {
     let balancer = zone.load_balancers.iter_mut().find(|row| row.id == id);
     let balancer = balancer.ok_or_else(not_there)?;
@@ -41,7 +41,7 @@ pub(super) fn delete_balancer(zone: &mut SimulatedZone, id: &str) -> Outcome {
     Ok(success(json!({ "id": id })))
 }
 
-/// A pool as the API writes it: `disabled_at` is there only for what is disabled.
+/// A pool as the API writes it: `disabled_at` is only present if disabled.
 fn row(pool: &Pool) -> Value {
     let origins = pool.origins.iter().map(|origin| {
         let row = json!({
@@ -110,8 +110,8 @@ pub(super) fn create_pool(
     Ok(answer)
 }
 
-/// `PUT` and `PATCH /accounts/{account_id}/load_balancers/pools/{id}`: fields that are not given
-/// stay.
+/// `PUT` and `PATCH /accounts/{account_id}/load_balancers/pools/{id}`: omitted fields keep their
+/// values.
 pub(super) fn change_pool(
     accounts: &mut BTreeMap<String, Account>,
     owner: &str,
@@ -139,7 +139,7 @@ pub(super) fn delete_pool(
     Ok(success(json!({ "id": id })))
 }
 
-/// An object whose fields are replaced by those of a body.
+/// An object with some of its fields replaced by those of a body.
 fn merged<T: serde::de::DeserializeOwned>(mut object: Value, body: &[u8]) -> Result<T, Failure> {
     let wish: serde_json::Map<String, Value> = Failure::parse(body)?;
     if let Some(fields) = object.as_object_mut() {

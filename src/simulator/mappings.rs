@@ -1,4 +1,4 @@
-//! Mappings: reading and writing one, and listing them.
+//! Lists, gets and writes mappings.
 
 use std::collections::BTreeMap;
 
@@ -106,7 +106,7 @@ pub(super) fn delete(zone: &mut SimulatedZone, ip: &str) -> Outcome {
     }))
 }
 
-/// Creates or replaces a mapping as it is wished.
+/// Creates or replaces a mapping as requested.
 pub(super) fn store<'a>(
     zone: &'a mut SimulatedZone,
     supported: &SupportedRegions,
@@ -157,7 +157,7 @@ fn place(supported: &SupportedRegions, wish: &Wish) -> Result<(Vendor, Region), 
     Ok((vendor.clone(), region))
 }
 
-/// Reads an address in any spelling.
+/// Parses an address in any spelling.
 pub(super) fn address(text: &str) -> Result<OriginIp, Failure> {
     OriginIp::parse(text).map_err(|_| {
         Failure::new(
@@ -168,7 +168,7 @@ pub(super) fn address(text: &str) -> Result<OriginIp, Failure> {
     })
 }
 
-/// The answer for an address without a mapping.
+/// The response for an address without a mapping.
 pub(super) fn not_mapped() -> Failure {
     Failure::new(
         StatusCode::NOT_FOUND,

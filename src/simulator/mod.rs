@@ -1,8 +1,8 @@
 //! The Cloudflare API in memory, served over HTTP, for the demo and the tests.
 //!
-//! A [`World`] is what Cloudflare would hold: accounts, credentials, zones and their mappings. A
-//! [`Simulator`] serves it as the API's reference describes, takes writes, enforces the rate
-//! limit, and fails on purpose where a [`Fault`] says so.
+//! A [`World`] is the state that Cloudflare would hold: accounts, credentials, zones and their
+//! mappings. A [`Simulator`] serves it as the API's reference describes, accepts writes, enforces
+//! the rate limit, and fails where a [`Fault`] requires it.
 
 mod answer;
 mod audit_log;

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::world::{SupportedRegion, SupportedRegions};
 use crate::domain::Vendor;
 
-/// Vendor, region and the codes of the upper tiers beside it. The names are the vendors'; the
-/// codes are plausible neighbours, not Cloudflare's list.
+/// Vendor, region and the codes of the nearby upper tiers. The names are the vendors' own. The
+/// codes are those of plausible nearby locations, not Cloudflare's list.
 const REGIONS: &[(&str, &str, &[&str])] = &[
     ("aws", "ap-northeast-1", &["NRT", "KIX"]),
     ("aws", "ap-south-1", &["BOM"]),
@@ -58,7 +58,7 @@ const REGIONS: &[(&str, &str, &[&str])] = &[
     ("oci", "us-phoenix-1", &["PHX"]),
 ];
 
-/// The table as the world holds it.
+/// The table, as a world holds it.
 pub(super) fn supported() -> SupportedRegions {
     let mut vendors: BTreeMap<Vendor, Vec<SupportedRegion>> = BTreeMap::new();
     for (vendor, region, colos) in REGIONS {

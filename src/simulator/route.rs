@@ -8,7 +8,7 @@ use percent_encoding::percent_decode_str;
 use super::answer::Failure;
 use super::world::Permission;
 
-/// The path before every call of the API.
+/// The path prefix of every call of the API.
 pub(super) const BASE_PATH: &str = "/client/v4";
 
 /// A call of the API.
@@ -89,7 +89,7 @@ pub enum Operation {
 }
 
 impl Operation {
-    /// What a credential needs for it; a verification needs nothing.
+    /// The permission that a credential needs. Verifications need none.
     pub(super) fn permission(self) -> Option<Permission> {
         match self {
             Self::ListZones | Self::GetZone => Some(Permission::ZoneRead),
@@ -127,19 +127,19 @@ impl Operation {
     }
 }
 
-/// A call and what its path names.
+/// A call and the objects that its path names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Route<'a> {
     pub(super) operation: Operation,
-    /// The identifier of the zone; empty where the path names none.
+    /// The identifier of the zone; empty if the path has none.
     pub(super) zone: Cow<'a, str>,
-    /// The identifier of the account; empty where the path names none.
+    /// The identifier of the account; empty if the path has none.
     pub(super) account: Cow<'a, str>,
-    /// What the last segment names: an address, a record, a pool, …
+    /// The object in the last segment: an address, a record, a pool, …
     pub(super) object: Cow<'a, str>,
 }
 
-/// Finds the call that a method and path mean.
+/// Finds the call for a method and path.
 pub(super) fn find<'a>(method: &Method, path: &'a str) -> Result<Route<'a>, Failure> {
     let no_route = || Failure::no_route(path);
     let inner = path.strip_prefix(BASE_PATH).ok_or_else(no_route)?;
@@ -170,7 +170,7 @@ pub(super) fn find<'a>(method: &Method, path: &'a str) -> Result<Route<'a>, Fail
     })
 }
 
-/// The calls of a path, by method; `None` if the path is none of the API's.
+/// The calls of a path, by method; `None` if the path does not belong to the API.
 fn calls(path: &[&str]) -> Option<Vec<(Method, Operation)>> {
     use Operation as Op;
 

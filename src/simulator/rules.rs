@@ -1,4 +1,4 @@
-//! Origin Rules, Cloud Connector rules and page rules; each is kept as the API writes it.
+//! Origin Rules, Cloud Connector rules and page rules. Each is stored as the API writes it.
 
 use hyper::StatusCode;
 use serde_json::{Value, json};
@@ -59,7 +59,7 @@ pub(super) fn set_cloud_connector(zone: &mut SimulatedZone, body: &[u8]) -> Outc
     Ok(cloud_connector(zone))
 }
 
-/// `GET …/pagerules`: those that are disabled, unless `status` says otherwise.
+/// `GET …/pagerules`: the disabled rules, unless `status` is given.
 pub(super) fn page_rules(zone: &SimulatedZone, query: &Query<'_>) -> Vec<u8> {
     let status = query.get("status").unwrap_or("disabled");
     let shown = zone.page_rules.iter();
@@ -91,7 +91,7 @@ pub(super) fn delete_page_rule(zone: &mut SimulatedZone, id: &str) -> Outcome {
     Ok(success(json!({ "id": id })))
 }
 
-/// Gives each rule that has none an identifier.
+/// Adds an identifier to each rule that has none.
 fn with_ids(mut rules: Vec<Value>) -> Result<Vec<Value>, Failure> {
     for rule in &mut rules {
         let id = stable_id(&rule.to_string());

@@ -1,4 +1,4 @@
-//! Serving a world over HTTP.
+//! Serves a world over HTTP.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -36,16 +36,16 @@ use super::trick::{self, Body, Reply, Takeover};
 use super::world::{RateLimit, World};
 use crate::domain::ZoneId;
 
-/// The requests that are remembered; the oldest are forgotten first.
+/// The number of requests to remember. The oldest are forgotten first.
 const REMEMBERED_REQUESTS: usize = 100_000;
-/// A larger request body is refused; the largest batch has about 10 kB.
+/// Larger request bodies are rejected. The largest batch has about 10 kB.
 const REQUEST_BODY_LIMIT: usize = 1 << 20;
-/// A pause after a failed accept, so that a lack of file descriptors is no busy loop.
+/// The pause after a failed accept, to avoid a busy loop while file descriptors are exhausted.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// The largest window of deflate, which every client takes (RFC 1950, section 2.2).
+/// The largest window of deflate, which every client supports (RFC 1950, section 2.2).
 const WINDOW_BITS: u8 = 15;
 
-/// A running simulation; clones are handles of the same one.
+/// A running simulation. Clones are handles of the same one.
 #[derive(Clone)]
 pub struct Simulator {
     address: SocketAddr,
@@ -59,28 +59,28 @@ struct State {
     requests: VecDeque<RecordedRequest>,
 }
 
-/// A request that was made, without secrets.
+/// A received request, without secrets.
 #[derive(Debug, Clone)]
 pub struct RecordedRequest {
-    /// When it came.
+    /// When it was received.
     pub at: Instant,
     /// The method.
     pub method: Method,
-    /// The path, as it was sent.
+    /// The path, as sent.
     pub path: String,
-    /// The query, as it was sent; empty where there is none.
+    /// The query, as sent; empty if there is none.
     pub query: String,
-    /// The call; `None` where the path is none of the API's.
+    /// The call; `None` if the path does not belong to the API.
     pub operation: Option<Operation>,
-    /// The identifier of the zone that the path names.
+    /// The identifier of the zone in the path.
     pub zone: Option<String>,
-    /// The identifier of the credential; `None` where it was not accepted.
+    /// The identifier of the credential; `None` if it was not accepted.
     pub credential: Option<String>,
 }
 
 impl Simulator {
-    /// Serves a world on a listener until the shutdown; connections that are open then are cut.
-    /// Fails where the listener has no address.
+    /// Serves a world on a listener until the shutdown, which cuts open connections. Fails if the
+    /// listener has no address.
     pub fn start(
         listener: TcpListener,
         world: World,
@@ -100,38 +100,38 @@ impl Simulator {
         Ok(simulator)
     }
 
-    /// Serves a world on a free port of this host. Fails where there is none.
+    /// Serves a world on a free port of this host. Fails if no port is free.
     pub async fn local(world: World, shutdown: CancellationToken) -> std::io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         Self::start(listener, world, shutdown)
     }
 
-    /// The address of the API, without a slash at its end.
+    /// The base URL of the API, without a trailing slash.
     pub fn base_url(&self) -> String {
         format!("http://{}{BASE_PATH}", self.address)
     }
 
-    /// The address of one of the world's files.
+    /// The URL of one of the world's files.
     pub fn file_url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
 
-    /// Changes the world; requests see it before or after, never in between.
+    /// Changes the world atomically.
     pub fn update<T>(&self, change: impl FnOnce(&mut World) -> T) -> T {
         change(&mut self.state().world)
     }
 
-    /// Looks at the world.
+    /// Reads the world.
     pub fn look<T>(&self, look: impl FnOnce(&World) -> T) -> T {
         look(&self.state().world)
     }
 
-    /// The requests so far, at most the last 100,000.
+    /// The requests so far, at most the latest 100,000.
     pub fn requests(&self) -> Vec<RecordedRequest> {
         self.state().requests.iter().cloned().collect()
     }
 
-    /// How often a call was made, as far as requests are remembered.
+    /// The number of remembered requests of a call.
     pub fn count(&self, operation: Operation) -> usize {
         let state = self.state();
         let made = state.requests.iter();
@@ -149,12 +149,12 @@ impl Simulator {
         self.state().faults.push(fault);
     }
 
-    /// Lets every request succeed again.
+    /// Removes all faults.
     pub fn clear_faults(&self) {
         self.state().faults.clear();
     }
 
-    /// A test that fails while it holds the lock must not hide its own message.
+    /// Ignores poisoning: a test that panics while it holds the lock must not hide its own message.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -197,7 +197,7 @@ async fn serve(simulator: Simulator, stream: TcpStream) {
         .err()
         .and_then(|error| error.source()?.downcast_ref::<Takeover>());
     if let Some(Takeover { bytes, reset }) = takeover {
-        // Whether the client still listens is its own affair.
+        // The client may have closed the connection; that is not an error.
         drop(stream.write_all(bytes).await);
         if *reset {
             drop(stream.set_zero_linger());
@@ -250,9 +250,9 @@ impl Simulator {
     }
 }
 
-/// What is known of a request before it is carried out.
+/// The facts about a request that are known before it is executed.
 struct Reception {
-    /// Who asks; refused where nobody may, or too often.
+    /// The identifier of the credential, or the response if it is rejected.
     credential: Result<String, Failure>,
     headers: HeaderMap,
     fault: Option<FaultKind>,
@@ -261,7 +261,7 @@ struct Reception {
 }
 
 impl State {
-    /// Takes a request in: who asks, whether too often, and whether it is to fail.
+    /// Accepts a request: authenticates it, counts it, and finds its fault.
     fn receive(
         &mut self,
         head: &Parts,
@@ -317,7 +317,7 @@ impl State {
     }
 }
 
-/// Answers with one of the world's files, if the path is one's.
+/// The response with one of the world's files, if the path is that of a file.
 fn file(world: &World, head: &Parts) -> Option<Reply> {
     let file = world.files.get(head.uri.path())?;
     let mut reply = Reply {
@@ -337,7 +337,7 @@ fn file(world: &World, head: &Parts) -> Option<Reply> {
     Some(reply)
 }
 
-/// The headers that every answer of the API has.
+/// The headers of every response of the API.
 fn usual_headers(limit: RateLimit, allowance: Allowance) -> HeaderMap {
     let mut headers = HeaderMap::new();
     let left = format!(
@@ -360,7 +360,7 @@ fn usual_headers(limit: RateLimit, allowance: Allowance) -> HeaderMap {
     headers
 }
 
-/// Rounded up: who waits so long has waited long enough.
+/// Rounds up, so that waiting this long is always enough.
 fn whole_seconds(time: Duration) -> u64 {
     time.as_secs() + u64::from(time.subsec_nanos() > 0)
 }
@@ -402,14 +402,14 @@ fn reply(mut headers: HeaderMap, outcome: Outcome, compress: bool) -> Reply {
 }
 
 thread_local! {
-    /// Used again and again: its large aligned buffers, allocated for each answer, would leave
-    /// glibc's heap in pieces, and a demo that runs for hours would grow.
+    /// Reused: allocating its large aligned buffers for each response would fragment glibc's heap,
+    /// and the memory of a demo that runs for hours would grow.
     static COMPRESSOR: RefCell<Compress> =
         RefCell::new(Compress::new_gzip(Compression::fast(), WINDOW_BITS));
 }
 
 fn compressed(body: &[u8]) -> Vec<u8> {
-    // What deflate may add to bytes that it cannot compress, and the frame around them.
+    // The most that deflate adds to incompressible data, and the gzip header and trailer.
     let slack = body.len() / 64 + 64;
     let mut output = Vec::with_capacity(body.len() + slack);
     COMPRESSOR.with_borrow_mut(|compressor| {

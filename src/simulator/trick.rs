@@ -1,4 +1,4 @@
-//! Answers that go wrong on their way: odd bodies, and connections that end early.
+//! Responses that go wrong in transit: odd bodies, and connections that end early.
 
 use std::fmt;
 use std::io::Write as _;
@@ -18,19 +18,19 @@ use super::answer::{ErrorEntry, Failure};
 use super::document;
 use super::fault::{FaultKind, RetryAfter};
 
-/// The body of every answer; the error never happens.
+/// The body of every response. It never fails.
 pub(super) type Body = BoxBody<Bytes, std::convert::Infallible>;
 
-/// A piece of an endless body.
+/// A piece of a huge body.
 const PIECE: &[u8] = &[b' '; 64 << 10];
-/// Pieces of a bomb that are compressed; the others are copied.
+/// The number of pieces of a bomb that are compressed. The others are copies.
 const PIECES_A_STRETCH: usize = 16;
-/// Pieces that wait for a slow reader.
+/// The number of pieces to buffer for a slow reader.
 const WAITING_PIECES: usize = 2;
 const CAPTIVE_PORTAL: &str = "<!DOCTYPE html><html><head><title>Sign in</title></head>\
     <body><h1>Sign in to the network</h1></body></html>";
 
-/// An answer before it is sent.
+/// A response before it is sent.
 #[derive(Debug, Clone)]
 pub(super) struct Reply {
     pub(super) status: StatusCode,
@@ -38,7 +38,7 @@ pub(super) struct Reply {
     pub(super) body: Vec<u8>,
 }
 
-/// The service has no answer that HTTP knows; the connection is taken over by these bytes.
+/// Bytes to send instead of a response that HTTP can express. They take over the connection.
 #[derive(Debug)]
 pub(super) struct Takeover {
     pub(super) bytes: Bytes,
@@ -54,7 +54,7 @@ impl fmt::Display for Takeover {
 impl std::error::Error for Takeover {}
 
 impl Reply {
-    /// The regular answer.
+    /// The regular response.
     pub(super) fn regular(self) -> Response<Body> {
         let body = Full::new(Bytes::from(self.body)).boxed();
         respond(self.status, self.headers, body)
@@ -81,7 +81,7 @@ impl Reply {
         self
     }
 
-    /// The bytes of the whole answer under a version of HTTP, without a length.
+    /// The head of the response with this version of HTTP, without a length.
     fn head(&self, version: &str) -> Vec<u8> {
         let mut bytes = format!("HTTP/{version} {}\r\n", self.status).into_bytes();
         for (name, value) in &self.headers {
@@ -101,7 +101,7 @@ fn respond(status: StatusCode, headers: HeaderMap, body: Body) -> Response<Body>
     response
 }
 
-/// Sends an answer in the way that the fault wants.
+/// Sends a response as the fault requires.
 pub(super) async fn play(
     mut reply: Reply,
     kind: FaultKind,
@@ -192,7 +192,7 @@ fn too_many(reply: Reply, when: &RetryAfter, now: Timestamp) -> Reply {
     }
 }
 
-/// The bytes that take the connection over.
+/// The bytes that take over the connection.
 fn takeover(reply: &Reply, kind: &FaultKind) -> Takeover {
     let bytes = match kind {
         FaultKind::CutInHead | FaultKind::Reset => {
@@ -228,8 +228,8 @@ fn takeover(reply: &Reply, kind: &FaultKind) -> Takeover {
     }
 }
 
-/// At least so many bytes of white space as one member of gzip. Compressing takes longer than
-/// copying, so a stretch that refers to nothing before it is repeated.
+/// At least this many bytes of white space as one gzip member. Compressing takes longer than
+/// copying, so a stretch that does not refer to earlier data is repeated.
 fn bomb(bytes: u64) -> Vec<u8> {
     const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
     const LAST_BLOCK: [u8; 2] = [3, 0];
@@ -251,7 +251,7 @@ fn bomb(bytes: u64) -> Vec<u8> {
     [&HEADER[..], &stretches, &LAST_BLOCK, &trailer].concat()
 }
 
-/// So many bytes of white space, as fast as the client reads them.
+/// This many bytes of white space, as fast as the client reads them.
 fn huge(bytes: u64) -> Body {
     let (mut sender, body) = Channel::new(WAITING_PIECES);
     tokio::spawn(async move {

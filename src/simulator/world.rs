@@ -1,4 +1,4 @@
-//! What Cloudflare would hold: accounts, credentials, zones and their settings.
+//! The state that Cloudflare would hold: accounts, credentials, zones and their settings.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -22,29 +22,29 @@ const CLOUDFLARE_IPS: [&str; 4] = [
     "173.245.48.0/20",
     "2400:cb00::/32",
 ];
-/// When the mappings of [`World::zone`] were written.
+/// The modification time of the mappings of [`World::zone`].
 const WRITTEN: Timestamp = Timestamp::constant(1_772_366_400, 0);
 
-/// The state that the simulation serves. Tests change it at will.
+/// The state that the simulation serves. Tests change it freely.
 #[derive(Clone)]
 pub struct World {
     /// The accounts, by identifier.
     pub accounts: BTreeMap<String, Account>,
-    /// Who may ask.
+    /// The tokens and keys.
     pub credentials: Vec<Credential>,
-    /// The zones; they are listed in this order.
+    /// The zones, in the order in which they are listed.
     pub zones: BTreeMap<ZoneId, SimulatedZone>,
     /// The vendors and regions that a mapping may name.
     pub supported_regions: SupportedRegions,
-    /// The limit that each credential has.
+    /// The rate limit of each credential.
     pub rate_limit: RateLimit,
-    /// How long every answer takes.
+    /// The time that every response takes.
     pub latency: Duration,
-    /// Whether answers are compressed for clients that accept it.
+    /// Whether responses are compressed for clients that accept it.
     pub gzip: bool,
     /// Cloudflare's own address ranges.
     pub cloudflare_ips: Vec<IpNet>,
-    /// Files that are served beside the API, without authentication, by path (`/aws.json`).
+    /// Files that are served alongside the API, without authentication, by path (`/aws.json`).
     pub files: BTreeMap<String, StaticFile>,
 }
 
@@ -55,28 +55,28 @@ pub struct Account {
     pub name: String,
     /// Its load balancer pools.
     pub pools: Vec<Pool>,
-    /// What was written.
+    /// Its audit log.
     pub audit_log: AuditLog,
 }
 
-/// A token or key, and what it is good for.
+/// A token or key, and what it gives access to.
 #[derive(Clone)]
 pub struct Credential {
-    /// Its identifier, which is no secret.
+    /// Its identifier, which is not secret.
     pub id: String,
     /// What a client sends.
     pub secret: Secret,
     /// Whether it is accepted.
     pub status: CredentialStatus,
-    /// When it expires, as the verification tells.
+    /// When it expires, as its verification reports.
     pub expires_on: Option<Timestamp>,
-    /// The accounts whose zones it sees; all of them where this is empty.
+    /// The accounts whose zones it can see; empty for all of them.
     pub accounts: BTreeSet<String>,
     /// What it may do.
     pub permissions: BTreeSet<Permission>,
 }
 
-/// How a client proves itself.
+/// How a client authenticates.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Secret {
     /// A user's token.
@@ -103,9 +103,9 @@ pub enum Secret {
 pub enum CredentialStatus {
     /// It works.
     Active,
-    /// Its owner switched it off.
+    /// Its owner disabled it.
     Disabled,
-    /// Its time is over.
+    /// It has expired.
     Expired,
 }
 
@@ -171,13 +171,13 @@ pub struct SimulatedZone {
     pub mappings: BTreeMap<OriginIp, Mapping>,
     /// Whether tiered caching is on.
     pub tiered_cache: bool,
-    /// Whether the smart topology is on; `None` where it was never set.
+    /// Whether the smart topology is on; `None` if it was never set.
     pub smart_tiered_cache: Option<bool>,
     /// The DNS records.
     pub dns_records: Vec<DnsRecord>,
     /// The load balancers.
     pub load_balancers: Vec<LoadBalancer>,
-    /// The Origin Rules, as the API writes them; `None` where there never were any.
+    /// The Origin Rules, as the API writes them; `None` if there never were any.
     pub origin_rules: Option<Vec<Value>>,
     /// The Cloud Connector rules, as the API writes them.
     pub cloud_connector_rules: Vec<Value>,
@@ -192,7 +192,7 @@ pub struct DnsRecord {
     pub id: String,
     /// `A`, `AAAA`, `CNAME`, …
     pub kind: String,
-    /// The name, the zone's included.
+    /// The name, including the zone's.
     pub name: String,
     /// The address or host.
     pub content: String,
@@ -205,7 +205,7 @@ pub struct DnsRecord {
 }
 
 impl DnsRecord {
-    /// A record that its owner manages. Its identifier follows from the other arguments.
+    /// A record that its owner manages. Its identifier is derived from the other arguments.
     pub fn new(kind: &str, name: &str, content: &str, proxied: bool) -> Self {
         Self {
             id: stable_id(&format!("{name} {kind} {content}")),
@@ -219,7 +219,7 @@ impl DnsRecord {
     }
 }
 
-/// A load balancer of a zone; pools are named by their identifiers.
+/// A load balancer of a zone. Pools are referred to by their identifiers.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(default)]
 pub struct LoadBalancer {
@@ -227,7 +227,7 @@ pub struct LoadBalancer {
     pub id: String,
     /// The host name that it serves.
     pub name: String,
-    /// Whether it works.
+    /// Whether it is enabled.
     pub enabled: bool,
     /// Whether Cloudflare proxies it.
     pub proxied: bool,
@@ -248,7 +248,7 @@ pub struct LoadBalancer {
 }
 
 impl Default for LoadBalancer {
-    /// One that works and is proxied, without pools.
+    /// An enabled, proxied load balancer without pools.
     fn default() -> Self {
         Self {
             id: String::new(),
@@ -274,7 +274,7 @@ pub struct Pool {
     pub id: String,
     /// Its name.
     pub name: String,
-    /// Whether it is used.
+    /// Whether it is enabled.
     #[serde(default = "yes")]
     pub enabled: bool,
     /// Its origins.
@@ -288,7 +288,7 @@ pub struct PoolOrigin {
     pub name: String,
     /// An address or a host name.
     pub address: String,
-    /// Whether it is used.
+    /// Whether it is enabled.
     #[serde(default = "yes")]
     pub enabled: bool,
     /// The virtual network through which it is reached.
@@ -305,8 +305,7 @@ fn yes() -> bool {
 pub struct SupportedRegions {
     /// The regions, by vendor.
     pub vendors: BTreeMap<Vendor, Vec<SupportedRegion>>,
-    /// Whether Cloudflare could resolve the upper tiers' codes; where it could not, none are
-    /// listed.
+    /// Whether Cloudflare could resolve the upper tiers' codes. If not, none are listed.
     pub obtained_codes: bool,
 }
 
@@ -315,7 +314,7 @@ pub struct SupportedRegions {
 pub struct SupportedRegion {
     /// Its name.
     pub name: String,
-    /// The codes of the upper tiers beside it.
+    /// The codes of the nearby upper tiers.
     pub upper_tier_colos: Vec<String>,
 }
 
@@ -324,20 +323,20 @@ pub struct SupportedRegion {
 pub struct RateLimit {
     /// Requests in a window.
     pub requests: u32,
-    /// The window; it begins with the first request after the last one ended.
+    /// The window. It begins with the first request after the previous one ended.
     pub window: Duration,
-    /// How long every call is refused once the limit is passed.
+    /// How long every call is rejected after the limit is exceeded.
     pub block: Duration,
 }
 
 impl RateLimit {
-    /// Cloudflare's: 1,200 in five minutes, then five minutes of refusals.
+    /// Cloudflare's limit: 1,200 in five minutes, then rejections for five minutes.
     pub const CLOUDFLARE: Self = Self {
         requests: 1200,
         window: Duration::from_mins(5),
         block: Duration::from_mins(5),
     };
-    /// One that no test reaches, for measurements.
+    /// A limit that is never reached, for measurements.
     pub const NONE: Self = Self {
         requests: u32::MAX,
         window: Duration::from_mins(5),
@@ -345,20 +344,20 @@ impl RateLimit {
     };
 }
 
-/// A file that is served beside the API.
+/// A file that is served alongside the API.
 #[derive(Clone)]
 pub struct StaticFile {
     /// Its content type.
     pub content_type: String,
     /// Its bytes.
     pub body: bytes::Bytes,
-    /// Its entity tag, quotes included.
+    /// Its entity tag, including the quotes.
     pub etag: Option<String>,
 }
 
 impl World {
-    /// A world without anything in it, but for the regions that Cloudflare supports, its own
-    /// addresses and its rate limit.
+    /// An empty world, except for the regions that Cloudflare supports, its own addresses and its
+    /// rate limit.
     ///
     /// # Panics
     ///
@@ -379,7 +378,7 @@ impl World {
         }
     }
 
-    /// One account and one user's token that may do everything.
+    /// One account, and one user's token with all permissions.
     pub fn single_token(token: &str) -> Self {
         Self::empty()
             .account(FIRST_ACCOUNT, "Example Company")
@@ -404,12 +403,12 @@ impl World {
         self
     }
 
-    /// Adds an active zone of the first account, with tiered caching on, and with mappings of
+    /// Adds an active zone of the first account, with tiered caching on, and with mappings given as
     /// address, vendor and region.
     ///
     /// # Panics
     ///
-    /// If a literal is no zone name, address, vendor or region, or there is no account.
+    /// If a name, address, vendor or region is invalid, or there is no account.
     #[must_use]
     pub fn zone<'a>(
         self,
@@ -424,7 +423,7 @@ impl World {
     ///
     /// # Panics
     ///
-    /// If a literal is no zone name, address, vendor or region.
+    /// If a name, address, vendor or region is invalid.
     #[must_use]
     pub fn zone_of<'a>(
         mut self,
@@ -440,7 +439,7 @@ impl World {
         self
     }
 
-    /// The zone of this name.
+    /// The zone with this name.
     ///
     /// # Panics
     ///
@@ -452,7 +451,7 @@ impl World {
             .expect("a zone of this name")
     }
 
-    /// Takes the zone of this name out of its account.
+    /// Removes the zone with this name.
     pub fn remove_zone(&mut self, name: &str) -> Option<SimulatedZone> {
         let id = self
             .zones
@@ -466,12 +465,12 @@ impl World {
 }
 
 impl Credential {
-    /// A user's token that sees every account and may do everything.
+    /// A user's token with all permissions for every account.
     pub fn user_token(id: &str, token: &str) -> Self {
         Self::new(id, Secret::UserToken(token.to_owned()))
     }
 
-    /// A token that an account owns and that may do everything there.
+    /// A token that an account owns, with all permissions there.
     pub fn account_token(id: &str, token: &str, account: &str) -> Self {
         let secret = Secret::AccountToken {
             token: token.to_owned(),
@@ -500,14 +499,14 @@ impl Credential {
         }
     }
 
-    /// Lets it see these accounts alone.
+    /// Limits it to these accounts.
     #[must_use]
     pub fn only_accounts<'a>(mut self, accounts: impl IntoIterator<Item = &'a str>) -> Self {
         self.accounts = accounts.into_iter().map(str::to_owned).collect();
         self
     }
 
-    /// Takes a permission away.
+    /// Removes a permission.
     #[must_use]
     pub fn without(mut self, permission: Permission) -> Self {
         self.permissions.remove(&permission);
@@ -528,7 +527,7 @@ impl SimulatedZone {
     ///
     /// # Panics
     ///
-    /// If the name is no zone name.
+    /// If the name is invalid.
     pub fn new(name: &str, account: &str) -> Self {
         let zone = Zone {
             id: zone_id_of(name),
@@ -550,11 +549,11 @@ impl SimulatedZone {
         }
     }
 
-    /// Sets a mapping.
+    /// Adds or replaces a mapping.
     ///
     /// # Panics
     ///
-    /// If a literal is no address, vendor or region.
+    /// If the address, vendor or region is invalid.
     pub fn map(&mut self, ip: &str, vendor: &str, region: &str, modified_on: Option<Timestamp>) {
         let mapping = Mapping {
             origin_ip: OriginIp::parse(ip).expect("an address"),
@@ -565,11 +564,11 @@ impl SimulatedZone {
         self.mappings.insert(mapping.origin_ip, mapping);
     }
 
-    /// Takes a mapping away.
+    /// Removes a mapping.
     ///
     /// # Panics
     ///
-    /// If the literal is no address.
+    /// If the address is invalid.
     pub fn unmap(&mut self, ip: &str) -> Option<Mapping> {
         self.mappings
             .remove(&OriginIp::parse(ip).expect("an address"))
@@ -605,7 +604,7 @@ impl SimulatedZone {
         }));
     }
 
-    /// Adds an active page rule that overrides the resolution.
+    /// Adds an active page rule with a resolve override.
     pub fn page_rule(&mut self, host: &str) {
         self.page_rules.push(json!({
             "id": stable_id(host),
@@ -618,19 +617,19 @@ impl SimulatedZone {
     }
 }
 
-/// The identifier of a simulated zone: 32 hexadecimal digits that follow from its name.
+/// The identifier of a simulated zone: 32 hexadecimal digits that are derived from its name.
 ///
 /// # Panics
 ///
 /// Never: hexadecimal digits are an identifier.
 pub fn zone_id_of(name: &str) -> ZoneId {
-    /// With this number the demo's few zones are spread evenly over up to four shards.
+    /// With this number the demo's few zones are distributed evenly over up to four shards.
     const SALT: u32 = 237;
     let digits = stable_id(&format!("{name} {SALT}"));
     ZoneId::parse(&digits).expect("hexadecimal digits")
 }
 
-/// 32 hexadecimal digits that follow from a text: FNV-1a of 128 bits.
+/// 32 hexadecimal digits that are derived from a text: its 128-bit FNV-1a hash.
 pub(super) fn stable_id(text: &str) -> String {
     const OFFSET: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
     const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;

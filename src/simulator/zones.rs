@@ -15,7 +15,7 @@ const ZONE_PAGES: PageBounds = PageBounds {
     most: 50,
     default: 20,
 };
-/// When zones, records and settings were made; nothing depends on it.
+/// When zones, records and settings were created. Nothing depends on it.
 pub(super) const LONG_AGO: &str = "2024-01-31T09:00:00.000000Z";
 
 #[derive(Serialize)]

@@ -1,4 +1,4 @@
-//! The origin hosts of the demo: one in each state.
+//! The origin hosts of the demo: one for each state.
 
 use crate::simulator::World;
 use crate::simulator::dns::{DnsHost, DnsHosts, DnsTrouble};
@@ -6,18 +6,18 @@ use crate::simulator::dns::{DnsHost, DnsHosts, DnsTrouble};
 const LOAD_BALANCER: &str = "assets-1234567890.us-east-1.elb.amazonaws.com";
 const ROTATING: &str = "builds-987654321.us-east-1.elb.amazonaws.com";
 
-/// What the demo's name server knows.
+/// The names that the demo's name server resolves.
 pub fn hosts() -> DnsHosts {
     let rotating: Vec<_> = (40..64).map(|last| format!("3.80.2.{last}")).collect();
     let mut hosts = DnsHosts::default();
     for (name, host) in [
-        // Its addresses are mapped to the region that its name spells.
+        // Its addresses are mapped to the region in its name.
         ("assets.origin.example", DnsHost::alias(LOAD_BALANCER)),
         (
             LOAD_BALANCER,
             DnsHost::addresses(["3.80.2.10", "3.80.2.11"]).rotating(1),
         ),
-        // More addresses than mappings can follow.
+        // It has more addresses than mappings can keep up with.
         (
             ROTATING,
             DnsHost::addresses(rotating.iter().map(String::as_str)).rotating(8),
@@ -33,7 +33,7 @@ pub fn hosts() -> DnsHosts {
     hosts
 }
 
-/// The records and rules that name them, and one that names a host that does not exist.
+/// Adds the records and rules that refer to the hosts, and one that refers to a nonexistent host.
 pub(super) fn name_hosts(world: &mut World) {
     for (zone, name, host) in [
         ("example.com", "assets.example.com", "assets.origin.example"),

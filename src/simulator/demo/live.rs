@@ -1,4 +1,4 @@
-//! Life in the demo's world.
+//! Ongoing changes in the demo's world.
 
 use std::time::Duration;
 
@@ -13,30 +13,30 @@ use crate::simulator::{
 
 /// The pause before each step.
 const PACE: Duration = Duration::from_secs(5);
-/// The pause before a mapping that was removed comes back, in which its origin is missing.
+/// How long a removed mapping stays away. Its origin is reported as missing for that time.
 const REMOVED_FOR: Duration = Duration::from_secs(7);
-/// The origin whose mapping somebody removes now and then.
+/// The origin whose mapping is removed now and then.
 pub(super) const COMES_AND_GOES: &str = "34.68.100.12";
-/// Polls of the flaky zone that succeed, of one request each, before one fails.
+/// The number of successful polls of the flaky zone, of one request each, before one fails.
 const GOOD_POLLS: u64 = 4;
-/// Requests of the poll that fails: a first one, and three that try again.
+/// The number of requests of the failing poll: the first one and three retries.
 const FAILING_REQUESTS: u64 = 4;
 
-/// Who makes the changes.
+/// The actor of the changes.
 const EDITOR: &str = "sam@example.com";
-/// Entries of the audit log that are kept: those of a day.
+/// The number of audit log entries to keep: one day's.
 const KEPT_ENTRIES: usize = 17_280;
 
 /// One step of a change.
 #[derive(Debug, Clone, Copy)]
 enum Step {
-    /// Map this address to this region of Google's.
+    /// Map this address to this Google Cloud region.
     Map(&'static str, &'static str),
-    /// Take the mapping of this address away.
+    /// Remove the mapping of this address.
     Unmap(&'static str),
 }
 
-/// What happens, and what undoes it.
+/// Each change, and the step that undoes it.
 const CHANGES: &[[Step; 2]] = &[
     [
         Step::Map("34.68.100.15", "us-central1"),
@@ -56,13 +56,12 @@ const CHANGES: &[[Step; 2]] = &[
     ],
 ];
 
-/// Makes mappings come, go and change until the shutdown, and undoes each change, so that the
-/// world stays as large as it is; lets one poll in five of the flaky zone fail. The same seed gives
-/// the same life.
+/// Adds, removes and changes mappings until the shutdown. Each change is undone, so that the world
+/// does not grow. One in five polls of the flaky zone fails. The same seed gives the same changes.
 ///
 /// # Panics
 ///
-/// If the lively zone was taken out of the world.
+/// If the lively zone was removed from the world.
 pub async fn live(simulator: Simulator, shutdown: CancellationToken, seed: u64) {
     let error = "An unknown error has occurred".to_owned();
     let flaky = Fault::new(FaultKind::ApiError(500, 10013, error))
@@ -90,7 +89,7 @@ pub async fn live(simulator: Simulator, shutdown: CancellationToken, seed: u64) 
 }
 
 impl Step {
-    /// How long it stays as it is after this.
+    /// How long the state after this step lasts.
     fn shown_for(self) -> Duration {
         match self {
             Self::Unmap(COMES_AND_GOES) => REMOVED_FOR,
@@ -98,7 +97,7 @@ impl Step {
         }
     }
 
-    /// Adds the change to the audit log, as if somebody had made it in the dashboard.
+    /// Adds the change to the audit log, as if it had been made in the dashboard.
     fn log(self, world: &mut World, now: Timestamp) {
         let zone = zone_id_of(LIVELY_ZONE);
         let (method, ip, request) = match self {
@@ -119,7 +118,7 @@ impl Step {
         };
         if let Some(account) = world.accounts.values_mut().next() {
             account.audit_log.add(&call, now);
-            // A demo that runs for weeks keeps a day.
+            // A demo that runs for weeks keeps only one day.
             let surplus = account.audit_log.entries.len().saturating_sub(KEPT_ENTRIES);
             account.audit_log.entries.drain(..surplus);
         }

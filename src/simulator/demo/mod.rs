@@ -1,5 +1,5 @@
-//! The world of the demo: a company with its zones in several clouds, where some things are not
-//! right, and where mappings come, go and change.
+//! The world of the demo: a company with zones in several clouds, where some things are wrong and
+//! mappings keep changing.
 
 mod hosts;
 mod live;
@@ -16,24 +16,24 @@ use super::world::{
     FIRST_ACCOUNT, LoadBalancer, Pool, PoolOrigin, SimulatedZone, StaticFile, World, stable_id,
 };
 
-/// The token that the demo's world takes; it opens nothing else.
+/// The token of the demo's world. It is not valid anywhere else.
 pub const TOKEN: &str = "demo-token";
-/// Five times what Cloudflare allows in five minutes, so that the demo can be polled often enough
-/// to be watched.
+/// Five times Cloudflare's limit for five minutes, so that the demo can poll often enough for
+/// changes to be watched.
 const REQUESTS: u32 = 6000;
 /// The zone whose mappings change.
 pub const LIVELY_ZONE: &str = "shop.example";
-/// The zone that fails now and then.
+/// The zone whose polls fail now and then.
 pub const FLAKY_ZONE: &str = "status.example";
-/// The mappings of the large zone.
+/// The number of mappings of the large zone.
 const LARGE_ZONE_MAPPINGS: u16 = 1200;
-/// How old most mappings are, in days.
+/// The ages of most mappings, in days.
 const USUAL_AGES: std::ops::Range<i64> = 2..120;
-/// How old a forgotten mapping is, in days.
+/// The age of a forgotten mapping, in days.
 const FORGOTTEN_DAYS: i64 = 400;
 
-/// A zone's mappings: address, vendor, region. The addresses agree with [`range_files`] but for
-/// the one that moved.
+/// A zone's mappings: address, vendor, region. The addresses agree with [`range_files`], except for
+/// the origin that moved.
 type Rows = &'static [(&'static str, &'static str, &'static str)];
 
 const ZONES: &[(&str, &str, Rows)] = &[
@@ -81,7 +81,8 @@ const ZONES: &[(&str, &str, Rows)] = &[
         "moved.example",
         "Business Website",
         &[
-            // The published ranges say eu-west-1: the origin moved, and the mapping did not.
+            // According to the published ranges this is eu-west-1: the origin moved, the mapping
+            // did not.
             ("3.80.2.150", "aws", "us-east-1"),
             ("3.80.2.151", "aws", "eu-west-1"),
         ],
@@ -90,7 +91,7 @@ const ZONES: &[(&str, &str, Rows)] = &[
         "retired.example",
         "Pro Website",
         &[
-            // Cloudflare does not support this region any more.
+            // Cloudflare no longer supports this region.
             ("34.68.100.250", "gcp", "us-retired1"),
             ("34.68.100.20", "gcp", "us-central1"),
         ],
@@ -158,7 +159,7 @@ pub fn world(now: Timestamp) -> World {
     world
 }
 
-/// What is not right from the start, so that every kind of finding shows.
+/// Adds what is wrong from the start, so that every kind of finding occurs.
 fn add_findings(world: &mut World, now: Timestamp) {
     let forgotten = Some(days_before(now, FORGOTTEN_DAYS));
     let zone = world.zone_mut("media.example");
@@ -169,7 +170,7 @@ fn add_findings(world: &mut World, now: Timestamp) {
     world.zone_mut("uncached.example").tiered_cache = false;
     world.zone_mut("docs.example").smart_tiered_cache = None;
 
-    // Its mapping comes and goes.
+    // Its mapping is removed and added again.
     let zone = world.zone_mut(LIVELY_ZONE);
     zone.record("A", "www.shop.example", live::COMES_AND_GOES, true);
 
@@ -212,7 +213,7 @@ fn add_findings(world: &mut World, now: Timestamp) {
     }
 }
 
-/// A zone with many origins, all over the supported regions.
+/// A zone with many origins in all supported regions.
 fn large_zone(now: Timestamp, random: &mut fastrand::Rng) -> SimulatedZone {
     let mut zone = SimulatedZone::new("platform.example", FIRST_ACCOUNT);
     let places = regions::names().collect::<Vec<_>>();

@@ -1,11 +1,11 @@
-//! What the vendors would publish if the documentation's addresses were theirs.
+//! The files that the vendors would publish if the documentation's addresses were theirs.
 
 /// A vendor's file.
 #[derive(Debug, Clone, Copy)]
 pub struct RangeFile {
     /// The vendor, as Cloudflare spells it.
     pub vendor: &'static str,
-    /// The path under which the simulation serves it.
+    /// The path at which the simulation serves the file.
     pub path: &'static str,
     /// Its content.
     pub json: &'static str,

@@ -1,4 +1,4 @@
-//! The answer to one question.
+//! Responses to queries.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -9,44 +9,44 @@ use hickory_proto::rr::{Name, RData, Record, RecordType};
 
 use super::host::{DnsHosts, DnsTrouble, normal};
 
-/// The most CNAMEs that are followed.
+/// The maximum number of CNAMEs to follow.
 const MAX_ALIASES: usize = 16;
-/// How long a negative answer may be kept, in seconds.
+/// The lifetime of a negative response, in seconds.
 const NEGATIVE_TTL: u32 = 30;
 
-/// The kind of records that a question asks for.
+/// The record type that a question asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum QuestionKind {
     /// IPv4 addresses.
     A,
     /// IPv6 addresses.
     Aaaa,
-    /// Anything else, of which there is nothing.
+    /// Any other type. There are no such records.
     Other,
 }
 
-/// A question.
+/// The question of a query.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Question {
     /// The name, in lower case and without the root dot.
     pub name: String,
-    /// The kind.
+    /// The record type.
     pub kind: QuestionKind,
 }
 
-/// What to do about a question.
+/// How to respond to a question.
 #[derive(Debug)]
 pub(super) enum Reply {
     Silence,
     Message {
         message: Box<Message>,
         after: Duration,
-        /// Over UDP only the head is sent.
+        /// Whether the message is truncated over UDP: sent without records.
         truncated: bool,
     },
 }
 
-/// Reads the question of a query; `None` where there is none.
+/// The question of a query; `None` if there is none.
 pub(super) fn question(query: &Message) -> Option<Question> {
     if query.metadata.message_type != MessageType::Query {
         return None;
@@ -62,7 +62,7 @@ pub(super) fn question(query: &Message) -> Option<Question> {
     })
 }
 
-/// Answers a query that has a question.
+/// Responds to a query that has a question.
 pub(super) fn answer(hosts: &mut DnsHosts, query: &Message, question: &Question) -> Reply {
     let mut response = Message::response(query.metadata.id, OpCode::Query);
     response.metadata.recursion_desired = query.metadata.recursion_desired;
@@ -116,7 +116,7 @@ pub(super) fn answer(hosts: &mut DnsHosts, query: &Message, question: &Question)
             truncated,
         };
     }
-    // A loop, as resolvers report it.
+    // A loop, reported as resolvers do.
     now(failed(response, ResponseCode::ServFail))
 }
 
@@ -134,7 +134,7 @@ fn failed(mut response: Message, code: ResponseCode) -> Message {
     response
 }
 
-/// A denial, with the SOA record that says how long it may be kept.
+/// A negative response, with the SOA record that gives its lifetime.
 fn negative(mut response: Message, code: ResponseCode) -> Message {
     response.metadata.response_code = code;
     if let Some(server) = full_name("ns.example") {

@@ -6,31 +6,31 @@ use std::time::Duration;
 
 use super::QuestionKind;
 
-/// The time to live of records that do not say otherwise.
+/// The default time to live of records.
 const TTL: u32 = 60;
 
-/// Every name, in lower case and without the root dot. A name that is not here does not exist.
+/// Every name, in lower case and without the root dot. Other names do not exist.
 #[derive(Debug, Default)]
 pub struct DnsHosts {
     hosts: HashMap<String, DnsHost>,
 }
 
-/// What a name has, and how questions about it end.
+/// The records of a name, and how queries for it fail.
 #[derive(Debug, Clone, Default)]
 pub struct DnsHost {
     pub(super) addresses: Vec<IpAddr>,
     pub(super) alias: Option<String>,
     pub(super) ttl: Option<u32>,
-    /// How many addresses one answer holds; all of them where it is left out.
+    /// The number of addresses in one response; `None` for all of them.
     pub(super) at_once: Option<usize>,
-    /// Where the next answer begins.
+    /// The index of the first address of the next response.
     pub(super) next: usize,
     pub(super) trouble: Option<DnsTrouble>,
-    /// The kind of question that the trouble is limited to.
+    /// The only kind of question that fails; `None` for all kinds.
     pub(super) troubled_kind: Option<QuestionKind>,
 }
 
-/// What goes wrong with the questions about a name.
+/// How queries for a name fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DnsTrouble {
     /// SERVFAIL.
@@ -41,26 +41,26 @@ pub enum DnsTrouble {
     NxDomain,
     /// No records, although the name has some.
     Empty,
-    /// No answer at all.
+    /// No response at all.
     Silent,
-    /// The answer comes late.
+    /// The response is delayed.
     Slow(Duration),
-    /// Over UDP only the truncated head of the answer.
+    /// Over UDP, a truncated response without records.
     Truncated,
 }
 
 impl DnsHosts {
-    /// Adds a name, or replaces what it has.
+    /// Adds a name, or replaces its records.
     pub fn set(&mut self, name: &str, host: DnsHost) {
         self.hosts.insert(normal(name), host);
     }
 
-    /// Takes a name away; it does not exist any more.
+    /// Removes a name. It no longer exists afterwards.
     pub fn remove(&mut self, name: &str) {
         self.hosts.remove(&normal(name));
     }
 
-    /// A name that exists, to change it.
+    /// A name, for changing it; `None` if it does not exist.
     pub fn get_mut(&mut self, name: &str) -> Option<&mut DnsHost> {
         self.hosts.get_mut(&normal(name))
     }
@@ -71,7 +71,7 @@ impl DnsHost {
     ///
     /// # Panics
     ///
-    /// If a text is no address.
+    /// If a text is not an IP address.
     #[expect(clippy::panic, reason = "tests and the demo write these addresses")]
     pub fn addresses<'a>(addresses: impl IntoIterator<Item = &'a str>) -> Self {
         let parse = |text: &str| {
@@ -84,7 +84,7 @@ impl DnsHost {
         }
     }
 
-    /// A name that is a CNAME of another.
+    /// A name with a CNAME record to another name.
     pub fn alias(target: &str) -> Self {
         Self {
             alias: Some(normal(target)),
@@ -99,28 +99,28 @@ impl DnsHost {
         self
     }
 
-    /// Lets an answer hold only some of the addresses, in turns.
+    /// Limits a response to this many of the addresses, in rotation.
     #[must_use]
     pub fn rotating(mut self, at_once: usize) -> Self {
         self.at_once = Some(at_once);
         self
     }
 
-    /// Lets questions about it go wrong.
+    /// Makes queries for it fail.
     #[must_use]
     pub fn trouble(mut self, trouble: DnsTrouble) -> Self {
         self.trouble = Some(trouble);
         self
     }
 
-    /// Lets questions of one kind go wrong.
+    /// Makes questions of one kind fail.
     #[must_use]
     pub fn trouble_for(mut self, kind: QuestionKind, trouble: DnsTrouble) -> Self {
         self.troubled_kind = Some(kind);
         self.trouble(trouble)
     }
 
-    /// What goes wrong with a question of this kind.
+    /// The failure of questions of this kind.
     pub(super) fn trouble_of(&self, kind: QuestionKind) -> Option<DnsTrouble> {
         self.trouble
             .filter(|_| self.troubled_kind.is_none_or(|troubled| troubled == kind))
@@ -130,7 +130,7 @@ impl DnsHost {
         self.ttl.unwrap_or(TTL)
     }
 
-    /// The addresses of one answer.
+    /// The addresses of the next response.
     pub(super) fn next_addresses(&mut self, kind: QuestionKind) -> Vec<IpAddr> {
         let of_kind = |ip: &&IpAddr| match kind {
             QuestionKind::A => ip.is_ipv4(),

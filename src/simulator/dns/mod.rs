@@ -1,7 +1,7 @@
-//! A name server for the demo and the tests: a resolver that knows every name there is.
+//! A name server for the demo and the tests.
 //!
-//! It answers as a recursive resolver does, with the whole CNAME chain, over UDP and TCP. A
-//! [`DnsHost`] may rotate its addresses, or fail in the ways that real ones do.
+//! It responds like a recursive resolver, with the whole CNAME chain, over UDP and TCP. A
+//! [`DnsHost`] can rotate its addresses, or fail in the ways that real ones do.
 
 mod answer;
 mod host;

@@ -1,4 +1,4 @@
-//! Serving the names over UDP and TCP.
+//! Serves the names over UDP and TCP.
 
 use std::collections::VecDeque;
 use std::io;
@@ -16,20 +16,20 @@ use tokio_util::sync::CancellationToken;
 use super::answer::{self, Question, Reply};
 use super::host::DnsHosts;
 
-/// The questions that are remembered; the oldest are forgotten first.
+/// The number of questions to remember. The oldest are forgotten first.
 const REMEMBERED_QUESTIONS: usize = 100_000;
-/// The largest query over UDP that is read.
+/// The largest UDP query, in bytes.
 const DATAGRAM: usize = 4096;
-/// Answers that are delayed at once, and TCP connections; more are dropped.
+/// The maximum number of delayed responses and TCP connections at once. More are dropped.
 const AT_ONCE: usize = 1024;
-/// How long a TCP connection may be idle.
+/// The idle timeout of a TCP connection.
 const IDLE: Duration = Duration::from_secs(10);
-/// Ports that are tried until one is free for both UDP and TCP.
+/// The number of ports to try until one is free for both UDP and TCP.
 const PORTS: usize = 20;
-/// A pause after a failed accept, so that a lack of file descriptors is no busy loop.
+/// The pause after a failed accept, to avoid a busy loop while file descriptors are exhausted.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// A running name server; clones are handles of the same one.
+/// A running name server. Clones are handles of the same one.
 #[derive(Clone)]
 pub struct NameServer {
     address: SocketAddr,
@@ -43,7 +43,7 @@ struct State {
     questions: VecDeque<RecordedQuestion>,
 }
 
-/// How a question came.
+/// How a question was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Transport {
     /// In a datagram.
@@ -52,19 +52,19 @@ pub enum Transport {
     Tcp,
 }
 
-/// A question that was asked.
+/// A received question.
 #[derive(Debug, Clone)]
 pub struct RecordedQuestion {
-    /// When it came.
+    /// When it was received.
     pub at: Instant,
     /// The question.
     pub question: Question,
-    /// How it came.
+    /// How it was sent.
     pub transport: Transport,
 }
 
 impl NameServer {
-    /// Serves names on a free port of this host until the shutdown. Fails where there is none.
+    /// Serves names on a free port of this host until the shutdown. Fails if no port is free.
     pub async fn local(hosts: DnsHosts, shutdown: CancellationToken) -> io::Result<Self> {
         let (udp, tcp) = bind().await?;
         let server = Self {
@@ -81,22 +81,22 @@ impl NameServer {
         Ok(server)
     }
 
-    /// The address, the same for UDP and TCP.
+    /// The address, which is the same for UDP and TCP.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Changes the names; questions see them before or after, never in between.
+    /// Changes the names atomically.
     pub fn update<T>(&self, change: impl FnOnce(&mut DnsHosts) -> T) -> T {
         change(&mut self.state().hosts)
     }
 
-    /// The questions so far, at most the last 100,000.
+    /// The questions so far, at most the latest 100,000.
     pub fn questions(&self) -> Vec<RecordedQuestion> {
         self.state().questions.iter().cloned().collect()
     }
 
-    /// How often a name was asked for, as far as questions are remembered.
+    /// The number of remembered questions about a name.
     pub fn count(&self, name: &str) -> usize {
         let state = self.state();
         let asked = state.questions.iter();
@@ -107,7 +107,7 @@ impl NameServer {
         let socket = Arc::new(socket);
         let mut buffer = [0; DATAGRAM];
         loop {
-            // An error belongs to a client that is gone.
+            // The error concerns a client that is gone.
             let Ok((size, client)) = socket.recv_from(&mut buffer).await else {
                 continue;
             };
@@ -154,7 +154,7 @@ impl NameServer {
             if let Ok(room) = Arc::clone(&self.room).try_acquire_owned() {
                 let server = self.clone();
                 let connection = async move {
-                    // Whether the client still listens is its own affair.
+                    // The client may have closed the connection; that is not an error.
                     drop(server.serve_connection(stream).await);
                     drop(room);
                 };
@@ -196,13 +196,13 @@ impl NameServer {
         reply
     }
 
-    /// A test that fails while it holds the lock must not hide its own message.
+    /// Ignores poisoning: a test that panics while it holds the lock must not hide its own message.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// One port for both.
+/// Binds one port for both protocols.
 async fn bind() -> io::Result<(UdpSocket, TcpListener)> {
     let mut last = io::Error::other("no port is free for both UDP and TCP");
     for _ in 0..PORTS {
@@ -215,7 +215,7 @@ async fn bind() -> io::Result<(UdpSocket, TcpListener)> {
     Err(last)
 }
 
-/// The bytes of a message for UDP: its head where it is to be truncated, or does not fit.
+/// The bytes of a message for UDP, truncated if requested or if it is too long.
 fn datagram(message: &Message, truncated: bool, limit: u16) -> Option<Vec<u8>> {
     let bytes = message.to_vec().ok()?;
     if truncated || bytes.len() > usize::from(limit) {
