@@ -1,4 +1,4 @@
-//! An entry of the audit log: what it wrote, and who did. Pure: no I/O, no clock.
+//! An entry of the audit log: what was written, and by whom. Pure: no I/O and no clock.
 
 use std::hash::Hasher as _;
 
@@ -13,21 +13,21 @@ use super::envelope::lenient;
 use crate::domain::{OriginIp, PoolId, ZoneId};
 use crate::truncate::prefix;
 
-/// Characters of an actor's name that are kept.
+/// The maximum length of an actor's name, in characters. Longer names are truncated.
 const NAME_LIMIT: usize = 200;
-/// Characters of an entry's identifier that are kept.
+/// The maximum length of an entry's identifier, in characters. Longer identifiers are truncated.
 const ID_LIMIT: usize = 200;
-/// Addresses of one batch (API reference).
+/// The maximum number of addresses in one batch (API reference).
 const MAX_BATCH: usize = 100;
 
 /// An entry of the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditEntry {
-    /// Identifies it.
+    /// Its identifier.
     pub id: String,
-    /// When it was made, where the log says so.
+    /// When it was created, if the log contains a valid time.
     pub time: Option<Timestamp>,
-    /// What it wrote, if that is something that the exporter reads.
+    /// The write, if its target is something that the exporter reads.
     pub write: Option<AuditWrite>,
 }
 
@@ -38,11 +38,11 @@ pub struct AuditWrite {
     pub target: WriteTarget,
     /// The zone; `None` for pools.
     pub zone: Option<ZoneId>,
-    /// The pool, where the path names one.
+    /// The pool, if the path names one.
     pub pool: Option<PoolId>,
-    /// The addresses of the mappings that were written, as far as the log names them.
+    /// The addresses of the written mappings, if the log contains them.
     pub origin_ips: Vec<OriginIp>,
-    /// Who wrote; `None` if actors are not wanted.
+    /// Who made the write; `None` if actors are not requested.
     pub actor: Option<AuditActor>,
 }
 
@@ -63,12 +63,12 @@ pub enum WriteTarget {
     Pools,
 }
 
-/// Who made an entry.
+/// The actor of an entry.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct AuditActor {
     /// `user`, `account`, `system`, …
     pub kind: String,
-    /// The e-mail address or the token's name; empty where the log has neither.
+    /// The e-mail address or the token's name; empty if the log has neither.
     pub name: String,
     /// `api_token`, `api_key`, `dash`, …
     pub context: String,
@@ -132,7 +132,7 @@ struct ZoneRow {
     id: Option<String>,
 }
 
-/// Reads a row of the log. Without `actors` no name of a person or token is read.
+/// Parses a row of the log. Without `actors` the names of people and tokens are omitted.
 pub(super) fn read_entry(raw: &RawValue, actors: bool) -> Result<AuditEntry, String> {
     let row: Row = serde_json::from_str(raw.get()).map_err(|_| "no object".to_owned())?;
     let id = row.id.as_deref().map(str::trim).filter(|id| !id.is_empty());
@@ -194,14 +194,14 @@ fn kept(text: &str, characters: usize) -> String {
     prefix(text.trim(), characters).to_owned()
 }
 
-/// Identifies an entry without an identifier by its text.
+/// An identifier for an entry that has none: a hash of its text.
 fn fingerprint(row: &str) -> String {
     let mut hasher = SipHasher13::new();
     hasher.write(row.as_bytes());
     format!("#{:016x}", hasher.finish())
 }
 
-/// What a path names.
+/// The objects that a path names.
 struct Touched {
     target: WriteTarget,
     zone: Option<ZoneId>,
@@ -210,8 +210,8 @@ struct Touched {
     is_batch: bool,
 }
 
-/// Reads a path, with or without host, query and `/client/v4`. `None` if it names nothing that the
-/// exporter reads.
+/// Parses a path, with or without host, query and `/client/v4`. `None` if it does not name anything
+/// that the exporter reads.
 fn touched(uri: &str) -> Option<Touched> {
     let path = uri.split(['?', '#']).next()?;
     let segments: Vec<_> = path
@@ -261,7 +261,8 @@ fn touched(uri: &str) -> Option<Touched> {
     }
 }
 
-/// The addresses of a batch: a list of objects or of texts, as JSON or as a text that holds it.
+/// The addresses of a batch: a list of objects or strings, as JSON or as a string that contains the
+/// JSON.
 fn batch(request: &Value) -> Vec<OriginIp> {
     let read;
     let items = match request {

@@ -9,25 +9,26 @@ use super::client::Client;
 use super::envelope::{self, BodyProblem, Rows, lenient};
 use super::{ApiError, CallBudget, Operation, Reason};
 
-/// Entries to ask for on a page; the most that the API gives.
+/// Entries to request per page; the API's maximum.
 const PER_PAGE: &str = "1000";
-/// Pages of one reading. More entries are read by the next one.
+/// The maximum number of pages of one read. The next read continues from there.
 const MAX_PAGES: usize = 10;
 
-/// What one reading of the log gave.
+/// The result of one read of the log.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct AuditLogReading {
-    /// Its entries, and the rows that could not be read.
+    /// The valid entries, and the number of rejected rows.
     pub entries: Rows<AuditEntry>,
-    /// The log has more entries of the time asked for.
+    /// Whether the log has more entries in the requested period.
     pub has_more: bool,
-    /// The pages that were read.
+    /// The number of pages that were read.
     pub pages: u32,
 }
 
 impl Client {
-    /// The entries of the log of the Cloudflare account `owner` from `since` until just before
-    /// `before`, in one to ten requests. Without `actors` no name of a person or token is read.
+    /// Reads the entries of the log of the Cloudflare account `owner` from `since` until just
+    /// before `before`, in one to ten requests. Without `actors` the names of people and tokens are
+    /// omitted.
     pub async fn audit_log(
         &self,
         owner: &str,
@@ -57,7 +58,7 @@ impl Client {
             let page = self.get(request, call, |body| read_page(body, actors));
             let (page, next) = page.await?;
             reading.entries.rows.extend(page.rows);
-            // Without examples: a row may hold names.
+            // Without examples, because a row may contain names.
             reading.entries.rejected.count += page.rejected.count;
             reading.pages += 1;
             if next.is_some() && next == cursor {
@@ -76,7 +77,7 @@ impl Client {
     }
 }
 
-/// Reads one page and the cursor of the next one.
+/// Parses one page and the cursor of the next one.
 pub(super) fn read_page(
     body: &[u8],
     actors: bool,
@@ -93,7 +94,8 @@ pub(super) fn read_page(
     Ok((rows, cursor(body)))
 }
 
-/// The API's reference has `cursor`, Cloudflare's official Python client `cursors.after`.
+/// The cursor of the next page. The API's reference calls it `cursor`, Cloudflare's official Python
+/// client `cursors.after`.
 fn cursor(body: &[u8]) -> Option<String> {
     #[derive(Deserialize)]
     struct Body {
