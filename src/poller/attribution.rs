@@ -46,8 +46,8 @@ impl RecentWrites {
     }
 
     /// The actor of a change that was seen at `seen`, but not yet by the poll that ended at
-    /// `before`: that of the latest matching write. An older write to the same address made an
-    /// older change.
+    /// `before`. This is the actor of the latest matching write: older writes to the same address
+    /// made older changes.
     pub(super) fn actor(
         &self,
         zone: &ZoneId,

@@ -1,5 +1,5 @@
-//! Reading audit logs: a zone that somebody writes to is polled at once, and changes get the name of
-//! who made them.
+//! Reads audit logs. A zone that was written to is polled at once, and changes are attributed to
+//! their actors.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,17 +18,16 @@ use crate::cloudflare::{
 };
 use crate::domain::{AccountName, ZoneId};
 
-/// A log that may not be read is tried again after this.
+/// The retry interval of a log that the token may not read.
 const FORBIDDEN_RETRY: Duration = Duration::from_hours(1);
-/// Readings use at most one request of so many in an account's budget.
+/// Reads use at most one in this many requests of an account's budget.
 const BUDGET_SHARE: u32 = 10;
 /// The audit logs of the Cloudflare accounts that the polled zones belong to.
 #[derive(Default)]
 pub(super) struct AuditLogs {
     /// By the identifier of the Cloudflare account.
     logs: BTreeMap<Arc<str>, AuditLog>,
-    /// Positions of logs that are not read: of an earlier process, or of a log that nobody reads at
-    /// the moment.
+    /// The positions of logs that are not read now, including those stored by an earlier process.
     stored: BTreeMap<String, AuditLogPosition>,
 }
 
@@ -40,10 +39,10 @@ struct AuditLog {
     /// `None` while it is being read.
     due: Option<Instant>,
     task: Option<Running>,
-    /// Whether the last reading succeeded; `None` before the first ended.
+    /// Whether the last read succeeded; `None` before the first one has ended.
     up: Option<bool>,
     last_success: Option<Timestamp>,
-    /// Why the last reading failed, so that each reason is logged once.
+    /// The reason of the last failure, so that each reason is logged as a warning only once.
     failing: Option<Reason>,
 }
 
@@ -62,13 +61,13 @@ impl AuditLog {
 }
 
 impl AuditLogs {
-    /// Continues where an earlier process stopped reading.
+    /// Takes the positions stored by an earlier process.
     pub(super) fn restore(&mut self, stored: BTreeMap<String, AuditLogPosition>) {
         self.stored = stored;
     }
 
-    /// Replaces the logs to read. New ones are due at once. One that another account reads from now
-    /// on goes on where it was.
+    /// Replaces the logs to read. New ones are due at once. If the reader of a log changes, the new
+    /// one continues at the same position.
     fn replace(&mut self, readers: BTreeMap<Arc<str>, AccountName>, now: Instant) {
         let stored = &mut self.stored;
         self.logs.retain(|owner, log| {
@@ -91,8 +90,8 @@ impl AuditLogs {
         self.logs.values().filter_map(|log| log.due).min()
     }
 
-    /// Whether every log of an account was read well the last time, and when the one that was not
-    /// read for longest was read; `None` before all were tried.
+    /// Whether the last read of every log of an account succeeded, and when the least recently read
+    /// log was read. `None` until all have been tried.
     fn of_reader(&self, account: &AccountName) -> Option<(bool, Option<Timestamp>)> {
         let logs = || self.logs.values().filter(|log| log.reader == *account);
         let ups: Option<Vec<bool>> = logs().map(|log| log.up).collect();
@@ -101,8 +100,8 @@ impl AuditLogs {
     }
 }
 
-/// The least time between two readings of so many requests, where the account reads so many logs: at
-/// most a tenth of its budget in all.
+/// The minimum time between two reads of this many requests if the account reads this many logs.
+/// All reads together use at most a tenth of the budget.
 fn least_interval(logs: usize, requests: u32, client: &Client) -> Duration {
     let logs = u32::try_from(logs).unwrap_or(u32::MAX).max(1);
     let requests = logs.saturating_mul(requests.max(1));
@@ -111,8 +110,8 @@ fn least_interval(logs: usize, requests: u32, client: &Client) -> Duration {
 }
 
 impl Poller {
-    /// Reads the log of each Cloudflare account that a polled zone belongs to, by the first
-    /// configured account that polls one of its zones.
+    /// Assigns the log of each Cloudflare account with polled zones to the first configured account
+    /// that polls one of these zones.
     pub(super) fn assign_audit_logs(&mut self, now: Instant) {
         let mut readers = BTreeMap::new();
         let settings = self.context.evaluation.audit_log;
@@ -121,7 +120,7 @@ impl Poller {
             account.client.reserve_for_urgent(is_read);
         }
         if !settings.enabled || !settings.actors {
-            // No name is kept any longer.
+            // Names are no longer kept.
             *self.context.recorder.writes() = RecentWrites::default();
         }
         if is_read {
@@ -152,8 +151,8 @@ impl Poller {
         }
     }
 
-    /// The configuration was read again, perhaps because something was put right: logs that could not
-    /// be read are due.
+    /// Makes logs that could not be read due at once, because the configuration was reloaded and
+    /// the cause may be fixed.
     pub(super) fn retry_audit_logs(&mut self, now: Instant) {
         let logs = self.audit_logs.logs.values_mut();
         for log in logs.filter(|log| log.failing.is_some()) {
@@ -161,7 +160,7 @@ impl Poller {
         }
     }
 
-    /// Starts the readings that are due.
+    /// Starts the reads that are due.
     pub(super) fn start_audit_logs(&mut self, now: Instant) {
         let actors = self.context.evaluation.audit_log.actors;
         for (owner, log) in &mut self.audit_logs.logs {
@@ -189,7 +188,7 @@ impl Poller {
         }
     }
 
-    /// Takes what a reading gave.
+    /// Handles the result of a read.
     pub(super) fn audit_log_read(
         &mut self,
         owner: &Arc<str>,
@@ -263,7 +262,7 @@ impl Poller {
         }
     }
 
-    /// Acts on a new entry.
+    /// Handles a new entry.
     fn audited(
         &mut self,
         owner: &Arc<str>,
@@ -274,7 +273,7 @@ impl Poller {
         if !self.context.evaluation.audit_log.actors
             && let Some(write) = &mut entry.write
         {
-            // The reading began before names were switched off.
+            // The read began before actors were disabled.
             write.actor = None;
         }
         let time = entry.time.unwrap_or_else(Timestamp::now);
@@ -296,7 +295,7 @@ impl Poller {
         self.context.metrics.audit_log.entry(reader, is_relevant);
     }
 
-    /// Polls a zone ahead of the others. Returns whether it is one that is polled.
+    /// Polls a zone ahead of the others. Returns whether the zone is polled at all.
     fn prompt(&mut self, id: &ZoneId, now: Instant) -> bool {
         let mut accounts = self.accounts.values_mut();
         let Some(account) = accounts.find(|account| account.zones.contains_key(id)) else {

@@ -1,4 +1,4 @@
-//! The origin hosts of the polled zones: where each leads, and what is known of it.
+//! The origin hosts of the polled zones: where each one leads, and what is known about it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,30 +10,30 @@ use crate::origin_hosts::{
     AccountRecords, End, Followed, Host, NoOrigin, OriginHosts, RecordTarget, chain_place,
 };
 
-/// Where the hosts of a zone lead that are records of the accounts' own zones.
+/// Where hosts lead that are records in the accounts' own zones.
 pub(super) type Paths = BTreeMap<HostName, Followed>;
 
-/// Follows hosts within the records of the listed zones, and has those that lead outside resolved.
+/// Follows hosts through the records of the listed zones, and resolves those that lead outside.
 pub(super) struct HostLookup {
     resolver: OriginHosts,
     records: AccountRecords,
-    /// Every zone that an account lists, with the account that reads its records.
+    /// Every listed zone, with the account that reads its records.
     listed: HashMap<ZoneId, AccountName>,
-    /// Every account was listed completely, so no other zone is one of theirs.
+    /// Whether every account's list is complete, so that any other zone belongs to someone else.
     is_listed: bool,
-    /// Zones whose records could not be read for longer than they are kept.
+    /// Zones whose records could not be read for longer than they are retained.
     lost: HashSet<ZoneId>,
     dependencies: Mutex<Dependencies>,
 }
 
-/// Which zones' hosts lead through which zones' records.
+/// The zones whose records each zone's hosts lead through.
 #[derive(Debug, Default)]
 struct Dependencies {
-    /// By the zone whose hosts they are.
+    /// By the zone that uses the hosts.
     through: HashMap<ZoneId, BTreeSet<ZoneId>>,
-    /// By the zone whose records they lead through.
+    /// By the zone that has the records.
     dependents: HashMap<ZoneId, BTreeSet<ZoneId>>,
-    /// The zones whose records are needed are others than when they were last asked for.
+    /// Whether the set of zones whose records are needed has changed since it was last requested.
     changed: bool,
 }
 
@@ -53,9 +53,9 @@ impl HostLookup {
         &self.resolver
     }
 
-    /// What is known of the hosts of a zone, and where they lead. Those that the DNS has to answer
-    /// for are resolved from now on; hosts that the zone named before and does not any more are not.
-    /// `known` is where they led before: that counts until it can be seen in the records again.
+    /// What is known about the hosts of a zone, and where they lead. Hosts that require DNS are
+    /// resolved from now on, and the zone's earlier hosts no longer are. `known` is where the hosts
+    /// led before. It applies until the records show it again.
     pub(super) fn answers<'a>(
         &self,
         zone: &ZoneId,
@@ -93,7 +93,7 @@ impl HostLookup {
         (answers, paths)
     }
 
-    /// Whether records that may still be read decide where a host leads.
+    /// Whether the destination of a host still depends on records that may yet be read.
     fn is_open(&self, end: &End, zones: &[ZoneId]) -> bool {
         match end {
             End::NotRead => !zones.iter().any(|zone| self.lost.contains(zone)),
@@ -136,14 +136,15 @@ impl HostLookup {
         }
     }
 
-    /// Forgets the hosts of a zone that is polled no more.
+    /// Forgets the hosts of a zone that is no longer polled.
     pub(super) fn forget(&self, zone: &ZoneId) {
         self.resolver.want(zone, BTreeSet::new());
         self.dependencies().set(zone, BTreeSet::new());
     }
 
-    /// Takes what the accounts list now, filtered or not, and whether that is all. Of several accounts that list a zone the
-    /// first one reads its records. Returns whether other zones are listed than before.
+    /// Sets the zones that the accounts list, filtered or not, and whether the lists are complete.
+    /// If several accounts list a zone, the first one reads its records. Returns whether the listed
+    /// zones have changed.
     pub(super) fn list<'a>(
         &mut self,
         accounts: impl IntoIterator<Item = (&'a AccountName, &'a BTreeMap<ZoneId, Zone>)>,
@@ -168,14 +169,14 @@ impl HostLookup {
         }
         let changed = self.listed != listed;
         self.listed = listed;
-        // Other zones may be polled, too.
+        // The set of polled zones may have changed, too.
         self.dependencies().changed = true;
         changed
     }
 
-    /// Takes the records of a zone; `None` where they are not known any more. `balanced` are the
-    /// names that load balancers answer for. Returns the zones whose hosts lead through them, if
-    /// they are others than before.
+    /// Sets the records of a zone; `None` if they are no longer known. `balanced` are the host
+    /// names of load balancers. If the records have changed, returns the zones whose hosts lead
+    /// through them.
     pub(super) fn learn(
         &mut self,
         zone: &ZoneId,
@@ -203,8 +204,8 @@ impl HostLookup {
         }
     }
 
-    /// The zones whose records hosts lead through, with the accounts that read them; `None` where
-    /// they are the same as at the last call.
+    /// The zones whose records are needed to follow hosts, with the accounts that read them. `None`
+    /// if they have not changed since the last call.
     pub(super) fn needed(&self) -> Option<HashMap<ZoneId, AccountName>> {
         let mut dependencies = self.dependencies();
         std::mem::take(&mut dependencies.changed).then(|| {
@@ -250,13 +251,13 @@ impl Dependencies {
     }
 }
 
-/// What is known of a host that is resolved; `chain` are the names that lead to it.
+/// What is known about a resolved host. `chain` is the names that lead to it.
 fn resolved<'a>(chain: impl Iterator<Item = &'a HostName>, host: &'a Host) -> HostAnswer {
     let serves_itself = host.chain().any(HostName::has_no_origin_address);
     HostAnswer {
         addresses: host.ips().collect(),
         is_known: host.is_known(),
-        // Addresses that are not remembered are not known.
+        // If addresses were dropped, not all of them are known.
         is_failing: host.failure().is_some() || host.is_truncated(),
         is_rotating: host.state() == Some(HostState::Rotating),
         is_settling: host.is_settling(),
@@ -265,7 +266,7 @@ fn resolved<'a>(chain: impl Iterator<Item = &'a HostName>, host: &'a Host) -> Ho
     }
 }
 
-/// What a record gives for its name; `None` where the name is none.
+/// The name and target of a record; `None` if the name is invalid.
 fn target(record: &DnsRecord) -> Option<(RecordName, RecordTarget)> {
     let target = match &record.target {
         _ if record.is_workers => RecordTarget::NoOrigin(NoOrigin::Worker),

@@ -223,7 +223,7 @@ impl PolledZone {
     }
 }
 
-/// The last good mappings of a stored zone, and their findings.
+/// The stored mappings of a zone, and their findings.
 pub(super) fn stored_data(stored: &StoredZone) -> Option<ZoneData> {
     Some(ZoneData {
         mappings: stored.mappings.clone()?,

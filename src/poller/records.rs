@@ -1,4 +1,4 @@
-//! Reading the DNS records of zones that are not enriched with them, because hosts of other zones
+//! Reads the DNS records of zones whose enrichment does not read them, because hosts of other zones
 //! lead through them.
 
 use std::collections::{BTreeSet, HashMap};
@@ -14,12 +14,12 @@ use super::tasks::{self, Running, Task};
 use crate::cloudflare::{ApiError, DnsRecord};
 use crate::domain::{AccountName, RecordName, ZoneId};
 
-/// How many zones are read at once, so that polls keep most of the requests.
+/// The number of zones to read at once. Small, so that most requests are left to polls.
 const AT_ONCE: usize = 2;
-/// Records are not read more often than this, however short the interval of polls.
+/// The minimum interval between reads, even if polls are more frequent.
 const MIN_INTERVAL: Duration = Duration::from_secs(10);
 
-/// The zones to read, and when.
+/// The zones to read, and when to read them.
 #[derive(Default)]
 pub(super) struct RecordReadings {
     zones: HashMap<ZoneId, Reading>,
@@ -60,7 +60,7 @@ impl RecordReadings {
         }
     }
 
-    /// How many zones an account reads.
+    /// The number of zones that an account reads.
     pub(super) fn of_account(&self, account: &AccountName) -> usize {
         let readings = self.zones.values();
         readings
@@ -76,7 +76,7 @@ impl RecordReadings {
 }
 
 impl Poller {
-    /// Reads the records that are due and that no enrichment reads.
+    /// Starts the reads that are due, of records that no enrichment reads.
     pub(super) fn start_record_readings(&mut self, now: Instant) {
         if let Some(mut needed) = self.context.hosts.needed() {
             let from_dns = self.context.evaluation.expect.from_dns;
@@ -108,7 +108,7 @@ impl Poller {
         }
     }
 
-    /// Takes the records of a zone that no enrichment reads.
+    /// Handles the records of a zone that no enrichment reads.
     pub(super) fn records_read(
         &mut self,
         id: &ZoneId,
@@ -164,8 +164,8 @@ impl Poller {
         }
     }
 
-    /// Takes the records that an enrichment has read. `balanced` are the names that load balancers
-    /// answer for, where these were read too.
+    /// Handles the records that an enrichment has read. `balanced` are the host names of load
+    /// balancers, if these were read too.
     pub(super) fn learn_records(
         &mut self,
         account: &AccountName,
@@ -183,7 +183,7 @@ impl Poller {
         self.request_evaluation_of(dependents);
     }
 
-    /// The findings of these zones are out of date.
+    /// Requests an evaluation of these zones, because their findings are out of date.
     pub(super) fn request_evaluation_of(&mut self, zones: impl IntoIterator<Item = ZoneId>) {
         for id in zones {
             let mut accounts = self.accounts.values_mut();

@@ -1,4 +1,4 @@
-//! Reports the results of the calls other than polls, in a single round.
+//! Reports the results of all calls except polls, in a single round.
 
 use super::Poller;
 use super::enrichment::fetch::Enriched;

@@ -30,7 +30,7 @@ fn lookup() -> HostLookup {
     HostLookup::new(OriginHosts::new(Settings::default(), metrics).unwrap())
 }
 
-/// An account lists these zones.
+/// Lists these zones in an account.
 fn list(lookup: &mut HostLookup, names: &[&str], is_complete: bool) {
     let zone = |name: &&str| {
         let zone = Zone {
@@ -59,7 +59,7 @@ fn learn(lookup: &mut HostLookup, zone: &str, records: Option<&[DnsRecord]>) -> 
     lookup.learn(&id(zone), records.map(|records| (records, &balanced)))
 }
 
-/// The addresses of one host, where they are known, and where it leads.
+/// The addresses of a host, if they are known, and where it leads.
 fn ask(lookup: &HostLookup, name: &str, known: &Paths) -> (Option<Vec<OriginIp>>, Paths) {
     let name = host(name);
     let (answers, paths) = lookup.answers(&id("a.test"), [&name], known);
@@ -80,12 +80,12 @@ async fn a_host_leads_where_it_did_until_the_records_can_be_read_again() {
     let (addresses, paths) = ask(&lookup, "www.own.test", &Paths::new());
     assert_eq!(addresses, Some(vec![ip(1)]));
 
-    // Another process, which has what is stored.
+    // Another process, which starts with the stored paths.
     let json = serde_json::to_string(&paths).unwrap();
     let stored: Paths = serde_json::from_str(&json).unwrap();
     let mut lookup = self::lookup();
     for (names, is_complete) in [
-        // The zone is not known to be the account's own yet.
+        // At first, the zone is not yet known to be the account's own.
         (&["a.test"][..], false),
         (&["a.test", "own.test"][..], true),
     ] {
@@ -109,7 +109,7 @@ async fn a_host_leads_where_it_did_until_the_records_can_be_read_again() {
     let (addresses, paths) = ask(&lookup, "www.own.test", &stored);
     assert_eq!(addresses, Some(vec![ip(2)]));
     assert_ne!(paths, stored);
-    // It is no name of the account's any more.
+    // The zone is no longer one of the account's.
     list(&mut lookup, &["a.test"], true);
     let (addresses, paths) = ask(&lookup, "www.own.test", &paths);
     assert_eq!((addresses, paths), (None, Paths::new()));
@@ -153,7 +153,7 @@ async fn a_host_that_leads_to_no_origin_has_the_reason_of_what_is_there() {
     }
 }
 
-/// The findings on a zone whose only source names one host, with every second address mapped.
+/// The findings for a zone whose only source names one host, with every second address mapped.
 fn evaluate(host: &Host, world: &[u8]) -> ZoneFindings {
     let mut candidates = Candidates::default();
     candidates.add_host(host.name().clone());
@@ -186,7 +186,7 @@ fn evaluate(host: &Host, world: &[u8]) -> ZoneFindings {
         ranges: RangesUse::Off,
     };
     let findings = findings::evaluate(&mappings, &evidence).findings;
-    // A look-up that fails shows here, and nowhere else.
+    // Only these fields may change when a lookup fails.
     ZoneFindings {
         hosts: None,
         unresolved_hosts: Vec::new(),
@@ -196,8 +196,9 @@ fn evaluate(host: &Host, world: &[u8]) -> ZoneFindings {
 }
 
 proptest! {
-    /// In a world in which nothing changes, which addresses an answer holds, in what order, and
-    /// which look-ups fail never changes a finding once every address has been in an answer.
+    /// As long as nothing changes, findings stay the same once every address has been in a
+    /// response, regardless of the selection and order of addresses in responses, and of failed
+    /// lookups.
     #[test]
     fn order_and_subset_of_answers_never_change_a_finding(
         world in prop::collection::btree_set(any::<u8>(), 1..30),
