@@ -1,4 +1,4 @@
-//! The body of a response, and what it holds until its last byte has been sent.
+//! The body of a response, and the value that is held until its last byte has been sent.
 
 use std::any::Any;
 use std::convert::Infallible;
@@ -12,21 +12,21 @@ use hyper::body::{Body, Frame, SizeHint};
 
 use crate::exposition::{self, Pieces};
 
-/// A body. The HTTP library drops it as soon as its bytes are queued, and the bytes only when the
-/// socket has taken them. So what is held travels with the bytes.
+/// A body. The HTTP library drops it as soon as its bytes are queued, but drops the bytes only
+/// after the socket has accepted them. So the held value is attached to the bytes.
 pub(super) struct ResponseBody {
     rest: Rest,
     held: Arc<dyn Any + Send + Sync>,
 }
 
-/// What has not been handed over.
+/// The bytes that have not been handed over yet.
 enum Rest {
     Whole(Bytes),
     InPieces(Pieces),
 }
 
 impl ResponseBody {
-    /// `held` is dropped when the last byte has been sent.
+    /// `held` is dropped after the last byte has been sent.
     pub(super) fn new(content: exposition::Body, held: impl Any + Send + Sync) -> Self {
         Self {
             rest: match content {
@@ -45,7 +45,7 @@ impl ResponseBody {
         }
     }
 
-    /// The bytes that have not been handed over.
+    /// The number of bytes that have not been handed over yet.
     pub(super) fn len(&self) -> usize {
         match &self.rest {
             Rest::Whole(bytes) => bytes.len(),
@@ -92,7 +92,7 @@ impl fmt::Debug for ResponseBody {
     }
 }
 
-/// Bytes with what is dropped after them.
+/// Bytes, with the value to drop after them.
 struct Held {
     bytes: Bytes,
     _held: Arc<dyn Any + Send + Sync>,
