@@ -1,7 +1,6 @@
-//! The least that a program does which reads all mappings: `bare_client BASE_URL` lists the zones,
-//! fetches each zone's pages, eight requests at a time, parses them and prints how many mappings
-//! there are. `scripts/bench` compares the exporter's first round of polls with it. It takes the
-//! token `token`.
+//! The minimal program that reads all mappings: `bare_client BASE_URL` lists the zones, fetches
+//! each zone's pages with eight requests at a time, parses them and prints the number of mappings.
+//! `scripts/bench` compares the exporter's first round of polls with it. It uses the token `token`.
 
 #![expect(clippy::print_stdout, reason = "the count is the result")]
 
@@ -15,7 +14,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 const TOKEN: &str = "token";
-/// As many as the exporter has by default.
+/// The exporter's default.
 const CONCURRENCY: usize = 8;
 
 type Failure = Box<dyn Error + Send + Sync>;
@@ -51,7 +50,7 @@ async fn main() -> Result<(), Failure> {
     let base = std::env::args()
         .nth(1)
         .ok_or("usage: bare_client BASE_URL")?;
-    // Every client needs one, also for plain HTTP.
+    // Every client needs a provider, even for plain HTTP.
     rustls::crypto::ring::default_provider()
         .install_default()
         .map_err(|_| "a provider is installed already")?;

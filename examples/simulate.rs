@@ -1,17 +1,18 @@
 //! Serves a generated Cloudflare API for measurements:
 //! `simulate ADDRESS ZONES MAPPINGS_PER_ZONE [PLACES_PER_ZONE] [OPTION=VALUE…]`, where a place is a
-//! vendor and a region. It takes the token `token`, and `writer` of somebody else.
+//! vendor and a region. It accepts the token `token`, and the token `writer` of another user.
 //!
-//! - `latency=MILLISECONDS`: how long every answer takes; nothing by default
-//! - `window=SECONDS`: allows each token 1,200 requests in such a window, as Cloudflare does; no limit
-//!   by default
-//! - `tokens=NUMBER`: takes `token-0` and so on instead, each of which sees its share of the zones, in an
-//!   account of its own
+//! - `latency=MILLISECONDS`: delays every response; 0 by default
+//! - `window=SECONDS`: allows each token 1,200 requests per window, as Cloudflare does; no limit by
+//!   default
+//! - `tokens=NUMBER`: accepts `token-0` and so on instead; each token sees its share of the zones,
+//!   in an account of its own
 //!
-//! For each line on its standard input it prints one with the requests so far, by the kind of call,
-//! and how long ago the last of them came; it ends with its input. The line `change` first moves one
-//! mapping of each zone to another region; `forget` first forgets the requests so far; `edit N` moves
-//! a mapping of the zone with this number, writes the audit log, and prints what it moved.
+//! For each line on standard input, it prints one line with the number of requests so far for each
+//! call, and the time since the last request. It exits at the end of the input. Some lines have an
+//! effect first: `change` moves one mapping of each zone to another region; `forget` forgets the
+//! requests so far; `edit N` moves a mapping of the zone with this number, writes to the audit log,
+//! and prints the zone and the new region instead of the counts.
 
 #![expect(clippy::print_stdout, reason = "the report is what was asked for")]
 
@@ -28,7 +29,7 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-/// The worlds of all runs are the same.
+/// The same in every run, so that the worlds are the same.
 const SEED: u64 = 1;
 
 #[tokio::main]
@@ -95,7 +96,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Moves a mapping of each zone to the place of the next one, another mapping each time.
+/// Moves a mapping of each zone to the place of the next one. Each call moves a different mapping.
 fn change(world: &mut World, turn: usize) {
     for zone in world.zones.values_mut() {
         let next = zone.mappings.values().cycle().nth(turn + 1).cloned();
@@ -109,7 +110,7 @@ fn change(world: &mut World, turn: usize) {
     }
 }
 
-/// Gives each of so many tokens an account with its share of the zones.
+/// Gives each of this many tokens an account with its share of the zones.
 fn divided(mut world: World, tokens: usize) -> World {
     world.credentials.clear();
     for number in 0..tokens {
@@ -124,7 +125,7 @@ fn divided(mut world: World, tokens: usize) -> World {
     world
 }
 
-/// Moves the first mapping of a zone and writes the audit log.
+/// Moves the first mapping of a zone and writes to the audit log.
 fn edit(world: &mut World, number: usize) -> Option<String> {
     let zone = world.zones.values_mut().nth(number)?;
     let mapping = zone.mappings.values_mut().next()?;
@@ -153,7 +154,7 @@ fn edit(world: &mut World, number: usize) -> Option<String> {
     ))
 }
 
-/// Such as `ListMappings=10 ListZones=1 last_ms_ago=12.5`.
+/// A line such as `ListMappings=10 ListZones=1 last_ms_ago=12.5`.
 fn report(api: &Simulator) -> String {
     let requests = api.requests();
     let mut counts = BTreeMap::<String, usize>::new();

@@ -1,4 +1,5 @@
-//! The judgement on one zone of 100 mappings that are all expected: declared, or found behind hosts.
+//! Evaluates one zone of 100 mappings that are all expected, because they are declared or found
+//! behind hosts.
 
 use std::collections::BTreeMap;
 
@@ -36,7 +37,7 @@ pub(crate) fn bench(criterion: &mut Criterion) {
         })
         .collect();
     let mappings = ZoneMappings::from_rows(mappings).unwrap();
-    // Look-ups are measured by themselves.
+    // Lookups in the ranges have a benchmark of their own.
     let verdict = |_: OriginIp| RangeVerdict::NotInRanges;
     let ranges = RangesUse::Loaded(&verdict);
     let discovered = Discovered::default();
@@ -71,7 +72,7 @@ pub(crate) fn bench(criterion: &mut Criterion) {
     );
 }
 
-/// The addresses of the mappings, four behind each host that a DNS record names.
+/// The addresses of the mappings, four behind each host. The hosts are named by DNS records.
 fn behind_hosts(mappings: &ZoneMappings) -> (Discovered, BTreeMap<HostName, HostAnswer>) {
     let mut candidates = Candidates::default();
     let mut hosts = BTreeMap::new();

@@ -1,7 +1,6 @@
-//! What the work that grows with zones and mappings costs: `cargo bench`.
+//! Benchmarks of the work that grows with zones and mappings: `cargo bench`.
 //!
-//! `cargo bench -- rendering` runs one group. The whole daemon under load is measured by
-//! `scripts/bench`.
+//! `cargo bench -- rendering` runs one group. `scripts/bench` measures the whole daemon under load.
 
 #![expect(
     clippy::unwrap_used,

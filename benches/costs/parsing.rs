@@ -1,4 +1,4 @@
-//! One full page of mappings.
+//! Parses one full page of mappings.
 
 use cloudflare_origin_region_exporter::cloudflare::MappingList;
 use criterion::{Criterion, Throughput};

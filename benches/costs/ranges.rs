@@ -1,5 +1,5 @@
-//! Look-ups in the table of all vendors' ranges: of the excerpts that the tests use, or of the
-//! published files, which `EXPORTER_RANGE_FILES` names the directory of.
+//! Lookups in the table of all vendors' ranges. Uses the excerpts of the tests, or the published
+//! files if `EXPORTER_RANGE_FILES` is set to their directory.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use criterion::Criterion;
 
 const EXCERPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/ip-ranges");
 
-/// The format, the name of its excerpt, the name of the published file.
+/// The format, the file name of the excerpt, and the name of the published file.
 const FILES: [(Format, &str, &str); 4] = [
     (Format::Aws, "aws.json", "aws-ip-ranges.json"),
     (Format::Azure, "azure.json", "azure-service-tags.json"),

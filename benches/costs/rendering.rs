@@ -1,5 +1,5 @@
-//! The exposition of 1,000 zones: the first one, and those after nothing, the clock or one zone in
-//! a hundred has changed.
+//! Renders the exposition of 1,000 zones: the first one, and later ones after no change, after the
+//! clock has moved, and after one zone in a hundred has changed.
 
 use std::hint::black_box;
 

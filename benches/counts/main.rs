@@ -1,5 +1,6 @@
-//! Work whose instructions `scripts/count-instructions` counts: `counts WORK TIMES`. The count for
-//! one time is the difference between runs with several times, so that the preparation is left out.
+//! Work for `scripts/count-instructions`, which counts its instructions: `counts WORK TIMES`. The
+//! count of a single execution is the difference between runs with different `TIMES`, so setup is
+//! not included.
 
 #![expect(
     clippy::unwrap_used,
@@ -19,7 +20,7 @@ use cloudflare_origin_region_exporter::exposition::Form;
 
 use self::published::Published;
 
-/// Two blocks of zones that are compressed together.
+/// Fills two blocks of zones that are compressed together.
 const ZONES: usize = 50;
 
 fn main() {
@@ -49,7 +50,7 @@ fn main() {
     }
 }
 
-/// Scrapes some seconds apart, with what happens between them.
+/// Scrapes some seconds apart, and calls `between` before each.
 fn scrapes(times: usize, form: Form, mut between: impl FnMut(&mut Published)) {
     let mut world = Published::new(ZONES);
     let exposition = world.exposition();

@@ -1,4 +1,4 @@
-//! Generated zones, published.
+//! Publishes generated zones.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ const SETTINGS: Settings = Settings {
     },
 };
 
-/// A published world, and a clock that moves as far as Prometheus' scrapes are apart.
+/// A published world, and a clock that moves by about the interval between Prometheus' scrapes.
 pub(crate) struct Published {
     snapshot: Snapshot,
     zones: Vec<Arc<ZoneSlot>>,
@@ -57,8 +57,8 @@ impl Published {
         self.now
     }
 
-    /// Publishes one zone in this many, other ones each time: polled without news, or with one
-    /// mapping less.
+    /// Publishes one in this many zones, different ones each time, as after a poll without changes
+    /// or with one mapping less.
     pub(crate) fn poll_some(&mut self, one_in: usize, with_news: bool) {
         self.turn += 1;
         for slot in self.zones.iter().skip(self.turn % one_in).step_by(one_in) {

@@ -13,10 +13,10 @@ use cloudflare_origin_region_exporter::snapshot::{
 use jiff::Timestamp;
 use serde_json::json;
 
-/// As many mappings as the API gives on one page.
+/// The number of mappings on one page of the API.
 pub(crate) const MAPPINGS: usize = 100;
 
-/// The moment of the measurement, after the last change of every generated mapping.
+/// The time of the measurement, after the last change of every generated mapping.
 pub(crate) fn now() -> Timestamp {
     "2026-10-01T12:00:00.25Z".parse().unwrap()
 }
@@ -30,7 +30,7 @@ pub(crate) fn generated(zones: usize) -> Vec<(Zone, Vec<Mapping>)> {
         .collect()
 }
 
-/// A zone after its first good poll.
+/// A zone after its first successful poll.
 pub(crate) fn polled(zone: Zone, mappings: Vec<Mapping>) -> ZoneState {
     let findings = ZoneFindings {
         expected: [(Source::Config, mappings.len())].into(),

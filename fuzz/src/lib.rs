@@ -1,8 +1,8 @@
-//! Everything that parses bytes from outside, as functions that must end well whatever the bytes
-//! are. The fuzzer calls each through a program of its own in `fuzz_targets`; `tests/corpus.rs`
-//! calls them with the inputs that are kept in `corpus`.
+//! Everything that parses external bytes, as functions that must not panic for any input. The
+//! fuzzer calls each one through its own program in `fuzz_targets`. `tests/corpus.rs` calls them
+//! with the inputs in `corpus`.
 
-// All go through `exporter`, since the test includes this file as a module.
+// Everything is imported through `exporter`, because the test includes this file as a module.
 use cloudflare_origin_region_exporter as exporter;
 use exporter::config::{Environment, cli};
 use exporter::config_tree::{Format, Place};
@@ -11,7 +11,8 @@ use exporter::{cloudflare, config, storage, vendor_ranges, web};
 /// A parser under test.
 pub type Target = fn(&[u8]);
 
-/// Every target with its name, which is that of its program and of its folder of inputs.
+/// Every target with its name, which is also the name of its program and of its directory of
+/// inputs.
 pub const ALL: [(&str, Target); 14] = [
     ("api_answer", api_answer),
     ("api_headers", api_headers),
@@ -29,17 +30,17 @@ pub const ALL: [(&str, Target); 14] = [
     ("storage", storage_value),
 ];
 
-/// The body of an answer of the Cloudflare API.
+/// The body of a response of the Cloudflare API.
 pub fn api_answer(body: &[u8]) {
     cloudflare::fuzzing::answer(body);
 }
 
-/// The headers of an answer that say how often may be asked, a line each.
+/// Rate limit headers of a response, one per line.
 pub fn api_headers(lines: &[u8]) {
     cloudflare::fuzzing::headers(lines);
 }
 
-/// A vendor's file of ranges, and Azure's page that links to one.
+/// A vendor's file of ranges, and the Azure page that links to one.
 pub fn vendor_ranges_file(file: &[u8]) {
     for format in vendor_ranges::Format::ALL {
         match format.parse(file) {
@@ -51,7 +52,7 @@ pub fn vendor_ranges_file(file: &[u8]) {
     vendor_ranges::fuzzing::download_page(&page.expect("a constant address"), file);
 }
 
-/// A document in any of the three spellings.
+/// A document in YAML and in TOML.
 pub fn document(text: &[u8]) {
     let Ok(text) = str::from_utf8(text) else {
         return;
@@ -71,7 +72,7 @@ pub fn configuration(text: &[u8]) {
     }
 }
 
-/// Environment variables that replace values of the file, one `NAME=VALUE` a line.
+/// Environment variables that override values of the file, one `NAME=VALUE` per line.
 pub fn variables(lines: &[u8]) {
     if let Ok(lines) = str::from_utf8(lines) {
         let variables = lines.lines().filter_map(|line| line.split_once('='));
@@ -86,7 +87,7 @@ pub fn web_config(text: &[u8]) {
     }
 }
 
-/// The query of a request, and then lines of its `Accept-Encoding`.
+/// The query of a request, followed by lines of its `Accept-Encoding`.
 pub fn request(lines: &[u8]) {
     let end = lines.iter().position(|&byte| byte == b'\n');
     let (query, encodings) = lines.split_at(end.unwrap_or(lines.len()));
@@ -96,7 +97,7 @@ pub fn request(lines: &[u8]) {
     web::fuzzing::accept_encoding(encodings);
 }
 
-/// The query of a probe, and then the time that its caller waits.
+/// The query of a probe, followed by the timeout of its caller.
 pub fn probe(lines: &[u8]) {
     let end = lines.iter().position(|&byte| byte == b'\n');
     let (query, timeout) = lines.split_at(end.unwrap_or(lines.len()));
@@ -105,17 +106,18 @@ pub fn probe(lines: &[u8]) {
     }
 }
 
-/// The user and password of a request.
+/// The credentials of a request.
 pub fn authorization(value: &[u8]) {
     web::fuzzing::authorization(value);
 }
 
-/// The certificate of a client of the server, in DER.
+/// A client certificate, in DER.
 pub fn client_certificate(der: &[u8]) {
     web::fuzzing::client_certificate(der);
 }
 
-/// The command line, an argument a line, and the same lines as the variables of flags.
+/// The command line, one argument per line. The same lines are used as environment variables for
+/// flags.
 pub fn arguments(lines: &[u8]) {
     let Ok(lines) = str::from_utf8(lines) else {
         return;
@@ -138,7 +140,7 @@ pub fn arguments(lines: &[u8]) {
     }
 }
 
-/// Where a vendor's server says that its file has gone.
+/// The `Location` of a redirect from a vendor's server.
 pub fn redirect(location: &[u8]) {
     for source in [
         "https://a.example/ranges.json",
@@ -149,13 +151,13 @@ pub fn redirect(location: &[u8]) {
     }
 }
 
-/// A value of the storage's file.
+/// A value in the storage file.
 pub fn storage_value(bytes: &[u8]) {
     storage::fuzzing::value(bytes);
     vendor_ranges::fuzzing::stored(bytes);
 }
 
-/// Settings print without their secrets, and errors are told.
+/// Loads a configuration, and formats the settings or the errors.
 fn load(format: Format, text: &str, environment: &Environment) {
     let Ok(cli) = cli::parse(["exporter".into()], environment) else {
         return;
