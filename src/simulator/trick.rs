@@ -21,7 +21,7 @@ use super::fault::{FaultKind, RetryAfter};
 /// The body of every response. It never fails.
 pub(super) type Body = BoxBody<Bytes, std::convert::Infallible>;
 
-/// A piece of a huge body.
+/// A piece of a large body of white space.
 const PIECE: &[u8] = &[b' '; 64 << 10];
 /// The number of pieces of a bomb that are compressed. The others are copies.
 const PIECES_A_STRETCH: usize = 16;

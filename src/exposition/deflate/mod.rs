@@ -35,8 +35,8 @@ impl LineDeflate {
         }
     }
 
-    /// Appends the compressed form of `text`: blocks that end on a byte boundary, none of which is
-    /// marked as the last, and which do not refer to anything before them.
+    /// Appends the compressed form of `text`: blocks that end on a byte boundary, do not refer to
+    /// earlier data, and are not marked as the last one.
     pub(super) fn compress(&mut self, text: &[u8], out: &mut Vec<u8>) {
         let mut out = BitWriter::new(out);
         for text in text.chunks(MAX_BLOCK) {
