@@ -82,7 +82,6 @@ impl Bodies {
         });
     }
 
-    /// Drops all bodies.
     pub(super) fn forget(&self) {
         // As in `retire`: freed outside the lock.
         let forgotten = std::mem::take(&mut *self.lock());

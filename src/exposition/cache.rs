@@ -56,7 +56,6 @@ struct Block {
     detail_crcs: [Option<Crc>; detail::FAMILIES],
 }
 
-/// One zone.
 #[derive(Debug)]
 struct CachedZone {
     id: ZoneId,
@@ -83,7 +82,6 @@ fn compressed_headers(format: Format, compressor: &mut Compressor) -> Vec<Fragme
 }
 
 impl Cache {
-    /// An empty cache.
     pub(super) fn new(settings: Settings) -> Self {
         let mut compressor = Compressor::new();
         let headers = Headers {

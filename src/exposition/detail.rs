@@ -19,7 +19,6 @@ enum Value {
     LastModified,
 }
 
-/// The number of families.
 pub(super) const FAMILIES: usize = FAMILY_VALUES.len();
 
 /// The families in the order of the exposition.

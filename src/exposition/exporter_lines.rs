@@ -6,7 +6,6 @@ use crate::domain::MAPPINGS_PER_ZONE_LIMIT;
 use crate::metric_families::{self, Family};
 use crate::snapshot::Directory;
 
-/// Appends all families of this module.
 pub(super) fn push_families(
     out: &mut String,
     format: Format,

@@ -45,7 +45,6 @@ impl Compressor {
         }
     }
 
-    /// Compresses `text`.
     pub(super) fn fragment(&mut self, text: &[u8]) -> Fragment {
         self.buffer.clear();
         self.deflate.compress(text, &mut self.buffer);
@@ -75,7 +74,6 @@ pub(super) struct Member<'a> {
 }
 
 impl<'a> Member<'a> {
-    /// An empty member.
     pub(super) fn new() -> Self {
         Self {
             deflated: Vec::new(),
@@ -83,7 +81,6 @@ impl<'a> Member<'a> {
         }
     }
 
-    /// Appends a fragment.
     pub(super) fn push(&mut self, fragment: &'a Fragment) {
         self.deflated.push(&fragment.deflated);
         self.crc.combine(&fragment.crc);
@@ -97,7 +94,6 @@ impl<'a> Member<'a> {
         self.crc.combine(crc);
     }
 
-    /// Completes the member.
     pub(super) fn finish(self, spare: ReusableBuffer) -> Vec<u8> {
         let size = self.crc.amount().to_le_bytes();
         let crc = self.crc.sum().to_le_bytes();

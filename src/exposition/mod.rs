@@ -194,8 +194,8 @@ impl Exposition {
         }
     }
 
-    /// The body for a scrape. Scrapes in quick succession share a body for at most
-    /// [`SHARED_AT_MOST`]. Renders on a blocking thread.
+    /// The body for a scrape. Scrapes in quick succession share a body, which is at most
+    /// [`SHARED_AT_MOST`] old. Renders on a blocking thread.
     pub async fn render(&self, form: Form) -> Result<Rendered, RenderError> {
         if let Some(rendered) = self.shared.bodies.shared(form) {
             return Ok(rendered);

@@ -44,7 +44,6 @@ const OCTETS: [([u8; 4], u8); 256] = {
     }
 };
 
-/// Appends a whole number.
 pub(super) fn push_whole(out: &mut Vec<u8>, value: u64) {
     let mut digits = [b'0'; MAX_DIGITS];
     let mut rest = value;
@@ -114,7 +113,6 @@ pub(super) fn push_unix_seconds(out: &mut Vec<u8>, time: Timestamp) {
     }
 }
 
-/// Appends an address.
 pub(super) fn push_ip(out: &mut Vec<u8>, ip: OriginIp) {
     match ip.addr() {
         IpAddr::V4(v4) => {

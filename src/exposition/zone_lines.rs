@@ -46,7 +46,6 @@ const WRITERS: [(&Family, Writer); 23] = [
     ),
 ];
 
-/// The number of families.
 pub(super) const FAMILIES: usize = WRITERS.len();
 
 /// The families, in the order in which they are exposed.

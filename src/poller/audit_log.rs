@@ -42,7 +42,7 @@ struct AuditLog {
     /// Whether the last read succeeded; `None` before the first one has ended.
     up: Option<bool>,
     last_success: Option<Timestamp>,
-    /// The reason of the last failure, so that each reason is logged as a warning only once.
+    /// The reason of the last failure. Further failures for the same reason are not warned about.
     failing: Option<Reason>,
 }
 
