@@ -1,4 +1,4 @@
-//! Reading everything that the file holds.
+//! Reading the contents of the file.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use super::tables::{
 use crate::domain::ZoneId;
 use crate::history::{CAPACITY_WITH_STORAGE, Change};
 
-/// What the file holds.
+/// The contents of the file.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Contents {
     /// The zones by identifier, with their numbers.
@@ -26,16 +26,16 @@ pub(super) struct Contents {
     /// JSON by kind and key.
     pub(super) parts: BTreeMap<(String, String), Vec<u8>>,
     pub(super) session: Option<u64>,
-    /// The key of the latest activity, and the number of entries of all.
+    /// The key of the latest activity value; `activities` is the number of entries in all of them.
     pub(super) last_activity: u64,
     pub(super) activities: usize,
-    /// Values that this program did not write, left out.
+    /// Values that this program did not write. They are left out.
     pub(super) rejected: usize,
 }
 
 impl Contents {
-    /// Reads the file. An empty database, as a crash right after its creation leaves it, is empty
-    /// contents.
+    /// Reads the file. An empty database, as a crash right after its creation leaves it, gives
+    /// empty contents.
     pub(super) fn read(database: &impl ReadableDatabase) -> Result<Self, FileError> {
         let transaction = database.begin_read()?;
         if !is_ours(&transaction)? {
@@ -139,7 +139,7 @@ impl Contents {
     }
 }
 
-/// Whether the database has this program's layout; an empty one has none yet.
+/// Whether the database has this program's layout. An empty one has no layout yet.
 fn is_ours(transaction: &ReadTransaction) -> Result<bool, FileError> {
     let tables: Vec<_> = transaction
         .list_tables()?

@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 /// Why the storage was not opened. The first two end the program at its start; the others are
-/// tried again.
+/// retried.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The path exists and is not a folder.
@@ -21,7 +21,7 @@ pub enum OpenError {
     Io {
         /// The folder or file.
         path: PathBuf,
-        /// What the system reports.
+        /// The system's error.
         source: io::Error,
     },
     /// The thread could not be started.
@@ -29,11 +29,11 @@ pub enum OpenError {
     Thread(io::Error),
 }
 
-/// What is wrong with a file that was found in the place of the storage's.
+/// Why a file cannot be used as the storage.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{detail}")]
 pub(super) struct BadFile {
-    /// A word for the name under which the file is set aside.
+    /// Determines the name under which the file is set aside.
     pub(super) kind: BadFileKind,
     /// What is wrong, for the log.
     pub(super) detail: String,
@@ -41,11 +41,11 @@ pub(super) struct BadFile {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum BadFileKind {
-    /// It was this program's, or may have been.
+    /// A damaged file of this program, or what may have been one.
     Damaged,
-    /// It is of a later version of this program.
+    /// A file of a later version of this program.
     Newer,
-    /// It is something else.
+    /// Not a file of this program.
     Foreign,
 }
 
@@ -62,13 +62,13 @@ impl BadFileKind {
 /// Why the file could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum FileError {
-    /// What was found there is of no use.
+    /// The file is unusable.
     #[error(transparent)]
     Bad(#[from] BadFile),
-    /// Another process holds it.
+    /// Another process holds the file's lock.
     #[error("it is in use by another process")]
     Busy,
-    /// The system refuses; a later try may succeed.
+    /// The system reports an error; a retry may succeed.
     #[error(transparent)]
     Io(#[from] io::Error),
 }

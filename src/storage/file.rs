@@ -1,4 +1,4 @@
-//! The file: opening it, and knowing whether it is still in its place.
+//! The file: opening it, and checking that it is still in place.
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Read as _};
@@ -13,7 +13,7 @@ use super::contents::Contents;
 use super::error::{BadFile, BadFileKind, FileError};
 use super::tables::MAX_FILE_BYTES;
 
-/// Pages that are kept in memory between writes. All that is served is in memory anyway.
+/// The database's cache. It is small because everything that is served is in memory anyway.
 const CACHE_BYTES: usize = 4 << 20;
 const COPIED_AT_ONCE: usize = 1 << 20;
 
@@ -27,8 +27,8 @@ pub(super) struct StorageFile {
 }
 
 impl StorageFile {
-    /// Opens or creates the file and reads it. Every checksum is verified first, so that a file
-    /// that something else changed is an error and not a panic.
+    /// Opens or creates the file and reads it. All checksums are verified first, so a file that was
+    /// changed from outside is an error and not a panic.
     pub(super) fn open(path: &Path) -> Result<(Self, Contents), FileError> {
         let (file, metadata) = open_private(path)?;
         let opened = guarded(|| {
@@ -46,8 +46,8 @@ impl StorageFile {
         Ok((file, contents))
     }
 
-    /// Reads a file that cannot be written, from a copy in memory: after a crash the database has to
-    /// be repaired, which writes. `None` where there is no file.
+    /// Reads a file that cannot be written, from a copy in memory: repairing the database after a
+    /// crash writes to it. `None` if there is no file.
     pub(super) fn read_copy(path: &Path) -> Result<Option<Contents>, FileError> {
         let metadata = match fs::symlink_metadata(path) {
             Ok(metadata) => metadata,
@@ -75,7 +75,7 @@ impl StorageFile {
         })
     }
 
-    /// Writes in one transaction: all of it or nothing lasts.
+    /// Writes in one transaction: all or nothing.
     pub(super) fn write(
         &self,
         write: impl FnOnce(&WriteTransaction) -> Result<(), FileError>,
@@ -87,7 +87,7 @@ impl StorageFile {
         })
     }
 
-    /// The file's size, if it is still in its place.
+    /// The file's size, or an error if the file is no longer in place.
     pub(super) fn size(&self) -> io::Result<u64> {
         let found = fs::symlink_metadata(&self.path)?;
         if (found.dev(), found.ino()) == (self.device, self.inode) {
@@ -116,9 +116,9 @@ fn foreign(detail: &str) -> FileError {
     })
 }
 
-/// Opens or creates the file for its owner alone.
+/// Opens or creates the file with access for its owner only.
 fn open_private(path: &Path) -> Result<(File, fs::Metadata), FileError> {
-    // Opening a pipe would wait for its other end.
+    // Opening a pipe would block until its other end is opened.
     match fs::symlink_metadata(path) {
         Ok(found) if !found.is_file() => return Err(foreign("it is not a regular file")),
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
@@ -141,7 +141,7 @@ fn open_private(path: &Path) -> Result<(File, fs::Metadata), FileError> {
     Ok((file, metadata))
 }
 
-/// A panic of the database, which a damaged file may cause, is damage and no panic of the program.
+/// Turns a panic of the database, which a damaged file may cause, into an error.
 fn guarded<T>(call: impl FnOnce() -> Result<T, FileError>) -> Result<T, FileError> {
     catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|panic| {
         let text = panic

@@ -11,19 +11,19 @@ use tracing::debug;
 use super::error::{BadFileKind, OpenError};
 
 const FILE_NAME: &str = "storage.redb";
-/// So many damaged files are kept for whoever wants to look at them.
+/// The most damaged files that are kept for inspection.
 const DAMAGED_FILES: usize = 3;
 
-/// The folder, locked for this process where the file system can do that.
+/// The folder, locked for this process if the file system supports locks.
 #[derive(Debug)]
 pub(super) struct Folder {
     path: PathBuf,
-    /// The file has a lock of its own, which does not cover the time in which it is replaced.
+    /// The file's own lock does not cover the time while the file is replaced.
     lock: Option<File>,
 }
 
 impl Folder {
-    /// Creates the folder where it does not exist, and locks it.
+    /// Creates the folder if it does not exist, and locks it.
     pub(super) fn open(path: &Path) -> Result<Self, OpenError> {
         let io_error = |source| OpenError::Io {
             path: path.to_owned(),
@@ -57,7 +57,7 @@ impl Folder {
         })
     }
 
-    /// Whether the path still leads to the folder that is locked.
+    /// Whether the path still leads to the locked folder.
     pub(super) fn is_in_place(&self) -> bool {
         let locked = self.lock.as_ref().and_then(|lock| lock.metadata().ok());
         let found = fs::metadata(&self.path).ok();
@@ -65,13 +65,13 @@ impl Folder {
         locked.is_some() && locked.map(identity) == found.map(identity)
     }
 
-    /// Where the storage's file is.
+    /// The path of the storage's file.
     pub(super) fn file(&self) -> PathBuf {
         self.path.join(FILE_NAME)
     }
 
-    /// Renames the file, or whatever is in its place, and returns the new name. Of damaged files
-    /// the latest are kept.
+    /// Renames the file, or anything else in its place, and returns the new name. Only the latest
+    /// damaged files are kept.
     pub(super) fn set_aside(&self, kind: BadFileKind, now: Timestamp) -> io::Result<PathBuf> {
         let stem = format!("{FILE_NAME}.{}-", kind.as_str());
         let time = now.strftime("%Y%m%dT%H%M%S.%fZ");
@@ -94,7 +94,7 @@ impl Folder {
             .collect();
         files.sort();
         for file in files.iter().rev().skip(DAMAGED_FILES) {
-            // A file that cannot be removed now is tried again the next time.
+            // A file that cannot be removed now is tried again next time.
             drop(fs::remove_file(file));
         }
     }

@@ -1,9 +1,9 @@
-//! What the fuzzer calls.
+//! The entry point of the fuzzer.
 
 use super::record;
 use crate::domain::ZoneId;
 
-/// Reads a value of each table.
+/// Decodes the bytes as a value of each table.
 pub fn value(bytes: &[u8]) {
     drop(record::decode_mappings(bytes));
     drop(record::decode_activities(bytes));

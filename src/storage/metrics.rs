@@ -1,16 +1,16 @@
-//! What the storage reports about itself.
+//! Metrics of the storage.
 
 use jiff::Timestamp;
 use prometheus::{Gauge, IntCounterVec, IntGauge, Registry};
 
 use crate::metric_families;
 
-/// What the storage was doing when it failed.
+/// The operation that failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Operation {
     /// Creating the folder or opening the file.
     Open,
-    /// Reading what the file holds.
+    /// Reading the contents.
     Read,
     /// Writing to the file.
     Write,
@@ -28,7 +28,7 @@ impl Operation {
     }
 }
 
-/// The families `storage_*`. Clones share the values.
+/// The `storage_*` families. Clones share the values.
 #[derive(Debug, Clone)]
 pub struct Metrics {
     up: IntGauge,
@@ -38,7 +38,7 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Creates and registers the families. Only where there is storage.
+    /// Creates and registers the families. Call it only if storage is configured.
     pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
         let metrics = Self {
             up: metric_families::STORAGE_UP.register(registry)?,

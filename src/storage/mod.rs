@@ -1,8 +1,8 @@
-//! What survives a restart, in one folder.
+//! Stores what survives a restart, in one folder.
 //!
-//! One thread owns the file. The other parts hand over what is new and go on; it is gathered and
-//! written less than a second later, and what fails to be written is tried again. So neither a
-//! poll nor a scrape ever waits for a disk.
+//! One thread owns the file. Other modules hand over updates without waiting. Updates are gathered
+//! and written less than a second later, and failed writes are retried, so neither a poll nor a
+//! scrape ever waits for a disk.
 
 mod contents;
 mod error;
@@ -46,12 +46,13 @@ use crate::domain::ZoneId;
 use crate::history::{self, CAPACITY_WITH_STORAGE, Change, History};
 use crate::snapshot::ZoneState;
 
-/// A start waits so long for the file to be read, and then goes on without it.
+/// The longest that the start waits for the file to be read before it goes on without it.
 const OPEN_PATIENCE: Duration = Duration::from_secs(20);
-/// Nothing waits longer for a write.
+/// The longest that anything waits for a write.
 const WRITE_PATIENCE: Duration = Duration::from_secs(1);
 
-/// A handle on the storage. Clones share it; when the last is dropped, what is new is written.
+/// A handle to the storage. Clones share it. When the last one is dropped, pending updates are
+/// written.
 #[derive(Clone)]
 pub struct Storage {
     inner: Arc<Inner>,
@@ -64,17 +65,17 @@ struct Inner {
 /// What an earlier process stored.
 #[derive(Debug)]
 pub struct Restored {
-    /// The zones by identifier, those that were polled no more too.
+    /// The zones by identifier, including those that are no longer polled.
     pub zones: BTreeMap<ZoneId, StoredZone>,
-    /// The changes, to which new ones are added.
+    /// The history of the stored changes, to which new ones are added.
     pub history: History,
-    /// What the other parts kept.
+    /// The values of other modules.
     pub parts: Parts,
 }
 
 impl Storage {
-    /// Opens the storage and reads it. A folder that is in use or is none is an error; where the
-    /// disk fails, the program goes on with nothing restored, and the storage is tried again.
+    /// Opens the storage and reads it. Fails if the path is not a folder, or if the folder is in
+    /// use. If the disk fails, the program starts with what could be read, and opening is retried.
     pub fn open(
         settings: &Settings,
         history: &history::Settings,
@@ -106,13 +107,13 @@ impl Storage {
         };
         drop(started);
         let restored = restore(contents, parts, history, now);
-        // It was empty until now.
+        // Set only here, so this cannot fail.
         drop(shared_history.set(restored.history.clone()));
         info!(path = %settings.path.display(), zones = restored.zones.len(), "storage opened");
         Ok((storage, restored))
     }
 
-    /// Keeps the state of a zone, and the changes that led to it, in one step.
+    /// Stores the state of a zone and the changes that led to it in one transaction.
     pub fn put_zone(&self, state: Arc<ZoneState>, changes: &[Arc<Change>]) {
         self.inner.pending.add(|batch| {
             let id = state.zone.id.clone();
@@ -128,21 +129,21 @@ impl Storage {
         });
     }
 
-    /// The zone is polled no more. It is kept for thirty days in case it comes back.
+    /// Marks a zone as no longer polled. It is kept for thirty days in case it comes back.
     pub fn zone_left(&self, id: &ZoneId) {
         self.inner.pending.add(|batch| {
             batch.zones.entry(id.clone()).or_default().left = true;
         });
     }
 
-    /// Keeps a change as it is now, after its actor was added.
+    /// Stores a change again, after its actor was added.
     pub fn put_change(&self, change: Arc<Change>) {
         self.inner.pending.add(|batch| {
             batch.changes.insert(change.id, change);
         });
     }
 
-    /// Keeps a value of another part. Encoding it costs the caller nothing.
+    /// Stores a value of another module. It is encoded on the storage's thread.
     pub fn put(&self, kind: Kind, key: &str, value: impl Serialize + Send + 'static) {
         self.inner.pending.add(|batch| {
             let key = (kind, key.to_owned());
@@ -150,8 +151,8 @@ impl Storage {
         });
     }
 
-    /// Keeps a value of which a form that is a minute old will do, such as when something was
-    /// last seen. Many such values are written together.
+    /// Stores a value that may be up to a minute out of date, such as a last-seen time. Many such
+    /// values are written together.
     pub fn put_lazily(&self, kind: Kind, key: &str, value: impl Serialize + Send + 'static) {
         let key = (kind, key.to_owned());
         self.inner.pending.add_lazily(key, encoder(value));
@@ -164,13 +165,13 @@ impl Storage {
         });
     }
 
-    /// Has everything written now, and waits for it, at most a second. Returns whether it is on
-    /// the disk.
+    /// Requests that everything is written now, and waits for it at most a second. Returns whether
+    /// it is on disk.
     pub async fn flush(&self) -> bool {
         self.wait_for(self.inner.pending.flush(false)).await
     }
 
-    /// As [`Self::flush`], for the last time: nothing is written after it.
+    /// Like [`Self::flush`], for the last time: nothing is written afterwards.
     pub async fn close(&self) -> bool {
         self.wait_for(self.inner.pending.flush(true)).await
     }

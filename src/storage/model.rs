@@ -1,4 +1,4 @@
-//! What the file ought to hold, what of it is to be written, and the writing.
+//! What the file should hold, what is not written yet, and the writing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -23,25 +23,25 @@ use crate::findings::ZoneFindings;
 use crate::history::{Change, History};
 use crate::snapshot::ZoneState;
 
-/// Zones that no account has listed for so long are forgotten.
+/// Zones that no account has listed for this long are forgotten.
 const FORGET_AFTER: Duration = Duration::from_hours(30 * 24);
-/// The log of activity is written anew when it has so many entries more than twice the zones.
+/// The activity log is compacted when it has more entries than twice the zones plus this.
 const ACTIVITY_SLACK: usize = 1_000;
-/// Zones in one value of an activity log that is written anew.
+/// Zones per value of a compacted activity log.
 const ZONES_PER_VALUE: usize = 500;
 
-/// Everything that is kept, and what of it is not in the file yet.
+/// Everything that is stored, and what is not in the file yet.
 #[derive(Default)]
 pub(super) struct Model {
     zones: BTreeMap<ZoneId, Entry>,
     parts: BTreeMap<PartKey, Bytes>,
     next_number: u32,
-    /// The file holds nothing of this, or something else.
+    /// The file is empty or holds something else, so everything must be written.
     pub(super) rewrite: bool,
     dirty_zones: BTreeSet<ZoneId>,
     dirty_parts: BTreeSet<PartKey>,
     dirty_changes: BTreeMap<u64, Arc<Change>>,
-    /// As it was at the start.
+    /// As of the start.
     last_change: u64,
     last_activity: u64,
     activities: usize,
@@ -50,7 +50,7 @@ pub(super) struct Model {
 struct Entry {
     number: u32,
     zone: StoredZone,
-    /// As in the file.
+    /// What the file holds.
     written: Option<Written>,
 }
 
@@ -62,7 +62,7 @@ struct Written {
 }
 
 impl Model {
-    /// Nothing yet, to replace whatever the file holds.
+    /// An empty model that replaces everything in the file.
     pub(super) fn anew() -> Self {
         Self {
             rewrite: true,
@@ -70,8 +70,8 @@ impl Model {
         }
     }
 
-    /// Takes what the file holds. All of it is written again where `rewrite`, and where something
-    /// was left out, which goes.
+    /// Loads the contents of the file. Everything is written again if `rewrite`, or if invalid
+    /// values were left out, which removes these from the file.
     pub(super) fn load(
         contents: &Contents,
         parts: &BTreeMap<PartKey, Bytes>,
@@ -107,13 +107,14 @@ impl Model {
         }
     }
 
-    /// Where this process's own file was opened again, its log may be longer than this knows.
+    /// Takes over the length of the log when this process's own file was opened again, because it
+    /// may be longer than the model knows.
     pub(super) fn reopened(&mut self, contents: &Contents) {
         self.last_activity = contents.last_activity;
         self.activities = contents.activities;
     }
 
-    /// Takes news.
+    /// Takes updates.
     pub(super) fn add(&mut self, batch: Batch, now: Timestamp) {
         for (id, update) in batch.zones {
             if let Some(state) = update.state {
@@ -130,7 +131,7 @@ impl Model {
         for (key, encode) in batch.parts {
             match encode {
                 Some(encode) => {
-                    // A value that cannot be encoded leaves the last one.
+                    // If a value cannot be encoded, the previous one stays.
                     if let Some(bytes) = encode() {
                         self.put_part(key, Some(bytes));
                     }
@@ -164,7 +165,7 @@ impl Model {
         }
     }
 
-    /// Forgets zones that nobody has seen for long.
+    /// Removes zones that have not been seen for [`FORGET_AFTER`].
     pub(super) fn forget(&mut self, now: Timestamp) {
         let before = now.saturating_sub(FORGET_AFTER).unwrap_or(Timestamp::MIN);
         let old = |entry: &Entry| entry.zone.last_seen() < before;
@@ -188,8 +189,8 @@ impl Model {
             || !self.dirty_changes.is_empty()
     }
 
-    /// Writes what is not in the file. It stays to be written until [`Self::written`]. A `session`
-    /// is written too.
+    /// Writes what is not in the file yet, and `session` if given. Everything stays marked as
+    /// unwritten until [`Self::written`].
     pub(super) fn write(
         &mut self,
         transaction: &WriteTransaction,
@@ -223,14 +224,14 @@ impl Model {
                 changes.retain_in(..first, |_, _| false)?;
                 meta.insert(META_LAST_CHANGE, last)?;
             }
-            // The start is not over.
+            // The start is still in progress.
             None if self.rewrite => drop(meta.insert(META_LAST_CHANGE, self.last_change)?),
             Some(_) | None => {}
         }
         Ok(())
     }
 
-    /// Removes everything from the file, and has everything written.
+    /// Clears the file and marks everything as unwritten.
     fn start_anew(
         &mut self,
         transaction: &WriteTransaction,
@@ -240,7 +241,7 @@ impl Model {
         for table in tables {
             transaction.delete_table(table)?;
         }
-        // A damaged file may have given one number to two zones.
+        // A damaged file may have given two zones the same number.
         for (number, entry) in (0..).zip(self.zones.values_mut()) {
             entry.number = number;
             entry.written = None;
@@ -314,7 +315,7 @@ impl Model {
         entries > 2 * self.zones.len() + ACTIVITY_SLACK
     }
 
-    /// Everything was written.
+    /// Marks everything as written.
     pub(super) fn written(&mut self) {
         if self.must_compact() {
             self.activities = self.zones.len();
@@ -342,7 +343,7 @@ fn is_same<T: PartialEq>(old: &Arc<T>, new: &Arc<T>) -> bool {
     Arc::ptr_eq(old, new) || old == new
 }
 
-/// The values of a file by kind; those of kinds that this version does not know are left out.
+/// The stored values of a file, without kinds that this version does not know.
 pub(super) fn known_parts(contents: &mut Contents) -> BTreeMap<PartKey, Bytes> {
     std::mem::take(&mut contents.parts)
         .into_iter()

@@ -1,4 +1,4 @@
-//! What other parts of the program keep in the storage: JSON values by kind and key.
+//! What other modules keep in the storage: JSON values by kind and key.
 
 use std::collections::BTreeMap;
 
@@ -7,10 +7,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tracing::warn;
 
-/// Defines the kinds of values with their words in the file.
+/// Defines the kinds of values and their names in the file.
 macro_rules! kinds {
     ($($(#[$doc:meta])* $kind:ident = $word:literal,)*) => {
-        /// A kind of values of another part.
+        /// A kind of value of another module.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum Kind {
             $($(#[$doc])* $kind,)*
@@ -29,21 +29,21 @@ macro_rules! kinds {
 }
 
 kinds! {
-    /// What the sources of expected origins name for a zone, by its identifier.
+    /// What the sources of expected origins name for a zone, by zone identifier.
     Sources = "sources",
-    /// Since when nothing names a mapping of a zone, by its identifier.
+    /// Since when no source names a mapping of a zone, by zone identifier.
     Unused = "unused",
     /// An origin host, by its name.
     Host = "host",
-    /// The load balancer pools that an account sees, by the account's name.
+    /// The load balancer pools that an account sees, by account name.
     Pools = "pools",
-    /// The ranges of a vendor, by its name.
+    /// The ranges of a vendor, by vendor name.
     Ranges = "ranges",
-    /// How the latest refresh of a vendor's ranges ended, by the vendor's name.
+    /// How the latest refresh of a vendor's ranges ended, by vendor name.
     RangesRefresh = "ranges_refresh",
-    /// The requests of the rate limit's window and the end of a pause, by the account's name.
+    /// The requests in the rate limit's window and the end of a pause, by account name.
     Window = "window",
-    /// The place in the audit log, by the identifier of the Cloudflare account.
+    /// The position in the audit log, by Cloudflare account identifier.
     AuditLog = "audit_log",
 }
 
@@ -52,16 +52,16 @@ impl Kind {
         Self::ALL.iter().copied().find(|kind| kind.as_str() == word)
     }
 
-    /// Whether the key is a zone's identifier, so that the value goes with the zone.
+    /// Whether the key is a zone identifier, so that the value is removed with the zone.
     pub(super) fn is_of_zone(self) -> bool {
         matches!(self, Self::Sources | Self::Unused)
     }
 }
 
-/// Names one value.
+/// The key of one value.
 pub(super) type PartKey = (Kind, String);
 
-/// Makes a value's bytes, on the storage's own thread.
+/// Encodes a value, on the storage's own thread.
 pub(super) type Encode = Box<dyn FnOnce() -> Option<Bytes> + Send>;
 
 pub(super) fn encoder(value: impl Serialize + Send + 'static) -> Encode {
@@ -81,13 +81,13 @@ pub struct Parts {
 }
 
 impl Parts {
-    /// The value with this key, where there is one that can still be read.
+    /// The value with this key, if there is one that can be decoded.
     pub fn get<T: DeserializeOwned>(&self, kind: Kind, key: &str) -> Option<T> {
         let bytes = self.values.get(&(kind, key.to_owned()))?;
         read(kind, key, bytes)
     }
 
-    /// All values of one kind that can still be read, by key.
+    /// All values of one kind that can be decoded, by key.
     pub fn all<T: DeserializeOwned>(&self, kind: Kind) -> impl Iterator<Item = (&str, T)> {
         self.values
             .range((kind, String::new())..)
@@ -96,7 +96,7 @@ impl Parts {
     }
 }
 
-/// A value that another version wrote differently is as good as none.
+/// Decodes a value. One that another version wrote differently is treated as missing.
 fn read<T: DeserializeOwned>(kind: Kind, key: &str, bytes: &[u8]) -> Option<T> {
     serde_json::from_slice(bytes)
         .inspect_err(|error| warn!(kind = kind.as_str(), key, %error, "a stored value is not read"))

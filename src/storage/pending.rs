@@ -1,4 +1,5 @@
-//! What waits to be written. The parts add to it without waiting; the storage's thread takes it.
+//! Updates that wait to be written. Any module adds to them without waiting; the storage's thread
+//! takes them.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -11,31 +12,31 @@ use crate::domain::ZoneId;
 use crate::history::{CAPACITY_WITH_STORAGE, Change};
 use crate::snapshot::ZoneState;
 
-/// Writes are gathered for so long. With the time that a write takes, they are less than a second
+/// How long updates are gathered. Even with the duration of a write, the file is less than a second
 /// behind.
 const GATHER: Duration = Duration::from_millis(750);
-/// Values whose latest form matters little are gathered for so long.
+/// How long values are gathered whose latest form matters little.
 const GATHER_LAZILY: Duration = Duration::from_mins(1);
 
-/// What is new of a zone.
+/// What is new for a zone.
 #[derive(Debug, Default)]
 pub(super) struct ZoneUpdate {
-    /// Its state; `None` where that is as it was.
+    /// The new state; `None` if it is unchanged.
     pub(super) state: Option<Arc<ZoneState>>,
-    /// It is polled no more.
+    /// Whether the zone is no longer polled.
     pub(super) left: bool,
 }
 
-/// What is new. Later news of one thing replace earlier ones, so it is bounded by what there is.
+/// What is new. A later update replaces an earlier one with the same key, so the size is bounded.
 #[derive(Default)]
 pub(super) struct Batch {
     pub(super) zones: HashMap<ZoneId, ZoneUpdate>,
     pub(super) changes: BTreeMap<u64, Arc<Change>>,
     /// `None` removes the value.
     pub(super) parts: HashMap<PartKey, Option<Encode>>,
-    /// The latest flush that this is the answer to.
+    /// The latest flush that writing this batch completes.
     pub(super) flush: u64,
-    /// The last one.
+    /// Whether this is the last batch.
     pub(super) last: bool,
 }
 
@@ -43,22 +44,22 @@ pub(super) struct Batch {
 struct State {
     batch: Batch,
     lazy: HashMap<PartKey, Encode>,
-    /// When the first of the batch came.
+    /// When the first update of the batch came.
     since: Option<Instant>,
-    /// When the first of the lazy ones came.
+    /// When the first lazy value came.
     lazy_since: Option<Instant>,
 }
 
-/// How a flush ended.
+/// The outcome of a flush.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Flushed {
     /// The latest flush that has ended.
     pub(super) flush: u64,
-    /// Whether everything before it is on the disk.
+    /// Whether everything before it is on disk.
     pub(super) ok: bool,
 }
 
-/// Between the parts and the storage's thread.
+/// The updates between the other modules and the storage's thread.
 pub(super) struct Pending {
     state: Mutex<State>,
     news: Condvar,
@@ -76,7 +77,7 @@ impl Default for Pending {
 }
 
 impl Pending {
-    /// Adds news. A zone's state and its changes given at once are written at once.
+    /// Adds updates. A zone's state and changes that are added in one call are written together.
     pub(super) fn add(&self, add: impl FnOnce(&mut Batch)) {
         let mut state = self.lock();
         add(&mut state.batch);
@@ -90,7 +91,7 @@ impl Pending {
         }
     }
 
-    /// Adds the value of a part, to be written within a minute.
+    /// Adds a value that is to be written within a minute.
     pub(super) fn add_lazily(&self, key: PartKey, value: Encode) {
         let mut state = self.lock();
         if let Some(prompt) = state.batch.parts.get_mut(&key) {
@@ -101,7 +102,7 @@ impl Pending {
         state.lazy_since.get_or_insert_with(Instant::now);
     }
 
-    /// Has everything written now. Returns the number of the flush.
+    /// Requests that everything is written now. Returns the number of the flush.
     pub(super) fn flush(&self, last: bool) -> u64 {
         let mut state = self.lock();
         state.batch.flush += 1;
@@ -112,7 +113,7 @@ impl Pending {
         flush
     }
 
-    /// Waits until something is to be written, or `until`, and takes what is new.
+    /// Waits until a write is due, a flush is requested, or `until`, and takes what is new.
     pub(super) fn take(&self, until: Instant) -> Batch {
         let mut state = self.lock();
         loop {
@@ -133,7 +134,7 @@ impl Pending {
         }
     }
 
-    /// Everything up to this flush was written, or could not be.
+    /// Reports that everything up to this flush was written, or could not be.
     pub(super) fn flushed(&self, flush: u64, ok: bool) {
         self.flushed.send_replace(Flushed { flush, ok });
     }
@@ -151,7 +152,7 @@ impl State {
     fn take_lazy(&mut self) {
         self.lazy_since = None;
         for (key, value) in self.lazy.drain() {
-            // What came later to be written at once is the newer value.
+            // A value that was added to be written at once is newer.
             self.batch.parts.entry(key).or_insert(Some(value));
         }
     }

@@ -1,8 +1,9 @@
-//! The tables of the file, and the bounds of what is read from them.
+//! The tables of the file, and the limits on what is read from them.
 
 use redb::TableDefinition;
 
-/// The version of the layout. Another one is neither read nor changed: the file is set aside.
+/// The version of the layout. A file with another version is neither read nor changed, but set
+/// aside.
 pub(super) const FORMAT: u64 = 1;
 
 /// Numbers about the file itself.
@@ -11,29 +12,29 @@ pub(super) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("me
 pub(super) const ZONES: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("zones");
 /// The last good mappings of each zone by its identifier.
 pub(super) const MAPPINGS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("mappings");
-/// The findings on these, as JSON.
+/// The findings for these mappings, as JSON.
 pub(super) const FINDINGS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("findings");
-/// The zones' polls as a log: each value lists the zones that were polled since the one before.
+/// The zones' polls as a log: each value lists the zones that were polled since the previous value.
 /// Polls that change nothing cost one small value for all zones together.
 pub(super) const ACTIVITY: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("activity");
 /// The changes of the history by their identifiers.
 pub(super) const CHANGES: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("changes");
-/// What the other parts keep: JSON by kind and key.
+/// The values of other modules: JSON by kind and key.
 pub(super) const PARTS: TableDefinition<'_, (&str, &str), &[u8]> = TableDefinition::new("parts");
 
 /// Key of [`META`]: the version of the layout.
 pub(super) const META_FORMAT: &str = "format";
-/// Key of [`META`]: a number that the process drew which wrote last.
+/// Key of [`META`]: a random number of the process that wrote last.
 pub(super) const META_SESSION: &str = "session";
 /// Key of [`META`]: the identifier of the latest change.
 pub(super) const META_LAST_CHANGE: &str = "last_change";
 
-/// A file that is larger is not ours: a million mappings take 20 MB, and a hundred thousand
-/// changes as much.
+/// A larger file is not ours: a million mappings take 20 MB, and so do a hundred thousand changes.
 pub(super) const MAX_FILE_BYTES: u64 = 1 << 30;
-/// Values that are larger are left out.
+/// Larger values are left out.
 pub(super) const MAX_VALUE_BYTES: usize = 32 << 20;
-/// More zones than Cloudflare accounts have.
+/// The most zones that are read: more than Cloudflare accounts have.
 pub(super) const MAX_ZONES: usize = 1_000_000;
-/// More values of other parts than there can be: 10,000 hosts, and a few for each zone.
+/// The most values of other modules that are read: more than 10,000 hosts and a few values per
+/// zone.
 pub(super) const MAX_PARTS: usize = 5_000_000;

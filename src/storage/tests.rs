@@ -27,7 +27,7 @@ fn mappings(count: u8) -> Arc<ZoneMappings> {
     Arc::new(ZoneMappings::from_rows(rows.collect()).unwrap())
 }
 
-/// The zone after so many good polls.
+/// The zone after this many good polls.
 fn zone(name: &str, polls: u64, mappings: &Arc<ZoneMappings>) -> Arc<ZoneState> {
     let ended = Timestamp::now();
     Arc::new(ZoneState {
@@ -90,7 +90,7 @@ impl Opened {
         })
     }
 
-    /// The value of a family without labels, or of one operation's errors.
+    /// The value of a family without labels, or of the errors of one operation.
     fn metric(&self, name: &str, operation: Option<&str>) -> u64 {
         let name = format!("cloudflare_origin_region_exporter_storage_{name}");
         let families = self.registry.gather();
@@ -112,12 +112,12 @@ impl Opened {
 
     async fn close(self) {
         assert!(self.storage.close().await);
-        // The thread lets go of the folder after its last word.
+        // The thread releases the folder after its last report.
         drop(self.storage);
     }
 }
 
-/// Opens the folder again as soon as the thread of the last storage has let go of it.
+/// Opens the folder again as soon as the previous storage's thread has released it.
 async fn reopen(path: &Path) -> Opened {
     for _ in 0..500 {
         match Opened::try_in_folder(path) {
@@ -228,7 +228,7 @@ async fn the_log_of_activity_stays_short_and_the_last_one_counts() {
             assert!(opened.storage.flush().await);
         }
     }
-    // Each flush writes the latest state alone, so this takes many more of them to matter.
+    // Each flush writes only the latest state, so it would take many more to matter.
     let size = opened.metric("size_bytes", None);
     assert!(size < 1_000_000, "{size}");
     opened.close().await;
@@ -393,7 +393,7 @@ async fn a_value_that_cannot_be_read_costs_no_change_of_the_history() {
     let changes = history.record(&state.zone, Timestamp::now(), added, |_| None);
     opened.storage.put_zone(state, &changes);
     opened.close().await;
-    // Its thread has let go of the file.
+    // Reopening waits until its thread has released the file.
     reopen(folder.path()).await.close().await;
     let mut tries = 0;
     let database = loop {

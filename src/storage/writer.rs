@@ -1,4 +1,4 @@
-//! The storage's thread: opens the file, writes what is new, and recovers from what goes wrong.
+//! The storage's thread: opens the file, writes updates, and recovers from failures.
 
 use std::path::PathBuf;
 use std::sync::mpsc::Sender;
@@ -18,15 +18,15 @@ use super::parts::Parts;
 use super::pending::Pending;
 use crate::history::History;
 
-/// A folder that is gone is noticed within this time where nothing is written.
+/// If nothing is written, a removed folder is noticed within this time.
 const LOOK_AFTER: Duration = Duration::from_secs(10);
-/// A storage that fails is tried again after a second, doubling to this.
+/// A failed attempt is retried after a second, doubling up to this.
 const MAX_BACKOFF: Duration = Duration::from_secs(5);
-/// How often old zones are looked for.
+/// How often old zones are removed.
 const FORGET_EVERY: Duration = Duration::from_hours(1);
 
-/// The outcome of opening the storage at the start. The contents are empty where it could not be
-/// opened and is tried again.
+/// The outcome of opening the storage at the start. If it could not be opened yet, the contents are
+/// those of a copy, or empty, and opening is retried.
 pub(super) type Start = Result<(Contents, Parts), OpenError>;
 
 pub(super) struct Writer {
@@ -35,7 +35,7 @@ pub(super) struct Writer {
     pending: Arc<Pending>,
     history: Arc<OnceLock<History>>,
     session: u64,
-    /// The open file holds the session's number, so it could be written.
+    /// Whether the session's number is in the open file, which shows that the file can be written.
     announced: bool,
     folder: Option<Folder>,
     file: Option<StorageFile>,
@@ -69,7 +69,7 @@ impl Writer {
         }
     }
 
-    /// Opens the storage, sends what it holds, and writes until the last flush.
+    /// Opens the storage, sends its contents, and writes updates until the last flush.
     pub(super) fn run(mut self, started: &Sender<Start>) {
         let mut contents = match self.open() {
             Ok(contents) => contents,
@@ -91,13 +91,13 @@ impl Writer {
         // Shows at once whether the storage can be written.
         self.write();
         if started.send(Ok((contents, parts))).is_err() {
-            // The start did not wait, so the program does not know what the file holds.
+            // The start gave up waiting, so the program does not know what the file holds.
             self.model = Model::anew();
         }
         while self.turn() {}
     }
 
-    /// Waits for news and writes them. Returns whether there may be more.
+    /// Waits for updates and writes them. Returns whether more may follow.
     fn turn(&mut self) -> bool {
         let now = Instant::now();
         let wake = if self.failures > 0 {
@@ -113,7 +113,7 @@ impl Writer {
             self.model.forget(Timestamp::now());
         }
         if self.failures == 0 || last || Instant::now() >= self.next_try {
-            // A folder that is removed with the program is not created once more.
+            // A folder that is removed together with the program is not created again.
             if !last || self.model.is_dirty() {
                 self.look();
             }
@@ -123,7 +123,7 @@ impl Writer {
         !last
     }
 
-    /// Notices that the file is not in its place any more.
+    /// Notices that the file is no longer in place.
     fn look(&mut self) {
         if let Some(file) = &self.file
             && let Err(error) = file.size()
@@ -149,7 +149,7 @@ impl Writer {
         }
         let Some(file) = &self.file else { return };
         let (model, history) = (&mut self.model, self.history.get());
-        // A page less for every later commit. A rewrite removes it.
+        // Writing the session only once saves a page in each later commit. A rewrite deletes it.
         let announcement = (!self.announced || model.rewrite).then_some(self.session);
         let written = file.write(|transaction| model.write(transaction, announcement, history));
         match written.and_then(|()| Ok(file.size()?)) {
@@ -164,14 +164,14 @@ impl Writer {
                 self.failures = 0;
             }
             Err(error) => {
-                // The database takes no more writes after a failed one; it is opened again.
+                // The database accepts no more writes after a failed one, so it is opened again.
                 self.file = None;
                 self.failed(Operation::Write, &error.to_string());
             }
         }
     }
 
-    /// Opens the folder and the file. A file that is of no use is set aside.
+    /// Opens the folder and the file. An unusable file is set aside.
     fn open(&mut self) -> Result<Contents, OpenError> {
         self.file = None;
         self.announced = false;
@@ -220,7 +220,7 @@ impl Writer {
         }
     }
 
-    /// What a file holds that cannot be opened for writing.
+    /// The contents of a file that cannot be opened for writing.
     fn read_copy(&mut self) -> Contents {
         let Some(folder) = &self.folder else {
             return Contents::default();

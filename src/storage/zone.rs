@@ -1,4 +1,4 @@
-//! A zone as the storage knows it.
+//! A stored zone.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,42 +10,42 @@ use crate::domain::{AccountName, Zone, ZoneMappings};
 use crate::findings::{TieredCache, ZoneFindings};
 use crate::snapshot::{ChangeCounts, LastPoll, ZoneState};
 
-/// What lasts of a zone's state. The interval and the threshold of staleness do not: they are the
-/// configuration's.
+/// The part of a zone's state that survives a restart. The interval and the staleness threshold are
+/// not part of it, because they come from the configuration.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StoredZone {
-    /// What the zone list says of it.
+    /// The zone as listed by Cloudflare.
     pub zone: Zone,
     /// The account that polled it.
     pub account: AccountName,
     /// When it was first stored.
     pub found: Timestamp,
-    /// When it was last seen to be polled no more; `None` where it is polled.
+    /// When it was last found to be no longer polled; `None` while it is polled.
     pub left: Option<Timestamp>,
-    /// The last poll that ended.
+    /// The last completed poll.
     pub last_poll: Option<LastPoll>,
     /// When a poll last succeeded.
     pub last_success: Option<Timestamp>,
-    /// The end of the first poll that failed since the last good one.
+    /// The end of the first failed poll since the last good one.
     pub failing_since: Option<Timestamp>,
     /// The last good mappings, unless they were dropped.
     pub mappings: Option<Arc<ZoneMappings>>,
-    /// The findings on them.
+    /// The findings for these mappings.
     pub findings: Option<Arc<ZoneFindings>>,
     /// Tiered cache settings, as last read.
     pub tiered_cache: TieredCache,
-    /// Changes seen between good polls.
+    /// Changes between good polls.
     pub changes: Option<ChangeCounts>,
-    /// Polls ended, good or bad.
+    /// Completed polls, good or bad.
     pub polls: u64,
-    /// Polls that failed, by reason.
+    /// Failed polls, by reason.
     pub errors: BTreeMap<Reason, u64>,
-    /// Rows of the API that could not be read as a mapping.
+    /// Rows of the API that are not valid mappings.
     pub rejected_rows: u64,
 }
 
 impl StoredZone {
-    /// What lasts of `state`.
+    /// Takes the stored part of `state`.
     pub(super) fn new(state: &ZoneState, found: Timestamp) -> Self {
         Self {
             zone: state.zone.clone(),
@@ -65,8 +65,8 @@ impl StoredZone {
         }
     }
 
-    /// Takes a later state. What is not served any more is still what the next good poll of another
-    /// process is compared with.
+    /// Takes a later state. Mappings and findings that are no longer served stay, because another
+    /// process compares its next good poll with them.
     pub(super) fn update(&mut self, state: &ZoneState) {
         let old = std::mem::replace(self, Self::new(state, self.found));
         if self.mappings.is_none() {
@@ -75,7 +75,7 @@ impl StoredZone {
         }
     }
 
-    /// When the zone was last known to be there.
+    /// When the zone was last known to exist.
     pub(super) fn last_seen(&self) -> Timestamp {
         let polled = self.last_poll.as_ref().map(|poll| poll.ended);
         self.found.max(self.left.max(polled).unwrap_or(self.found))

@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 use super::{Invalid, Time, decode, encode, time};
 use crate::domain::{Mapping, OriginIp, Region, Vendor, ZoneMappings};
 
-/// More than any zone may have; it bounds what a forged value can claim.
+/// More mappings than any zone can have. Bounds what a forged value can claim.
 const MAX_MAPPINGS: usize = 100_000;
 
-/// Each vendor and region once, then a row for each mapping.
+/// Each vendor and region once, then a row per mapping.
 #[derive(Debug, Serialize, Deserialize)]
 struct Record<'a> {
     #[serde(borrow)]

@@ -1,8 +1,8 @@
-//! The values of the tables as bytes, and back.
+//! Encodes and decodes the values of the tables.
 //!
-//! Each record is a tuple or struct of plain values in postcard's encoding. What is read back goes
-//! through the same constructors as what comes from the API, so a damaged or forged value is an
-//! error and never a wrong value inside. Another layout needs another [`super::tables::FORMAT`].
+//! Each record is a tuple or struct of plain values in postcard's encoding. Decoding uses the same
+//! constructors as parsing the API's responses, so a damaged or forged value is an error and never
+//! becomes an invalid value. Another layout needs another [`super::tables::FORMAT`].
 
 mod change;
 mod mappings;
@@ -20,9 +20,9 @@ pub(super) use zone::{decode_activities, decode_zone, encode_activity, encode_zo
 
 use crate::findings::ZoneFindings;
 
-/// Texts that no type of the domain bounds: a zone's status and plan, an actor's name.
+/// The most bytes of a text that no domain type bounds: a zone's status and plan, an actor's name.
 const MAX_TEXT_BYTES: usize = 1_000;
-/// The text of an error.
+/// The most bytes of an error text.
 const MAX_ERROR_BYTES: usize = 10_000;
 
 /// A value that this program did not write.
@@ -37,7 +37,7 @@ pub(super) enum Invalid {
 }
 
 /// An instant: seconds since the Unix epoch, and nanoseconds. Instants without fractions, as the
-/// API gives them, take six bytes.
+/// API returns them, take six bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 struct Time(i64, i32);
 
@@ -60,11 +60,11 @@ fn time(value: Option<Time>) -> Result<Option<Timestamp>, Invalid> {
 }
 
 fn encode(value: &impl Serialize) -> Vec<u8> {
-    // Fails for sequences of unknown length alone, of which no record has any.
+    // Fails only for sequences of unknown length, which no record has.
     postcard::to_stdvec(value).unwrap_or_default()
 }
 
-/// Decodes a value that takes all bytes.
+/// Decodes a value that uses all bytes.
 fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Invalid> {
     let (value, rest) = postcard::take_from_bytes(bytes)?;
     if rest.is_empty() {
@@ -74,9 +74,9 @@ fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Invalid> {
     }
 }
 
-/// Findings are JSON: they may have other fields in another version.
+/// Findings are stored as JSON because their fields may differ in another version.
 pub(super) fn encode_findings(findings: &ZoneFindings) -> Vec<u8> {
-    // Every field of it can be JSON.
+    // Every field can be JSON, so this does not fail.
     serde_json::to_vec(findings).unwrap_or_default()
 }
 
@@ -92,7 +92,7 @@ fn bounded(text: &str, max: usize) -> Result<&str, Invalid> {
     }
 }
 
-/// At most `max` bytes of a text, whole characters.
+/// At most `max` bytes of a text, cut at a character boundary.
 fn cut(text: &str, max: usize) -> &str {
     text.get(..text.floor_char_boundary(max)).unwrap_or(text)
 }

@@ -128,7 +128,7 @@ fn records_are_small() {
     assert!(list.len() < 40, "{}", list.len());
 }
 
-/// The layout is part of the file's format: where this fails, count up the format's version.
+/// The layout is part of the file's format: if this fails, increase the format's version.
 #[test]
 fn the_layout_is_that_of_the_format() {
     let mut bytes = encode_zone(3, &zone());

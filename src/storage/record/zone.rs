@@ -28,7 +28,7 @@ struct Identity<'a> {
     tiered_cache: (Option<bool>, Option<bool>),
 }
 
-/// What a poll changes of a zone.
+/// What a poll changes in a zone.
 #[derive(Debug, Serialize, Deserialize)]
 struct ActivityRecord<'a> {
     number: u32,
@@ -49,17 +49,17 @@ struct Poll<'a> {
     error: Option<&'a str>,
 }
 
-/// A moment of a zone's polls; mostly it is the end of the last one.
+/// A time in a zone's activity. Mostly it is the end of the last poll.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 enum Moment {
     LastPoll,
     At(Time),
 }
 
-/// A zone as its record holds it: its activity and mappings are to come.
+/// A zone as its record holds it, without its activity and mappings.
 #[derive(Debug, PartialEq)]
 pub(in super::super) struct ZoneRecord {
-    /// Stands for the zone in records of activity.
+    /// Identifies the zone in activity records.
     pub(in super::super) number: u32,
     pub(in super::super) zone: StoredZone,
 }
@@ -165,7 +165,7 @@ pub(in super::super) fn encode_activity(number: u32, stored: &StoredZone, list: 
     }));
 }
 
-/// The activities of a list, in its order.
+/// Decodes a list of activities, in order.
 pub(in super::super) fn decode_activities(mut bytes: &[u8]) -> Result<Vec<Activity>, Invalid> {
     let mut activities = Vec::new();
     while !bytes.is_empty() {
@@ -196,7 +196,7 @@ fn activity(record: ActivityRecord<'_>) -> Result<Activity, Invalid> {
             .ok_or(Invalid::Value("a zone was never polled")),
         None => Ok(None),
     };
-    // A reason of a later version is left out.
+    // Reasons that this version does not know are left out.
     let reason = |word| {
         Reason::ALL
             .into_iter()
@@ -225,7 +225,7 @@ fn activity(record: ActivityRecord<'_>) -> Result<Activity, Invalid> {
 }
 
 impl Activity {
-    /// Adds the activity to its zone.
+    /// Copies the activity into its zone.
     pub(in super::super) fn apply(self, zone: &mut StoredZone) {
         zone.polls = self.polls;
         zone.errors = self.errors;
