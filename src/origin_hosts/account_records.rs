@@ -1,4 +1,4 @@
-//! Hosts that are records of the accounts' own zones, followed within these records.
+//! Follows hosts within the DNS records of the accounts' own zones.
 
 use std::collections::HashMap;
 
@@ -9,12 +9,13 @@ use crate::domain::{HostName, OriginIp, RecordName, ZoneId};
 /// The most CNAMEs that are followed.
 pub const MAX_ALIASES: usize = 8;
 
-/// The records of every zone that a configured account lists. Replacing those of one zone costs
-/// nothing in proportion to the others.
+/// The records of every zone that a configured account lists. The cost of replacing one zone's
+/// records does not depend on the number of other zones.
 #[derive(Debug, Default)]
 pub struct AccountRecords {
     zones: HashMap<ZoneId, Zone>,
-    /// The zones of a name. Several accounts may have one; active ones come first.
+    /// The zones with each name. Several accounts may have a zone with the same name; active ones
+    /// come first.
     by_apex: HashMap<HostName, Vec<ZoneId>>,
 }
 
@@ -22,22 +23,22 @@ pub struct AccountRecords {
 struct Zone {
     apex: HostName,
     is_active: bool,
-    /// By name; `None` until they were read.
+    /// Sorted by name; `None` until they were read.
     records: Option<Box<[(Key, RecordTarget)]>>,
 }
 
-/// A name with its labels in reverse order (`com.example.www`), so that the names below another
-/// stand beside each other. A wildcard ends in `*`.
+/// A name with its labels in reverse order (`com.example.www`), so that all names below another one
+/// are adjacent. A wildcard ends in `*`.
 type Key = Box<str>;
 
-/// What a record gives for its name.
+/// The target of a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RecordTarget {
     /// An address: A or AAAA.
     Address(OriginIp),
     /// Another name: CNAME.
     Alias(HostName),
-    /// The name is in use for something that has no origin address here.
+    /// The name is in use, but has no origin address here.
     NoOrigin(NoOrigin),
 }
 
@@ -53,37 +54,37 @@ pub enum NoOrigin {
     LoadBalancer,
 }
 
-/// Where a host leads within the records.
+/// The result of following a host within the records.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Followed {
-    /// The names behind the host's own, CNAME after CNAME. The last one may be outside.
+    /// The CNAME targets, in order. The last one may be outside the listed zones.
     pub chain: Vec<HostName>,
-    /// The zones whose records were looked at.
+    /// The zones whose records were consulted.
     #[serde(skip)]
     pub zones: Vec<ZoneId>,
-    /// What is at the end.
+    /// Where the chain ends.
     pub end: End,
 }
 
-/// What is at the end of a host's chain.
+/// Where a host's chain ends.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum End {
-    /// These addresses, ascending.
+    /// At these addresses, ascending.
     Addresses(Vec<OriginIp>),
-    /// A name that is no record of a listed zone: the last of the chain, or the host itself. It is
-    /// for the public DNS to answer.
+    /// At a name that is not in the records of a listed zone: the last of the chain, or the host
+    /// itself. It must be resolved by the public DNS.
     Outside(HostName),
-    /// No origin.
+    /// At a record without an origin.
     NoOrigin(NoOrigin),
-    /// A zone whose records are not known.
+    /// In a zone whose records are not known.
     NotRead,
-    /// Nothing: a loop, or more CNAMEs than are followed.
+    /// Nowhere: the chain is a loop, or has more CNAMEs than are followed.
     TooLong,
 }
 
 impl AccountRecords {
-    /// Adds a zone to those that are listed, or notes what has changed of it. Its records stay.
+    /// Adds a listed zone, or updates it. Its records stay.
     pub fn list(&mut self, id: &ZoneId, apex: &HostName, is_active: bool) {
         let known = self.zones.get(id);
         if known.is_some_and(|zone| zone.apex == *apex && zone.is_active == is_active) {
@@ -111,8 +112,8 @@ impl AccountRecords {
         self.take(id);
     }
 
-    /// Replaces the records of a listed zone; `None` where they are not known any more. Returns
-    /// whether they are others than before.
+    /// Replaces the records of a listed zone; `None` if they are no longer known. Returns whether
+    /// they changed.
     pub fn set(
         &mut self,
         id: &ZoneId,
@@ -135,7 +136,7 @@ impl AccountRecords {
         is_other
     }
 
-    /// Follows a host CNAME after CNAME.
+    /// Follows a host, CNAME by CNAME.
     pub fn follow(&self, host: &HostName) -> Followed {
         let mut followed = Followed {
             chain: Vec::new(),
@@ -181,7 +182,7 @@ impl AccountRecords {
         followed
     }
 
-    /// The zone with the longest name that a host is in.
+    /// The zone with the longest name that contains the host.
     fn zone_of(&self, host: &HostName) -> Option<(&ZoneId, &Zone)> {
         let mut name = host.as_str();
         loop {
@@ -205,9 +206,9 @@ impl AccountRecords {
     }
 }
 
-/// The records that answer for a name: its own, or those of the wildcard below its closest
-/// existing ancestor (RFC 4592). A wildcard does not answer for names that exist, nor for those
-/// below a name that does.
+/// The records that answer for a name: its own, or those of the wildcard directly below its closest
+/// existing ancestor (RFC 4592). A wildcard does not answer for existing names or for names below
+/// these.
 fn find<'a>(
     records: &'a [(Key, RecordTarget)],
     apex: &HostName,
@@ -235,7 +236,7 @@ fn find<'a>(
     &[]
 }
 
-/// The records of exactly this key.
+/// The records with exactly this key.
 fn at<'a>(records: &'a [(Key, RecordTarget)], key: &str) -> &'a [(Key, RecordTarget)] {
     let start = records.partition_point(|(other, _)| **other < *key);
     let rest = records.get(start..).unwrap_or_default();
@@ -243,7 +244,7 @@ fn at<'a>(records: &'a [(Key, RecordTarget)], key: &str) -> &'a [(Key, RecordTar
     rest.get(..end).unwrap_or_default()
 }
 
-/// Whether there are names below a key, so that it exists without records of its own.
+/// Whether there are names below a key, so that it exists even without records of its own.
 fn has_below(records: &[(Key, RecordTarget)], key: &str) -> bool {
     let below = format!("{key}.");
     let start = records.partition_point(|(other, _)| **other < *below);
@@ -265,7 +266,7 @@ fn reversed(name: &str) -> String {
     labels.join(".")
 }
 
-/// The order of the records of one name: the first decides what the name is.
+/// The order of a name's records. The first one decides how the name is treated.
 fn rank(target: &RecordTarget) -> (u8, Option<OriginIp>, Option<&HostName>) {
     match target {
         RecordTarget::NoOrigin(_) => (0, None, None),

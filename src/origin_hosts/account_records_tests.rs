@@ -100,7 +100,7 @@ fn names_are_followed_across_zones_to_addresses_or_outside() {
             outside("missing.example.com"),
         ),
         ("www.sub.example.net", vec![], ips(&["192.0.2.4"])),
-        // It is the longer zone's to say.
+        // The zone with the longer name is responsible.
         ("lb.sub.example.net", vec![], outside("lb.sub.example.net")),
         ("origin.example.org", vec![], outside("origin.example.org")),
         ("notexample.com", vec![], outside("notexample.com")),
@@ -113,7 +113,7 @@ fn names_are_followed_across_zones_to_addresses_or_outside() {
     assert_eq!(zones, [zone("example-com"), zone("example-net")]);
 }
 
-/// The examples of RFC 4592, section 2.2.1, as far as they are about addresses.
+/// The examples of RFC 4592, section 2.2.1, that are about addresses.
 #[test]
 fn wildcards_answer_for_what_does_not_exist_below_the_closest_name_that_does() {
     let accounts = accounts(&[(
@@ -135,7 +135,7 @@ fn wildcards_answer_for_what_does_not_exist_below_the_closest_name_that_does() {
             "below.host1.example.com",
             outside("below.host1.example.com"),
         ),
-        // It exists, for a name below it does.
+        // It exists because there is a name below it.
         ("sub.example.com", outside("sub.example.com")),
         ("other.sub.example.com", outside("other.sub.example.com")),
         ("deep.sub.example.com", ips(&["192.0.2.3"])),

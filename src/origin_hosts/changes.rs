@@ -1,4 +1,4 @@
-//! Names of hosts that changed, for one reader each.
+//! Names of changed hosts, for one reader.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
@@ -7,8 +7,8 @@ use tokio::sync::Notify;
 
 use crate::domain::HostName;
 
-/// A set of names that a reader waits for and takes. It holds each name once, so it is bounded by
-/// the number of hosts.
+/// A set of names that a reader waits for and takes. It contains each name once, so its size is
+/// bounded by the number of hosts.
 #[derive(Debug, Default)]
 pub(super) struct Changes {
     /// `None` until there is a reader.
@@ -30,7 +30,7 @@ impl Changes {
         }
     }
 
-    /// Waits for names and takes them. The first call begins with `all`. Nothing is lost where the
+    /// Waits for names and takes them. The first call starts with `all`. No names are lost if the
     /// caller stops waiting.
     pub(super) async fn take<I: Iterator<Item = HostName>>(
         &self,

@@ -1,4 +1,4 @@
-//! What is published: every host by its name, read without a lock.
+//! The published hosts by name, read without a lock.
 
 use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
@@ -8,12 +8,12 @@ use arc_swap::ArcSwap;
 use super::Host;
 use crate::domain::HostName;
 
-/// So many that a bucket of 10,000 hosts is small: each change replaces one bucket.
+/// Enough to keep buckets small with 10,000 hosts, because each change replaces a whole bucket.
 const BUCKETS: usize = 256;
 
 type Bucket = ArcSwap<Vec<Arc<Host>>>;
 
-/// The hosts. There is one writer; readers see each host before or after a change.
+/// The hosts. There is one writer. Readers see each host as it was before or after a change.
 #[derive(Debug)]
 pub(super) struct Directory {
     buckets: Box<[Bucket]>,
@@ -40,7 +40,7 @@ impl Directory {
         })
     }
 
-    /// Adds a host, or replaces it.
+    /// Adds or replaces a host.
     pub(super) fn put(&self, host: Arc<Host>) {
         let Some(bucket) = self.bucket(host.name()) else {
             return;

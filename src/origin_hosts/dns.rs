@@ -1,4 +1,4 @@
-//! Asking the DNS for the addresses of a host.
+//! Resolves hosts by DNS.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -19,22 +19,23 @@ use super::Metrics;
 use super::host::{Addresses, Failure, IpKind, Outcome};
 use crate::domain::{HostName, OriginIp};
 
-/// The time for one try of a question.
+/// The timeout of one attempt of a query.
 const TRY: Duration = Duration::from_secs(3);
-/// Tries after the first one.
+/// Attempts after the first one.
 const RETRIES: usize = 1;
-/// The time for a question in all: two tries, and a moment for the second to report its own end.
+/// The timeout of a whole query: two attempts, and a moment for the second one to report its
+/// timeout.
 const QUESTION: Duration = Duration::from_millis(6500);
-/// The most names of a CNAME chain that are followed in an answer.
+/// The most CNAMEs that are followed in an answer.
 const MAX_CHAIN: usize = 16;
 
-/// A resolver of full names. It searches no domains, reads no hosts file and keeps no cache.
+/// A resolver of fully qualified names. It uses no search domains, no hosts file and no cache.
 #[derive(Clone)]
 pub(super) struct Resolver {
     inner: TokioResolver,
 }
 
-/// The answer to one question, which asks for the addresses of one kind.
+/// The answer to one query, which is for one kind of address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Answer {
     Ok {
@@ -76,7 +77,7 @@ impl Answer {
 }
 
 impl Resolver {
-    /// Asks `nameservers`, or the system's where there are none.
+    /// Queries `nameservers`, or the system's if there are none.
     pub(super) fn new(nameservers: &[SocketAddr]) -> Result<Self, NetError> {
         let servers = if nameservers.is_empty() {
             system_name_servers()
@@ -97,7 +98,7 @@ impl Resolver {
         })
     }
 
-    /// Asks for the addresses of a host: two questions at once.
+    /// Resolves a host, with concurrent queries for A and AAAA.
     pub(super) async fn resolve(&self, host: &HostName, metrics: &Metrics) -> Outcome {
         let (v4, v6) = tokio::join!(
             self.ask(host, RecordType::A, metrics),
@@ -108,7 +109,7 @@ impl Resolver {
 
     async fn ask(&self, host: &HostName, kind: RecordType, metrics: &Metrics) -> Answer {
         let started = Instant::now();
-        // The root dot keeps search domains away.
+        // The root dot disables search domains.
         let answer = match Name::from_ascii(format!("{host}.")) {
             Ok(name) => {
                 let lookup = self.inner.lookup(name.clone(), kind);
@@ -126,7 +127,7 @@ impl Resolver {
     }
 }
 
-/// The name servers of resolv.conf, or this host where there are none, as the C library does.
+/// The name servers of resolv.conf, or this host if there are none, like the C library.
 fn system_name_servers() -> Vec<NameServerConfig> {
     match hickory_resolver::system_conf::read_system_conf() {
         Ok((config, _)) => config.name_servers,
@@ -170,8 +171,8 @@ fn failure(error: &NetError) -> Failure {
     }
 }
 
-/// The addresses of a name in an answer, through the CNAMEs that it holds. What else it holds is
-/// left out.
+/// The addresses of a name in an answer, following the CNAMEs in the answer. Other records are
+/// ignored.
 fn addresses(name: &Name, lookup: &Lookup) -> Answer {
     let records = lookup.answers();
     let mut current = name;
@@ -211,8 +212,8 @@ fn addresses(name: &Name, lookup: &Lookup) -> Answer {
     }
 }
 
-/// Puts the answers to the two questions about a host together. A name that does not exist for one
-/// kind of addresses exists for neither, unless the other was found.
+/// Combines the answers to a host's two queries. NXDOMAIN for one kind of address holds for both,
+/// unless the other query found addresses.
 fn combine(v4: Answer, v6: Answer) -> Outcome {
     match (v4, v6) {
         (

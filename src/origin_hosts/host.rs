@@ -1,4 +1,4 @@
-//! One host: its addresses, and what an answer or a failure changes. Time is an argument.
+//! One host: its addresses, and how an answer or a failure changes it. Time is an argument.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -10,33 +10,33 @@ use super::Settings;
 use super::rotation::Rotation;
 use crate::domain::{HostName, HostState, OriginIp};
 
-/// The most addresses of one host that are remembered. Of more, the lowest are kept, so that the
-/// order in which answers hold them does not matter.
+/// The most addresses of one host that are remembered. If there are more, the lowest are kept, so
+/// that the order of addresses in answers does not matter.
 pub const MAX_ADDRESSES: usize = 64;
-/// The shortest time between two questions about a host.
+/// The shortest time between two lookups of a host.
 pub const MIN_REFRESH: Duration = Duration::from_secs(30);
-/// The longest time between two questions about a host.
+/// The longest time between two lookups of a host.
 pub const MAX_REFRESH: Duration = Duration::from_mins(5);
-/// NXDOMAIN or empty answers in a row that end the counting of a host's addresses.
+/// Negative answers (NXDOMAIN or empty) in a row after which a host's addresses no longer count.
 const CONFIRMING_NEGATIVES: u8 = 2;
 
-/// A point in time: on a clock that never steps, and as people write it.
+/// A point in time, on a monotonic clock and on the wall clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Now {
-    /// Milliseconds of a monotonic clock, from any fixed point.
+    /// Milliseconds on a monotonic clock, since any fixed point.
     pub monotonic: i64,
     /// The wall clock.
     pub wall: Timestamp,
 }
 
-/// The result of asking for a host's addresses.
+/// The result of looking up a host's addresses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// At least one address.
     Addresses(Addresses),
     /// The name does not exist, or has no addresses.
     None {
-        /// How long the answer may be kept, where the server says so.
+        /// How long the answer may be cached, if the server says so.
         ttl: Option<Duration>,
     },
     /// No usable answer.
@@ -47,18 +47,18 @@ pub enum Outcome {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Failure {
-    /// Nobody answered in time.
+    /// No answer arrived in time.
     Timeout,
-    /// The server could not find out: SERVFAIL.
+    /// The server could not resolve the name: SERVFAIL.
     ServerFailure,
-    /// The server refused the question: REFUSED.
+    /// The server refused the query: REFUSED.
     Refused,
-    /// Anything else, such as no route to the server or an answer that cannot be read.
+    /// Anything else, such as no route to the server or an invalid answer.
     Other,
 }
 
 impl Failure {
-    /// The word for it on pages and in logs.
+    /// The word on pages and in logs.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Timeout => "timeout",
@@ -69,20 +69,20 @@ impl Failure {
     }
 }
 
-/// A good answer.
+/// A positive answer.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Addresses {
     /// The addresses.
     pub ips: Vec<OriginIp>,
-    /// The names behind the host's own, CNAME after CNAME.
+    /// The CNAME targets, in order.
     pub chain: Vec<HostName>,
-    /// How long the answer may be kept.
+    /// How long the answer may be cached.
     pub ttl: Duration,
-    /// The kind of addresses that could not be asked for, and why.
+    /// The kind of address whose query failed, and why.
     pub unanswered: Option<(IpKind, Failure)>,
 }
 
-/// A kind of addresses, which has a question of its own.
+/// A kind of address. Each kind has its own query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IpKind {
     /// A records.
@@ -100,40 +100,40 @@ impl IpKind {
     }
 }
 
-/// What is known of one host. It never changes: an answer makes a new one.
+/// What is known of one host. It is immutable: [`Self::after`] returns a new one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Host {
     name: HostName,
-    /// The counting addresses, ascending.
+    /// The addresses that count, ascending.
     pub(super) addresses: Box<[Address]>,
     pub(super) chain: Box<[HostName]>,
     pub(super) last: Last,
-    /// Whether any answer ever came, a negative one included.
+    /// Whether there was ever an answer, negative or not.
     pub(super) answered: bool,
-    /// NXDOMAIN or empty answers in a row; failures in between do not count.
+    /// Negative answers (NXDOMAIN or empty) in a row. Failures in between are ignored.
     pub(super) negatives: u8,
     /// When the first of these came.
     pub(super) negative_since: i64,
-    /// When an answer last held more addresses than are remembered.
+    /// When there were last more addresses than are remembered.
     pub(super) overflowed: Option<i64>,
     /// Failures in a row.
     failures: u8,
     pub(super) rotation: Rotation,
-    /// The wall clock less the monotonic one, in milliseconds, when the last question ended.
+    /// The wall clock minus the monotonic clock, in milliseconds, at the end of the last lookup.
     wall_offset: i64,
 }
 
-/// An address that counts.
+/// An address that counts, because it was in an answer within the window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Address {
     pub(super) ip: OriginIp,
-    /// In seconds of Unix time.
+    /// Unix time, in seconds.
     pub(super) first_seen: u32,
-    /// On the monotonic clock.
+    /// On the monotonic clock, in milliseconds.
     pub(super) last_seen: i64,
 }
 
-/// How the last question ended.
+/// How the last lookup ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Last {
     NotAsked,
@@ -141,19 +141,19 @@ pub(super) enum Last {
     Failed(Failure),
 }
 
-/// An address of a host, for people.
+/// An address of a host with its times, for display.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SeenAddress {
     /// The address.
     pub ip: OriginIp,
-    /// When an answer held it first.
+    /// When it was first in an answer.
     pub first_seen: Timestamp,
-    /// When an answer held it last.
+    /// When it was last in an answer.
     pub last_seen: Timestamp,
 }
 
 impl Host {
-    /// A host that was not asked for yet.
+    /// A host that was not looked up yet.
     pub fn new(name: HostName) -> Self {
         Self {
             name,
@@ -170,12 +170,12 @@ impl Host {
         }
     }
 
-    /// The name that is asked for.
+    /// The name that is looked up.
     pub fn name(&self) -> &HostName {
         &self.name
     }
 
-    /// The state; `None` before the first question ended.
+    /// The state; `None` before the first lookup has ended.
     pub fn state(&self) -> Option<HostState> {
         if self.rotation.is_rotating() {
             Some(HostState::Rotating)
@@ -190,7 +190,7 @@ impl Host {
         }
     }
 
-    /// Why the last question failed, also where the state is rotating; `None` where it did not.
+    /// Why the last lookup failed, even if the host is rotating; `None` if it did not fail.
     pub fn failure(&self) -> Option<Failure> {
         match self.last {
             Last::Failed(failure) => Some(failure),
@@ -198,13 +198,12 @@ impl Host {
         }
     }
 
-    /// Whether an answer ever came. Without one, nothing is known of the host's addresses.
+    /// Whether there was ever an answer. Without one, nothing is known of the host's addresses.
     pub fn is_known(&self) -> bool {
         self.answered
     }
 
-    /// Whether the host's answers keep bringing new addresses, so that it may turn out to be
-    /// rotating.
+    /// Whether answers keep bringing new addresses, so that the host may turn out to be rotating.
     pub fn is_settling(&self) -> bool {
         self.rotation.is_settling()
     }
@@ -214,12 +213,12 @@ impl Host {
         self.overflowed.is_some()
     }
 
-    /// The counting addresses, ascending.
+    /// The addresses that count, ascending.
     pub fn ips(&self) -> impl ExactSizeIterator<Item = OriginIp> {
         self.addresses.iter().map(|address| address.ip)
     }
 
-    /// The counting addresses with the times of the answers that held them.
+    /// The addresses that count, with the times of their first and last answers.
     pub fn seen(&self) -> impl ExactSizeIterator<Item = SeenAddress> {
         self.addresses.iter().map(|address| SeenAddress {
             ip: address.ip,
@@ -229,12 +228,12 @@ impl Host {
         })
     }
 
-    /// The name itself and the names behind it, CNAME after CNAME, as of the last good answer.
+    /// The name itself and its CNAME targets, in order, as of the last good answer.
     pub fn chain(&self) -> impl DoubleEndedIterator<Item = &HostName> {
         std::iter::once(&self.name).chain(&self.chain)
     }
 
-    /// Whether two states of a host differ in what findings depend on.
+    /// Whether two states of a host differ in anything that findings depend on.
     pub fn differs(&self, other: &Self) -> bool {
         self.state() != other.state()
             || self.failure() != other.failure()
@@ -245,12 +244,12 @@ impl Host {
             || !self.ips().eq(other.ips())
     }
 
-    /// Whether as many negative answers as another came in a row.
+    /// Whether another state of the host has a different number of negative answers in a row.
     pub(super) fn has_other_negatives(&self, other: &Self) -> bool {
         self.negatives != other.negatives
     }
 
-    /// The host after a question ended, and the time until the next one.
+    /// The host after a lookup, and the time until the next one.
     pub fn after(&self, outcome: &Outcome, settings: &Settings, now: Now) -> (Self, Duration) {
         let mut host = self.clone();
         host.wall_offset = now.wall_offset();
@@ -276,7 +275,8 @@ impl Host {
         (host, pause.clamp(MIN_REFRESH, MAX_REFRESH))
     }
 
-    /// The host under other settings. What the window drops is dropped at the next answer.
+    /// The host under other settings. Addresses outside a shorter window stay until the next
+    /// lookup.
     #[must_use]
     pub fn under(&self, settings: &Settings) -> Self {
         let mut host = self.clone();
@@ -319,7 +319,7 @@ impl Host {
             self.addresses = addresses.into();
             self.overflowed = Some(now);
         }
-        // An address of the kind that could not be asked for may be out of date.
+        // An address of the kind whose query failed may be out of date.
         let unconfirmed = |kind| {
             let mut addresses = self.addresses.iter();
             addresses.any(|address| IpKind::of(address.ip) == kind && address.last_seen != now)
@@ -334,7 +334,8 @@ impl Host {
         self.failures = 0;
     }
 
-    /// Once changes nothing; twice, a refresh apart, ends the counting.
+    /// Drops all addresses after two negative answers at least [`MIN_REFRESH`] apart. One changes
+    /// nothing.
     fn deny(&mut self, now: i64) {
         if self.negatives == 0 {
             self.negatives = 1;
@@ -353,7 +354,7 @@ impl Host {
         self.failures = 0;
     }
 
-    /// Drops the addresses whose last good answer is as old as the window, or older.
+    /// Drops the addresses whose last good answer is as old as the window or older.
     fn expire(&mut self, settings: &Settings, now: i64) {
         let window = milliseconds(settings.window);
         let counts = |time: i64| now.saturating_sub(time) < window;
@@ -375,7 +376,7 @@ impl Host {
         Timestamp::from_millisecond(time).unwrap_or(Timestamp::UNIX_EPOCH)
     }
 
-    /// Fills in what a stored host does not hold.
+    /// Sets what a stored host does not contain.
     pub(super) fn restored(&mut self, settings: &Settings, now: Now) {
         self.judge(settings);
         self.wall_offset = now.wall_offset();
@@ -387,7 +388,7 @@ impl Now {
         self.wall.as_millisecond().saturating_sub(self.monotonic)
     }
 
-    /// A time of the wall clock on the monotonic one; never in the future.
+    /// Converts a wall clock time to the monotonic clock, never into the future.
     pub(super) fn monotonic_of(self, wall: Timestamp) -> i64 {
         let age = self.wall.duration_since(wall).max(SignedDuration::ZERO);
         let age = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
@@ -395,7 +396,7 @@ impl Now {
     }
 }
 
-/// Unix time in whole seconds, which is enough to show when an address was first seen.
+/// Unix time in whole seconds, which is precise enough to show when an address was first seen.
 pub(super) fn seconds(time: Timestamp) -> u32 {
     u32::try_from(time.as_second()).unwrap_or(0)
 }

@@ -31,7 +31,7 @@ fn answer(ips: impl IntoIterator<Item = u8>) -> Outcome {
 const NONE: Outcome = Outcome::None { ttl: None };
 const FAILED: Outcome = Outcome::Failed(Failure::Timeout);
 
-/// Takes a host through outcomes at their times in seconds.
+/// Applies outcomes to a new host, each at its time in seconds.
 fn after(outcomes: &[(i64, Outcome)], settings: &Settings) -> Host {
     let host = Host::new(HostName::parse("origin.example").unwrap());
     outcomes.iter().fold(host, |host, (time, outcome)| {
@@ -43,7 +43,7 @@ fn ips(host: &Host) -> Vec<OriginIp> {
     host.ips().collect()
 }
 
-/// Outcomes, and the state and addresses after the last of them.
+/// Outcomes, and the state and the addresses after the last one.
 type Case<'a> = (&'a [(i64, Outcome)], Option<HostState>, &'a [u8]);
 
 #[test]
@@ -56,7 +56,7 @@ fn states_and_counting_addresses() {
     let cases: &[Case<'_>] = &[
         (&[], None, &[]),
         (&[(0, answer([2, 1]))], Some(Resolved), &[1, 2]),
-        // Subsets add up within the window, and no longer.
+        // Addresses of different answers add up within the window, but no longer.
         (
             &[(0, answer([1])), (99, answer([2]))],
             Some(Resolved),
@@ -72,7 +72,7 @@ fn states_and_counting_addresses() {
             Some(Rotating),
             &[1, 2, 3],
         ),
-        // A failure keeps what counts for the window.
+        // A failure keeps the addresses that are still within the window.
         (&[(0, FAILED)], Some(Failing), &[]),
         (&[(0, answer([1])), (99, FAILED)], Some(Failing), &[1]),
         (&[(0, answer([1])), (100, FAILED)], Some(Failing), &[]),
@@ -81,13 +81,14 @@ fn states_and_counting_addresses() {
             Some(Resolved),
             &[1],
         ),
-        // A rotating host that cannot be resolved goes on rotating.
+        // A rotating host that cannot be resolved stays rotating.
         (
             &[(0, answer([1, 2, 3])), (60, FAILED)],
             Some(Rotating),
             &[1, 2, 3],
         ),
-        // One denial changes nothing, not even by the window; two, a refresh apart, end it all.
+        // One negative answer changes nothing, even after the window. Two, a refresh apart, drop
+        // everything.
         (&[(0, NONE)], Some(NoAddress), &[]),
         (&[(0, answer([1])), (200, NONE)], Some(Resolved), &[1]),
         (
@@ -110,7 +111,7 @@ fn states_and_counting_addresses() {
             Some(Resolved),
             &[1],
         ),
-        // A failure in between is no answer.
+        // A failure in between is not an answer.
         (
             &[(0, answer([1])), (30, NONE), (60, FAILED), (90, NONE)],
             Some(NoAddress),
@@ -283,7 +284,7 @@ fn a_stored_host_comes_back_as_it_was() {
         let host = after(&outcomes, &settings);
         let json = serde_json::to_string(&host.store().unwrap()).unwrap();
         let stored = serde_json::from_str(&json).unwrap();
-        // Another process, two hours later, with a clock of its own.
+        // Another process, two hours later, with its own monotonic clock.
         let later = Now {
             monotonic: 5,
             wall: now(2 * HOUR).wall,
@@ -313,9 +314,8 @@ fn one_denial_before_a_restart_and_one_right_after_it_are_not_a_refresh_apart() 
 }
 
 proptest! {
-    /// In a world in which nothing changes, every address is in some answer of each window; which
-    /// answers these are, in what order they hold it, and which questions fail in between does not
-    /// matter.
+    /// If the real addresses do not change, each address is in some answer of each window. Then it
+    /// does not matter which answers contain it, in which order, and which queries fail in between.
     #[test]
     fn order_and_subset_of_answers_never_change_the_result(
         world in prop::collection::btree_set(any::<u8>(), 1..80),
@@ -334,7 +334,7 @@ proptest! {
             let outcome = if *fails {
                 FAILED
             } else {
-                // A random subset, and those that the window would forget next.
+                // A random subset, and the addresses that the window would drop next.
                 let mut places: BTreeSet<usize> =
                     (0..*size).map(|n| (start.index(world.len()) + n) % world.len()).collect();
                 let old = |n: &usize| seen[*n] != i64::MIN && time - seen[*n] > HOUR / 4;

@@ -1,4 +1,4 @@
-//! Counts and durations of DNS questions.
+//! Counts and durations of DNS queries.
 
 use std::time::Duration;
 
@@ -7,11 +7,10 @@ use prometheus::{HistogramVec, IntCounterVec, Registry};
 use super::dns::Answer;
 use crate::metric_families;
 
-/// Bounds of the histogram in seconds: a cache answers within a millisecond, and two tries end
-/// after 6 s.
+/// Bucket bounds in seconds: a cache answers within a millisecond, and two attempts end after 6 s.
 const BUCKETS: [f64; 9] = [0.001, 0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 3.0, 6.0];
 
-/// The families `dns_*`. They have no series until a host is wanted. Clones share the values.
+/// The `dns_*` families. They have no series until a zone wants a host. Clones share the values.
 #[derive(Debug, Clone)]
 pub struct Metrics {
     queries: IntCounterVec,
@@ -19,7 +18,7 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Creates and registers the families; fails if the registry has some of these names.
+    /// Creates and registers the families. Fails if the registry already has one of these names.
     pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
         Ok(Self {
             queries: metric_families::DNS_QUERIES.register(registry)?,
@@ -28,7 +27,7 @@ impl Metrics {
         })
     }
 
-    /// Shows every series, with 0.
+    /// Creates every series, with 0.
     pub(super) fn show(&self) {
         for result in Answer::RESULTS {
             self.queries.with_label_values(&[result]);
@@ -36,7 +35,7 @@ impl Metrics {
         self.duration.with_label_values::<&str>(&[]);
     }
 
-    /// One question was answered, or was not.
+    /// Counts a query and its duration.
     pub(super) fn observe(&self, answer: &Answer, duration: Duration) {
         self.queries.with_label_values(&[answer.result()]).inc();
         self.duration

@@ -1,7 +1,7 @@
-//! Origin hosts: host names to addresses, by DNS, and the cloud regions that names spell.
+//! Origin hosts: resolves host names by DNS, and finds the cloud regions that names contain.
 //!
-//! [`OriginHosts`] asks for every host that a zone wants and remembers the addresses that it has
-//! had lately. What one answer or failure changes is a pure function ([`Host::after`]).
+//! [`OriginHosts`] resolves every host that a zone wants and remembers its recent addresses. How an
+//! answer or a failure changes a host is a pure function ([`Host::after`]).
 
 mod account_records;
 mod changes;

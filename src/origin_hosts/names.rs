@@ -1,8 +1,8 @@
-//! The cloud vendor and region that a host name spells.
+//! The cloud vendor and region that a host name contains.
 
 use crate::domain::{ExpectedPlace, HostName, Region, Vendor, usual_region};
 
-/// The vendor and region that one host name spells; `None` where it spells none.
+/// The vendor and region that a host name contains; `None` if it contains none.
 pub fn named_place(host: &HostName) -> Option<ExpectedPlace> {
     let name = host.as_str();
     PATTERNS.iter().find_map(|pattern| {
@@ -23,9 +23,9 @@ pub fn named_place(host: &HostName) -> Option<ExpectedPlace> {
     })
 }
 
-/// The vendor and region that the names of a CNAME chain spell, from the first name to the one that
-/// has the addresses. A name that spells a region wins over one that does not, and a later name
-/// over an earlier one.
+/// The vendor and region that the names of a CNAME chain contain, from the first name to the one
+/// that has the addresses. A name with a region wins over one without, and a later name over an
+/// earlier one.
 pub fn chain_place<'a>(chain: impl IntoIterator<Item = &'a HostName>) -> ExpectedPlace {
     let mut best = ExpectedPlace::default();
     for place in chain.into_iter().filter_map(named_place) {
@@ -36,20 +36,20 @@ pub fn chain_place<'a>(chain: impl IntoIterator<Item = &'a HostName>) -> Expecte
     best
 }
 
-/// One row of the table: names that end in `suffix`.
+/// A row of the table, for names that end in `suffix`.
 struct Pattern {
     suffix: &'static str,
     vendor: Vendor,
     region: Spelling,
 }
 
-/// How a name spells its region. It sees what stands before the suffix, without the last dot.
+/// Where a name has its region. The function gets what is before the suffix, without the last dot.
 enum Spelling {
-    /// Not at all: the vendor is known and the region is not, or there is none.
+    /// Not at all: only the vendor is known, or there is no region.
     None,
-    /// All names with the suffix are in one region.
+    /// All names with the suffix are in this region.
     Always(&'static str),
-    /// By a part of the name; a name without that part is not this pattern's.
+    /// In a part of the name. If it is missing, the pattern does not match.
     Found(for<'a> fn(&'a str) -> Option<&'a str>),
 }
 
@@ -61,11 +61,12 @@ const fn pattern(suffix: &'static str, vendor: Vendor, region: Spelling) -> Patt
     }
 }
 
-/// The first pattern that fits a name decides.
+/// The first pattern that matches a name decides.
 ///
 /// Sources: the vendors' documentation of endpoints and default host names.
 const PATTERNS: &[Pattern] = &[
-    // Application and Classic Load Balancers, then Network Load Balancers, whose order is reversed.
+    // Application and Classic Load Balancers, then Network Load Balancers, which have the region
+    // and `elb` the other way round.
     pattern(
         "elb.amazonaws.com",
         Vendor::Aws,
@@ -136,7 +137,7 @@ const PATTERNS: &[Pattern] = &[
         Vendor::Oci,
         Spelling::Found(after_objectstorage),
     ),
-    // Edge and anycast services: their addresses are in no region.
+    // Edge and anycast services: their addresses are not in any region.
     pattern("cloudfront.net", Vendor::Aws, Spelling::None),
     pattern("awsglobalaccelerator.com", Vendor::Aws, Spelling::None),
     pattern("azurefd.net", Vendor::Azure, Spelling::None),
@@ -145,8 +146,8 @@ const PATTERNS: &[Pattern] = &[
     pattern("ghs.googlehosted.com", Vendor::Gcp, Spelling::None),
 ];
 
-/// What stands before a suffix of whole labels, without the dot between; empty where the name is
-/// the suffix itself.
+/// The part of a name before a suffix of whole labels, without the dot between them; empty if the
+/// name is the suffix itself.
 fn below<'a>(name: &'a str, suffix: &str) -> Option<&'a str> {
     let rest = name.strip_suffix(suffix)?;
     if rest.is_empty() {
@@ -277,7 +278,7 @@ mod tests {
         })
     }
 
-    /// A name, and the vendor and region that it spells.
+    /// A name, and the vendor and region that it contains.
     const IN_A_REGION: &[(&str, &str, &str)] = &[
         (
             "web-1234567890.us-east-1.elb.amazonaws.com",

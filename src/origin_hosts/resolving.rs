@@ -1,4 +1,4 @@
-//! The task that asks for every wanted host, and what it publishes.
+//! The task that resolves every wanted host, and what it publishes.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,13 +20,13 @@ use super::schedule::{Moves, Schedule};
 use super::{Host, Metrics, Now, Settings, StoredHost};
 use crate::domain::{HostName, ZoneId};
 
-/// Two questions each: 32 in flight.
+/// Each host takes two queries, so at most 32 queries are in progress.
 const HOSTS_IN_FLIGHT: usize = 16;
-/// A host whose answers change nothing is stored anew this often, for the times of its addresses;
-/// in milliseconds.
+/// A host whose answers change nothing is stored again this often, to update the times of its
+/// addresses; in milliseconds.
 const STORE_EVERY: i64 = 10 * 60 * 1000;
 
-/// The hosts that zones want, and what is known of each. Clones are handles of the same.
+/// The hosts that zones want, and what is known of each. Clones are handles to the same hosts.
 #[derive(Clone)]
 pub struct OriginHosts {
     shared: Arc<Shared>,
@@ -51,7 +51,7 @@ struct State {
 }
 
 impl OriginHosts {
-    /// Knows no hosts yet. Fails where the resolver cannot be built.
+    /// Knows no hosts yet. Fails if the resolver cannot be built.
     pub fn new(settings: Settings, metrics: Metrics) -> Result<Self, NetError> {
         let state = State {
             schedule: Schedule::default(),
@@ -72,7 +72,7 @@ impl OriginHosts {
         })
     }
 
-    /// Replaces the hosts that a zone wants. Costs in proportion to that zone's hosts.
+    /// Replaces the hosts that a zone wants. The cost is proportional to that zone's hosts.
     pub fn want(&self, zone: &ZoneId, hosts: BTreeSet<HostName>) {
         if !hosts.is_empty() {
             self.shared.metrics.show();
@@ -89,36 +89,37 @@ impl OriginHosts {
         self.shared.state().schedule.zones(host).to_vec()
     }
 
-    /// Whether every wanted host was asked for at least once.
+    /// Whether every wanted host was looked up at least once.
     pub fn is_settled(&self) -> bool {
         let state = self.shared.state();
         let is_open = |host: &Host| host.state().is_none() && state.schedule.is_wanted(host.name());
         !self.all().any(|host| is_open(&host))
     }
 
-    /// What is known of a host; `None` where no zone wants it, or there are too many.
+    /// What is known of a host; `None` if no zone wants it, or if there are too many.
     pub fn get(&self, host: &HostName) -> Option<Arc<Host>> {
         self.shared.directory.get(host)
     }
 
-    /// Every host, in no particular order; also some that no zone wants any more.
+    /// Every host, in no particular order, including some that no zone wants any more.
     pub fn all(&self) -> impl Iterator<Item = Arc<Host>> {
         self.shared.directory.all()
     }
 
-    /// Waits until hosts changed in what findings depend on, and takes their names; at first those
-    /// of all hosts. There may be one caller.
+    /// Waits until hosts change in anything that findings depend on, and takes their names. The
+    /// first call takes the names of all hosts. There may be only one caller.
     pub async fn changed(&self) -> BTreeSet<HostName> {
         self.shared.changed.take(|| self.names()).await
     }
 
-    /// Waits until hosts are to be stored anew, and takes their names; at first those of all hosts.
-    /// A name that [`Self::get`] does not know any more is to be removed. There may be one caller.
+    /// Waits until hosts need to be stored, and takes their names. The first call takes the names
+    /// of all hosts. If [`Self::get`] does not know a name any more, it is to be removed from the
+    /// storage. There may be only one caller.
     pub async fn unsaved(&self) -> BTreeSet<HostName> {
         self.shared.unsaved.take(|| self.names()).await
     }
 
-    /// Takes back what was stored. To be called before hosts are wanted.
+    /// Restores stored hosts. Call it before hosts are wanted.
     pub fn restore(&self, stored: &[StoredHost]) {
         let mut state = self.shared.state();
         let now = self.shared.now();
@@ -131,8 +132,7 @@ impl OriginHosts {
         }
     }
 
-    /// Uses other settings from now on. Fails where the resolver cannot be built; then nothing
-    /// changes.
+    /// Applies other settings. Fails if the resolver cannot be built; then nothing changes.
     pub fn reconfigure(&self, settings: Settings) -> Result<(), NetError> {
         let mut state = self.shared.state();
         if settings == state.settings {
@@ -155,7 +155,7 @@ impl OriginHosts {
         Ok(())
     }
 
-    /// Asks for every wanted host when it is due, until the shutdown.
+    /// Resolves every wanted host when it is due, until shutdown.
     pub async fn run(self, shutdown: CancellationToken) {
         let mut lookups = Lookups::default();
         loop {
@@ -180,7 +180,7 @@ impl OriginHosts {
         }
     }
 
-    /// Starts look-ups as far as there is room, and returns when something is due next.
+    /// Starts lookups while there is room, and returns when there is something to do next.
     fn start_due(&self, lookups: &mut Lookups) -> Option<i64> {
         let mut state = self.shared.state();
         let now = self.shared.now().monotonic;
@@ -274,7 +274,7 @@ fn log_transition(before: &Host, after: &Host) {
     }
 }
 
-/// The look-ups in flight.
+/// The lookups in progress.
 #[derive(Default)]
 struct Lookups {
     tasks: JoinSet<Outcome>,

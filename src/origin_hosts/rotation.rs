@@ -1,23 +1,23 @@
-//! Whether a host has more addresses than mappings can follow, or may turn out to have.
+//! Whether a host has more addresses than mappings can follow, or may turn out to have more.
 
 use super::host::{Address, IpKind};
 use crate::domain::OriginIp;
 
 /// The most addresses of a load balancer or of S3 that AWS puts into one answer. An answer with
-/// exactly so many may be a part of more.
+/// exactly this many may be incomplete.
 const FULL_ANSWER: usize = 8;
-/// Answers in a row, each with new addresses, from which a host is settling. Two are what replacing
-/// its addresses takes.
+/// A host is settling from this many answers with new addresses in a row. Replacing its addresses
+/// takes only two.
 const SETTLING_ANSWERS: u8 = 3;
 
 /// What a host's answers so far show about the number of its addresses.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Rotation {
-    /// The limit that the addresses exceeded; `None` where they do not.
+    /// The limit that the number of addresses exceeds; `None` if it does not.
     pub(super) above: Option<u32>,
-    /// Good answers in a row that held new addresses.
+    /// Good answers in a row with new addresses.
     novelties: u8,
-    /// The first of these was full, and no address was known before it.
+    /// Whether the first of these was full and no address was known before it.
     began_full: bool,
     is_settling: bool,
 }
@@ -28,14 +28,14 @@ impl Rotation {
         self.above.is_some()
     }
 
-    /// Whether the answers keep bringing new addresses, so that the host may turn out to be
-    /// rotating. It ends with an answer that brings none, with a failure, and after as many answers
-    /// as mappings can follow addresses.
+    /// Whether answers keep bringing new addresses, so that the host may turn out to be rotating.
+    /// It ends with an answer without new addresses, with a failure, and when the number of such
+    /// answers exceeds the limit on addresses.
     pub(super) fn is_settling(&self) -> bool {
         self.is_settling
     }
 
-    /// An answer came. `known` are the addresses before it.
+    /// Takes an answer. `known` are the addresses before it.
     pub(super) fn note(&mut self, known: &[Address], answer: &[OriginIp]) {
         let is_known = |ip: &OriginIp| known.iter().any(|address| address.ip == *ip);
         if answer.iter().all(is_known) {
@@ -50,14 +50,14 @@ impl Rotation {
         self.novelties = self.novelties.saturating_add(1);
     }
 
-    /// A question brought no new address.
+    /// Takes a lookup that brought no new address.
     pub(super) fn interrupt(&mut self) {
         self.novelties = 0;
     }
 
-    /// Decides by the number of counting addresses, and whether there are more than are remembered.
-    /// A host stops rotating when the number has fallen by a quarter below the limit, so that one at
-    /// the limit does not flap. A limit that was changed is applied as it is.
+    /// Decides by the number of addresses that count, and by whether there are more than are
+    /// remembered. A host stops rotating when the number has fallen to a quarter below the limit,
+    /// so that a host at the limit does not flap. A changed limit applies without this margin.
     pub(super) fn judge(&mut self, count: usize, is_truncated: bool, above: usize) {
         let this_limit = u32::try_from(above).unwrap_or(u32::MAX);
         let limit = if self.above == Some(this_limit) {
@@ -85,8 +85,8 @@ mod tests {
             .collect()
     }
 
-    /// Takes the answers one after another, all of which count, and returns whether the host was
-    /// settling after each of them, and whether it is rotating after the last.
+    /// Applies the answers in order; all addresses count. Returns whether the host is settling
+    /// after each of them, and whether it is rotating after the last.
     fn after(answers: &[std::ops::Range<u8>]) -> (Vec<bool>, bool) {
         let mut rotation = Rotation::default();
         let mut known: Vec<Address> = Vec::new();
@@ -112,10 +112,10 @@ mod tests {
     #[test]
     fn a_host_settles_while_its_answers_look_like_parts_of_more() {
         for (answers, settling, rotating) in [
-            // Addresses that stay, and such that are replaced.
+            // Addresses that stay, and addresses that are replaced.
             (vec![0..3, 0..3], vec![false, false], false),
             (vec![0..3, 3..6, 3..6], vec![false, false, false], false),
-            // A full answer may be all there is; the next one shows it.
+            // A full answer may be complete; the next one shows it.
             (vec![0..8, 0..8], vec![true, false], false),
             (vec![0..8, 8..16, 0..8], vec![true, true, false], false),
             (vec![0..8, 8..16, 16..24], vec![true, true, false], true),
@@ -123,7 +123,7 @@ mod tests {
             (vec![0..9, 0..9], vec![false, false], false),
             // A full answer of a host that was known before.
             (vec![0..3, 0..3, 3..11], vec![false, false, false], false),
-            // Small parts of many addresses.
+            // Small answers out of many addresses.
             (
                 vec![0..4, 4..8, 8..12, 12..16, 16..20],
                 vec![false, false, true, true, false],
@@ -149,7 +149,7 @@ mod tests {
         rotation.judge(8, false, ABOVE);
         assert!(!rotation.is_settling());
 
-        // Of a short window hardly any address counts.
+        // With a short window hardly any address counts.
         let settling = (0..30).map(|answer| {
             rotation.note(&[], &ips(answer..answer + 1));
             rotation.judge(1, false, ABOVE);
@@ -170,7 +170,7 @@ mod tests {
         assert_eq!(states, [false, true, true, true, false, false, false, true]);
         rotation.judge(17, false, 20);
         assert!(!rotation.is_rotating(), "the limit is another");
-        // Nothing is tolerated of a small one.
+        // A small limit has no margin.
         for (count, is_rotating) in [(3, true), (2, false)] {
             rotation.judge(count, false, 2);
             assert_eq!(rotation.is_rotating(), is_rotating, "{count}");

@@ -1,25 +1,24 @@
-//! Which hosts are wanted, and when each is asked for. Times are milliseconds of a monotonic clock.
+//! Which hosts are wanted, and when each is looked up. Times are milliseconds on a monotonic clock.
 
 use std::collections::{BTreeSet, HashMap};
 
 use crate::domain::{HostName, ZoneId};
 
-/// The most hosts that are asked for or remembered.
+/// The most hosts that are looked up or remembered.
 pub const MAX_HOSTS: usize = 10_000;
-/// How long a host that no zone wants is remembered, so that a zone that comes back finds what was
-/// known: one hour.
+/// How long a host that no zone wants is remembered, in case a zone comes back: one hour.
 const IDLE: i64 = 60 * 60 * 1000;
 
-/// The hosts of every zone, with their turns.
+/// The hosts of every zone, and when they are due.
 #[derive(Debug, Default)]
 pub(super) struct Schedule {
     wanted: HashMap<ZoneId, Box<[HostName]>>,
     entries: HashMap<HostName, Entry>,
-    /// By the time of the next question.
+    /// By the time of the next lookup.
     queue: BTreeSet<(i64, HostName)>,
-    /// Not wanted by any zone, by the time since when.
+    /// Hosts that no zone wants, by the time since when.
     idle: BTreeSet<(i64, HostName)>,
-    /// Wanted, but there is no room.
+    /// Wanted hosts for which there is no room.
     waiting: BTreeSet<HostName>,
 }
 
@@ -40,12 +39,12 @@ enum Turn {
     Waiting,
 }
 
-/// What a change of the wanted hosts means for what is published.
+/// How a change of the wanted hosts affects what is published.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Moves {
-    /// Hosts that are new.
+    /// New hosts.
     pub(super) added: Vec<HostName>,
-    /// Hosts that are forgotten.
+    /// Forgotten hosts.
     pub(super) removed: Vec<HostName>,
 }
 
@@ -57,7 +56,7 @@ impl Schedule {
         if hosts.iter().eq(before.iter()) {
             return moves;
         }
-        // One text of each name is kept, however many zones want it.
+        // Each name is in memory once, however many zones want it.
         let mut kept = Vec::with_capacity(hosts.len());
         for host in &hosts {
             match before.binary_search(host) {
@@ -87,12 +86,13 @@ impl Schedule {
         !self.zones(host).is_empty()
     }
 
-    /// How many wanted hosts are not asked for, because there are too many.
+    /// How many wanted hosts are not looked up because there are too many.
     pub(super) fn refused(&self) -> usize {
         self.waiting.len()
     }
 
-    /// Remembers a host that no zone wants yet. False where there is no room.
+    /// Remembers a host that no zone wants yet. Returns false if it is known already or there is no
+    /// room.
     pub(super) fn remember(&mut self, host: &HostName, now: i64) -> bool {
         if self.admitted() >= MAX_HOSTS || self.entries.contains_key(host) {
             return false;
@@ -113,8 +113,8 @@ impl Schedule {
         true
     }
 
-    /// Whether a host was last offered to the storage before `from`, or never; or is to be offered
-    /// anyway. Then it counts as offered now.
+    /// Whether a host is to be stored: if `anyway`, if it was never offered to the storage, or last
+    /// before `from`. If so, it counts as offered now.
     pub(super) fn offer(&mut self, host: &HostName, anyway: bool, from: i64, now: i64) -> bool {
         let Some(entry) = self.entries.get_mut(host) else {
             return false;
@@ -149,7 +149,7 @@ impl Schedule {
         due.into_iter().chain(forget).min()
     }
 
-    /// The question about a host ended; the next one is due at `due`.
+    /// Ends the lookup of a host. The next one is due at `due`.
     pub(super) fn finish(&mut self, host: &HostName, due: i64, now: i64) {
         let Some(entry) = self.entries.get_mut(host) else {
             return;
@@ -163,7 +163,7 @@ impl Schedule {
         }
     }
 
-    /// Forgets the hosts that no zone has wanted for long.
+    /// Forgets the hosts that no zone has wanted for [`IDLE`].
     pub(super) fn forget_idle(&mut self, now: i64) -> Moves {
         let mut moves = Moves::default();
         while self
@@ -181,7 +181,7 @@ impl Schedule {
         self.entries.len() - self.waiting.len()
     }
 
-    /// Lets a zone want a host, and returns the name that is kept of it.
+    /// Adds a zone that wants a host, and returns the name in memory.
     fn acquire(&mut self, host: &HostName, zone: &ZoneId, now: i64, moves: &mut Moves) -> HostName {
         let known = self
             .entries
@@ -189,7 +189,7 @@ impl Schedule {
             .map(|(name, _)| name.clone());
         if let Some(name) = known {
             if let Some(entry) = self.entries.get_mut(host) {
-                // Most hosts are of one zone, and there may be many hosts.
+                // Saves memory: most hosts belong to one zone, and there may be many hosts.
                 if entry.zones.is_empty() {
                     entry.zones.reserve_exact(1);
                 }
@@ -252,7 +252,7 @@ impl Schedule {
         }
     }
 
-    /// Gives room to hosts that wait for it.
+    /// Admits waiting hosts while there is room.
     fn admit_waiting(&mut self, now: i64, moves: &mut Moves) {
         while !self.waiting.is_empty() {
             if self.admitted() >= MAX_HOSTS {
@@ -310,7 +310,7 @@ mod tests {
         schedule.want(&zone("b"), hosts([]), 20);
         schedule.finish(&host(2), 130_000, 30);
         assert_eq!(schedule.next(1_000_000), None, "nobody wants any");
-        // What comes back goes on where it was.
+        // A host that comes back keeps its due time.
         schedule.want(&zone("a"), hosts([2]), 40);
         assert_eq!(schedule.next_time(), Some(130_000));
     }

@@ -6,9 +6,9 @@ use std::time::Duration;
 /// How origin hosts are resolved and remembered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// The name servers to ask; the system's where empty.
+    /// The name servers to query; the system's if empty.
     pub nameservers: Vec<SocketAddr>,
-    /// How long an address counts after the last good answer that held it; at least 1 s.
+    /// How long an address counts after the last good answer that contained it; at least 1 s.
     pub window: Duration,
     /// A host with more addresses than this in the window is rotating; at least 1.
     pub rotating_above: usize,

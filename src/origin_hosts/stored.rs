@@ -1,4 +1,4 @@
-//! What is known of a host in a form that survives a restart.
+//! What is known of a host, in a form that survives a restart.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -7,24 +7,24 @@ use super::host::{Address, Last, seconds};
 use super::{Failure, Host, MAX_ADDRESSES, Now, Settings};
 use crate::domain::{HostName, OriginIp};
 
-/// A host as it is stored. Times are those of the wall clock.
+/// A host as it is stored. Times are on the wall clock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredHost {
     /// The name.
     pub host: String,
-    /// The counting addresses.
+    /// The addresses that count.
     pub addresses: Vec<StoredAddress>,
-    /// The names behind the host's own, as of the last good answer.
+    /// The CNAME targets, in order, as of the last good answer.
     pub chain: Vec<String>,
-    /// Why the last question failed; none where it did not.
+    /// Why the last lookup failed; none if it did not.
     pub failure: Option<Failure>,
-    /// NXDOMAIN or empty answers in a row.
+    /// Negative answers (NXDOMAIN or empty) in a row.
     pub negatives: u8,
     /// When the first of these came.
     pub negative_since: Timestamp,
-    /// When an answer last held more addresses than are remembered.
+    /// When there were last more addresses than are remembered.
     pub overflowed: Option<Timestamp>,
-    /// The limit above which it has more addresses than mappings can follow; none where it has not.
+    /// The limit that the number of addresses exceeds; none if it does not.
     #[serde(default)]
     pub rotating_above: Option<u32>,
 }
@@ -34,14 +34,14 @@ pub struct StoredHost {
 pub struct StoredAddress {
     /// The address.
     pub ip: String,
-    /// When an answer held it first.
+    /// When it was first in an answer.
     pub first_seen: Timestamp,
-    /// When an answer held it last.
+    /// When it was last in an answer.
     pub last_seen: Timestamp,
 }
 
 impl Host {
-    /// The host in its stored form; `None` where no answer ever came.
+    /// The host in its stored form; `None` if there was never an answer.
     pub fn store(&self) -> Option<StoredHost> {
         self.is_known().then(|| StoredHost {
             host: self.name().to_string(),
@@ -62,7 +62,7 @@ impl Host {
         })
     }
 
-    /// Reads a stored host. `None` where its name is none; parts that cannot be read are left out.
+    /// Reads a stored host. `None` if its name is invalid. Other invalid parts are left out.
     pub fn restore(stored: &StoredHost, settings: &Settings, now: Now) -> Option<Self> {
         let mut host = Self::new(HostName::parse(&stored.host)?);
         let addresses = stored.addresses.iter().take(MAX_ADDRESSES);
