@@ -1,4 +1,4 @@
-//! Which origins ought to be mapped, and where.
+//! Which origins should be mapped, and where.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,21 +9,21 @@ use super::{
 };
 use crate::domain::{HostName, HostState, OriginIp, RangeVerdict};
 
-/// The addresses that the sources name, whether an origin is expected there or not.
+/// The addresses that the sources name, whether or not an origin is expected there.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct NamedAddresses {
     /// The addresses.
     pub addresses: BTreeSet<OriginIp>,
-    /// Whether these are all: every source is on and was read well, and no host is failing or still
-    /// to be resolved.
+    /// Whether these are all: every source is on and was read successfully, and no host is failing
+    /// or not resolved yet.
     pub is_complete: bool,
 }
 
-/// The origins of a zone that ought to be mapped, and what else the sources name.
+/// The expected origins of a zone, and what else the sources name.
 #[derive(Debug, Default)]
 pub(super) struct Expectations {
     pub(super) origins: BTreeMap<OriginIp, ExpectedOrigin>,
-    /// How many each source expects; a source that is off or cannot be judged has no entry.
+    /// How many origins each source expects. A source that is off or cannot be judged has no entry.
     pub(super) sources: BTreeMap<Source, usize>,
     pub(super) left_out: Vec<LeftOut>,
     pub(super) rotating: Vec<RotatingHost>,
@@ -34,10 +34,10 @@ pub(super) struct Expectations {
     pub(super) is_partial: bool,
 }
 
-/// Puts together what is expected of a zone. An origin that several sources name counts under the
-/// first: configuration, load balancers, rules, DNS.
+/// Combines what is expected of a zone. An origin that several sources name counts under the first
+/// of these: configuration, load balancers, rules, DNS.
 ///
-/// An address that no public origin can have is never expected, not even a declared one: Cloudflare
+/// An address that no public origin can have is never expected, even if it is declared: Cloudflare
 /// cannot reach it. A mapping of it is still compared with the declaration.
 ///
 /// With ranges, a discovered origin is expected only if a cloud vendor publishes its address.
@@ -48,17 +48,17 @@ pub(super) fn expected(evidence: &Evidence<'_>, places: &Places<'_>) -> Expectat
     builder.finish(places)
 }
 
-/// How one address is named by the sources that can be judged.
+/// How the judged sources name one address.
 #[derive(Default)]
 struct Naming<'a> {
     sources: Sources,
-    /// A source names the address itself.
+    /// Whether a source names the address itself.
     itself: bool,
     hosts: BTreeSet<&'a HostName>,
     rotating_hosts: BTreeSet<&'a HostName>,
 }
 
-/// What is left out under one address or host.
+/// What is left out for one address or host.
 struct Omission<'a> {
     sources: Sources,
     hosts: BTreeSet<&'a HostName>,
@@ -69,9 +69,9 @@ struct Builder<'a> {
     evidence: &'a Evidence<'a>,
     sources: BTreeMap<Source, usize>,
     addresses: BTreeMap<OriginIp, Naming<'a>>,
-    /// Every host that a source names, be the source judged or not.
+    /// Every host that a source names, whether or not the source is judged.
     hosts: BTreeMap<&'a HostName, Sources>,
-    /// By address, or by host where there is no address.
+    /// By address, or by host if there is no address.
     left_out: BTreeMap<(Option<OriginIp>, Option<&'a HostName>), Omission<'a>>,
     named: BTreeSet<OriginIp>,
 }
@@ -110,7 +110,8 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// Takes what the other sources name. What is not judged is noted as named all the same.
+    /// Takes what the other sources name. Sources that are not judged contribute only to what is
+    /// named.
     fn discover(&mut self) {
         let judged = !matches!(self.evidence.ranges, RangesUse::NotLoaded(_));
         for (source, candidates) in self.evidence.discovered.judged() {
@@ -212,7 +213,7 @@ impl<'a> Builder<'a> {
                 }
                 continue;
             }
-            // One source may call it unusable while another needs it.
+            // One source may call it unusable while another one needs it.
             self.left_out.remove(&(Some(ip), None));
             let (place, check) = places.of(ip);
             let origin = ExpectedOrigin {
@@ -280,7 +281,7 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// The hosts that are resolved: those without an origin address are not.
+    /// The hosts that are resolved, without those that have no origin address.
     fn resolvable(&self) -> impl Iterator<Item = (&HostName, Sources, Option<HostState>)> {
         self.hosts.iter().filter_map(|(host, sources)| {
             let answer = self.evidence.hosts.get(*host);

@@ -1,4 +1,4 @@
-//! What a judgement is based on.
+//! The inputs of an evaluation.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -14,25 +14,25 @@ use crate::domain::{ExpectedPlace, HostName, HostState, OriginIp, RangeVerdict};
 pub struct Candidates {
     /// Addresses.
     pub addresses: BTreeSet<OriginIp>,
-    /// Hosts that stand for addresses.
+    /// Hosts that resolve to addresses.
     pub hosts: BTreeSet<HostName>,
-    /// What the source itself shows to be no origin.
+    /// What the source itself shows not to be an origin.
     pub left_out: BTreeSet<Unusable>,
 }
 
-/// Something that a source names and itself shows to be no origin.
+/// Something that a source names, but itself shows not to be an origin.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Unusable {
-    /// The address, where it is one.
+    /// The address, if it has one.
     pub origin_ip: Option<OriginIp>,
-    /// The host, where it is one.
+    /// The host, if it has one.
     pub host: Option<HostName>,
-    /// Why it is no origin.
+    /// Why it is not an origin.
     pub reason: LeftOutReason,
 }
 
 impl Candidates {
-    /// Adds a host, or leaves it out where no origin address stands behind it.
+    /// Adds a host, or leaves it out if it cannot lead to an origin's address.
     pub fn add_host(&mut self, host: HostName) {
         if host.has_no_origin_address() {
             self.leave_out_host(host, LeftOutReason::NoOriginAddress);
@@ -41,7 +41,7 @@ impl Candidates {
         }
     }
 
-    /// Adds an address that is no origin.
+    /// Adds an address that is not an origin.
     pub fn leave_out_address(&mut self, ip: OriginIp, reason: LeftOutReason) {
         self.left_out.insert(Unusable {
             origin_ip: Some(ip),
@@ -50,7 +50,7 @@ impl Candidates {
         });
     }
 
-    /// Adds a host that is no origin.
+    /// Adds a host that is not an origin.
     pub fn leave_out_host(&mut self, host: HostName, reason: LeftOutReason) {
         self.left_out.insert(Unusable {
             origin_ip: None,
@@ -60,25 +60,25 @@ impl Candidates {
     }
 }
 
-/// What is known of one source.
+/// The state of one source.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum SourceState {
-    /// The configuration does not ask for it.
+    /// The configuration does not enable it.
     #[default]
     Off,
-    /// It could not be read yet, or not for longer than what is known of it is kept.
+    /// It could not be read yet, or not for longer than its last good read is kept.
     NotRead,
-    /// What the last good reading gave.
+    /// The last good read.
     Read {
-        /// What it names.
+        /// What the source names.
         candidates: Arc<Candidates>,
-        /// Whether the last attempt to read it succeeded as a whole.
+        /// Whether the last attempt to read the source succeeded completely.
         is_current: bool,
     },
 }
 
 impl SourceState {
-    /// What it names, where that is known.
+    /// What the source names, if known.
     pub fn candidates(&self) -> Option<&Candidates> {
         match self {
             Self::Off | Self::NotRead => None,
@@ -97,7 +97,7 @@ impl SourceState {
     }
 }
 
-/// What the sources beside the configuration name.
+/// What the sources other than the configuration name.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Discovered {
     /// The enabled origins of the enabled pools of the zone's load balancers.
@@ -117,7 +117,7 @@ impl Discovered {
             .filter(move |(source, _)| *source != Source::Dns || has_load_balancers)
     }
 
-    /// What is known of every source, be it judged or not.
+    /// What is known of every source, judged or not.
     pub(super) fn known(&self) -> impl Iterator<Item = (Source, &Candidates)> {
         [
             (Source::LoadBalancer, &self.load_balancers),
@@ -132,7 +132,7 @@ impl Discovered {
         [&self.load_balancers, &self.rules, &self.dns]
     }
 
-    /// Whether no source is on.
+    /// Whether every source is off.
     pub(super) fn is_off(&self) -> bool {
         self.all()
             .into_iter()
@@ -146,7 +146,7 @@ impl Discovered {
             .any(|state| *state == SourceState::NotRead)
     }
 
-    /// Whether every source is on, and its last reading succeeded.
+    /// Whether every source is on and its last read succeeded.
     pub(super) fn is_current(&self) -> bool {
         self.all().into_iter().all(SourceState::is_current)
     }
@@ -159,26 +159,26 @@ impl Discovered {
 )]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct HostAnswer {
-    /// The addresses that count, each once.
+    /// The addresses that count, without duplicates.
     pub addresses: Vec<OriginIp>,
-    /// It was answered at least once, be it that it does not exist.
+    /// Whether there was ever an answer, including one that the host does not exist.
     pub is_known: bool,
-    /// The last look-up failed.
+    /// Whether the last lookup failed.
     pub is_failing: bool,
-    /// It has more addresses than mappings can follow.
+    /// Whether it has more addresses than mappings can follow.
     pub is_rotating: bool,
-    /// It may turn out to be rotating.
+    /// Whether it may turn out to be rotating.
     pub is_settling: bool,
-    /// What the names of its CNAME chain spell.
+    /// The vendor and region that the names of its CNAME chain contain.
     pub place: ExpectedPlace,
-    /// Its CNAME chain ends where no origin is: at a tunnel, or at a record that is a Worker's.
+    /// Set if its CNAME chain ends where there is no origin: at a tunnel or a Worker's record.
     pub left_out: Option<LeftOutReason>,
 }
 
 impl HostAnswer {
-    /// The host's state; `None` before the first look-up has ended.
+    /// The host's state; `None` before the first lookup has ended.
     pub fn state(&self) -> Option<HostState> {
-        // A failure does not end what was found.
+        // A rotating host that fails stays rotating.
         if self.is_rotating {
             Some(HostState::Rotating)
         } else if self.is_failing {
@@ -198,11 +198,11 @@ impl HostAnswer {
 pub enum RangesUse<'a> {
     /// They are not used.
     Off,
-    /// The ranges of one or more enabled vendors were never loaded. Mappings are judged where the
-    /// loaded ones suffice. Discovered origins are not judged at all, because one that no loaded
-    /// file has may still be in a cloud.
+    /// The ranges of at least one enabled vendor were never loaded. Mappings are judged if the
+    /// loaded ranges suffice. Discovered origins are not judged at all, because one that is in no
+    /// loaded file may still be in a cloud.
     NotLoaded(&'a dyn Fn(OriginIp) -> RangeVerdict),
-    /// All are there.
+    /// All are loaded.
     Loaded(&'a dyn Fn(OriginIp) -> RangeVerdict),
 }
 
@@ -217,18 +217,18 @@ pub struct Evidence<'a> {
     pub ignore: &'a [IpNet],
     /// What the other sources name.
     pub discovered: &'a Discovered,
-    /// What is known of the hosts that the sources name; it may hold others too.
+    /// What is known of the hosts that the sources name. It may contain other hosts too.
     pub hosts: &'a BTreeMap<HostName, HostAnswer>,
     /// Cloudflare's own addresses.
     pub cloudflare: &'a [IpNet],
-    /// The regions that Cloudflare supports, where they are known.
+    /// The regions that Cloudflare supports, if they are known.
     pub supported: Option<&'a SupportedRegions>,
     /// The vendors' ranges.
     pub ranges: RangesUse<'a>,
 }
 
 impl Evidence<'_> {
-    /// The hosts that the zone's sources name, be they judged or not.
+    /// The hosts that the zone's sources name, judged or not.
     pub(super) fn hosts_of_zone(&self) -> impl Iterator<Item = &HostName> {
         let declared = self.declared_hosts.iter().map(|origin| &origin.host);
         let discovered = self.discovered.known();

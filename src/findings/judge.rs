@@ -1,4 +1,4 @@
-//! Mappings against what is expected of them.
+//! Compares mappings with what is expected of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,27 +9,27 @@ use super::supported::{effect, spell, supported_part};
 use super::{Check, Evidence, ExpectedOrigin, RangesUse, Unverified, WrongMapping, ZoneFindings};
 use crate::domain::{ExpectedPlace, Mapping, RangeVerdict, SupportedRegions, ZoneMappings};
 
-/// The judgement on a zone, and what it learnt about the names of its origins.
+/// The evaluation of a zone: its findings, and the addresses that its sources name.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Evaluation {
-    /// The findings. Unused mappings are not among them: they depend on time, see
-    /// [`Usage`](super::Usage).
+    /// The findings, without unused mappings: these depend on time, see [`Usage`](super::Usage).
     pub findings: ZoneFindings,
     /// The addresses that the sources name.
     pub named: NamedAddresses,
 }
 
-/// Judges the mappings of one zone. A mapping that fails several checks is named once for each.
+/// Evaluates the mappings of one zone. A mapping that fails several checks is listed once for each.
 ///
-/// - *declared*, made where the configuration declares an origin of the zone: vendor and region,
-///   as far as they are declared. A mapping that agrees is judged by no weaker check;
-/// - *host name*, made where an origin host of the zone was resolved: vendor and region, as far as
-///   the names of the host's CNAME chain spell them. A mapping that agrees with a spelled region is
+/// - *declared*, made if the configuration declares an origin of the zone: vendor and region, as
+///   far as they are declared. A mapping that agrees is not judged by host names or ranges;
+/// - *host name*, made if an origin host of the zone was resolved: vendor and region, as far as the
+///   names of the host's CNAME chain contain them. A mapping that agrees with a region in a name is
 ///   not judged by the ranges;
-/// - *vendor ranges*, made with loaded ranges (while some are missing, where the others could judge
-///   at least one mapping): the vendor and, where the file says it, the region that publishes the
-///   address;
-/// - *supported regions*, made where Cloudflare's list is known and not empty: that it has the
+/// - *vendor ranges*, made if the ranges are loaded (while some are missing, if the others can
+///   judge at least one mapping): the vendor that publishes the address and, if its file gives it,
+///   the region;
+/// - *supported regions*, made if Cloudflare's list is known and not empty: whether it has the
+///   mapping's vendor and region. It does not show which place is right.
 ///   mapping's vendor and region. It names nothing else to expect.
 pub fn evaluate(mappings: &ZoneMappings, evidence: &Evidence<'_>) -> Evaluation {
     let evidence = Evidence {
@@ -108,7 +108,7 @@ pub fn evaluate(mappings: &ZoneMappings, evidence: &Evidence<'_>) -> Evaluation 
     }
 }
 
-/// The checks that are made even where the zone has no mapping.
+/// The checks that are made even if the zone has no mapping.
 fn checks_for_sure(evidence: &Evidence<'_>) -> BTreeSet<Check> {
     let is_declared = !evidence.declared.is_empty() || !evidence.declared_hosts.is_empty();
     let has_answers = evidence.hosts_of_zone().any(|host| {
@@ -144,7 +144,7 @@ impl Judgement<'_> {
         self.check_supported(mapping);
     }
 
-    /// Whether the mapping agrees with something that is declared for it.
+    /// Whether the mapping agrees with what is declared for it.
     fn is_as_declared(&mut self, mapping: &Mapping) -> bool {
         let Some(place) = self.places.declared.get(&mapping.origin_ip) else {
             return false;
@@ -156,7 +156,7 @@ impl Judgement<'_> {
         false
     }
 
-    /// Whether the mapping agrees with a region that a host name spells.
+    /// Whether the mapping agrees with a region in a host name.
     fn is_as_host_names_say(&mut self, mapping: &Mapping) -> bool {
         let Some(place) = self.places.host_names.get(&mapping.origin_ip) else {
             return false;

@@ -1,8 +1,8 @@
-//! What is wrong with a zone's mappings: pure comparison, no I/O and no clock.
+//! Finds what is wrong with a zone's mappings: pure comparison, no I/O and no clock.
 //!
-//! [`evaluate()`] puts together which origins ought to be mapped and compares the mappings with
-//! that, with what host names spell, with the vendors' published ranges and with the regions that
-//! Cloudflare supports. [`Usage`] remembers since when nothing has named a mapped address.
+//! [`evaluate()`] determines which origins are expected, and compares the mappings with these, with
+//! the regions in host names, with the vendors' published ranges and with the regions that
+//! Cloudflare supports. [`Usage`] remembers since when no source has named a mapped address.
 
 mod expected;
 mod inputs;

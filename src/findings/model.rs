@@ -1,4 +1,4 @@
-//! The terms of a judgement.
+//! The types of findings.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::{ExpectedPlace, HostName, HostState, Mapping, OriginIp, Region, Vendor};
 
-/// Where an expected origin was found. The order is their precedence: an origin found in several
-/// sources counts under the first.
+/// Where an expected origin was found, in order of precedence: an origin found in several sources
+/// counts under the first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Source {
@@ -70,20 +70,20 @@ impl FromIterator<Source> for Sources {
     }
 }
 
-/// An origin that ought to have a mapping.
+/// An origin that should have a mapping.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExpectedOrigin {
     /// Its address.
     pub origin_ip: OriginIp,
     /// The sources that name it.
     pub sources: Sources,
-    /// The origin hosts that led to it, by name.
+    /// The origin hosts that led to it, sorted by name.
     pub hosts: Vec<HostName>,
     /// Whether a source also names the address itself.
     pub named_itself: bool,
-    /// Where it ought to be.
+    /// Where it should be.
     pub place: ExpectedPlace,
-    /// The check that knows the place; `None` where nothing is known of it.
+    /// The strongest check that knows the place; `None` if nothing is known of it.
     pub check: Option<Check>,
 }
 
@@ -93,24 +93,24 @@ impl ExpectedOrigin {
         self.sources.iter().next().unwrap_or(Source::Config)
     }
 
-    /// The host under which it is shown: the first by name, or `None` where a source names the
-    /// address itself.
+    /// The host under which it is shown: the first by name, or `None` if a source names the address
+    /// itself.
     pub fn host(&self) -> Option<&HostName> {
         self.hosts.first().filter(|_| !self.named_itself)
     }
 }
 
-/// A way to judge a mapping. The order is the strength of the evidence.
+/// A way to judge a mapping. Stronger evidence comes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Check {
     /// Against the configuration.
     Declared,
-    /// Against the region that a host name of the origin spells.
+    /// Against the region in a host name of the origin.
     HostName,
     /// Against the vendors' published address ranges.
     VendorRanges,
-    /// Against the regions that the API says it supports.
+    /// Against the regions that the API reports as supported.
     SupportedRegions,
 }
 
@@ -134,15 +134,15 @@ impl Check {
     }
 }
 
-/// Whether a wrong mapping makes Tiered Cache choose other upper tiers than the right one would.
+/// Whether Tiered Cache chooses other upper tiers for a wrong mapping than for the right one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Effect {
     /// The two regions have different upper tiers.
     OtherTiers,
-    /// Both regions have the same upper tiers, so Tiered Cache does the same.
+    /// Both regions have the same upper tiers, so Tiered Cache behaves the same.
     SameTiers,
-    /// The upper tiers of one of the regions are not known.
+    /// The upper tiers of at least one of the regions are not known.
     Unknown,
 }
 
@@ -162,11 +162,11 @@ impl Effect {
 pub struct WrongMapping {
     /// The origin's address.
     pub origin_ip: OriginIp,
-    /// The vendor that the mapping names.
+    /// The vendor of the mapping.
     pub vendor: Vendor,
-    /// The region that the mapping names.
+    /// The region of the mapping.
     pub region: Region,
-    /// What the check expects instead, as far as it can say.
+    /// What the check expects instead, as far as it is known.
     pub expected: ExpectedPlace,
     /// The check.
     pub check: Check,
@@ -174,13 +174,13 @@ pub struct WrongMapping {
     pub effect: Effect,
 }
 
-/// Why the vendors' ranges could not judge a mapping.
+/// Why the vendors' ranges could not verify a mapping.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Unverified {
     /// No vendor publishes the address.
     NotInRanges,
-    /// The vendor is right, and its file does not say which region the address is in.
+    /// The vendor is right, but its file does not give the address's region.
     RegionUnknown,
 }
 
@@ -197,7 +197,7 @@ impl Unverified {
     }
 }
 
-/// Why something that a source names is no expected origin. Where several reasons apply, the first
+/// Why something that a source names is not an expected origin. If several reasons apply, the first
 /// one is given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -208,9 +208,9 @@ pub enum LeftOutReason {
     ReadOnly,
     /// The origin is reached through a virtual network.
     VirtualNetwork,
-    /// No origin address stands behind the host: a tunnel, Pages, Workers, R2.
+    /// The host does not lead to an origin's address: a tunnel, Pages, Workers, R2.
     NoOriginAddress,
-    /// A discovered address that only stands for an origin: a documentation address or `100::`.
+    /// A discovered address that is only a placeholder: a documentation address or `100::`.
     Placeholder,
     /// The address is not globally reachable.
     SpecialPurpose,
@@ -239,7 +239,7 @@ impl LeftOutReason {
         Self::OutsideVendorRanges,
     ];
 
-    /// The word for it in logs, pages and the JSON API.
+    /// The word in logs, pages and the JSON API.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Worker => "worker",
@@ -256,12 +256,12 @@ impl LeftOutReason {
     }
 }
 
-/// Something that a source names and that is no expected origin.
+/// Something that a source names, but that is not an expected origin.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct LeftOut {
-    /// The address, where it is one.
+    /// The address, if it has one.
     pub origin_ip: Option<OriginIp>,
-    /// The host, or the hosts that led to the address, by name.
+    /// The host, or the hosts that led to the address, sorted by name.
     pub hosts: Vec<HostName>,
     /// The sources that name it.
     pub sources: Sources,
@@ -276,12 +276,11 @@ pub struct RotatingHost {
     pub host: HostName,
     /// The sources that name it.
     pub sources: Sources,
-    /// How many addresses count for it.
+    /// How many of its addresses count.
     pub addresses: usize,
 }
 
-/// The most hosts of one state that a zone's findings name. A name server that is down makes every
-/// host fail.
+/// The most hosts per state in a zone's findings. If a name server is down, every host fails.
 pub const MAX_UNRESOLVED_HOSTS: usize = 100;
 
 /// An origin host that does not resolve now.
@@ -295,10 +294,10 @@ pub struct UnresolvedHost {
     pub sources: Sources,
 }
 
-/// A declared place that Cloudflare does not support: the configuration is probably mistyped.
+/// A declared place that Cloudflare does not support, probably because of a typo.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UnsupportedDeclaration {
-    /// The declared address or host, as text.
+    /// The declared address or host.
     pub origin: String,
     /// What is declared for it.
     pub place: ExpectedPlace,
@@ -314,46 +313,44 @@ impl fmt::Display for UnsupportedDeclaration {
     }
 }
 
-/// The judgement on one zone's mappings.
+/// The findings of one zone.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ZoneFindings {
-    /// How many origins each source expects, each origin under one source. A source that is off,
-    /// or could not be judged, has no entry.
+    /// How many origins each source expects, each origin under one source. A source that is off or
+    /// could not be judged has no entry.
     pub expected: BTreeMap<Source, usize>,
     /// The expected origins, by address.
     pub origins: Vec<ExpectedOrigin>,
-    /// Those of them that have no mapping, by address.
+    /// Expected origins without a mapping, by address.
     pub missing: Vec<ExpectedOrigin>,
-    /// Expected origins of which it was never known yet whether they have a mapping.
+    /// Expected origins for which it was never known whether they have a mapping.
     pub undetermined: BTreeSet<OriginIp>,
     /// The mappings that disagree with a check, by address, then check.
     pub wrong: Vec<WrongMapping>,
     /// The checks that could be made.
     pub checks: BTreeSet<Check>,
-    /// What the vendors' ranges could not judge; empty where that check was not made.
+    /// Mappings that the vendors' ranges could not verify; empty if that check was not made.
     pub unverified: BTreeMap<Unverified, usize>,
-    /// Mappings of addresses that nothing names any more, by address; `None` where it cannot be
-    /// told.
+    /// Mappings of addresses that no source names any more, by address; `None` if not known.
     pub unused: Option<Vec<Mapping>>,
     /// Hosts with more addresses than mappings can follow, by name.
     pub rotating: Vec<RotatingHost>,
-    /// The zone's origin hosts by state; `None` where the zone has none and no source of hosts was
+    /// The zone's origin hosts by state; `None` if the zone has none and no source of hosts was
     /// read.
     pub hosts: Option<BTreeMap<HostState, usize>>,
-    /// Those that are failing or have no address, by state, then name: at most
-    /// [`MAX_UNRESOLVED_HOSTS`] of each state.
+    /// Hosts that are failing or have no address, by state, then name: at most
+    /// [`MAX_UNRESOLVED_HOSTS`] per state.
     pub unresolved_hosts: Vec<UnresolvedHost>,
-    /// What the sources name and is no expected origin.
+    /// What the sources name, but is not an expected origin.
     pub left_out: Vec<LeftOut>,
-    /// Mapped addresses that no source names now; `None` where the sources or hosts are not all
-    /// known.
+    /// Mapped addresses that no source names now; `None` if not all sources and hosts are known.
     pub unnamed: Option<BTreeSet<OriginIp>>,
-    /// Where the addresses with a missing or wrong mapping ought to be mapped to, as far as it is
-    /// known and Cloudflare supports it.
+    /// The places to which the addresses with a missing or wrong mapping should be mapped, as far
+    /// as they are known and Cloudflare supports them.
     pub remedies: BTreeMap<OriginIp, ExpectedPlace>,
-    /// Whether a source that is on could not be judged, or a host was not looked up yet, so that an
-    /// origin that is not listed may still be expected.
+    /// Whether a source that is on could not be judged, or a host was not looked up yet, so that
+    /// more origins may be expected than are listed.
     pub is_partial: bool,
     /// Declarations that Cloudflare's list of regions contradicts.
     pub unsupported_declarations: Vec<UnsupportedDeclaration>,
@@ -367,7 +364,7 @@ impl ZoneFindings {
             .count()
     }
 
-    /// How much is left out, by reason.
+    /// How many entries are left out, by reason.
     pub fn left_out_by_reason(&self) -> BTreeMap<LeftOutReason, usize> {
         let mut counts = BTreeMap::new();
         for left_out in &self.left_out {
@@ -380,14 +377,14 @@ impl ZoneFindings {
 /// The zone's tiered cache settings, as far as they could be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct TieredCache {
-    /// Tiered caching is on. Without it mappings have no effect.
+    /// Whether tiered caching is on. Without it mappings have no effect.
     pub enabled: Option<bool>,
-    /// The smart topology is on. Without it mappings have no effect.
+    /// Whether the smart topology is on. Without it mappings have no effect.
     pub smart_enabled: Option<bool>,
 }
 
 impl TieredCache {
-    /// Whether mappings have no effect; `None` where that is not known.
+    /// Whether mappings have no effect; `None` if not known.
     pub fn makes_mappings_idle(self) -> Option<bool> {
         match (self.enabled, self.smart_enabled) {
             (Some(false), _) | (_, Some(false)) => Some(true),
@@ -407,7 +404,7 @@ pub enum FindingKind {
     Wrong,
     /// A mapping older than the zone's threshold.
     Stale,
-    /// A mapping of an address that nothing names any more.
+    /// A mapping of an address that no source names any more.
     Unused,
     /// A host with more addresses than mappings can follow.
     Rotating,
@@ -416,7 +413,7 @@ pub enum FindingKind {
 }
 
 impl FindingKind {
-    /// Every kind, those that matter most first.
+    /// Every kind, the most important first.
     pub const ALL: [Self; 6] = [
         Self::Missing,
         Self::Wrong,
@@ -426,7 +423,7 @@ impl FindingKind {
         Self::Idle,
     ];
 
-    /// The word for it in pages and the JSON API.
+    /// The word in pages and the JSON API.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Missing => "missing",
@@ -439,7 +436,7 @@ impl FindingKind {
     }
 }
 
-/// What identifies a finding within its zone from one judgement to the next.
+/// Identifies a finding within its zone from one evaluation to the next.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct FindingKey {
     /// The kind.

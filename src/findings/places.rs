@@ -1,4 +1,4 @@
-//! Where each address is expected to be, by the evidence that there is.
+//! Where each address is expected to be, by the available evidence.
 
 use std::collections::BTreeMap;
 
@@ -8,8 +8,8 @@ use crate::domain::{
     ExpectedPlace, OriginIp, RangeVerdict, SupportedRegions, same_region, same_vendor,
 };
 
-/// The evidence on where addresses are, strongest first: what is declared, what a host name spells,
-/// and the vendors' ranges.
+/// The evidence on where addresses are, strongest first: declarations, host names and the vendors'
+/// ranges.
 pub(super) struct Places<'a> {
     pub(super) declared: BTreeMap<OriginIp, ExpectedPlace>,
     pub(super) host_names: BTreeMap<OriginIp, ExpectedPlace>,
@@ -29,8 +29,8 @@ impl<'a> Places<'a> {
         places
     }
 
-    /// The place of an address, and the strongest check that knows something of it. What a stronger
-    /// check leaves open, a weaker one fills in if it agrees with the rest.
+    /// The place of an address, and the strongest check that knows something of it. If that check
+    /// does not know the region, a weaker one with the same vendor fills it in.
     pub(super) fn of(&self, ip: OriginIp) -> (ExpectedPlace, Option<Check>) {
         let ranges = self.by_ranges(ip);
         let evidence = [
@@ -67,8 +67,8 @@ impl<'a> Places<'a> {
         }
     }
 
-    /// Takes what the configuration declares. A declared address is stronger than a declared host,
-    /// and of two hosts the first by name counts.
+    /// Takes the declarations. A declared address takes precedence over a declared host, and among
+    /// hosts the first by name.
     fn declare(&mut self, evidence: &Evidence<'_>) {
         let mut hosts: Vec<_> = evidence.declared_hosts.iter().collect();
         hosts.sort_by(|a, b| a.host.cmp(&b.host));
@@ -85,8 +85,8 @@ impl<'a> Places<'a> {
         }
     }
 
-    /// As much of a declared place as Cloudflare supports. The rest is probably mistyped: it is
-    /// noted, and judges no mapping.
+    /// The part of a declared place that Cloudflare supports. The rest is probably a typo: it is
+    /// noted, and mappings are not judged by it.
     fn usable(
         &mut self,
         origin: &impl ToString,
@@ -107,7 +107,7 @@ impl<'a> Places<'a> {
     }
 }
 
-/// What Cloudflare's list confirms of a place.
+/// The part of a place that Cloudflare's list confirms.
 fn supported_part(place: &ExpectedPlace, supported: &SupportedRegions) -> ExpectedPlace {
     let is_listed = |place: &ExpectedPlace| {
         supported.iter().any(|(vendor, row)| {
@@ -130,8 +130,8 @@ fn supported_part(place: &ExpectedPlace, supported: &SupportedRegions) -> Expect
     }
 }
 
-/// The places that the host names of each address spell. Names that contradict each other spell
-/// none; one that spells a region is stronger than one that spells only a vendor.
+/// The places that the host names of each address contain. Names that contradict each other yield
+/// no place. A name with a region takes precedence over one with only a vendor.
 fn spelled_places(evidence: &Evidence<'_>) -> BTreeMap<OriginIp, ExpectedPlace> {
     let mut spelled: BTreeMap<OriginIp, Vec<ExpectedPlace>> = BTreeMap::new();
     for answer in evidence
@@ -155,7 +155,7 @@ fn spelled_places(evidence: &Evidence<'_>) -> BTreeMap<OriginIp, ExpectedPlace> 
         .collect()
 }
 
-/// The one place that all of these can be.
+/// The one place that agrees with all of these.
 fn agreed(places: &[ExpectedPlace]) -> Option<ExpectedPlace> {
     let best = places
         .iter()

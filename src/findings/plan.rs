@@ -1,4 +1,4 @@
-//! What would mend a zone's findings.
+//! What would fix a zone's findings.
 
 use std::collections::BTreeMap;
 
@@ -7,14 +7,14 @@ use serde::Serialize;
 use super::{ExpectedOrigin, WrongMapping, ZoneFindings};
 use crate::domain::{ExpectedPlace, Mapping, OriginIp, Region, Vendor};
 
-/// The changes of one zone's mappings that would mend its findings.
+/// The changes to one zone's mappings that would fix its findings.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct ZonePlan {
     /// Mappings to create or replace, by address.
     pub put: Vec<Put>,
     /// Mappings to delete, by address.
     pub delete: Vec<Delete>,
-    /// What is wrong and cannot be mended by what is known.
+    /// What is wrong, but cannot be fixed with what is known.
     pub undecided: Vec<Undecided>,
 }
 
@@ -27,7 +27,7 @@ pub struct Put {
     pub vendor: Vendor,
     /// The region to map it to.
     pub region: Region,
-    /// The finding that it mends.
+    /// The finding that it fixes.
     pub because: String,
     /// Whether the address has a mapping now.
     #[serde(skip)]
@@ -39,11 +39,11 @@ pub struct Put {
 pub struct Delete {
     /// The origin's address.
     pub origin_ip: OriginIp,
-    /// The finding that it mends.
+    /// The finding that it fixes.
     pub because: String,
 }
 
-/// A finding without a known remedy.
+/// A finding without a known fix.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Undecided {
     /// The origin's address; null if the finding is not about one origin.
@@ -59,9 +59,8 @@ impl ZonePlan {
     }
 }
 
-/// Plans what mends the missing and wrong mappings of a zone, and deletes those in `unused`. What
-/// is neither missing, wrong nor unused is left to the caller, who knows the time and the settings
-/// of tiered cache.
+/// Plans the fixes of a zone's missing and wrong mappings, and deletes the mappings in `unused`.
+/// Other findings are left to the caller, who knows the time and the settings of tiered cache.
 pub fn plan<'a>(
     findings: &ZoneFindings,
     unused: impl IntoIterator<Item = &'a Mapping>,
@@ -113,7 +112,7 @@ pub fn plan<'a>(
     plan
 }
 
-/// Whether a name is a plain word, as every vendor and region is. A plan is pasted into shells.
+/// Whether a name is a plain word, as all vendors and regions are. Plans are pasted into shells.
 fn is_plain(name: &str) -> bool {
     name.bytes()
         .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
@@ -146,8 +145,8 @@ fn not_known(place: Option<&ExpectedPlace>) -> String {
     }
 }
 
-/// Where the addresses with a missing or wrong mapping ought to be mapped to, as far as Cloudflare
-/// supports it.
+/// The places to which the addresses with a missing or wrong mapping should be mapped, as far as
+/// Cloudflare supports them.
 pub(super) fn remedies(
     missing: &[ExpectedOrigin],
     wrong: &[WrongMapping],

@@ -20,16 +20,16 @@ pub struct ExpectSettings {
     pub from_rules: bool,
     /// Addresses that need no mapping.
     pub ignore: Vec<IpNet>,
-    /// When a mapping that nothing names counts as unused.
+    /// When a mapping that no source names counts as unused.
     pub unused_after: UnusedAfter,
 }
 
-/// The time without a source that names its address from which a mapping counts as unused.
+/// How long no source must have named the address of a mapping before it counts as unused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UnusedAfter {
-    /// Mappings are never called unused.
+    /// Mappings never count as unused.
     Never,
-    /// Unnamed for this long, at least 1 s.
+    /// Not named for this long, at least 1 s.
     Age(Duration),
 }
 
@@ -68,7 +68,7 @@ pub struct DeclaredOrigin {
     pub place: ExpectedPlace,
 }
 
-/// Which of Cloudflare's own settings are read beside the mappings.
+/// Which of Cloudflare's own settings are read besides the mappings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct VerifySettings {
     /// Compare the mappings with the regions that the API supports.

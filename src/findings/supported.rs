@@ -3,8 +3,8 @@
 use super::Effect;
 use crate::domain::{ExpectedPlace, Mapping, Region, SupportedRegions, Vendor, usual_region};
 
-/// The place in Cloudflare's spelling, or the vendor's usual identifier if Cloudflare does not list
-/// the region. Without a vendor the spelling is left alone.
+/// The place in Cloudflare's spelling, or with the vendor's usual identifier if Cloudflare does not
+/// list the region. Without a vendor the place is unchanged.
 pub(super) fn spell(place: ExpectedPlace, supported: Option<&SupportedRegions>) -> ExpectedPlace {
     let (Some(vendor), Some(region)) = (&place.vendor, &place.region) else {
         return place;
@@ -17,7 +17,7 @@ pub(super) fn spell(place: ExpectedPlace, supported: Option<&SupportedRegions>) 
     ExpectedPlace { region, ..place }
 }
 
-/// The place without a region that Cloudflare does not support.
+/// The place, without its region if Cloudflare does not support it.
 pub(super) fn supported_part(
     place: ExpectedPlace,
     supported: Option<&SupportedRegions>,

@@ -1,4 +1,4 @@
-//! Which mappings are unused: nothing has named their address for long enough.
+//! Which mappings are unused: no source has named their address for long enough.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,26 +9,26 @@ use serde::{Deserialize, Serialize};
 use super::{NamedAddresses, UnusedAfter};
 use crate::domain::{Mapping, OriginIp, ZoneMappings};
 
-/// A longer pause of the daemon than this begins the time anew: an origin may have come and gone
-/// meanwhile.
+/// If the daemon was stopped for longer than this, the time starts again, because an origin may
+/// have come and gone meanwhile.
 const LONGEST_PAUSE: Duration = Duration::from_hours(1);
 
-/// Since when the names of a zone's origins are known as a whole, and since when nothing has named
-/// an address that is mapped.
+/// Since when all sources and hosts of a zone are known, and for each mapped address that no source
+/// names, since when.
 ///
-/// It changes only when something comes or goes, so that a zone in which nothing changes has
-/// nothing to store.
+/// It changes only when something appears or disappears, so a zone without changes has nothing to
+/// store.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Usage {
-    /// Since when every reading was complete; `None` after one that was not.
+    /// Since when every read was complete; `None` after an incomplete one.
     complete_since: Option<Timestamp>,
-    /// The mapped addresses that nothing named at the last reading, with the first reading at which
-    /// nothing did.
+    /// The mapped addresses that no source named at the last read, with the time of the first read
+    /// at which none did.
     unnamed_since: BTreeMap<OriginIp, Timestamp>,
 }
 
 impl Usage {
-    /// Takes a reading of what the sources name, made now, beside the zone's mappings.
+    /// Takes what the sources name now, together with the zone's mappings.
     pub fn observe(&mut self, named: &NamedAddresses, mappings: &ZoneMappings, now: Timestamp) {
         if named.is_complete {
             let since = self.complete_since.get_or_insert(now);
@@ -47,14 +47,14 @@ impl Usage {
             .collect();
     }
 
-    /// Goes on after a restart, before which the daemon last ran `pause` ago.
+    /// Continues after a restart. `pause` is the time since the daemon last ran.
     pub fn resume(&mut self, pause: Duration) {
         if pause > LONGEST_PAUSE {
             *self = Self::default();
         }
     }
 
-    /// The unused mappings, or `None` where it cannot be told yet, or at all.
+    /// The unused mappings, or `None` if they are not known yet, or mappings never count as unused.
     pub fn unused(
         &self,
         mappings: &ZoneMappings,

@@ -1,4 +1,4 @@
-//! The checks, each against mappings.
+//! The checks, each with mappings.
 
 use std::collections::BTreeSet;
 

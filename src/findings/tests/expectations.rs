@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// Address, source, host and expected place, as the series of a missing mapping shows them.
+/// Address, source, host and expected place, as in the series of a missing mapping.
 fn missing(world: &World) -> Vec<String> {
     let findings = world.findings();
     findings.missing.iter().map(shown).collect()
@@ -126,7 +126,7 @@ fn while_ranges_are_not_loaded_only_the_configuration_is_judged() {
         BTreeMap::from([(Source::Config, 2)])
     );
     assert_eq!(evaluation.findings.left_out, []);
-    // They are named all the same, so that no mapping of them is called unused.
+    // They still count as named, so that no mapping of them is unused.
     let named = evaluation.named.addresses;
     assert!(named.contains(&ip("3.1.0.1")) && named.contains(&ip("3.1.0.5")));
 }
@@ -279,7 +279,7 @@ fn origin_hosts_are_counted_by_state() {
             ),
         ]
     );
-    // What a failing host named last stays expected, a rotating one is a finding of its own.
+    // The last addresses of a failing host stay expected; a rotating host is a finding of its own.
     let addresses: Vec<_> = findings.missing.iter().map(|row| row.origin_ip).collect();
     assert_eq!(addresses, [ip("3.1.0.1"), ip("3.1.0.2")]);
     let rotating: Vec<_> = findings

@@ -1,4 +1,4 @@
-//! What is no expected origin, with its reason.
+//! What is not an expected origin, with its reason.
 
 use super::*;
 
@@ -82,7 +82,7 @@ fn a_declared_address_is_left_out_only_where_no_origin_can_have_it() {
             "100::1 special_purpose",
         ]
     );
-    // Its mapping is compared with the declaration all the same.
+    // Its mapping is still compared with the declaration.
     assert_eq!(findings.wrong.len(), 1);
 }
 

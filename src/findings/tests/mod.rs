@@ -23,7 +23,7 @@ pub(super) fn host(text: &str) -> HostName {
     HostName::parse(text).unwrap()
 }
 
-/// An empty name is one that is not known.
+/// A place. Names that are empty are not known.
 pub(super) fn place(vendor: &str, region: &str) -> ExpectedPlace {
     ExpectedPlace {
         vendor: Vendor::parse(vendor).ok(),
@@ -41,7 +41,7 @@ pub(super) fn zone(rows: &[(&str, &str, &str)]) -> ZoneMappings {
     ZoneMappings::from_rows(rows.iter().map(mapping).collect()).unwrap()
 }
 
-/// Regions without upper tiers, or with those of the third text, divided by blanks.
+/// Regions with the upper tiers in the third text, separated by spaces; none if it is empty.
 pub(super) fn supported(rows: &[(&str, &str, &str)]) -> SupportedRegions {
     let mut list: SupportedRegions = rows
         .iter()
@@ -57,7 +57,7 @@ pub(super) fn supported(rows: &[(&str, &str, &str)]) -> SupportedRegions {
     list
 }
 
-/// What a source names, addresses and hosts alike.
+/// A source that names these addresses and hosts.
 pub(super) fn read(targets: &[&str]) -> SourceState {
     let mut candidates = Candidates::default();
     for target in targets {
@@ -145,7 +145,7 @@ impl World {
     }
 }
 
-/// Declared addresses and hosts with vendor and region, empty where they are not declared.
+/// Declared addresses and hosts with vendor and region, which are empty if they are not declared.
 pub(super) fn declared(rows: &[(&str, &str, &str)]) -> World {
     let mut world = World::default();
     for (origin, vendor, region) in rows {

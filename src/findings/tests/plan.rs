@@ -1,4 +1,4 @@
-//! Plans, and that they mend what they name.
+//! Plans, and that they fix what they name.
 
 use std::collections::BTreeMap;
 
@@ -114,7 +114,7 @@ const MAPPED: [(&str, &str); 5] = [
     ("oci", "us-ashburn-1"),
 ];
 
-/// The mappings after the plan was carried out.
+/// The mappings after carrying out the plan.
 fn applied(mappings: &ZoneMappings, plan: &ZonePlan) -> ZoneMappings {
     let mut rows: BTreeMap<_, _> = mappings
         .as_slice()
@@ -193,7 +193,7 @@ proptest! {
             let wrong = after.wrong.iter().find(|wrong| wrong.origin_ip == ip);
             prop_assert_eq!(wrong, None);
         }
-        // And nothing else became wrong by it.
+        // Nothing else became wrong.
         let undecided: Vec<_> = plan.undecided.iter().map(|row| row.origin_ip).collect();
         for wrong in &after.wrong {
             prop_assert!(undecided.contains(&Some(wrong.origin_ip)));
