@@ -1,4 +1,4 @@
-//! What is wrong with a zone's mappings at a moment, and which findings came and went.
+//! What is wrong with a zone's mappings at a given time, and which findings appeared and cleared.
 
 use std::collections::BTreeSet;
 
@@ -20,11 +20,11 @@ pub enum Finding<'a> {
     Wrong(&'a WrongMapping),
     /// A mapping older than the zone's threshold.
     Stale(&'a Mapping),
-    /// A mapping of an address that nothing names any more.
+    /// A mapping of an address that no source names any more.
     Unused(&'a Mapping),
     /// A host with more addresses than mappings can follow.
     Rotating(&'a RotatingHost),
-    /// All mappings of the zone are without effect, because tiered cache is off.
+    /// None of the zone's mappings has an effect, because tiered cache is off.
     Idle,
 }
 
@@ -97,7 +97,7 @@ impl<'a> Finding<'a> {
         }
     }
 
-    /// What identifies the finding within its zone.
+    /// Identifies the finding within its zone.
     pub fn key(self) -> FindingKey {
         let host = match self {
             // The host that leads to a missing origin may change while the finding stays.
@@ -113,7 +113,7 @@ impl<'a> Finding<'a> {
     }
 }
 
-/// Whether findings of this kind can be judged for the zone. If not, having none is no good news.
+/// Whether findings of this kind can be judged for the zone. If not, having none means nothing.
 pub fn is_judged(state: &ZoneState, kind: FindingKind) -> bool {
     let Some(data) = &state.data else {
         return false;
@@ -129,8 +129,8 @@ pub fn is_judged(state: &ZoneState, kind: FindingKind) -> bool {
     }
 }
 
-/// The mappings that are older than the zone's threshold; `None` where there is no threshold or
-/// nothing is known.
+/// The mappings that are older than the zone's threshold; `None` if there is no threshold or no
+/// mappings are known.
 pub(super) fn stale_mappings(
     state: &ZoneState,
     now: Timestamp,
@@ -153,21 +153,21 @@ pub(super) fn is_idle(state: &ZoneState) -> Option<bool> {
 }
 
 /// The findings of a zone that have appeared and not cleared yet. A finding that cannot be judged
-/// for a while stays open, so that it neither clears nor appears a second time.
+/// for a while stays open, so that it neither clears nor appears again.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct OpenFindings(BTreeSet<FindingKey>);
 
-/// The findings that came and went.
+/// The findings that appeared and cleared.
 #[derive(Debug, PartialEq, Eq, Default)]
 pub struct FindingChanges<'a> {
-    /// The new ones.
+    /// New findings.
     pub appeared: Vec<Finding<'a>>,
-    /// Those that are no more.
+    /// Findings that are gone.
     pub cleared: Vec<FindingKey>,
 }
 
 impl OpenFindings {
-    /// The findings that are open now. To begin with, none of them is a change.
+    /// The findings that are open now. None of them counts as a change.
     pub fn of(state: &ZoneState, now: Timestamp) -> Self {
         Self(Finding::all(state, now).map(Finding::key).collect())
     }
@@ -204,7 +204,7 @@ impl OpenFindings {
     }
 }
 
-/// Whether a judgement without the finding shows that it is no more.
+/// Whether an evaluation without the finding shows that it is gone.
 fn can_tell(
     key: &FindingKey,
     findings: &ZoneFindings,
@@ -323,7 +323,7 @@ mod tests {
         state
     }
 
-    /// A judgement without one of the sources.
+    /// An evaluation without one of the sources.
     fn partial() -> ZoneFindings {
         ZoneFindings {
             is_partial: true,
@@ -429,7 +429,7 @@ mod tests {
         let mut open = OpenFindings::of(&everything(), now());
         let mended = state(vec![mapping("192.0.2.9", None)], partial());
         let changes = open.update(&mended, now());
-        // All but rotating and idle.
+        // All except rotating and idle.
         assert_eq!(kinds(&changes.cleared), FindingKind::ALL[..4]);
     }
 

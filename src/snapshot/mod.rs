@@ -1,8 +1,8 @@
-//! The published state: an immutable directory of zones with one slot a zone.
+//! The published state: an immutable directory of zones, with one slot per zone.
 //!
-//! Discovery replaces the directory; a poll replaces the state in its zone's slot. Publishing a
-//! zone thus costs nothing in proportion to the others. One writer (the poller), any number of
-//! readers, and no lock.
+//! Discovery replaces the directory; a poll replaces the state in its zone's slot. The cost of
+//! publishing a zone therefore does not depend on the number of zones. There is one writer (the
+//! poller), any number of readers, and no lock.
 
 mod finding;
 mod plan;
@@ -23,7 +23,7 @@ pub use state::{
 
 use crate::domain::{ZoneId, ZoneName};
 
-/// One zone's place in the directory. Its identity never changes; its state is replaced whole.
+/// A zone's slot in the directory. Its identity never changes; its state is replaced as a whole.
 #[derive(Debug)]
 pub struct ZoneSlot {
     /// The zone's identifier.
@@ -47,8 +47,8 @@ impl ZoneSlot {
         self.state.load_full()
     }
 
-    /// When the zone's next poll is due, the rate limit aside; `None` where none is planned. While
-    /// a poll waits or runs, it is the time at which that one was due.
+    /// When the zone's next poll is due, ignoring the rate limit; `None` if none is planned. While
+    /// a poll waits or is in progress, it is the time at which that poll was due.
     pub fn next_poll(&self) -> Option<Timestamp> {
         self.next_poll.load().as_deref().copied()
     }
@@ -58,20 +58,20 @@ impl ZoneSlot {
         self.next_poll.store(Some(Arc::new(due)));
     }
 
-    /// Replaces the state. Only the poller calls this, and for one zone never twice at once.
+    /// Replaces the state. Only the poller calls this, and never concurrently for one zone.
     pub fn publish(&self, state: ZoneState) {
         self.state.store(Arc::new(state));
     }
 }
 
-/// Which zones there are, and how the accounts that list them fare.
+/// The zones, and the state of the accounts that list them.
 #[derive(Debug, Default)]
 pub struct Directory {
     /// The polled zones, sorted by name, then identifier.
     pub zones: Vec<Arc<ZoneSlot>>,
     /// The accounts in the order of the configuration.
     pub accounts: Vec<AccountState>,
-    /// Names, ids and globs of the configuration that no zone answers to.
+    /// Names, ids and globs of the configuration that match no zone.
     pub unmatched: UnmatchedZones,
 }
 
@@ -93,7 +93,7 @@ impl Directory {
     }
 }
 
-/// A handle on the published state. Clones share it.
+/// A handle to the published state. Clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct Snapshot {
     directory: Arc<ArcSwap<Directory>>,

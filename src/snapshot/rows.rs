@@ -23,9 +23,9 @@ pub struct ZoneRow {
     pub zone_id: String,
     /// The account that polls it.
     pub account: String,
-    /// As the API says; empty where not known.
+    /// As reported by the API; empty if not known.
     pub status: String,
-    /// As the API says; empty where not known.
+    /// As reported by the API; empty if not known.
     pub plan: String,
     /// Whether the last poll succeeded; `null` before the first.
     pub up: Option<bool>,
@@ -35,45 +35,45 @@ pub struct ZoneRow {
     pub poll_duration_seconds: Option<f64>,
     /// When a poll last succeeded.
     pub last_success: Option<Timestamp>,
-    /// When the next poll is due; `null` where none is planned.
+    /// When the next poll is due; `null` if none is planned.
     pub next_poll: Option<Timestamp>,
     /// The interval between its polls, in seconds.
     pub poll_interval_seconds: f64,
     /// Why the last poll failed.
     pub error: Option<String>,
-    /// Number of mappings; `null` where none are known, because the zone could not be read.
+    /// Number of mappings; `null` if none are known, because the zone could not be read.
     pub mappings: Option<usize>,
-    /// Expected origins without a mapping; `null` where nothing is expected.
+    /// Expected origins without a mapping; `null` if nothing is expected.
     pub missing: Option<usize>,
     /// Origins whose mapping disagrees with a check.
     pub wrong: Option<usize>,
-    /// Mappings older than the zone's threshold; `null` where it has none.
+    /// Mappings older than the zone's threshold; `null` if it has none.
     pub stale: Option<usize>,
-    /// The age in seconds from which a mapping is stale; `null` where none ever is.
+    /// The age in seconds above which a mapping is stale; `null` if mappings never are.
     pub stale_after_seconds: Option<f64>,
     /// Expected origins by source (`config`, `load_balancer`, `rule`, `dns`).
     pub expected_origins: BTreeMap<&'static str, usize>,
-    /// Mappings that the vendors' ranges could not judge, by reason.
+    /// Mappings that the vendors' ranges could not verify, by reason.
     pub unverified_mappings: BTreeMap<&'static str, usize>,
-    /// What the sources name and is no expected origin, by reason.
+    /// What the sources name, but is not an expected origin, by reason.
     pub left_out: BTreeMap<&'static str, usize>,
-    /// Rows of the API, since the start, that could not be read as a mapping.
+    /// Rows of the API, since the start, that are not valid mappings.
     pub rejected_rows: u64,
-    /// Whether tiered caching is on; `null` where not known.
+    /// Whether tiered caching is on; `null` if not known.
     pub tiered_cache_enabled: Option<bool>,
-    /// Whether the smart topology is on; `null` where not known.
+    /// Whether the smart topology is on; `null` if not known.
     pub smart_tiered_cache_enabled: Option<bool>,
-    /// Whether the zone has mappings that have no effect, because tiered cache is off; `null` if not
+    /// Whether the zone has mappings without effect, because tiered cache is off; `null` if not
     /// known.
     pub idle: Option<bool>,
-    /// Mappings of addresses that nothing names any more; `null` where it cannot be told.
+    /// Mappings of addresses that no source names any more; `null` if not known.
     pub unused: Option<usize>,
-    /// Origin hosts by state; empty where no source of hosts was read.
+    /// Origin hosts by state; empty if no source of hosts was read.
     pub origin_hosts: BTreeMap<&'static str, usize>,
-    /// The names of those that are `failing`, have `no_address` or are `rotating`, at most
-    /// [`MAX_UNRESOLVED_HOSTS`] of each state.
+    /// The names of the hosts that are `failing`, have `no_address` or are `rotating`, at most
+    /// [`MAX_UNRESOLVED_HOSTS`] per state.
     pub origin_host_names: BTreeMap<&'static str, Vec<String>>,
-    /// Declarations that name a vendor or region that Cloudflare does not support.
+    /// Declarations of a vendor or region that Cloudflare does not support.
     pub unsupported_declarations: Vec<String>,
 }
 
@@ -86,11 +86,11 @@ pub struct MappingRow {
     pub zone_id: String,
     /// The origin's address.
     pub origin_ip: String,
-    /// The vendor that Cloudflare believes in.
+    /// The vendor that Cloudflare assumes.
     pub vendor: String,
-    /// The region that Cloudflare believes in.
+    /// The region that Cloudflare assumes.
     pub region: String,
-    /// When it was last written; `null` where the API does not say.
+    /// When it was last written; `null` if the API omits it.
     pub modified_on: Option<Timestamp>,
 }
 
@@ -101,7 +101,7 @@ pub struct FindingRow {
     pub zone: String,
     /// Its identifier.
     pub zone_id: String,
-    /// The kind, a word of [`FindingKind`](crate::findings::FindingKind).
+    /// The kind, as in [`FindingKind::as_str`](crate::findings::FindingKind::as_str).
     pub finding: &'static str,
     /// The origin's address; `null` for rotating hosts and idle mappings.
     pub origin_ip: Option<String>,
@@ -113,13 +113,13 @@ pub struct FindingRow {
     pub check: Option<&'static str>,
     /// Whether Tiered Cache uses other upper tiers because the mapping is wrong.
     pub effect: Option<&'static str>,
-    /// The vendor that the mapping names.
+    /// The vendor of the mapping.
     pub vendor: Option<String>,
-    /// The region that the mapping names.
+    /// The region of the mapping.
     pub region: Option<String>,
-    /// The vendor that is expected, as far as it is known.
+    /// The expected vendor, if known.
     pub expected_vendor: Option<String>,
-    /// The region that is expected, as far as it is known.
+    /// The expected region, if known.
     pub expected_region: Option<String>,
     /// When the stale or unused mapping was last written.
     pub modified_on: Option<Timestamp>,
@@ -138,19 +138,19 @@ pub struct OriginRow {
     pub origin_ip: String,
     /// The sources that name it, in order of precedence.
     pub sources: Vec<&'static str>,
-    /// The origin hosts that lead to it, by name.
+    /// The origin hosts that lead to it, sorted by name.
     pub hosts: Vec<String>,
-    /// The vendor that is expected, as far as it is known.
+    /// The expected vendor, if known.
     pub expected_vendor: Option<String>,
-    /// The region that is expected, as far as it is known.
+    /// The expected region, if known.
     pub expected_region: Option<String>,
-    /// The check that knows the place; `null` where nothing is known of it.
+    /// The strongest check that knows the place; `null` if nothing is known of it.
     pub check: Option<&'static str>,
     /// Whether it has a mapping.
     pub mapped: bool,
 }
 
-/// Something that a source names and that is no expected origin.
+/// Something that a source names, but that is not an expected origin.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct LeftOutRow {
     /// The zone's name.
@@ -161,7 +161,7 @@ pub struct LeftOutRow {
     pub origin_ip: Option<String>,
     /// The sources that name it, in order of precedence.
     pub sources: Vec<&'static str>,
-    /// The host, or the hosts that lead to the address, by name.
+    /// The host, or the hosts that lead to the address, sorted by name.
     pub hosts: Vec<String>,
     /// Why it is left out.
     pub reason: &'static str,
@@ -292,7 +292,7 @@ impl FindingRow {
         }
     }
 
-    /// What is wrong, for people.
+    /// A short description of what is wrong.
     pub fn in_words(&self) -> String {
         let text = |text: &Option<String>| text.clone().unwrap_or_default();
         match self.finding {
@@ -341,7 +341,7 @@ impl OriginRow {
 }
 
 impl LeftOutRow {
-    /// Something that is left out in the zone.
+    /// Something in the zone that is left out.
     pub fn of(state: &ZoneState, left_out: &LeftOut) -> Self {
         Self {
             zone: state.zone.name.to_string(),

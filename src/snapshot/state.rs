@@ -10,55 +10,55 @@ use crate::cloudflare::Reason;
 use crate::domain::{AccountName, Zone, ZoneMappings};
 use crate::findings::{TieredCache, ZoneFindings};
 
-/// The age from which a mapping counts as stale.
+/// The age above which a mapping counts as stale.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StaleAfter {
     /// Mappings of this zone are never stale.
     Never,
-    /// Older than this is stale.
+    /// Mappings older than this are stale.
     Age(Duration),
 }
 
-/// One zone as of one complete poll. Immutable; its counters are part of it.
+/// A zone as of one complete poll. Immutable, including its counters.
 #[derive(Debug, Clone)]
 pub struct ZoneState {
-    /// What the zone list says of it.
+    /// The zone as listed by Cloudflare.
     pub zone: Zone,
     /// The account that polls it.
     pub account: AccountName,
-    /// The interval in force.
+    /// The current poll interval.
     pub interval: Duration,
-    /// The staleness threshold in force.
+    /// The current staleness threshold.
     pub stale_after: StaleAfter,
-    /// The last poll that ended; `None` before the first.
+    /// The last completed poll; `None` before the first.
     pub last_poll: Option<LastPoll>,
     /// When a poll last succeeded.
     pub last_success: Option<Timestamp>,
-    /// The end of the first poll that failed since the last good one; `None` where the last poll
-    /// succeeded, and before the first.
+    /// The end of the first failed poll since the last good one; `None` if the last poll succeeded,
+    /// and before the first one.
     pub failing_since: Option<Timestamp>,
     /// The last good mappings and findings; `None` before the first good poll, and when the zone
     /// has been failing for longer than the retention.
     pub data: Option<ZoneData>,
     /// Tiered cache settings, as last read.
     pub tiered_cache: TieredCache,
-    /// Changes seen between good polls; `None` before the first good poll.
+    /// Changes between good polls; `None` before the first good poll.
     pub changes: Option<ChangeCounts>,
-    /// Polls ended, good or bad.
+    /// Completed polls, good or bad.
     pub polls: u64,
-    /// Polls that failed, by reason; only reasons that were seen.
+    /// Failed polls by reason; only reasons that occurred.
     pub errors: BTreeMap<Reason, u64>,
-    /// Rows of the API that could not be read as a mapping.
+    /// Rows of the API that are not valid mappings.
     pub rejected_rows: u64,
 }
 
-/// The last good mappings of a zone and the judgement on them. Where a poll found nothing new, the
-/// new state shares the allocations of the old one, so that readers can tell by `Arc::ptr_eq`.
+/// The last good mappings of a zone and their findings. If a poll found nothing new, the new state
+/// shares the allocations of the old one, so that readers can compare them with `Arc::ptr_eq`.
 #[derive(Debug, Clone)]
 pub struct ZoneData {
     /// The mappings.
     pub mappings: Arc<ZoneMappings>,
-    /// The judgement on them.
+    /// The findings for these mappings.
     pub findings: Arc<ZoneFindings>,
 }
 
@@ -69,7 +69,7 @@ pub struct LastPoll {
     pub ended: Timestamp,
     /// How long it took.
     pub duration: Duration,
-    /// Why it failed, in words for an operator; `None` where it succeeded.
+    /// Why it failed, in words for an operator; `None` if it succeeded.
     pub error: Option<String>,
 }
 
@@ -78,28 +78,28 @@ pub struct LastPoll {
 pub struct ChangeCounts {
     /// Mappings that appeared.
     pub added: u64,
-    /// Mappings that went.
+    /// Mappings that disappeared.
     pub removed: u64,
     /// Mappings whose vendor or region changed.
     pub changed: u64,
 }
 
-/// How listing an account's zones fares.
+/// The state of listing an account's zones.
 #[derive(Debug, Clone)]
 pub struct AccountState {
     /// The account.
     pub name: AccountName,
-    /// Whether the last listing succeeded; `None` before the first ended.
+    /// Whether the last listing succeeded; `None` before the first one ended.
     pub up: Option<bool>,
     /// When a listing last succeeded.
     pub last_success: Option<Timestamp>,
-    /// Why the last listing failed; `None` where it succeeded.
+    /// Why the last listing failed; `None` if it succeeded.
     pub error: Option<String>,
     /// The zones that the account lists.
     pub zones: ZoneCounts,
 }
 
-/// The zones of an account by what becomes of them.
+/// The zones of an account, by what happens to them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ZoneCounts {
     /// Polled by this process.
@@ -112,7 +112,7 @@ pub struct ZoneCounts {
     pub duplicate: usize,
 }
 
-/// Names, ids and globs of the configuration that no zone answers to, as it spells them.
+/// Names, ids and globs of the configuration that match no zone, spelled as configured.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct UnmatchedZones {
     /// `accounts[].zones.ids`
@@ -126,7 +126,7 @@ pub struct UnmatchedZones {
 }
 
 impl UnmatchedZones {
-    /// With the configuration's keys, for people.
+    /// The lists with their configuration keys, for display.
     pub fn by_key(&self) -> [(&'static str, &[String]); 4] {
         [
             ("accounts.zones.ids", &self.ids),

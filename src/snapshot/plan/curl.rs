@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::{PlanRow, one_line};
 use crate::findings::ZonePlan;
 
-/// The most mappings of one call.
+/// The most mappings in one call.
 const BATCH: usize = 100;
 
 #[derive(Serialize)]
@@ -17,7 +17,7 @@ struct Mapping<'a> {
     region: &'a str,
 }
 
-/// A shell script with the calls of all plans, and what they leave undecided as comments.
+/// A shell script with the calls of all plans. What they leave undecided is in comments.
 pub fn curl_script(plans: &[PlanRow], base_url: &str) -> String {
     let mut text = "#!/bin/sh\n\
          # Needs CLOUDFLARE_API_TOKEN with the permission to edit the zones' settings.\n\
@@ -43,8 +43,8 @@ pub fn curl_script(plans: &[PlanRow], base_url: &str) -> String {
     text
 }
 
-/// One call for each hundred mappings. Addresses, vendors and regions are plain words, so that none
-/// needs quoting beyond the single quotes around the body.
+/// One call per hundred mappings. Addresses, vendors and regions are plain words, so nothing needs
+/// quoting beyond the single quotes around the body.
 pub fn curl_calls(zone_id: &str, plan: &ZonePlan, base_url: &str) -> Vec<String> {
     let base = base_url.trim_end_matches('/').replace('\'', "%27");
     let url = format!("{base}/zones/{zone_id}/origin/cloud_regions/batch");
@@ -70,7 +70,7 @@ pub fn curl_calls(zone_id: &str, plan: &ZonePlan, base_url: &str) -> Vec<String>
 }
 
 fn call(method: &str, url: &str, body: &impl Serialize) -> String {
-    // Rows of texts always serialise.
+    // Rows of strings always serialize.
     let body = serde_json::to_string(body).unwrap_or_default();
     format!(
         "curl --silent --show-error --fail-with-body --request {method} '{url}' \\\n  \

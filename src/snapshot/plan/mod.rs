@@ -1,4 +1,4 @@
-//! What fixes a zone's findings, as of a moment.
+//! What fixes a zone's findings, as of a given time.
 
 mod curl;
 
@@ -16,10 +16,10 @@ use crate::findings::{self, Undecided, UnusedAfter, ZonePlan};
 pub enum Prune {
     /// None.
     Nothing,
-    /// Those that are found to be unused.
+    /// Mappings that are known to be unused.
     Unused,
-    /// Those that no source names now and that are older than this: without a memory of what the
-    /// sources named before, the age stands in for it.
+    /// Mappings that no source names now and that are older than this. Without a memory of what the
+    /// sources named before, the age of the mapping takes its place.
     Unnamed(UnusedAfter),
 }
 
@@ -67,7 +67,7 @@ impl PlanRow {
                      have no effect"
                         .to_owned()
                 }
-                // The plan has them, or was not asked for them.
+                // These are in the plan already, or were not requested.
                 Finding::Missing(_) | Finding::Wrong(_) | Finding::Unused(_) => continue,
             };
             plan.undecided.push(Undecided {
@@ -75,7 +75,7 @@ impl PlanRow {
                 because,
             });
         }
-        // A stale mapping that is written anew is stale no more.
+        // A stale mapping that is written again is no longer stale.
         let put: Vec<_> = plan.put.iter().map(|put| Some(put.origin_ip)).collect();
         plan.undecided.retain(|undecided| {
             undecided.origin_ip.is_none() || !put.contains(&undecided.origin_ip)
@@ -88,7 +88,7 @@ impl PlanRow {
     }
 }
 
-/// A text from outside on one line, for a comment.
+/// Replaces control characters, so that a text from outside fits on one line of a comment.
 pub fn one_line(text: &str) -> String {
     let clean = |c: char| if c.is_control() { '?' } else { c };
     text.chars().map(clean).collect()
