@@ -1,13 +1,13 @@
-//! Azure's download page, which links to a file with a new address every week.
+//! Azure's download page, which links to a file whose address changes every week.
 
 use url::{Host, Url};
 
 /// The host from which Microsoft serves the files.
 const DOWNLOAD_HOST: Host<&str> = Host::Domain("download.microsoft.com");
 
-/// The address of the newest `ServiceTags_Public_YYYYMMDD.json` that the page names, in whatever
-/// attribute or script. Only https addresses on Microsoft's download host count, and addresses on
-/// the page's own origin, which is as trustworthy as the page.
+/// The address of the newest `ServiceTags_Public_YYYYMMDD.json` that appears anywhere in the page,
+/// in an attribute or a script. Only https addresses on Microsoft's download host are accepted, and
+/// addresses on the page's own origin, which is as trustworthy as the page.
 pub(super) fn latest_link(page: &Url, html: &[u8]) -> Option<Url> {
     String::from_utf8_lossy(html)
         .split(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '<' | '>' | '\\' | '='))
@@ -17,7 +17,7 @@ pub(super) fn latest_link(page: &Url, html: &[u8]) -> Option<Url> {
         .map(|(_, url)| url)
 }
 
-/// The eight digits of the file's name.
+/// The date in the file's name: eight digits.
 fn published_on(address: &str) -> Option<String> {
     let (_, file) = address.rsplit_once('/')?;
     let date = file

@@ -1,4 +1,4 @@
-//! One reading of one source, bounded in size; the caller bounds its time.
+//! One read of one source, bounded in size. The caller bounds its time.
 
 use std::io;
 use std::path::Path;
@@ -16,67 +16,68 @@ use super::download_page::latest_link;
 use crate::file_io::{self, Reading, ReadingError, Size};
 use crate::http_client::{BodyError, describe, read_body};
 
-/// The largest file (Azure's) has 4 MiB and grows; sixteen times that is none.
+/// The most bytes of a file. The largest one (Azure's) has 4 MiB and grows, but not to sixteen
+/// times that.
 const MAX_FILE_BYTES: usize = 64 << 20;
-/// A local file that takes longer stands on something that hangs. It is below the time that a
-/// refresh has.
+/// The most time for reading a local file. A read that takes longer is stuck in the file system.
+/// Less than the timeout of a refresh.
 const FILE_TIMEOUT: Duration = Duration::from_secs(30);
-/// Azure's download page has less than 1 MB.
+/// The most bytes of Azure's download page, which has less than 1 MB.
 const MAX_PAGE_BYTES: usize = 8 << 20;
-/// A published file that has moved has moved once or twice.
+/// The most redirects. A published file that has moved has moved once or twice.
 const MAX_REDIRECTS: usize = 3;
 
-/// What a reading gave.
+/// The result of a read.
 #[derive(Debug)]
 pub(super) enum Fetched {
-    /// The source has not changed since the last good reading.
+    /// The source has not changed since the last good read.
     Unchanged,
     /// The whole file.
     File {
         bytes: Vec<u8>,
-        /// By which the next reading can tell that nothing changed.
+        /// Lets the next read detect that nothing changed.
         version: Version,
     },
 }
 
-/// What identifies one state of a source.
+/// Identifies one version of a source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Version {
-    /// The validators of RFC 9110, section 8.8, as the server gave them for this address.
+    /// The validators of RFC 9110, section 8.8, that the server sent for this address.
     Http {
         url: Url,
         etag: Option<HeaderValue>,
         last_modified: Option<HeaderValue>,
     },
-    /// A local file's.
+    /// The metadata of a local file.
     File { modified: SystemTime, bytes: u64 },
 }
 
-/// Why a source could not be read. Addresses are not part of it: they may hold secrets.
+/// Why a source could not be read. Addresses are left out because they may contain secrets.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum FetchError {
-    /// No connection, no whole answer, or a connection that was cut.
+    /// No connection, no complete response, or a connection that was cut.
     #[error("{0}")]
     Transport(String),
-    /// An answer other than 200.
+    /// A response other than 200.
     #[error("the server answered {0}")]
     Status(StatusCode),
-    /// A redirect that is not followed: one too many, not over https, or to nowhere.
+    /// A redirect that is not followed: one too many, away from https, or without a usable address.
     #[error("the server redirects {0}")]
     Redirect(&'static str),
-    /// More bytes than any honest file has.
+    /// More bytes than any real file has.
     #[error("it is larger than {}", Size(*.0))]
     TooLarge(usize),
     /// The local file cannot be read.
     #[error("cannot read the file: {0}")]
     File(#[from] io::Error),
-    /// The local file was not read in time, or its reading panicked.
+    /// The local file was not read in time, or reading it panicked.
     #[error(transparent)]
     Reading(#[from] ReadingError),
     /// The local path is a directory, a pipe or a device.
     #[error("it is not a regular file")]
     NotAFile,
-    /// The download page names no range file.
+    /// The download page links to no range file.
     #[error(
         "the page links to no ServiceTags_Public_YYYYMMDD.json; \
          give the file's address or path as the vendor's source"
@@ -93,16 +94,16 @@ impl From<BodyError> for FetchError {
     }
 }
 
-/// The reading of a vendor's local file, of which at most one is under way.
+/// The read of a vendor's local file. At most one is in progress.
 pub(super) type LocalReading = Mutex<Reading<Result<Fetched, FetchError>>>;
 
-/// No reading of a local file yet.
+/// No read of a local file yet.
 pub(super) fn local_reading() -> LocalReading {
     Mutex::new(Reading::new(FILE_TIMEOUT))
 }
 
-/// Reads the source, unless it is still as `last` says. A local file is read by way of `local`,
-/// which is the vendor's own.
+/// Reads the source, unless it is still the version `last`. A local file is read through `local`,
+/// which belongs to the vendor.
 pub(super) async fn fetch(
     http: &Client,
     source: &RangeSource,
@@ -163,7 +164,7 @@ async fn download(http: &Client, url: &Url, last: Option<&Version>) -> Result<Fe
     }
 }
 
-/// The headers that ask for the file only if it changed since it was read from this address.
+/// Headers that request the file only if it has changed since it was read from this address.
 fn conditions(url: &Url, last: Option<&Version>) -> Vec<(HeaderName, HeaderValue)> {
     let Some(Version::Http {
         url: read_from,
@@ -181,8 +182,8 @@ fn conditions(url: &Url, last: Option<&Version>) -> Vec<(HeaderName, HeaderValue
     etag.into_iter().chain(time).collect()
 }
 
-/// Asks for an address and follows redirects, which the shared client does not: no credentials are
-/// at stake here. From https it stays https.
+/// Requests an address and follows redirects, which the shared client does not do. This is safe
+/// because no API credentials are sent here. Redirects of an https source must be https too.
 async fn get(
     http: &Client,
     url: &Url,
@@ -208,7 +209,7 @@ async fn get(
     Err(FetchError::Redirect("more often than any published file"))
 }
 
-/// Where an answer from `at` sends a reading of `source`.
+/// The target of a redirect from `at`, for a read of `source`.
 pub(super) fn redirect_target(
     source: &Url,
     at: &Url,

@@ -1,6 +1,6 @@
-//! The four vendors' files, each in the format in which it is published.
+//! The four vendors' files, each in its published format.
 //!
-//! Rows are kept as prefix and region while the file is read; nothing else of it is held.
+//! While a file is read, only the prefix and region of each row are kept.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -17,23 +17,23 @@ use super::RangeSource;
 use super::table::{Range, VendorTable};
 use crate::domain::{Region, Vendor, usual_region};
 
-/// More rows than any vendor publishes: the largest file has 26,000 that count. It bounds the
-/// memory that a file can take.
+/// The most rows of a file: more than any vendor publishes. The largest file has 26,000 that count.
+/// This bounds the memory that a file can take.
 const MAX_ROWS: usize = 1_000_000;
-/// A parser's message may quote the file; more of it than this helps nobody.
+/// The most characters of a parser's message, which may quote the file.
 const MAX_PROBLEM_CHARS: usize = 200;
 
 /// A published format, one for each known vendor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Format {
-    /// `ip-ranges.json`; rows of the service `AMAZON`, which cover all others, and those of the edge
-    /// services `GLOBALACCELERATOR` and `CLOUDFRONT`. Region `GLOBAL` names none.
+    /// `ip-ranges.json`: rows of the service `AMAZON`, which cover all others, and rows of the edge
+    /// services `GLOBALACCELERATOR` and `CLOUDFRONT`. The region `GLOBAL` means none.
     Aws,
-    /// `ServiceTags_Public_….json`; the tags `AzureCloud.REGION`, `AzureCloud` for prefixes without
+    /// `ServiceTags_Public_….json`: the tags `AzureCloud.REGION`, `AzureCloud` for prefixes without
     /// a region, and those of the edge services, `AzureFrontDoor.Frontend` and
     /// `AzureTrafficManager`.
     Azure,
-    /// `cloud.json`; scope `global` names no region.
+    /// `cloud.json`. The scope `global` means no region.
     Gcp,
     /// `public_ip_ranges.json`.
     Oci,
@@ -80,7 +80,7 @@ impl Format {
         }
     }
 
-    /// Reads a whole file. Rows whose prefix cannot be read are counted, not believed.
+    /// Parses a whole file. Rows with an invalid prefix are rejected and counted.
     pub fn parse(self, file: &[u8]) -> Result<VendorTable, FormatError> {
         let parsed = match self {
             Self::Aws => serde_json::from_slice(file).map(AwsFile::into_table),
@@ -95,7 +95,7 @@ impl Format {
     }
 }
 
-/// What is kept of a list of rows.
+/// The rows of a list that are kept.
 #[derive(Debug, Default)]
 struct Rows {
     ranges: Vec<Range>,
@@ -103,7 +103,7 @@ struct Rows {
 }
 
 impl Rows {
-    /// Keeps a row; `prefix` may be absent or unreadable, `region` may name none.
+    /// Adds a row. `prefix` may be missing or invalid, and `region` may mean none.
     fn add(&mut self, vendor: &Vendor, prefix: Option<&str>, region: Option<&str>) {
         match prefix.and_then(|prefix| prefix.parse::<IpNet>().ok()) {
             Some(net) => self.ranges.push(Range {
@@ -115,7 +115,7 @@ impl Rows {
         }
     }
 
-    /// Takes the rows of a list as those of an edge service.
+    /// Adds the rows of a list as those of an edge service.
     fn extend_edge(&mut self, list: Self) {
         self.rejected += list.rejected;
         self.ranges
@@ -126,7 +126,7 @@ impl Rows {
             }));
     }
 
-    /// Takes the rows of a list under one region.
+    /// Adds the rows of a list with one region.
     fn extend(&mut self, list: Self, vendor: &Vendor, region: &str) {
         let region = named_region(vendor, region);
         self.rejected += list.rejected;
@@ -142,7 +142,7 @@ impl Rows {
     }
 }
 
-/// The usual identifier of a region; `None` for the words that stand for no region.
+/// The usual identifier of a region; `None` for words that mean no region.
 fn named_region(vendor: &Vendor, name: &str) -> Option<Region> {
     if name.eq_ignore_ascii_case("global") {
         None
@@ -151,7 +151,7 @@ fn named_region(vendor: &Vendor, name: &str) -> Option<Region> {
     }
 }
 
-/// Reads a list row by row, keeping what `keep` makes of each.
+/// Reads a list row by row. `keep` adds each row to the result.
 fn fold_rows<'de, D, R>(deserializer: D, keep: fn(R, &mut Rows)) -> Result<Rows, D::Error>
 where
     D: Deserializer<'de>,
@@ -263,7 +263,7 @@ impl GcpFile {
     }
 }
 
-/// It says no time of publication.
+/// The file has no time of publication.
 #[derive(Deserialize)]
 struct AzureFile {
     #[serde(deserialize_with = "AzureTag::fold")]
@@ -286,7 +286,7 @@ struct AzureProperties {
     prefixes: Rows,
 }
 
-/// The tag's region is not known yet here: its name may follow the list.
+/// The tag's region is not known yet here, because its name may follow the list.
 fn azure_prefixes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Rows, D::Error> {
     fold_rows(deserializer, |prefix: String, rows| {
         rows.add(&Vendor::Azure, Some(&prefix), None);
@@ -340,7 +340,7 @@ struct OciRow {
 }
 
 impl OciRow {
-    /// The region is not known yet here: its name may follow the list.
+    /// The region is not known yet here, because its name may follow the list.
     fn fold<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Rows, D::Error> {
         fold_rows(deserializer, |row: Self, rows| {
             rows.add(&Vendor::Oci, row.cidr.as_deref(), None);
@@ -357,7 +357,7 @@ impl OciRegion {
 }
 
 impl OciFile {
-    /// The time is given without a zone; it is taken as UTC.
+    /// The time has no time zone and is taken as UTC.
     fn into_table(self) -> VendorTable {
         let published = self.published.and_then(|text| {
             let time: DateTime = text.parse().ok()?;
@@ -375,7 +375,7 @@ mod tests {
     use crate::domain::{OriginIp, RangeVerdict};
     use crate::vendor_ranges::RangeTable;
 
-    /// What each prefix's first address is judged to be, as `VENDOR REGION`.
+    /// The verdict on an address, as `VENDOR REGION`.
     fn judged(format: Format, file: &str, ip: &str) -> String {
         let table = Arc::new(format.parse(file.as_bytes()).unwrap());
         let ip = OriginIp::parse(ip).unwrap();

@@ -1,4 +1,5 @@
-//! What the fuzzer, which is another crate, calls. Each panics where the result cannot be right.
+//! The entry points of the fuzzer, which is another crate. Each panics if the result cannot be
+//! right.
 
 use reqwest::header::HeaderValue;
 use url::Url;
@@ -7,7 +8,7 @@ use super::download_page::latest_link;
 use super::fetch::redirect_target;
 use super::{RangeSource, StoredRanges};
 
-/// Looks for the file's link in a page.
+/// Searches a page for the file's link.
 pub fn download_page(page: &Url, html: &[u8]) {
     if let Some(link) = latest_link(page, html) {
         let trusted = [

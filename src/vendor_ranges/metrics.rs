@@ -1,4 +1,4 @@
-//! What the ranges report about themselves.
+//! Metrics of the vendors' ranges.
 
 use jiff::Timestamp;
 use prometheus::{GaugeVec, IntGaugeVec, Registry};
@@ -6,7 +6,7 @@ use prometheus::{GaugeVec, IntGaugeVec, Registry};
 use super::{Format, VendorTable};
 use crate::metric_families;
 
-/// The families `vendor_ranges_*`. Clones share the values.
+/// The `vendor_ranges_*` families. Clones share the values.
 #[derive(Debug, Clone)]
 pub struct Metrics {
     up: IntGaugeVec,
@@ -16,7 +16,7 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Creates and registers the families; fails if the registry has some of these names.
+    /// Creates and registers the families. Fails if the registry already has one of these names.
     pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
         Ok(Self {
             up: metric_families::VENDOR_RANGES_UP.register(registry)?,
@@ -26,7 +26,7 @@ impl Metrics {
         })
     }
 
-    /// Forgets every vendor, and shows the given ones as not read yet.
+    /// Removes every vendor, and adds the given ones as not read yet.
     pub(super) fn start(&self, formats: impl IntoIterator<Item = Format>) {
         self.up.reset();
         self.prefixes.reset();
@@ -37,14 +37,14 @@ impl Metrics {
         }
     }
 
-    /// A refresh failed.
+    /// Records a failed refresh.
     pub(super) fn failed(&self, format: Format) {
         self.up
             .with_label_values(&[format.vendor().as_str()])
             .set(0);
     }
 
-    /// A refresh succeeded; `table` is in use now.
+    /// Records a successful refresh; `table` is in use now.
     pub(super) fn succeeded(&self, format: Format, table: &VendorTable, now: Timestamp) {
         self.up
             .with_label_values(&[format.vendor().as_str()])
@@ -52,7 +52,7 @@ impl Metrics {
         self.in_use(format, table, now);
     }
 
-    /// `table` is in use, and was confirmed at `last_success`.
+    /// Records that `table` is in use and was confirmed at `last_success`.
     pub(super) fn in_use(&self, format: Format, table: &VendorTable, last_success: Timestamp) {
         let vendor = format.vendor();
         let labels = [vendor.as_str()];

@@ -1,7 +1,7 @@
-//! The four vendors' published address ranges: one longest-prefix table, kept fresh.
+//! The four vendors' published address ranges in one longest-prefix table, kept up to date.
 //!
-//! A refresh that fails, or whose file cannot be right, changes nothing: the last good prefixes of
-//! that vendor stay in use, and the metrics show their age.
+//! A refresh that fails, or whose file cannot be right, changes nothing: the vendor's last good
+//! prefixes stay in use, and the metrics show their age.
 
 mod download_page;
 mod fetch;

@@ -1,4 +1,5 @@
-//! Keeps the table fresh: each vendor on its own schedule, the last good prefixes kept.
+//! Keeps the table up to date. Each vendor has its own schedule, and its last good prefixes are
+//! kept.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,17 +22,17 @@ use crate::backoff::doubling;
 use crate::domain::{OriginIp, RangeVerdict, Vendor};
 use crate::file_io::ReadingError;
 
-/// The time that one refresh may take, redirects and Azure's page included: 4 MiB at 1 Mbit/s.
+/// The timeout of a refresh, including redirects and Azure's page: enough for 4 MiB at 1 Mbit/s.
 const REFRESH_TIMEOUT: Duration = Duration::from_mins(1);
-/// The wait after the first failure; it doubles with each further one.
+/// The wait after the first failure. It doubles with each further one.
 const FIRST_RETRY: Duration = Duration::from_mins(1);
 /// The longest wait after a failure.
 const LAST_RETRY: Duration = Duration::from_hours(1);
-/// Files with fewer prefixes, an operator's own, may change in any proportion. The smallest
-/// published one has 780.
+/// Files with fewer prefixes, such as an operator's own, may shrink by any amount. The smallest
+/// published file has 780.
 const COMPARED_FROM: usize = 100;
 
-/// The vendors' ranges. Clones share the table, which readers get without a lock.
+/// The vendors' ranges. Clones share the table, which is read without a lock.
 #[derive(Debug, Clone)]
 pub struct VendorRanges {
     pub(super) shared: Arc<Shared>,
@@ -39,13 +40,14 @@ pub struct VendorRanges {
 
 #[derive(Debug)]
 pub(super) struct Shared {
-    /// Empty where the ranges are not used.
+    /// Empty if the ranges are not used.
     pub(super) feeds: Vec<Arc<Feed>>,
     pub(super) refresh: Duration,
     pub(super) http: Client,
     pub(super) metrics: Metrics,
     pub(super) table: ArcSwap<RangeTable>,
-    /// Held while a local file is read and parsed. Each may take 64 MiB, so they take turns.
+    /// Held while a local file is read and parsed. Each may take 64 MiB, so only one is read at a
+    /// time.
     pub(super) local_turn: Mutex<()>,
     pub(super) generation: watch::Sender<u64>,
     pub(super) refreshed: Notify,
@@ -56,10 +58,10 @@ pub(super) struct Shared {
 pub(super) struct Feed {
     pub(super) format: Format,
     pub(super) source: RangeSource,
-    /// Of the file whose prefixes are in use.
+    /// The version of the file whose prefixes are in use.
     pub(super) version: ArcSwapOption<Version>,
     pub(super) local: LocalReading,
-    /// The source still has what is in use, or had it in this process's time. A table of an earlier
+    /// Whether this process has read or confirmed the prefixes in use. A table of an earlier
     /// process may be replaced by one of any size.
     pub(super) is_confirmed: AtomicBool,
     pub(super) outcome: std::sync::Mutex<Outcome>,
@@ -86,7 +88,7 @@ enum RefreshError {
 }
 
 impl RefreshError {
-    /// Whether it is a mistake of this program.
+    /// Whether it is a defect of this program.
     fn is_defect(&self) -> bool {
         matches!(
             self,
@@ -96,7 +98,7 @@ impl RefreshError {
 }
 
 impl VendorRanges {
-    /// Ranges that are not loaded yet. The metrics show the vendors of these settings alone.
+    /// Ranges that are not loaded yet. The metrics show only the vendors of these settings.
     pub fn new(settings: &Settings, http: Client, metrics: &Metrics) -> Self {
         let formats = Format::ALL.into_iter().filter(|_| settings.enabled);
         metrics.start(formats.clone());
@@ -132,27 +134,27 @@ impl VendorRanges {
         !self.shared.feeds.is_empty()
     }
 
-    /// Whether every vendor's file was loaded; never so while the ranges are not used.
+    /// Whether every vendor's file was loaded; always false if the ranges are not used.
     pub fn all_loaded(&self) -> bool {
         self.shared.table.load().is_complete()
     }
 
-    /// What the ranges say of an address, as of now.
+    /// The verdict on an address, as of now.
     pub fn verdict(&self, ip: OriginIp) -> RangeVerdict {
         self.shared.table.load().verdict(ip)
     }
 
-    /// The table as of now, for many look-ups that ought to agree with each other.
+    /// The table as of now, for many lookups that must be consistent.
     pub fn table(&self) -> Arc<RangeTable> {
         self.shared.table.load_full()
     }
 
-    /// Tells whenever the table has changed, so that mappings can be judged anew.
+    /// Notifies of every change of the table, so that mappings can be judged again.
     pub fn changed(&self) -> watch::Receiver<u64> {
         self.shared.generation.subscribe()
     }
 
-    /// Refreshes each vendor on its own schedule until the shutdown.
+    /// Refreshes each vendor on its own schedule until shutdown.
     pub async fn run(self, shutdown: CancellationToken) {
         let mut tasks = JoinSet::new();
         for feed in &self.shared.feeds {
@@ -162,8 +164,8 @@ impl VendorRanges {
         shutdown.cancelled().await;
     }
 
-    /// Reads every vendor's file once, all at the same time. Failures are logged and counted.
-    /// Returns the number of prefixes of each vendor, or why its file could not be read.
+    /// Reads every vendor's file once, concurrently. Failures are logged and counted. Returns the
+    /// number of prefixes of each vendor, or why its file could not be read.
     pub async fn refresh_all_once(&self) -> BTreeMap<Vendor, Result<usize, String>> {
         let mut tasks = JoinSet::new();
         for feed in &self.shared.feeds {
@@ -237,7 +239,7 @@ impl VendorRanges {
         }
     }
 
-    /// Brings one vendor's prefixes up to date and returns those in use.
+    /// Updates one vendor's prefixes and returns those in use.
     async fn update(self, feed: Arc<Feed>) -> Result<Arc<VendorTable>, RefreshError> {
         let format = feed.format;
         let in_use = self.shared.table.load().get(format).cloned();
@@ -252,10 +254,10 @@ impl VendorRanges {
         let (bytes, version) = match (fetched, &in_use) {
             (Fetched::File { bytes, version }, _) => (bytes, version),
             (Fetched::Unchanged, Some(table)) => return Ok(Arc::clone(table)),
-            // Does not happen: a version is kept only together with its table.
+            // Cannot happen: a version is kept only together with its table.
             (Fetched::Unchanged, None) => return Err(RefreshError::Empty),
         };
-        // Parsing 4 MiB takes long enough to be kept off the threads that serve requests.
+        // Parsing 4 MiB takes too long for the threads that serve requests.
         let table = tokio::task::spawn_blocking(move || format.parse(&bytes)).await??;
         let confirmed = in_use.filter(|_| feed.is_confirmed.load(Ordering::Relaxed));
         check_size(table.len(), confirmed.map_or(0, |table| table.len()))?;
@@ -284,11 +286,12 @@ impl VendorRanges {
     }
 }
 
-/// What a refresh comes to, within its time. One that panics fails and ends no other.
+/// The result of a refresh within its timeout. A refresh that panics fails without affecting
+/// others.
 async fn contained<T: Send + 'static>(
     refresh: impl Future<Output = Result<T, RefreshError>> + Send + 'static,
 ) -> Result<T, RefreshError> {
-    // Whoever stops waiting for it ends it.
+    // Dropping this future aborts the task.
     let task = AbortOnDropHandle::new(tokio::spawn(refresh));
     match tokio::time::timeout(REFRESH_TIMEOUT, task).await {
         Ok(ended) => ended?,
@@ -296,7 +299,7 @@ async fn contained<T: Send + 'static>(
     }
 }
 
-/// Refuses a file that cannot be the successor of the one in use, which had `before` prefixes.
+/// Rejects a file that cannot be the successor of the one in use, which has `before` prefixes.
 fn check_size(now: usize, before: usize) -> Result<(), RefreshError> {
     if now == 0 {
         Err(RefreshError::Empty)
@@ -307,7 +310,8 @@ fn check_size(now: usize, before: usize) -> Result<(), RefreshError> {
     }
 }
 
-/// The wait until the next refresh after so many failures in a row: never longer than the interval.
+/// The wait until the next refresh after this many failures in a row. Never longer than the
+/// interval.
 fn next_wait(failures: u32, refresh: Duration) -> Duration {
     match failures {
         0 => refresh,
@@ -395,7 +399,7 @@ mod tests {
                 tokio::time::advance(REFRESH_TIMEOUT)
             );
         }
-        // The next try takes up the old reading, and the one after it reads the file.
+        // The next attempt takes the result of the old read, and the one after it reads the file.
         drop(end);
         feed.local.lock().await.ended().await;
         let taken_up = ranges.clone().update(Arc::clone(feed)).await.unwrap_err();

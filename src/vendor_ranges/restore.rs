@@ -1,4 +1,4 @@
-//! Handing the ranges on: to the storage, from an earlier process, and at a reload.
+//! Hands the ranges over: to the storage, from an earlier process, and at a reload.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard, PoisonError};
@@ -11,7 +11,7 @@ use super::refresh::Feed;
 use super::{StoredRanges, StoredRefresh, VendorRanges, VendorTable};
 use crate::domain::Vendor;
 
-/// How the latest refresh of a vendor ended, and what of it is not stored yet.
+/// How the latest refresh of a vendor ended, and what is not stored yet.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Outcome {
     /// `None` before the first success.
@@ -51,13 +51,13 @@ pub struct Refreshed {
     pub vendor: Vendor,
     /// How it ended.
     pub refresh: StoredRefresh,
-    /// The new table. `None` where it is the one before, or too large to be stored.
+    /// The new table. `None` if it has not changed, or is too large to be stored.
     pub ranges: Option<StoredRanges>,
 }
 
 impl VendorRanges {
-    /// Uses what an earlier process stored until the first refresh. Ranges from a source that is
-    /// not the configured one are left out.
+    /// Uses the ranges that an earlier process stored, until the first refresh. Ranges from a
+    /// source other than the configured one are left out.
     pub fn restore(&self, vendor: &str, ranges: &StoredRanges, refresh: StoredRefresh) {
         let of_vendor = |feed: &&Arc<Feed>| feed.format.vendor().as_str() == vendor;
         let Some(feed) = self.shared.feeds.iter().find(of_vendor) else {
@@ -75,7 +75,7 @@ impl VendorRanges {
         self.put_in_use(feed, &Arc::new(table), version, outcome);
     }
 
-    /// Uses what `old` has in use until the first refresh, where the sources are the same.
+    /// Uses the ranges of `old` until the first refresh, for vendors with the same source.
     pub fn take_over(&self, old: &Self) {
         for feed in &self.shared.feeds {
             let same = |old: &&Arc<Feed>| old.format == feed.format && old.source == feed.source;
@@ -111,7 +111,7 @@ impl VendorRanges {
         self.replace_table(format, table);
     }
 
-    /// Waits for refreshes, and returns those since the last call. For one caller.
+    /// Waits for refreshes, and returns those since the last call. There may be only one caller.
     pub async fn refreshed(&self) -> Vec<Refreshed> {
         loop {
             let feeds = self.shared.feeds.iter();
@@ -128,7 +128,7 @@ impl VendorRanges {
         let refresh = outcome.refresh.filter(|_| outcome.is_new)?;
         let has_new_table = outcome.has_new_table;
         (outcome.is_new, outcome.has_new_table) = (false, false);
-        // Table and version are replaced with the lock held, so they belong together.
+        // Table and version are replaced while the lock is held, so they belong together.
         let table = self.shared.table.load().get(feed.format).cloned();
         let version = feed.version.load_full();
         drop(outcome);

@@ -12,24 +12,25 @@ use crate::domain::Vendor;
 /// How the published ranges are used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// Whether they are used at all.
+    /// Whether the ranges are used at all.
     pub enabled: bool,
     /// How often each file is read again.
     pub refresh: Duration,
-    /// Where each known vendor's file is; the vendor's own address where it is left out.
+    /// The source of each vendor's file. A vendor that is left out has its published address.
     pub sources: BTreeMap<Vendor, RangeSource>,
 }
 
-/// The place of a range file. An address may hold a password or a signature: shown, also by
-/// `Debug`, is neither its user, its password, its query nor its fragment.
+/// The source of a range file. An address may contain a password or a signature, so its user,
+/// password, query and fragment are never shown, not even by `Debug`.
 #[derive(Clone, PartialEq, Eq)]
 pub enum RangeSource {
     /// An http or https address.
     Url(Url),
-    /// A file of this machine.
+    /// A file on this machine.
     File(PathBuf),
     /// An http or https page that links to the file, whose address changes every week: Azure's
-    /// download page. Links to Microsoft's download host and to the page's own origin count.
+    /// download page. Only links to Microsoft's download host and to the page's own origin are
+    /// accepted.
     DownloadPage(Url),
 }
 

@@ -1,4 +1,4 @@
-//! A vendor's prefixes in a form that survives a restart.
+//! A vendor's prefixes, in a form that survives a restart.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -15,11 +15,11 @@ use super::fetch::Version;
 use super::table::{Place, VendorTable};
 use crate::domain::Region;
 
-/// Larger tables are not stored. The largest published file has 26,000 prefixes, which take half a
-/// megabyte.
+/// The most prefixes of a table that is stored. The largest published file has 26,000, which take
+/// half a megabyte.
 const MAX_PREFIXES: usize = 250_000;
 
-/// A vendor's prefixes, and by what the next refresh can tell that they have not changed.
+/// A vendor's prefixes, and the version that lets the next refresh detect that nothing changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredRanges {
     /// Where they were read, without anything that may be secret.
@@ -27,7 +27,7 @@ pub struct StoredRanges {
     version: Option<StoredVersion>,
     published: Option<Timestamp>,
     rejected: usize,
-    /// Lists of prefixes, separated by spaces, by region.
+    /// Prefixes by region, separated by spaces.
     regions: BTreeMap<String, String>,
     /// Prefixes without a region.
     nowhere: String,
@@ -96,7 +96,7 @@ impl StoredRanges {
         Some(stored)
     }
 
-    /// The table, if it was read from `source` and every part of it can be read.
+    /// The table, if it was read from `source` and all of it is valid.
     pub(super) fn table(&self, source: &RangeSource) -> Option<VendorTable> {
         if self.source != source.to_string() {
             return None;
@@ -113,7 +113,7 @@ impl StoredRanges {
         (!table.is_empty()).then_some(table)
     }
 
-    /// What identifies the state of the source.
+    /// The version of the source.
     pub(super) fn version(&self) -> Option<Version> {
         let header = |value: &Option<String>| {
             let value = value.as_deref()?;
@@ -137,7 +137,7 @@ impl StoredRanges {
     }
 }
 
-/// Adds the prefixes of a list. `None` if one cannot be read, or if there are too many.
+/// Adds the prefixes of a list. `None` if one is invalid, or if there are too many.
 fn add(places: &mut Vec<(IpNet, Place)>, list: &str, place: &Place) -> Option<()> {
     for net in list.split_ascii_whitespace() {
         if places.len() >= MAX_PREFIXES {
@@ -150,7 +150,7 @@ fn add(places: &mut Vec<(IpNet, Place)>, list: &str, place: &Place) -> Option<()
 }
 
 impl StoredVersion {
-    /// `None` where the address may hold a secret: the file is then read again after a restart.
+    /// `None` if the address may contain a secret. Then the file is read again after a restart.
     fn new(version: &Version) -> Option<Self> {
         match version {
             Version::Http {

@@ -35,8 +35,8 @@ impl RangeTable {
         self.vendors.len() == Format::ALL.len()
     }
 
-    /// The judgement of the longest prefix that holds the address. Should two vendors publish the
-    /// same prefix, which they do not, the first in the order of their names has it.
+    /// The verdict of the longest prefix that contains the address. If two vendors published the
+    /// same prefix, which they do not, the first by name would win.
     pub fn verdict(&self, ip: OriginIp) -> RangeVerdict {
         let host = IpNet::from(ip.addr());
         let mut longest: Option<(u8, Format, &Place)> = None;
@@ -69,7 +69,7 @@ pub struct VendorTable {
 }
 
 impl VendorTable {
-    /// Builds the table. `rejected` is how many rows of the file could not be read.
+    /// Builds the table. `rejected` is the number of invalid rows in the file.
     pub(super) fn new(
         ranges: impl IntoIterator<Item = Range>,
         published: Option<Timestamp>,
@@ -124,27 +124,27 @@ impl VendorTable {
         self.prefixes.iter()
     }
 
-    /// How many prefixes there are, each once.
+    /// The number of prefixes, without duplicates.
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether there are none.
+    /// Whether there are no prefixes.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// When the vendor published the file, as far as it says.
+    /// When the vendor published the file, if it says so.
     pub fn published(&self) -> Option<Timestamp> {
         self.published
     }
 
-    /// How many rows of the file could not be read.
+    /// The number of invalid rows in the file.
     pub fn rejected(&self) -> usize {
         self.rejected
     }
 
-    /// The memory that the table takes, in bytes, region names aside.
+    /// The memory that the table takes, in bytes, without region names.
     pub fn memory(&self) -> usize {
         self.prefixes.t1.mem_size() + self.prefixes.t2.mem_size()
     }
@@ -154,27 +154,27 @@ impl VendorTable {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Range {
     pub(super) net: IpNet,
-    /// `None` where the file names no region.
+    /// `None` if the file names no region.
     pub(super) region: Option<Region>,
-    /// Whether the row is an edge service's.
+    /// Whether the row belongs to an edge service.
     pub(super) is_edge: bool,
 }
 
-/// What a prefix says.
+/// What is known of a prefix.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Place {
-    /// The vendor alone.
+    /// Only the vendor.
     Nowhere,
-    /// The region too.
+    /// The vendor and the region.
     Region(Region),
-    /// Several regions, which is as good as none.
+    /// Several regions, which is treated like none.
     Several,
-    /// An edge service, which is anycast: its addresses are in no region.
+    /// An edge service, which is anycast: its addresses are not in any region.
     Edge,
 }
 
 impl Place {
-    /// Region names are shared by all prefixes of a region.
+    /// All prefixes of a region share its name in memory.
     fn new(region: Option<Region>, regions: &mut HashSet<Region>) -> Self {
         let Some(region) = region else {
             return Self::Nowhere;
@@ -186,9 +186,9 @@ impl Place {
         Self::Region(region)
     }
 
-    /// One prefix in two rows: an edge service has no region whatever the other row says, a region
-    /// is more than none, and two regions contradict each other.
-    /// The order of the rows does not matter.
+    /// Merges two rows of one prefix. An edge service has no region, whatever the other row says. A
+    /// region wins over none, and two different regions contradict each other. The order of the
+    /// rows does not matter.
     fn merge(&mut self, other: &Self) {
         match (&*self, other) {
             (Self::Edge, _) | (_, Self::Nowhere) => {}
@@ -277,7 +277,7 @@ mod tests {
         let us_east = || in_region(Vendor::Aws, "us-east-1");
         for (ip, expected) in [
             ("198.51.100.1", aws()),
-            // A part of the block that the vendor uses in a region.
+            // A part of the block, which the vendor uses in a region.
             ("198.51.100.17", us_east()),
             ("198.51.100.64", us_east()),
             ("198.51.100.32", in_region(Vendor::Gcp, "us-central1")),
@@ -337,7 +337,7 @@ mod tests {
                     (net.trunc(), region.to_string())
                 })
                 .collect();
-            // Half the time an address that some prefix holds.
+            // Half of the time an address that some prefix contains.
             let ip = match nets.get(near.index(nets.len().max(1))) {
                 Some((net, _)) if ip % 2 == 0 => net.addr(),
                 _ => std::net::Ipv4Addr::from(ip).into(),
