@@ -1,7 +1,7 @@
 //! Every metric family of the program: name, type, labels and HELP, written once.
 //!
-//! Metrics are registered from this table, expositions are rendered from it, and a test holds
-//! `docs/metrics.md` against it.
+//! Metrics are registered and expositions are rendered from this table, and a test compares it with
+//! `docs/metrics.md`.
 
 mod table;
 
@@ -13,7 +13,7 @@ use prometheus::{
 
 pub use self::table::*;
 
-/// The type of a family, as the text format names it.
+/// The type of a family, as in the text format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// Only increases, except across restarts.
@@ -25,7 +25,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// The type as the `# TYPE` line spells it.
+    /// The type, as in the `# TYPE` line.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Counter => "counter",
@@ -42,7 +42,7 @@ pub struct Family {
     pub name: &'static str,
     /// The type.
     pub kind: Kind,
-    /// The label names in the order in which they are rendered, without the `le` of a histogram.
+    /// The label names in the order of rendering, without the `le` of a histogram.
     pub labels: &'static [&'static str],
     /// The text of the `# HELP` line.
     pub help: &'static str,
@@ -98,7 +98,7 @@ impl Family {
         Ok(metric)
     }
 
-    /// As [`Family::register`], for a histogram without labels.
+    /// Like [`Family::register`], for a histogram without labels.
     pub fn register_histogram(
         &self,
         registry: &Registry,
@@ -109,7 +109,7 @@ impl Family {
         Ok(histogram)
     }
 
-    /// As [`Family::register`], for a histogram with labels.
+    /// Like [`Family::register`], for a histogram with labels.
     pub fn register_histogram_vec(
         &self,
         registry: &Registry,
@@ -147,7 +147,7 @@ mod tests {
                 family.name
             );
             assert!(family.help.ends_with('.'), "{}", family.name);
-            // Neither format needs an escape then.
+            // So neither format needs an escape.
             assert!(!family.help.contains(['"', '\\', '\n']), "{}", family.name);
             let distinct: HashSet<_> = family.labels.iter().collect();
             assert_eq!(distinct.len(), family.labels.len(), "{}", family.name);

@@ -2,7 +2,7 @@
 
 use super::{Family, Kind, Section};
 
-/// Defines a constant for each family, and the sections that list them all.
+/// Defines a constant for each family, and the sections that list them.
 macro_rules! families {
     ($($title:literal { $($id:ident = $kind:ident $name:literal [$($label:literal),*] $help:literal;)* })*) => {
         $($(
@@ -15,7 +15,7 @@ macro_rules! families {
             };
         )*)*
 
-        /// Every family, by what it is about.
+        /// Every family, by topic.
         pub const SECTIONS: &[Section] = &[$(
             Section { title: $title, families: &[$($id),*] }
         ),*];
