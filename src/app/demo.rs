@@ -90,7 +90,7 @@ async fn start_api(
 fn configuration(api: &Simulator, names: &NameServer) -> String {
     let mut text = format!(
         "poll: {{ interval: 15s, discovery_interval: 30s, retain: 10m }}\n\
-         cloudflare: {{ base_url: \"{}\", rate_limit: {{ requests: 6000 }} }}\n\
+         cloudflare: {{ base_url: \"{}\", rate_limit: {{ requests: {} }} }}\n\
          accounts: [{{ name: demo, api_token: {} }}]\n\
          audit_log: {{ enabled: true, interval: 1s }}\n\
          expect:\n\
@@ -108,6 +108,7 @@ fn configuration(api: &Simulator, names: &NameServer) -> String {
          \x20   enabled: true\n\
          \x20   sources:\n",
         api.base_url(),
+        demo::REQUESTS,
         demo::TOKEN,
         names.address(),
     );

@@ -18,9 +18,9 @@ use super::world::{
 
 /// The token of the demo's world. It is not valid anywhere else.
 pub const TOKEN: &str = "demo-token";
-/// Five times Cloudflare's limit for five minutes, so that the demo can poll often enough for
+/// Ten times Cloudflare's limit for five minutes, so that the demo can poll often enough for
 /// changes to be watched.
-const REQUESTS: u32 = 6000;
+pub const REQUESTS: u32 = 12_000;
 /// The zone whose mappings change.
 pub const LIVELY_ZONE: &str = "shop.example";
 /// The zone whose polls fail now and then.
