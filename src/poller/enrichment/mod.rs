@@ -183,11 +183,13 @@ impl Account {
     /// A zone without Tiered Cache cannot report the supported regions. The daemon asks another one
     /// after its next poll; a single round has none.
     fn ask_another_zone_for_regions(&mut self, context: &Context, now: Instant) {
+        let queued = self.enrichments.len();
         for id in self.zones.keys().cloned().collect::<Vec<_>>() {
-            if !self.enrichments.is_empty() {
+            self.queue_enrichment(&id, context, now);
+            // Zones that were queued before may not ask for the regions.
+            if self.enrichments.len() > queued {
                 return;
             }
-            self.queue_enrichment(&id, context, now);
         }
     }
 
