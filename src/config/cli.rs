@@ -40,11 +40,12 @@ pub enum Command {
     Serve,
     /// Read the configuration and report every mistake at once
     Check {
-        /// Also try each account and zone
+        /// Also try each account and zone, and list what each source needs
         #[arg(long)]
         online: bool,
     },
-    /// Poll every zone once, print what was found and exit: 0, or 1 if a zone could not be read
+    /// Poll every zone once, print what was found and exit: 0, 1 if a zone could not be read, or 3
+    /// if --output could not be written or no account could be read for it
     Once {
         /// How to print it
         #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
@@ -189,7 +190,7 @@ pub struct ProcessFlags {
     storage_path: Option<PathBuf>,
 
     /// Number of this process among --total-shards, from 0, or "auto": the number at the end of the
-    /// host's name [default: 0]
+    /// host's name. Required with several shards [default: 0]
     #[arg(long, value_name = "NUMBER", value_parser = parsers::shard, help_heading = "Sharding")]
     shard: Option<ShardFlag>,
 
@@ -247,7 +248,7 @@ struct Arguments {
 }
 
 const ABOUT: &str = "Tells Prometheus which origins Cloudflare's Tiered Cache believes to be in \
-    which cloud region, and when that belief is missing, stale or wrong.";
+    which cloud region, and which mappings are missing, wrong, stale or unused.";
 const AFTER_HELP: &str = "Flags come before or after the command. Each can also be given in the \
     environment: --web.listen-address as ORIGIN_REGION_EXPORTER_WEB_LISTEN_ADDRESS, several \
     addresses with commas between them.\n\n\
