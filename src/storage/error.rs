@@ -47,6 +47,8 @@ pub(super) enum BadFileKind {
     Newer,
     /// Not a file of this program.
     Foreign,
+    /// A file that the start could not read, so that writing to it would lose its contents.
+    Unread,
 }
 
 impl BadFileKind {
@@ -55,6 +57,7 @@ impl BadFileKind {
             Self::Damaged => "damaged",
             Self::Newer => "newer",
             Self::Foreign => "foreign",
+            Self::Unread => "unread",
         }
     }
 }

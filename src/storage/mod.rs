@@ -46,7 +46,8 @@ use crate::domain::ZoneId;
 use crate::history::{self, CAPACITY_WITH_STORAGE, Change, History};
 use crate::snapshot::ZoneState;
 
-/// The longest that the start waits for the file to be read before it goes on without it.
+/// The longest that the start waits for the file to be read before it goes on without it. The file
+/// is then set aside.
 const OPEN_PATIENCE: Duration = Duration::from_secs(20);
 /// The longest that anything waits for a write.
 const WRITE_PATIENCE: Duration = Duration::from_secs(1);
@@ -90,7 +91,7 @@ impl Storage {
             Arc::clone(&pending),
             Arc::clone(&shared_history),
         );
-        let (sender, started) = mpsc::channel();
+        let (sender, started) = mpsc::sync_channel(0);
         std::thread::Builder::new()
             .name("storage".to_owned())
             .spawn(move || writer.run(&sender))
@@ -102,7 +103,7 @@ impl Storage {
             start?
         } else {
             warn!(path = %settings.path.display(), patience = ?OPEN_PATIENCE,
-                  "the storage was not read in time: going on without what is stored");
+                  "the storage was not read in time: going on without what is stored, which is set aside");
             Default::default()
         };
         drop(started);

@@ -424,3 +424,79 @@ async fn a_value_that_cannot_be_read_costs_no_change_of_the_history() {
     let next = history.record(&state.zone, Timestamp::now(), added, |_| None);
     assert!(next[0].id > changes[0].id);
 }
+
+/// A storage that was closed after a change of one zone.
+async fn closed_with_a_change(path: &Path) -> Vec<Arc<Change>> {
+    let opened = Opened::in_folder(path);
+    let state = zone("a.example", 1, &mappings(1));
+    let added = vec![Details::new(ChangeKind::MappingAdded)];
+    let history = &opened.restored.history;
+    let changes = history.record(&state.zone, Timestamp::now(), added, |_| None);
+    opened.storage.put_zone(state, &changes);
+    opened.close().await;
+    // The thread releases the folder after its last report.
+    while let Err(error) = folder::Folder::open(path) {
+        assert!(matches!(error, OpenError::Busy(_)), "{error}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    changes
+}
+
+/// Puts the file that was set aside as unread into place again, and holds it against `changes`.
+async fn assert_nothing_is_lost(path: &Path, changes: &[Arc<Change>]) {
+    let entries = fs::read_dir(path).unwrap().flatten();
+    let unread = |path: &std::path::PathBuf| path.to_string_lossy().contains("unread-");
+    let aside: Vec<_> = entries.map(|entry| entry.path()).filter(unread).collect();
+    assert_eq!(aside.len(), 1);
+    fs::rename(&aside[0], path.join("storage.redb")).unwrap();
+    let restored = reopen(path).await.restored;
+    assert!(restored.zones.contains_key(&id("a.example")));
+    let page = restored.history.query(&Query::default(), Timestamp::now());
+    assert_eq!(page.changes, changes);
+}
+
+#[tokio::test]
+async fn a_file_that_comes_after_the_start_is_set_aside_and_not_written() {
+    let parent = folder();
+    let (path, late) = (parent.path().join("storage"), parent.path().join("late"));
+    let changes = closed_with_a_change(&late).await;
+    let opened = Opened::in_folder(&path);
+    let state = zone("b.example", 1, &mappings(1));
+    opened.storage.put_zone(state, &[]);
+    assert!(opened.storage.flush().await);
+    // As when the file system is mounted too late.
+    fs::remove_dir_all(&path).unwrap();
+    fs::rename(&late, &path).unwrap();
+    assert!(opened.storage.flush().await);
+    assert_eq!(opened.metric("up", None), 1);
+    assert_eq!(opened.errors(), [0, 1, 1]);
+    opened.close().await;
+    let restored = reopen(&path).await.restored;
+    assert_eq!(
+        restored.zones.keys().collect::<Vec<_>>(),
+        [&id("b.example")]
+    );
+    assert_nothing_is_lost(&path, &changes).await;
+}
+
+#[tokio::test]
+async fn a_file_that_is_not_read_in_time_is_set_aside_and_not_written() {
+    let folder = folder();
+    let changes = closed_with_a_change(folder.path()).await;
+    let registry = Registry::new();
+    let pending = Arc::new(Pending::default());
+    let writer = Writer::new(
+        folder.path().to_owned(),
+        Metrics::register(&registry).unwrap(),
+        Arc::clone(&pending),
+        Arc::default(),
+    );
+    let (sender, started) = mpsc::sync_channel(0);
+    // As when the start has waited long enough.
+    drop(started);
+    pending.flush(true);
+    std::thread::spawn(move || writer.run(&sender))
+        .join()
+        .unwrap();
+    assert_nothing_is_lost(folder.path(), &changes).await;
+}

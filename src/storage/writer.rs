@@ -1,7 +1,7 @@
 //! The storage's thread: opens the file, writes updates, and recovers from failures.
 
 use std::path::PathBuf;
-use std::sync::mpsc::Sender;
+use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use tracing::{debug, error, info, warn};
 
 use super::contents::Contents;
-use super::error::{FileError, OpenError};
+use super::error::{BadFile, BadFileKind, FileError, OpenError};
 use super::file::StorageFile;
 use super::folder::Folder;
 use super::metrics::{Metrics, Operation};
@@ -35,10 +35,16 @@ pub(super) struct Writer {
     pending: Arc<Pending>,
     history: Arc<OnceLock<History>>,
     session: u64,
+    /// Whether the start has ended: from then on, a file is used only if the model has what it
+    /// holds.
+    started: bool,
+    /// The session that wrote what the start read.
+    restored_session: Option<u64>,
     /// Whether the session's number is in the open file, which shows that the file can be written.
     announced: bool,
-    folder: Option<Folder>,
+    // The file is closed before the folder is unlocked.
     file: Option<StorageFile>,
+    folder: Option<Folder>,
     model: Model,
     failures: u32,
     next_try: Instant,
@@ -59,6 +65,8 @@ impl Writer {
             pending,
             history,
             session: fastrand::u64(1..),
+            started: false,
+            restored_session: None,
             announced: false,
             folder: None,
             file: None,
@@ -70,13 +78,23 @@ impl Writer {
     }
 
     /// Opens the storage, sends its contents, and writes updates until the last flush.
-    pub(super) fn run(mut self, started: &Sender<Start>) {
+    /// `started` hands over without a buffer, so that what was sent was also received.
+    pub(super) fn run(mut self, started: &SyncSender<Start>) {
+        let start = self.start();
+        self.started = true;
+        let is_refused = start.is_err();
+        match started.send(start) {
+            Ok(()) if is_refused => return,
+            Ok(()) => {}
+            Err(_) => self.forget_start(),
+        }
+        while self.turn() {}
+    }
+
+    fn start(&mut self) -> Start {
         let mut contents = match self.open() {
             Ok(contents) => contents,
-            Err(error @ (OpenError::NotAFolder(_) | OpenError::Busy(_))) => {
-                drop(started.send(Err(error)));
-                return;
-            }
+            Err(error @ (OpenError::NotAFolder(_) | OpenError::Busy(_))) => return Err(error),
             Err(error) => {
                 self.failed(Operation::Open, &error.to_string());
                 self.read_copy()
@@ -88,13 +106,19 @@ impl Writer {
         self.model = Model::load(&contents, &parts.values, self.file.is_none());
         self.model.forget(Timestamp::now());
         contents.zones.retain(|id, _| self.model.has_zone(id));
+        self.restored_session = contents.session;
         // Shows at once whether the storage can be written.
         self.write();
-        if started.send(Ok((contents, parts))).is_err() {
-            // The start gave up waiting, so the program does not know what the file holds.
-            self.model = Model::anew();
-        }
-        while self.turn() {}
+        Ok((contents, parts))
+    }
+
+    /// The program gave up waiting and does not know what the file holds. As another session, this
+    /// one sets the file aside.
+    fn forget_start(&mut self) {
+        self.session = fastrand::u64(1..);
+        self.restored_session = None;
+        self.file = None;
+        self.model = Model::anew();
     }
 
     /// Waits for updates and writes them. Returns whether more may follow.
@@ -194,7 +218,16 @@ impl Writer {
             path: path.clone(),
             source,
         };
-        let opened = StorageFile::open(&path).or_else(|error| match error {
+        let opened = StorageFile::open(&path).and_then(|(file, contents)| {
+            if self.has_contents_of(contents.session) {
+                return Ok((file, contents));
+            }
+            Err(FileError::Bad(BadFile {
+                kind: BadFileKind::Unread,
+                detail: "it was not read at the start".to_owned(),
+            }))
+        });
+        let opened = opened.or_else(|error| match error {
             FileError::Bad(bad) => {
                 let aside = folder.set_aside(bad.kind, Timestamp::now())?;
                 error!(path = %path.display(), set_aside = %aside.display(), reason = %bad,
@@ -218,6 +251,12 @@ impl Writer {
             Err(FileError::Io(source)) => Err(io_error(source)),
             Err(FileError::Bad(bad)) => Err(io_error(std::io::Error::other(bad.detail))),
         }
+    }
+
+    /// Whether writing to a file of this session loses nothing. A new file has no session.
+    fn has_contents_of(&self, session: Option<u64>) -> bool {
+        let known = [None, Some(self.session), self.restored_session];
+        !self.started || known.contains(&session)
     }
 
     /// The contents of a file that cannot be opened for writing.

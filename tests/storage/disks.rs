@@ -166,6 +166,37 @@ async fn what_a_read_only_folder_holds_is_served_and_recovered() {
     outlasts_a_bad_start(&setup, false, read_only).await;
 }
 
+#[tokio::test]
+async fn a_file_that_may_not_be_read_at_the_start_is_kept() {
+    let setup = setup().await.without_privileges();
+    let file = setup.storage().join("storage.redb");
+    let life = setup.start().await;
+    let scrape = life
+        .until("a is read", |scrape| scrape.mappings().len() == 1)
+        .await;
+    let polls = scrape.sum(&["zone_polls_total"]);
+    life.stop().await;
+    setup.simulator.add_fault(Fault::new(FaultKind::Hang));
+    fs::set_permissions(&file, Permissions::from_mode(0o000)).unwrap();
+    let life = setup.start().await;
+    let scrape = life.scrape().await;
+    assert!(!is_up(&scrape));
+    assert!(scrape.mappings().is_empty());
+    fs::set_permissions(&file, Permissions::from_mode(0o600)).unwrap();
+    life.until("the storage is up", is_up).await;
+    life.stop().await;
+    let entries = fs::read_dir(setup.storage()).unwrap().flatten();
+    let aside = entries
+        .map(|entry| entry.path())
+        .find(|path| path.to_string_lossy().contains("storage.redb.unread-"));
+    fs::rename(aside.unwrap(), &file).unwrap();
+    let life = setup.start().await;
+    let scrape = life.scrape().await;
+    assert_eq!(scrape.mappings().len(), 1);
+    assert!(scrape.sum(&["zone_polls_total"]) >= polls);
+    life.stop().await;
+}
+
 /// Starts on a storage that was left by a kill and cannot be written, while the API is down.
 /// `protect` makes it so, and ends it.
 async fn outlasts_a_bad_start(setup: &Setup, may_be_written: bool, protect: impl Fn(bool)) {
