@@ -1,5 +1,7 @@
 //! Tiered cache settings, and the regions that Cloudflare supports.
 
+use std::time::Duration;
+
 use cloudflare_origin_region_exporter::simulator::{Fault, FaultKind, Operation};
 
 use crate::support::{Exporter, break_call, simulate, world};
@@ -44,6 +46,35 @@ async fn settings_are_shown_for_each_zone_and_never_made_is_off() {
     assert_eq!(api.count(Operation::SmartTieredCache), 4);
     let asked = api.count(Operation::SupportedRegions);
     assert!((1..=2).contains(&asked), "{asked} requests for the regions");
+}
+
+#[tokio::test]
+async fn after_a_zone_that_does_not_return_the_regions_another_is_asked_without_a_poll() {
+    let mut world = world().zone("off.test", []).zone("on.test", []);
+    world.zone_mut("off.test").tiered_cache = false;
+    let failing: Vec<_> = (0..8).map(|number| format!("f{number}.test")).collect();
+    for name in &failing {
+        world = world.zone(name, []);
+    }
+    let (api, _guard) = simulate(world).await;
+    let add = |kind, operation, zone: &str| {
+        api.add_fault(Fault::new(kind).on(operation).zone(zone));
+    };
+    for name in &failing {
+        add(FaultKind::Status(403, None), Operation::ListMappings, name);
+    }
+    // The zone without tiered cache is asked first. When it answers, the other one has read all
+    // else.
+    let delay = |milliseconds| FaultKind::Delay(Duration::from_millis(milliseconds));
+    add(delay(300), Operation::ListMappings, "on.test");
+    add(delay(600), Operation::SupportedRegions, "off.test");
+    let exporter = Exporter::polling(&api, "interval: 1h", "").await;
+    exporter
+        .until("the regions", |seen| {
+            !seen.rows("upper_tier_info", &["vendor"]).is_empty()
+        })
+        .await;
+    assert_eq!(api.count(Operation::SupportedRegions), 2);
 }
 
 #[tokio::test]

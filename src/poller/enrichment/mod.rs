@@ -174,22 +174,22 @@ impl Account {
             self.request_evaluations();
         }
         self.queue_enrichment(id, context, now);
-        if context.once && asked_for_regions && self.regions.known.is_none() {
-            self.ask_another_zone_for_regions(context, now);
+        if asked_for_regions && self.regions.are_due(now) {
+            self.queue_another_zone_for_regions(context, now);
         }
         changed
     }
 
-    /// A zone without Tiered Cache cannot report the supported regions. The daemon asks another one
-    /// after its next poll; a single round has none.
-    fn ask_another_zone_for_regions(&mut self, context: &Context, now: Instant) {
-        let queued = self.enrichments.len();
-        for id in self.zones.keys().cloned().collect::<Vec<_>>() {
+    /// Queues a zone that may return the supported regions, after one that does not. Zones whose
+    /// mappings are not known are not enriched.
+    fn queue_another_zone_for_regions(&mut self, context: &Context, now: Instant) {
+        let (expect, verify) = (&context.evaluation.expect, context.evaluation.verify);
+        let next = self.zones.iter().find(|(_, zone)| {
+            let wanted = zone.enrichment.wanted(expect, verify, &self.regions, now);
+            wanted.supported_regions && zone.slot.load().data.is_some()
+        });
+        if let Some(id) = next.map(|(id, _)| id.clone()) {
             self.queue_enrichment(&id, context, now);
-            // Zones that were queued before may not ask for the regions.
-            if self.enrichments.len() > queued {
-                return;
-            }
         }
     }
 
