@@ -30,7 +30,6 @@ pub struct Evaluation {
 ///   the region;
 /// - *supported regions*, made if Cloudflare's list is known and not empty: whether it has the
 ///   mapping's vendor and region. It does not show which place is right.
-///   mapping's vendor and region. It names nothing else to expect.
 pub fn evaluate(mappings: &ZoneMappings, evidence: &Evidence<'_>) -> Evaluation {
     let evidence = Evidence {
         supported: evidence.supported.filter(|supported| !supported.is_empty()),
