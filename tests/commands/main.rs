@@ -12,6 +12,7 @@ mod healthcheck;
 mod once;
 mod plan;
 mod plan_applied;
+mod plan_worlds;
 mod strict;
 mod support;
 mod usage;

@@ -9,6 +9,7 @@
 mod access;
 mod api;
 mod fairness;
+mod findings_page;
 mod http2;
 mod limits;
 mod listening;

@@ -1,0 +1,13 @@
+//! The simulated Cloudflare API over real HTTP: what the API's reference documents.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "tests and their helpers say what they expect by failing"
+)]
+
+mod access;
+mod mappings;
+mod requests;
+mod support;
+mod zones;
