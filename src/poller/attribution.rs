@@ -9,7 +9,8 @@ use jiff::Timestamp;
 
 use super::recorder::Recorder;
 use crate::cloudflare::{AuditWrite, WriteTarget};
-use crate::domain::ZoneId;
+use crate::domain::{HostName, OriginIp, ZoneId};
+use crate::findings::Check;
 use crate::history::{Actor, ChangeKind, Details, FindingKind};
 
 /// The largest age of an entry that may explain a change.
@@ -25,22 +26,48 @@ const MAX_WRITES: usize = 200;
 
 /// The writes of the last hour whose changes may not have been seen yet, by zone.
 #[derive(Debug, Default)]
-pub(super) struct RecentWrites(HashMap<ZoneId, VecDeque<(Timestamp, Arc<AuditWrite>)>>);
+pub(super) struct RecentWrites(HashMap<ZoneId, VecDeque<RecentWrite>>);
+
+#[derive(Debug)]
+struct RecentWrite {
+    time: Timestamp,
+    write: Arc<AuditWrite>,
+    /// What it has explained. It explains nothing twice: a second change of the same address has
+    /// another cause, whose entry may still be missing.
+    explained: BTreeSet<Subject>,
+}
+
+/// What a change is about: a mapping by its address, or a finding.
+type Subject = (
+    Option<OriginIp>,
+    Option<FindingKind>,
+    Option<Check>,
+    Option<HostName>,
+);
+
+fn subject(details: &Details) -> Subject {
+    (
+        details.origin_ip,
+        details.finding,
+        details.check,
+        details.host.clone(),
+    )
+}
 
 impl RecentWrites {
-    fn add(&mut self, zone: ZoneId, time: Timestamp, write: Arc<AuditWrite>) {
+    fn add(&mut self, zone: ZoneId, write: RecentWrite) {
         let writes = self.0.entry(zone).or_default();
         if writes.len() >= MAX_WRITES {
             writes.pop_front();
         }
-        writes.push_back((time, write));
+        writes.push_back(write);
     }
 
     /// Forgets writes that are too old to explain a change seen at `now`.
     pub(super) fn forget_old(&mut self, now: Timestamp) {
         let oldest = now.saturating_sub(ACTOR_WINDOW).unwrap_or(Timestamp::MIN);
         self.0.retain(|_, writes| {
-            writes.retain(|(time, _)| *time >= oldest);
+            writes.retain(|write| write.time >= oldest);
             !writes.is_empty()
         });
     }
@@ -49,7 +76,7 @@ impl RecentWrites {
     /// `before`. This is the actor of the latest matching write: older writes to the same address
     /// made older changes.
     pub(super) fn actor(
-        &self,
+        &mut self,
         zone: &ZoneId,
         details: &Details,
         before: Option<Timestamp>,
@@ -57,21 +84,23 @@ impl RecentWrites {
     ) -> Option<Actor> {
         let late = details.finding.map_or(SEEN_LATE, |_| FOUND_LATE);
         let earliest = before.and_then(|before| before.checked_sub(late).ok());
-        let fits = |(time, write): &&(Timestamp, Arc<AuditWrite>)| {
-            earliest.is_none_or(|earliest| *time >= earliest)
-                && is_cause(write, *time, details, seen)
+        let subject = subject(details);
+        let fits = |recent: &&mut RecentWrite| {
+            earliest.is_none_or(|earliest| recent.time >= earliest)
+                && !recent.explained.contains(&subject)
+                && is_cause(&recent.write, recent.time, details, seen)
         };
-        let fitting = self.0.get(zone)?.iter().rev().filter(fits);
+        let fitting = self.0.get_mut(zone)?.iter_mut().filter(fits);
         // A write to the mapping itself is a better match than one to its sources.
-        let is_direct = |(_, write): &&(Timestamp, Arc<AuditWrite>)| {
-            matches!(
-                write.target,
+        let best = fitting.max_by_key(|recent| {
+            let is_direct = matches!(
+                recent.write.target,
                 WriteTarget::Mappings | WriteTarget::TieredCache
-            )
-        };
-        let direct = fitting.clone().find(is_direct);
-        let (time, write) = direct.or_else(|| fitting.clone().next())?;
-        actor(write, *time)
+            );
+            (is_direct, recent.time)
+        })?;
+        best.explained.insert(subject);
+        actor(&best.write, best.time)
     }
 }
 
@@ -123,19 +152,23 @@ impl Recorder {
             return;
         };
         let since = time.saturating_sub(CLOCK_SKEW).unwrap_or(Timestamp::MIN);
-        let mut done = BTreeSet::new();
+        let mut explained = BTreeSet::new();
         // The first change of an address or finding after the write is the one that it made.
         for change in self.history().of_zone_since(zone, since).iter().rev() {
             let details = &change.details;
-            let thing = (details.origin_ip, details.finding);
             if is_cause(write, time, details, change.time)
-                && done.insert(thing)
+                && explained.insert(subject(details))
                 && change.actor.is_none()
             {
                 self.set_actor(change.id, actor.clone());
             }
         }
-        self.writes().add(zone.clone(), time, Arc::clone(write));
+        let write = RecentWrite {
+            time,
+            write: Arc::clone(write),
+            explained,
+        };
+        self.writes().add(zone.clone(), write);
     }
 }
 
@@ -143,7 +176,6 @@ impl Recorder {
 mod tests {
     use super::*;
     use crate::cloudflare::AuditActor;
-    use crate::domain::OriginIp;
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_second(1_700_000_000 + seconds).unwrap()
@@ -162,6 +194,15 @@ mod tests {
         })
     }
 
+    fn add(writes: &mut RecentWrites, zone: &ZoneId, seconds: i64, write: Arc<AuditWrite>) {
+        let write = RecentWrite {
+            time: at(seconds),
+            write,
+            explained: BTreeSet::new(),
+        };
+        writes.add(zone.clone(), write);
+    }
+
     fn removed(ip: &str) -> Details {
         Details {
             origin_ip: OriginIp::parse(ip).ok(),
@@ -169,50 +210,69 @@ mod tests {
         }
     }
 
+    /// The time of the write to which a change seen at `seen`, but not yet at `before`, belongs.
+    fn cause(
+        writes: &mut RecentWrites,
+        details: &Details,
+        before: Option<i64>,
+        seen: i64,
+    ) -> Option<i64> {
+        let zone = ZoneId::parse("a").unwrap();
+        let actor = writes.actor(&zone, details, before.map(at), at(seen));
+        actor.map(|actor| actor.time.as_second() - at(0).as_second())
+    }
+
     #[test]
     fn a_change_gets_the_actor_of_the_latest_write_before_it_that_names_its_address() {
-        let mut writes = RecentWrites::default();
         let zone = ZoneId::parse("a").unwrap();
+        let writes = || {
+            let mut writes = RecentWrites::default();
+            let mappings = || write(WriteTarget::Mappings, &["192.0.2.1"]);
+            add(&mut writes, &zone, 0, mappings());
+            add(&mut writes, &zone, 10, mappings());
+            add(&mut writes, &zone, 20, write(WriteTarget::DnsRecords, &[]));
+            writes
+        };
+        let when = |ip, before, seen| cause(&mut writes(), &removed(ip), before, seen);
+        assert_eq!(when("192.0.2.1", None, 30), Some(10));
+        assert_eq!(when("192.0.2.1", None, 5), Some(0));
+        assert_eq!(when("192.0.2.2", None, 30), None);
+        assert_eq!(when("192.0.2.1", None, 10 + 3601), None, "too long ago");
+        assert_eq!(when("192.0.2.1", Some(60), 900), Some(10));
+        let seen_before = when("192.0.2.1", Some(600), 900);
+        assert_eq!(seen_before, None, "it made a change that was seen before");
         let other = ZoneId::parse("b").unwrap();
-        let mappings = |ips: &[&str]| write(WriteTarget::Mappings, ips);
-        writes.add(zone.clone(), at(0), mappings(&["192.0.2.1"]));
-        writes.add(zone.clone(), at(10), mappings(&["192.0.2.1"]));
-        writes.add(zone.clone(), at(20), write(WriteTarget::DnsRecords, &[]));
-        let when = |zone, ip, seen| {
-            let actor = writes.actor(zone, &removed(ip), None, at(seen));
-            actor.map(|actor| actor.time.as_second() - at(0).as_second())
-        };
-        assert_eq!(when(&zone, "192.0.2.1", 30), Some(10));
-        assert_eq!(when(&zone, "192.0.2.1", 5), Some(0));
-        assert_eq!(when(&zone, "192.0.2.2", 30), None);
-        assert_eq!(when(&other, "192.0.2.1", 30), None);
-        assert_eq!(when(&zone, "192.0.2.1", 10 + 3601), None, "too long ago");
-        let after = |polled| {
-            let actor = writes.actor(&zone, &removed("192.0.2.1"), Some(at(polled)), at(900));
-            actor.map(|actor| actor.time.as_second() - at(0).as_second())
-        };
-        assert_eq!(after(60), Some(10));
-        assert_eq!(after(600), None, "it made a change that was seen before");
+        let of_other = writes().actor(&other, &removed("192.0.2.1"), None, at(30));
+        assert_eq!(of_other, None);
+    }
+
+    #[test]
+    fn a_write_explains_no_second_change_of_its_address() {
+        let zone = ZoneId::parse("a").unwrap();
+        let mut writes = RecentWrites::default();
+        let both = write(WriteTarget::Mappings, &["192.0.2.1", "192.0.2.2"]);
+        add(&mut writes, &zone, 0, both);
+        let mut seen = |ip, time| cause(&mut writes, &removed(ip), Some(time - 5), time);
+        assert_eq!(seen("192.0.2.1", 5), Some(0));
+        // The entry of the write behind this one has not arrived yet.
+        assert_eq!(seen("192.0.2.1", 30), None);
+        assert_eq!(seen("192.0.2.2", 30), Some(0));
     }
 
     #[test]
     fn a_finding_comes_from_a_write_to_its_mapping_or_else_to_its_sources() {
         let mut writes = RecentWrites::default();
         let zone = ZoneId::parse("a").unwrap();
-        writes.add(
-            zone.clone(),
-            at(0),
-            write(WriteTarget::Mappings, &["192.0.2.1"]),
-        );
-        writes.add(zone.clone(), at(5), write(WriteTarget::DnsRecords, &[]));
-        let who = |finding, ip: &str| {
+        let mapping = write(WriteTarget::Mappings, &["192.0.2.1"]);
+        add(&mut writes, &zone, 0, mapping);
+        add(&mut writes, &zone, 5, write(WriteTarget::DnsRecords, &[]));
+        let mut who = |finding, ip: &str| {
             let details = Details {
                 finding: Some(finding),
                 origin_ip: OriginIp::parse(ip).ok(),
                 ..Details::new(ChangeKind::FindingAppeared)
             };
-            let actor = writes.actor(&zone, &details, Some(at(8)), at(9));
-            actor.map(|actor| actor.time.as_second() - at(0).as_second())
+            cause(&mut writes, &details, Some(8), 9)
         };
         assert_eq!(who(FindingKind::Missing, "192.0.2.1"), Some(0));
         assert_eq!(who(FindingKind::Missing, "192.0.2.2"), Some(5));
