@@ -13,17 +13,14 @@ pub(super) fn table<'a>(changes: impl Iterator<Item = &'a Change>, now: Timestam
     layout::table(
         heads,
         changes.map(|change| {
-            let details = &change.details;
+            let (before, after) = places(change);
             [
                 layout::when(Some(change.time), now),
                 html! { a href={ "/zones/" (change.zone_id) } { (change.zone) } },
                 what(change),
                 origin(change),
-                place(
-                    details.previous_vendor.as_ref(),
-                    details.previous_region.as_ref(),
-                ),
-                place(details.vendor.as_ref(), details.region.as_ref()),
+                before,
+                after,
                 by(change, now),
             ]
         }),
@@ -58,6 +55,21 @@ fn origin(change: &Change) -> Markup {
     }
 }
 
+/// Vendor and region before and after the change. Those of a finding that cleared are the ones that
+/// it was about.
+fn places(change: &Change) -> (Markup, Markup) {
+    let details = &change.details;
+    let current = place(details.vendor.as_ref(), details.region.as_ref());
+    if details.kind == ChangeKind::FindingCleared {
+        return (current, place(None, None));
+    }
+    let previous = place(
+        details.previous_vendor.as_ref(),
+        details.previous_region.as_ref(),
+    );
+    (previous, current)
+}
+
 fn place(vendor: Option<&Vendor>, region: Option<&Region>) -> Markup {
     layout::place(vendor.map(Vendor::as_str), region.map(Region::as_str), "–")
 }
@@ -70,5 +82,36 @@ fn by(change: &Change, now: Timestamp) -> Markup {
             }
             None => span.quiet { "–" },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{ZoneId, ZoneName};
+    use crate::findings::FindingKind;
+    use crate::history::Details;
+
+    #[test]
+    fn the_place_of_a_finding_that_cleared_was_before() {
+        let place = |kind| {
+            let details = Details {
+                finding: Some(FindingKind::Wrong),
+                vendor: Some(Vendor::Aws),
+                ..Details::new(kind)
+            };
+            let change = Change {
+                id: 1,
+                time: Timestamp::UNIX_EPOCH,
+                zone: ZoneName::parse("example.com").unwrap(),
+                zone_id: ZoneId::parse("abc").unwrap(),
+                details,
+                actor: None,
+            };
+            let (before, after) = places(&change);
+            [before, after].map(|place| place.into_string().contains("aws"))
+        };
+        assert_eq!(place(ChangeKind::FindingAppeared), [false, true]);
+        assert_eq!(place(ChangeKind::FindingCleared), [true, false]);
     }
 }
