@@ -6,11 +6,11 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 pub use super::finding::Finding;
-use super::finding::{is_idle, stale_mappings};
+use super::finding::{is_idle, is_judged, stale_mappings};
 use crate::domain::{HostState, Mapping};
 use crate::findings::{
-    Check, ExpectedOrigin, ExpectedPlace, LeftOut, MAX_UNRESOLVED_HOSTS, Source, Sources,
-    ZoneFindings,
+    Check, ExpectedOrigin, ExpectedPlace, FindingKind, LeftOut, MAX_UNRESOLVED_HOSTS, Source,
+    Sources, ZoneFindings,
 };
 use crate::snapshot::{StaleAfter, ZoneState};
 
@@ -101,7 +101,7 @@ pub struct FindingRow {
     pub zone: String,
     /// Its identifier.
     pub zone_id: String,
-    /// The kind, as in [`FindingKind::as_str`](crate::findings::FindingKind::as_str).
+    /// The kind, as in [`FindingKind::as_str`].
     pub finding: &'static str,
     /// The origin's address; `null` for rotating hosts and idle mappings.
     pub origin_ip: Option<String>,
@@ -171,6 +171,7 @@ impl ZoneRow {
     /// The zone as of `now`.
     pub fn of(state: &ZoneState, next_poll: Option<Timestamp>, now: Timestamp) -> Self {
         let findings = state.data.as_ref().map(|data| &*data.findings);
+        let judged = |kind| findings.filter(|_| is_judged(state, kind));
         let poll = state.last_poll.as_ref();
         Self {
             zone: state.zone.name.to_string(),
@@ -186,12 +187,8 @@ impl ZoneRow {
             poll_interval_seconds: state.interval.as_secs_f64(),
             error: poll.and_then(|poll| poll.error.clone()),
             mappings: state.data.as_ref().map(|data| data.mappings.len()),
-            missing: findings
-                .filter(|f| !f.expected.is_empty())
-                .map(|f| f.missing.len()),
-            wrong: findings
-                .filter(|f| !f.checks.is_empty())
-                .map(ZoneFindings::wrong_origins),
+            missing: judged(FindingKind::Missing).map(|f| f.missing.len()),
+            wrong: judged(FindingKind::Wrong).map(ZoneFindings::wrong_origins),
             stale: stale_mappings(state, now).map(Iterator::count),
             stale_after_seconds: match state.stale_after {
                 StaleAfter::Never => None,
