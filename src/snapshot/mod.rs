@@ -15,7 +15,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use jiff::Timestamp;
 
 pub use finding::{Finding, FindingChanges, OpenFindings, is_judged};
-pub use plan::{PlanRow, Prune, curl_calls, curl_script, one_line};
+pub use plan::{PlanRow, Prune, curl_calls, curl_script};
 pub use state::{
     AccountState, ChangeCounts, LastPoll, StaleAfter, UnmatchedZones, ZoneCounts, ZoneData,
     ZoneState,

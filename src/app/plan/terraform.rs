@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use hcl::expr::{Traversal, Variable};
 use hcl::{Block, Body, Expression, Identifier, Object};
 
-use crate::snapshot::{PlanRow, one_line};
+use crate::snapshot::PlanRow;
 
 const RESOURCE: &str = "cloudflare_origin_cloud_region";
 
@@ -16,18 +16,9 @@ pub(super) fn render(plans: &[PlanRow]) -> String {
     let mut text = "# Needs the provider cloudflare/cloudflare, 5.20 or newer.\n".to_owned();
     let mut used = HashSet::new();
     for row in plans.iter().filter(|row| !row.plan.is_empty()) {
-        // Writing to a String cannot fail.
-        let _ = writeln!(text, "\n# {}", one_line(&row.zone));
-        for undecided in &row.plan.undecided {
-            let origin = undecided.origin_ip.map(|ip| format!("{ip}: "));
-            let origin = origin.unwrap_or_default();
-            let _ = writeln!(
-                text,
-                "# undecided: {origin}{}",
-                one_line(&undecided.because)
-            );
-        }
+        text.push_str(&row.comment());
         for delete in &row.plan.delete {
+            // Writing to a String cannot fail.
             let _ = writeln!(
                 text,
                 "# delete {}: remove it from your configuration, or use --format=curl",

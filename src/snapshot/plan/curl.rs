@@ -1,10 +1,8 @@
 //! A plan as curl commands.
 
-use std::fmt::Write as _;
-
 use serde::Serialize;
 
-use super::{PlanRow, one_line};
+use super::PlanRow;
 use crate::findings::ZonePlan;
 
 /// The most mappings in one call.
@@ -25,17 +23,7 @@ pub fn curl_script(plans: &[PlanRow], base_url: &str) -> String {
          set -eu\n"
         .to_owned();
     for row in plans.iter().filter(|row| !row.plan.is_empty()) {
-        // Writing to a String cannot fail.
-        let _ = writeln!(text, "\n# {}", one_line(&row.zone));
-        for undecided in &row.plan.undecided {
-            let origin = undecided.origin_ip.map(|ip| format!("{ip}: "));
-            let origin = origin.unwrap_or_default();
-            let _ = writeln!(
-                text,
-                "# undecided: {origin}{}",
-                one_line(&undecided.because)
-            );
-        }
+        text.push_str(&row.comment());
         for call in curl_calls(&row.zone_id, &row.plan, base_url) {
             text.push_str(&call);
         }

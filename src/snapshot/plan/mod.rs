@@ -4,6 +4,8 @@ mod curl;
 
 pub use curl::{curl_calls, curl_script};
 
+use std::fmt::Write as _;
+
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -86,10 +88,26 @@ impl PlanRow {
             plan,
         })
     }
+
+    /// The zone's name and what the plan leaves undecided, as comment lines of a script.
+    pub fn comment(&self) -> String {
+        let mut text = format!("\n# {}\n", one_line(&self.zone));
+        for undecided in &self.plan.undecided {
+            let origin = undecided.origin_ip.map(|ip| format!("{ip}: "));
+            let origin = origin.unwrap_or_default();
+            // Writing to a String cannot fail.
+            let _ = writeln!(
+                text,
+                "# undecided: {origin}{}",
+                one_line(&undecided.because)
+            );
+        }
+        text
+    }
 }
 
 /// Replaces control characters, so that a text from outside fits on one line of a comment.
-pub fn one_line(text: &str) -> String {
+fn one_line(text: &str) -> String {
     let clean = |c: char| if c.is_control() { '?' } else { c };
     text.chars().map(clean).collect()
 }
