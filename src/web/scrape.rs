@@ -15,7 +15,7 @@ use super::reply::Reply;
 use crate::exposition::{Body, Exposition, Form, RenderError, Rendered, SHARED_AT_MOST};
 
 /// The memory for bodies that are being sent. Two bodies are always allowed, however large, so that
-/// a slow reader does not block others.
+/// one slow reader does not block others.
 const BODY_BUDGET_BYTES: usize = 64 << 20;
 /// How long to wait for bodies of aborted responses to be freed. It takes microseconds.
 const CUT_TIMEOUT: Duration = Duration::from_millis(200);
@@ -132,7 +132,7 @@ impl Bodies {
         let next = self.last_bytes.get(&form).copied().unwrap_or(0);
         let alive = self.alive.iter().filter_map(Weak::upgrade);
         let bytes: usize = alive.map(|counted| counted.body.retained()).sum();
-        self.alive.is_empty() || bytes + next <= BODY_BUDGET_BYTES.max(2 * next)
+        self.alive.len() < 2 || bytes + next <= BODY_BUDGET_BYTES.max(2 * next)
     }
 
     /// Records a body that will be sent. Reuses the entry if it is already being sent to others.
@@ -191,6 +191,14 @@ mod tests {
         assert!(bodies.newest(Form::TEXT).is_none());
         drop((first, newest, second));
         assert!(bodies.has_room(Form::TEXT) && bodies.alive.is_empty());
+    }
+
+    #[test]
+    fn two_bodies_are_allowed_also_where_the_first_is_the_larger() {
+        let mut bodies = Bodies::default();
+        drop(bodies.enter(body(1), Form::TEXT));
+        let _large = bodies.enter(body(BODY_BUDGET_BYTES), Form::TEXT_GZIP);
+        assert!(bodies.has_room(Form::TEXT));
     }
 
     #[test]
