@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use cloudflare_origin_region_exporter::exposition::{BuildInfo, Exposition, Settings};
+use cloudflare_origin_region_exporter::exposition::{
+    BuildInfo, Exposition, Settings, WHOLE_AT_MOST,
+};
 use cloudflare_origin_region_exporter::snapshot::{Directory, Snapshot, ZoneSlot};
 use jiff::{SignedDuration, Timestamp};
 use prometheus::Registry;
@@ -11,6 +13,7 @@ use crate::zones::{generated, now, polled};
 
 const SETTINGS: Settings = Settings {
     detail: true,
+    whole_at_most: WHOLE_AT_MOST,
     build: BuildInfo {
         version: "0",
         revision: "",

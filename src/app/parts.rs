@@ -12,7 +12,7 @@ use super::{AppError, stored_ranges};
 use crate::build_info;
 use crate::cloudflare::{self, Client, Secrets};
 use crate::config::Settings;
-use crate::exposition::{self, BuildInfo, Exposition};
+use crate::exposition::{self, BuildInfo, Exposition, WHOLE_AT_MOST};
 use crate::history::{CAPACITY_WITHOUT_STORAGE, History};
 use crate::http_client::{HttpClient, HttpClientError};
 use crate::metric_families;
@@ -76,6 +76,7 @@ impl Parts {
         let exposition = Exposition::new(
             exposition::Settings {
                 detail: settings.detail,
+                whole_at_most: WHOLE_AT_MOST,
                 build: BUILD,
             },
             snapshot.clone(),

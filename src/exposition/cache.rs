@@ -7,6 +7,8 @@
 //! shares one fragment for each family.
 
 use std::collections::HashMap;
+use std::ops::Deref;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use flate2::Crc;
@@ -59,7 +61,7 @@ struct Block {
 #[derive(Debug)]
 struct CachedZone {
     id: ZoneId,
-    rendered: Arc<RenderedZone>,
+    rendered: CachedText,
     ages: Ages,
     /// The compressed lines of each family of [`detail`], compressed on demand.
     detail: [Option<Fragment>; detail::FAMILIES],
@@ -73,7 +75,13 @@ pub(super) struct RenderedZone {
     pub(super) lines: ZoneLines,
     /// The length of the lines of each family of [`detail`], measured on demand.
     detail_lens: [OnceLock<usize>; detail::FAMILIES],
+    is_cached: AtomicBool,
 }
+
+/// The rendered state in the cache. When it is dropped, only texts that are being sent may still
+/// hold the state.
+#[derive(Debug)]
+pub(super) struct CachedText(Arc<RenderedZone>);
 
 fn compressed_headers(format: Format, compressor: &mut Compressor) -> Vec<Fragment> {
     let families = zone_lines::all().chain(detail::all());
@@ -123,7 +131,7 @@ impl Cache {
     ) -> PlainText {
         self.write_live(now, format, push_own);
         let live = std::mem::take(&mut self.live);
-        let zones = self.zones().map(|zone| Arc::clone(&zone.rendered));
+        let zones = self.zones().map(|zone| zone.rendered.share());
         PlainText::new(format, self.settings.detail, zones.collect(), live)
     }
 
@@ -300,17 +308,17 @@ impl Block {
 
 impl CachedZone {
     fn new(slot: &ZoneSlot) -> Self {
-        let rendered = RenderedZone::new(slot.load());
+        let rendered = CachedText::new(slot.load());
         Self {
             id: slot.id.clone(),
             ages: Ages::of(&rendered.state, &rendered.labels),
-            rendered: Arc::new(rendered),
+            rendered,
             detail: Default::default(),
         }
     }
 
     /// Replaces the state and returns the old one.
-    fn replace(&mut self, state: Arc<ZoneState>) -> Arc<RenderedZone> {
+    fn replace(&mut self, state: Arc<ZoneState>) -> CachedText {
         let old = &self.rendered;
         let mut new = RenderedZone::new(state);
         let same_mappings = new.labels == old.labels
@@ -326,7 +334,7 @@ impl CachedZone {
         if !same_mappings || new.state.stale_after != old.state.stale_after {
             self.ages = Ages::of(&new.state, &new.labels);
         }
-        std::mem::replace(&mut self.rendered, Arc::new(new))
+        std::mem::replace(&mut self.rendered, CachedText(Arc::new(new)))
     }
 
     /// Compresses the lines of the family at `index` of [`detail::all`] unless they are compressed
@@ -353,15 +361,51 @@ impl CachedZone {
     }
 }
 
-impl RenderedZone {
+impl CachedText {
     pub(super) fn new(state: Arc<ZoneState>) -> Self {
+        Self(Arc::new(RenderedZone::new(state)))
+    }
+
+    /// The rendered state for a text that is sent.
+    pub(super) fn share(&self) -> Arc<RenderedZone> {
+        Arc::clone(&self.0)
+    }
+}
+
+impl Deref for CachedText {
+    type Target = RenderedZone;
+
+    fn deref(&self) -> &RenderedZone {
+        &self.0
+    }
+}
+
+impl Drop for CachedText {
+    fn drop(&mut self) {
+        self.0.is_cached.store(false, Ordering::Relaxed);
+    }
+}
+
+impl RenderedZone {
+    fn new(state: Arc<ZoneState>) -> Self {
         let labels = zone_labels(&state.zone);
         Self {
             lines: ZoneLines::write(&state, &labels),
             state,
             labels,
             detail_lens: Default::default(),
+            is_cached: AtomicBool::new(true),
         }
+    }
+
+    /// Whether the cache still holds it.
+    pub(super) fn is_cached(&self) -> bool {
+        self.is_cached.load(Ordering::Relaxed)
+    }
+
+    /// The memory that it occupies without its mappings and findings, in bytes.
+    pub(super) fn memory(&self) -> usize {
+        size_of::<Self>() + size_of::<ZoneState>() + self.labels.len() + self.lines.len()
     }
 
     /// Appends the lines of the family at `index` of [`detail::all`].

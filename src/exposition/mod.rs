@@ -59,9 +59,15 @@ impl Format {
 pub struct Settings {
     /// Expose the families that have a series for each mapping.
     pub detail: bool,
+    /// Uncompressed texts with more bytes than this are not kept as a whole: they are rendered
+    /// again for each client.
+    pub whole_at_most: usize,
     /// The labels of `build_info`.
     pub build: BuildInfo,
 }
+
+/// [`Settings::whole_at_most`] in production; tests shorten it.
+pub const WHOLE_AT_MOST: usize = 64 << 20;
 
 /// What this program was built from.
 #[derive(Debug, Clone, Copy)]
@@ -109,10 +115,6 @@ impl Form {
 #[derive(Debug, thiserror::Error)]
 #[error("the metrics could not be rendered: {0}")]
 pub struct RenderError(#[from] tokio::task::JoinError);
-
-/// Uncompressed texts longer than this are not kept as a whole: they are rendered again for each
-/// client.
-const WHOLE_AT_MOST: usize = 64 << 20;
 
 /// The body of a response to a scrape. Clones share it.
 #[derive(Debug, Clone)]
@@ -259,7 +261,7 @@ impl Shared {
             }
             Encoding::Identity => {
                 let text = cache.plain(now, form.format, push_own);
-                if text.len() <= WHOLE_AT_MOST {
+                if text.len() <= cache.settings().whole_at_most {
                     let room = spare.with_room(text.len());
                     Body::Whole(Bytes::from(text.collect(room)))
                 } else {

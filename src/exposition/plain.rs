@@ -83,10 +83,12 @@ impl PlainText {
         self.len
     }
 
-    /// The memory that the text keeps allocated, in bytes. The zones' states are not counted: they
-    /// are the published ones, unless they are replaced before the text has been sent.
+    /// The memory that only the text keeps allocated, in bytes. It grows while the text is sent, as
+    /// zones are polled. The mappings are not counted: most polls find the same ones and share them.
     pub fn retained(&self) -> usize {
-        self.live.len() + self.zones.len() * size_of::<Arc<RenderedZone>>()
+        let zones = self.zones.iter().filter(|zone| !zone.is_cached());
+        let replaced: usize = zones.map(|zone| zone.memory()).sum();
+        self.live.capacity() + self.zones.len() * size_of::<Arc<RenderedZone>>() + replaced
     }
 
     /// Appends the whole text to `out`.
@@ -203,6 +205,7 @@ impl Drop for Piece {
 
 #[cfg(test)]
 mod tests {
+    use super::super::cache::CachedText;
     use super::super::tests::{data, mapping, polled};
     use super::*;
     use crate::findings::ZoneFindings;
@@ -217,7 +220,7 @@ mod tests {
             });
             let mappings = data(mappings.collect(), ZoneFindings::default());
             let state = polled(&zone.to_string(), "a.example", mappings);
-            Arc::new(RenderedZone::new(Arc::new(state)))
+            CachedText::new(Arc::new(state)).share()
         });
         let live = vec![b'x'; 3 * PIECE_BYTES + 1];
         Arc::new(PlainText::new(format, true, zones.collect(), live))

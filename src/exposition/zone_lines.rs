@@ -75,6 +75,11 @@ impl ZoneLines {
         }
     }
 
+    /// The length of all lines, in bytes.
+    pub(super) fn len(&self) -> usize {
+        self.text.len()
+    }
+
     /// The lines of the family at `index` of [`all`].
     pub(super) fn of(&self, index: usize) -> &str {
         let end = |index: usize| self.ends.get(index).copied();

@@ -9,6 +9,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::secure::*;
+use crate::streaming::many_mappings;
 use crate::support::*;
 
 /// More than the buffers between a client and this server hold, its window included.
@@ -59,7 +60,10 @@ fn options(site: &Site) -> Options {
     options
 }
 
-async fn read(response: h2::client::ResponseFuture, pause: Duration) -> Result<usize, h2::Error> {
+async fn read(
+    response: impl Future<Output = Result<hyper::Response<h2::RecvStream>, h2::Error>>,
+    pause: Duration,
+) -> Result<usize, h2::Error> {
     let mut body = response.await?.into_body();
     let mut received = 0;
     while let Some(chunk) = body.data().await {
@@ -141,16 +145,30 @@ async fn pages_that_are_not_taken_are_bounded_over_all_connections() {
 #[tokio::test]
 async fn a_slow_client_gets_the_whole_response() {
     let site = Site::new(TLS);
-    let mut options = options(&site);
-    options.limits.stall_timeout = SHORT * 3;
-    options.limits.head_timeout = SHORT * 3;
-    let server = options.start().await;
-    let mut slow = Client::connect(&site, &server, 1 << 20).await;
-    let start = Instant::now();
-    let response = slow.send("/metrics").await;
-    let received = read(response, Duration::from_millis(5)).await.unwrap();
-    assert!(received > LARGE);
-    assert!(start.elapsed() > SHORT, "the time-outs had no chance");
+    // At once, and in pieces that are rendered while it is sent.
+    for in_pieces in [false, true] {
+        let mut options = options(&site);
+        if in_pieces {
+            options.metrics = UpMetric::default();
+            options.whole_at_most = 1 << 20;
+        }
+        options.limits.stall_timeout = SHORT * 3;
+        options.limits.head_timeout = SHORT * 3;
+        let server = options.start().await;
+        if in_pieces {
+            server.snapshot.publish(many_mappings(12, "us-east-1"));
+        }
+        let mut slow = Client::connect(&site, &server, 1 << 20).await;
+        let start = Instant::now();
+        let response = slow.send("/metrics").await.await.unwrap();
+        let announced = response.headers()["content-length"].to_str().unwrap();
+        let announced: usize = announced.parse().unwrap();
+        let pause = Duration::from_millis(2);
+        let received = read(async { Ok(response) }, pause).await.unwrap();
+        assert_eq!(received, announced);
+        assert!(received > LARGE);
+        assert!(start.elapsed() > SHORT, "the time-outs had no chance");
+    }
 }
 
 #[tokio::test]

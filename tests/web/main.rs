@@ -20,6 +20,7 @@ mod protocol;
 mod rotation;
 mod routes;
 mod secure;
+mod streaming;
 mod support;
 mod tls;
 mod world;

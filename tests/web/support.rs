@@ -5,7 +5,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use cloudflare_origin_region_exporter::cloudflare::AccountStatus;
-use cloudflare_origin_region_exporter::exposition::{self, BuildInfo, Exposition};
+use cloudflare_origin_region_exporter::exposition::{self, BuildInfo, Exposition, WHOLE_AT_MOST};
 use cloudflare_origin_region_exporter::history::{self, History};
 use cloudflare_origin_region_exporter::snapshot::Snapshot;
 use cloudflare_origin_region_exporter::web::{
@@ -43,6 +43,7 @@ pub(crate) struct Options {
     pub(crate) settings: Settings,
     pub(crate) limits: Limits,
     pub(crate) metrics: UpMetric,
+    pub(crate) whole_at_most: usize,
     pub(crate) accounts: Accounts,
     pub(crate) look_up: LookUp,
 }
@@ -60,6 +61,7 @@ impl Default for Options {
             },
             limits: Limits::default(),
             metrics: UpMetric::default(),
+            whole_at_most: WHOLE_AT_MOST,
             accounts: accounts(Vec::new()),
             look_up: Arc::new(|_| Box::pin(async { Ok(None) })),
         }
@@ -136,7 +138,7 @@ impl Drop for Gate {
     }
 }
 
-fn exposition(metrics: UpMetric, snapshot: &Snapshot) -> Exposition {
+fn exposition(metrics: UpMetric, whole_at_most: usize, snapshot: &Snapshot) -> Exposition {
     let registry = Registry::new();
     registry.register(Box::new(metrics)).unwrap();
     let build = BuildInfo {
@@ -146,6 +148,7 @@ fn exposition(metrics: UpMetric, snapshot: &Snapshot) -> Exposition {
     };
     let settings = exposition::Settings {
         detail: true,
+        whole_at_most,
         build,
     };
     Exposition::new(settings, snapshot.clone(), registry)
@@ -163,7 +166,7 @@ impl Options {
         let metrics = Metrics::register(&registry).unwrap();
         protection.register(&registry).unwrap();
         let sources = Sources {
-            exposition: exposition(self.metrics, &snapshot),
+            exposition: exposition(self.metrics, self.whole_at_most, &snapshot),
             snapshot: snapshot.clone(),
             history: history.clone(),
             ready: ready_seen,
@@ -239,7 +242,7 @@ pub(crate) async fn read_to_end_lossy(stream: &mut TcpStream) -> String {
     String::from_utf8_lossy(&read_all(stream).await).into_owned()
 }
 
-async fn read_all(stream: &mut TcpStream) -> Vec<u8> {
+pub(crate) async fn read_all(stream: &mut TcpStream) -> Vec<u8> {
     let mut answer = Vec::new();
     // A reset after the answer ends it as well as a close does.
     let _ = timeout(PATIENCE, stream.read_to_end(&mut answer))

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::super::{Form, Rendered};
+use super::super::{Body, Form, Rendered, Settings};
 use super::{SETTINGS, discovered, exposition};
 
 fn zones(names: &[&str]) -> crate::snapshot::Directory {
@@ -38,6 +38,35 @@ async fn a_body_is_shared_within_its_window_by_scrapes_of_its_encoding() {
         .body
         .into_bytes();
     assert!(super::gunzip(&gzip).contains("zone_info"));
+}
+
+#[tokio::test]
+async fn a_long_text_in_pieces_counts_what_it_alone_holds() {
+    let settings = Settings {
+        whole_at_most: 0,
+        ..SETTINGS
+    };
+    let exposition = exposition(settings, zones(&["a", "b"]));
+    let first = exposition.render(Form::TEXT).await.unwrap().body;
+    assert!(matches!(first, Body::InPieces(_)));
+    let at_first = first.retained();
+    for (names, replaced) in [(None, 0), (Some(&["a", "b"]), 2)] {
+        if let Some(names) = names {
+            exposition.shared.snapshot.publish(zones(names));
+        }
+        exposition.forget_bodies();
+        exposition.render(Form::TEXT).await.unwrap();
+        let more = first.retained() - at_first;
+        assert!((replaced * 500..=replaced * 5000).contains(&more), "{more}");
+    }
+    let left = first.retained();
+    exposition.shared.snapshot.publish(zones(&[]));
+    let second = exposition.render(Form::TEXT).await.unwrap().body;
+    exposition.forget_bodies();
+    let before = second.retained();
+    exposition.render(Form::TEXT).await.unwrap();
+    assert!(second.retained() > before, "zones that are gone count too");
+    assert_eq!(first.retained(), left);
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use prometheus::Registry;
 
 use self::parser::Family;
-use super::{BuildInfo, Exposition, Form, Settings};
+use super::{BuildInfo, Exposition, Form, Settings, WHOLE_AT_MOST};
 use crate::domain::{
     AccountName, Mapping, OriginIp, Region, Vendor, Zone, ZoneId, ZoneMappings, ZoneName,
 };
@@ -27,6 +27,7 @@ use crate::snapshot::{
 
 pub(super) const SETTINGS: Settings = Settings {
     detail: true,
+    whole_at_most: WHOLE_AT_MOST,
     build: BuildInfo {
         version: "1.2.3",
         revision: "abc",
