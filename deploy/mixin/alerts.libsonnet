@@ -547,7 +547,7 @@ function(config)
       expr: |||
         sum by (job, cluster, instance) (
           max by (job, cluster, instance, operation) (
-            cloudflare_origin_region_exporter_storage_errors_total{$,operation=~"open|read"}
+            cloudflare_origin_region_exporter_storage_errors_total{$,operation="read"}
           )
         ) > 0
         and on (job, cluster, instance)

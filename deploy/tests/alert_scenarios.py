@@ -435,6 +435,14 @@ def the_storage_was_damaged_at_the_start(world):
 
 
 @scenario()
+def a_start_on_a_read_only_disk_loses_nothing(world):
+    world.change("exporter_storage_errors_total", 1, 30, operation="open")
+    world.change("exporter_storage_up", 0, 30)
+    world.change("process_start_time_seconds", 1800, 30)
+    return {31: [], 45: ["StorageFailing"]}
+
+
+@scenario()
 def the_certificate_comes_to_its_end(world):
     world.change("exporter_web_certificate_not_after_timestamp_seconds", 14 * 86400 + 1800, 0)
     return {85: [], 92: ["CertificateExpiring"]}
