@@ -87,6 +87,15 @@ impl Client {
                     let detail = format!("none of {} rows can be read ({example})", rejected.count);
                     return Err(self.list_error(request, Reason::Malformed, detail));
                 }
+                if rejected.count > 0 {
+                    tracing::debug!(
+                        account = %self.account(),
+                        operation = L::OPERATION.as_str(),
+                        count = rejected.count,
+                        examples = ?rejected.examples,
+                        "some rows of the list cannot be read"
+                    );
+                }
                 let output = L::collect(rows).map_err(|problem| {
                     self.walk_error(request, WalkError::Inconsistent(problem))
                 })?;

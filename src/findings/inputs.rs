@@ -18,6 +18,9 @@ pub struct Candidates {
     pub hosts: BTreeSet<HostName>,
     /// What the source itself shows not to be an origin.
     pub left_out: BTreeSet<Unusable>,
+    /// Whether some rows of the source could not be read, and may name more.
+    #[serde(default)]
+    pub has_unreadable: bool,
 }
 
 /// Something that a source names, but itself shows not to be an origin.

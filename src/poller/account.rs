@@ -53,6 +53,8 @@ pub(super) struct Account {
     pub(super) pool_refreshes: PoolRefreshes,
     /// The failures of optional calls that were logged.
     pub(super) optional_failures: HashSet<(Operation, Reason)>,
+    /// The calls for origins whose unreadable rows were logged.
+    pub(super) unreadable: HashSet<Operation>,
     pub(super) token: TokenCheck,
     /// Whether the interval fits the budget.
     pub(super) budget_check: BudgetCheck,
@@ -84,6 +86,7 @@ impl Account {
             pools: Arc::default(),
             pool_refreshes: PoolRefreshes::default(),
             optional_failures: HashSet::new(),
+            unreadable: HashSet::new(),
             token: TokenCheck::new(now),
             budget_check: BudgetCheck::default(),
         }

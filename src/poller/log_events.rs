@@ -1,9 +1,9 @@
-//! Logs failures of optional calls, declarations that Cloudflare does not support, and origins that
-//! need no mapping.
+//! Logs failures and unreadable rows of optional calls, declarations that Cloudflare does not
+//! support, and origins that need no mapping.
 
 use tracing::{debug, info, warn};
 
-use crate::cloudflare::{ApiError, Reason};
+use crate::cloudflare::{ApiError, Operation, Reason};
 use crate::domain::{AccountName, ZoneId};
 use crate::snapshot::ZoneState;
 
@@ -26,6 +26,24 @@ pub(super) fn log_optional_failure(
     } else {
         warn!(%account, %zone_id, operation, %error,
               "optional call failed; logged once for all zones of the account");
+    }
+}
+
+/// Logs that some rows of a source could not be read. `first` is whether this is new for the
+/// account.
+pub(super) fn log_unreadable_rows(
+    account: &AccountName,
+    zone_id: &ZoneId,
+    operation: Operation,
+    first: bool,
+) {
+    let operation = operation.as_str();
+    if first {
+        warn!(%account, %zone_id, operation,
+              "some rows cannot be read, so unused mappings of the zone are not known; logged once \
+               for all zones of the account");
+    } else {
+        debug!(%account, %zone_id, operation, "some rows cannot be read");
     }
 }
 

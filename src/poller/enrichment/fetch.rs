@@ -95,6 +95,23 @@ impl Enriched {
             .chain(rules.filter_map(|(_, answer)| answer.as_ref().err()))
     }
 
+    /// The calls for origins that returned rows which could not be read.
+    pub(in crate::poller) fn unreadable(&self) -> impl Iterator<Item = Operation> {
+        let sources = [
+            (Operation::DnsRecords, &self.dns),
+            (Operation::LoadBalancers, &self.load_balancers),
+        ];
+        let sources = sources
+            .into_iter()
+            .filter_map(|(operation, answer)| Some((operation, answer.as_ref()?)));
+        let rules = self.rules.iter();
+        let rules = rules.map(|(kind, answer)| (kind.operation(), answer));
+        sources
+            .chain(rules)
+            .filter(|(_, answer)| answer.as_ref().is_ok_and(|read| read.has_unreadable))
+            .map(|(operation, _)| operation)
+    }
+
     /// Whether reading a setting failed for a transient reason, so that a retry may succeed soon.
     pub(in crate::poller) fn has_transient_settings_failure(&self) -> bool {
         let settings = [self.tiered_cache.as_ref(), self.smart_tiered_cache.as_ref()];
@@ -165,7 +182,7 @@ pub(in crate::poller) async fn run(enrichment: Enrichment) -> Enriched {
             enriched.pools_in_use = Some(pools_in_use(&balancers.rows));
         }
         enriched.load_balancers = Some(match balancers {
-            Ok(balancers) => enrichment.pools(&balancers.rows, &call).await,
+            Ok(balancers) => enrichment.pools(&balancers, &call).await,
             Err(error) => Err(error),
         });
     }
@@ -177,7 +194,7 @@ pub(in crate::poller) async fn run(enrichment: Enrichment) -> Enriched {
         let records = records.await;
         enriched.dns = Some(match records {
             Ok(records) => {
-                let candidates = of_records(&records.rows, balanced);
+                let candidates = of_records(&records, balanced);
                 enriched.records = Some(records.rows);
                 Ok(candidates)
             }
@@ -221,14 +238,14 @@ impl RuleKind {
             Self::PageRules => client.page_rules(zone, call).await.map(of_rules),
             Self::CloudConnector => {
                 let rules = client.cloud_connector(zone, call).await?;
-                Ok(of_cloud_connector(rules.rows))
+                Ok(of_cloud_connector(rules))
             }
         }
     }
 }
 
 fn of_rules(rules: Rows<OriginTarget>) -> Candidates {
-    let mut candidates = Candidates::default();
+    let mut candidates = none_of(&rules);
     for target in rules.rows {
         add(&mut candidates, target);
     }
@@ -236,9 +253,9 @@ fn of_rules(rules: Rows<OriginTarget>) -> Candidates {
 }
 
 /// The hosts of storage services. Cloudflare's R2 has no origin address.
-fn of_cloud_connector(rules: Vec<CloudConnectorRule>) -> Candidates {
-    let mut candidates = Candidates::default();
-    for rule in rules {
+fn of_cloud_connector(rules: Rows<CloudConnectorRule>) -> Candidates {
+    let mut candidates = none_of(&rules);
+    for rule in rules.rows {
         match rule.host {
             OriginTarget::Host(host) if rule.provider == StorageProvider::R2 => {
                 candidates.leave_out_host(host, LeftOutReason::NoOriginAddress);
@@ -252,18 +269,20 @@ fn of_cloud_connector(rules: Vec<CloudConnectorRule>) -> Candidates {
 impl Enrichment {
     async fn pools(
         &self,
-        balancers: &[LoadBalancer],
+        balancers: &Rows<LoadBalancer>,
         call: &CallBudget,
     ) -> Result<Candidates, ApiError> {
-        let ids = pools_in_use(balancers);
+        let ids = pools_in_use(&balancers.rows);
         match &self.zone.owner {
-            _ if ids.is_empty() => Ok(Candidates::default()),
+            _ if ids.is_empty() => Ok(none_of(balancers)),
             Some(owner) => {
                 let pools = self
                     .pools
                     .get(&self.client, owner, self.pools_age, call)
                     .await?;
-                Ok(of_pools(&pools, &ids))
+                let mut candidates = of_pools(&pools, &ids);
+                candidates.has_unreadable |= !balancers.is_complete();
+                Ok(candidates)
             }
             None => Err(ApiError {
                 operation: Operation::LoadBalancerPools,
@@ -278,10 +297,10 @@ impl Enrichment {
 
 /// The addresses and hosts of proxied records. A record is unused if a load balancer serves its
 /// name, and its content is not an origin if another product manages it.
-fn of_records(records: &[DnsRecord], balanced: &BTreeSet<RecordName>) -> Candidates {
-    let mut candidates = Candidates::default();
+fn of_records(records: &Rows<DnsRecord>, balanced: &BTreeSet<RecordName>) -> Candidates {
+    let mut candidates = none_of(records);
     let is_hidden = |name: &RecordName| balanced.contains(name);
-    for record in records {
+    for record in &records.rows {
         if !record.proxied || record.name.as_ref().is_some_and(is_hidden) {
             continue;
         }
@@ -314,14 +333,15 @@ fn pools_in_use(balancers: &[LoadBalancer]) -> BTreeSet<PoolId> {
 }
 
 /// The enabled origins of those pools in `ids` that are enabled.
-pub(super) fn of_pools(pools: &[Pool], ids: &BTreeSet<PoolId>) -> Candidates {
+pub(super) fn of_pools(pools: &Rows<Pool>, ids: &BTreeSet<PoolId>) -> Candidates {
+    let mut candidates = none_of(pools);
     let pools = pools
+        .rows
         .iter()
         .filter(|pool| pool.enabled && ids.contains(&pool.id));
     let origins = pools
         .flat_map(|pool| &pool.origins)
         .filter(|origin| origin.enabled);
-    let mut candidates = Candidates::default();
     for origin in origins {
         match &origin.target {
             OriginTarget::Address(ip) if origin.in_virtual_network => {
@@ -331,6 +351,14 @@ pub(super) fn of_pools(pools: &[Pool], ids: &BTreeSet<PoolId>) -> Candidates {
         }
     }
     candidates
+}
+
+/// No candidates yet, of a source with these rows.
+fn none_of<T>(rows: &Rows<T>) -> Candidates {
+    Candidates {
+        has_unreadable: !rows.is_complete(),
+        ..Candidates::default()
+    }
 }
 
 fn add(candidates: &mut Candidates, target: OriginTarget) {
@@ -345,7 +373,7 @@ fn add(candidates: &mut Candidates, target: OriginTarget) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cloudflare::PoolOrigin;
+    use crate::cloudflare::{PoolOrigin, RejectedRows};
     use crate::domain::RecordName;
 
     fn target(text: &str) -> OriginTarget {
@@ -354,6 +382,13 @@ mod tests {
 
     fn pool_id(text: &str) -> PoolId {
         PoolId::parse(text).unwrap()
+    }
+
+    fn rows<T>(rows: Vec<T>) -> Rows<T> {
+        Rows {
+            rows,
+            ..Rows::default()
+        }
     }
 
     fn shown(candidates: &Candidates) -> (Vec<String>, Vec<String>, Vec<&'static str>) {
@@ -375,12 +410,12 @@ mod tests {
             is_workers: false,
             is_read_only: false,
         };
-        let records = vec![
+        let records = rows(vec![
             record("192.0.2.2"),
             record("elsewhere.example"),
             record("192.0.2.1"),
             record("::ffff:192.0.2.2"),
-        ];
+        ]);
         let expected = ["192.0.2.1", "192.0.2.2"].map(str::to_owned).to_vec();
         assert_eq!(
             shown(&of_records(&records, &BTreeSet::new())),
@@ -400,7 +435,7 @@ mod tests {
             enabled,
             origins,
         };
-        let pools = [
+        let pools = rows(vec![
             pool(
                 "used",
                 true,
@@ -418,12 +453,31 @@ mod tests {
                 true,
                 vec![origin(target("192.0.2.4"), true, false)],
             ),
-        ];
+        ]);
         let ids = ["used", "off", "unknown"].map(pool_id).into();
         let (ips, hosts, left_out) = shown(&of_pools(&pools, &ids));
         assert_eq!(ips, ["192.0.2.1"]);
         assert_eq!(hosts, ["origin.example"]);
         assert_eq!(left_out, ["virtual_network"]);
+    }
+
+    #[test]
+    fn a_row_that_cannot_be_read_may_name_more() {
+        fn unreadable<T>() -> Rows<T> {
+            Rows {
+                rejected: RejectedRows {
+                    count: 1,
+                    examples: Vec::new(),
+                },
+                ..Rows::default()
+            }
+        }
+        let none = BTreeSet::new();
+        assert!(!of_records(&rows(vec![]), &none).has_unreadable);
+        assert!(of_records(&unreadable(), &none).has_unreadable);
+        assert!(of_rules(unreadable()).has_unreadable);
+        assert!(of_cloud_connector(unreadable()).has_unreadable);
+        assert!(of_pools(&unreadable(), &BTreeSet::new()).has_unreadable);
     }
 
     #[test]

@@ -159,6 +159,10 @@ impl Account {
             let first = self.optional_failures.insert(kind);
             log_events::log_optional_failure(&self.state.name, id, error, first);
         }
+        for operation in enriched.unreadable() {
+            let first = self.unreadable.insert(operation);
+            log_events::log_unreadable_rows(&self.state.name, id, operation, first);
+        }
         if let Some(zone) = self.zones.get_mut(id) {
             zone.enrichment.learn(&mut enriched, now);
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use crate::cloudflare::{ApiError, CallBudget, Client, Pool};
+use crate::cloudflare::{ApiError, CallBudget, Client, Pool, Rows};
 
 /// The pools of a client's Cloudflare accounts, read once for all zones.
 #[derive(Debug, Default)]
@@ -17,7 +17,7 @@ pub(in crate::poller) struct PoolCache {
     owners: Mutex<HashMap<Arc<str>, (Instant, Pools)>>,
 }
 
-pub(in crate::poller) type Pools = Result<Arc<Vec<Pool>>, ApiError>;
+pub(in crate::poller) type Pools = Result<Arc<Rows<Pool>>, ApiError>;
 
 impl PoolCache {
     pub(in crate::poller) async fn get(
@@ -59,5 +59,5 @@ impl PoolCache {
 
 async fn read(client: &Client, owner: &Arc<str>, call: &CallBudget) -> Pools {
     let pools = client.load_balancer_pools(owner, call).await;
-    pools.map(|pools| Arc::new(pools.rows))
+    pools.map(Arc::new)
 }

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::fetch::{self, Enriched, RuleKind, Wanted};
 use super::refresh::{RefreshTimer, Regions};
 use super::usage::UsageWatch;
-use crate::cloudflare::{ApiError, Pool};
+use crate::cloudflare::{ApiError, Pool, Rows};
 use crate::domain::{OriginIp, PoolId, RecordName};
 use crate::findings::{
     Candidates, Discovered, ExpectSettings, SourceState, TieredCache, Usage, VerifySettings,
@@ -35,6 +35,14 @@ impl<T> Default for Recent<T> {
             answer: None,
             failing_since: None,
         }
+    }
+}
+
+impl Recent<Candidates> {
+    /// Whether the last read was complete, so that the source names nothing else.
+    fn is_current(&self) -> bool {
+        let answer = self.answer.as_ref();
+        self.failing_since.is_none() && answer.is_some_and(|(read, _)| !read.has_unreadable)
     }
 }
 
@@ -142,7 +150,7 @@ impl EnrichmentState {
                 None => SourceState::NotRead,
                 Some(candidates) => SourceState::Read {
                     candidates: Arc::new(candidates.clone()),
-                    is_current: source.failing_since.is_none(),
+                    is_current: source.is_current(),
                 },
             };
         Discovered {
@@ -207,10 +215,10 @@ impl EnrichmentState {
             all.hosts.extend(candidates.hosts.iter().cloned());
             all.left_out.extend(candidates.left_out.iter().cloned());
         }
-        let is_failing = |rules: &Recent<Candidates>| rules.failing_since.is_some();
         SourceState::Read {
             candidates: Arc::new(all),
-            is_current: known.len() == RuleKind::ALL.len() && !self.rules.values().any(is_failing),
+            is_current: known.len() == RuleKind::ALL.len()
+                && self.rules.values().all(Recent::is_current),
         }
     }
 
@@ -283,10 +291,12 @@ impl EnrichmentState {
     }
 
     /// Updates the account's pools. Returns whether the zone's origins changed.
-    pub(in crate::poller) fn take_pools(&mut self, pools: &[Pool]) -> bool {
+    pub(in crate::poller) fn take_pools(&mut self, pools: &Rows<Pool>) -> bool {
         match &mut self.load_balancers.answer {
             Some((known, _)) if !self.pools_in_use.is_empty() => {
-                let new = fetch::of_pools(pools, &self.pools_in_use);
+                let mut new = fetch::of_pools(pools, &self.pools_in_use);
+                // The load balancers themselves are not read now.
+                new.has_unreadable |= known.has_unreadable;
                 let changed = *known != new;
                 *known = new;
                 changed

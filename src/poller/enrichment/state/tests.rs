@@ -62,6 +62,36 @@ fn what_dns_named_stays_until_reading_it_has_failed_for_the_retention() {
 }
 
 #[test]
+fn a_source_with_rows_that_cannot_be_read_is_not_completely_known() {
+    let start = Instant::now();
+    let mut state = EnrichmentState::default();
+    for has_unreadable in [false, true, false] {
+        let read = Candidates {
+            has_unreadable,
+            ..Candidates::default()
+        };
+        state.dns.take(Some(Ok(read.clone())), start);
+        for kind in RuleKind::ALL {
+            let rules = state.rules.entry(kind).or_default();
+            rules.take(Some(Ok(Candidates::default())), start);
+        }
+        let last = state.rules.entry(RuleKind::PageRules).or_default();
+        last.take(Some(Ok(read)), start);
+        let expect = ExpectSettings {
+            from_rules: true,
+            ..discovery()
+        };
+        let discovered = state.discovered(&expect, start, HOUR);
+        for source in [discovered.dns, discovered.rules] {
+            let SourceState::Read { is_current, .. } = source else {
+                panic!("{source:?}");
+            };
+            assert_eq!(is_current, !has_unreadable);
+        }
+    }
+}
+
+#[test]
 fn a_tiered_cache_setting_is_kept_for_two_hours_or_the_retention() {
     let start = Instant::now();
     let mut state = EnrichmentState::default();
