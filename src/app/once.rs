@@ -14,7 +14,7 @@ use super::{AppError, logging, output, table};
 use crate::config::Settings;
 use crate::config::cli::OnceFormat;
 use crate::exposition::Form;
-use crate::metric_families;
+use crate::metric_families::{self, Family};
 use crate::snapshot::rows::{Finding, FindingRow, MappingRow, ZoneRow};
 use crate::snapshot::{Directory, ZoneState};
 
@@ -39,9 +39,9 @@ const INCOMPLETE: u8 = 1;
 /// No account could be read. An existing output file is left unchanged.
 const NOTHING_READ: u8 = 3;
 /// The families with a series for each mapping, with or without findings.
-const DETAIL_FAMILIES: [&str; 2] = [
-    "cloudflare_origin_region_mapping_info{",
-    "cloudflare_origin_region_mapping_last_modified_timestamp_seconds{",
+const DETAIL_FAMILIES: [&Family; 2] = [
+    &metric_families::MAPPING_INFO,
+    &metric_families::MAPPING_LAST_MODIFIED,
 ];
 
 /// Exit code 0; 1 if a zone could not be read (the rest is written); 3 if no account could be read.
@@ -109,9 +109,10 @@ fn without_what_is_in_order(text: &str, report: &Report) -> String {
         let Some(zone) = label(line, "zone_id") else {
             return true;
         };
-        let detail = DETAIL_FAMILIES
-            .iter()
-            .any(|family| line.starts_with(family));
+        let detail = DETAIL_FAMILIES.iter().any(|family| {
+            let rest = line.strip_prefix(family.name);
+            rest.is_some_and(|rest| rest.starts_with('{'))
+        });
         zones.contains(zone)
             && (!detail
                 || label(line, "origin_ip").is_some_and(|ip| mappings.contains(&(zone, ip))))
