@@ -14,17 +14,14 @@ const ROOT: &str = "repository:///";
 /// A document of the repository.
 struct Text {
     path: &'static str,
-    /// Its name below `/docs/`.
-    name: &'static str,
     subject: &'static str,
     content: &'static str,
 }
 
 macro_rules! text {
-    ($path:literal, $name:literal, $subject:literal) => {
+    ($path:literal, $subject:literal) => {
         Text {
             path: $path,
-            name: $name,
             subject: $subject,
             content: include_str!(concat!("../../../", $path)),
         }
@@ -32,43 +29,36 @@ macro_rules! text {
 }
 
 const TEXTS: [Text; 21] = [
-    text!(
-        "docs/first-alert.md",
-        "first-alert",
-        "From zero to the first alert"
-    ),
-    text!("docs/alerts.md", "alerts", "Alerts, and what each means"),
+    text!("docs/first-alert.md", "From zero to the first alert"),
+    text!("docs/alerts.md", "Alerts, and what each means"),
     text!(
         "deploy/runbooks.md",
-        "runbooks",
         "Runbooks: what to do about each alert"
     ),
-    text!("docs/dashboards.md", "dashboards", "Dashboards"),
-    text!("docs/metrics.md", "metrics", "Metrics"),
-    text!("docs/configuration.md", "configuration", "Configuration"),
+    text!("docs/dashboards.md", "Dashboards"),
+    text!("docs/metrics.md", "Metrics"),
+    text!("docs/configuration.md", "Configuration"),
     text!(
         "docs/web-configuration.md",
-        "web-configuration",
         "TLS, users and limits of the web server"
     ),
-    text!("docs/origins.md", "origins", "How origins are known"),
-    text!("docs/storage.md", "storage", "Storage and history"),
-    text!("docs/api.md", "api", "JSON API"),
-    text!("docs/probe.md", "probe", "Probing one origin"),
-    text!("docs/installation.md", "installation", "Installation"),
+    text!("docs/origins.md", "How origins are known"),
+    text!("docs/storage.md", "Storage and history"),
+    text!("docs/api.md", "JSON API"),
+    text!("docs/probe.md", "Probing one origin"),
+    text!("docs/installation.md", "Installation"),
     text!(
         "docs/reliability.md",
-        "reliability",
         "Reliability: every fault and what happens"
     ),
-    text!("docs/security.md", "security", "Security"),
-    text!("docs/performance.md", "performance", "Performance"),
-    text!("docs/scaling.md", "scaling", "Scaling"),
-    text!("docs/architecture.md", "architecture", "Architecture"),
-    text!("docs/releasing.md", "releasing", "Releasing"),
-    text!("README.md", "readme", "Overview"),
-    text!("CONTRIBUTING.md", "contributing", "Contributing"),
-    text!("CHANGELOG.md", "changelog", "Changelog"),
+    text!("docs/security.md", "Security"),
+    text!("docs/performance.md", "Performance"),
+    text!("docs/scaling.md", "Scaling"),
+    text!("docs/architecture.md", "Architecture"),
+    text!("docs/releasing.md", "Releasing"),
+    text!("README.md", "Overview"),
+    text!("CONTRIBUTING.md", "Contributing"),
+    text!("CHANGELOG.md", "Changelog"),
 ];
 
 /// The document with this name, or a list of all documents if the name is empty.
@@ -77,7 +67,7 @@ pub(super) fn answer(name: &str, site: &Site<'_>) -> Reply {
         return Reply::page(StatusCode::OK, list(site));
     }
     let name = name.strip_suffix(".md").unwrap_or(name);
-    match TEXTS.iter().find(|text| text.name == name) {
+    match TEXTS.iter().find(|text| text.name() == name) {
         Some(text) => Reply::page(StatusCode::OK, text.page(site)),
         None => Reply::page(StatusCode::NOT_FOUND, not_found(site)),
     }
@@ -89,7 +79,7 @@ fn list(site: &Site<'_>) -> maud::Markup {
         p { "The documentation of this version." }
         ul {
             @for text in &TEXTS {
-                li { a href={ "/docs/" (text.name) } { (text.subject) } }
+                li { a href={ "/docs/" (text.name()) } { (text.subject) } }
             }
         }
     };
@@ -105,6 +95,12 @@ fn not_found(site: &Site<'_>) -> maud::Markup {
 }
 
 impl Text {
+    /// Its name below `/docs/`: that of its file, in lower case and without the ending.
+    fn name(&self) -> String {
+        let file = self.path.rsplit('/').next().unwrap_or(self.path);
+        file.trim_end_matches(".md").to_ascii_lowercase()
+    }
+
     fn page(&self, site: &Site<'_>) -> maud::Markup {
         let content = html! {
             p { a href="/docs/" { "← All documentation" } }
@@ -123,12 +119,13 @@ impl Text {
         };
         let (path, fragment) = path.split_at(path.find('#').unwrap_or(path.len()));
         let text = TEXTS.iter().find(|text| text.path == path)?;
-        Some(format!("/docs/{}{fragment}", text.name))
+        Some(format!("/docs/{}{fragment}", text.name()))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
     use std::path::Path;
 
     use super::*;
@@ -145,6 +142,16 @@ mod tests {
     }
 
     #[test]
+    fn the_texts_have_names_of_their_own() {
+        let names: HashSet<_> = TEXTS.iter().map(Text::name).collect();
+        assert_eq!(names.len(), TEXTS.len());
+        assert!(
+            names.contains("runbooks") && names.contains("readme"),
+            "{names:?}"
+        );
+    }
+
+    #[test]
     fn every_link_of_a_text_leads_to_a_section_or_a_file_of_the_repository() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let seen = std::cell::Cell::new(0);
@@ -155,7 +162,7 @@ mod tests {
                 match link.as_deref().and_then(|link| link.strip_prefix("/docs/")) {
                     Some(link) => {
                         let (name, section) = link.split_once('#').unwrap_or((link, ""));
-                        let found = TEXTS.iter().find(|text| text.name == name).unwrap();
+                        let found = TEXTS.iter().find(|text| text.name() == name).unwrap();
                         let anchors = markdown::anchors(found.content);
                         assert!(
                             section.is_empty() || anchors.iter().any(|anchor| anchor == section),
