@@ -11,6 +11,7 @@ pub mod fuzzing;
 mod metrics;
 mod refresh;
 mod restore;
+mod rows;
 mod settings;
 mod stored;
 mod table;
