@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use super::layers::PREFIX;
+
 /// The environment variables and the host name.
 #[derive(Clone, Default)]
 pub struct Environment {
@@ -51,7 +53,7 @@ impl Environment {
         let mut variables = self.variables.clone();
         variables.retain(|name, _| {
             let key = name
-                .strip_prefix("ORIGIN_REGION_EXPORTER__")
+                .strip_prefix(PREFIX)
                 .unwrap_or(name);
             !key.starts_with("CLOUDFLARE_") && !key.starts_with("ACCOUNTS")
         });
