@@ -78,15 +78,15 @@ async fn a_refused_token_slows_the_account_down_to_discovery_until_that_succeeds
     daemon
         .until("the token is refused", |s| s.value(VALID, &[]) == Some(0.0))
         .await;
-    while daemon.logged(&refused) == 0 {
-        daemon.scrape().await;
-    }
+    daemon.until_logged(&refused).await;
     let polls = || api.simulator.count(Operation::ListMappings);
     let (before, listings) = (polls(), api.simulator.count(Operation::ListZones));
     let verifications = api.simulator.count(Operation::VerifyUserToken);
-    while api.simulator.count(Operation::ListZones) < listings + 3 {
-        daemon.scrape().await;
-    }
+    daemon
+        .until("the zones were asked for three times more", |_| {
+            api.simulator.count(Operation::ListZones) >= listings + 3
+        })
+        .await;
     assert_eq!(polls(), before, "only discovery goes on");
     assert_eq!(
         api.simulator.count(Operation::VerifyUserToken),

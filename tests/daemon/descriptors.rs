@@ -1,11 +1,9 @@
 //! Clients take every file descriptor that the process may have.
 
 use std::fs;
-use std::time::Duration;
 
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 use tokio::net::TcpStream;
-use tokio::time::sleep;
 
 use crate::support::{Api, Config, GOOD, world};
 
@@ -37,9 +35,7 @@ async fn a_lack_of_file_descriptors_ends_neither_scrapes_nor_polls() {
         "cannot accept a connection; closing two idle ones and retrying",
         "error=\"Too many open files",
     ];
-    while daemon.logged(&refused) == 0 {
-        sleep(Duration::from_millis(50)).await;
-    }
+    daemon.until_logged(&refused).await;
     // The clients still hold on, and yet scrapes are answered and the zones are read.
     let scrape = daemon.until_polled_again(5.0).await;
     assert_eq!(

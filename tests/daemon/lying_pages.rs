@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use cloudflare_origin_region_exporter::simulator::{Fault, FaultKind, Operation};
-use tokio::time::sleep;
 
 use crate::failing::{fails, recovers};
 use crate::support::{Api, BAD, Config, fill, world};
@@ -108,9 +107,11 @@ async fn a_list_that_changes_is_read_again(mappings: usize) {
     let mut daemon = api
         .daemon(&Config::polling("interval: 1h, retries: 0"))
         .await;
-    while api.readings(BAD).len() < 2 {
-        sleep(Duration::from_millis(10)).await;
-    }
+    daemon
+        .until("its second page is asked for", |_| {
+            api.readings(BAD).len() >= 2
+        })
+        .await;
     api.simulator
         .update(|world| fill(world.zone_mut(BAD), mappings, "us-east-1"));
     let scrape = daemon.until_read().await;

@@ -21,13 +21,13 @@ async fn stops_in_the_middle_of_a_poll(signal: &str) {
     daemon
         .until("the other zone is read", |s| s.up(GOOD) == Some(true))
         .await;
-    while api.readings(BAD).is_empty() {
-        sleep(Duration::from_millis(10)).await;
-    }
+    daemon
+        .until("the poll began", |_| !api.readings(BAD).is_empty())
+        .await;
     daemon.signal(signal);
-    while daemon.logged(&["stopping: finishing what is in flight"]) == 0 {
-        sleep(Duration::from_millis(10)).await;
-    }
+    daemon
+        .until_logged(&["stopping: finishing what is in flight"])
+        .await;
     daemon.ended().await;
 }
 

@@ -292,6 +292,19 @@ impl Daemon {
         }
     }
 
+    /// Waits until a line of the log holds all of these words.
+    pub(crate) async fn until_logged(&self, words: &[&str]) {
+        let start = Instant::now();
+        while self.logged(words) == 0 {
+            assert!(
+                start.elapsed() < PATIENCE,
+                "not logged: {words:?}\n{}",
+                self.log()
+            );
+            sleep(LOOK_AGAIN).await;
+        }
+    }
+
     /// The status and body of a page.
     pub(crate) async fn get(&self, path: &str) -> (u16, String) {
         timeout(PATIENCE, get(self.address, path))
