@@ -4,6 +4,7 @@
 
 #![expect(
     clippy::unwrap_used,
+    clippy::panic,
     clippy::print_stdout,
     reason = "a measurement whose input cannot be made has to end; usage goes to whoever asks"
 )]
@@ -46,7 +47,7 @@ fn main() {
                 black_box(MappingList::from_page(black_box(&page)).unwrap());
             }
         }
-        other => println!("{other} is not known"),
+        other => panic!("{other} is not known"),
     }
 }
 
