@@ -41,7 +41,7 @@ struct Query {
 
 #[tokio::test]
 #[ignore = "needs Debian's prometheus; run by scripts/test"]
-async fn every_panel_and_every_variable_has_data() {
+async fn every_query_is_valid_and_has_data_where_the_demo_has_any() {
     let directory = tempdir().unwrap();
     let exporter = Exporter::demo(directory.path()).await;
     let prometheus = Prometheus::start(

@@ -93,6 +93,14 @@ impl Start {
     }
 }
 
+/// One exporter of these zones, which expects the missing origin in some of them, and who watches it.
+async fn one_watched(zones: &[String], missing: &[String]) -> (Exporter, Watch) {
+    let start = Start::with(world(zones)).await;
+    let exporter = start.exporter("a", missing, &[]).await;
+    let watch = start.watched(&[(exporter.address, "")]).await;
+    (exporter, watch)
+}
+
 impl Watch {
     fn path(&self) -> &Path {
         self.directory.path()
@@ -190,10 +198,8 @@ async fn an_outage_with_many_zones_is_one_alert() {
 #[ignore = "needs Debian's prometheus and prometheus-alertmanager; run by scripts/test"]
 async fn a_restart_while_the_api_is_down_ends_no_finding_and_loses_no_zone() {
     let zones = names(4);
-    let start = Start::with(world(&zones)).await;
-    let exporter = start.exporter("a", &zones[..1], &[]).await;
+    let (exporter, watch) = one_watched(&zones, &zones[..1]).await;
     let address = exporter.address;
-    let watch = start.watched(&[(address, "")]).await;
     watch.notified("MappingMissing", "firing", 1).await;
 
     watch
@@ -294,9 +300,7 @@ async fn a_replica_that_is_gone_is_an_alert() {
 #[ignore = "needs Debian's prometheus and prometheus-alertmanager; run by scripts/test"]
 async fn an_exporter_that_flaps_is_an_alert_and_hides_no_finding() {
     let zones = names(2);
-    let start = Start::with(world(&zones)).await;
-    let exporter = start.exporter("a", &zones[..1], &[]).await;
-    let watch = start.watched(&[(exporter.address, "")]).await;
+    let (exporter, watch) = one_watched(&zones, &zones[..1]).await;
     eventually("both alerts", async || {
         for (frozen, value) in [(true, 0), (false, 1)] {
             exporter.freeze(frozen).await;
@@ -345,9 +349,7 @@ async fn a_second_cluster_that_disappears_is_an_alert_of_that_cluster() {
 #[ignore = "needs Debian's prometheus and prometheus-alertmanager; run by scripts/test"]
 async fn a_token_that_loses_zones_is_an_alert() {
     let zones = names(5);
-    let start = Start::with(world(&zones)).await;
-    let exporter = start.exporter("a", &[], &[]).await;
-    let watch = start.watched(&[(exporter.address, "")]).await;
+    let (_exporter, watch) = one_watched(&zones, &[]).await;
     watch
         .holds("job_account:cloudflare_origin_region_exporter_zones:sum == 5")
         .await;
