@@ -553,12 +553,12 @@ function(config)
         and on (job, cluster, instance)
         (time() - max by (job, cluster, instance) (process_start_time_seconds{$})) < 86400
       |||,
-      summary: "The exporter's storage could not be opened or read whole.",
+      summary: "The exporter's storage could not be read whole.",
       description: |||
-        Since its last start, {{ $labels.instance }} (job {{ $labels.job }}) failed to open its
-        storage or to read all of it. What it could not read is missing, possibly the history of
-        changes too. A file that it could not use was set aside. The exporter's log says what
-        happened. This ends a day after the start.
+        {{ $labels.instance }} (job {{ $labels.job }}) could not read all of its storage since its
+        last start. What it could not read is missing, possibly the history of changes too. A file
+        that it could not use was set aside. The exporter's log says what happened. This ends a day
+        after the start.
       |||,
     },
     {
