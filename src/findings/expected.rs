@@ -32,6 +32,9 @@ pub(super) struct Expectations {
     pub(super) named: NamedAddresses,
     /// See [`ZoneFindings`](super::ZoneFindings).
     pub(super) is_partial: bool,
+    /// Whether a source that is on or a host is not completely known, so that more addresses may be
+    /// named.
+    pub(super) has_gap: bool,
 }
 
 /// Combines what is expected of a zone. An origin that several sources name counts under the first
@@ -233,8 +236,9 @@ impl<'a> Builder<'a> {
             hosts: self.host_states(),
             unresolved_hosts: self.unresolved_hosts(),
             is_partial: self.is_partial(),
+            has_gap: self.evidence.discovered.has_gap() || !self.knows_all_hosts(),
             named: NamedAddresses {
-                is_complete: self.is_complete(),
+                is_complete: self.evidence.discovered.is_current() && self.knows_all_hosts(),
                 addresses: self.named,
             },
             sources: self.sources,
@@ -339,11 +343,10 @@ impl<'a> Builder<'a> {
             || self.resolvable().any(|(_, _, state)| state.is_none())
     }
 
-    fn is_complete(&self) -> bool {
-        self.evidence.discovered.is_current()
-            && self.resolvable().all(|(host, _, state)| {
-                let answer = self.evidence.hosts.get(host);
-                state.is_some() && answer.is_some_and(|answer| !answer.is_failing)
-            })
+    fn knows_all_hosts(&self) -> bool {
+        self.resolvable().all(|(host, _, state)| {
+            let answer = self.evidence.hosts.get(host);
+            state.is_some() && answer.is_some_and(|answer| !answer.is_failing)
+        })
     }
 }

@@ -149,6 +149,12 @@ impl Discovered {
             .any(|state| *state == SourceState::NotRead)
     }
 
+    /// Whether a source is on and its last read did not succeed completely.
+    pub(super) fn has_gap(&self) -> bool {
+        let mut states = self.all().into_iter();
+        states.any(|state| *state != SourceState::Off && !state.is_current())
+    }
+
     /// Whether every source is on and its last read succeeded.
     pub(super) fn is_current(&self) -> bool {
         self.all().into_iter().all(SourceState::is_current)

@@ -68,6 +68,7 @@ pub fn evaluate(mappings: &ZoneMappings, evidence: &Evidence<'_>) -> Evaluation 
         unresolved_hosts,
         named,
         is_partial,
+        has_gap,
     } = expectations;
     let origins: Vec<_> = origins
         .into_values()
@@ -79,8 +80,13 @@ pub fn evaluate(mappings: &ZoneMappings, evidence: &Evidence<'_>) -> Evaluation 
     let is_missing = |origin: &&ExpectedOrigin| mappings.get(origin.origin_ip).is_none();
     let missing: Vec<_> = origins.iter().filter(is_missing).cloned().collect();
     let remedies = remedies(&missing, &wrong, |ip| {
+        // What may name the address may also give it another place.
+        if has_gap && !named.addresses.contains(&ip) {
+            return None;
+        }
         let (place, _) = places.of(ip);
-        supported_part(spell(place, evidence.supported), evidence.supported)
+        let place = spell(place, evidence.supported);
+        Some(supported_part(place, evidence.supported))
     });
     let ips = mappings.as_slice().iter().map(|mapping| mapping.origin_ip);
     let unnamed = ips.filter(|ip| !named.addresses.contains(ip));

@@ -347,7 +347,8 @@ pub struct ZoneFindings {
     /// Mapped addresses that no source names now; `None` if not all sources and hosts are known.
     pub unnamed: Option<BTreeSet<OriginIp>>,
     /// The places to which the addresses with a missing or wrong mapping should be mapped, as far
-    /// as they are known and Cloudflare supports them.
+    /// as they are known and Cloudflare supports them. An address that nothing names has none while
+    /// a source or host that may name it is not known.
     pub remedies: BTreeMap<OriginIp, ExpectedPlace>,
     /// Whether a source that is on could not be judged, or a host was not looked up yet, so that
     /// more origins may be expected than are listed.

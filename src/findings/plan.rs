@@ -141,18 +141,24 @@ fn not_known(place: Option<&ExpectedPlace>) -> String {
             vendor: Some(vendor),
             ..
         }) => format!("it is at {vendor}, and its region is not known or not supported"),
-        _ => "its vendor and region are not known".to_owned(),
+        Some(_) => "its vendor and region are not known".to_owned(),
+        None => {
+            "a source or host that may name the address could not be read or resolved, and may \
+                 give it another vendor and region"
+                .to_owned()
+        }
     }
 }
 
 /// The places to which the addresses with a missing or wrong mapping should be mapped, as far as
-/// Cloudflare supports them.
+/// Cloudflare supports them. An address whose place would be a guess has none.
 pub(super) fn remedies(
     missing: &[ExpectedOrigin],
     wrong: &[WrongMapping],
-    place_of: impl Fn(OriginIp) -> ExpectedPlace,
+    place_of: impl Fn(OriginIp) -> Option<ExpectedPlace>,
 ) -> BTreeMap<OriginIp, ExpectedPlace> {
     let missing = missing.iter().map(|origin| origin.origin_ip);
     let wrong = wrong.iter().map(|mapping| mapping.origin_ip);
-    missing.chain(wrong).map(|ip| (ip, place_of(ip))).collect()
+    let ips = missing.chain(wrong);
+    ips.filter_map(|ip| Some((ip, place_of(ip)?))).collect()
 }

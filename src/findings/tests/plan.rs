@@ -66,6 +66,61 @@ fn a_plan_puts_what_is_known_and_says_what_is_not() {
 }
 
 #[test]
+fn a_wrong_mapping_is_undecided_while_a_host_that_may_have_its_address_is_not_resolved() {
+    let mut world = World {
+        ranges: Ranges::Loaded,
+        ..World::default()
+    };
+    world.discovered.dns = read(&["a.example", "3.1.0.2"]);
+    world.mappings = zone(&[
+        ("3.1.0.1", "aws", "eu-west-1"),
+        ("3.1.0.2", "aws", "eu-west-1"),
+    ]);
+    let put = |ip: &str| {
+        format!("put {ip} aws us-east-1: wrong by vendor_ranges: mapped to aws eu-west-1")
+    };
+    let failing = HostAnswer {
+        is_known: false,
+        is_failing: true,
+        ..answer(&[])
+    };
+    for unknown in [None, Some(failing)] {
+        let hosts = unknown.map(|answer| (host("a.example"), answer));
+        world.hosts = hosts.into_iter().collect();
+        assert_eq!(
+            shown(&plan(&world.findings(), [])),
+            [
+                // A record names this one.
+                put("3.1.0.2"),
+                "undecided 3.1.0.1: wrong by vendor_ranges: mapped to aws eu-west-1; a source or \
+                 host that may name the address could not be read or resolved, and may give it \
+                 another vendor and region"
+                    .to_owned(),
+            ]
+        );
+    }
+    let spelled = HostAnswer {
+        place: place("aws", "eu-west-1"),
+        ..answer(&["3.1.0.1"])
+    };
+    world.hosts = [(host("a.example"), spelled)].into();
+    assert_eq!(shown(&plan(&world.findings(), [])), [put("3.1.0.2")]);
+    world.hosts = [(host("a.example"), answer(&[]))].into();
+    let both = ["3.1.0.1", "3.1.0.2"].map(put);
+    assert_eq!(shown(&plan(&world.findings(), [])), both);
+    world.discovered.load_balancers = SourceState::NotRead;
+    let unread = plan(&world.findings(), []);
+    assert!(
+        unread
+            .undecided
+            .iter()
+            .any(|row| row.origin_ip == Some(ip("3.1.0.1")))
+    );
+    world.discovered = Discovered::default();
+    assert_eq!(shown(&plan(&world.findings(), [])), both);
+}
+
+#[test]
 fn a_plan_serialises_with_the_names_of_the_labels() {
     let mut world = declared(&[("3.1.0.1", "gcp", "us-east1"), ("5.0.0.1", "", "")]);
     world.ranges = Ranges::Loaded;
