@@ -21,9 +21,9 @@ pub use expected::NamedAddresses;
 pub use inputs::{Candidates, Discovered, Evidence, HostAnswer, RangesUse, SourceState, Unusable};
 pub use judge::{Evaluation, evaluate};
 pub use model::{
-    Check, Effect, ExpectedOrigin, FindingKey, FindingKind, LeftOut, LeftOutReason,
-    MAX_UNRESOLVED_HOSTS, RotatingHost, Source, Sources, TieredCache, UnresolvedHost,
-    UnsupportedDeclaration, Unverified, WrongMapping, ZoneFindings,
+    Check, Effect, ExpectedOrigin, FindingKind, LeftOut, LeftOutReason, MAX_UNRESOLVED_HOSTS,
+    RotatingHost, Source, Sources, TieredCache, UnresolvedHost, UnsupportedDeclaration, Unverified,
+    WrongMapping, ZoneFindings,
 };
 pub use plan::{Delete, Put, Undecided, ZonePlan, plan};
 pub use settings::{

@@ -436,16 +436,3 @@ impl FindingKind {
         }
     }
 }
-
-/// Identifies a finding within its zone from one evaluation to the next.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct FindingKey {
-    /// The kind.
-    pub kind: FindingKind,
-    /// The origin's address; `None` for rotating hosts and idle mappings.
-    pub origin_ip: Option<OriginIp>,
-    /// The check that a wrong mapping fails.
-    pub check: Option<Check>,
-    /// The rotating host.
-    pub host: Option<HostName>,
-}

@@ -19,7 +19,7 @@ use jiff::Timestamp;
 
 pub use crate::findings::FindingKind;
 pub use change::{Actor, Change, ChangeKind, Details};
-pub use compare::{count, mapping_changes, zone_changes};
+pub use compare::zone_changes;
 pub use query::{Page, Query};
 pub use settings::Settings;
 

@@ -1,15 +1,10 @@
-//! What is wrong with a zone's mappings at a given time, and which findings appeared and cleared.
-
-use std::collections::BTreeSet;
+//! What is wrong with a zone's mappings at a given time.
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 
 use super::{StaleAfter, ZoneState};
 use crate::domain::{HostName, Mapping, OriginIp, Region, Vendor};
-use crate::findings::{
-    Check, ExpectedOrigin, FindingKey, FindingKind, RotatingHost, WrongMapping, ZoneFindings,
-};
+use crate::findings::{Check, ExpectedOrigin, FindingKind, RotatingHost, WrongMapping};
 
 /// One thing that is wrong with a zone's mappings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,21 +91,6 @@ impl<'a> Finding<'a> {
             _ => None,
         }
     }
-
-    /// Identifies the finding within its zone.
-    pub fn key(self) -> FindingKey {
-        let host = match self {
-            // The host that leads to a missing origin may change while the finding stays.
-            Self::Missing(_) => None,
-            finding => finding.host().cloned(),
-        };
-        FindingKey {
-            kind: self.kind(),
-            origin_ip: self.origin_ip(),
-            check: self.check(),
-            host,
-        }
-    }
 }
 
 /// Whether findings of this kind can be judged for the zone. If not, having none means nothing.
@@ -152,83 +132,6 @@ pub(super) fn is_idle(state: &ZoneState) -> Option<bool> {
     Some(is_idle && !data.mappings.is_empty())
 }
 
-/// The findings of a zone that have appeared and not cleared yet. A finding that cannot be judged
-/// for a while stays open, so that it neither clears nor appears again.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct OpenFindings(BTreeSet<FindingKey>);
-
-/// The findings that appeared and cleared.
-#[derive(Debug, PartialEq, Eq, Default)]
-pub struct FindingChanges<'a> {
-    /// New findings.
-    pub appeared: Vec<Finding<'a>>,
-    /// Findings that are gone.
-    pub cleared: Vec<FindingKey>,
-}
-
-impl OpenFindings {
-    /// The findings that are open now. None of them counts as a change.
-    pub fn of(state: &ZoneState, now: Timestamp) -> Self {
-        Self(Finding::all(state, now).map(Finding::key).collect())
-    }
-
-    /// Takes the zone's new state and returns what has changed since the last one.
-    pub fn update<'a>(&mut self, state: &'a ZoneState, now: Timestamp) -> FindingChanges<'a> {
-        let mut changes = FindingChanges::default();
-        let Some(data) = &state.data else {
-            return changes;
-        };
-        let mut found = BTreeSet::new();
-        for finding in Finding::all(state, now) {
-            let key = finding.key();
-            if !self.0.contains(&key) {
-                changes.appeared.push(finding);
-            }
-            found.insert(key);
-        }
-        for key in std::mem::take(&mut self.0) {
-            if found.contains(&key) {
-                continue;
-            }
-            let is_mapped = key
-                .origin_ip
-                .is_some_and(|ip| data.mappings.get(ip).is_some());
-            if can_tell(&key, &data.findings, is_mapped, is_idle(state)) {
-                changes.cleared.push(key);
-            } else {
-                found.insert(key);
-            }
-        }
-        self.0 = found;
-        changes
-    }
-}
-
-/// Whether an evaluation without the finding shows that it is gone.
-fn can_tell(
-    key: &FindingKey,
-    findings: &ZoneFindings,
-    is_mapped: bool,
-    is_idle: Option<bool>,
-) -> bool {
-    let is_named = || {
-        let origins = findings.origins.iter();
-        let mut origins = origins.map(|origin| Some(origin.origin_ip));
-        origins.any(|ip| ip == key.origin_ip)
-    };
-    match (key.kind, key.check) {
-        (FindingKind::Missing, _) => is_mapped || !findings.is_partial,
-        (FindingKind::Wrong, Some(check @ (Check::Declared | Check::HostName))) => {
-            !is_mapped || (!findings.is_partial && findings.checks.contains(&check))
-        }
-        (FindingKind::Wrong, Some(check)) => !is_mapped || findings.checks.contains(&check),
-        (FindingKind::Unused, _) => !is_mapped || findings.unused.is_some() || is_named(),
-        (FindingKind::Rotating, _) => !findings.is_partial,
-        (FindingKind::Idle, _) => is_idle.is_some(),
-        (FindingKind::Stale | FindingKind::Wrong, _) => true,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -237,7 +140,7 @@ mod tests {
 
     use super::*;
     use crate::domain::{AccountName, ExpectedPlace, Zone, ZoneId, ZoneMappings};
-    use crate::findings::{Effect, Source, TieredCache};
+    use crate::findings::{Effect, Source, TieredCache, ZoneFindings};
     use crate::snapshot::ZoneData;
 
     fn ip(text: &str) -> OriginIp {
@@ -323,31 +226,12 @@ mod tests {
         state
     }
 
-    /// An evaluation without one of the sources.
-    fn partial() -> ZoneFindings {
-        ZoneFindings {
-            is_partial: true,
-            ..ZoneFindings::default()
-        }
-    }
-
-    fn kinds(keys: &[FindingKey]) -> Vec<FindingKind> {
-        keys.iter().map(|key| key.kind).collect()
-    }
-
     #[test]
     fn every_kind_is_listed_those_that_matter_most_first() {
         let state = everything();
         let all: Vec<_> = Finding::all(&state, now()).collect();
         let found: Vec<_> = all.iter().map(|finding| finding.kind()).collect();
         assert_eq!(found, FindingKind::ALL);
-        let missing = all[0].key();
-        assert_eq!(
-            (missing.origin_ip, missing.host),
-            (Some(ip("192.0.2.9")), None)
-        );
-        let rotating = all[4].key();
-        assert_eq!(rotating.host, HostName::parse("rotating.example"));
     }
 
     #[test]
@@ -370,83 +254,5 @@ mod tests {
         assert_eq!(judged(&known), [true; 6]);
         known.data = None;
         assert_eq!(judged(&known), [false; 6]);
-    }
-
-    #[test]
-    fn findings_appear_once_and_clear_once() {
-        let good = state(
-            vec![mapping("192.0.2.1", None)],
-            ZoneFindings {
-                checks: Check::ALL.into(),
-                unused: Some(Vec::new()),
-                ..ZoneFindings::default()
-            },
-        );
-        let good = ZoneState {
-            tiered_cache: TieredCache {
-                enabled: Some(true),
-                smart_enabled: Some(true),
-            },
-            ..good
-        };
-        let bad = everything();
-        let mut open = OpenFindings::of(&good, now());
-        let appeared = open.update(&bad, now());
-        assert_eq!(appeared.appeared.len(), 6);
-        assert_eq!(appeared.cleared, []);
-        assert_eq!(open.update(&bad, now()), FindingChanges::default());
-        let cleared = open.update(&good, now());
-        assert_eq!(cleared.appeared, []);
-        assert_eq!(kinds(&cleared.cleared), FindingKind::ALL);
-        assert_eq!(open.update(&good, now()), FindingChanges::default());
-    }
-
-    #[test]
-    fn the_first_reading_of_a_zone_is_no_change() {
-        let bad = everything();
-        let mut open = OpenFindings::of(&bad, now());
-        assert_eq!(open.update(&bad, now()), FindingChanges::default());
-    }
-
-    #[test]
-    fn what_cannot_be_judged_for_a_while_neither_clears_nor_appears_again() {
-        let bad = everything();
-        let mut open = OpenFindings::of(&bad, now());
-        let mut unknown = everything();
-        unknown.tiered_cache = TieredCache::default();
-        if let Some(data) = &mut unknown.data {
-            data.findings = Arc::new(partial());
-        }
-        let changes = open.update(&unknown, now());
-        assert_eq!(changes, FindingChanges::default());
-        unknown.data = None;
-        assert_eq!(open.update(&unknown, now()), FindingChanges::default());
-        assert_eq!(open.update(&bad, now()), FindingChanges::default());
-    }
-
-    #[test]
-    fn a_mapping_that_is_made_or_removed_clears_what_it_can_even_where_little_is_known() {
-        let mut open = OpenFindings::of(&everything(), now());
-        let mended = state(vec![mapping("192.0.2.9", None)], partial());
-        let changes = open.update(&mended, now());
-        // All except rotating and idle.
-        assert_eq!(kinds(&changes.cleared), FindingKind::ALL[..4]);
-    }
-
-    #[test]
-    fn a_mapping_that_goes_stale_with_time_appears() {
-        let fresh = Some(now());
-        let state = state(vec![mapping("192.0.2.1", fresh)], ZoneFindings::default());
-        let mut open = OpenFindings::of(&state, now());
-        let later = now() + Duration::from_hours(25);
-        let changes = open.update(&state, later);
-        assert_eq!(changes.appeared.len(), 1);
-    }
-
-    #[test]
-    fn open_findings_can_be_stored() {
-        let open = OpenFindings::of(&everything(), now());
-        let stored = serde_json::to_string(&open).unwrap();
-        assert_eq!(serde_json::from_str::<OpenFindings>(&stored).unwrap(), open);
     }
 }

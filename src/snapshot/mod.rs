@@ -14,7 +14,7 @@ use std::sync::Arc;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use jiff::Timestamp;
 
-pub use finding::{Finding, FindingChanges, OpenFindings, is_judged};
+pub use finding::{Finding, is_judged};
 pub use plan::{PlanRow, Prune, curl_calls, curl_script};
 pub use state::{
     AccountState, ChangeCounts, LastPoll, StaleAfter, UnmatchedZones, ZoneCounts, ZoneData,
