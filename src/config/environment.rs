@@ -52,9 +52,7 @@ impl Environment {
     pub fn without_accounts(&self) -> Self {
         let mut variables = self.variables.clone();
         variables.retain(|name, _| {
-            let key = name
-                .strip_prefix(PREFIX)
-                .unwrap_or(name);
+            let key = name.strip_prefix(PREFIX).unwrap_or(name);
             !key.starts_with("CLOUDFLARE_") && !key.starts_with("ACCOUNTS")
         });
         Self {
