@@ -367,6 +367,8 @@ impl EnrichmentState {
     pub(in crate::poller) fn cancelled(&mut self) {
         self.confirming.clear();
         self.origins_due = true;
+        self.rules_timer.reset();
+        self.settings_timer.reset();
     }
 }
 

@@ -124,6 +124,25 @@ fn settings_are_read_once_an_hour_and_origins_after_each_poll() {
 }
 
 #[test]
+fn what_a_cancelled_task_would_have_read_is_due_again() {
+    let start = Instant::now();
+    let mut state = EnrichmentState::default();
+    let expect = ExpectSettings {
+        from_rules: true,
+        ..discovery()
+    };
+    state.request_origins();
+    let wanted =
+        |state: &EnrichmentState| state.wanted(&expect, EVERYTHING, &Regions::default(), start);
+    let asked = wanted(&state);
+    assert!(asked.dns && asked.rules && asked.tiered_cache);
+    state.started(asked, start);
+    assert!(!wanted(&state).rules);
+    state.cancelled();
+    assert_eq!(wanted(&state), asked);
+}
+
+#[test]
 fn a_transient_failure_is_retried_before_the_hour_with_waits_that_double() {
     let mut at = Instant::now();
     let mut state = EnrichmentState::default();
