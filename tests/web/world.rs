@@ -141,13 +141,22 @@ pub(crate) fn small() -> Directory {
             missing: vec![missing],
             wrong: vec![wrong],
             checks: [Check::Declared].into(),
-            remedies: [(
-                OriginIp::parse("192.0.2.2").unwrap(),
-                ExpectedPlace {
-                    vendor: Some(Vendor::Aws),
-                    region: Region::parse("us-east-1").ok(),
-                },
-            )]
+            remedies: [
+                (
+                    OriginIp::parse("192.0.2.2").unwrap(),
+                    ExpectedPlace {
+                        vendor: Some(Vendor::Aws),
+                        region: Region::parse("us-east-1").ok(),
+                    },
+                ),
+                (
+                    OriginIp::parse("2001:db8::99").unwrap(),
+                    ExpectedPlace {
+                        vendor: None,
+                        region: None,
+                    },
+                ),
+            ]
             .into(),
             hosts: Some(
                 [
