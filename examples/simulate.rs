@@ -75,7 +75,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let end = CancellationToken::new();
     let api = Simulator::start(TcpListener::bind(address).await?, world, end.clone())?;
     let mut lines = BufReader::new(tokio::io::stdin()).lines();
-    let mut changes = 0;
+    let (mut changes, mut edits) = (0, 0);
     while let Some(line) = lines.next_line().await? {
         if line == "change" {
             api.update(|world| change(world, changes));
@@ -84,10 +84,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
             api.forget_requests();
         } else if let Some(number) = line.strip_prefix("edit ") {
             let number = number.parse()?;
-            println!(
-                "{}",
-                api.update(|world| edit(world, number)).unwrap_or_default()
-            );
+            edits += 1;
+            let edited = api.update(|world| edit(world, number, edits));
+            println!("{}", edited.unwrap_or_default());
             continue;
         }
         println!("{}", report(&api));
@@ -125,11 +124,12 @@ fn divided(mut world: World, tokens: usize) -> World {
     world
 }
 
-/// Moves the first mapping of a zone and writes to the audit log.
-fn edit(world: &mut World, number: usize) -> Option<String> {
+/// Moves the first mapping of a zone to a region that no other edit used, and writes to the audit
+/// log.
+fn edit(world: &mut World, number: usize, edits: usize) -> Option<String> {
     let zone = world.zones.values_mut().nth(number)?;
     let mapping = zone.mappings.values_mut().next()?;
-    mapping.region = Region::parse(&format!("edited-{number}")).ok()?;
+    mapping.region = Region::parse(&format!("edited-{edits}")).ok()?;
     let path = format!(
         "/client/v4/zones/{}/origin/cloud_regions/batch",
         zone.zone.id

@@ -9,12 +9,14 @@ use super::answer::{Failure, Outcome};
 use super::listing::Query;
 use super::route::{Operation as Op, Route};
 use super::world::{SimulatedZone, World};
+use super::zones::VisibleZones;
 use super::{audit_log, batch, dns_records, gate, load_balancing, mappings, rules, zones};
 use crate::domain::ZoneId;
 
 /// Executes a call of the credential with this identifier.
 pub(super) fn carry_out(
     world: &mut World,
+    visible: &mut VisibleZones,
     credential: &str,
     route: &Route<'_>,
     query: &Query<'_>,
@@ -30,7 +32,7 @@ pub(super) fn carry_out(
     let zone = zone_by_id(&mut world.zones, &route.zone)
         .and_then(|zone| gate::authorize_zone(credential, zone).map(|()| zone));
     match route.operation {
-        Op::ListZones => zones::list(world, credential, query),
+        Op::ListZones => zones::list(world, visible, credential, query),
         Op::GetZone => Ok(zones::get(accounts, zone?)),
         Op::ListMappings => mappings::list(zone?, query),
         Op::GetMapping => mappings::get(zone?, object),

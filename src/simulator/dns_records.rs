@@ -72,7 +72,7 @@ pub(super) fn list(zone: &SimulatedZone, query: &Query<'_>) -> Outcome {
         .filter(|record| proxied.is_none_or(|wish| record.proxied == (wish == "true")))
         .collect();
     let total = shown.len();
-    Ok(page.render(shown.into_iter().map(Row::from), total))
+    Ok(page.render(shown.into_iter(), total, Row::from))
 }
 
 #[derive(Deserialize)]

@@ -80,14 +80,15 @@ impl PageRequest {
         Ok(Self { number, size })
     }
 
-    /// Renders this page of a listing of `total` rows.
-    pub(super) fn render<R: Serialize>(
+    /// Renders this page of a listing of `total` items, with one row for each item.
+    pub(super) fn render<T, R: Serialize>(
         self,
-        rows: impl Iterator<Item = R>,
+        items: impl Iterator<Item = T>,
         total: usize,
+        row: impl FnMut(T) -> R,
     ) -> Vec<u8> {
         let skipped = self.size.saturating_mul(self.number - 1);
-        let rows: Vec<R> = rows.skip(skipped).take(self.size).collect();
+        let rows: Vec<R> = items.skip(skipped).take(self.size).map(row).collect();
         let info = ResultInfo {
             count: rows.len(),
             page: self.number,

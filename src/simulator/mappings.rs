@@ -62,8 +62,8 @@ pub(super) struct Wish {
 /// `GET …/cloud_regions`
 pub(super) fn list(zone: &SimulatedZone, query: &Query<'_>) -> Outcome {
     let page = PageRequest::parse(query, &PAGES)?;
-    let rows = zone.mappings.values().map(Row::from);
-    Ok(page.render(rows, zone.mappings.len()))
+    let mappings = &zone.mappings;
+    Ok(page.render(mappings.values(), mappings.len(), Row::from))
 }
 
 /// `GET …/cloud_regions/{origin_ip}`

@@ -34,6 +34,7 @@ use super::listing::Query;
 use super::route::{self, BASE_PATH, Operation, Route};
 use super::trick::{self, Body, Reply, Takeover};
 use super::world::{RateLimit, World};
+use super::zones::VisibleZones;
 use crate::domain::ZoneId;
 
 /// The number of requests to remember. The oldest are forgotten first.
@@ -57,6 +58,7 @@ struct State {
     faults: Vec<Fault>,
     meter: Meter,
     requests: VecDeque<RecordedRequest>,
+    visible: VisibleZones,
 }
 
 /// A received request, without secrets.
@@ -91,6 +93,7 @@ impl Simulator {
             faults: Vec::new(),
             meter: Meter::default(),
             requests: VecDeque::new(),
+            visible: VisibleZones::default(),
         };
         let simulator = Self {
             address: listener.local_addr()?,
@@ -118,7 +121,9 @@ impl Simulator {
 
     /// Changes the world atomically.
     pub fn update<T>(&self, change: impl FnOnce(&mut World) -> T) -> T {
-        change(&mut self.state().world)
+        let mut state = self.state();
+        state.visible = VisibleZones::default();
+        change(&mut state.world)
     }
 
     /// Reads the world.
@@ -232,8 +237,8 @@ impl Simulator {
             let route = found?;
             let body = body.map_err(|_| Failure::bad_body("Request body too large or cut"))?;
             let body = body.to_bytes();
-            let world = &mut self.state().world;
-            let outcome = call::carry_out(world, &credential, &route, &query, &body, now);
+            let State { world, visible, .. } = &mut *self.state();
+            let outcome = call::carry_out(world, visible, &credential, &route, &query, &body, now);
             if outcome.is_ok() && head.method != Method::GET {
                 let path = head.uri.path();
                 world.audit(&credential, &head.method, path, &route, &body, now);
