@@ -9,6 +9,7 @@
     reason = "a measurement whose input cannot be made has to end; usage goes to whoever asks"
 )]
 
+mod poll;
 #[path = "../shared/published.rs"]
 mod published;
 #[path = "../shared/zones.rs"]
@@ -47,6 +48,7 @@ fn main() {
                 black_box(MappingList::from_page(black_box(&page)).unwrap());
             }
         }
+        "poll" => poll::polls(times),
         other => panic!("{other} is not known"),
     }
 }
