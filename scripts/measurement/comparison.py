@@ -1,0 +1,244 @@
+"""The exporter beside nginx, pushgateway, a bare client and under a real Prometheus."""
+
+import contextlib
+import gzip
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+from . import peers
+from .exporter import Api, Exporter, configuration, fewest_lists
+from .programs import log, stop
+from .prometheus import Prometheus
+from .table import megabytes, milliseconds, ratio
+
+SCRAPE_SECONDS = 5
+# A Prometheus that takes in more than this needs several gigabytes; a plain client stands in.
+MOST_SAMPLES_FOR_PROMETHEUS = 1_000_000
+# So that 5 % of the zones are polled between two scrapes.
+CHANGING_INTERVAL_SECONDS = 20 * SCRAPE_SECONDS
+CONNECTIONS = (1, 8)
+TEXT = "text/plain; version=0.0.4"
+OPEN_METRICS = "application/openmetrics-text; version=1.0.0"
+
+
+def settings(api, interval=300):
+    return configuration(api, poll={"interval": f"{interval}s", "concurrency": 8})
+
+
+def measure(size, arguments):
+    with contextlib.ExitStack() as stack, tempfile.TemporaryDirectory() as directory:
+        return Comparison(size, arguments, stack, Path(directory)).run()
+
+
+class Comparison:
+    """One size, and the row that is filled step by step."""
+
+    def __init__(self, size, arguments, stack, directory):
+        self.size, self.arguments, self.stack, self.directory = size, arguments, stack, directory
+        self.row = {"size": size}
+        self.api = Api(stack, *size.split("x"))
+
+    def run(self):
+        bare = self.measure_first_round()
+        self.measure_storage(bare)
+        before = self.daemon.cpu()
+        compressed = self.daemon.get("/metrics", "gzip")
+        first = self.daemon.cpu() - before
+        text = gzip.decompress(compressed)
+        samples = sum(1 for line in text.splitlines() if not line.startswith(b"#"))
+        self.row.update({
+            "first gzip, CPU": milliseconds(first),
+            "samples": f"{samples:,}",
+            "text": megabytes(len(text)),
+            "gzip": megabytes(len(compressed)),
+        })
+        if self.arguments.scrapes:
+            self.measure_scrapes(text, samples, first)
+        self.row["RSS after gzip"] = megabytes(self.daemon.memory())
+        self.daemon.forget_peak()
+        identity = self.daemon.get("/metrics")
+        self.row["RSS at the peak of an identity scrape"] = megabytes(self.daemon.peak())
+        self.row["that / text"] = f"{self.daemon.peak() / len(text):.2f}"
+        if not self.arguments.no_load:
+            nginx = peers.nginx(self.stack, self.directory,
+                                {"identity": identity, "gzip": compressed})
+            self.measure_load({"daemon": self.daemon.address, "nginx": nginx})
+        self.row["RSS at the end"] = megabytes(self.daemon.memory())
+        self.row["RSS at the end / text"] = f"{self.daemon.memory() / len(text):.1f}"
+        return self.row
+
+    def log(self, text):
+        log(f"{self.size}: {text}")
+
+    def measure_first_round(self):
+        self.log("the first round of polls")
+        zones, mappings, *_ = map(int, self.size.split("x"))
+        bare = peers.bare_client(self.api.address)
+        self.api.command("forget")
+        self.daemon = Exporter(self.stack, self.directory / "plain", settings(self.api.address))
+        self.daemon.wait_until_ready()
+        ready, cpu = time.monotonic() - self.daemon.started, self.daemon.cpu()
+        made = self.api.command()
+        last = made.pop("last_ms_ago", "?")
+        lists = int(made.pop("ListMappings", 0)) + int(made.pop("ListZones", 0))
+        self.row.update({
+            "bare client, CPU": f"{bare:.2f} s",
+            "start to ready": f"{ready:.2f} s",
+            "ready after the API's last answer": f"{last} ms",
+            "first round, CPU": f"{cpu:.2f} s",
+            "requests for lists": f"{lists} (least: {fewest_lists(zones, mappings)})",
+            "other requests": str(sum(map(int, made.values()))),
+            "first round, CPU / bare client": f"{cpu / bare:.1f}",
+            "RSS at ready": megabytes(self.daemon.memory()),
+        })
+        return bare
+
+    def measure_storage(self, bare):
+        """The first round of polls of a second exporter, which writes them to a storage."""
+        with contextlib.ExitStack() as stack:
+            daemon = Exporter(stack, self.directory / "stored", settings(self.api.address),
+                              f"--storage.path={self.directory / 'storage'}")
+            daemon.wait_until_ready()
+            # The writes are at most a second behind.
+            time.sleep(2)
+            spent = daemon.cpu()
+        self.row["first round with storage, CPU"] = f"{spent:.2f} s"
+        self.row["first round with storage, CPU / bare client"] = f"{spent / bare:.1f}"
+
+    def measure_scrapes(self, text, samples, first):
+        count = self.arguments.scrapes
+        gateway = None
+        if not self.arguments.no_pushgateway:
+            self.log("scrapes of pushgateway")
+            gateway = peers.pushgateway_scrape(text)
+            self.row["pushgateway, CPU a scrape"] = milliseconds(gateway)
+        self.log(f"{count} scrapes")
+        by_prometheus = samples < MOST_SAMPLES_FOR_PROMETHEUS
+        scrape, polls = self.costs(self.daemon, by_prometheus)
+        self.row.update({
+            "CPU a scrape": milliseconds(scrape),
+            "polls meanwhile, CPU": milliseconds(polls),
+            "first gzip / scrape": ratio(first, scrape),
+            "pushgateway / scrape": ratio(gateway, scrape),
+        })
+        if not self.arguments.no_changes:
+            self.log(f"{count} scrapes, 5 % of the zones change between two")
+            scrape, polls = self.costs_of_changes(by_prometheus)
+            self.row.update({
+                "5 % changed: CPU a scrape": milliseconds(scrape),
+                "5 % changed: polls meanwhile, CPU": milliseconds(polls),
+                "5 % changed: pushgateway / scrape": ratio(gateway, scrape),
+            })
+
+    def costs_of_changes(self, by_prometheus):
+        """What scrapes cost a third exporter, for which each poll finds another mapping."""
+        interval = CHANGING_INTERVAL_SECONDS
+        with contextlib.ExitStack() as stack:
+            daemon = Exporter(stack, self.directory / "changing",
+                              settings(self.api.address, interval))
+            daemon.wait_until_ready()
+            stack.enter_context(changes(self.api, interval / 2))
+            daemon.get("/metrics", "gzip")
+            return self.costs(daemon, by_prometheus)
+
+    def costs(self, daemon, by_prometheus):
+        """Seconds of CPU time of a scrape, and of the polls in the same time."""
+        count = self.arguments.scrapes
+        before = daemon.cpu()
+        time.sleep(count * SCRAPE_SECONDS)
+        polls = daemon.cpu() - before
+        # What changed in that time is not the cost of the scrapes that follow.
+        daemon.get("/metrics", "gzip")
+        before = daemon.cpu()
+        if by_prometheus:
+            with tempfile.TemporaryDirectory(dir=self.directory) as own:
+                made = scrape_with_prometheus(Path(own), daemon.address, count)
+        else:
+            made = scrape_plainly(daemon, count, SCRAPE_SECONDS)
+        spent = daemon.cpu() - before
+        return (spent - polls) / made, polls / made
+
+    def measure_load(self, servers):
+        """What wrk says: for each form and number of connections the median run."""
+        for encoding in ("identity", "gzip"):
+            for connections in CONNECTIONS:
+                self.log(f"{encoding}, {connections} connections")
+                loads = {name: (address, encoding, TEXT) for name, address in servers.items()}
+                median = self.median_runs(loads, connections)
+                case = f"{encoding}, {connections} conn."
+                for name, run in median.items():
+                    self.row[f"{case}: {name}"] = (
+                        f"{run['rate']:.1f}/s, p50 {run['50%']}, p99 {run['99%']}"
+                    )
+                rates = median["daemon"]["rate"] / median["nginx"]["rate"]
+                self.row[f"{case}: ratio"] = f"{rates:.2f}"
+        for encoding in ("identity", "gzip"):
+            self.log(f"{encoding}, OpenMetrics beside the text format")
+            loads = {accept: (servers["daemon"], encoding, accept)
+                     for accept in (OPEN_METRICS, TEXT)}
+            median = self.median_runs(loads, CONNECTIONS[-1])
+            rates = median[OPEN_METRICS]["rate"] / median[TEXT]["rate"]
+            self.row[f"{encoding}: OpenMetrics / text"] = f"{rates:.2f}"
+
+    def median_runs(self, loads, connections):
+        """The median run of each load, which is an address, an encoding and a format."""
+        runs = {name: [] for name in loads}
+        # In turns, so that what else the machine does meets all.
+        for _ in range(self.arguments.repeat):
+            for name, (address, encoding, accept) in loads.items():
+                runs[name].append(peers.wrk(address, encoding, accept, connections,
+                                            self.arguments.seconds))
+        return {name: sorted(of, key=lambda run: run["rate"])[(len(of) - 1) // 2]
+                for name, of in runs.items()}
+
+
+@contextlib.contextmanager
+def changes(api, every):
+    """Moves a mapping of each zone, now and each time that these seconds have passed."""
+    ended = threading.Event()
+
+    def change():
+        while not ended.wait(every):
+            api.command("change")
+
+    thread = threading.Thread(target=change)
+    api.command("change")
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def scrape_plainly(daemon, count, every):
+    """Scrapes this often, once in so many seconds; returns how often it did."""
+    for _ in range(count):
+        begun = time.monotonic()
+        daemon.get("/metrics", "gzip")
+        time.sleep(max(0, every - (time.monotonic() - begun)))
+    return count
+
+
+def scrape_with_prometheus(directory, target, count):
+    """Lets a Prometheus scrape this often; returns how often it did."""
+    with contextlib.ExitStack() as stack:
+        prometheus = Prometheus(stack, directory, {
+            "global": {"scrape_interval": f"{SCRAPE_SECONDS}s", "scrape_timeout": "5s"},
+            "scrape_configs": [{"job_name": "bench", "static_configs": [{"targets": [target]}]}],
+        }, "--log.level=error")
+        deadline = time.monotonic() + count * SCRAPE_SECONDS + 60
+        made = 0
+        while made < count:
+            if time.monotonic() > deadline:
+                raise SystemExit(f"Prometheus made {made} scrapes in the time of {count}")
+            time.sleep(0.2)
+            made = prometheus.number("count_over_time(up[1h])")
+        good = prometheus.number("sum_over_time(up[1h])")
+        # No scrape is made after this count.
+        stop(prometheus.process)
+    if good < made:
+        log(f"only {good} of {made} scrapes succeeded")
+    return made
