@@ -138,7 +138,7 @@ fn what_is_not_known_is_grey_and_says_why() {
                 "{name}: {title}"
             );
             // The reasons that queries give as numbers below zero.
-            for reason in ["-1", "-2", "-3", "-4", "-5", "-6"] {
+            for reason in ["-1", "-2", "-3", "-4", "-5", "-6", "-7"] {
                 let mapped = mappings.iter().any(|m| {
                     m["options"][reason]["color"] == "#8e8e8e" && m["options"][reason]["text"] != ""
                 });

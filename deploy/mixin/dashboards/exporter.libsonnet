@@ -9,6 +9,8 @@ function(config)
   local stat(title, description, expr, mappings, steps=[[null, 'green'], [1, 'red']], unit='locale') =
     p.stat(title, description, [p.instant('%s or %s' % [q.gone, expr])], mappings=mappings, steps=steps, unit=unit);
   local bad(name) = '(count(min by (job, cluster, instance, account) (%s) == 0) or 0 * group(%s) or -2 * group(%s))' % [x(name), x(name), x('build_info')];
+  // An account that cannot be listed tells nothing of its token and its zones.
+  local listed(expr) = '(%(expr)s > 0 or (0 * group(group by (job, cluster, account) (%(zones)s) unless on (job, cluster, account) max by (job, cluster, account) (%(up)s) == 1) - 7) or %(expr)s)' % { expr: expr, zones: x('zones'), up: x('discovery_up') };
   local account(expr) = p.rows(std.rstripChars(expr, '\n'));
   local ratePanel(title, description, targets, unit='reqps') = p.timeseries(title, description, targets, unit=unit);
 
@@ -38,11 +40,11 @@ function(config)
         ])],
         [3, stat('Shards', 'Shards that are not scraped.', '(sum(max by (job, cluster) (%s) - count by (job, cluster) (group by (job, cluster, shard_ordinal) (cloudflare_origin_region_exporter_shard_ordinal{%s}))))' % ['cloudflare_origin_region_exporter_total_shards{%s}' % q.job, q.job], [p.values([[0, 'all there', 'green']])], unit='suffix: missing')],
         [3, stat('Accounts', 'Accounts whose zones cannot be listed.', '(count(group by (job, cluster, account) (%s) unless on (job, cluster, account) max by (job, cluster, account) (%s) == 1) or 0 * group(%s))' % [x('zones'), x('discovery_up'), x('zones')], [p.values([[0, 'all listed', 'green']])], unit='suffix: not listed')],
-        [3, stat('Tokens', 'Tokens that Cloudflare rejects.', bad('token_valid'), [p.values([[0, 'all valid', 'green'], [-2, 'API keys', p.grey]])], unit='suffix: invalid')],
+        [3, stat('Tokens', 'Tokens that Cloudflare rejects. "Not all listed" where an account cannot be listed: its token may be good or not.', listed(bad('token_valid')), [p.values([[0, 'all valid', 'green'], [-2, 'API keys', p.grey]])], unit='suffix: invalid')],
         [3, stat('Configuration', 'Exporters whose last configuration was rejected.', bad('config_last_reload_successful'), [p.values([[0, 'in force', 'green']])], unit='suffix: rejected')],
         [3, stat('Storage', 'Exporters that cannot write to their storage.', bad('storage_up'), [p.values([[0, 'written', 'green'], [-2, 'not used', p.grey]])], unit='suffix: failing')],
         [3, stat('Starts, 1 h', 'Starts within the last hour.', 'max(changes(process_start_time_seconds{%s}[1h]) and %s)' % [e, known], [], [[null, 'green'], [2, 'orange'], [4, 'red']])],
-        [3, stat('Unmatched', 'Names in the configuration that match no zone.', 'sum(max by (job, cluster, kind) (%s))' % x('unmatched_zones'), [], [[null, 'green'], [1, 'orange']])],
+        [3, stat('Unmatched', 'Names in the configuration that match no zone.', listed('sum(max by (job, cluster, kind) (%s))' % x('unmatched_zones')), [], [[null, 'green'], [1, 'orange']])],
       ]],
       [6, [[24, alertTable(config, q.alerts(',zone="",instance=~"$instance|"'), 'Firing alerts about exporters and accounts')]]],
       [7, [[24, p.table('Accounts', 'Each account: whether its zones can be listed, its token, its use of the API, and how late its zones are.', [

@@ -152,8 +152,11 @@ function(config)
         ], points=p.fewPoints)],
         [8, p.timeseries('Changes', 'Mappings that were added, removed or changed, in each interval of the graph.', [
           // Most counters are 0, and are left out before anything is done by zone.
-          p.target('sum by (change) (%s) or 0 * max by (change) (%s)' % [q.chosen(q.growth(changes, 'job, cluster, zone_id, change', ' > 0')), changes], '{{change}}'),
-        ], bars=true, stack=true, points=p.fewPoints)],
+          p.target(std.join(' or ', ['sum by (change) (%s)' % q.chosen(q.growth(changes, 'job, cluster, zone_id, change', ' > 0'))] + [
+            'label_replace(0 * group(cloudflare_origin_region_exporter_build_info{%s}), "change", "%s", "", "")' % [q.job, change]
+            for change in ['added', 'changed', 'removed']
+          ]), '{{change}}'),
+        ], bars=true, stack=true, points=p.fewBars)],
         [8, p.bars('Mappings by place', 'The 15 places with the most mappings.', [
           p.instant('topk(15, sum by (vendor, region) (%s))' % q.chosen('max by (job, cluster, zone_id, vendor, region) (cloudflare_origin_region_mappings{%s,zone=~"$zone"})' % q.job), '{{vendor}} {{region}}'),
         ])],

@@ -9,6 +9,7 @@ local reasons = {
   rules: { value: -4, text: 'rules not loaded' },
   unread: { value: -5, text: 'not read yet' },
   failed: { value: -6, text: 'last poll failed' },
+  unlisted: { value: -7, text: 'not all listed' },
 };
 local grey = '#8e8e8e';
 
@@ -16,6 +17,7 @@ local grey = '#8e8e8e';
   grey:: grey,
   // For graphs whose cost grows with the number of zones: each zone costs at each point.
   fewPoints:: 100,
+  fewBars:: 45,
   reasons:: reasons,
   datasource:: datasource,
 
@@ -102,15 +104,16 @@ local grey = '#8e8e8e';
     },
   },
 
-  table(title, description, targets, transformations=[], overrides=[], sort=[], noValue=''):: $.panel('table', title, description, targets) {
+  // `nothing` is what the panel says where it has no row; `noValue` is for a cell without a value.
+  table(title, description, targets, transformations=[], overrides=[], sort=[], noValue='', nothing='Nothing is reported. See the first row for what is known.'):: $.panel('table', title, description, targets) {
     fieldConfig: {
       defaults: {
         unit: 'locale',
         custom: { align: 'auto', minWidth: 70, cellOptions: { type: 'auto' }, filterable: false },
-        noValue: noValue,
+        noValue: nothing,
         thresholds: $.thresholds([[null, 'text']]),
       },
-      overrides: overrides,
+      overrides: [{ matcher: { id: 'byRegexp', options: '/.*/' }, properties: [{ id: 'noValue', value: noValue }] }] + overrides,
     },
     options: { cellHeight: 'sm', showHeader: true, footer: { show: false }, sortBy: sort },
     transformations: transformations,
@@ -131,9 +134,9 @@ local grey = '#8e8e8e';
 
   // Bars count what happened in each interval of the graph; of less than a minute, an interval may
   // hold no scrape.
-  timeseries(title, description, targets, unit='locale', overrides=[], stack=false, steps=null, bars=false, min=0, points=null):: $.panel('timeseries', title, description, targets) {
+  timeseries(title, description, targets, unit='locale', overrides=[], stack=false, steps=null, bars=false, counted=bars, min=0, points=null):: $.panel('timeseries', title, description, targets) {
     [if points != null then 'maxDataPoints']: points,
-    [if bars then 'interval']: '1m',
+    [if counted then 'interval']: '1m',
     fieldConfig: {
       defaults: {
         unit: unit,

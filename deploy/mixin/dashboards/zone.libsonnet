@@ -28,9 +28,11 @@ function(config)
   local finding(title, description, expr, color='red') = p.stat(title, description, [p.instant(count(expr))], steps=[[null, 'green'], [1, color]]);
   // The first time that a series was there within a day, in steps of five minutes.
   local firstSeen(series, labels) = p.rows('1000 * (min by (%(labels)s) (min_over_time(timestamp(%(series)s)[1d:5m]) and %(series)s) or min by (%(labels)s) (timestamp(%(series)s)))' % { labels: labels, series: series });
-  local address = p.named('Address', { 'custom.width': 290 });
+  // The longest IPv6 address has 39 characters.
+  local address = p.named('Address', { 'custom.width': 330 });
   local since = p.named('Since', { unit: 'dateTimeFromNow', 'custom.width': 150 });
-  local setting(name) = p.instant('max(%s{%s}) or %s or vector(-5)' % [raw(name), z, q.gone], if name == 'tiered_cache_enabled' then 'Tiered Cache' else 'Smart');
+  // 2 is on as of the last good poll.
+  local setting(name) = p.instant('(1 + (max(%(s)s) == 1) and on () %(read)s == 0) or max(%(s)s) or %(gone)s or vector(-5)' % { s: '%s{%s}' % [raw(name), z], read: read, gone: q.gone }, if name == 'tiered_cache_enabled' then 'Tiered Cache' else 'Smart');
 
   p.dashboard(
     config,
@@ -74,7 +76,7 @@ function(config)
         ], steps=[[null, 'blue']], textMode='value_and_name', overrides=[
           p.named('of the limit', { unit: 'percentunit', decimals: 1, thresholds: p.thresholds([[null, 'blue'], [0.9, 'red']]) }),
         ])],
-        [4, p.stat('Effect', 'Mappings have an effect only where Tiered Cache and its Smart topology are on.', [setting('tiered_cache_enabled'), setting('smart_tiered_cache_enabled')], textMode='value_and_name', steps=[[null, p.grey]], mappings=[p.values([[0, 'off', 'orange'], [1, 'on', 'green']])])],
+        [4, p.stat('Effect', 'Mappings have an effect only where Tiered Cache and its Smart topology are on.', [setting('tiered_cache_enabled'), setting('smart_tiered_cache_enabled')], textMode='value_and_name', steps=[[null, p.grey]], mappings=[p.values([[0, 'off', 'orange'], [1, 'on', 'green'], [2, 'was on', p.grey]])])],
       ]],
       [6, [
         [24, alertTable(config, q.alerts(',zone_id="$zone_id"'), 'Firing alerts of the zone', 50)],
@@ -82,7 +84,7 @@ function(config)
       [6, [
         [24, p.table('Missing mappings', 'Expected origins without a mapping, at most 500. "Since" reaches back one day.', [
           firstSeen('cloudflare_origin_region_missing_mapping{%s}' % z, 'origin_ip, host, source, expected_vendor, expected_region'),
-        ], p.columns([['origin_ip', 'Address'], ['host', 'Host'], ['source', 'Source'], ['expected_vendor', 'Vendor'], ['expected_region', 'Region'], ['Value', 'Since']]), [address, since], [{ displayName: 'Since', desc: false }])],
+        ], p.columns([['origin_ip', 'Address'], ['host', 'Host'], ['source', 'Source'], ['expected_vendor', 'Vendor'], ['expected_region', 'Region'], ['Value', 'Since']]), [address, p.named('Source', { 'custom.width': 120 }), p.named('Vendor', { 'custom.width': 90 }), p.named('Region', { 'custom.width': 170 }), since], [{ displayName: 'Since', desc: false }])],
       ]],
       [6, [
         [24, p.table('Wrong mappings', 'Mappings that a check disagrees with, at most 500. The effect says whether Tiered Cache would use other upper tiers. "Since" reaches back one day.', [
@@ -117,10 +119,10 @@ function(config)
           p.target('sum by (change) (%s)' % q.growth('cloudflare_origin_region_mapping_changes_total{%s}' % z, 'job, cluster, change'), '{{change}}'),
         ], bars=true, stack=true)],
         [8, p.timeseries('Age of mappings', 'The oldest mapping, and the age from which one is stale.', [
-          p.target('max(cloudflare_origin_region_oldest_mapping_age_seconds{%s})' % z, 'oldest'),
-          p.target('max(cloudflare_origin_region_newest_mapping_age_seconds{%s})' % z, 'newest'),
-          p.target('max(cloudflare_origin_region_stale_after_seconds{%s})' % z, 'stale after'),
-        ], unit='s', overrides=[p.dashed('stale after', 'orange')])],
+          p.target('max(cloudflare_origin_region_oldest_mapping_age_seconds{%s}) / 86400' % z, 'oldest'),
+          p.target('min(cloudflare_origin_region_newest_mapping_age_seconds{%s}) / 86400' % z, 'newest'),
+          p.target('max(cloudflare_origin_region_stale_after_seconds{%s}) / 86400' % z, 'stale after'),
+        ], unit='suffix: days', overrides=[p.dashed('stale after', 'orange')])],
       ]],
       [8, [
         [8, p.timeseries('Mappings over time', 'Mappings by vendor and region.', [
@@ -132,7 +134,7 @@ function(config)
         [8, p.timeseries('Polls', 'How long polls take, and the polls that failed in each interval of the graph, by reason.', [
           p.target('max(cloudflare_origin_region_zone_poll_duration_seconds{%s})' % z, 'duration'),
           p.target('sum by (reason) (%s)' % q.growth('cloudflare_origin_region_zone_poll_errors_total{%s}' % z, 'job, cluster, instance, reason'), 'failed: {{reason}}'),
-        ], unit='s', overrides=[{
+        ], unit='s', counted=true, overrides=[{
           matcher: { id: 'byRegexp', options: '/failed.*/' },
           properties: [
             { id: 'unit', value: 'locale' },
