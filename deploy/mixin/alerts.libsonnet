@@ -12,13 +12,56 @@ function(config)
   // The zones with a finding, one by one as long as they are few.
   local zones(finding) = '%s{finding="%s"}' % [recorded.fewZones, finding];
 
-  // The findings whose alerts are informational.
-  local minor = 'stale|unused|removed';
+  // The alert of a single zone with a finding.
+  local single = {
+    missing: 'MappingMissing',
+    wrong: 'MappingWrong',
+    idle: 'TieredCacheOff',
+    rotating: 'HostRotating',
+    unresolvable: 'HostUnresolvable',
+    unmapped: 'ZoneUnmapped',
+    rejected: 'RowsRejected',
+    too_old: 'ZoneDataTooOld',
+    stale: 'MappingStale',
+    unused: 'MappingUnused',
+    removed: 'MappingsRemoved',
+  };
   local many = |||
     {{ $value }} zones of account {{ $labels.account }} have the finding "{{ $labels.finding }}".
     This alert stands for all of them; the dashboard and the exporter's page of findings list the
     zones. So many at once point to one cause: see what was changed last.
   |||;
+
+  local seconds(duration) =
+    local units = { s: 1, m: 60, h: 3600, d: 86400 };
+    local last = std.length(duration) - 1;
+    if duration == '' then 0 else std.parseInt(std.substr(duration, 0, last)) * units[std.substr(duration, last, 1)];
+
+  // Many zones with the same finding. A moment with fewer changes nothing. Where they become few, the
+  // alerts of the zones begin with their pending time, and this one goes on that long if it fires.
+  local manyZones(name, found) =
+    local pending(finding) = t[single[finding]].pending;
+    local late = [finding for finding in found if seconds(pending(finding)) > seconds(t[name].keepFiring)];
+    local at(window, findings) = 'max_over_time(%s{finding=~"%s"}[%s])' % [recorded.zonesWith, std.join('|', findings), window];
+    local windows = std.set([pending(finding) for finding in late], seconds);
+    |||
+      %(zonesWith)s
+      and
+      (
+        %(just)s > %(many)d%(fewer)s
+      )
+    ||| % {
+      zonesWith: recorded.zonesWith,
+      many: config.manyZones,
+      just: at('10m', found),
+      fewer: if std.length(late) == 0 then '' else std.join('\n  ', [
+        '',
+        'or',
+        '(%s) > %d' % [std.join(' or ', [at(window, [finding for finding in late if pending(finding) == window]) for window in windows]), config.manyZones],
+        'and on (job, cluster, account, finding)',
+        'ALERTS{alertname="%s",alertstate="firing"}' % (config.alertNamePrefix + name),
+      ]),
+    };
 
   // The exporter, whatever its job is called.
   local exporters(window) = 'group by (job, cluster, instance) (last_over_time(cloudflare_origin_region_exporter_build_info{$}[%s]))' % window;
@@ -209,26 +252,17 @@ function(config)
       name: 'AccountPollsFailing',
       expr: |||
         (
-          (
-            (count by (job, cluster, account) (%(failing)s) >= %(zones)d)
-            / on (job, cluster, account)
-            count by (job, cluster, account) (%(info)s)
-            > %(fraction)g
-          )
+          (%(zonesWith)s{finding="failing"} >= %(zones)d) / ignoring (finding) %(accountZones)s > %(fraction)g
           or
-          (
-            %(many)s{finding="failing"}
-            / ignoring (finding)
-            count by (job, cluster, account) (%(info)s)
-          )
+          (%(zonesWith)s{finding="failing"} > %(many)d) / ignoring (finding) %(accountZones)s
         )
         %(listable)s
       ||| % {
-        failing: recorded.findings + '{finding="failing"}',
-        many: recorded.manyZones,
-        info: recorded.info,
+        zonesWith: recorded.zonesWith,
+        accountZones: recorded.accountZones,
         zones: t.AccountPollsFailing.zones,
         fraction: t.AccountPollsFailing.fraction,
+        many: config.manyZones,
         listable: listable,
       },
       summary: 'Many zones of an account cannot be read.',
@@ -456,14 +490,14 @@ function(config)
 
     {
       name: 'FindingInManyZones',
-      expr: '%s{finding!~"failing|%s"}' % [recorded.manyZones, minor],
+      expr: manyZones('FindingInManyZones', ['missing', 'wrong', 'idle', 'rotating', 'unresolvable', 'unmapped', 'rejected', 'too_old']),
       dashboard: 'overview',
       summary: 'Many zones of an account have the same finding.',
       description: many,
     },
     {
       name: 'MinorFindingInManyZones',
-      expr: '%s{finding=~"%s"}' % [recorded.manyZones, minor],
+      expr: manyZones('MinorFindingInManyZones', ['stale', 'unused', 'removed']),
       dashboard: 'overview',
       summary: 'Many zones of an account have the same minor finding.',
       description: many,

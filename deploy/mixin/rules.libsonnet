@@ -11,8 +11,9 @@
 // zone is not read well, or its account cannot be listed, or the exporter is gone, the recorded
 // series keeps its last value (a rule reads what it recorded at the previous evaluation).
 //
-// Most of the cost is the selection of series, so each family is selected as few times as possible,
-// and all findings are joined with the names of their zones at once.
+// Each selection, and each operator that a series passes, costs about a microsecond, and writing a
+// series several. So there is no series for a zone without a finding, and nothing is recorded on the
+// way to a finding.
 local info = 'job_zone:cloudflare_origin_region_zone_info:group';
 local unread = 'job_zone:cloudflare_origin_region_zone_unread:group';
 local superseded = 'job_instance_zone:cloudflare_origin_region_zone_superseded:group';
@@ -20,10 +21,10 @@ local unlisted = 'job_account:cloudflare_origin_region_exporter_account_unlisted
 local missingShards = 'job:cloudflare_origin_region_exporter_missing_shards:sum';
 local mappings = 'job_zone:cloudflare_origin_region_zone_mappings:max';
 local lastSuccess = 'job_zone:cloudflare_origin_region_zone_last_success_timestamp_seconds:max';
-local read = 'job_zone_finding:cloudflare_origin_region_findings_read:max';
 local findings = 'job_zone_finding:cloudflare_origin_region_findings:max';
 local fewZones = 'job_zone_finding:cloudflare_origin_region_findings_in_few_zones:max';
-local manyZones = 'job_account_finding:cloudflare_origin_region_many_zones:count';
+local zonesWith = 'job_account_finding:cloudflare_origin_region_zones_with_finding:count';
+local accountZones = 'job_account:cloudflare_origin_region_zone_info:count';
 local listed = 'job_account:cloudflare_origin_region_exporter_discovery_up:max5m';
 
 // The values by zone_id with the names of the zone and its account, or the last ones while the zone
@@ -38,18 +39,26 @@ local held(record, expr) = {
   ||| % { record: record, expr: expr, info: info, unread: unread },
 };
 
-// A finding that good polls show, and that is held where there was none. What an instance found
-// whose last poll failed does not count where the last poll of another one succeeded.
-local found(name, expr, by='') = {
-  record: read,
+// A finding that good polls show, and that is held where there was none.
+local found(name, expr) = {
+  record: findings,
   expr: |||
-    max by (job, cluster, zone_id%(by)s) (
-      %(expr)s
-      unless on (job, cluster, instance, zone_id) %(superseded)s
-    )
-  ||| % { expr: std.rstripChars(expr, '\n'), by: if by == '' then '' else ', ' + by, superseded: superseded },
+    %(expr)s
+    * on (job, cluster, zone_id) group_left (zone, account) %(info)s
+    or on (job, cluster, zone_id)
+    (%(findings)s{finding="%(name)s"} and on (job, cluster, zone_id) %(unread)s)
+  ||| % { expr: std.rstripChars(expr, '\n'), name: name, info: info, findings: findings, unread: unread },
   labels: { finding: name },
 };
+
+// What an instance found whose last poll failed does not count where the last poll of another one
+// succeeded.
+local foundBy(name, expr, by='') = found(name, |||
+  max by (job, cluster, zone_id%(by)s) (
+    %(expr)s
+    unless on (job, cluster, instance, zone_id) %(superseded)s
+  )
+||| % { expr: std.rstripChars(expr, '\n'), by: if by == '' then '' else ', ' + by, superseded: superseded });
 
 // A finding that is not held: it needs what was read just now.
 local current(name, expr) = { record: findings, expr: expr, labels: { finding: name } };
@@ -59,7 +68,8 @@ local current(name, expr) = { record: findings, expr: expr, labels: { finding: n
   unlisted:: unlisted,
   missingShards:: missingShards,
   findings:: findings,
-  manyZones:: manyZones,
+  zonesWith:: zonesWith,
+  accountZones:: accountZones,
   fewZones:: fewZones,
 
   // Zones of accounts that were listed within five minutes: where an account cannot be listed, one
@@ -152,9 +162,16 @@ local current(name, expr) = { record: findings, expr: expr, labels: { finding: n
           group by (job, cluster, zone, zone_id, account) (cloudflare_origin_region_zone_info{$})
         )
         or on (job, cluster, zone_id)
-        (%(info)s and on (job, cluster, account) %(unlisted)s)
-        or on (job, cluster, zone_id)
-        (%(info)s and on (job, cluster) %(missingShards)s)
+        (
+          %(info)s
+          and on (job, cluster, account)
+          (
+            %(unlisted)s
+            or
+            group by (job, cluster, account) (cloudflare_origin_region_exporter_zones{$})
+            and on (job, cluster) %(missingShards)s
+          )
+        )
       ||| % { info: info, unlisted: unlisted, missingShards: missingShards },
     },
     // The zones that nobody's last poll has read well.
@@ -177,15 +194,14 @@ local current(name, expr) = { record: findings, expr: expr, labels: { finding: n
     held(lastSuccess, 'max by (job, cluster, zone_id) (cloudflare_origin_region_zone_last_success_timestamp_seconds{$})'),
     held(mappings, 'max by (job, cluster, zone_id) (cloudflare_origin_region_zone_mappings{$})'),
 
-    // Findings: a series only where something was found. Most zones have none, and each series
-    // costs at each evaluation.
-    found('missing', 'cloudflare_origin_region_missing_mappings{$} > 0'),
-    found('wrong', 'cloudflare_origin_region_wrong_mappings{$} > 0', 'check'),
-    found('stale', 'cloudflare_origin_region_stale_mappings{$} > 0'),
-    found('unused', 'cloudflare_origin_region_unused_mappings{$} > 0'),
-    found('rotating', 'cloudflare_origin_region_origin_hosts{$,state="rotating"} > 0'),
+    // Findings: a series only where something was found.
+    foundBy('missing', 'cloudflare_origin_region_missing_mappings{$} > 0'),
+    foundBy('wrong', 'cloudflare_origin_region_wrong_mappings{$} > 0', 'check'),
+    foundBy('stale', 'cloudflare_origin_region_stale_mappings{$} > 0'),
+    foundBy('unused', 'cloudflare_origin_region_unused_mappings{$} > 0'),
+    foundBy('rotating', 'cloudflare_origin_region_origin_hosts{$,state="rotating"} > 0'),
     // Where most queries fail, one alert says so.
-    found('unresolvable', |||
+    foundBy('unresolvable', |||
       cloudflare_origin_region_origin_hosts{$,state=~"failing|no_address"} > 0
         unless on (job, cluster)
         (
@@ -195,7 +211,7 @@ local current(name, expr) = { record: findings, expr: expr, labels: { finding: n
         )
     ||| % t.DnsFailing.fraction, 'state'),
     // Mappings without effect, because tiered cache is off.
-    found('idle', |||
+    foundBy('idle', |||
       cloudflare_origin_region_zone_mappings{$} > 0
         and on (job, cluster, zone_id) (
           cloudflare_origin_region_tiered_cache_enabled{$} == 0
@@ -204,32 +220,16 @@ local current(name, expr) = { record: findings, expr: expr, labels: { finding: n
         )
     |||),
     // An origin that two checks call wrong is one origin.
-    {
-      record: read,
-      expr: |||
-        count by (job, cluster, zone_id) (
-          group by (job, cluster, zone_id, origin_ip) (
-            cloudflare_origin_region_wrong_mapping{$}
-            unless on (job, cluster, instance, zone_id) %s
-          )
+    found('wrong_origins', |||
+      count by (job, cluster, zone_id) (
+        group by (job, cluster, zone_id, origin_ip) (
+          cloudflare_origin_region_wrong_mapping{$}
+          unless on (job, cluster, instance, zone_id) %s
         )
-      ||| % superseded,
-      labels: { finding: 'wrong_origins' },
-    },
+      )
+    ||| % superseded),
     // No instance's last poll succeeded.
-    {
-      record: read,
-      expr: '1 + (max by (job, cluster, zone_id) (cloudflare_origin_region_zone_up{$}) == 0)',
-      labels: { finding: 'failing' },
-    },
-    {
-      record: findings,
-      expr: |||
-        %(read)s * on (job, cluster, zone_id) group_left (zone, account) %(info)s
-        or on (job, cluster, zone_id, finding)
-        (%(findings)s{finding!~"%(current)s"} and on (job, cluster, zone_id) %(unread)s)
-      ||| % { read: read, info: info, findings: findings, unread: unread, current: 'too_old|rejected|unmapped|removed' },
-    },
+    found('failing', '(1 + (max by (job, cluster, zone_id) (cloudflare_origin_region_zone_up{$}) == 0))'),
     current('too_old', |||
       (time() - %(lastSuccess)s > %(seconds)d)
       unless on (job, cluster, zone_id)
@@ -276,20 +276,28 @@ local current(name, expr) = { record: findings, expr: expr, labels: { finding: n
       (%(mappings)s offset 30m - %(mappings)s > 0)
     ||| % { info: info, mappings: mappings }),
 
-    // How many zones of an account have a finding (by one check, in one state), where they are so many
-    // that one alert stands for all of them: each alert costs at each evaluation, and nobody reads a thousand of them.
+    // How many zones of an account have a finding (by one check, in one state).
     {
-      record: manyZones,
+      record: zonesWith,
       expr: |||
         max by (job, cluster, account, finding) (
           count by (job, cluster, account, finding, check, state) (%s{finding!="wrong_origins"})
-        ) > %d
-      ||| % [findings, config.manyZones],
+        )
+      ||| % findings,
     },
-    // The findings with an alert for each zone.
+    // The findings with an alert for each zone, which is where they are few: each alert costs at each
+    // evaluation, and nobody reads a thousand of them.
     {
       record: fewZones,
-      expr: '%s unless on (job, cluster, account, finding) %s' % [findings, manyZones],
+      expr: |||
+        %s{finding!="wrong_origins"}
+        unless on (job, cluster, account, finding)
+        %s > %d
+      ||| % [findings, zonesWith, config.manyZones],
+    },
+    {
+      record: accountZones,
+      expr: 'count by (job, cluster, account) (%s)' % info,
     },
     {
       record: 'job:cloudflare_origin_region_wrong_origins:count',

@@ -343,6 +343,41 @@ def many_zones_have_the_same_finding(world):
     }
 
 
+@scenario(minutes=230)
+def many_zones_with_a_finding_become_few(world):
+    zones = [(f"many{n}.example", f"m{n}") for n in range(33)]
+    world.series.clear()
+    world.exporter(zones={"default": zones, "legacy": LEGACY_ZONES})
+    world.change("tiered_cache_enabled", 0, 10)
+    world.change("tiered_cache_enabled", 1, 10, zone_id="d1")
+    world.change("tiered_cache_enabled", 1, 10, zone_id="d2")
+    for _, zone_id in zones[5:]:
+        world.change("tiered_cache_enabled", 1, 60, zone_id=zone_id)
+    few = [f"TieredCacheOff {zone_id}" for _, zone_id in zones[:5]]
+    many = ["FindingInManyZones default"]
+    # The alert of all zones goes on until those of the zones that are left have begun.
+    return {24: [], 27: many, 61: many, 100: many, 150: many, 179: many, 182: many + few, 205: few, 230: few}
+
+
+@scenario(minutes=120)
+def the_number_of_zones_with_a_finding_varies(world):
+    zones = [(f"many{n}.example", f"m{n}") for n in range(33)]
+    world.series.clear()
+    world.exporter(zones={"default": zones})
+    # Many at one moment only, and few afterwards.
+    world.change("missing_mappings", 1, 10, 11)
+    for _, zone_id in zones[:3]:
+        world.change("missing_mappings", 1, 11, zone_id=zone_id)
+    # Many, and 30 now and then.
+    world.change("stale_mappings", 1, 30)
+    for begin in range(32, 120, 9):
+        for _, zone_id in zones[30:]:
+            world.change("stale_mappings", 0, begin, begin + 5, zone_id=zone_id)
+    few = [f"MappingMissing {zone_id}" for _, zone_id in zones[:3]]
+    many = ["MinorFindingInManyZones default"]
+    return {20: [], 23: few, 44: few, 47: few + many, 80: few + many, 120: few + many}
+
+
 @scenario(minutes=70)
 def many_zones_of_an_account_cannot_be_read(world):
     zones = [(f"many{n}.example", f"m{n}") for n in range(70)]
