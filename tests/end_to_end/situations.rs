@@ -9,6 +9,7 @@ use std::path::Path;
 use cloudflare_origin_region_exporter::simulator::{
     Credential, Fault, FaultKind, RateLimit, Simulator, World,
 };
+use jiff::{Timestamp, ToSpan as _};
 use serde_json::Value;
 use tempfile::{TempDir, tempdir};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -373,6 +374,48 @@ async fn a_token_that_loses_zones_is_an_alert() {
     lose(&zones[2..4]);
     watch.notified("ZonesVanished", "firing", 1).await;
     watch.fired(&["ZonesFewer", "ZonesVanished"], &[]).await;
+}
+
+#[tokio::test]
+#[ignore = "needs Debian's prometheus and prometheus-alertmanager; run by scripts/test"]
+async fn where_many_zones_with_a_finding_become_few_their_alerts_take_over_without_a_gap() {
+    let zones = names(33);
+    let start = Start::with(world(&zones)).await;
+    confirm(&start.api, &zones, Timestamp::now() - (24 * 400).hours());
+    let text = configuration(&start.api, &[]).replace("stale_after: never", "stale_after: 180d");
+    let exporter = Exporter::serve_at(&start.folder("a"), None, &text, &[]).await;
+    let watch = start.watched(&[(exporter.address, "")]).await;
+    let many = "MinorFindingInManyZones";
+    let found = watch.notified(many, "firing", 1).await;
+    assert_eq!(found[0]["labels"]["finding"], "stale");
+    assert_eq!(
+        watch.webhook.all("OriginRegionMappingStale", "firing"),
+        Vec::<Value>::new()
+    );
+
+    confirm(&watch.api, &zones[5..], Timestamp::now());
+    watch.notified("MappingStale", "firing", 5).await;
+    let ended = watch
+        .webhook
+        .all("OriginRegionMinorFindingInManyZones", "resolved");
+    assert_eq!(ended, Vec::<Value>::new(), "it goes on until then");
+    watch.notified(many, "resolved", 1).await;
+    let ended = watch.webhook.all("OriginRegionMappingStale", "resolved");
+    assert_eq!(ended, Vec::<Value>::new(), "five zones are stale");
+
+    confirm(&watch.api, &zones, Timestamp::now());
+    watch.notified("MappingStale", "resolved", 5).await;
+    watch.fired(&[many, "MappingStale"], &[]).await;
+}
+
+/// Writes the mapping that these zones have again.
+fn confirm(api: &Simulator, zones: &[String], written: Timestamp) {
+    api.update(|world| {
+        for zone in zones {
+            let zone = world.zone_mut(zone);
+            zone.map(MAPPED, "aws", "us-east-1", Some(written));
+        }
+    });
 }
 
 fn names(count: usize) -> Vec<String> {

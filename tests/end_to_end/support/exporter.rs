@@ -26,6 +26,20 @@ impl Exporter {
         .await
     }
 
+    /// The demo with a storage, which takes a mapping for unused as soon as nothing names its address.
+    pub(crate) async fn demo_in_use(directory: &Path) -> Self {
+        let storage = directory.join("storage");
+        Self::start(directory, |command| {
+            command
+                .arg("demo")
+                .arg("--storage.path")
+                .arg(storage)
+                .env("ORIGIN_REGION_EXPORTER__POLL__INTERVAL", "3s")
+                .env("ORIGIN_REGION_EXPORTER__EXPECT__UNUSED_AFTER", "1s")
+        })
+        .await
+    }
+
     /// The daemon with this configuration.
     pub(crate) async fn serve(directory: &Path, configuration: &str) -> Self {
         let file = directory.join("exporter.yaml");
