@@ -80,24 +80,31 @@ async fn every_query_has_data_where_all_is_used_and_none_for_what_is_not_chosen(
     have_data(&prometheus, &EMPTY_IN_USE).await;
 
     // What is not chosen does not count: a panel shows nothing, 0, or a reason, which is below 0.
-    let zones = zones(&prometheus).await;
-    for (name, variables) in [
-        ("overview", &["$job", "$cluster", "$account", "$zone"][..]),
-        ("zone", &["$job", "$cluster", "$zone_id"]),
-        ("exporter", &["$job", "$cluster", "$instance"]),
+    let ids = zones(&prometheus).await;
+    let all = BTreeSet::from([".+".to_owned()]);
+    for (name, variables, zones) in [
+        (
+            "overview",
+            &["$job", "$cluster", "$account", "$zone"][..],
+            &all,
+        ),
+        ("zone", &["$job", "$cluster"], &ids),
+        ("zone", &["$zone_id"], &all),
+        ("exporter", &["$job", "$cluster", "$instance"], &all),
     ] {
         for query in queries(name).iter().filter(|query| query.panel) {
-            for variable in variables {
-                for zone in &zones {
-                    let expression = query.expression.replace(variable, "none-such");
-                    let expression = fill_in(&expression, zone);
-                    let data = prometheus.query(&expression).await;
-                    assert!(
-                        data.iter().all(|sample| sample.value <= 0.0),
-                        "{} does not depend on {variable}: {expression}: {data:?}",
-                        query.place
-                    );
-                }
+            for (variable, zone) in variables
+                .iter()
+                .flat_map(|v| zones.iter().map(move |z| (v, z)))
+            {
+                let expression = query.expression.replace(variable, "none-such");
+                let expression = fill_in(&expression, zone);
+                let data = prometheus.query(&expression).await;
+                assert!(
+                    data.iter().all(|sample| sample.value <= 0.0),
+                    "{} does not depend on {variable}: {expression}: {data:?}",
+                    query.place
+                );
             }
         }
     }

@@ -39,8 +39,8 @@ function(config)
     textMode='value_and_name',
     orientation='horizontal',
     overrides=[
-      p.named('exporters', { unit: 'suffix: down', mappings: [p.values([[0, 'all up', 'green'], [-3, 'none', 'red']])] }),
-      p.named('accounts', { unit: 'suffix: not listed', mappings: [p.values([[0, 'all listed', 'green'], [-3, 'exporter gone', 'red']])] }),
+      p.named('exporters', { unit: 'suffix:down', mappings: [p.values([[0, 'all up', 'green'], [-3, 'none', 'red']])] }),
+      p.named('accounts', { unit: 'suffix:not listed', mappings: [p.values([[0, 'all listed', 'green'], [-3, 'exporter gone', 'red']])] }),
       p.named('oldest reading', {
         unit: 's',
         decimals: 0,

@@ -122,7 +122,7 @@ function(config)
           p.target('max(cloudflare_origin_region_oldest_mapping_age_seconds{%s}) / 86400' % z, 'oldest'),
           p.target('min(cloudflare_origin_region_newest_mapping_age_seconds{%s}) / 86400' % z, 'newest'),
           p.target('max(cloudflare_origin_region_stale_after_seconds{%s}) / 86400' % z, 'stale after'),
-        ], unit='suffix: days', overrides=[p.dashed('stale after', 'orange')])],
+        ], unit='suffix:days', overrides=[p.dashed('stale after', 'orange')])],
       ]],
       [8, [
         [8, p.timeseries('Mappings over time', 'Mappings by vendor and region.', [
