@@ -43,12 +43,27 @@ class ImageTest(unittest.TestCase):
     def test_the_image_of_a_release_is_the_same(self):
         def settings(dockerfile):
             final = re.split(r"^FROM ", dockerfile.read_text(), flags=re.MULTILINE)[-1]
-            skipped = ("#", "COPY", "ARG TARGETARCH")
+            # The binaries of a release use musl, which does not read glibc's setting.
+            skipped = ("#", "COPY", "ARG TARGETARCH", "ENV MALLOC_")
             return [line for line in final.splitlines() if not line.startswith(skipped)]
 
         self.assertEqual(settings(DOCKERFILE), settings(DEPLOY / "Dockerfile.release"))
+        self.assertNotIn("MALLOC_", (DEPLOY / "Dockerfile.release").read_text())
         code, output = run_in_environment("hadolint", DEPLOY / "Dockerfile.release")
         self.assertEqual((code, output), (0, ""))
+
+    def test_a_release_pushes_the_image_that_its_chart_asks_for(self):
+        workflow = read_yaml(ROOT / ".github/workflows/release.yml")
+        steps = workflow["jobs"]["image"]["steps"]
+        push = next(step for step in steps if step.get("id") == "push")
+        pushed = push["with"]["tags"].split()
+        outputs = "${{ steps.version.outputs.version }}"
+        command = next(step["run"] for step in steps if step.get("id") == "version")
+        command = f"GITHUB_REF_NAME=v{version()} GITHUB_OUTPUT=/dev/stdout; {command}"
+        output = assert_succeeds(self, "bash", "-c", command).strip().removeprefix("version=")
+        tags = [tag.replace(outputs, output).rsplit(":", 1)[1] for tag in pushed]
+        chart = read_yaml(DEPLOY / "helm" / "cloudflare-origin-region-exporter" / "Chart.yaml")
+        self.assertEqual(tags, [str(chart["appVersion"]), "latest"])
 
     def test_the_build_gets_all_that_cargo_asks_for(self):
         allowed = [

@@ -3,7 +3,6 @@
 use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::io;
-use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::Duration;
 
@@ -76,7 +75,7 @@ fn send(address: &OsStr, states: &[NotifyState<'_>]) -> io::Result<()> {
 /// A path, or with a leading `@` a name in Linux's abstract namespace.
 fn socket_address(address: &OsStr) -> io::Result<SocketAddr> {
     #[cfg(target_os = "linux")]
-    if let Some(name) = address.as_bytes().strip_prefix(b"@") {
+    if let Some(name) = address.as_encoded_bytes().strip_prefix(b"@") {
         use std::os::linux::net::SocketAddrExt as _;
         return SocketAddr::from_abstract_name(name);
     }

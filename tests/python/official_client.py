@@ -1,7 +1,7 @@
 """Cloudflare's official client against the simulated API.
 
 Arguments: the base URL, a token, an account's identifier. The world is that of
-tests/official_client.rs. Fails with a traceback where the client and the API disagree.
+tests/simulator/official_client.rs. Fails with a traceback where the client and the API disagree.
 """
 
 import sys

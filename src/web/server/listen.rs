@@ -5,7 +5,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use listenfd::ListenFd;
-use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, lookup_host};
 
 use crate::web::Settings;
@@ -195,10 +195,7 @@ fn from_systemd() -> Result<Vec<Listener>, ListenError> {
     for index in 0..given.len() {
         let socket = given.take_tcp_listener(index).map_err(|e| problem(&e))?;
         if let Some(socket) = socket {
-            let listens = SockRef::from(&socket)
-                .is_listener()
-                .map_err(|e| problem(&e))?;
-            if !listens {
+            if !listens(&socket).map_err(|e| problem(&e))? {
                 return Err(problem(&format!(
                     "socket {index} that systemd passed does not listen; its unit needs Accept=no \
                      and ListenStream"
@@ -213,6 +210,17 @@ fn from_systemd() -> Result<Vec<Listener>, ListenError> {
         ));
     }
     Ok(listeners)
+}
+
+#[cfg(target_os = "linux")]
+fn listens(socket: &std::net::TcpListener) -> io::Result<bool> {
+    socket2::SockRef::from(socket).is_listener()
+}
+
+/// Other systems cannot say. There, accepting fails if the socket does not listen.
+#[cfg(not(target_os = "linux"))]
+fn listens(_: &std::net::TcpListener) -> io::Result<bool> {
+    Ok(true)
 }
 
 #[cfg(test)]

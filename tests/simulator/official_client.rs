@@ -1,10 +1,5 @@
 //! Cloudflare's official Python client against the simulated API.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "tests and their helpers say what they expect by failing"
-)]
-
 use std::path::Path;
 use std::process::Stdio;
 
@@ -14,7 +9,7 @@ use cloudflare_origin_region_exporter::simulator::{
 use tokio::process::Command;
 use tokio_util::sync::CancellationToken;
 
-const TOKEN: &str = "token-of-a-test";
+use crate::support::TOKEN;
 
 /// 121 zones: `example.com` with 45 mappings, an empty one, and many more.
 fn world() -> World {

@@ -1,11 +1,5 @@
 //! Each fault of the simulated API, as a client sees it.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "tests and their helpers say what they expect by failing"
-)]
-
 use std::time::{Duration, Instant};
 
 use cloudflare_origin_region_exporter::http_client::{self, BodyError, Failure};
@@ -16,7 +10,8 @@ use reqwest::Client;
 use serde_json::{Value, json};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-const TOKEN: &str = "token-of-a-test";
+use crate::support::TOKEN;
+
 /// More than any regular answer of these tests has.
 const BODY_LIMIT: usize = 1 << 20;
 
