@@ -31,6 +31,7 @@ fn rows(page: &str) -> Vec<Vec<String>> {
             rows.push(cells.map(|cell| cell.trim().to_owned()).collect());
         }
     }
+    assert!(!rows.is_empty(), "no table");
     rows
 }
 

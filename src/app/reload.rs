@@ -423,9 +423,13 @@ mod tests {
         for _ in 0..REQUESTS {
             others.spawn(handle.reload());
         }
-        while WAITING - handle.0.capacity() < REQUESTS {
-            tokio::task::yield_now().await;
-        }
+        let all_wait = async {
+            while WAITING - handle.0.capacity() < REQUESTS {
+                tokio::task::yield_now().await;
+            }
+        };
+        let all_wait = tokio::time::timeout(READING_LIMIT, all_wait).await;
+        all_wait.expect("all requests wait");
         proceed.send(()).unwrap();
         assert_eq!(first.await.unwrap(), Ok(IN_FORCE.to_owned()));
         begun.recv().await.unwrap();

@@ -435,8 +435,10 @@ async fn closed_with_a_change(path: &Path) -> Vec<Arc<Change>> {
     opened.storage.put_zone(state, &changes);
     opened.close().await;
     // The thread releases the folder after its last report.
+    let closed = std::time::Instant::now();
     while let Err(error) = folder::Folder::open(path) {
         assert!(matches!(error, OpenError::Busy(_)), "{error}");
+        assert!(closed.elapsed() < Duration::from_secs(20), "{error}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     changes

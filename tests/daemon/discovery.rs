@@ -4,7 +4,7 @@ use cloudflare_origin_region_exporter::simulator::{
     Fault, FaultKind, Operation, World, zone_id_of,
 };
 
-use crate::support::{Api, BAD, Config, GOOD, ON_BAD, TOKEN, fill, world};
+use crate::support::{Api, BAD, Config, GOOD, ON_BAD, PATIENCE, TOKEN, fill, world};
 
 const DISCOVERY: &str = "exporter_discovery_up";
 const NO_ZONES: &str = r#"{"success": true, "errors": [], "messages": [], "result": [],
@@ -67,7 +67,9 @@ async fn a_row_of_the_list_that_cannot_be_read_loses_no_zone() {
     let fault = Fault::new(FaultKind::BadRow(row)).on(Operation::ListZones);
     api.simulator.add_fault(fault);
     let told = ["some zones of the list cannot be read"];
+    let start = std::time::Instant::now();
     while daemon.logged(&told) < 2 {
+        assert!(start.elapsed() < PATIENCE, "{}", daemon.log());
         daemon.until_polled_again(1.0).await;
     }
     let scrape = daemon.scrape().await;

@@ -177,14 +177,17 @@ impl Scrape {
     pub(crate) fn assert_follows(&self, earlier: &Self) {
         let key = |sample: &Sample| (sample.name.clone(), sample.labels.clone());
         let now: BTreeMap<_, _> = self.samples.iter().map(|s| (key(s), s.value)).collect();
-        for sample in earlier.samples.iter().filter(|s| s.only_grows()) {
-            if let Some(value) = now.get(&key(sample)) {
-                let (name, labels, before) = (&sample.name, &sample.labels, sample.value);
-                assert!(
-                    *value >= before,
-                    "{name} {labels:?}: {before}, then {value}"
-                );
-            }
+        let counters = earlier.samples.iter().filter(|s| s.only_grows());
+        let both = counters.filter_map(|sample| Some((sample, now.get(&key(sample))?)));
+        let both: Vec<_> = both.collect();
+        let is_first = earlier.samples.is_empty();
+        assert!(is_first || !both.is_empty(), "no counter is in both");
+        for (sample, value) in both {
+            let (name, labels, before) = (&sample.name, &sample.labels, sample.value);
+            assert!(
+                *value >= before,
+                "{name} {labels:?}: {before}, then {value}"
+            );
         }
     }
 }

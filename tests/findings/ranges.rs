@@ -10,9 +10,9 @@ use cloudflare_origin_region_exporter::simulator::{Simulator, StaticFile, demo};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
-use crate::support::{Exporter, Exposition, simulate, world};
+use crate::support::{Exporter, Exposition, PATIENCE, simulate, world};
 
 /// What the source of AWS answers.
 #[derive(Clone)]
@@ -78,9 +78,12 @@ impl Source {
 
     /// Waits for so many requests since the last change.
     async fn asked(&self, times: usize) {
-        while self.state.lock().unwrap().1 < times {
-            sleep(Duration::from_millis(10)).await;
-        }
+        let requests = async {
+            while self.state.lock().unwrap().1 < times {
+                sleep(Duration::from_millis(10)).await;
+            }
+        };
+        timeout(PATIENCE, requests).await.expect("requests in time");
     }
 }
 

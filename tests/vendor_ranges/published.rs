@@ -74,10 +74,9 @@ fn edge_prefixes(directory: &Path) -> Vec<(&'static str, String)> {
         prefixes.extend(rows.filter(is_edge).map(|row| ("aws", text(&row[key]))));
     }
     assert!(prefixes.len() > 300, "{}", prefixes.len());
-    let tags = azure["values"].as_array().unwrap().iter();
-    for tag in tags.filter(|tag| {
-        tag["name"] == "AzureFrontDoor.Frontend" || tag["name"] == "AzureTrafficManager"
-    }) {
+    for name in ["AzureFrontDoor.Frontend", "AzureTrafficManager"] {
+        let mut tags = azure["values"].as_array().unwrap().iter();
+        let tag = tags.find(|tag| tag["name"] == name).expect(name);
         let list = tag["properties"]["addressPrefixes"].as_array().unwrap();
         prefixes.extend(list.iter().map(|prefix| ("azure", text(prefix))));
     }

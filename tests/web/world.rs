@@ -151,10 +151,7 @@ pub(crate) fn small() -> Directory {
                 ),
                 (
                     OriginIp::parse("2001:db8::99").unwrap(),
-                    ExpectedPlace {
-                        vendor: None,
-                        region: None,
-                    },
+                    ExpectedPlace::default(),
                 ),
             ]
             .into(),
