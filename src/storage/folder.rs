@@ -11,8 +11,8 @@ use tracing::debug;
 use super::error::{BadFileKind, OpenError};
 
 const FILE_NAME: &str = "storage.redb";
-/// The most damaged files that are kept for inspection.
-const DAMAGED_FILES: usize = 3;
+/// The most files of each kind that are kept.
+const KEPT_FILES: usize = 3;
 
 /// The folder, locked for this process if the file system supports locks.
 #[derive(Debug)]
@@ -71,13 +71,13 @@ impl Folder {
     }
 
     /// Renames the file, or anything else in its place, and returns the new name. Only the latest
-    /// damaged files are kept.
+    /// files of a kind are kept, except foreign ones, which belong to someone else.
     pub(super) fn set_aside(&self, kind: BadFileKind, now: Timestamp) -> io::Result<PathBuf> {
         let stem = format!("{FILE_NAME}.{}-", kind.as_str());
         let time = now.strftime("%Y%m%dT%H%M%S.%fZ");
         let aside = self.path.join(format!("{stem}{time}"));
         fs::rename(self.file(), &aside)?;
-        if kind == BadFileKind::Damaged {
+        if kind != BadFileKind::Foreign {
             self.prune(&stem);
         }
         Ok(aside)
@@ -93,7 +93,7 @@ impl Folder {
             .map(|entry| entry.path())
             .collect();
         files.sort();
-        for file in files.iter().rev().skip(DAMAGED_FILES) {
+        for file in files.iter().rev().skip(KEPT_FILES) {
             // A file that cannot be removed now is tried again next time.
             drop(fs::remove_file(file));
         }
@@ -132,11 +132,17 @@ mod tests {
     }
 
     #[test]
-    fn the_latest_damaged_files_and_all_others_are_kept() {
+    fn the_latest_files_of_each_kind_and_all_foreign_ones_are_kept() {
+        const KINDS: [BadFileKind; 4] = [
+            BadFileKind::Damaged,
+            BadFileKind::Newer,
+            BadFileKind::Unread,
+            BadFileKind::Foreign,
+        ];
         let parent = tempfile::tempdir().unwrap();
         let folder = Folder::open(parent.path()).unwrap();
         for second in 0..5 {
-            for kind in [BadFileKind::Damaged, BadFileKind::Newer] {
+            for kind in KINDS {
                 fs::write(folder.file(), format!("{second}")).unwrap();
                 let now = Timestamp::from_second(second).unwrap();
                 let aside = folder.set_aside(kind, now).unwrap();
@@ -148,6 +154,6 @@ mod tests {
             let names = entries.map(|entry| entry.file_name().into_string().unwrap());
             names.filter(|name| name.contains(word)).count()
         };
-        assert_eq!((count("damaged"), count("newer")), (3, 5));
+        assert_eq!(KINDS.map(|kind| count(kind.as_str())), [3, 3, 3, 5]);
     }
 }
