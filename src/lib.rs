@@ -29,3 +29,4 @@ pub mod storage;
 pub mod truncate;
 pub mod vendor_ranges;
 pub mod web;
+mod words;

@@ -6,34 +6,20 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{ExpectedPlace, HostName, HostState, Mapping, OriginIp, Region, Vendor};
+use crate::words::words;
 
-/// Where an expected origin was found, in order of precedence: an origin found in several sources
-/// counts under the first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Source {
-    /// Declared in the configuration.
-    Config,
-    /// An enabled origin of an enabled pool of one of the zone's load balancers.
-    LoadBalancer,
-    /// A host of an Origin Rule, a Cloud Connector rule or a page rule.
-    Rule,
-    /// A proxied A, AAAA or CNAME record.
-    Dns,
-}
-
-impl Source {
-    /// Every source, in order of precedence.
-    pub const ALL: [Self; 4] = [Self::Config, Self::LoadBalancer, Self::Rule, Self::Dns];
-
-    /// The label value.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Config => "config",
-            Self::LoadBalancer => "load_balancer",
-            Self::Rule => "rule",
-            Self::Dns => "dns",
-        }
+words! {
+    /// Where an expected origin was found, in order of precedence: an origin found in several sources
+    /// counts under the first.
+    pub enum Source {
+        /// Declared in the configuration.
+        Config = "config",
+        /// An enabled origin of an enabled pool of one of the zone's load balancers.
+        LoadBalancer = "load_balancer",
+        /// A host of an Origin Rule, a Cloud Connector rule or a page rule.
+        Rule = "rule",
+        /// A proxied A, AAAA or CNAME record.
+        Dns = "dns",
     }
 }
 
@@ -100,60 +86,29 @@ impl ExpectedOrigin {
     }
 }
 
-/// A way to judge a mapping. Stronger evidence comes first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Check {
-    /// Against the configuration.
-    Declared,
-    /// Against the region in a host name of the origin.
-    HostName,
-    /// Against the vendors' published address ranges.
-    VendorRanges,
-    /// Against the regions that the API reports as supported.
-    SupportedRegions,
-}
-
-impl Check {
-    /// Every check.
-    pub const ALL: [Self; 4] = [
-        Self::Declared,
-        Self::HostName,
-        Self::VendorRanges,
-        Self::SupportedRegions,
-    ];
-
-    /// The label value.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Declared => "declared",
-            Self::HostName => "host_name",
-            Self::VendorRanges => "vendor_ranges",
-            Self::SupportedRegions => "supported_regions",
-        }
+words! {
+    /// A way to judge a mapping. Stronger evidence comes first.
+    pub enum Check {
+        /// Against the configuration.
+        Declared = "declared",
+        /// Against the region in a host name of the origin.
+        HostName = "host_name",
+        /// Against the vendors' published address ranges.
+        VendorRanges = "vendor_ranges",
+        /// Against the regions that the API reports as supported.
+        SupportedRegions = "supported_regions",
     }
 }
 
-/// Whether Tiered Cache chooses other upper tiers for a wrong mapping than for the right one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Effect {
-    /// The two regions have different upper tiers.
-    OtherTiers,
-    /// Both regions have the same upper tiers, so Tiered Cache behaves the same.
-    SameTiers,
-    /// The upper tiers of at least one of the regions are not known.
-    Unknown,
-}
-
-impl Effect {
-    /// The label value.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::OtherTiers => "other_tiers",
-            Self::SameTiers => "same_tiers",
-            Self::Unknown => "unknown",
-        }
+words! {
+    /// Whether Tiered Cache chooses other upper tiers for a wrong mapping than for the right one.
+    pub enum Effect {
+        /// The two regions have different upper tiers.
+        OtherTiers = "other_tiers",
+        /// Both regions have the same upper tiers, so Tiered Cache behaves the same.
+        SameTiers = "same_tiers",
+        /// The upper tiers of at least one of the regions are not known.
+        Unknown = "unknown",
     }
 }
 
@@ -174,85 +129,40 @@ pub struct WrongMapping {
     pub effect: Effect,
 }
 
-/// Why the vendors' ranges could not verify a mapping.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Unverified {
-    /// No vendor publishes the address.
-    NotInRanges,
-    /// The vendor is right, but its file does not give the address's region.
-    RegionUnknown,
-}
-
-impl Unverified {
-    /// Every reason.
-    pub const ALL: [Self; 2] = [Self::NotInRanges, Self::RegionUnknown];
-
-    /// The label value.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::NotInRanges => "not_in_ranges",
-            Self::RegionUnknown => "region_unknown",
-        }
+words! {
+    /// Why the vendors' ranges could not verify a mapping.
+    pub enum Unverified {
+        /// No vendor publishes the address.
+        NotInRanges = "not_in_ranges",
+        /// The vendor is right, but its file does not give the address's region.
+        RegionUnknown = "region_unknown",
     }
 }
 
-/// Why something that a source names is not an expected origin. If several reasons apply, the first
-/// one is given.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum LeftOutReason {
-    /// The record belongs to a Worker's custom domain.
-    Worker,
-    /// Another Cloudflare product manages the record.
-    ReadOnly,
-    /// The origin is reached through a virtual network.
-    VirtualNetwork,
-    /// The host does not lead to an origin's address: a tunnel, Pages, Workers, R2.
-    NoOriginAddress,
-    /// A discovered address that is only a placeholder: a documentation address or `100::`.
-    Placeholder,
-    /// The address is not globally reachable.
-    SpecialPurpose,
-    /// The address belongs to Cloudflare.
-    Cloudflare,
-    /// The configuration lists the address under `expect.ignore`.
-    Ignored,
-    /// The host has more addresses than mappings can follow.
-    Rotating,
-    /// No cloud vendor publishes the address.
-    OutsideVendorRanges,
-}
-
-impl LeftOutReason {
-    /// Every reason.
-    pub const ALL: [Self; 10] = [
-        Self::Worker,
-        Self::ReadOnly,
-        Self::VirtualNetwork,
-        Self::NoOriginAddress,
-        Self::Placeholder,
-        Self::SpecialPurpose,
-        Self::Cloudflare,
-        Self::Ignored,
-        Self::Rotating,
-        Self::OutsideVendorRanges,
-    ];
-
-    /// The word in logs, pages and the JSON API.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Worker => "worker",
-            Self::ReadOnly => "read_only",
-            Self::VirtualNetwork => "virtual_network",
-            Self::NoOriginAddress => "no_origin_address",
-            Self::Placeholder => "placeholder",
-            Self::SpecialPurpose => "special_purpose",
-            Self::Cloudflare => "cloudflare",
-            Self::Ignored => "ignored",
-            Self::Rotating => "rotating",
-            Self::OutsideVendorRanges => "outside_vendor_ranges",
-        }
+words! {
+    /// Why something that a source names is not an expected origin. If several reasons apply, the first
+    /// one is given.
+    pub enum LeftOutReason {
+        /// The record belongs to a Worker's custom domain.
+        Worker = "worker",
+        /// Another Cloudflare product manages the record.
+        ReadOnly = "read_only",
+        /// The origin is reached through a virtual network.
+        VirtualNetwork = "virtual_network",
+        /// The host does not lead to an origin's address: a tunnel, Pages, Workers, R2.
+        NoOriginAddress = "no_origin_address",
+        /// A discovered address that is only a placeholder: a documentation address or `100::`.
+        Placeholder = "placeholder",
+        /// The address is not globally reachable.
+        SpecialPurpose = "special_purpose",
+        /// The address belongs to Cloudflare.
+        Cloudflare = "cloudflare",
+        /// The configuration lists the address under `expect.ignore`.
+        Ignored = "ignored",
+        /// The host has more addresses than mappings can follow.
+        Rotating = "rotating",
+        /// No cloud vendor publishes the address.
+        OutsideVendorRanges = "outside_vendor_ranges",
     }
 }
 
@@ -347,8 +257,8 @@ pub struct ZoneFindings {
     /// Mapped addresses that no source names now; `None` if not all sources and hosts are known.
     pub unnamed: Option<BTreeSet<OriginIp>>,
     /// The places to which the addresses with a missing or wrong mapping should be mapped, as far
-    /// as they are known and Cloudflare supports them. An address that nothing names has none while
-    /// a source or host that may name it is not known.
+    /// as they are known and Cloudflare supports them. An address has none while a source or host
+    /// that is not known may give it another place.
     pub remedies: BTreeMap<OriginIp, ExpectedPlace>,
     /// Whether a source that is on could not be judged, or a host was not looked up yet, so that
     /// more origins may be expected than are listed.
@@ -395,44 +305,20 @@ impl TieredCache {
     }
 }
 
-/// A kind of finding.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum FindingKind {
-    /// An expected origin without a mapping.
-    Missing,
-    /// A mapping that disagrees with a check.
-    Wrong,
-    /// A mapping older than the zone's threshold.
-    Stale,
-    /// A mapping of an address that no source names any more.
-    Unused,
-    /// A host with more addresses than mappings can follow.
-    Rotating,
-    /// Mappings without effect, because tiered cache is off.
-    Idle,
-}
-
-impl FindingKind {
-    /// Every kind, the most important first.
-    pub const ALL: [Self; 6] = [
-        Self::Missing,
-        Self::Wrong,
-        Self::Stale,
-        Self::Unused,
-        Self::Rotating,
-        Self::Idle,
-    ];
-
-    /// The word in pages and the JSON API.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Missing => "missing",
-            Self::Wrong => "wrong",
-            Self::Stale => "stale",
-            Self::Unused => "unused",
-            Self::Rotating => "rotating",
-            Self::Idle => "idle",
-        }
+words! {
+    /// A kind of finding.
+    pub enum FindingKind {
+        /// An expected origin without a mapping.
+        Missing = "missing",
+        /// A mapping that disagrees with a check.
+        Wrong = "wrong",
+        /// A mapping older than the zone's threshold.
+        Stale = "stale",
+        /// A mapping of an address that no source names any more.
+        Unused = "unused",
+        /// A host with more addresses than mappings can follow.
+        Rotating = "rotating",
+        /// Mappings without effect, because tiered cache is off.
+        Idle = "idle",
     }
 }

@@ -7,6 +7,7 @@ use serde::{Serialize, Serializer};
 
 use crate::domain::{HostName, OriginIp, Region, Vendor, ZoneId, ZoneName};
 use crate::findings::{Check, FindingKind};
+use crate::words::words;
 
 /// A change, as `GET /api/v1/changes` returns it. `None` (null in JSON) means not applicable.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -92,45 +93,19 @@ pub struct Actor {
     pub time: Timestamp,
 }
 
-/// The kind of a change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum ChangeKind {
-    /// A new mapping.
-    MappingAdded,
-    /// A mapping that no longer exists.
-    MappingRemoved,
-    /// A mapping with a different vendor or region.
-    MappingChanged,
-    /// A new finding.
-    FindingAppeared,
-    /// A finding that no longer applies.
-    FindingCleared,
-}
-
-impl ChangeKind {
-    /// Every kind.
-    pub const ALL: [Self; 5] = [
-        Self::MappingAdded,
-        Self::MappingRemoved,
-        Self::MappingChanged,
-        Self::FindingAppeared,
-        Self::FindingCleared,
-    ];
-
-    /// The word in JSON, logs and queries.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::MappingAdded => "mapping_added",
-            Self::MappingRemoved => "mapping_removed",
-            Self::MappingChanged => "mapping_changed",
-            Self::FindingAppeared => "finding_appeared",
-            Self::FindingCleared => "finding_cleared",
-        }
-    }
-
-    /// Parses this word.
-    pub fn parse(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.as_str() == word)
+words! {
+    /// The kind of a change.
+    pub enum ChangeKind {
+        /// A new mapping.
+        MappingAdded = "mapping_added",
+        /// A mapping that no longer exists.
+        MappingRemoved = "mapping_removed",
+        /// A mapping with a different vendor or region.
+        MappingChanged = "mapping_changed",
+        /// A new finding.
+        FindingAppeared = "finding_appeared",
+        /// A finding that no longer applies.
+        FindingCleared = "finding_cleared",
     }
 }
 

@@ -4,27 +4,17 @@ use jiff::Timestamp;
 use prometheus::{Gauge, IntCounterVec, IntGauge, Registry};
 
 use crate::metric_families;
+use crate::words::words;
 
-/// The operation that failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Operation {
-    /// Creating the folder or opening the file.
-    Open,
-    /// Reading the contents.
-    Read,
-    /// Writing to the file.
-    Write,
-}
-
-impl Operation {
-    const ALL: [Self; 3] = [Self::Open, Self::Read, Self::Write];
-
-    pub(super) fn as_str(self) -> &'static str {
-        match self {
-            Self::Open => "open",
-            Self::Read => "read",
-            Self::Write => "write",
-        }
+words! {
+    /// The operation that failed.
+    pub(super) enum Operation {
+        /// Creating the folder or opening the file.
+        Open = "open",
+        /// Reading the contents.
+        Read = "read",
+        /// Writing to the file.
+        Write = "write",
     }
 }
 

@@ -7,51 +7,31 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tracing::warn;
 
-/// Defines the kinds of values and their names in the file.
-macro_rules! kinds {
-    ($($(#[$doc:meta])* $kind:ident = $word:literal,)*) => {
-        /// A kind of value of another module.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub enum Kind {
-            $($(#[$doc])* $kind,)*
-        }
+use crate::words::words;
 
-        impl Kind {
-            const ALL: &[Self] = &[$(Self::$kind),*];
-
-            pub(super) fn as_str(self) -> &'static str {
-                match self {
-                    $(Self::$kind => $word,)*
-                }
-            }
-        }
-    };
-}
-
-kinds! {
-    /// What the sources of expected origins name for a zone, by zone identifier.
-    Sources = "sources",
-    /// Since when no source names a mapping of a zone, by zone identifier.
-    Unused = "unused",
-    /// An origin host, by its name.
-    Host = "host",
-    /// The load balancer pools that an account sees, by account name.
-    Pools = "pools",
-    /// The ranges of a vendor, by vendor name.
-    Ranges = "ranges",
-    /// How the latest refresh of a vendor's ranges ended, by vendor name.
-    RangesRefresh = "ranges_refresh",
-    /// The requests in the rate limit's window and the end of a pause, by account name.
-    Window = "window",
-    /// The position in the audit log, by Cloudflare account identifier.
-    AuditLog = "audit_log",
+words! {
+    /// A kind of value of another module.
+    pub enum Kind {
+        /// What the sources of expected origins name for a zone, by zone identifier.
+        Sources = "sources",
+        /// Since when no source names a mapping of a zone, by zone identifier.
+        Unused = "unused",
+        /// An origin host, by its name.
+        Host = "host",
+        /// The load balancer pools that an account sees, by account name.
+        Pools = "pools",
+        /// The ranges of a vendor, by vendor name.
+        Ranges = "ranges",
+        /// How the latest refresh of a vendor's ranges ended, by vendor name.
+        RangesRefresh = "ranges_refresh",
+        /// The requests in the rate limit's window and the end of a pause, by account name.
+        Window = "window",
+        /// The position in the audit log, by Cloudflare account identifier.
+        AuditLog = "audit_log",
+    }
 }
 
 impl Kind {
-    pub(super) fn parse(word: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|kind| kind.as_str() == word)
-    }
-
     /// Whether the key is a zone identifier, so that the value is removed with the zone.
     pub(super) fn is_of_zone(self) -> bool {
         matches!(self, Self::Sources | Self::Unused)
@@ -129,7 +109,7 @@ mod tests {
     #[test]
     fn kinds_are_read_back() {
         for kind in Kind::ALL {
-            assert_eq!(Kind::parse(kind.as_str()), Some(*kind));
+            assert_eq!(Kind::parse(kind.as_str()), Some(kind));
         }
     }
 }

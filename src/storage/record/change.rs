@@ -70,14 +70,8 @@ pub(in super::super) fn decode_change(id: u64, bytes: &[u8]) -> Result<Change, I
         previous_vendor: vendor(record.previous_vendor)?,
         previous_region: region(record.previous_region)?,
         modified_on: time(record.modified_on)?,
-        finding: known(record.finding, |word| {
-            FindingKind::ALL
-                .into_iter()
-                .find(|kind| kind.as_str() == word)
-        })?,
-        check: known(record.check, |word| {
-            Check::ALL.into_iter().find(|check| check.as_str() == word)
-        })?,
+        finding: known(record.finding, FindingKind::parse)?,
+        check: known(record.check, Check::parse)?,
         host: known(record.host, HostName::parse)?,
     };
     let text = |text| bounded(text, MAX_TEXT_BYTES).map(str::to_owned);

@@ -196,19 +196,14 @@ fn activity(record: ActivityRecord<'_>) -> Result<Activity, Invalid> {
             .ok_or(Invalid::Value("a zone was never polled")),
         None => Ok(None),
     };
-    // Reasons that this version does not know are left out.
-    let reason = |word| {
-        Reason::ALL
-            .into_iter()
-            .find(|reason| reason.as_str() == word)
-    };
     Ok(Activity {
         number: record.number,
         polls: record.polls,
         errors: record
             .errors
             .iter()
-            .filter_map(|(word, count)| Some((reason(*word)?, *count)))
+            // Reasons that this version does not know are left out.
+            .filter_map(|(word, count)| Some((Reason::parse(word)?, *count)))
             .collect(),
         rejected_rows: record.rejected_rows,
         changes: record
