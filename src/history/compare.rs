@@ -8,8 +8,8 @@ use jiff::Timestamp;
 
 use super::{ChangeKind, Details, FindingKind};
 use crate::domain::{HostName, Mapping, OriginIp, ZoneMappings};
-use crate::findings::{Check, ExpectedOrigin, ZoneFindings};
-use crate::snapshot::{StaleAfter, ZoneData, ZoneState};
+use crate::findings::Check;
+use crate::snapshot::{Finding, ZoneState, is_judged};
 
 /// The changes between two states of a zone: mappings, then findings. The first read of a zone is
 /// not a change, and neither is anything that only became known or unknown.
@@ -28,13 +28,9 @@ pub fn zone_changes(old: &ZoneState, new: &ZoneState) -> Vec<Details> {
             || !Arc::ptr_eq(&old_data.findings, &new_data.findings)
             || old.tiered_cache != new.tiered_cache
             || old.stale_after != new.stale_after
-            || ages_past_the_threshold(old, new, &new_data.mappings))
+            || !stale(old).eq(stale(new)))
     {
-        finding_changes(
-            &Judged::new(old, old_data),
-            &Judged::new(new, new_data),
-            &mut changes,
-        );
+        finding_changes(old, new, &mut changes);
     }
     changes
 }
@@ -51,150 +47,68 @@ type Key = (
     Option<HostName>,
 );
 
-/// A zone's findings, and which kinds of findings could be evaluated.
-struct Judged<'a> {
-    state: &'a ZoneState,
-    data: &'a ZoneData,
+fn key(finding: Finding<'_>) -> Key {
+    let host = match finding {
+        Finding::Rotating(rotating) => Some(rotating.host.clone()),
+        _ => None,
+    };
+    (finding.kind(), finding.origin_ip(), finding.check(), host)
 }
 
-impl<'a> Judged<'a> {
-    fn new(state: &'a ZoneState, data: &'a ZoneData) -> Self {
-        Self { state, data }
-    }
+/// The findings as of the zone's last poll.
+fn findings(state: &ZoneState) -> impl Iterator<Item = Finding<'_>> {
+    let ended = state.last_poll.as_ref().map(|poll| poll.ended);
+    Finding::all(state, ended.unwrap_or(Timestamp::MIN))
+}
 
-    fn findings(&self) -> &ZoneFindings {
-        &self.data.findings
-    }
+fn stale(state: &ZoneState) -> impl Iterator<Item = Option<OriginIp>> {
+    findings(state)
+        .filter(|finding| finding.kind() == FindingKind::Stale)
+        .map(Finding::origin_ip)
+}
 
-    fn all(&self) -> BTreeMap<Key, Finding<'_>> {
-        let findings = self.findings();
-        let mut all = BTreeMap::new();
-        for origin in &findings.missing {
-            let key = (FindingKind::Missing, Some(origin.origin_ip), None, None);
-            all.insert(key, Finding::Missing(origin));
-        }
-        for wrong in &findings.wrong {
-            let mapping = self.data.mappings.get(wrong.origin_ip);
-            let key = (
-                FindingKind::Wrong,
-                Some(wrong.origin_ip),
-                Some(wrong.check),
-                None,
-            );
-            all.insert(key, Finding::of(mapping));
-        }
-        for mapping in findings.unused.iter().flatten() {
-            let key = (FindingKind::Unused, Some(mapping.origin_ip), None, None);
-            all.insert(key, Finding::Of(mapping));
-        }
-        for rotating in &findings.rotating {
-            let key = (
-                FindingKind::Rotating,
-                None,
-                None,
-                Some(rotating.host.clone()),
-            );
-            all.insert(key, Finding::Alone);
-        }
-        for mapping in self.data.mappings.as_slice() {
-            if is_stale(self.state, mapping) {
-                let key = (FindingKind::Stale, Some(mapping.origin_ip), None, None);
-                all.insert(key, Finding::Of(mapping));
-            }
-        }
-        let is_idle = self.state.tiered_cache.makes_mappings_idle() == Some(true);
-        if is_idle && !self.data.mappings.is_empty() {
-            all.insert((FindingKind::Idle, None, None, None), Finding::Alone);
-        }
-        all
+/// Whether this finding could be judged in the state.
+fn could_be_judged(state: &ZoneState, finding: Finding<'_>) -> bool {
+    let found = state.data.as_ref().map(|data| &data.findings);
+    match finding {
+        Finding::Missing(origin) => found.is_some_and(|found| {
+            found.expected.contains_key(&origin.source())
+                && !found.undetermined.contains(&origin.origin_ip)
+        }),
+        Finding::Wrong(wrong) => found.is_some_and(|found| found.checks.contains(&wrong.check)),
+        _ => is_judged(state, finding.kind()),
     }
+}
 
-    /// Whether the poll could have found this finding.
-    fn could_be_judged(&self, (kind, _, check, _): &Key, finding: &Finding<'_>) -> bool {
-        let findings = self.findings();
-        match kind {
-            FindingKind::Missing => match finding {
-                Finding::Missing(origin) => {
-                    findings.expected.contains_key(&origin.source())
-                        && !findings.undetermined.contains(&origin.origin_ip)
+fn finding_changes(old: &ZoneState, new: &ZoneState, changes: &mut Vec<Details>) {
+    let of = |state| -> BTreeMap<_, _> { findings(state).map(|row| (key(row), row)).collect() };
+    let (before, after) = (of(old), of(new));
+    let mut compare =
+        |kind, state, other, findings: &BTreeMap<Key, _>, others: &BTreeMap<Key, _>| {
+            for (key, finding) in findings {
+                if !others.contains_key(key) && could_be_judged(other, *finding) {
+                    changes.push(finding_change(kind, state, *finding));
                 }
-                Finding::Of(_) | Finding::Alone => true,
-            },
-            FindingKind::Wrong => check.is_some_and(|check| findings.checks.contains(&check)),
-            FindingKind::Unused => findings.unused.is_some(),
-            FindingKind::Rotating => findings.hosts.is_some(),
-            FindingKind::Stale => self.state.stale_after != StaleAfter::Never,
-            FindingKind::Idle => self.state.tiered_cache.makes_mappings_idle().is_some(),
-        }
-    }
+            }
+        };
+    compare(ChangeKind::FindingCleared, old, new, &before, &after);
+    compare(ChangeKind::FindingAppeared, new, old, &after, &before);
 }
 
-/// What a finding is about.
-enum Finding<'a> {
-    Missing(&'a ExpectedOrigin),
-    Of(&'a Mapping),
-    Alone,
-}
-
-impl<'a> Finding<'a> {
-    fn of(mapping: Option<&'a Mapping>) -> Self {
-        mapping.map_or(Self::Alone, Self::Of)
-    }
-}
-
-fn finding_changes(old: &Judged<'_>, new: &Judged<'_>, changes: &mut Vec<Details>) {
-    let (before, after) = (old.all(), new.all());
-    let cleared = before.iter().filter(|(key, _)| !after.contains_key(*key));
-    for (key, finding) in cleared.filter(|(key, finding)| new.could_be_judged(key, finding)) {
-        changes.push(finding_change(ChangeKind::FindingCleared, key, finding));
-    }
-    let appeared = after.iter().filter(|(key, _)| !before.contains_key(*key));
-    for (key, finding) in appeared.filter(|(key, finding)| old.could_be_judged(key, finding)) {
-        changes.push(finding_change(ChangeKind::FindingAppeared, key, finding));
-    }
-}
-
-fn finding_change(kind: ChangeKind, key: &Key, finding: &Finding<'_>) -> Details {
-    let (finding_kind, origin_ip, check, host) = key.clone();
-    let mapping = match finding {
-        Finding::Of(mapping) => Some(*mapping),
-        Finding::Missing(_) | Finding::Alone => None,
-    };
-    let led_by = match finding {
-        Finding::Missing(origin) => origin.host().cloned(),
-        Finding::Of(_) | Finding::Alone => None,
-    };
+fn finding_change(kind: ChangeKind, state: &ZoneState, finding: Finding<'_>) -> Details {
+    let (vendor, region) = finding.mapped_to().unzip();
+    let mappings = state.data.as_ref().map(|data| &data.mappings);
+    let mapping = mappings.and_then(|mappings| mappings.get(finding.origin_ip()?));
     Details {
-        origin_ip,
-        vendor: mapping.map(|mapping| mapping.vendor.clone()),
-        region: mapping.map(|mapping| mapping.region.clone()),
+        origin_ip: finding.origin_ip(),
+        vendor: vendor.cloned(),
+        region: region.cloned(),
         modified_on: mapping.and_then(|mapping| mapping.modified_on),
-        finding: Some(finding_kind),
-        check,
-        host: host.or(led_by),
+        finding: Some(finding.kind()),
+        check: finding.check(),
+        host: finding.host().cloned(),
         ..Details::new(kind)
     }
-}
-
-/// Whether the mapping was older than the threshold when the zone was last polled.
-fn is_stale(state: &ZoneState, mapping: &Mapping) -> bool {
-    let StaleAfter::Age(threshold) = state.stale_after else {
-        return false;
-    };
-    let as_of = state.last_poll.as_ref().map(|poll| poll.ended);
-    let exceeds = |as_of: Timestamp, modified_on: Timestamp| {
-        as_of.duration_since(modified_on)
-            > jiff::SignedDuration::try_from(threshold).unwrap_or(jiff::SignedDuration::MAX)
-    };
-    as_of
-        .zip(mapping.modified_on)
-        .is_some_and(|(as_of, modified_on)| exceeds(as_of, modified_on))
-}
-
-/// Whether an unchanged mapping became stale between the two polls.
-fn ages_past_the_threshold(old: &ZoneState, new: &ZoneState, mappings: &ZoneMappings) -> bool {
-    let mut mappings = mappings.as_slice().iter();
-    mappings.any(|mapping| is_stale(old, mapping) != is_stale(new, mapping))
 }
 
 /// The mappings that were added, removed or changed from `old` to `new`, by address. A different

@@ -9,8 +9,8 @@ pub use super::finding::Finding;
 use super::finding::{is_idle, is_judged, stale_mappings};
 use crate::domain::{HostState, Mapping};
 use crate::findings::{
-    Check, ExpectedOrigin, ExpectedPlace, FindingKind, LeftOut, MAX_UNRESOLVED_HOSTS, Source,
-    Sources, ZoneFindings,
+    Check, Effect, ExpectedOrigin, ExpectedPlace, FindingKind, LeftOut, MAX_UNRESOLVED_HOSTS,
+    Source, Sources, ZoneFindings,
 };
 use crate::snapshot::{StaleAfter, ZoneState};
 
@@ -101,18 +101,18 @@ pub struct FindingRow {
     pub zone: String,
     /// Its identifier.
     pub zone_id: String,
-    /// The kind, as in [`FindingKind::as_str`].
-    pub finding: &'static str,
+    /// The kind.
+    pub finding: FindingKind,
     /// The origin's address; `null` for rotating hosts and idle mappings.
     pub origin_ip: Option<String>,
     /// The origin host that led to a missing origin, or that is rotating.
     pub host: Option<String>,
     /// Where the missing origin or the rotating host was found.
-    pub source: Option<&'static str>,
+    pub source: Option<Source>,
     /// The check that the wrong mapping fails.
-    pub check: Option<&'static str>,
+    pub check: Option<Check>,
     /// Whether Tiered Cache uses other upper tiers because the mapping is wrong.
-    pub effect: Option<&'static str>,
+    pub effect: Option<Effect>,
     /// The vendor of the mapping.
     pub vendor: Option<String>,
     /// The region of the mapping.
@@ -265,13 +265,13 @@ impl FindingRow {
         Self {
             zone: state.zone.name.to_string(),
             zone_id: state.zone.id.to_string(),
-            finding: finding.kind().as_str(),
+            finding: finding.kind(),
             origin_ip: finding.origin_ip().map(|ip| ip.to_string()),
             host: finding.host().map(ToString::to_string),
-            source: source.map(Source::as_str),
-            check: finding.check().map(Check::as_str),
+            source,
+            check: finding.check(),
             effect: match finding {
-                Finding::Wrong(wrong) => Some(wrong.effect.as_str()),
+                Finding::Wrong(wrong) => Some(wrong.effect),
                 _ => None,
             },
             vendor: vendor.map(ToString::to_string),
@@ -291,29 +291,28 @@ impl FindingRow {
 
     /// A short description of what is wrong.
     pub fn in_words(&self) -> String {
-        let text = |text: &Option<String>| text.clone().unwrap_or_default();
+        let host = self.host.as_deref().unwrap_or_default();
+        let source = self.source.map(Source::as_str).unwrap_or_default();
+        let check = self.check.map(Check::as_str).unwrap_or_default();
         match self.finding {
-            "missing" if self.host.is_some() => {
-                let source = self.source.unwrap_or_default();
-                format!("missing (expected by {source}, host {})", text(&self.host))
+            FindingKind::Missing if self.host.is_some() => {
+                format!("missing (expected by {source}, host {host})")
             }
-            "missing" => format!("missing (expected by {})", self.source.unwrap_or_default()),
-            "wrong" if self.effect == Some("same_tiers") => {
-                let check = self.check.unwrap_or_default();
+            FindingKind::Missing => format!("missing (expected by {source})"),
+            FindingKind::Wrong if self.effect == Some(Effect::SameTiers) => {
                 format!("wrong (by {check}, same upper tiers)")
             }
-            "wrong" => format!("wrong (by {})", self.check.unwrap_or_default()),
-            "stale" => match self.modified_on {
+            FindingKind::Wrong => format!("wrong (by {check})"),
+            FindingKind::Stale => match self.modified_on {
                 Some(at) => format!("stale (last modified {at})"),
                 None => "stale".to_owned(),
             },
-            "unused" => "unused (no source names the address)".to_owned(),
-            "rotating" => {
+            FindingKind::Unused => "unused (no source names the address)".to_owned(),
+            FindingKind::Rotating => {
                 let addresses = self.addresses.unwrap_or_default();
-                format!("rotating ({} has {addresses} addresses)", text(&self.host))
+                format!("rotating ({host} has {addresses} addresses)")
             }
-            "idle" => "idle (tiered cache is off)".to_owned(),
-            finding => finding.to_owned(),
+            FindingKind::Idle => "idle (tiered cache is off)".to_owned(),
         }
     }
 }

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use maud::{Markup, html};
 
 use super::layout;
+use crate::findings::{Check, FindingKind, Source};
 use crate::snapshot::rows::FindingRow;
 
 /// The findings of one zone.
@@ -63,33 +64,33 @@ fn origin(row: &FindingRow) -> Markup {
 }
 
 fn kind(row: &FindingRow) -> Markup {
-    html! { span.bad { (row.finding) } }
+    html! { span.bad { (row.finding.as_str()) } }
 }
 
 fn why(row: &FindingRow, now: Timestamp) -> Markup {
     html! {
         @match (row.finding, row.source, row.check) {
-            ("rotating", ..) => {
+            (FindingKind::Rotating, ..) => {
                 "the host has " (row.addresses.unwrap_or_default()) " addresses, and they change"
             }
-            ("unused", ..) => "no source of origins names the address any more",
-            (_, Some("config"), _) => "the configuration expects it",
-            (_, Some("dns"), _) => "a proxied DNS record points to it",
-            (_, Some("rule"), _) => "a rule sends requests to it",
-            (_, Some("load_balancer"), _) => "a load balancer sends requests to it",
-            (_, _, Some("declared")) => "the configuration declares another region",
-            (_, _, Some("host_name")) => "the origin’s host name spells another region",
-            (_, _, Some("vendor_ranges")) => "the vendor’s published ranges say otherwise",
-            (_, _, Some("supported_regions")) => "Cloudflare supports no such region",
-            ("stale", ..) => { "last modified " (layout::when(row.modified_on, now)) }
-            ("idle", ..) => "Tiered Cache or its Smart topology is off, so mappings have no effect",
+            (FindingKind::Unused, ..) => "no source of origins names the address any more",
+            (_, Some(Source::Config), _) => "the configuration expects it",
+            (_, Some(Source::Dns), _) => "a proxied DNS record points to it",
+            (_, Some(Source::Rule), _) => "a rule sends requests to it",
+            (_, Some(Source::LoadBalancer), _) => "a load balancer sends requests to it",
+            (_, _, Some(Check::Declared)) => "the configuration declares another region",
+            (_, _, Some(Check::HostName)) => "the origin’s host name spells another region",
+            (_, _, Some(Check::VendorRanges)) => "the vendor’s published ranges say otherwise",
+            (_, _, Some(Check::SupportedRegions)) => "Cloudflare supports no such region",
+            (FindingKind::Stale, ..) => { "last modified " (layout::when(row.modified_on, now)) }
+            (FindingKind::Idle, ..) => "Tiered Cache or its Smart topology is off, so mappings have no effect",
             _ => "",
         }
     }
 }
 
 fn mapped(row: &FindingRow) -> Markup {
-    let none = if row.finding == "missing" {
+    let none = if row.finding == FindingKind::Missing {
         "no mapping"
     } else {
         "–"
@@ -109,18 +110,17 @@ fn fix(row: &FindingRow) -> Markup {
     };
     html! {
         @match (row.finding, place) {
-            ("missing", Some(place)) => { "Add a mapping to " (place) "." }
-            ("missing", None) => "Find the origin’s region, then add a mapping.",
-            ("wrong", Some(place)) => { "Change the mapping to " (place) "." }
-            ("wrong", None) => "Find the origin’s region, then change the mapping.",
-            ("stale", _) => "Check that the origin is still there, then write the mapping again.",
-            ("unused", _) => "Delete the mapping.",
-            ("rotating", _) => {
+            (FindingKind::Missing, Some(place)) => { "Add a mapping to " (place) "." }
+            (FindingKind::Missing, None) => "Find the origin’s region, then add a mapping.",
+            (FindingKind::Wrong, Some(place)) => { "Change the mapping to " (place) "." }
+            (FindingKind::Wrong, None) => "Find the origin’s region, then change the mapping.",
+            (FindingKind::Stale, _) => "Check that the origin is still there, then write the mapping again.",
+            (FindingKind::Unused, _) => "Delete the mapping.",
+            (FindingKind::Rotating, _) => {
                 "Give the origin a fixed address: an Elastic IP, a network load balancer or another "
                 "static entry point."
             }
-            ("idle", _) => "Turn on Tiered Cache with the Smart topology, or delete the mappings.",
-            _ => "",
+            (FindingKind::Idle, _) => "Turn on Tiered Cache with the Smart topology, or delete the mappings.",
         }
     }
 }
