@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::places::Places;
+use super::supported::spell;
 use super::{
-    Candidates, Evidence, ExpectedOrigin, LeftOut, LeftOutReason, MAX_UNRESOLVED_HOSTS, RangesUse,
-    RotatingHost, Source, Sources, UnresolvedHost,
+    Candidates, Evidence, ExpectedOrigin, HostAnswer, LeftOut, LeftOutReason, MAX_UNRESOLVED_HOSTS,
+    RangesUse, RotatingHost, Source, Sources, UnresolvedHost, ZoneFindings,
 };
 use crate::domain::{HostName, HostState, OriginIp, RangeVerdict};
 
@@ -19,19 +20,11 @@ pub struct NamedAddresses {
     pub is_complete: bool,
 }
 
-/// The expected origins of a zone, and what else the sources name.
-#[derive(Debug, Default)]
+/// What is expected of a zone, and what else the sources name.
 pub(super) struct Expectations {
-    pub(super) origins: BTreeMap<OriginIp, ExpectedOrigin>,
-    /// How many origins each source expects. A source that is off or cannot be judged has no entry.
-    pub(super) sources: BTreeMap<Source, usize>,
-    pub(super) left_out: Vec<LeftOut>,
-    pub(super) rotating: Vec<RotatingHost>,
-    pub(super) hosts: Option<BTreeMap<HostState, usize>>,
-    pub(super) unresolved_hosts: Vec<UnresolvedHost>,
+    /// The findings as far as they do not depend on the mappings.
+    pub(super) findings: ZoneFindings,
     pub(super) named: NamedAddresses,
-    /// See [`ZoneFindings`](super::ZoneFindings).
-    pub(super) is_partial: bool,
     /// Whether a source that is on or a host is not completely known, so that more addresses may be
     /// named.
     pub(super) has_gap: bool,
@@ -204,7 +197,7 @@ impl<'a> Builder<'a> {
     }
 
     fn finish(mut self, places: &Places<'_>) -> Expectations {
-        let mut origins = BTreeMap::new();
+        let mut origins = Vec::new();
         for (ip, naming) in std::mem::take(&mut self.addresses) {
             if let Some(reason) = self.reason_to_leave_out(ip, &naming) {
                 for source in naming.sources.iter() {
@@ -219,6 +212,7 @@ impl<'a> Builder<'a> {
             // One source may call it unusable while another one needs it.
             self.left_out.remove(&(Some(ip), None));
             let (place, check) = places.of(ip);
+            let place = spell(place, self.evidence.supported);
             let origin = ExpectedOrigin {
                 origin_ip: ip,
                 sources: naming.sources,
@@ -228,30 +222,35 @@ impl<'a> Builder<'a> {
                 check,
             };
             *self.sources.entry(origin.source()).or_default() += 1;
-            origins.insert(ip, origin);
+            origins.push(origin);
         }
+        let discovered = self.evidence.discovered;
+        let knows_all_hosts = self.knows_all_hosts();
         Expectations {
-            origins,
-            rotating: self.rotating(),
-            hosts: self.host_states(),
-            unresolved_hosts: self.unresolved_hosts(),
-            is_partial: self.is_partial(),
-            has_gap: self.evidence.discovered.has_gap() || !self.knows_all_hosts(),
+            has_gap: discovered.has_gap() || !knows_all_hosts,
+            findings: ZoneFindings {
+                origins,
+                rotating: self.rotating(),
+                hosts: self.host_states(),
+                unresolved_hosts: self.unresolved_hosts(),
+                is_partial: self.is_partial(),
+                expected: self.sources,
+                left_out: self
+                    .left_out
+                    .into_iter()
+                    .map(|((origin_ip, _), omission)| LeftOut {
+                        origin_ip,
+                        hosts: omission.hosts.into_iter().cloned().collect(),
+                        sources: omission.sources,
+                        reason: omission.reason,
+                    })
+                    .collect(),
+                ..ZoneFindings::default()
+            },
             named: NamedAddresses {
-                is_complete: self.evidence.discovered.is_current() && self.knows_all_hosts(),
+                is_complete: discovered.is_current() && knows_all_hosts,
                 addresses: self.named,
             },
-            sources: self.sources,
-            left_out: self
-                .left_out
-                .into_iter()
-                .map(|((origin_ip, _), omission)| LeftOut {
-                    origin_ip,
-                    hosts: omission.hosts.into_iter().cloned().collect(),
-                    sources: omission.sources,
-                    reason: omission.reason,
-                })
-                .collect(),
         }
     }
 
@@ -290,7 +289,7 @@ impl<'a> Builder<'a> {
         self.hosts.iter().filter_map(|(host, sources)| {
             let answer = self.evidence.hosts.get(*host);
             let is_left_out = answer.is_some_and(|answer| answer.left_out.is_some());
-            let state = answer.and_then(super::HostAnswer::state);
+            let state = answer.and_then(HostAnswer::state);
             (!is_left_out).then_some((*host, *sources, state))
         })
     }
@@ -344,9 +343,9 @@ impl<'a> Builder<'a> {
     }
 
     fn knows_all_hosts(&self) -> bool {
-        self.resolvable().all(|(host, _, state)| {
+        self.resolvable().all(|(host, ..)| {
             let answer = self.evidence.hosts.get(host);
-            state.is_some() && answer.is_some_and(|answer| !answer.is_failing)
+            answer.is_some_and(HostAnswer::is_complete)
         })
     }
 }

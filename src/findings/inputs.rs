@@ -162,10 +162,7 @@ impl Discovered {
 }
 
 /// What is known of an origin host.
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "four facts that come from a look-up one by one"
-)]
+#[expect(clippy::struct_excessive_bools, reason = "five independent facts")]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct HostAnswer {
     /// The addresses that count, without duplicates.
@@ -174,6 +171,8 @@ pub struct HostAnswer {
     pub is_known: bool,
     /// Whether the last lookup failed.
     pub is_failing: bool,
+    /// Whether it may have other addresses than these.
+    pub is_incomplete: bool,
     /// Whether it has more addresses than mappings can follow.
     pub is_rotating: bool,
     /// Whether it may turn out to be rotating.
@@ -185,6 +184,11 @@ pub struct HostAnswer {
 }
 
 impl HostAnswer {
+    /// Whether the addresses are all that the host has.
+    pub(super) fn is_complete(&self) -> bool {
+        self.is_known && !self.is_failing && !self.is_incomplete
+    }
+
     /// The host's state; `None` before the first lookup has ended.
     pub fn state(&self) -> Option<HostState> {
         // A rotating host that fails stays rotating.

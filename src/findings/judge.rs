@@ -1,6 +1,6 @@
 //! Compares mappings with what is expected of them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::expected::{Expectations, NamedAddresses, expected};
 use super::places::Places;
@@ -36,81 +36,43 @@ pub fn evaluate(mappings: &ZoneMappings, evidence: &Evidence<'_>) -> Evaluation 
         ..*evidence
     };
     let places = Places::new(&evidence);
-    let expectations = expected(&evidence, &places);
+    let Expectations {
+        mut findings,
+        named,
+        has_gap,
+    } = expected(&evidence, &places);
+    findings.checks = checks_for_sure(&evidence);
     let mut judgement = Judgement {
         places: &places,
         supported: evidence.supported,
-        ranges: evidence.ranges,
-        wrong: Vec::new(),
-        checks: checks_for_sure(&evidence),
-        unverified: BTreeMap::new(),
+        findings: &mut findings,
     };
     for mapping in mappings.as_slice() {
         judgement.check(mapping);
     }
-    if judgement.checks.contains(&Check::VendorRanges) {
+    if findings.checks.contains(&Check::VendorRanges) {
         for reason in Unverified::ALL {
-            judgement.unverified.entry(reason).or_default();
+            findings.unverified.entry(reason).or_default();
         }
     }
-    let Judgement {
-        wrong,
-        checks,
-        unverified,
-        ..
-    } = judgement;
-    let Expectations {
-        origins,
-        sources,
-        left_out,
-        rotating,
-        hosts,
-        unresolved_hosts,
-        named,
-        is_partial,
-        has_gap,
-    } = expectations;
-    let origins: Vec<_> = origins
-        .into_values()
-        .map(|origin| ExpectedOrigin {
-            place: spell(origin.place, evidence.supported),
-            ..origin
-        })
-        .collect();
     let is_missing = |origin: &&ExpectedOrigin| mappings.get(origin.origin_ip).is_none();
-    let missing: Vec<_> = origins.iter().filter(is_missing).cloned().collect();
-    let remedies = remedies(&missing, &wrong, |ip| {
+    let missing = findings.origins.iter().filter(is_missing);
+    findings.missing = missing.cloned().collect();
+    findings.remedies = remedies(&findings, |ip| {
+        let (place, _) = places.of(ip);
         // What may name the address may also give it another place.
-        if has_gap && !named.addresses.contains(&ip) {
+        let may_be_named = has_gap && !named.addresses.contains(&ip);
+        if may_be_named || places.may_be_overridden(ip, &place) {
             return None;
         }
-        let (place, _) = places.of(ip);
         let place = spell(place, evidence.supported);
         Some(supported_part(place, evidence.supported))
     });
     let ips = mappings.as_slice().iter().map(|mapping| mapping.origin_ip);
     let unnamed = ips.filter(|ip| !named.addresses.contains(ip));
-    Evaluation {
-        findings: ZoneFindings {
-            missing,
-            undetermined: BTreeSet::new(),
-            unnamed: named.is_complete.then(|| unnamed.collect()),
-            remedies,
-            expected: sources,
-            origins,
-            wrong,
-            checks,
-            unverified,
-            unused: None,
-            rotating,
-            hosts,
-            unresolved_hosts,
-            left_out,
-            is_partial,
-            unsupported_declarations: places.unsupported,
-        },
-        named,
-    }
+    findings.unnamed = named.is_complete.then(|| unnamed.collect());
+    findings.unsupported_declarations = places.unsupported;
+    Evaluation { findings, named }
 }
 
 /// The checks that are made even if the zone has no mapping.
@@ -135,10 +97,7 @@ fn checks_for_sure(evidence: &Evidence<'_>) -> BTreeSet<Check> {
 struct Judgement<'a> {
     places: &'a Places<'a>,
     supported: Option<&'a SupportedRegions>,
-    ranges: RangesUse<'a>,
-    wrong: Vec<WrongMapping>,
-    checks: BTreeSet<Check>,
-    unverified: BTreeMap<Unverified, usize>,
+    findings: &'a mut ZoneFindings,
 }
 
 impl Judgement<'_> {
@@ -174,25 +133,19 @@ impl Judgement<'_> {
     }
 
     fn check_ranges(&mut self, mapping: &Mapping) {
-        let (RangesUse::Loaded(verdict) | RangesUse::NotLoaded(verdict)) = self.ranges else {
-            return;
-        };
-        let (place, unverified) = match verdict(mapping.origin_ip) {
+        let verdict = self.places.verdict(mapping.origin_ip);
+        let unverified = match verdict {
             RangeVerdict::Unknown => return,
-            RangeVerdict::NotInRanges => (ExpectedPlace::default(), Some(Unverified::NotInRanges)),
-            RangeVerdict::InVendor(vendor) => (
-                ExpectedPlace::in_vendor(vendor),
-                Some(Unverified::RegionUnknown),
-            ),
-            RangeVerdict::InRegion(vendor, region) => {
-                (ExpectedPlace::in_region(vendor, region), None)
-            }
+            RangeVerdict::NotInRanges => Some(Unverified::NotInRanges),
+            RangeVerdict::InVendor(_) => Some(Unverified::RegionUnknown),
+            RangeVerdict::InRegion(..) => None,
         };
-        self.checks.insert(Check::VendorRanges);
+        let place = verdict.place();
+        self.findings.checks.insert(Check::VendorRanges);
         if !place.agrees_with(mapping) {
             self.wrong(mapping, Check::VendorRanges, place);
         } else if let Some(reason) = unverified {
-            *self.unverified.entry(reason).or_default() += 1;
+            *self.findings.unverified.entry(reason).or_default() += 1;
         }
     }
 
@@ -207,7 +160,7 @@ impl Judgement<'_> {
     }
 
     fn wrong(&mut self, mapping: &Mapping, check: Check, expected: ExpectedPlace) {
-        self.wrong.push(WrongMapping {
+        self.findings.wrong.push(WrongMapping {
             origin_ip: mapping.origin_ip,
             vendor: mapping.vendor.clone(),
             region: mapping.region.clone(),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::supported::spell;
-use super::{Check, Evidence, RangesUse, UnsupportedDeclaration};
+use super::{Check, Evidence, HostAnswer, RangesUse, UnsupportedDeclaration};
 use crate::domain::{
     ExpectedPlace, OriginIp, RangeVerdict, SupportedRegions, same_region, same_vendor,
 };
@@ -13,6 +13,8 @@ use crate::domain::{
 pub(super) struct Places<'a> {
     pub(super) declared: BTreeMap<OriginIp, ExpectedPlace>,
     pub(super) host_names: BTreeMap<OriginIp, ExpectedPlace>,
+    /// The places of declared hosts whose addresses are not all known.
+    open: Vec<ExpectedPlace>,
     ranges: RangesUse<'a>,
     pub(super) unsupported: Vec<UnsupportedDeclaration>,
 }
@@ -22,6 +24,7 @@ impl<'a> Places<'a> {
         let mut places = Self {
             declared: BTreeMap::new(),
             host_names: spelled_places(evidence),
+            open: Vec::new(),
             ranges: evidence.ranges,
             unsupported: Vec::new(),
         };
@@ -32,11 +35,11 @@ impl<'a> Places<'a> {
     /// The place of an address, and the strongest check that knows something of it. If that check
     /// does not know the region, a weaker one with the same vendor fills it in.
     pub(super) fn of(&self, ip: OriginIp) -> (ExpectedPlace, Option<Check>) {
-        let ranges = self.by_ranges(ip);
+        let ranges = self.verdict(ip).place();
         let evidence = [
             (Check::Declared, self.declared.get(&ip)),
             (Check::HostName, self.host_names.get(&ip)),
-            (Check::VendorRanges, ranges.as_ref()),
+            (Check::VendorRanges, Some(&ranges)),
         ];
         let mut place = ExpectedPlace::default();
         let mut strongest = None;
@@ -54,16 +57,17 @@ impl<'a> Places<'a> {
         (place, strongest)
     }
 
-    fn by_ranges(&self, ip: OriginIp) -> Option<ExpectedPlace> {
-        let (RangesUse::Loaded(verdict) | RangesUse::NotLoaded(verdict)) = self.ranges else {
-            return None;
-        };
-        match verdict(ip) {
-            RangeVerdict::InRegion(vendor, region) => {
-                Some(ExpectedPlace::in_region(vendor, region))
-            }
-            RangeVerdict::InVendor(vendor) => Some(ExpectedPlace::in_vendor(vendor)),
-            RangeVerdict::NotInRanges | RangeVerdict::Unknown => None,
+    /// Whether a declared host that may have the address gives it another place than this one.
+    pub(super) fn may_be_overridden(&self, ip: OriginIp, place: &ExpectedPlace) -> bool {
+        let mut open = self.open.iter();
+        !self.declared.contains_key(&ip) && open.any(|declared| !is_part_of(declared, place))
+    }
+
+    /// What the vendors' ranges show, as far as they are used and loaded.
+    pub(super) fn verdict(&self, ip: OriginIp) -> RangeVerdict {
+        match self.ranges {
+            RangesUse::Off => RangeVerdict::Unknown,
+            RangesUse::Loaded(verdict) | RangesUse::NotLoaded(verdict) => verdict(ip),
         }
     }
 
@@ -79,6 +83,9 @@ impl<'a> Places<'a> {
         for origin in hosts {
             let place = self.usable(&origin.host, &origin.place, evidence.supported);
             let answer = evidence.hosts.get(&origin.host);
+            if !answer.is_some_and(HostAnswer::is_complete) {
+                self.open.push(place.clone());
+            }
             for ip in answer.iter().flat_map(|answer| &answer.addresses) {
                 self.declared.entry(*ip).or_insert_with(|| place.clone());
             }
@@ -165,6 +172,17 @@ fn agreed(places: &[ExpectedPlace]) -> Option<ExpectedPlace> {
         is_same_vendor(place, best) && (place.region.is_none() || place.region == best.region)
     };
     places.iter().all(fits).then(|| best.clone())
+}
+
+/// Whether `place` has everything that `part` says.
+fn is_part_of(part: &ExpectedPlace, place: &ExpectedPlace) -> bool {
+    let is_vendor = part.vendor.is_none() || is_same_vendor(part, place);
+    let is_region = match (&part.region, &place.region, &place.vendor) {
+        (None, ..) => true,
+        (Some(part), Some(region), Some(vendor)) => same_region(vendor, part, region),
+        (Some(part), region, _) => Some(part) == region.as_ref(),
+    };
+    is_vendor && is_region
 }
 
 fn is_same_vendor(a: &ExpectedPlace, b: &ExpectedPlace) -> bool {

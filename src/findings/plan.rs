@@ -153,12 +153,11 @@ fn not_known(place: Option<&ExpectedPlace>) -> String {
 /// The places to which the addresses with a missing or wrong mapping should be mapped, as far as
 /// Cloudflare supports them. An address whose place would be a guess has none.
 pub(super) fn remedies(
-    missing: &[ExpectedOrigin],
-    wrong: &[WrongMapping],
+    findings: &ZoneFindings,
     place_of: impl Fn(OriginIp) -> Option<ExpectedPlace>,
 ) -> BTreeMap<OriginIp, ExpectedPlace> {
-    let missing = missing.iter().map(|origin| origin.origin_ip);
-    let wrong = wrong.iter().map(|mapping| mapping.origin_ip);
+    let missing = findings.missing.iter().map(|origin| origin.origin_ip);
+    let wrong = findings.wrong.iter().map(|mapping| mapping.origin_ip);
     let ips = missing.chain(wrong);
     ips.filter_map(|ip| Some((ip, place_of(ip)?))).collect()
 }

@@ -25,6 +25,8 @@ struct Zone {
     is_active: bool,
     /// Sorted by name; `None` until they were read.
     records: Option<Box<[(Key, RecordTarget)]>>,
+    /// Whether all records could be read, so that a name without any does not exist.
+    is_complete: bool,
 }
 
 /// A name with its labels in reverse order (`com.example.www`), so that all names below another one
@@ -62,6 +64,9 @@ pub struct Followed {
     /// The zones whose records were consulted.
     #[serde(skip)]
     pub zones: Vec<ZoneId>,
+    /// Whether one of these has unreadable records, so that the chain may have other ends.
+    #[serde(skip)]
+    pub is_partial: bool,
     /// Where the chain ends.
     pub end: End,
 }
@@ -77,7 +82,8 @@ pub enum End {
     Outside(HostName),
     /// At a record without an origin.
     NoOrigin(NoOrigin),
-    /// In a zone whose records are not known.
+    /// In a zone whose records are not known, or at a name that only its unreadable records may
+    /// have.
     NotRead,
     /// Nowhere: the chain is a loop, or has more CNAMEs than are followed.
     TooLong,
@@ -90,11 +96,12 @@ impl AccountRecords {
         if known.is_some_and(|zone| zone.apex == *apex && zone.is_active == is_active) {
             return;
         }
-        let records = self.take(id).and_then(|zone| zone.records);
+        let known = self.take(id);
         let zone = Zone {
             apex: apex.clone(),
             is_active,
-            records,
+            is_complete: known.as_ref().is_some_and(|zone| zone.is_complete),
+            records: known.and_then(|zone| zone.records),
         };
         self.zones.insert(id.clone(), zone);
         let zones = &self.zones;
@@ -112,12 +119,13 @@ impl AccountRecords {
         self.take(id);
     }
 
-    /// Replaces the records of a listed zone; `None` if they are no longer known. Returns whether
-    /// they changed.
+    /// Replaces the records of a listed zone; `None` if they are no longer known. `is_complete`
+    /// means that there are no others. Returns whether this changed anything.
     pub fn set(
         &mut self,
         id: &ZoneId,
         records: Option<impl IntoIterator<Item = (RecordName, RecordTarget)>>,
+        is_complete: bool,
     ) -> bool {
         let Some(zone) = self.zones.get_mut(id) else {
             return false;
@@ -131,8 +139,9 @@ impl AccountRecords {
             records.dedup();
             records.into_boxed_slice()
         });
-        let is_other = zone.records != records;
+        let is_other = zone.records != records || zone.is_complete != is_complete;
         zone.records = records;
+        zone.is_complete = is_complete;
         is_other
     }
 
@@ -141,6 +150,7 @@ impl AccountRecords {
         let mut followed = Followed {
             chain: Vec::new(),
             zones: Vec::new(),
+            is_partial: false,
             end: End::TooLong,
         };
         let mut current = host.clone();
@@ -156,9 +166,14 @@ impl AccountRecords {
                 followed.end = End::NotRead;
                 return followed;
             };
+            followed.is_partial |= !zone.is_complete;
             match find(records, &zone.apex, &current) {
                 [] => {
-                    followed.end = End::Outside(current);
+                    followed.end = if zone.is_complete {
+                        End::Outside(current)
+                    } else {
+                        End::NotRead
+                    };
                     return followed;
                 }
                 [(_, RecordTarget::NoOrigin(why)), ..] => {

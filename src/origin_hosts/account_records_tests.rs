@@ -23,7 +23,7 @@ fn set(accounts: &mut AccountRecords, apex: &str, records: &[(&str, &str)]) -> b
     let records = records
         .iter()
         .map(|(name, to)| (RecordName::parse(name).unwrap(), target(to)));
-    accounts.set(&id, Some(records))
+    accounts.set(&id, Some(records), true)
 }
 
 fn accounts(zones: &[(&str, &[(&str, &str)])]) -> AccountRecords {
@@ -198,8 +198,8 @@ fn of_zones_with_one_name_the_active_one_answers() {
     let records = |ip: &str| Some([(RecordName::parse("www.example.com").unwrap(), target(ip))]);
     accounts.list(&zone("a"), &host("example.com"), false);
     accounts.list(&zone("b"), &host("example.com"), true);
-    accounts.set(&zone("a"), records("192.0.2.1"));
-    accounts.set(&zone("b"), records("192.0.2.2"));
+    accounts.set(&zone("a"), records("192.0.2.1"), true);
+    accounts.set(&zone("b"), records("192.0.2.2"), true);
     let end = |accounts: &AccountRecords| accounts.follow(&host("www.example.com")).end;
     assert_eq!(end(&accounts), ips(&["192.0.2.2"]));
     accounts.list(&zone("b"), &host("example.com"), false);
@@ -226,5 +226,28 @@ fn it_is_seen_whether_records_changed() {
         "order does not matter"
     );
     assert!(set(&mut accounts, "example.com", &rows[..1]));
-    assert!(!accounts.set(&zone("unlisted"), None::<[(RecordName, RecordTarget); 0]>));
+    assert!(!accounts.set(
+        &zone("unlisted"),
+        None::<[(RecordName, RecordTarget); 0]>,
+        true
+    ));
+}
+
+#[test]
+fn unreadable_records_of_a_zone_leave_open_what_its_other_names_lead_to() {
+    let mut accounts = accounts(&[("example.com", &[("www.example.com", "192.0.2.1")])]);
+    let follow = |accounts: &AccountRecords, name| {
+        let followed = accounts.follow(&host(name));
+        (followed.end, followed.is_partial)
+    };
+    let other = "other.example.com";
+    assert_eq!(follow(&accounts, other), (outside(other), false));
+    let name = RecordName::parse("www.example.com").unwrap();
+    let records = [(name, target("192.0.2.1"))];
+    assert!(accounts.set(&zone("example-com"), Some(records), false));
+    assert_eq!(follow(&accounts, other), (End::NotRead, true));
+    let end = ips(&["192.0.2.1"]);
+    assert_eq!(follow(&accounts, "www.example.com"), (end, true));
+    accounts.list(&zone("example-com"), &host("example.com"), false);
+    assert_eq!(follow(&accounts, other), (End::NotRead, true));
 }

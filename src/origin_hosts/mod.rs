@@ -5,7 +5,6 @@
 
 mod account_records;
 mod changes;
-mod directory;
 mod dns;
 mod host;
 mod metrics;

@@ -1,24 +1,24 @@
 //! The cloud vendor and region that a host name contains.
 
-use crate::domain::{ExpectedPlace, HostName, Region, Vendor, usual_region};
+use self::Spelling::{After, Always, Found, Last};
+use crate::domain::Vendor::{self, Aws, Azure, Gcp, Oci};
+use crate::domain::{ExpectedPlace, HostName, Region, usual_region};
 
 /// The vendor and region that a host name contains; `None` if it contains none.
 pub fn named_place(host: &HostName) -> Option<ExpectedPlace> {
     let name = host.as_str();
-    PATTERNS.iter().find_map(|pattern| {
-        let rest = below(name, pattern.suffix)?;
-        let region = match pattern.region {
+    ROWS.iter().find_map(|(suffix, vendor, spelling)| {
+        let rest = below(name, suffix)?;
+        let region = match spelling {
             Spelling::None => None,
-            Spelling::Always(region) => Some(region),
-            Spelling::Found(find) => Some(find(rest)?),
+            Always(region) => Some(*region),
+            Last(is_like) => Some(Some(last_label(rest)).filter(|label| is_like(label))?),
+            After(service) => Some(after(rest, service).filter(|label| like_aws(label))?),
+            Found(find) => Some(find(rest)?),
         };
-        let region = region.and_then(|region| {
-            let region = usual_region(&pattern.vendor, region);
-            Region::parse(&region).ok()
-        });
         Some(ExpectedPlace {
-            vendor: Some(pattern.vendor.clone()),
-            region,
+            vendor: Some(vendor.clone()),
+            region: region.and_then(|region| Region::parse(&usual_region(vendor, region)).ok()),
         })
     })
 }
@@ -36,114 +36,56 @@ pub fn chain_place<'a>(chain: impl IntoIterator<Item = &'a HostName>) -> Expecte
     best
 }
 
-/// A row of the table, for names that end in `suffix`.
-struct Pattern {
-    suffix: &'static str,
-    vendor: Vendor,
-    region: Spelling,
-}
-
-/// Where a name has its region. The function gets what is before the suffix, without the last dot.
+/// Where names with a suffix have their region. The functions check that a label looks like one.
 enum Spelling {
     /// Not at all: only the vendor is known, or there is no region.
     None,
     /// All names with the suffix are in this region.
     Always(&'static str),
-    /// In a part of the name. If it is missing, the pattern does not match.
+    /// In the last label before the suffix. If it is missing, the row does not match; the same holds
+    /// for the following ones.
+    Last(fn(&str) -> bool),
+    /// In the last label before the suffix, after a label with this name.
+    After(&'static str),
+    /// In a part of the name, which the function gets without the suffix and its dot.
     Found(for<'a> fn(&'a str) -> Option<&'a str>),
 }
 
-const fn pattern(suffix: &'static str, vendor: Vendor, region: Spelling) -> Pattern {
-    Pattern {
-        suffix,
-        vendor,
-        region,
-    }
-}
-
-/// The first pattern that matches a name decides.
+/// Suffixes of names. The first row that matches a name decides.
 ///
 /// Sources: the vendors' documentation of endpoints and default host names.
-const PATTERNS: &[Pattern] = &[
+const ROWS: &[(&str, Vendor, Spelling)] = &[
     // Application and Classic Load Balancers, then Network Load Balancers, which have the region
     // and `elb` the other way round.
-    pattern(
-        "elb.amazonaws.com",
-        Vendor::Aws,
-        Spelling::Found(last_like_aws),
-    ),
-    pattern("amazonaws.com", Vendor::Aws, Spelling::Found(after_elb)),
-    pattern(
-        "compute.amazonaws.com",
-        Vendor::Aws,
-        Spelling::Found(last_like_aws),
-    ),
-    pattern(
-        "compute-1.amazonaws.com",
-        Vendor::Aws,
-        Spelling::Always("us-east-1"),
-    ),
-    pattern("amazonaws.com", Vendor::Aws, Spelling::Found(s3)),
-    pattern("s3.amazonaws.com", Vendor::Aws, Spelling::None),
-    pattern(
-        "amazonaws.com",
-        Vendor::Aws,
-        Spelling::Found(after_execute_api),
-    ),
-    pattern("on.aws", Vendor::Aws, Spelling::Found(after_lambda_url)),
-    pattern(
-        "elasticbeanstalk.com",
-        Vendor::Aws,
-        Spelling::Found(last_like_aws),
-    ),
-    pattern(
-        "awsapprunner.com",
-        Vendor::Aws,
-        Spelling::Found(last_like_aws),
-    ),
-    pattern(
-        "cloudapp.azure.com",
-        Vendor::Azure,
-        Spelling::Found(last_like_azure),
-    ),
-    pattern(
-        "azurecontainer.io",
-        Vendor::Azure,
-        Spelling::Found(last_like_azure),
-    ),
-    pattern(
-        "azurecontainerapps.io",
-        Vendor::Azure,
-        Spelling::Found(last_like_azure),
-    ),
-    pattern(
-        "azurewebsites.net",
-        Vendor::Azure,
-        Spelling::Found(numbered_azure),
-    ),
-    pattern("azurewebsites.net", Vendor::Azure, Spelling::None),
-    pattern("core.windows.net", Vendor::Azure, Spelling::None),
-    pattern("run.app", Vendor::Gcp, Spelling::Found(last_like_gcp)),
-    pattern("a.run.app", Vendor::Gcp, Spelling::None),
-    pattern(
-        "cloudfunctions.net",
-        Vendor::Gcp,
-        Spelling::Found(before_project),
-    ),
-    pattern("storage.googleapis.com", Vendor::Gcp, Spelling::None),
-    pattern("appspot.com", Vendor::Gcp, Spelling::None),
-    pattern(
-        "oraclecloud.com",
-        Vendor::Oci,
-        Spelling::Found(after_objectstorage),
-    ),
+    ("elb.amazonaws.com", Aws, Last(like_aws)),
+    ("amazonaws.com", Aws, After("elb")),
+    ("compute.amazonaws.com", Aws, Last(like_aws)),
+    ("compute-1.amazonaws.com", Aws, Always("us-east-1")),
+    ("amazonaws.com", Aws, Found(s3)),
+    ("s3.amazonaws.com", Aws, Spelling::None),
+    ("amazonaws.com", Aws, After("execute-api")),
+    ("on.aws", Aws, After("lambda-url")),
+    ("elasticbeanstalk.com", Aws, Last(like_aws)),
+    ("awsapprunner.com", Aws, Last(like_aws)),
+    ("cloudapp.azure.com", Azure, Last(like_azure)),
+    ("azurecontainer.io", Azure, Last(like_azure)),
+    ("azurecontainerapps.io", Azure, Last(like_azure)),
+    ("azurewebsites.net", Azure, Found(numbered_azure)),
+    ("azurewebsites.net", Azure, Spelling::None),
+    ("core.windows.net", Azure, Spelling::None),
+    ("run.app", Gcp, Last(like_gcp)),
+    ("a.run.app", Gcp, Spelling::None),
+    ("cloudfunctions.net", Gcp, Found(before_project)),
+    ("storage.googleapis.com", Gcp, Spelling::None),
+    ("appspot.com", Gcp, Spelling::None),
+    ("oraclecloud.com", Oci, After("objectstorage")),
     // Edge and anycast services: their addresses are not in any region.
-    pattern("cloudfront.net", Vendor::Aws, Spelling::None),
-    pattern("awsglobalaccelerator.com", Vendor::Aws, Spelling::None),
-    pattern("azurefd.net", Vendor::Azure, Spelling::None),
-    pattern("azureedge.net", Vendor::Azure, Spelling::None),
-    pattern("trafficmanager.net", Vendor::Azure, Spelling::None),
-    pattern("ghs.googlehosted.com", Vendor::Gcp, Spelling::None),
+    ("cloudfront.net", Aws, Spelling::None),
+    ("awsglobalaccelerator.com", Aws, Spelling::None),
+    ("azurefd.net", Azure, Spelling::None),
+    ("azureedge.net", Azure, Spelling::None),
+    ("trafficmanager.net", Azure, Spelling::None),
+    ("ghs.googlehosted.com", Gcp, Spelling::None),
 ];
 
 /// The part of a name before a suffix of whole labels, without the dot between them; empty if the
@@ -167,26 +109,6 @@ fn after<'a>(rest: &'a str, service: &str) -> Option<&'a str> {
     (last_label(before) == service).then_some(region)
 }
 
-fn last_like_aws(rest: &str) -> Option<&str> {
-    Some(last_label(rest)).filter(|label| like_aws(label))
-}
-
-fn after_elb(rest: &str) -> Option<&str> {
-    after(rest, "elb").filter(|label| like_aws(label))
-}
-
-fn after_execute_api(rest: &str) -> Option<&str> {
-    after(rest, "execute-api").filter(|label| like_aws(label))
-}
-
-fn after_lambda_url(rest: &str) -> Option<&str> {
-    after(rest, "lambda-url").filter(|label| like_aws(label))
-}
-
-fn after_objectstorage(rest: &str) -> Option<&str> {
-    after(rest, "objectstorage").filter(|label| like_aws(label))
-}
-
 /// `s3.REGION`, `s3.dualstack.REGION`, `s3-website.REGION`, `s3-website-REGION` and `s3-REGION`.
 fn s3(rest: &str) -> Option<&str> {
     let (before, last) = rest.rsplit_once('.').unwrap_or(("", rest));
@@ -201,20 +123,12 @@ fn s3(rest: &str) -> Option<&str> {
     like_aws(region).then_some(region)
 }
 
-fn last_like_azure(rest: &str) -> Option<&str> {
-    Some(last_label(rest)).filter(|label| like_azure(label))
-}
-
 /// `REGION-NN`.
 fn numbered_azure(rest: &str) -> Option<&str> {
     let (_, label) = rest.rsplit_once('.')?;
     let (region, number) = label.rsplit_once('-')?;
     let numbered = number.len() == 2 && number.bytes().all(|byte| byte.is_ascii_digit());
     (numbered && like_azure(region)).then_some(region)
-}
-
-fn last_like_gcp(rest: &str) -> Option<&str> {
-    Some(last_label(rest)).filter(|label| like_gcp(label))
 }
 
 /// `REGION-PROJECT`: the region is the first two words.

@@ -13,10 +13,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::changes::Changes;
-use super::directory::Directory;
 use super::dns::Resolver;
 use super::host::{Failure, Outcome};
-use super::schedule::{Moves, Schedule};
+use super::schedule::Schedule;
 use super::{Host, Metrics, Now, Settings, StoredHost};
 use crate::domain::{HostName, ZoneId};
 
@@ -33,7 +32,6 @@ pub struct OriginHosts {
 }
 
 struct Shared {
-    directory: Directory,
     state: Mutex<State>,
     /// Something may be due.
     wake: Notify,
@@ -61,7 +59,6 @@ impl OriginHosts {
         };
         Ok(Self {
             shared: Arc::new(Shared {
-                directory: Directory::new(),
                 state: Mutex::new(state),
                 wake: Notify::new(),
                 changed: Changes::default(),
@@ -79,8 +76,8 @@ impl OriginHosts {
         }
         let mut state = self.shared.state();
         let now = self.shared.now().monotonic;
-        let moves = state.schedule.want(zone, hosts, now);
-        self.shared.publish(&mut state, moves);
+        let forgotten = state.schedule.want(zone, hosts, now);
+        self.shared.forget(state, forgotten);
         self.shared.wake.notify_one();
     }
 
@@ -93,17 +90,17 @@ impl OriginHosts {
     pub fn is_settled(&self) -> bool {
         let state = self.shared.state();
         let is_open = |host: &Host| host.state().is_none() && state.schedule.is_wanted(host.name());
-        !self.all().any(|host| is_open(&host))
+        !state.schedule.all().any(|host| is_open(host))
     }
 
     /// What is known of a host; `None` if no zone wants it, or if there are too many.
     pub fn get(&self, host: &HostName) -> Option<Arc<Host>> {
-        self.shared.directory.get(host)
+        self.shared.state().schedule.get(host).cloned()
     }
 
     /// Every host, in no particular order, including some that no zone wants any more.
-    pub fn all(&self) -> impl Iterator<Item = Arc<Host>> {
-        self.shared.directory.all()
+    pub fn all(&self) -> Vec<Arc<Host>> {
+        self.shared.state().schedule.all().cloned().collect()
     }
 
     /// Waits until hosts change in anything that findings depend on, and takes their names. The
@@ -124,10 +121,8 @@ impl OriginHosts {
         let mut state = self.shared.state();
         let now = self.shared.now();
         for stored in stored {
-            if let Some(host) = Host::restore(stored, &state.settings, now)
-                && state.schedule.remember(host.name(), now.monotonic)
-            {
-                self.shared.directory.put(Arc::new(host));
+            if let Some(host) = Host::restore(stored, &state.settings, now) {
+                state.schedule.remember(host, now.monotonic);
             }
         }
     }
@@ -141,13 +136,14 @@ impl OriginHosts {
         if settings.nameservers != state.settings.nameservers {
             state.resolver = Resolver::new(&settings.nameservers)?;
         }
-        let mut changed = Vec::new();
-        for host in self.shared.directory.all() {
+        let others = state.schedule.all().filter_map(|host| {
             let other = host.under(&settings);
-            if other.differs(&host) {
-                changed.push(host.name().clone());
-                self.shared.directory.put(Arc::new(other));
-            }
+            other.differs(host).then_some(other)
+        });
+        let others: Vec<_> = others.collect();
+        let changed: Vec<_> = others.iter().map(|host| host.name().clone()).collect();
+        for host in others {
+            state.schedule.put(host);
         }
         state.settings = settings;
         drop(state);
@@ -182,10 +178,11 @@ impl OriginHosts {
 
     /// Starts lookups while there is room, and returns when there is something to do next.
     fn start_due(&self, lookups: &mut Lookups) -> Option<i64> {
-        let mut state = self.shared.state();
         let now = self.shared.now().monotonic;
-        let moves = state.schedule.forget_idle(now);
-        self.shared.publish(&mut state, moves);
+        let mut state = self.shared.state();
+        let forgotten = state.schedule.forget_idle(now);
+        self.shared.forget(state, forgotten);
+        let mut state = self.shared.state();
         while lookups.tasks.len() < HOSTS_IN_FLIGHT
             && let Some(host) = state.schedule.next(now)
         {
@@ -195,7 +192,7 @@ impl OriginHosts {
     }
 
     fn names(&self) -> impl Iterator<Item = HostName> {
-        self.all().map(|host| host.name().clone())
+        self.all().into_iter().map(|host| host.name().clone())
     }
 }
 
@@ -217,14 +214,8 @@ impl Shared {
         self.epoch.checked_add(time).unwrap_or_else(Instant::now)
     }
 
-    fn publish(&self, state: &mut State, moves: Moves) {
-        for host in &moves.added {
-            self.directory.put(Arc::new(Host::new(host.clone())));
-        }
-        for host in &moves.removed {
-            self.directory.remove(host);
-        }
-        self.unsaved.add(moves.removed);
+    /// Handles a change of the wanted hosts by which others were forgotten.
+    fn forget(&self, mut state: MutexGuard<'_, State>, forgotten: Vec<HostName>) {
         let refused = state.schedule.refused();
         if refused > state.refused {
             warn!(
@@ -234,15 +225,17 @@ impl Shared {
             );
         }
         state.refused = refused;
+        // A reader of the names takes the state under their lock.
+        drop(state);
+        self.unsaved.add(forgotten);
     }
 
     fn apply(&self, name: &HostName, outcome: &Outcome) {
         let mut state = self.state();
         let now = self.now();
-        let before = self
-            .directory
-            .get(name)
-            .unwrap_or_else(|| Arc::new(Host::new(name.clone())));
+        let Some(before) = state.schedule.get(name).cloned() else {
+            return;
+        };
         let (host, pause) = before.after(outcome, &state.settings, now);
         let pause = i64::try_from(pause.as_millis()).unwrap_or(i64::MAX);
         let due = now.monotonic.saturating_add(pause);
@@ -252,7 +245,7 @@ impl Shared {
         let from = now.monotonic.saturating_sub(STORE_EVERY);
         let unsaved = state.schedule.offer(name, anyway, from, now.monotonic);
         log_transition(&before, &host);
-        self.directory.put(Arc::new(host));
+        state.schedule.put(host);
         drop(state);
         if changed {
             self.changed.add([name.clone()]);

@@ -6,6 +6,9 @@ use crate::domain::OriginIp;
 /// The most addresses of a load balancer or of S3 that AWS puts into one answer. An answer with
 /// exactly this many may be incomplete.
 const FULL_ANSWER: usize = 8;
+/// A full answer counts as complete after this many answers in a row that bring no new address. One
+/// of them may come from a cache.
+const QUIET_ANSWERS: u8 = 2;
 /// A host is settling from this many answers with new addresses in a row. Replacing its addresses
 /// takes only two.
 const SETTLING_ANSWERS: u8 = 3;
@@ -16,9 +19,9 @@ pub(super) struct Rotation {
     /// The limit that the number of addresses exceeds; `None` if it does not.
     pub(super) above: Option<u32>,
     /// Good answers in a row with new addresses.
-    novelties: u8,
-    /// Whether the first of these was full and no address was known before it.
-    began_full: bool,
+    pub(super) novelties: u8,
+    /// How many quiet answers it takes until the last full answer counts as complete.
+    pub(super) doubts: u8,
     is_settling: bool,
 }
 
@@ -28,9 +31,9 @@ impl Rotation {
         self.above.is_some()
     }
 
-    /// Whether answers keep bringing new addresses, so that the host may turn out to be rotating.
-    /// It ends with an answer without new addresses, with a failure, and when the number of such
-    /// answers exceeds the limit on addresses.
+    /// Whether answers keep bringing new addresses, or a full one may be a part of more, so that the
+    /// host may turn out to be rotating. It ends with answers without new addresses, and when more
+    /// answers than addresses can be followed brought new ones.
     pub(super) fn is_settling(&self) -> bool {
         self.is_settling
     }
@@ -40,12 +43,12 @@ impl Rotation {
         let is_known = |ip: &OriginIp| known.iter().any(|address| address.ip == *ip);
         if answer.iter().all(is_known) {
             self.interrupt();
+            self.doubts = self.doubts.saturating_sub(1);
             return;
         }
-        if self.novelties == 0 {
-            let number = |kind| answer.iter().filter(|ip| IpKind::of(**ip) == kind).count();
-            let is_full = [IpKind::V4, IpKind::V6].map(number).contains(&FULL_ANSWER);
-            self.began_full = is_full && known.is_empty();
+        let number = |kind| answer.iter().filter(|ip| IpKind::of(**ip) == kind).count();
+        if [IpKind::V4, IpKind::V6].map(number).contains(&FULL_ANSWER) {
+            self.doubts = QUIET_ANSWERS;
         }
         self.novelties = self.novelties.saturating_add(1);
     }
@@ -69,7 +72,7 @@ impl Rotation {
         self.above = is_rotating.then_some(this_limit);
         self.is_settling = !is_rotating
             && usize::from(self.novelties) <= above
-            && (self.novelties >= SETTLING_ANSWERS || (self.novelties > 0 && self.began_full));
+            && (self.novelties >= SETTLING_ANSWERS || self.doubts > 0);
     }
 }
 
@@ -115,14 +118,24 @@ mod tests {
             // Addresses that stay, and addresses that are replaced.
             (vec![0..3, 0..3], vec![false, false], false),
             (vec![0..3, 3..6, 3..6], vec![false, false, false], false),
-            // A full answer may be complete; the next one shows it.
-            (vec![0..8, 0..8], vec![true, false], false),
-            (vec![0..8, 8..16, 0..8], vec![true, true, false], false),
+            // A full answer may be complete; later ones show it.
+            (vec![0..8, 0..8, 0..8], vec![true, true, false], false),
+            (
+                vec![0..8, 8..16, 0..8, 8..16],
+                vec![true, true, true, false],
+                false,
+            ),
             (vec![0..8, 8..16, 16..24], vec![true, true, false], true),
+            // The second one comes from a cache.
+            (
+                vec![0..8, 0..8, 8..16, 16..24],
+                vec![true, true, true, false],
+                true,
+            ),
             (vec![0..7, 0..7], vec![false, false], false),
             (vec![0..9, 0..9], vec![false, false], false),
             // A full answer of a host that was known before.
-            (vec![0..3, 0..3, 3..11], vec![false, false, false], false),
+            (vec![0..3, 0..3, 3..11], vec![false, false, true], false),
             // Small answers out of many addresses.
             (
                 vec![0..4, 4..8, 8..12, 12..16, 16..20],
@@ -140,14 +153,15 @@ mod tests {
     }
 
     #[test]
-    fn settling_ends_with_a_failure_and_after_as_many_answers_as_addresses_can_be_followed() {
+    fn settling_ends_after_as_many_answers_as_addresses_can_be_followed_and_not_with_a_failure() {
         let mut rotation = Rotation::default();
         rotation.note(&[], &ips(0..8));
         rotation.judge(8, false, ABOVE);
         assert!(rotation.is_settling());
         rotation.interrupt();
         rotation.judge(8, false, ABOVE);
-        assert!(!rotation.is_settling());
+        assert!(rotation.is_settling(), "a failure shows nothing");
+        rotation = Rotation::default();
 
         // With a short window hardly any address counts.
         let settling = (0..30).map(|answer| {

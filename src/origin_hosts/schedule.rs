@@ -1,7 +1,10 @@
-//! Which hosts are wanted, and when each is looked up. Times are milliseconds on a monotonic clock.
+//! Which hosts are wanted, what is known of each, and when it is looked up. Times are milliseconds on
+//! a monotonic clock.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
+use super::Host;
 use crate::domain::{HostName, ZoneId};
 
 /// The most hosts that are looked up or remembered.
@@ -29,6 +32,8 @@ struct Entry {
     turn: Turn,
     /// When it was last offered to the storage.
     stored: i64,
+    /// What is known of it; `None` while it waits for room.
+    host: Option<Arc<Host>>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -39,42 +44,56 @@ enum Turn {
     Waiting,
 }
 
-/// How a change of the wanted hosts affects what is published.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Moves {
-    /// New hosts.
-    pub(super) added: Vec<HostName>,
-    /// Forgotten hosts.
-    pub(super) removed: Vec<HostName>,
-}
-
 impl Schedule {
-    /// Replaces the hosts that a zone wants.
-    pub(super) fn want(&mut self, zone: &ZoneId, hosts: BTreeSet<HostName>, now: i64) -> Moves {
-        let mut moves = Moves::default();
+    /// Replaces the hosts that a zone wants. Returns those that are forgotten to make room.
+    pub(super) fn want(
+        &mut self,
+        zone: &ZoneId,
+        hosts: BTreeSet<HostName>,
+        now: i64,
+    ) -> Vec<HostName> {
+        let mut forgotten = Vec::new();
         let before = self.wanted.get(zone).cloned().unwrap_or_default();
         if hosts.iter().eq(before.iter()) {
-            return moves;
+            return forgotten;
         }
         // Each name is in memory once, however many zones want it.
         let mut kept = Vec::with_capacity(hosts.len());
         for host in &hosts {
             match before.binary_search(host) {
                 Ok(at) => kept.extend(before.get(at).cloned()),
-                Err(_) => kept.push(self.acquire(host, zone, now, &mut moves)),
+                Err(_) => kept.push(self.acquire(host, zone, now, &mut forgotten)),
             }
         }
         for host in before.iter().filter(|host| !hosts.contains(*host)) {
             self.release(host, zone, now);
         }
-        self.admit_waiting(now, &mut moves);
+        self.admit_waiting(now, &mut forgotten);
         if hosts.is_empty() {
             self.wanted.remove(zone);
         } else {
             self.wanted
                 .insert(zone.clone(), hosts.into_iter().collect());
         }
-        moves
+        forgotten
+    }
+
+    /// What is known of a host.
+    pub(super) fn get(&self, host: &HostName) -> Option<&Arc<Host>> {
+        self.entries.get(host)?.host.as_ref()
+    }
+
+    /// Every host, in no particular order.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Arc<Host>> {
+        let entries = self.entries.values();
+        entries.filter_map(|entry| entry.host.as_ref())
+    }
+
+    /// Replaces what is known of a host.
+    pub(super) fn put(&mut self, host: Host) {
+        if let Some(entry) = self.entries.get_mut(host.name()) {
+            entry.host = Some(Arc::new(host));
+        }
     }
 
     /// The zones that want a host.
@@ -91,26 +110,24 @@ impl Schedule {
         self.waiting.len()
     }
 
-    /// Remembers a host that no zone wants yet. Returns false if it is known already or there is no
-    /// room.
-    pub(super) fn remember(&mut self, host: &HostName, now: i64) -> bool {
-        if self.admitted() >= MAX_HOSTS || self.entries.contains_key(host) {
-            return false;
+    /// Remembers a host that no zone wants yet, if it is not known already and there is room.
+    pub(super) fn remember(&mut self, host: Host, now: i64) {
+        let name = host.name().clone();
+        if self.admitted() >= MAX_HOSTS || self.entries.contains_key(&name) {
+            return;
         }
         let turn = Turn::Idle {
             since: now,
             due: now,
         };
-        self.idle.insert((now, host.clone()));
-        self.entries.insert(
-            host.clone(),
-            Entry {
-                zones: Vec::new(),
-                turn,
-                stored: i64::MIN,
-            },
-        );
-        true
+        self.idle.insert((now, name.clone()));
+        let entry = Entry {
+            zones: Vec::new(),
+            turn,
+            stored: i64::MIN,
+            host: Some(Arc::new(host)),
+        };
+        self.entries.insert(name, entry);
     }
 
     /// Whether a host is to be stored: if `anyway`, if it was never offered to the storage, or last
@@ -163,18 +180,18 @@ impl Schedule {
         }
     }
 
-    /// Forgets the hosts that no zone has wanted for [`IDLE`].
-    pub(super) fn forget_idle(&mut self, now: i64) -> Moves {
-        let mut moves = Moves::default();
+    /// Forgets the hosts that no zone has wanted for [`IDLE`], and returns them.
+    pub(super) fn forget_idle(&mut self, now: i64) -> Vec<HostName> {
+        let mut forgotten = Vec::new();
         while self
             .idle
             .first()
             .is_some_and(|(since, _)| since.saturating_add(IDLE) <= now)
         {
-            self.evict(&mut moves);
+            self.evict(&mut forgotten);
         }
-        self.admit_waiting(now, &mut moves);
-        moves
+        self.admit_waiting(now, &mut forgotten);
+        forgotten
     }
 
     fn admitted(&self) -> usize {
@@ -182,7 +199,13 @@ impl Schedule {
     }
 
     /// Adds a zone that wants a host, and returns the name in memory.
-    fn acquire(&mut self, host: &HostName, zone: &ZoneId, now: i64, moves: &mut Moves) -> HostName {
+    fn acquire(
+        &mut self,
+        host: &HostName,
+        zone: &ZoneId,
+        now: i64,
+        forgotten: &mut Vec<HostName>,
+    ) -> HostName {
         let known = self
             .entries
             .get_key_value(host)
@@ -203,11 +226,11 @@ impl Schedule {
             return name;
         }
         if self.admitted() >= MAX_HOSTS {
-            self.evict(moves);
+            self.evict(forgotten);
         }
-        let turn = if self.admitted() < MAX_HOSTS {
+        let has_room = self.admitted() < MAX_HOSTS;
+        let turn = if has_room {
             self.queue.insert((now, host.clone()));
-            moves.added.push(host.clone());
             Turn::Due(now)
         } else {
             self.waiting.insert(host.clone());
@@ -217,6 +240,7 @@ impl Schedule {
             zones: vec![zone.clone()],
             turn,
             stored: i64::MIN,
+            host: has_room.then(|| Arc::new(Host::new(host.clone()))),
         };
         self.entries.insert(host.clone(), entry);
         host.clone()
@@ -245,18 +269,18 @@ impl Schedule {
     }
 
     /// Forgets the host that no zone has wanted for the longest time.
-    fn evict(&mut self, moves: &mut Moves) {
+    fn evict(&mut self, forgotten: &mut Vec<HostName>) {
         if let Some((_, host)) = self.idle.pop_first() {
             self.entries.remove(&host);
-            moves.removed.push(host);
+            forgotten.push(host);
         }
     }
 
     /// Admits waiting hosts while there is room.
-    fn admit_waiting(&mut self, now: i64, moves: &mut Moves) {
+    fn admit_waiting(&mut self, now: i64, forgotten: &mut Vec<HostName>) {
         while !self.waiting.is_empty() {
             if self.admitted() >= MAX_HOSTS {
-                self.evict(moves);
+                self.evict(forgotten);
             }
             if self.admitted() >= MAX_HOSTS {
                 return;
@@ -266,9 +290,9 @@ impl Schedule {
             };
             if let Some(entry) = self.entries.get_mut(&host) {
                 entry.turn = Turn::Due(now);
+                entry.host = Some(Arc::new(Host::new(host.clone())));
             }
-            self.queue.insert((now, host.clone()));
-            moves.added.push(host);
+            self.queue.insert((now, host));
         }
     }
 }
@@ -292,9 +316,10 @@ mod tests {
     #[test]
     fn a_host_is_asked_for_when_it_is_due_while_any_zone_wants_it() {
         let mut schedule = Schedule::default();
-        let moves = schedule.want(&zone("a"), hosts([1, 2]), 0);
-        assert_eq!(moves.added, [host(1), host(2)]);
-        assert_eq!(schedule.want(&zone("b"), hosts([2]), 0), Moves::default());
+        schedule.want(&zone("a"), hosts([1, 2]), 0);
+        let all: BTreeSet<_> = schedule.all().map(|known| known.name().clone()).collect();
+        assert_eq!(all, hosts([1, 2]));
+        schedule.want(&zone("b"), hosts([2]), 0);
         assert_eq!(schedule.zones(&host(2)).len(), 2);
         assert_eq!(schedule.next(0), Some(host(1)));
         assert_eq!(schedule.next(0), Some(host(2)));
@@ -321,8 +346,9 @@ mod tests {
         schedule.want(&zone("a"), hosts([1]), 0);
         schedule.want(&zone("a"), hosts([]), 1000);
         assert_eq!(schedule.next_time(), Some(IDLE + 1000));
-        assert_eq!(schedule.forget_idle(IDLE + 999), Moves::default());
-        assert_eq!(schedule.forget_idle(IDLE + 1000).removed, [host(1)]);
+        assert_eq!(schedule.forget_idle(IDLE + 999), []);
+        assert_eq!(schedule.forget_idle(IDLE + 1000), [host(1)]);
+        assert_eq!(schedule.get(&host(1)), None);
         assert_eq!(schedule.next_time(), None);
     }
 
@@ -330,15 +356,18 @@ mod tests {
     fn more_hosts_than_there_is_room_for_wait_for_it() {
         let mut schedule = Schedule::default();
         schedule.want(&zone("a"), hosts(0..MAX_HOSTS), 0);
-        let moves = schedule.want(&zone("b"), hosts([MAX_HOSTS, MAX_HOSTS + 1]), 0);
-        assert_eq!(moves, Moves::default());
+        let forgotten = schedule.want(&zone("b"), hosts([MAX_HOSTS, MAX_HOSTS + 1]), 0);
+        assert_eq!(forgotten, []);
         assert_eq!(schedule.refused(), 2);
-        let moves = schedule.want(&zone("a"), hosts(1..MAX_HOSTS), 1);
-        assert_eq!(moves.removed, [host(0)], "makes room for what is wanted");
-        assert_eq!(moves.added, [host(MAX_HOSTS)]);
+        assert_eq!(schedule.get(&host(MAX_HOSTS)), None);
+        let forgotten = schedule.want(&zone("a"), hosts(1..MAX_HOSTS), 1);
+        assert_eq!(forgotten, [host(0)], "makes room for what is wanted");
+        assert!(schedule.get(&host(MAX_HOSTS)).is_some());
         assert_eq!(schedule.refused(), 1);
         schedule.want(&zone("b"), hosts([]), 2);
         assert_eq!(schedule.refused(), 0);
-        assert!(!schedule.remember(&host(MAX_HOSTS + 7), 3), "full");
+        schedule.want(&zone("b"), hosts([0]), 2);
+        schedule.remember(Host::new(host(MAX_HOSTS + 7)), 3);
+        assert_eq!(schedule.get(&host(MAX_HOSTS + 7)), None, "full");
     }
 }

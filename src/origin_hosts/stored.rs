@@ -27,6 +27,12 @@ pub struct StoredHost {
     /// The limit that the number of addresses exceeds; none if it does not.
     #[serde(default)]
     pub rotating_above: Option<u32>,
+    /// Answers in a row with new addresses.
+    #[serde(default)]
+    pub novelties: u8,
+    /// Answers without new addresses until a full one counts as complete.
+    #[serde(default)]
+    pub doubts: u8,
 }
 
 /// An address of a stored host.
@@ -59,6 +65,8 @@ impl Host {
             negative_since: self.wall(self.negative_since),
             overflowed: self.overflowed.map(|time| self.wall(time)),
             rotating_above: self.rotation.above,
+            novelties: self.rotation.novelties,
+            doubts: self.rotation.doubts,
         })
     }
 
@@ -89,6 +97,8 @@ impl Host {
         host.negative_since = now.monotonic_of(stored.negative_since);
         host.overflowed = stored.overflowed.map(|time| now.monotonic_of(time));
         host.rotation.above = stored.rotating_above;
+        host.rotation.novelties = stored.novelties;
+        host.rotation.doubts = stored.doubts;
         host.restored(settings, now);
         Some(host)
     }

@@ -12,9 +12,10 @@ use tracing::{debug, info, warn};
 
 use super::Poller;
 use super::attribution::RecentWrites;
-use super::tasks::{self, Running, Task};
+use super::tasks::{Outcome, POLL_BUDGET, Running};
 use crate::cloudflare::{
-    ApiError, AuditEntry, AuditLogPosition, AuditLogReading, Client, Reason, WriteTarget,
+    ApiError, AuditEntry, AuditLogPosition, AuditLogReading, CallBudget, Client, Operation, Reason,
+    WriteTarget,
 };
 use crate::domain::{AccountName, ZoneId};
 
@@ -181,10 +182,19 @@ impl Poller {
             let before = Timestamp::now();
             let since = log.position.since(before);
             let client = account.client.clone();
-            let work = tasks::read_audit_log(client, Arc::clone(owner), since, before, actors);
-            let task = Task::AuditLog(Arc::clone(owner));
+            let owner = Arc::clone(owner);
+            let outcome = {
+                let owner = Arc::clone(&owner);
+                move |reading| Outcome::AuditLogRead(Arc::clone(&owner), reading)
+            };
+            let work = async move {
+                let call = CallBudget::urgent(POLL_BUDGET);
+                let reading = client.audit_log(&owner, since, before, actors, &call).await;
+                reading.map(|reading| (reading, before))
+            };
+            let operation = Operation::AuditLog;
             log.due = None;
-            log.task = Some(self.tasks.spawn(&log.reader, task, work));
+            log.task = Some(self.tasks.spawn(&log.reader, operation, work, outcome));
         }
     }
 

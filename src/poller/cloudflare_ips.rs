@@ -7,9 +7,9 @@ use tokio::task::Id;
 use tokio::time::Instant;
 use tracing::warn;
 
-use super::tasks::{self, Running, Task};
+use super::tasks::{Outcome, POLL_BUDGET, Running};
 use super::{Account, Poller};
-use crate::cloudflare::ApiError;
+use crate::cloudflare::{ApiError, CallBudget, Operation};
 use crate::findings::ExpectSettings;
 
 /// The ranges hardly ever change.
@@ -71,8 +71,13 @@ impl Poller {
             !account.token.refused && account.client.paused_until().is_none_or(|end| end <= now)
         };
         if let Some(account) = self.accounts.values().find(is_usable) {
-            let work = tasks::read_cloudflare_ips(account.client.clone());
-            ips.task = Some(self.tasks.spawn(account.name(), Task::CloudflareIps, work));
+            let client = account.client.clone();
+            let work = async move { client.cloudflare_ips(&CallBudget::new(POLL_BUDGET)).await };
+            let (name, operation) = (account.name(), Operation::CloudflareIps);
+            let task = self
+                .tasks
+                .spawn(name, operation, work, Outcome::CloudflareIps);
+            ips.task = Some(task);
         }
     }
 
@@ -83,10 +88,9 @@ impl Poller {
         now: Instant,
     ) {
         let ips = &mut self.context.cloudflare_ips;
-        if !ips.task.as_ref().is_some_and(|running| running.is(task)) {
+        if !Running::end(&mut ips.task, task) {
             return;
         }
-        ips.task = None;
         match answer {
             Ok(ranges) => {
                 ips.due = now + INTERVAL;

@@ -8,11 +8,12 @@ use tokio::time::Instant;
 use tracing::warn;
 
 use super::account::Account;
+use super::enrichment::confirm::Lookups;
 use super::evaluate::Criteria;
 use super::state::{self, PollEnd, PollResult};
 use super::tasks::{Ended, Outcome};
 use super::token::TokenCheck;
-use super::{Context, Poller};
+use super::{Context, Poller, SourceOutcome};
 use crate::cloudflare::{ApiError, MappingList, Operation, Reason};
 use crate::domain::ZoneId;
 use crate::snapshot::ZoneState;
@@ -22,11 +23,12 @@ impl Poller {
         let now = Instant::now();
         match ended.outcome {
             Outcome::RecordsRead(id, records) => {
-                self.report_call(&ended.account, Some(&id), Operation::DnsRecords, &records);
-                self.records_read(&id, ended.id, records, now);
+                self.report_records(&ended.account, &id, &records);
+                self.records_read(&id, ended.id, &records, now);
             }
             Outcome::CloudflareIps(ranges) => {
-                self.report_call(&ended.account, None, Operation::CloudflareIps, &ranges);
+                let outcome = SourceOutcome::of(&ranges, false);
+                self.report(&ended.account, None, Operation::CloudflareIps, outcome);
                 self.cloudflare_ips_read(ended.id, ranges, now);
             }
             Outcome::AuditLogRead(owner, reading) => {
@@ -40,8 +42,9 @@ impl Poller {
     fn account_completed(&mut self, mut ended: Ended, now: Instant) {
         if let Outcome::Enriched(id, enriched) = &mut ended.outcome {
             self.report_enrichment(&ended.account, id, enriched);
-            if let Some(records) = enriched.records.take() {
-                self.learn_records(&ended.account, id, &records, enriched.balanced.as_deref());
+            if enriched.sources.contains_key(&Operation::DnsRecords) {
+                let (records, balanced) = (enriched.records.as_ref(), enriched.balanced.as_deref());
+                self.enriched_records(&ended.account, id, records, balanced, now);
             }
         }
         // The account may have been removed just as the task ended.
@@ -139,12 +142,14 @@ impl Account {
                     old.data.clone_from(&shown.data);
                 }
                 let criteria = Criteria::new(context, &self.regions, now);
-                // An origin that the last poll missed too needs no further confirmation.
-                let unconfirmed = std::mem::take(&mut zone.enrichment.unconfirmed);
+                // An origin that the last poll missed too needs no further confirmation, unless an
+                // unreadable row may be its mapping.
+                let Lookups { unconfirmed, .. } = std::mem::take(&mut zone.enrichment.lookups);
+                let is_complete = rejected.count == 0;
                 let evaluation = zone.evaluate(&mappings, criteria, |ip, shown| {
-                    shown || unconfirmed.contains(ip)
+                    shown || is_complete && unconfirmed.contains(ip)
                 });
-                zone.enrichment.unconfirmed = evaluation.unconfirmed;
+                zone.enrichment.lookups.unconfirmed = evaluation.unconfirmed;
                 zone.enrichment.request_origins();
                 let result = PollResult {
                     mappings,

@@ -8,8 +8,9 @@ use tokio::time::Instant;
 
 use super::account::Account;
 use super::schedule::queue::Class;
-use super::tasks::{self, Task, Tasks, Urgency};
+use super::tasks::{self, Outcome, POLL_BUDGET, Tasks, Urgency};
 use super::{Context, ZoneSelection};
+use crate::cloudflare::{CallBudget, Operation};
 use crate::domain::ZoneId;
 
 /// The least time between two prompted reads of a zone, or of an account's pools, that is written
@@ -43,13 +44,19 @@ impl Account {
             ZoneSelection::Filter { .. } => {
                 let had_zones = !self.listing.zones.is_empty();
                 let work = tasks::list(client.clone(), had_zones);
-                let task = tasks.spawn(name, Task::List, work);
+                let task = tasks.spawn(name, Operation::ListZones, work, Outcome::Listed);
                 self.listing.running.push(task);
             }
             ZoneSelection::Ids(ids) => {
                 for id in ids {
-                    let work = tasks::look_up(client.clone(), id.clone());
-                    let task = tasks.spawn(name, Task::Lookup(id.clone()), work);
+                    let (client, zone) = (client.clone(), id.clone());
+                    let work = async move {
+                        let call = CallBudget::new(POLL_BUDGET);
+                        client.get_zone(&zone, &call).await
+                    };
+                    let id = id.clone();
+                    let outcome = move |zone| Outcome::LookedUp(id.clone(), zone);
+                    let task = tasks.spawn(name, Operation::GetZone, work, outcome);
                     self.listing.running.push(task);
                 }
             }
@@ -88,12 +95,15 @@ impl Account {
             // This poll reads all earlier writes.
             zone.prompt = None;
         }
-        let call = tasks::poll_budget(urgency);
+        let call = Arc::new(urgency.call(POLL_BUDGET));
         let late = now.saturating_duration_since(due);
         let lag = &context.metrics.lag;
         lag.started(&self.state.name, id.clone(), late, Arc::clone(&call));
-        let work = tasks::poll(self.client.clone(), id.clone(), call);
-        let task = tasks.spawn(&self.state.name, Task::Poll(id.clone()), work);
+        let (client, zone) = (self.client.clone(), id.clone());
+        let work = async move { client.list_mappings(&zone, &call).await };
+        let (zone, started) = (id.clone(), Instant::now());
+        let outcome = move |list| Outcome::Polled(zone.clone(), list, started.elapsed());
+        let task = tasks.spawn(&self.state.name, Operation::ListMappings, work, outcome);
         self.polling.insert(id, task, urgency);
     }
 
@@ -127,8 +137,13 @@ impl Account {
         if self.verification_due().is_some_and(|due| due <= now) {
             let mut listed = self.listing.zones.values();
             let owner = listed.find_map(|zone| zone.owner.clone());
-            let work = tasks::verify(self.client.clone(), owner);
-            let task = tasks.spawn(&self.state.name, Task::Verify, work);
+            let client = self.client.clone();
+            let work = async move {
+                let call = CallBudget::new(POLL_BUDGET);
+                client.verify_token(owner.as_deref(), &call).await
+            };
+            let operation = Operation::VerifyToken;
+            let task = tasks.spawn(&self.state.name, operation, work, Outcome::Verified);
             self.token.started(task, now);
         }
     }

@@ -135,12 +135,13 @@ impl PolledZone {
         let mut unconfirmed = BTreeSet::new();
         findings.missing.retain(|origin| {
             let ip = origin.origin_ip;
-            let is_shown = show(&ip, shown.contains(&ip));
+            let is_mapped = self.enrichment.lookups.mapped.contains(&ip);
+            let is_shown = !is_mapped && show(&ip, shown.contains(&ip));
             if !is_shown && !was_determined(&state, origin) {
                 findings.undetermined.insert(ip);
             }
             // A rotating host is one finding, not a missing origin for each address seen before.
-            if !is_shown && !is_settling(origin, &hosts) {
+            if !is_shown && !is_mapped && !is_settling(origin, &hosts) {
                 unconfirmed.insert(ip);
             }
             is_shown
@@ -161,7 +162,7 @@ impl PolledZone {
         let tiered_cache = self.enrichment.tiered_cache(criteria.now, criteria.retain);
         let findings = old.data.as_ref().map(|data| {
             let evaluation = self.evaluate(&data.mappings, criteria, show);
-            self.enrichment.unconfirmed = evaluation.unconfirmed;
+            self.enrichment.lookups.unconfirmed = evaluation.unconfirmed;
             evaluation.findings
         });
         if let Some(new) = state::evaluated(&old, findings, tiered_cache) {
@@ -209,11 +210,13 @@ impl Account {
         }
     }
 
-    /// Reports missing origins that will not be confirmed any more.
+    /// Reports the missing origins that a single round cannot confirm. Nothing contradicts a
+    /// complete list.
     pub(super) fn publish_unconfirmed(&mut self, context: &Context) {
         let criteria = Criteria::new(context, &self.regions, Instant::now());
         for zone in self.zones.values_mut() {
-            zone.evaluate_again(criteria, |_, _| true);
+            let is_list_complete = zone.is_list_complete();
+            zone.evaluate_again(criteria, |_, shown| shown || is_list_complete);
         }
     }
 }
@@ -314,12 +317,12 @@ mod tests {
         assert_eq!(missing(&zone), [ip(2)]);
         zone.evaluate_again(criteria(&config, &hosts), |_, shown| shown);
         assert_eq!(missing(&zone), [ip(2)]);
-        assert_eq!(zone.enrichment.unconfirmed, [ip(3), ip(4)].into());
+        assert_eq!(zone.enrichment.lookups.unconfirmed, [ip(3), ip(4)].into());
         zone.evaluate_again(criteria(&config, &hosts), |address, shown| {
             shown || *address == ip(3)
         });
         assert_eq!(missing(&zone), [ip(2), ip(3)]);
-        assert_eq!(zone.enrichment.unconfirmed, [ip(4)].into());
+        assert_eq!(zone.enrichment.lookups.unconfirmed, [ip(4)].into());
     }
 
     /// The origins whose missing mapping is a change between the two states.

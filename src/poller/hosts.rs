@@ -1,9 +1,12 @@
 //! The origin hosts of the polled zones: where each one leads, and what is known about it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use crate::cloudflare::{DnsRecord, OriginTarget};
+use tokio::time::Instant;
+
+use crate::cloudflare::{DnsRecord, OriginTarget, Rows};
 use crate::domain::{AccountName, HostName, HostState, RecordName, Zone, ZoneId};
 use crate::findings::{HostAnswer, LeftOutReason};
 use crate::origin_hosts::{
@@ -21,9 +24,16 @@ pub(super) struct HostLookup {
     listed: HashMap<ZoneId, AccountName>,
     /// Whether every account's list is complete, so that any other zone belongs to someone else.
     is_listed: bool,
-    /// Zones whose records could not be read for longer than they are retained.
-    lost: HashSet<ZoneId>,
+    /// Zones whose records cannot be read, or not all of them.
+    failing: HashMap<ZoneId, Failing>,
     dependencies: Mutex<Dependencies>,
+}
+
+/// Since when the records of a zone cannot be read completely.
+struct Failing {
+    since: Instant,
+    /// Whether this is longer than what was known before is retained.
+    is_lost: bool,
 }
 
 /// The zones whose records each zone's hosts lead through.
@@ -44,7 +54,7 @@ impl HostLookup {
             records: AccountRecords::default(),
             listed: HashMap::new(),
             is_listed: false,
-            lost: HashSet::new(),
+            failing: HashMap::new(),
             dependencies: Mutex::default(),
         }
     }
@@ -71,16 +81,15 @@ impl HostLookup {
                 continue;
             }
             let mut followed = self.records.follow(host);
-            let zones = std::mem::take(&mut followed.zones);
-            if self.is_open(&followed.end, &zones)
-                && let Some(known) = known.get(host)
-            {
-                followed.clone_from(known);
-                paths.insert(host.clone(), followed.clone());
-            } else if !zones.is_empty() && followed.end != End::NotRead {
+            let is_through_zones = !followed.zones.is_empty();
+            through.extend(followed.zones.iter().cloned());
+            let is_known = known
+                .get(host)
+                .is_some_and(|known| self.complete(&mut followed, known));
+            followed.zones.clear();
+            if is_known || (is_through_zones && followed.end != End::NotRead) {
                 paths.insert(host.clone(), followed.clone());
             }
-            through.extend(zones);
             if let End::Outside(name) = &followed.end
                 && !name.has_no_origin_address()
             {
@@ -93,16 +102,34 @@ impl HostLookup {
         (answers, paths)
     }
 
-    /// Whether the destination of a host still depends on records that may yet be read.
-    fn is_open(&self, end: &End, zones: &[ZoneId]) -> bool {
-        match end {
-            End::NotRead => !zones.iter().any(|zone| self.lost.contains(zone)),
-            End::Outside(_) => !self.is_listed,
-            End::Addresses(_) | End::NoOrigin(_) | End::TooLong => false,
+    /// Completes where a host leads by where it led before, as far as this depends on records that
+    /// may yet be read. Returns whether it does.
+    fn complete(&self, followed: &mut Followed, known: &Followed) -> bool {
+        let is_lost = followed.zones.iter().any(|zone| self.is_lost(zone));
+        match (&mut followed.end, &known.end) {
+            (End::NotRead, _) if !is_lost => followed.end = known.end.clone(),
+            (End::Outside(_), _) if !self.is_listed => followed.end = known.end.clone(),
+            (End::Addresses(found), End::Addresses(before)) if followed.is_partial && !is_lost => {
+                let all: BTreeSet<_> = found.iter().chain(before).copied().collect();
+                *found = all.into_iter().collect();
+                return true;
+            }
+            _ => return false,
         }
+        followed.chain.clone_from(&known.chain);
+        true
     }
 
     fn answer(&self, host: &HostName, followed: Followed) -> HostAnswer {
+        let is_partial = followed.is_partial;
+        let answer = self.answer_at_end(host, followed);
+        HostAnswer {
+            is_incomplete: answer.is_incomplete || is_partial,
+            ..answer
+        }
+    }
+
+    fn answer_at_end(&self, host: &HostName, followed: Followed) -> HostAnswer {
         let left_out = |reason| HostAnswer {
             is_known: true,
             left_out: Some(reason),
@@ -165,7 +192,7 @@ impl HostLookup {
         }
         for gone in self.listed.keys().filter(|id| !listed.contains_key(*id)) {
             self.records.remove(gone);
-            self.lost.remove(gone);
+            self.failing.remove(gone);
         }
         let changed = self.listed != listed;
         self.listed = listed;
@@ -174,29 +201,39 @@ impl HostLookup {
         changed
     }
 
-    /// Sets the records of a zone; `None` if they are no longer known. `balanced` are the host
-    /// names of load balancers. If the records have changed, returns the zones whose hosts lead
-    /// through them.
+    /// Takes the records of a zone and the host names of its load balancers; `None` if they could
+    /// not be read, which counts once it has lasted for `retain`. If this changes what is known,
+    /// returns the zones whose hosts lead through the zone.
     pub(super) fn learn(
         &mut self,
         zone: &ZoneId,
-        records: Option<(&[DnsRecord], &BTreeSet<RecordName>)>,
+        read: Option<(&Rows<DnsRecord>, &BTreeSet<RecordName>)>,
+        now: Instant,
+        retain: Duration,
     ) -> Vec<ZoneId> {
-        let records = records.map(|(records, balanced)| {
-            let records = records.iter().filter_map(target);
+        let was_lost = self.is_lost(zone);
+        let is_complete = read.is_some_and(|(records, _)| records.is_complete());
+        if is_complete {
+            self.failing.remove(zone);
+        } else if self.listed.contains_key(zone) {
+            let failing = self.failing.entry(zone.clone()).or_insert(Failing {
+                since: now,
+                is_lost: false,
+            });
+            failing.is_lost = failing.since + retain <= now;
+        }
+        let is_lost = self.is_lost(zone);
+        let records = read.map(|(records, balanced)| {
+            let records = records.rows.iter().filter_map(target);
             let balanced = balanced.iter().map(|name| {
                 let target = RecordTarget::NoOrigin(NoOrigin::LoadBalancer);
                 (name.clone(), target)
             });
             records.chain(balanced)
         });
-        let is_newly_lost = if records.is_none() {
-            self.lost.insert(zone.clone())
-        } else {
-            self.lost.remove(zone);
-            false
-        };
-        if self.records.set(zone, records) || is_newly_lost {
+        let is_news = read.is_some() || is_lost;
+        let changed = is_news && self.records.set(zone, records, is_complete);
+        if changed || is_lost != was_lost {
             let dependents = self.dependencies().dependents.get(zone).cloned();
             dependents.unwrap_or_default().into_iter().collect()
         } else {
@@ -214,6 +251,12 @@ impl HostLookup {
                 .filter_map(|id| Some((id.clone(), self.listed.get(id)?.clone())))
                 .collect()
         })
+    }
+
+    fn is_lost(&self, zone: &ZoneId) -> bool {
+        self.failing
+            .get(zone)
+            .is_some_and(|failing| failing.is_lost)
     }
 
     fn dependencies(&self) -> MutexGuard<'_, Dependencies> {
@@ -257,8 +300,8 @@ fn resolved<'a>(chain: impl Iterator<Item = &'a HostName>, host: &'a Host) -> Ho
     HostAnswer {
         addresses: host.ips().collect(),
         is_known: host.is_known(),
-        // If addresses were dropped, not all of them are known.
-        is_failing: host.failure().is_some() || host.is_truncated(),
+        is_failing: host.failure().is_some(),
+        is_incomplete: host.is_truncated(),
         is_rotating: host.state() == Some(HostState::Rotating),
         is_settling: host.is_settling(),
         place: chain_place(chain.chain(host.chain())),

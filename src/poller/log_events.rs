@@ -3,47 +3,43 @@
 
 use tracing::{debug, info, warn};
 
+use super::account::Account;
 use crate::cloudflare::{ApiError, Operation, Reason};
-use crate::domain::{AccountName, ZoneId};
+use crate::domain::ZoneId;
 use crate::snapshot::ZoneState;
 
-/// Logs the failure of an optional call, which does no harm. `first` is whether this kind of
-/// failure is new for the account.
-pub(super) fn log_optional_failure(
-    account: &AccountName,
-    zone_id: &ZoneId,
-    error: &ApiError,
-    first: bool,
-) {
-    let operation = error.operation.as_str();
-    if !first {
-        debug!(%account, %zone_id, operation, %error, "optional call failed again");
-    } else if error.reason == Reason::Forbidden {
-        let permission = error.operation.permission().unwrap_or_default();
-        warn!(%account, %zone_id, operation, %error, permission,
-              "optional call forbidden: add the permission to the token, or switch off what needs \
-               it; logged once for all zones of the account");
-    } else {
-        warn!(%account, %zone_id, operation, %error,
-              "optional call failed; logged once for all zones of the account");
+impl Account {
+    /// Logs the failure of an optional call, which does no harm. Each kind of failure is a warning
+    /// only once.
+    pub(super) fn log_optional_failure(&mut self, zone_id: &ZoneId, error: &ApiError) {
+        let first = self
+            .optional_failures
+            .insert((error.operation, error.reason));
+        let (account, operation) = (&self.state.name, error.operation.as_str());
+        if !first {
+            debug!(%account, %zone_id, operation, %error, "optional call failed again");
+        } else if error.reason == Reason::Forbidden {
+            let permission = error.operation.permission().unwrap_or_default();
+            warn!(%account, %zone_id, operation, %error, permission,
+                  "optional call forbidden: add the permission to the token, or switch off what \
+                   needs it; logged once for all zones of the account");
+        } else {
+            warn!(%account, %zone_id, operation, %error,
+                  "optional call failed; logged once for all zones of the account");
+        }
     }
-}
 
-/// Logs that some rows of a source could not be read. `first` is whether this is new for the
-/// account.
-pub(super) fn log_unreadable_rows(
-    account: &AccountName,
-    zone_id: &ZoneId,
-    operation: Operation,
-    first: bool,
-) {
-    let operation = operation.as_str();
-    if first {
-        warn!(%account, %zone_id, operation,
-              "some rows cannot be read, so unused mappings of the zone are not known; logged once \
-               for all zones of the account");
-    } else {
-        debug!(%account, %zone_id, operation, "some rows cannot be read");
+    /// Logs that some rows of a source could not be read. This is a warning only once per source.
+    pub(super) fn log_unreadable_rows(&mut self, zone_id: &ZoneId, operation: Operation) {
+        let first = self.unreadable.insert(operation);
+        let (account, operation) = (&self.state.name, operation.as_str());
+        if first {
+            warn!(%account, %zone_id, operation,
+                  "some rows cannot be read, so unused mappings are not known where they may name \
+                   origins; logged once for all zones of the account");
+        } else {
+            debug!(%account, %zone_id, operation, "some rows cannot be read");
+        }
     }
 }
 

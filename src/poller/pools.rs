@@ -11,9 +11,9 @@ use tokio::time::Instant;
 use super::account::Account;
 use super::dispatch::PROMPT_INTERVAL;
 use super::enrichment::pool_cache::Pools;
-use super::tasks::{self, Running, Task, Tasks};
-use super::{Context, Poller, log_events};
-use crate::cloudflare::AuditWrite;
+use super::tasks::{Outcome, POLL_BUDGET, Running, Tasks};
+use super::{Context, Poller};
+use crate::cloudflare::{AuditWrite, CallBudget, Operation};
 use crate::domain::ZoneId;
 
 /// The most writes to keep until the pools are read.
@@ -83,9 +83,17 @@ impl Account {
             refresh.started = Some(now);
             refresh.being_read = std::mem::take(&mut refresh.writes);
             let (client, cache) = (self.client.clone(), Arc::clone(&self.pools));
-            let work = tasks::read_pools(client, cache, Arc::clone(owner));
-            let task = Task::Pools(Arc::clone(owner));
-            refresh.task = Some(tasks.spawn(&self.state.name, task, work));
+            let owner = Arc::clone(owner);
+            let outcome = {
+                let owner = Arc::clone(&owner);
+                move |pools| Outcome::PoolsRead(Arc::clone(&owner), pools)
+            };
+            let work = async move {
+                let call = CallBudget::urgent(POLL_BUDGET);
+                cache.refresh(&client, &owner, &call).await
+            };
+            let operation = Operation::LoadBalancerPools;
+            refresh.task = Some(tasks.spawn(&self.state.name, operation, work, outcome));
         }
     }
 
@@ -101,18 +109,15 @@ impl Account {
         let Some(refresh) = self.pool_refreshes.0.get_mut(owner) else {
             return;
         };
-        if !refresh.task.as_ref().is_some_and(|own| own.is(task)) {
+        if !Running::end(&mut refresh.task, task) {
             return;
         }
-        refresh.task = None;
         let writes = std::mem::take(&mut refresh.being_read);
         let zones = self.zones_of(owner);
         if let Err(error) = pools
             && let Some(zone) = zones.first()
         {
-            let kind = (error.operation, error.reason);
-            let first = self.optional_failures.insert(kind);
-            log_events::log_optional_failure(&self.state.name, zone, error, first);
+            self.log_optional_failure(zone, error);
         }
         for id in zones {
             let is_being_enriched = self.enriching.contains(&id);

@@ -2,16 +2,16 @@
 //! lead through them.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::Id;
 use tokio::time::Instant;
 
 use super::Poller;
-use super::log_events;
 use super::schedule::poll_backoff;
-use super::tasks::{self, Running, Task};
-use crate::cloudflare::{ApiError, DnsRecord};
+use super::tasks::{Outcome, POLL_BUDGET, Running};
+use crate::cloudflare::{ApiError, CallBudget, DnsRecord, Operation, RecordScope, Rows};
 use crate::domain::{AccountName, RecordName, ZoneId};
 
 /// The number of zones to read at once. Small, so that most requests are left to polls.
@@ -32,7 +32,6 @@ struct Reading {
     due: Option<Instant>,
     task: Option<Running>,
     failures: u32,
-    failing_since: Option<Instant>,
 }
 
 impl RecordReadings {
@@ -54,7 +53,6 @@ impl RecordReadings {
                     due: Some(now),
                     task: None,
                     failures: 0,
-                    failing_since: None,
                 }
             });
         }
@@ -102,9 +100,15 @@ impl Poller {
                 self.records.queue.insert((end, id));
                 continue;
             }
-            let work = tasks::read_records(account.client.clone(), id.clone());
-            let task = Task::Records(id.clone());
-            reading.task = Some(self.tasks.spawn(&reading.account, task, work));
+            let (client, zone) = (account.client.clone(), id.clone());
+            let work = async move {
+                let call = CallBudget::new(POLL_BUDGET);
+                client.dns_records(&zone, RecordScope::All, &call).await
+            };
+            let outcome = move |records| Outcome::RecordsRead(id.clone(), records);
+            let operation = Operation::DnsRecords;
+            let task = self.tasks.spawn(&reading.account, operation, work, outcome);
+            reading.task = Some(task);
         }
     }
 
@@ -113,24 +117,18 @@ impl Poller {
         &mut self,
         id: &ZoneId,
         task: Id,
-        answer: Result<Vec<DnsRecord>, ApiError>,
+        answer: &Result<Rows<DnsRecord>, ApiError>,
         now: Instant,
     ) {
         let Some(reading) = self.records.zones.get_mut(id) else {
             return;
         };
-        if !reading
-            .task
-            .as_ref()
-            .is_some_and(|running| running.is(task))
-        {
+        if !Running::end(&mut reading.task, task) {
             return;
         }
-        reading.task = None;
         let interval = self.context.settings.interval.max(MIN_INTERVAL);
         let pause = if answer.is_ok() {
             reading.failures = 0;
-            reading.failing_since = None;
             interval
         } else {
             reading.failures = reading.failures.saturating_add(1);
@@ -140,46 +138,49 @@ impl Poller {
             reading.due = Some(now + pause);
             self.records.queue.insert((now + pause, id.clone()));
         }
-        match answer {
-            Ok(records) => {
-                let dependents = self
-                    .context
-                    .hosts
-                    .learn(id, Some((&records, &BTreeSet::new())));
-                self.request_evaluation_of(dependents);
-            }
-            Err(error) => {
-                let since = *reading.failing_since.get_or_insert(now);
-                if let Some(account) = self.accounts.get_mut(&reading.account) {
-                    let first = account
-                        .optional_failures
-                        .insert((error.operation, error.reason));
-                    log_events::log_optional_failure(&account.state.name, id, &error, first);
-                }
-                if since + self.context.settings.retain <= now {
-                    let dependents = self.context.hosts.learn(id, None);
-                    self.request_evaluation_of(dependents);
-                }
+        if let Some(account) = self.accounts.get_mut(&reading.account) {
+            match answer {
+                Ok(records) if records.is_complete() => {}
+                Ok(_) => account.log_unreadable_rows(id, Operation::DnsRecords),
+                Err(error) => account.log_optional_failure(id, error),
             }
         }
+        let none = BTreeSet::new();
+        self.learn_records(
+            id,
+            answer.as_ref().ok().map(|records| (records, &none)),
+            now,
+        );
     }
 
-    /// Handles the records that an enrichment has read. `balanced` are the host names of load
-    /// balancers, if these were read too.
-    pub(super) fn learn_records(
+    /// Handles the records that an enrichment has read; `None` if it failed. `balanced` are the host
+    /// names of load balancers, if these were read too.
+    pub(super) fn enriched_records(
         &mut self,
         account: &AccountName,
         id: &ZoneId,
-        records: &[DnsRecord],
+        records: Option<&Rows<DnsRecord>>,
         balanced: Option<&BTreeSet<RecordName>>,
+        now: Instant,
     ) {
         let account = self.accounts.get(account);
         let zone = account.and_then(|account| account.zones.get(id));
         let Some(zone) = zone.filter(|_| self.context.evaluation.expect.from_dns) else {
             return;
         };
-        let balanced = balanced.unwrap_or(&zone.enrichment.balanced);
-        let dependents = self.context.hosts.learn(id, Some((records, balanced)));
+        let known = Arc::clone(&zone.enrichment.balanced);
+        let balanced = balanced.unwrap_or(&known);
+        self.learn_records(id, records.map(|records| (records, balanced)), now);
+    }
+
+    fn learn_records(
+        &mut self,
+        id: &ZoneId,
+        read: Option<(&Rows<DnsRecord>, &BTreeSet<RecordName>)>,
+        now: Instant,
+    ) {
+        let retain = self.context.settings.retain;
+        let dependents = self.context.hosts.learn(id, read, now, retain);
         self.request_evaluation_of(dependents);
     }
 

@@ -2,7 +2,7 @@
 
 use super::Poller;
 use super::enrichment::fetch::Enriched;
-use crate::cloudflare::{ApiError, Operation};
+use crate::cloudflare::{ApiError, DnsRecord, Operation, Rows};
 use crate::domain::{AccountName, ZoneId};
 
 /// The result of one call.
@@ -23,6 +23,8 @@ pub struct SourceReading {
 pub enum SourceOutcome {
     /// It succeeded.
     Read,
+    /// It succeeded, but some rows could not be read.
+    PartlyRead,
     /// It was not made, because nothing needs its response.
     NotNeeded,
     /// The zone does not support it.
@@ -32,8 +34,9 @@ pub enum SourceOutcome {
 }
 
 impl SourceOutcome {
-    fn of<T>(answer: &Result<T, ApiError>) -> Self {
+    pub(super) fn of<T>(answer: &Result<T, ApiError>, has_unreadable: bool) -> Self {
         match answer {
+            Ok(_) if has_unreadable => Self::PartlyRead,
             Ok(_) => Self::Read,
             Err(error) => Self::Failed(error.clone()),
         }
@@ -44,38 +47,33 @@ impl Enriched {
     /// The result of each call.
     fn outcomes(&self) -> Vec<(Operation, SourceOutcome)> {
         let mut outcomes = Vec::new();
-        if let Some(answer) = &self.dns {
-            outcomes.push((Operation::DnsRecords, SourceOutcome::of(answer)));
-        }
-        match &self.load_balancers {
-            None => {}
-            Some(Err(error)) if error.operation == Operation::LoadBalancers => {
-                let failed = SourceOutcome::Failed(error.clone());
-                outcomes.push((Operation::LoadBalancers, failed));
-            }
-            Some(answer) => {
-                let pools = match &self.pools_in_use {
-                    Some(pools) if !pools.is_empty() => SourceOutcome::of(answer),
-                    _ => SourceOutcome::NotNeeded,
-                };
-                outcomes.push((Operation::LoadBalancers, SourceOutcome::Read));
+        let has_unreadable = |operation| self.unreadable.contains(&operation);
+        for (&operation, answer) in &self.sources {
+            let mut outcome = SourceOutcome::of(answer, has_unreadable(operation));
+            if let Operation::LoadBalancers = operation
+                && !matches!(answer, Err(error) if error.operation == operation)
+            {
+                let mut pools = SourceOutcome::NotNeeded;
+                if self
+                    .pools_in_use
+                    .as_ref()
+                    .is_some_and(|pools| !pools.is_empty())
+                {
+                    let has_unreadable = has_unreadable(Operation::LoadBalancerPools);
+                    pools = SourceOutcome::of(answer, has_unreadable);
+                }
                 outcomes.push((Operation::LoadBalancerPools, pools));
+                outcome = SourceOutcome::of(&Ok(()), has_unreadable(operation));
             }
+            outcomes.push((operation, outcome));
         }
-        let rules = self.rules.iter();
-        outcomes.extend(rules.map(|(kind, answer)| (kind.operation(), SourceOutcome::of(answer))));
-        for (operation, answer) in [
-            (Operation::TieredCache, &self.tiered_cache),
-            (Operation::SmartTieredCache, &self.smart_tiered_cache),
-        ] {
-            if let Some(answer) = answer {
-                outcomes.push((operation, SourceOutcome::of(answer)));
-            }
+        for (operation, answer) in &self.settings {
+            outcomes.push((*operation, SourceOutcome::of(answer, false)));
         }
         if let Some(answer) = &self.supported_regions {
             let outcome = match answer {
                 Ok(None) => SourceOutcome::NotAvailable,
-                answer => SourceOutcome::of(answer),
+                answer => SourceOutcome::of(answer, false),
             };
             outcomes.push((Operation::SupportedRegions, outcome));
         }
@@ -91,34 +89,34 @@ impl Poller {
         id: &ZoneId,
         enriched: &Enriched,
     ) {
-        if !self.context.once {
-            return;
-        }
         for (operation, outcome) in enriched.outcomes() {
             self.report(account, Some(id), operation, outcome);
         }
     }
 
-    /// Records the result of a call in a single round.
-    pub(super) fn report_call<T>(
+    /// Records the result of reading the records of a zone that is not enriched.
+    pub(super) fn report_records(
         &mut self,
         account: &AccountName,
-        id: Option<&ZoneId>,
-        operation: Operation,
-        answer: &Result<T, ApiError>,
+        id: &ZoneId,
+        answer: &Result<Rows<DnsRecord>, ApiError>,
     ) {
-        if self.context.once {
-            self.report(account, id, operation, SourceOutcome::of(answer));
-        }
+        let has_unreadable = answer.as_ref().is_ok_and(|rows| !rows.is_complete());
+        let outcome = SourceOutcome::of(answer, has_unreadable);
+        self.report(account, Some(id), Operation::DnsRecords, outcome);
     }
 
-    fn report(
+    /// Records the result of a call in a single round.
+    pub(super) fn report(
         &mut self,
         account: &AccountName,
         id: Option<&ZoneId>,
         operation: Operation,
         outcome: SourceOutcome,
     ) {
+        if !self.context.once {
+            return;
+        }
         let zone = id.map_or_else(String::new, |id| self.zone_name(account, id));
         self.readings.push(SourceReading {
             account: account.clone(),

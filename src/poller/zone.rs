@@ -79,6 +79,11 @@ impl PolledZone {
         )
     }
 
+    /// Whether every row of its last successful poll was readable.
+    pub(super) fn is_list_complete(&self) -> bool {
+        self.rejected == 0
+    }
+
     /// Whether its last poll failed because the credentials were refused.
     pub(super) fn is_unauthorized(&self) -> bool {
         self.failing == Some(Reason::Unauthorized)

@@ -364,6 +364,39 @@ async fn online_each_source_is_named_with_its_permission_and_how_reading_it_ende
 }
 
 #[tokio::test]
+async fn online_a_source_with_unreadable_rows_is_not_ok() {
+    let mut world = world();
+    let zone = world.zone_mut("a.test");
+    zone.record("A", "www.a.test", "192.0.2.1", true);
+    let zone = world.zone_mut("b.test");
+    zone.record("A", "www.b.test", "192.0.2.1", true);
+    zone.record("A", "other.b.test", "192.0.2.1", true);
+    let more = "expect: { from_dns: true, zones: { a.test: [{ host: www.b.test }] } }\n";
+    let setup = Setup::new(world, more).await;
+    let bad_row = Fault::new(FaultKind::BadRow(serde_json::Value::Null));
+    let bad_row = bad_row.on(Operation::DnsRecords).zone("b.test");
+    setup.api.add_fault(bad_row);
+    let text = fs::read_to_string(setup.file()).unwrap();
+    let hidden = text.replacen("}]", ", zones: { exclude: [b.test] } }]", 1);
+    for text in [text, hidden] {
+        fs::write(setup.file(), text).unwrap();
+        let ended = setup.run(&["check", "--online"]).await;
+        let rows = source(&ended.code(0).out, "DNS records (dns_records)");
+        let permission = "Zone: DNS: Read";
+        let partly = "read, but some rows cannot be read";
+        assert_eq!(
+            rows,
+            [
+                vec![permission, "main", "ok", "a.test"],
+                vec![permission, "main", partly, "b.test"],
+            ],
+            "{}",
+            ended.out
+        );
+    }
+}
+
+#[tokio::test]
 async fn online_what_is_off_is_said_to_be_off() {
     let more = "verify: { supported_regions: false, tiered_cache: false }\n";
     let setup = Setup::new(world(), more).await;

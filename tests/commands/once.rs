@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use cloudflare_origin_region_exporter::simulator::{
-    Credential, Fault, FaultKind, Operation, World,
+    Credential, Fault, FaultKind, Operation, RetryAfter, World,
 };
 use jiff::Timestamp;
 use serde_json::Value;
@@ -162,23 +162,53 @@ async fn a_listing_that_fails_is_three_and_says_why() {
     families(&ended.code(3).out);
 }
 
+/// The addresses of the missing origins.
+fn missing(report: &Value) -> Vec<&str> {
+    let findings = report["findings"].as_array().unwrap().iter();
+    let missing = findings.filter(|row| row["finding"] == "missing");
+    missing
+        .map(|row| row["origin_ip"].as_str().unwrap())
+        .collect()
+}
+
 #[tokio::test]
-async fn an_origin_that_nobody_could_confirm_is_missing_all_the_same() {
-    let setup = Setup::new(world(), EXPECT).await;
-    // The other zone's poll meets a 429, so that no follow-up runs any more.
-    let fault = Fault::new(FaultKind::TooManyRequests(
-        cloudflare_origin_region_exporter::simulator::RetryAfter::Seconds(2),
-    ));
+async fn an_origin_that_is_not_in_a_complete_list_is_missing_although_no_lookup_confirms_it() {
+    let config = "expect:\n\
+                  \x20 zones:\n\
+                  \x20   a.test: [{ origin_ip: 192.0.2.7 }]\n\
+                  \x20   b.test: [{ origin_ip: 192.0.2.7 }]\n";
+    let setup = Setup::new(world(), config).await;
+    // The second poll meets a 429, so that no lookup is made any more.
+    let fault = Fault::new(FaultKind::TooManyRequests(RetryAfter::Seconds(2)));
     setup
         .api
-        .add_fault(fault.on(Operation::ListMappings).zone("b.test"));
+        .add_fault(fault.on(Operation::ListMappings).after(1));
     let ended = setup.run(&["once", "--format=json"]).await;
     let report: Value = serde_json::from_str(&ended.code(1).out).unwrap();
-    let zones = report["zones"].as_array().unwrap();
-    let read = zones.iter().find(|zone| zone["zone"] == "a.test").unwrap();
-    if read["up"] == true {
-        assert_eq!(read["missing"], 1);
-    }
+    let zones = report["zones"].as_array().unwrap().iter();
+    assert_eq!(zones.filter(|zone| zone["up"] == true).count(), 1);
+    assert_eq!(missing(&report), ["192.0.2.7"]);
+    assert_eq!(setup.api.count(Operation::GetMapping), 0);
+}
+
+#[tokio::test]
+async fn an_origin_whose_mapping_may_be_an_unreadable_row_is_missing_only_by_a_lookup() {
+    let config = "expect:\n\
+                  \x20 zones:\n\
+                  \x20   a.test: [{ origin_ip: 192.0.2.7 }, { origin_ip: 2001:db8::1 }]\n\
+                  poll: { retries: 0 }\n";
+    let setup = Setup::new(world(), config).await;
+    // It hides the mapping of 2001:db8::1.
+    let bad_row = Fault::new(FaultKind::BadRow(Value::Null)).zone("a.test");
+    setup.api.add_fault(bad_row.on(Operation::ListMappings));
+    let ended = setup.run(&["once", "--format=json"]).await;
+    let report: Value = serde_json::from_str(&ended.code(0).out).unwrap();
+    assert_eq!(missing(&report), ["192.0.2.7"]);
+    let broken = Fault::new(FaultKind::Html).on(Operation::GetMapping);
+    setup.api.add_fault(broken);
+    let ended = setup.run(&["once", "--format=json"]).await;
+    let report: Value = serde_json::from_str(&ended.code(0).out).unwrap();
+    assert_eq!(missing(&report), [""; 0]);
 }
 
 #[tokio::test]

@@ -297,7 +297,7 @@ async fn a_host_with_more_addresses_than_mappings_can_follow_is_rotating_and_not
 }
 
 #[tokio::test]
-async fn a_full_answer_may_be_a_part_of_more_and_is_not_missing_before_the_next_one() {
+async fn a_full_answer_may_be_a_part_of_more_and_is_not_missing_before_later_ones() {
     let few: Vec<_> = (1..=7).map(|n| format!("52.95.110.{n}")).collect();
     let full: Vec<_> = (1..=8).map(|n| format!("52.95.111.{n}")).collect();
     let host = |ips: &[String]| DnsHost::addresses(ips.iter().map(String::as_str));

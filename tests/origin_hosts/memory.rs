@@ -49,6 +49,8 @@ async fn measure() {
         negative_since: now,
         overflowed: None,
         rotating_above: None,
+        novelties: 0,
+        doubts: 0,
     };
     let metrics = Metrics::register(&Registry::new()).unwrap();
     let hosts = OriginHosts::new(Settings::default(), metrics).unwrap();
@@ -63,7 +65,11 @@ async fn measure() {
     }
     let after = resident_kilobytes();
     assert_eq!(
-        hosts.all().map(|host| host.ips().len()).sum::<usize>(),
+        hosts
+            .all()
+            .iter()
+            .map(|host| host.ips().len())
+            .sum::<usize>(),
         8 * MAX_HOSTS
     );
     println!("\nkilobytes: {}", after - before);

@@ -248,7 +248,12 @@ async fn what_was_known_is_there_after_a_restart_before_any_answer() {
     world.resolve(&["a.example"]).await;
     let unsaved = world.hosts.unsaved().await;
     assert_eq!(unsaved, [host("a.example")].into());
-    let stored: Vec<_> = world.hosts.all().filter_map(|host| host.store()).collect();
+    let stored: Vec<_> = world
+        .hosts
+        .all()
+        .iter()
+        .filter_map(|host| host.store())
+        .collect();
 
     let restarted =
         World::new(&[("a.example", DnsHost::default().trouble(DnsTrouble::Silent))]).await;

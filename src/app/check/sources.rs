@@ -55,6 +55,7 @@ impl<'a> Sources<'a> {
         for reading in readings {
             let outcome = match &reading.outcome {
                 SourceOutcome::Read => "ok".to_owned(),
+                SourceOutcome::PartlyRead => "read, but some rows cannot be read".to_owned(),
                 SourceOutcome::NotNeeded => {
                     "not needed, no load balancer in use names a pool".to_owned()
                 }

@@ -121,6 +121,39 @@ fn a_wrong_mapping_is_undecided_while_a_host_that_may_have_its_address_is_not_re
 }
 
 #[test]
+fn a_named_address_is_undecided_while_a_declared_host_may_give_it_another_place() {
+    let mut world = declared(&[
+        ("a.example", "aws", "eu-west-1"),
+        ("3.1.0.2", "gcp", "us-east1"),
+    ]);
+    world.ranges = Ranges::Loaded;
+    world.discovered.dns = read(&["3.1.0.1"]);
+    world.mappings = zone(&[("3.1.0.3", "gcp", "us-east1")]);
+    let undecided = |world: &World| -> Vec<_> {
+        let rows = plan(&world.findings(), []).undecided.into_iter();
+        rows.map(|row| row.origin_ip.unwrap().to_string()).collect()
+    };
+    let failing = HostAnswer {
+        is_failing: true,
+        ..answer(&["3.1.0.4"])
+    };
+    for unknown in [None, Some(failing)] {
+        let hosts = unknown.map(|answer| (host("a.example"), answer));
+        world.hosts = hosts.into_iter().collect();
+        // What is declared for an address stays.
+        assert_eq!(undecided(&world), ["3.1.0.1", "3.1.0.3"]);
+    }
+    // Wherever this host is, it says the same as the ranges.
+    for region in ["us-east-1", ""] {
+        world.declared_hosts[0].place = place("aws", region);
+        assert_eq!(undecided(&world), ["3.1.0.3"]);
+    }
+    world.declared_hosts[0].place = place("aws", "eu-west-1");
+    world.hosts = [(host("a.example"), answer(&["3.1.0.4"]))].into();
+    assert_eq!(undecided(&world), [""; 0]);
+}
+
+#[test]
 fn a_plan_serialises_with_the_names_of_the_labels() {
     let mut world = declared(&[("3.1.0.1", "gcp", "us-east1"), ("5.0.0.1", "", "")]);
     world.ranges = Ranges::Loaded;

@@ -1,6 +1,7 @@
 //! Reads the other data of zones. Mappings take precedence: the first round of polls enriches no
 //! zones, and later only a few are enriched at a time. Their polls continue meanwhile.
 
+mod candidates;
 pub(super) mod confirm;
 pub(super) mod fetch;
 pub(super) mod pool_cache;
@@ -15,10 +16,11 @@ use tokio::time::Instant;
 
 use self::confirm::{Confirmation, Confirmed};
 use self::fetch::{Enriched, Enrichment};
+use super::Context;
 use super::account::Account;
 use super::evaluate::Criteria;
-use super::tasks::{self, Task, Tasks, Urgency};
-use super::{Context, log_events};
+use super::tasks::{Outcome, Tasks, Urgency};
+use crate::cloudflare::Operation;
 use crate::domain::ZoneId;
 
 /// The maximum age of cached pools as a fraction of the zone's interval, so that one read serves
@@ -35,7 +37,7 @@ impl Account {
         let state = &mut zone.enrichment;
         let (expect, verify) = (&context.evaluation.expect, context.evaluation.verify);
         let wanted = state.wanted(expect, verify, &self.regions, now);
-        let needed = wanted.anything() || !state.unconfirmed.is_empty();
+        let needed = wanted.anything() || state.lookups.are_needed();
         if self.enriching.contains(id) {
             return;
         }
@@ -123,19 +125,33 @@ impl Account {
                 pools_age: state.interval.mul_f64(POOLS_AGE),
                 balanced: Arc::clone(&zone.enrichment.balanced),
             };
-            let work = tasks::enrich(enrichment);
-            tasks.spawn(&self.state.name, Task::Enrich(id.clone()), work)
-        } else if zone.enrichment.unconfirmed.is_empty() {
-            return;
-        } else {
+            let work = async { Ok(fetch::run(enrichment).await) };
+            let id = id.clone();
+            let outcome = move |enriched: Result<Enriched, _>| {
+                Outcome::Enriched(id.clone(), Box::new(enriched.unwrap_or_default()))
+            };
+            tasks.spawn(&self.state.name, Operation::DnsRecords, work, outcome)
+        } else if zone.enrichment.lookups.are_needed() {
+            // A poll that ends first reports them as missing.
             let confirmation = Confirmation {
                 client,
                 zone: id.clone(),
-                origins: zone.enrichment.confirm(),
+                origins: zone.enrichment.lookups.unconfirmed.clone(),
+                is_list_complete: zone.is_list_complete(),
                 urgency,
             };
-            let work = tasks::confirm(confirmation);
-            tasks.spawn(&self.state.name, Task::Confirm(id.clone()), work)
+            let work = async { Ok(confirm::run(confirmation).await) };
+            let id = id.clone();
+            let outcome = move |confirmed: Result<_, _>| {
+                let failed = |error| Confirmed {
+                    error: Some(error),
+                    ..Confirmed::default()
+                };
+                Outcome::Confirmed(id.clone(), confirmed.unwrap_or_else(failed))
+            };
+            tasks.spawn(&self.state.name, Operation::GetMapping, work, outcome)
+        } else {
+            return;
         };
         self.enriching.insert(id.clone(), task, urgency);
     }
@@ -155,13 +171,10 @@ impl Account {
         let (expect, verify) = (&context.evaluation.expect, context.evaluation.verify);
         enriched.retain_wanted(expect, verify);
         for error in enriched.failures() {
-            let kind = (error.operation, error.reason);
-            let first = self.optional_failures.insert(kind);
-            log_events::log_optional_failure(&self.state.name, id, error, first);
+            self.log_optional_failure(id, error);
         }
-        for operation in enriched.unreadable() {
-            let first = self.unreadable.insert(operation);
-            log_events::log_unreadable_rows(&self.state.name, id, operation, first);
+        for operation in &enriched.unreadable {
+            self.log_unreadable_rows(id, *operation);
         }
         if let Some(zone) = self.zones.get_mut(id) {
             zone.enrichment.learn(&mut enriched, now);
@@ -197,8 +210,8 @@ impl Account {
         }
     }
 
-    /// Reports the origins whose lookup found no mapping. One with a failed lookup counts as
-    /// missing.
+    /// Reports the origins whose lookup found no mapping. After a failed lookup, the next poll shows
+    /// whether the others are missing.
     pub(super) fn confirmed(
         &mut self,
         id: &ZoneId,
@@ -208,9 +221,7 @@ impl Account {
         now: Instant,
     ) {
         if let Some(error) = &confirmed.error {
-            let kind = (error.operation, error.reason);
-            let first = self.optional_failures.insert(kind);
-            log_events::log_optional_failure(&self.state.name, id, error, first);
+            self.log_optional_failure(id, error);
         }
         if !self.enriching.end(id, task) {
             return;
@@ -218,13 +229,12 @@ impl Account {
         let Some(zone) = self.zones.get_mut(id) else {
             return;
         };
-        let asked = zone.enrichment.confirmed();
+        zone.enrichment.lookups.failed = confirmed.error.is_some();
+        zone.enrichment.lookups.mapped.extend(&confirmed.mapped);
         let criteria = Criteria::new(context, &self.regions, now);
         zone.evaluate_again(criteria, |ip, shown| {
-            (shown || asked.contains(ip)) && !confirmed.mapped.contains(ip)
+            shown || confirmed.missing.contains(ip)
         });
-        let unconfirmed = &mut zone.enrichment.unconfirmed;
-        unconfirmed.retain(|ip| !confirmed.mapped.contains(ip));
         self.queue_enrichment(id, context, now);
     }
 }

@@ -7,11 +7,13 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use super::fetch::{self, Enriched, RuleKind, Wanted};
+use super::candidates::of_pools;
+use super::confirm::Lookups;
+use super::fetch::{self, Enriched, Wanted, has_transient_failure};
 use super::refresh::{RefreshTimer, Regions};
 use super::usage::UsageWatch;
-use crate::cloudflare::{ApiError, Pool, Rows};
-use crate::domain::{OriginIp, PoolId, RecordName};
+use crate::cloudflare::{ApiError, Operation, Pool, Rows};
+use crate::domain::{PoolId, RecordName};
 use crate::findings::{
     Candidates, Discovered, ExpectSettings, SourceState, TieredCache, Usage, VerifySettings,
 };
@@ -48,31 +50,19 @@ impl Recent<Candidates> {
 
 impl<T> Recent<T> {
     /// The response to an earlier process. Until it is read again, it counts as failing.
-    fn resume(answer: Option<T>, now: Instant) -> Self {
+    fn resume(answer: T, now: Instant) -> Self {
         Self {
-            failing_since: answer.as_ref().map(|_| now),
-            answer: answer.map(|value| (value, now)),
+            failing_since: Some(now),
+            answer: Some((answer, now)),
         }
     }
 
-    fn stored(&self) -> Option<T>
-    where
-        T: Clone,
-    {
-        let (value, _) = self.answer.as_ref()?;
-        Some(value.clone())
-    }
-
-    fn take(&mut self, answer: Option<Result<T, ApiError>>, now: Instant) {
-        match answer {
-            Some(Ok(value)) => {
-                self.answer = Some((value, now));
-                self.failing_since = None;
-            }
-            Some(Err(_)) => {
-                self.failing_since.get_or_insert(now);
-            }
-            None => {}
+    fn take(&mut self, answer: Result<T, ApiError>, now: Instant) {
+        if let Ok(value) = answer {
+            self.answer = Some((value, now));
+            self.failing_since = None;
+        } else {
+            self.failing_since.get_or_insert(now);
         }
     }
 
@@ -94,9 +84,8 @@ impl<T> Recent<T> {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(in crate::poller) struct StoredSources {
-    dns: Option<Candidates>,
-    load_balancers: Option<Candidates>,
-    rules: BTreeMap<RuleKind, Candidates>,
+    /// By the call that reads them.
+    sources: BTreeMap<Operation, Candidates>,
     /// How hosts resolve through records of the accounts' own zones.
     paths: Paths,
     /// Since when sources have not named the mapped addresses.
@@ -106,23 +95,20 @@ pub(in crate::poller) struct StoredSources {
 /// What is known about a zone besides its mappings.
 #[derive(Debug, Default)]
 pub(in crate::poller) struct EnrichmentState {
-    dns: Recent<Candidates>,
+    /// The sources of its origins, by the call that reads them.
+    sources: BTreeMap<Operation, Recent<Candidates>>,
     /// The names that load balancers serve, from their last successful read.
     pub(in crate::poller) balanced: Arc<BTreeSet<RecordName>>,
-    load_balancers: Recent<Candidates>,
     /// The pools that load balancers use, from the last successful read of this process.
     pub(in crate::poller) pools_in_use: BTreeSet<PoolId>,
-    rules: BTreeMap<RuleKind, Recent<Candidates>>,
     rules_timer: RefreshTimer,
-    tiered_cache: Recent<bool>,
-    smart_tiered_cache: Recent<bool>,
+    /// Tiered Cache and its smart topology, by the call that reads them.
+    settings: BTreeMap<Operation, Recent<bool>>,
     settings_timer: RefreshTimer,
     /// When the zone last did not return the supported regions.
     regions_timer: RefreshTimer,
-    /// Missing origins that are not reported yet, because they are unconfirmed.
-    pub(in crate::poller) unconfirmed: BTreeSet<OriginIp>,
-    /// Origins that are being looked up.
-    confirming: BTreeSet<OriginIp>,
+    /// Origins that seem to be missing.
+    pub(in crate::poller) lookups: Lookups,
     /// How its hosts resolve through records of the accounts' own zones.
     pub(in crate::poller) paths: Paths,
     /// Since when sources have not named its mapped addresses.
@@ -144,19 +130,38 @@ impl EnrichmentState {
         now: Instant,
         retain: Duration,
     ) -> Discovered {
-        let state =
-            |is_on: bool, source: &Recent<Candidates>| match source.unless_failing(now, retain) {
-                _ if !is_on => SourceState::Off,
-                None => SourceState::NotRead,
-                Some(candidates) => SourceState::Read {
-                    candidates: Arc::new(candidates.clone()),
-                    is_current: source.is_current(),
-                },
-            };
+        let source = |calls: &[Operation]| self.source(calls, expect, now, retain);
         Discovered {
-            load_balancers: state(expect.from_load_balancers, &self.load_balancers),
-            rules: self.rules(expect, now, retain),
-            dns: state(expect.from_dns, &self.dns),
+            load_balancers: source(&[Operation::LoadBalancers]),
+            rules: source(&fetch::RULES),
+            dns: source(&[Operation::DnsRecords]),
+        }
+    }
+
+    /// What a source names, as far as any of its calls is known.
+    fn source(
+        &self,
+        calls: &[Operation],
+        expect: &ExpectSettings,
+        now: Instant,
+        retain: Duration,
+    ) -> SourceState {
+        if !calls.iter().any(|call| fetch::is_on(*call, expect)) {
+            return SourceState::Off;
+        }
+        let read = || calls.iter().filter_map(|call| self.sources.get(call));
+        let mut known = read().filter_map(|source| source.unless_failing(now, retain));
+        let Some(mut all) = known.next().cloned() else {
+            return SourceState::NotRead;
+        };
+        for candidates in known {
+            all.addresses.extend(candidates.addresses.iter().copied());
+            all.hosts.extend(candidates.hosts.iter().cloned());
+            all.left_out.extend(candidates.left_out.iter().cloned());
+        }
+        SourceState::Read {
+            candidates: Arc::new(all),
+            is_current: read().filter(|source| source.is_current()).count() == calls.len(),
         }
     }
 
@@ -168,65 +173,41 @@ impl EnrichmentState {
         pause: Duration,
         now: Instant,
     ) {
-        self.dns = Recent::resume(sources.dns, now);
-        self.load_balancers = Recent::resume(sources.load_balancers, now);
-        let rules = sources.rules.into_iter();
-        self.rules = rules
-            .map(|(kind, candidates)| (kind, Recent::resume(Some(candidates), now)))
+        let known = sources.sources.into_iter();
+        self.sources = known
+            .map(|(call, candidates)| (call, Recent::resume(candidates, now)))
             .collect();
         self.paths = sources.paths;
         self.usage.usage = sources.usage;
         self.usage.usage.resume(pause);
-        self.tiered_cache = Recent::resume(tiered_cache.enabled, now);
-        self.smart_tiered_cache = Recent::resume(tiered_cache.smart_enabled, now);
+        let settings = [
+            (Operation::TieredCache, tiered_cache.enabled),
+            (Operation::SmartTieredCache, tiered_cache.smart_enabled),
+        ];
+        self.settings = settings
+            .into_iter()
+            .filter_map(|(call, is_on)| Some((call, Recent::resume(is_on?, now))))
+            .collect();
     }
 
     /// The state to keep across restarts.
     pub(in crate::poller) fn stored_sources(&self) -> StoredSources {
+        let known = self.sources.iter();
         StoredSources {
-            dns: self.dns.stored(),
-            load_balancers: self.load_balancers.stored(),
-            rules: self
-                .rules
-                .iter()
-                .filter_map(|(kind, rules)| Some((*kind, rules.stored()?)))
+            sources: known
+                .filter_map(|(call, source)| Some((*call, source.answer.as_ref()?.0.clone())))
                 .collect(),
             paths: self.paths.clone(),
             usage: self.usage.usage.clone(),
         }
     }
 
-    /// The origins in the rules, as far as any kind of them is known.
-    fn rules(&self, expect: &ExpectSettings, now: Instant, retain: Duration) -> SourceState {
-        if !expect.from_rules {
-            return SourceState::Off;
-        }
-        let known: Vec<_> = self
-            .rules
-            .values()
-            .filter_map(|rules| rules.unless_failing(now, retain))
-            .collect();
-        if known.is_empty() {
-            return SourceState::NotRead;
-        }
-        let mut all = Candidates::default();
-        for candidates in &known {
-            all.addresses.extend(candidates.addresses.iter().copied());
-            all.hosts.extend(candidates.hosts.iter().cloned());
-            all.left_out.extend(candidates.left_out.iter().cloned());
-        }
-        SourceState::Read {
-            candidates: Arc::new(all),
-            is_current: known.len() == RuleKind::ALL.len()
-                && self.rules.values().all(Recent::is_current),
-        }
-    }
-
     pub(in crate::poller) fn tiered_cache(&self, now: Instant, retain: Duration) -> TieredCache {
         let keep = KEEP_SETTINGS.max(retain);
+        let setting = |call| self.settings.get(&call)?.unless_older(now, keep).copied();
         TieredCache {
-            enabled: self.tiered_cache.unless_older(now, keep).copied(),
-            smart_enabled: self.smart_tiered_cache.unless_older(now, keep).copied(),
+            enabled: setting(Operation::TieredCache),
+            smart_enabled: setting(Operation::SmartTieredCache),
         }
     }
 
@@ -237,21 +218,16 @@ impl EnrichmentState {
         new: &ExpectSettings,
         verify: VerifySettings,
     ) {
-        if !new.from_dns {
-            self.dns = Recent::default();
-        }
+        self.sources.retain(|call, _| fetch::is_on(*call, new));
         if !new.from_load_balancers {
-            self.load_balancers = Recent::default();
             self.balanced = Arc::default();
             self.pools_in_use.clear();
         }
         if !new.from_rules {
-            self.rules.clear();
             self.rules_timer.reset();
         }
         if !verify.tiered_cache {
-            self.tiered_cache = Recent::default();
-            self.smart_tiered_cache = Recent::default();
+            self.settings.clear();
             self.settings_timer.reset();
         }
         self.origins_due |= (new.from_dns && !old.from_dns)
@@ -292,9 +268,10 @@ impl EnrichmentState {
 
     /// Updates the account's pools. Returns whether the zone's origins changed.
     pub(in crate::poller) fn take_pools(&mut self, pools: &Rows<Pool>) -> bool {
-        match &mut self.load_balancers.answer {
+        let source = self.sources.get_mut(&Operation::LoadBalancers);
+        match source.and_then(|source| source.answer.as_mut()) {
             Some((known, _)) if !self.pools_in_use.is_empty() => {
-                let mut new = fetch::of_pools(pools, &self.pools_in_use);
+                let mut new = of_pools(pools, &self.pools_in_use);
                 // The load balancers themselves are not read now.
                 new.has_unreadable |= known.has_unreadable;
                 let changed = *known != new;
@@ -318,54 +295,37 @@ impl EnrichmentState {
 
     /// Stores the data that was read.
     pub(in crate::poller) fn learn(&mut self, enriched: &mut Enriched, now: Instant) {
-        self.was_enriched |= enriched.dns.is_some()
-            || enriched.load_balancers.is_some()
-            || !enriched.rules.is_empty();
-        if !enriched.rules.is_empty() {
-            let failed = enriched.has_transient_rules_failure();
+        self.was_enriched |= !enriched.sources.is_empty();
+        let rules = fetch::RULES.map(|call| enriched.sources.get(&call));
+        if rules.iter().any(Option::is_some) {
+            let failed = has_transient_failure(rules.into_iter().flatten());
             self.rules_timer.answered(failed);
         }
-        for (kind, answer) in enriched.rules.drain(..) {
-            self.rules.entry(kind).or_default().take(Some(answer), now);
-        }
-        if enriched.tiered_cache.is_some() {
-            let failed = enriched.has_transient_settings_failure();
+        if !enriched.settings.is_empty() {
+            let failed = has_transient_failure(enriched.settings.values());
             self.settings_timer.answered(failed);
+        }
+        for (call, answer) in std::mem::take(&mut enriched.sources) {
+            self.sources.entry(call).or_default().take(answer, now);
+        }
+        for (call, answer) in std::mem::take(&mut enriched.settings) {
+            self.settings.entry(call).or_default().take(answer, now);
         }
         match &enriched.supported_regions {
             None | Some(Ok(Some(_))) => {}
             Some(Err(error)) if error.is_transient() => {}
             Some(_) => self.regions_timer.ask(now),
         }
-        self.dns.take(enriched.dns.take(), now);
         if let Some(balanced) = enriched.balanced.take() {
             self.balanced = balanced;
         }
         if let Some(pools) = enriched.pools_in_use.take() {
             self.pools_in_use = pools;
         }
-        self.load_balancers
-            .take(enriched.load_balancers.take(), now);
-        self.tiered_cache.take(enriched.tiered_cache.take(), now);
-        self.smart_tiered_cache
-            .take(enriched.smart_tiered_cache.take(), now);
-    }
-
-    /// Starts the lookup of unconfirmed origins. They stay unconfirmed, and a poll that ends first
-    /// reports them as missing.
-    pub(in crate::poller) fn confirm(&mut self) -> BTreeSet<OriginIp> {
-        self.confirming = self.unconfirmed.clone();
-        self.confirming.clone()
-    }
-
-    /// Ends the lookups. Returns their origins.
-    pub(in crate::poller) fn confirmed(&mut self) -> BTreeSet<OriginIp> {
-        std::mem::take(&mut self.confirming)
     }
 
     /// Handles a cancelled task: its work is due again.
     pub(in crate::poller) fn cancelled(&mut self) {
-        self.confirming.clear();
         self.origins_due = true;
         self.rules_timer.reset();
         self.settings_timer.reset();

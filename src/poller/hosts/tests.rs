@@ -54,9 +54,24 @@ fn record(name: &str, target: &str) -> DnsRecord {
     }
 }
 
+const RETAIN: Duration = Duration::from_hours(1);
+
 fn learn(lookup: &mut HostLookup, zone: &str, records: Option<&[DnsRecord]>) -> Vec<ZoneId> {
+    let read = records.map(|records| Rows {
+        rows: records.to_vec(),
+        ..Rows::default()
+    });
+    learn_at(lookup, zone, read.as_ref(), Instant::now())
+}
+
+fn learn_at(
+    lookup: &mut HostLookup,
+    zone: &str,
+    read: Option<&Rows<DnsRecord>>,
+    now: Instant,
+) -> Vec<ZoneId> {
     let balanced = [RecordName::parse("lb.own.test").unwrap()].into();
-    lookup.learn(&id(zone), records.map(|records| (records, &balanced)))
+    lookup.learn(&id(zone), read.map(|read| (read, &balanced)), now, RETAIN)
 }
 
 /// The addresses of a host, if they are known, and where it leads.
@@ -94,8 +109,15 @@ async fn a_host_leads_where_it_did_until_the_records_can_be_read_again() {
         assert_eq!(addresses, Some(vec![ip(1)]), "{names:?}");
         assert_eq!(paths, stored, "it stays stored");
     }
-    let waiting = learn(&mut lookup, "own.test", None);
-    assert_eq!(waiting, [id("a.test")], "its host is to be looked at again");
+    let start = Instant::now();
+    for (after, waiting) in [(Duration::ZERO, vec![]), (RETAIN, vec![id("a.test")])] {
+        let (addresses, _) = ask(&lookup, "www.own.test", &stored);
+        assert_eq!(addresses, Some(vec![ip(1)]), "until it is lost");
+        assert_eq!(
+            learn_at(&mut lookup, "own.test", None, start + after),
+            waiting
+        );
+    }
     assert_eq!(
         ask(&lookup, "www.own.test", &stored).0,
         None,
@@ -113,6 +135,54 @@ async fn a_host_leads_where_it_did_until_the_records_can_be_read_again() {
     list(&mut lookup, &["a.test"], true);
     let (addresses, paths) = ask(&lookup, "www.own.test", &paths);
     assert_eq!((addresses, paths), (None, Paths::new()));
+}
+
+#[tokio::test]
+async fn unreadable_records_of_a_zone_take_away_nothing_that_was_known_while_it_is_retained() {
+    let mut lookup = lookup();
+    list(&mut lookup, &["a.test", "own.test"], true);
+    let records = [
+        record("www.own.test", "3.80.2.1"),
+        record("two.own.test", "3.80.2.2"),
+        record("two.own.test", "3.80.2.3"),
+    ];
+    learn(&mut lookup, "own.test", Some(&records));
+    let mut known = Paths::new();
+    for name in ["www.own.test", "two.own.test"] {
+        known.extend(ask(&lookup, name, &Paths::new()).1);
+    }
+    let mut partial = Rows {
+        rows: vec![record("two.own.test", "3.80.2.4")],
+        ..Rows::default()
+    };
+    partial.rejected.count = 2;
+    let start = Instant::now();
+    let waiting = learn_at(&mut lookup, "own.test", Some(&partial), start);
+    assert_eq!(waiting, [id("a.test")]);
+    let answer = |lookup: &HostLookup, name| {
+        let name = host(name);
+        let (answers, _) = lookup.answers(&id("a.test"), [&name], &known);
+        answers[&name].clone()
+    };
+    let www = answer(&lookup, "www.own.test");
+    assert_eq!(
+        (www.is_known, www.addresses, www.is_incomplete),
+        (true, vec![ip(1)], true)
+    );
+    let two = answer(&lookup, "two.own.test");
+    assert_eq!(two.addresses, [ip(2), ip(3), ip(4)]);
+    assert!(two.is_incomplete);
+    assert!(
+        !answer(&lookup, "new.own.test").is_known,
+        "not known to be absent"
+    );
+    // What was known before does not count for ever.
+    learn_at(&mut lookup, "own.test", Some(&partial), start + RETAIN);
+    assert!(!answer(&lookup, "www.own.test").is_known);
+    assert_eq!(answer(&lookup, "two.own.test").addresses, [ip(4)]);
+    learn(&mut lookup, "own.test", Some(&partial.rows));
+    let two = answer(&lookup, "two.own.test");
+    assert!(two.addresses == [ip(4)] && !two.is_incomplete);
 }
 
 #[tokio::test]

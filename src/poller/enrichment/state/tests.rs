@@ -1,5 +1,5 @@
 use super::*;
-use crate::cloudflare::{Operation, Reason};
+use crate::cloudflare::Reason;
 use crate::domain::{SupportedRegions, ZoneId};
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -47,17 +47,19 @@ fn what_dns_named_stays_until_reading_it_has_failed_for_the_retention() {
         )
     };
     assert_eq!(known(&state, start, HOUR), (false, false));
-    state.dns.take(Some(Ok(Candidates::default())), start);
+    let take = |state: &mut EnrichmentState, answer, at| {
+        let dns = state.sources.entry(Operation::DnsRecords).or_default();
+        dns.take(answer, at);
+    };
+    take(&mut state, Ok(Candidates::default()), start);
     // It was not read since, so nothing contradicts it, however short the retention.
     assert!(known(&state, start + HOUR * 9, Duration::ZERO).0);
-    state.dns.take(Some(failure()), start + HOUR);
-    state.dns.take(Some(failure()), start + HOUR + MINUTE);
+    take(&mut state, failure(), start + HOUR);
+    take(&mut state, failure(), start + HOUR + MINUTE);
     assert!(!known(&state, start + HOUR, Duration::ZERO).0);
     assert!(known(&state, start + HOUR * 2 - MINUTE, HOUR).0);
     assert!(!known(&state, start + HOUR * 2, HOUR).0);
-    state
-        .dns
-        .take(Some(Ok(Candidates::default())), start + HOUR * 3);
+    take(&mut state, Ok(Candidates::default()), start + HOUR * 3);
     assert!(known(&state, start + HOUR * 3, Duration::ZERO).0);
 }
 
@@ -70,13 +72,14 @@ fn a_source_with_rows_that_cannot_be_read_is_not_completely_known() {
             has_unreadable,
             ..Candidates::default()
         };
-        state.dns.take(Some(Ok(read.clone())), start);
-        for kind in RuleKind::ALL {
-            let rules = state.rules.entry(kind).or_default();
-            rules.take(Some(Ok(Candidates::default())), start);
+        for call in fetch::RULES {
+            let rules = state.sources.entry(call).or_default();
+            rules.take(Ok(Candidates::default()), start);
         }
-        let last = state.rules.entry(RuleKind::PageRules).or_default();
-        last.take(Some(Ok(read)), start);
+        for call in [Operation::DnsRecords, Operation::PageRules] {
+            let source = state.sources.entry(call).or_default();
+            source.take(Ok(read.clone()), start);
+        }
         let expect = ExpectSettings {
             from_rules: true,
             ..discovery()
@@ -95,9 +98,11 @@ fn a_source_with_rows_that_cannot_be_read_is_not_completely_known() {
 fn a_tiered_cache_setting_is_kept_for_two_hours_or_the_retention() {
     let start = Instant::now();
     let mut state = EnrichmentState::default();
-    state.tiered_cache.take(Some(Ok(true)), start);
-    state.tiered_cache.take(Some(failure()), start + HOUR);
-    state.smart_tiered_cache.take(Some(failure()), start);
+    let setting = state.settings.entry(Operation::TieredCache).or_default();
+    setting.take(Ok(true), start);
+    setting.take(failure(), start + HOUR);
+    let setting = state.settings.entry(Operation::SmartTieredCache);
+    setting.or_default().take(failure(), start);
     let shown = |after, retain| state.tiered_cache(start + after, retain).enabled;
     assert_eq!(shown(MINUTE * 119, Duration::ZERO), Some(true));
     assert_eq!(shown(HOUR * 2, HOUR), None);
@@ -164,8 +169,10 @@ fn a_transient_failure_is_retried_before_the_hour_with_waits_that_double() {
         regions.ask(zone.clone(), at);
         let mut enriched = Enriched {
             supported_regions: Some(answer.clone().map(|_| Some(SupportedRegions::default()))),
-            tiered_cache: Some(Ok(true)),
-            smart_tiered_cache: Some(answer),
+            settings: BTreeMap::from([
+                (Operation::TieredCache, Ok(true)),
+                (Operation::SmartTieredCache, answer),
+            ]),
             ..Enriched::default()
         };
         state.learn(&mut enriched, at);
@@ -182,7 +189,7 @@ fn a_refusal_of_the_settings_is_not_retried_before_the_hour() {
     let mut state = EnrichmentState::default();
     state.started(wanted(&state, &Regions::default(), start), start);
     let mut enriched = Enriched {
-        tiered_cache: Some(failure()),
+        settings: BTreeMap::from([(Operation::TieredCache, failure())]),
         ..Enriched::default()
     };
     state.learn(&mut enriched, start);
