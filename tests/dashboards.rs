@@ -148,6 +148,31 @@ fn what_is_not_known_is_grey_and_says_why() {
     }
 }
 
+#[test]
+fn the_longest_address_is_not_cut() {
+    // 39 characters of at most 8 pixels, and the cell's padding.
+    const LEAST_WIDTH: u64 = 39 * 8 + 16;
+    let dashboard = dashboard("zone");
+    let tables: Vec<&Value> = panels(&dashboard)
+        .into_iter()
+        .filter(|panel| panel["type"] == "table" && panel.to_string().contains("origin_ip"))
+        .collect();
+
+    assert_eq!(tables.len(), 3);
+    for panel in tables {
+        let overrides = list(&panel["fieldConfig"]["overrides"]);
+        let address = overrides
+            .iter()
+            .find(|o| o["matcher"]["options"] == "Address")
+            .expect("an override of the addresses");
+        let width = list(&address["properties"])
+            .iter()
+            .find(|property| property["id"] == "custom.width")
+            .and_then(|property| property["value"].as_u64());
+        assert!(width >= Some(LEAST_WIDTH), "{}: {width:?}", panel["title"]);
+    }
+}
+
 /// The panels with data; a collapsed row holds some as well. No two have the same id in a list.
 fn panels(dashboard: &Value) -> Vec<&Value> {
     let mut found = Vec::new();

@@ -59,6 +59,7 @@ class MixinTest(unittest.TestCase):
                 MappingStale+: { enabled: false },
                 MappingMissing+: { severity: 'critical', pending: '1h', keepFiring: '' },
                 TokenExpiring+: { days: 30 },
+                FindingInManyZones+: { keepFiring: '3h' },
               },
             }"""
         )
@@ -69,6 +70,9 @@ class MixinTest(unittest.TestCase):
         self.assertEqual(missing["for"], "1h")
         self.assertNotIn("keep_firing_for", missing)
         self.assertIn("< 30 * 86400", alerts["OriginRegionTokenExpiring"]["expr"])
+        # It goes on by itself for longer than the alerts of the zones take to begin.
+        self.assertNotIn("ALERTS", alerts["OriginRegionFindingInManyZones"]["expr"])
+        self.assertIn("[1h]", alerts["OriginRegionMinorFindingInManyZones"]["expr"])
         self.assertIn('up{job="edge"} == 0', alerts["OriginRegionExporterDown"]["expr"])
         for rule in rules_of(mixin):
             self.assertNotRegex(rule["expr"], r"\{\$|[( ]cluster[,)]")

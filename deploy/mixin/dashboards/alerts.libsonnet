@@ -53,5 +53,5 @@ function(config, matchers, title='Firing alerts', limit=20, description='')
       p.named('Since', { unit: 'dateTimeFromNow', 'custom.width': 160 }),
     ],
     [{ displayName: 'Severity', desc: false }],
-    nothing='No alert fires, if the rules are loaded.',
+    nothing='No alert is firing, or the rules are not loaded.',
   )

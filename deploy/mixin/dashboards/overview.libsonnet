@@ -136,6 +136,7 @@ function(config)
           zoneOverrides,
           [{ displayName: 'Missing', desc: true }],
           noValue='–',
+          nothing='No zone is known to have a finding or a failed poll.',
         )],
       ]],
       [8, [
