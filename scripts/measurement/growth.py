@@ -36,6 +36,10 @@ def seconds(value):
     return f"{value:.3f} s"
 
 
+def kilobytes(value):
+    return f"{value / 1e3:,.0f} kB"
+
+
 def count(value):
     return f"{value:,.0f}"
 
@@ -47,7 +51,7 @@ UNITS = {
     "a round of polls that each find a change, CPU": seconds,
     "samples": count,
     "text": megabytes,
-    "gzip": megabytes,
+    "gzip": kilobytes,
     "first gzip, CPU": milliseconds,
     "CPU a scrape": milliseconds,
     "CPU a scrape, 5 % changed": milliseconds,
