@@ -1,10 +1,7 @@
 //! Renders a plan as Terraform configuration.
 
 use std::collections::HashSet;
-use std::fmt::Write as _;
-
-use hcl::expr::{Traversal, Variable};
-use hcl::{Block, Body, Expression, Identifier, Object};
+use std::fmt::{self, Write as _};
 
 use crate::snapshot::PlanRow;
 
@@ -27,8 +24,8 @@ pub(super) fn render(plans: &[PlanRow]) -> String {
         }
         if !row.plan.put.is_empty() {
             let name = resource_name(row, &mut used);
-            // A body of blocks, strings and objects always serialises.
-            text.push_str(&hcl::to_string(&body(row, &name)).unwrap_or_default());
+            // Writing to a String cannot fail.
+            let _ = write_zone(&mut text, row, &name);
         }
     }
     text
@@ -45,51 +42,53 @@ fn resource_name(row: &PlanRow, used: &mut HashSet<String>) -> String {
     name
 }
 
-fn body(row: &PlanRow, name: &str) -> Body {
-    let mut origins = Object::new();
+/// Writes the resource with the mappings of a zone, and the imports of those that exist.
+fn write_zone(text: &mut String, row: &PlanRow, name: &str) -> fmt::Result {
+    writeln!(text, "resource {} {} {{", quoted(RESOURCE), quoted(name))?;
+    writeln!(text, "  for_each = {{")?;
     for put in &row.plan.put {
-        let mut place = Object::new();
-        place.insert(
-            Identifier::sanitized("vendor").into(),
-            Expression::from(put.vendor.as_str()),
-        );
-        place.insert(
-            Identifier::sanitized("region").into(),
-            Expression::from(put.region.as_str()),
-        );
-        let key = Expression::from(put.origin_ip.to_string());
-        origins.insert(key.into(), Expression::Object(place));
+        let (vendor, region) = (quoted(put.vendor.as_str()), quoted(put.region.as_str()));
+        let ip = quoted(&put.origin_ip.to_string());
+        writeln!(
+            text,
+            "    {ip} = {{ vendor = {vendor}, region = {region} }}"
+        )?;
     }
-    let each = |path: &[&str]| {
-        let each = Traversal::builder(Variable::sanitized("each"));
-        let each = path
-            .iter()
-            .fold(each, |each, part| each.attr(Identifier::sanitized(part)));
-        Expression::from(each.build())
-    };
-    let resource = Block::builder("resource")
-        .add_label(RESOURCE)
-        .add_label(name)
-        .add_attribute(("for_each", Expression::Object(origins)))
-        .add_attribute(("zone_id", row.zone_id.as_str()))
-        .add_attribute(("origin_ip", each(&["key"])))
-        .add_attribute(("vendor", each(&["value", "vendor"])))
-        .add_attribute(("region", each(&["value", "region"])))
-        .build();
-    let mut body = Body::builder().add_block(resource);
+    writeln!(text, "  }}")?;
+    writeln!(text, "  zone_id   = {}", quoted(&row.zone_id))?;
+    writeln!(text, "  origin_ip = each.key")?;
+    writeln!(text, "  vendor    = each.value.vendor")?;
+    writeln!(text, "  region    = each.value.region")?;
+    writeln!(text, "}}")?;
     for put in row.plan.put.iter().filter(|put| put.is_mapped) {
         let ip = put.origin_ip.to_string();
-        let to = Traversal::builder(Variable::sanitized(RESOURCE))
-            .attr(Identifier::sanitized(name))
-            .index(Expression::from(ip.as_str()))
-            .build();
-        let import = Block::builder("import")
-            .add_attribute(("to", Expression::from(to)))
-            .add_attribute(("id", format!("{}/{ip}", row.zone_id)))
-            .build();
-        body = body.add_block(import);
+        let id = format!("{}/{ip}", row.zone_id);
+        writeln!(text, "import {{")?;
+        writeln!(text, "  to = {RESOURCE}.{name}[{}]", quoted(&ip))?;
+        writeln!(text, "  id = {}", quoted(&id))?;
+        writeln!(text, "}}")?;
     }
-    body.build()
+    Ok(())
+}
+
+/// A string literal of Terraform, in which nothing is a template.
+fn quoted(text: &str) -> String {
+    let mut literal = String::with_capacity(text.len() + 2);
+    literal.push('"');
+    let mut characters = text.chars().peekable();
+    while let Some(character) = characters.next() {
+        match character {
+            '"' | '\\' => literal.extend(['\\', character]),
+            '$' | '%' if characters.peek() == Some(&'{') => literal.extend([character, character]),
+            character if character.is_control() => {
+                // Writing to a String cannot fail.
+                let _ = write!(literal, "\\u{:04x}", u32::from(character));
+            }
+            character => literal.push(character),
+        }
+    }
+    literal.push('"');
+    literal
 }
 
 #[cfg(test)]
@@ -110,7 +109,8 @@ mod tests {
             row("new\nline \"quoted\"", vec![put("192.0.2.4", false)], &[]),
         ];
         let text = render(&plans);
-        let body: Body = hcl::from_str(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+        let body: hcl::Body =
+            hcl::from_str(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
         let labels: Vec<_> = body
             .blocks()
             .filter(|block| block.identifier() == "resource")
@@ -135,5 +135,22 @@ mod tests {
         assert_eq!(imports.len(), 2, "only what exists: {text}");
         assert!(text.contains("zone_a_example[\"2001:db8::1\"]"), "{text}");
         assert!(text.contains("id-of-a-example/2001:db8::1"), "{text}");
+    }
+
+    #[test]
+    fn a_literal_means_its_text() {
+        for text in [
+            "plain",
+            "\"quoted\" \\ \\n",
+            "new\nline\t\u{7f}\u{85}",
+            "${a} $${b} %{c} $ % $$",
+            "é 💡",
+            "",
+        ] {
+            let literal = quoted(text);
+            let read: serde_json::Value = hcl::from_str(&format!("a = {literal}\n"))
+                .unwrap_or_else(|error| panic!("{error}: {literal}"));
+            assert_eq!(read["a"], text, "{literal}");
+        }
     }
 }
