@@ -6,8 +6,8 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::Settings;
 use super::rotation::Rotation;
+use super::{Settings, StoredAddress};
 use crate::domain::{HostName, HostState, OriginIp};
 
 /// The most addresses of one host that are remembered. If there are more, the lowest are kept, so
@@ -141,17 +141,6 @@ pub(super) enum Last {
     Failed(Failure),
 }
 
-/// An address of a host with its times, for display.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SeenAddress {
-    /// The address.
-    pub ip: OriginIp,
-    /// When it was first in an answer.
-    pub first_seen: Timestamp,
-    /// When it was last in an answer.
-    pub last_seen: Timestamp,
-}
-
 impl Host {
     /// A host that was not looked up yet.
     pub fn new(name: HostName) -> Self {
@@ -219,13 +208,14 @@ impl Host {
     }
 
     /// The addresses that count, with the times of their first and last answers.
-    pub fn seen(&self) -> impl ExactSizeIterator<Item = SeenAddress> {
-        self.addresses.iter().map(|address| SeenAddress {
-            ip: address.ip,
+    pub(super) fn stored_addresses(&self) -> Vec<StoredAddress> {
+        let addresses = self.addresses.iter().map(|address| StoredAddress {
+            ip: address.ip.to_string(),
             first_seen: Timestamp::from_second(address.first_seen.into())
                 .unwrap_or(Timestamp::UNIX_EPOCH),
             last_seen: self.wall(address.last_seen),
-        })
+        });
+        addresses.collect()
     }
 
     /// The name itself and its CNAME targets, in order, as of the last good answer.

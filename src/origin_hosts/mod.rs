@@ -18,7 +18,6 @@ mod stored;
 pub use account_records::{AccountRecords, End, Followed, MAX_ALIASES, NoOrigin, RecordTarget};
 pub use host::{
     Addresses, Failure, Host, IpKind, MAX_ADDRESSES, MAX_REFRESH, MIN_REFRESH, Now, Outcome,
-    SeenAddress,
 };
 pub use metrics::Metrics;
 pub use names::{chain_place, named_place};

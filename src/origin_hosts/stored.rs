@@ -51,14 +51,7 @@ impl Host {
     pub fn store(&self) -> Option<StoredHost> {
         self.is_known().then(|| StoredHost {
             host: self.name().to_string(),
-            addresses: self
-                .seen()
-                .map(|address| StoredAddress {
-                    ip: address.ip.to_string(),
-                    first_seen: address.first_seen,
-                    last_seen: address.last_seen,
-                })
-                .collect(),
+            addresses: self.stored_addresses(),
             chain: self.chain.iter().map(HostName::to_string).collect(),
             failure: self.failure(),
             negatives: self.negatives,

@@ -146,14 +146,13 @@ impl Account {
                 // unreadable row may be its mapping.
                 let Lookups { unconfirmed, .. } = std::mem::take(&mut zone.enrichment.lookups);
                 let is_complete = rejected.count == 0;
-                let evaluation = zone.evaluate(&mappings, criteria, |ip, shown| {
+                let findings = zone.evaluate(&mappings, criteria, |ip, shown| {
                     shown || is_complete && unconfirmed.contains(ip)
                 });
-                zone.enrichment.lookups.unconfirmed = evaluation.unconfirmed;
                 zone.enrichment.request_origins();
                 let result = PollResult {
                     mappings,
-                    findings: evaluation.findings,
+                    findings,
                     rejected: rejected.count,
                 };
                 let due = zone.succeeded(&old, &rejected, now);

@@ -144,7 +144,8 @@ impl Account {
             };
             let operation = Operation::VerifyToken;
             let task = tasks.spawn(&self.state.name, operation, work, Outcome::Verified);
-            self.token.started(task, now);
+            self.token.asked = Some(now);
+            self.token.verification = Some(task);
         }
     }
 

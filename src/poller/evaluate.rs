@@ -13,7 +13,7 @@ use super::zone::PolledZone;
 use super::{Context, EvaluationConfig, Poller, log_events, state};
 use crate::domain::{HostName, OriginIp, SupportedRegions, ZoneId, ZoneMappings};
 use crate::findings::{
-    self, Evidence, ExpectedOrigin, HostAnswer, RangesUse, SourceState, ZoneFindings,
+    self, Evaluation, Evidence, ExpectedOrigin, HostAnswer, RangesUse, SourceState, ZoneFindings,
 };
 use crate::snapshot::ZoneState;
 
@@ -33,14 +33,6 @@ pub(super) struct Criteria<'a> {
     pub(super) now: Instant,
 }
 
-/// The findings of a zone.
-pub(super) struct Evaluation {
-    pub(super) findings: ZoneFindings,
-    /// Origins that seem to be missing for the first time. They become findings once confirmed.
-    /// Origins of hosts that may turn out to be rotating are in neither set.
-    pub(super) unconfirmed: BTreeSet<OriginIp>,
-}
-
 impl<'a> Criteria<'a> {
     pub(super) fn new(context: &'a Context, regions: &'a Regions, now: Instant) -> Self {
         Self {
@@ -56,13 +48,14 @@ impl<'a> Criteria<'a> {
 
 impl PolledZone {
     /// Evaluates mappings of the zone. `show` decides which missing origins are reported, given the
-    /// address and whether it is reported now; the others are held back.
+    /// address and whether it is reported now. The others are unconfirmed, except those of hosts
+    /// that may turn out to be rotating.
     pub(super) fn evaluate(
         &mut self,
         mappings: &ZoneMappings,
         criteria: Criteria<'_>,
         show: impl Fn(&OriginIp, bool) -> bool,
-    ) -> Evaluation {
+    ) -> ZoneFindings {
         let ranges = &criteria.config.ranges;
         let table = ranges.table();
         let verdict = |ip| table.verdict(ip);
@@ -100,7 +93,7 @@ impl PolledZone {
             supported: criteria.supported,
             ranges,
         };
-        let findings::Evaluation {
+        let Evaluation {
             mut findings,
             named,
         } = findings::evaluate(mappings, &evidence);
@@ -121,10 +114,8 @@ impl PolledZone {
             && is_restored
             && self.enrichment.usage.waits_for_hosts(criteria.now)
         {
-            return Evaluation {
-                findings: ZoneFindings::clone(&data.findings),
-                unconfirmed: BTreeSet::new(),
-            };
+            self.enrichment.lookups.unconfirmed.clear();
+            return ZoneFindings::clone(&data.findings);
         }
         let shown: BTreeSet<OriginIp> = state
             .data
@@ -146,10 +137,8 @@ impl PolledZone {
             }
             is_shown
         });
-        Evaluation {
-            findings,
-            unconfirmed,
-        }
+        self.enrichment.lookups.unconfirmed = unconfirmed;
+        findings
     }
 
     /// Evaluates the current mappings again, with `show` as in [`Self::evaluate`].
@@ -160,11 +149,8 @@ impl PolledZone {
     ) {
         let old = self.slot.load();
         let tiered_cache = self.enrichment.tiered_cache(criteria.now, criteria.retain);
-        let findings = old.data.as_ref().map(|data| {
-            let evaluation = self.evaluate(&data.mappings, criteria, show);
-            self.enrichment.lookups.unconfirmed = evaluation.unconfirmed;
-            evaluation.findings
-        });
+        let data = old.data.as_ref();
+        let findings = data.map(|data| self.evaluate(&data.mappings, criteria, show));
         if let Some(new) = state::evaluated(&old, findings, tiered_cache) {
             self.publish(&old, new);
         }

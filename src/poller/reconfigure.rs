@@ -5,6 +5,7 @@ use tokio::time::Instant;
 use super::account::Account;
 use super::discovery::Released;
 use super::enrichment::refresh::Regions;
+use super::token::TokenCheck;
 use super::{Poller, Reconfiguration, ReconfiguredAccount};
 
 impl Poller {
@@ -61,7 +62,7 @@ impl Poller {
                     account.listing.select(zones, now);
                     if credentials_changed {
                         account.optional_failures.clear();
-                        account.token.replaced(now);
+                        account.token = TokenCheck::new(now);
                     }
                     account
                 }

@@ -24,7 +24,7 @@ pub(super) struct TokenCheck {
     /// The verification in progress.
     pub(super) verification: Option<Running>,
     /// When the last verification started.
-    asked: Option<Instant>,
+    pub(super) asked: Option<Instant>,
     /// Whether the last verification refused the token.
     verification_refused: bool,
     /// Whether all calls of the last listing refused the credentials.
@@ -44,16 +44,6 @@ impl TokenCheck {
             discovery_refused: false,
             refused: false,
         }
-    }
-
-    pub(super) fn started(&mut self, task: Running, now: Instant) {
-        self.asked = Some(now);
-        self.verification = Some(task);
-    }
-
-    /// Resets the state for new credentials.
-    pub(super) fn replaced(&mut self, now: Instant) {
-        *self = Self::new(now);
     }
 
     /// Verifies the token soon after a refused call, unless it is known to be refused.

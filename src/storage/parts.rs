@@ -14,12 +14,8 @@ words! {
     pub enum Kind {
         /// What the sources of expected origins name for a zone, by zone identifier.
         Sources = "sources",
-        /// Since when no source names a mapping of a zone, by zone identifier.
-        Unused = "unused",
         /// An origin host, by its name.
         Host = "host",
-        /// The load balancer pools that an account sees, by account name.
-        Pools = "pools",
         /// The ranges of a vendor, by vendor name.
         Ranges = "ranges",
         /// How the latest refresh of a vendor's ranges ended, by vendor name.
@@ -34,7 +30,7 @@ words! {
 impl Kind {
     /// Whether the key is a zone identifier, so that the value is removed with the zone.
     pub(super) fn is_of_zone(self) -> bool {
-        matches!(self, Self::Sources | Self::Unused)
+        self == Self::Sources
     }
 }
 

@@ -95,11 +95,9 @@ impl Poller {
                 account.untried.insert(id);
             }
         }
-        for id in released.keys() {
-            self.context.recorder.left(id);
-        }
         let gone = released.len();
         for id in released.keys() {
+            self.context.recorder.left(id);
             self.context.hosts.forget(id);
         }
         if found > 0 || gone > 0 {
