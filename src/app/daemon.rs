@@ -50,6 +50,7 @@ pub(super) async fn serve(
     let reloader = Reloader::new(load, settings.clone(), &parts)?;
     let (reload, reloading) = reloader.start(shutdown.clone())?;
     let sources = sources::of(&parts, reload);
+    let exposition = parts.exposition.clone();
     let (storage, clients) = (parts.storage.clone(), Arc::clone(&parts.clients));
     let router = Router::new(&settings.web, sources, metrics);
     let serving = web::serve(
@@ -62,6 +63,7 @@ pub(super) async fn serve(
     let all = [
         tokio::spawn(parts.poller.run(shutdown.clone())),
         tokio::spawn(parts.hosts.clone().run(shutdown.clone())),
+        tokio::spawn(exposition.keep_prepared(shutdown.clone())),
         tokio::spawn(reloading),
         tokio::spawn(keep_rate_limits(parts.rate_limits, shutdown.clone())),
         tokio::spawn(supervisor::keep_alive(

@@ -10,20 +10,35 @@ use crate::domain::Mapping;
 use crate::metric_families::{self, Family};
 use crate::snapshot::{StaleAfter, ZoneState};
 
+/// The families of ages, and the time since which each counts.
+pub(super) const AGES: [(&Family, fn(&PlaceTimes) -> Timestamp); 2] = [
+    (&metric_families::OLDEST_MAPPING_AGE, |place| place.first),
+    (&metric_families::NEWEST_MAPPING_AGE, |place| place.last),
+];
+
+/// The number of families.
+pub(super) const FAMILIES: usize = AGES.len() + 1;
+
+/// The families in the order of the exposition: those of ages, then the stale mappings.
+pub(super) fn all() -> impl ExactSizeIterator<Item = &'static Family> {
+    let families: [&Family; FAMILIES] = [AGES[0].0, AGES[1].0, &metric_families::STALE_MAPPINGS];
+    families.into_iter()
+}
+
 /// The data for computing the ages of one zone at any time.
 #[derive(Debug, Default)]
 pub(super) struct Ages {
-    places: Vec<PlaceTimes>,
+    pub(super) places: Box<[PlaceTimes]>,
     /// The times at which the mappings were modified, ascending, and the threshold. `None` if
     /// mappings are never stale or not known.
     stale: Option<(Box<[Timestamp]>, SignedDuration)>,
 }
 
 /// When the mappings of one vendor and region were modified.
-#[derive(Debug)]
-struct PlaceTimes {
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct PlaceTimes {
     /// The rendered labels `zone`, `zone_id`, `vendor` and `region`.
-    labels: Box<str>,
+    pub(super) labels: Box<str>,
     first: Timestamp,
     last: Timestamp,
 }
@@ -58,10 +73,14 @@ impl Ages {
         Self { places, stale }
     }
 
-    /// How many mappings are older than the threshold.
-    fn stale_at(&self, now: Timestamp) -> Option<usize> {
+    /// How many mappings are older than the threshold, and until when. `None` if mappings are never
+    /// stale or not known.
+    pub(super) fn stale_at(&self, now: Timestamp) -> Option<(usize, Option<Timestamp>)> {
         let (times, threshold) = self.stale.as_ref()?;
-        Some(times.partition_point(|time| now.duration_since(*time) > *threshold))
+        let count = times.partition_point(|time| now.duration_since(*time) > *threshold);
+        let next = times.get(count);
+        let until = next.and_then(|next| next.checked_add(*threshold).ok());
+        Some((count, until))
     }
 }
 
@@ -79,18 +98,22 @@ pub(super) fn push_families<'a, Z>(out: &mut Vec<u8>, format: Format, now: Times
 where
     Z: Iterator<Item = (&'a str, &'a Ages)> + Clone,
 {
-    let mut push_ages = |family: &Family, time: fn(&PlaceTimes) -> Timestamp| {
+    for (family, time) in AGES {
         let places = zones.clone().flat_map(|(_, ages)| &ages.places);
         let samples = places.map(|place| (&*place.labels, age(now, time(place))));
         push_family(out, format, family, samples, push_millis);
-    };
-    push_ages(&metric_families::OLDEST_MAPPING_AGE, |place| place.first);
-    push_ages(&metric_families::NEWEST_MAPPING_AGE, |place| place.last);
-    let stale = zones
-        .clone()
-        .filter_map(|(labels, ages)| Some((labels, ages.stale_at(now)? as u64)));
-    let family = &metric_families::STALE_MAPPINGS;
-    push_family(out, format, family, stale, push_whole);
+    }
+    let stale = zones.clone().filter_map(|(labels, ages)| {
+        let (count, _) = ages.stale_at(now)?;
+        Some((labels, count as u64))
+    });
+    push_family(
+        out,
+        format,
+        &metric_families::STALE_MAPPINGS,
+        stale,
+        push_whole,
+    );
 }
 
 /// Appends a family of samples with these rendered labels and values, unless there are none.
@@ -105,19 +128,23 @@ fn push_family<'a>(
     if samples.peek().is_some() {
         out.extend_from_slice(header(format, family).as_bytes());
     }
-    let start = [family.name, "{"].concat();
     for (labels, value) in samples {
-        out.extend_from_slice(start.as_bytes());
-        out.extend_from_slice(labels.as_bytes());
-        out.extend_from_slice(b"} ");
+        push_start(out, family, labels);
         push_value(out, value);
         out.push(b'\n');
     }
 }
 
+/// Appends a line up to its value.
+pub(super) fn push_start(out: &mut Vec<u8>, family: &Family, labels: &str) {
+    for piece in [family.name, "{", labels, "} "] {
+        out.extend_from_slice(piece.as_bytes());
+    }
+}
+
 /// The time since `time` in milliseconds. Never negative, even if the clock steps backwards or
 /// Cloudflare's clock is ahead.
-fn age(now: Timestamp, time: Timestamp) -> u64 {
+pub(super) fn age(now: Timestamp, time: Timestamp) -> u64 {
     let age = now.duration_since(time);
     let seconds = u64::try_from(age.as_secs()).unwrap_or_default();
     let millis = u64::try_from(age.subsec_millis()).unwrap_or_default();

@@ -13,13 +13,13 @@ const SHARED_FOR_COST: u32 = 20;
 /// The longest time for which a body is shared. Also the largest error of an age.
 pub const SHARED_AT_MOST: Duration = Duration::from_secs(1);
 
-/// A body with the time at which its rendering started. Its ages are as of that time.
+/// A body with the time as of which its ages are.
 #[derive(Debug, Clone)]
 pub struct Rendered {
     /// The body.
     pub body: Body,
-    /// The start of its rendering.
-    pub started: Instant,
+    /// The last whole second before its rendering.
+    pub as_of: Instant,
 }
 
 /// The last body of each form.
@@ -62,14 +62,14 @@ impl Bodies {
         }
     }
 
-    /// Shares a body whose rendering has just finished.
-    pub(super) fn share(&self, form: Form, rendered: Rendered) {
-        let window = match rendered.body {
-            Body::Whole(_) => (rendered.started.elapsed() * SHARED_FOR_COST).min(SHARED_AT_MOST),
+    /// Shares a body whose rendering started at `started` and has just finished.
+    pub(super) fn share(&self, form: Form, rendered: Rendered, started: Instant) {
+        let latest = rendered.as_of + SHARED_AT_MOST;
+        let shared_until = match rendered.body {
+            Body::Whole(_) => (started + started.elapsed() * SHARED_FOR_COST).min(latest),
             // Clients take a while to read it. If they share it, they retain the same states.
-            Body::InPieces(_) => SHARED_AT_MOST,
+            Body::InPieces(_) => latest,
         };
-        let shared_until = rendered.started + window;
         self.share_until(form, rendered, shared_until);
     }
 
@@ -124,7 +124,7 @@ mod tests {
     fn now(bytes: Bytes) -> Rendered {
         Rendered {
             body: bytes.into(),
-            started: Instant::now(),
+            as_of: Instant::now(),
         }
     }
 
@@ -163,10 +163,10 @@ mod tests {
         let bodies = Bodies::default();
         // Ages are at most one second old, as the documentation promises.
         let second = Duration::from_secs(1);
-        let started = Instant::now().checked_sub(2 * second).unwrap();
+        let as_of = Instant::now().checked_sub(2 * second).unwrap();
         let body = Bytes::new().into();
-        bodies.share(GZIP, Rendered { body, started });
-        assert_eq!(bodies.lock()[0].until, started + second);
+        bodies.share(GZIP, Rendered { body, as_of }, as_of);
+        assert_eq!(bodies.lock()[0].until, as_of + second);
         assert_eq!(shared(&bodies, GZIP), None);
     }
 

@@ -1,5 +1,4 @@
-//! Rendered text that is kept between expositions, so that the cost of each one depends on what has
-//! changed.
+//! What is kept between expositions, so that the cost of each one depends on what has changed.
 //!
 //! A zone's lines are rendered when its state changes, and its detail is compressed when its
 //! mappings change. The text of the detail, which is most of a large exposition, is not kept. The
@@ -7,22 +6,18 @@
 //! shares one fragment for each family.
 
 use std::collections::HashMap;
-use std::ops::Deref;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
-use flate2::Crc;
 use jiff::Timestamp;
 
-use super::ages::{self, Ages};
+use super::block::{Block, CachedZone};
 use super::bodies::ReusableBuffer;
-use super::gzip::{Compressor, Fragment, Member, joint_crc};
+use super::gzip::{Compressor, Fragment, Member};
 use super::plain::PlainText;
-use super::text::{header, zone_labels};
-use super::zone_lines::{self, ZoneLines};
-use super::{Format, Settings, detail, exporter_lines, openmetrics};
-use crate::domain::ZoneId;
-use crate::snapshot::{Directory, ZoneSlot, ZoneState};
+use super::text::header;
+use super::{Format, Settings, ages, detail, exporter_lines, openmetrics, zone_lines};
+use crate::metric_families::Family;
+use crate::snapshot::{Directory, ZoneSlot};
 
 /// The number of zones whose small families are compressed together. A larger block compresses
 /// better, but costs more when one of its zones changes.
@@ -34,75 +29,53 @@ pub(super) struct Cache {
     settings: Settings,
     directory: Arc<Directory>,
     blocks: Vec<Block>,
-    headers: Headers,
+    headers: [Headers; 2],
     compressor: Compressor,
     /// The text that is rendered for each exposition. Kept as the buffer of the next one.
     live: Vec<u8>,
+    /// Whether a compressed exposition was rendered.
+    is_gzip_used: bool,
 }
 
-/// The compressed headers of the families of [`zone_lines`], then of [`detail`], in each format.
+/// The compressed headers of families in one format.
 #[derive(Debug)]
 struct Headers {
-    text: Vec<Fragment>,
-    openmetrics: Vec<Fragment>,
+    /// Of [`zone_lines::all`].
+    lines: Vec<Fragment>,
+    /// Of [`detail::all`].
+    detail: Vec<Fragment>,
+    /// Of [`ages::all`].
+    clock_lines: Vec<Fragment>,
 }
 
-/// Neighbouring zones.
-#[derive(Debug)]
-struct Block {
-    zones: Vec<CachedZone>,
-    /// The compressed lines of each family of [`zone_lines`], compressed on demand.
-    fragments: [Option<Fragment>; zone_lines::FAMILIES],
-    /// The combined checksum of the zones' fragments of each family of [`detail`]; `None` after one
-    /// of them has changed.
-    detail_crcs: [Option<Crc>; detail::FAMILIES],
-}
-
-#[derive(Debug)]
-struct CachedZone {
-    id: ZoneId,
-    rendered: CachedText,
-    ages: Ages,
-    /// The compressed lines of each family of [`detail`], compressed on demand.
-    detail: [Option<Fragment>; detail::FAMILIES],
-}
-
-/// A state of a zone and its lines. The lines of the detail are rendered on demand.
-#[derive(Debug)]
-pub(super) struct RenderedZone {
-    pub(super) state: Arc<ZoneState>,
-    labels: String,
-    pub(super) lines: ZoneLines,
-    /// The length of the lines of each family of [`detail`], measured on demand.
-    detail_lens: [OnceLock<usize>; detail::FAMILIES],
-    is_cached: AtomicBool,
-}
-
-/// The rendered state in the cache. When it is dropped, only texts that are being sent may still
-/// hold the state.
-#[derive(Debug)]
-pub(super) struct CachedText(Arc<RenderedZone>);
-
-fn compressed_headers(format: Format, compressor: &mut Compressor) -> Vec<Fragment> {
-    let families = zone_lines::all().chain(detail::all());
-    let headers = families.map(|family| compressor.fragment(header(format, family).as_bytes()));
-    headers.collect()
+impl Headers {
+    fn new(format: Format, compressor: &mut Compressor) -> Self {
+        let mut compressed = |families: &mut dyn Iterator<Item = &'static Family>| {
+            let headers = families.map(|family| header(format, family));
+            headers
+                .map(|header| compressor.fragment(header.as_bytes()))
+                .collect()
+        };
+        Self {
+            lines: compressed(&mut zone_lines::all()),
+            detail: compressed(&mut detail::all()),
+            clock_lines: compressed(&mut ages::all()),
+        }
+    }
 }
 
 impl Cache {
     pub(super) fn new(settings: Settings) -> Self {
         let mut compressor = Compressor::new();
-        let headers = Headers {
-            text: compressed_headers(Format::Text, &mut compressor),
-            openmetrics: compressed_headers(Format::OpenMetrics, &mut compressor),
-        };
+        let formats = [Format::Text, Format::OpenMetrics];
         Self {
             settings,
             directory: Arc::default(),
             blocks: Vec::new(),
-            headers,
+            headers: formats.map(|format| Headers::new(format, &mut compressor)),
             compressor,
             live: Vec::new(),
+            is_gzip_used: false,
         }
     }
 
@@ -122,6 +95,31 @@ impl Cache {
         self.directory = directory;
     }
 
+    /// Compresses what has changed, in the blocks from the one at `start` on, up to about `budget`
+    /// bytes of text. Returns the block at which to go on, or `None` if all are done.
+    pub(super) fn prepare(
+        &mut self,
+        start: usize,
+        now: Timestamp,
+        mut budget: usize,
+    ) -> Option<usize> {
+        let mut text = Vec::new();
+        for (index, block) in self.blocks.iter_mut().enumerate().skip(start) {
+            // Polls change small families all the time. After the first scrape, these wait for the
+            // next one, which compresses them once for all polls since.
+            if !self.is_gzip_used {
+                block.compress(now, &mut self.compressor, &mut text, &mut budget);
+            }
+            if self.settings.detail {
+                block.compress_detail(&mut self.compressor, &mut text, &mut budget);
+            }
+            if budget == 0 {
+                return Some(index);
+            }
+        }
+        None
+    }
+
     /// The text as of `now`. `push_own` appends the metrics of the registry.
     pub(super) fn plain(
         &mut self,
@@ -129,8 +127,12 @@ impl Cache {
         format: Format,
         push_own: impl FnOnce(&mut String),
     ) -> PlainText {
-        self.write_live(now, format, push_own);
-        let live = std::mem::take(&mut self.live);
+        let mut live = Vec::new();
+        {
+            let zones = self.zones().map(CachedZone::labels_and_ages);
+            ages::push_families(&mut live, format, now, &zones);
+        }
+        self.push_live(&mut live, format, push_own);
         let zones = self.zones().map(|zone| zone.rendered.share());
         PlainText::new(format, self.settings.detail, zones.collect(), live)
     }
@@ -143,19 +145,17 @@ impl Cache {
         spare: ReusableBuffer,
         push_own: impl FnOnce(&mut String),
     ) -> Vec<u8> {
-        self.write_live(now, format, push_own);
-        self.compressed(format, spare)
+        self.is_gzip_used = true;
+        let mut live = std::mem::take(&mut self.live);
+        live.clear();
+        self.push_live(&mut live, format, push_own);
+        let compressed = self.compressed(now, format, &live, spare);
+        self.live = live;
+        compressed
     }
 
-    /// Renders the families that are not cached: ages, families without zones, and the registry.
-    fn write_live(&mut self, now: Timestamp, format: Format, push_own: impl FnOnce(&mut String)) {
-        let mut out = std::mem::take(&mut self.live);
-        out.clear();
-        {
-            let zones = self.zones();
-            let zones = zones.map(|zone| (zone.rendered.labels.as_str(), &zone.ages));
-            ages::push_families(&mut out, format, now, &zones);
-        }
+    /// Renders the families without zones and the registry.
+    fn push_live(&self, out: &mut Vec<u8>, format: Format, push_own: impl FnOnce(&mut String)) {
         let mut own = String::new();
         exporter_lines::push_families(&mut own, format, &self.directory, &self.settings.build);
         push_own(&mut own);
@@ -163,52 +163,57 @@ impl Cache {
             own.push_str(openmetrics::EOF);
         }
         out.extend_from_slice(own.as_bytes());
-        if out.capacity() / 4 > out.len() {
-            out.shrink_to_fit();
-        }
-        self.live = out;
     }
 
-    fn compressed(&mut self, format: Format, spare: ReusableBuffer) -> Vec<u8> {
-        let mut text = Vec::new();
-        for block in &mut self.blocks {
-            block.compress(&mut self.compressor, &mut text);
-            if self.settings.detail {
-                block.compress_detail(&mut self.compressor, &mut text);
-            }
-        }
-        let live = self.compressor.fragment(&self.live);
+    fn compressed(
+        &mut self,
+        now: Timestamp,
+        format: Format,
+        live: &[u8],
+        spare: ReusableBuffer,
+    ) -> Vec<u8> {
+        self.prepare_all(now);
+        let live = self.compressor.fragment(live);
 
         let mut member = Member::new();
+        let [text_headers, openmetrics_headers] = &self.headers;
         let headers = match format {
-            Format::Text => &self.headers.text,
-            Format::OpenMetrics => &self.headers.openmetrics,
+            Format::Text => text_headers,
+            Format::OpenMetrics => openmetrics_headers,
         };
-        let (headers, detail_headers) = headers.split_at(zone_lines::FAMILIES);
-        for (index, header) in headers.iter().enumerate() {
-            let blocks = self.blocks.iter();
-            let lines = blocks.filter_map(|block| block.fragments.get(index)?.as_ref());
-            let mut lines = lines.filter(|fragment| !fragment.is_empty()).peekable();
-            if lines.peek().is_some() {
-                member.push(header);
-            }
-            for fragment in lines {
-                member.push(fragment);
-            }
+        let blocks = self.blocks.iter();
+        for (index, header) in headers.lines.iter().enumerate() {
+            let lines = blocks.clone().filter_map(|block| block.lines(index));
+            member.push_family(header, lines);
         }
-        for (index, header) in detail_headers.iter().enumerate() {
-            let blocks = self.blocks.iter();
-            let runs = blocks.filter_map(|block| block.detail(index));
-            let mut runs = runs.filter(|(crc, _)| crc.amount() > 0).peekable();
+        for (index, header) in headers.detail.iter().enumerate() {
+            let mut runs = blocks
+                .clone()
+                .filter_map(|block| block.detail(index))
+                .peekable();
             if runs.peek().is_some() {
                 member.push(header);
             }
-            for (crc, lines) in runs {
-                member.push_all(lines, crc);
+            for (checksum, lines) in runs {
+                member.push_all(lines, checksum);
             }
+        }
+        for (index, header) in headers.clock_lines.iter().enumerate() {
+            let lines = blocks.clone().filter_map(|block| block.clock_lines(index));
+            member.push_family(header, lines);
         }
         member.push(&live);
         member.finish(spare)
+    }
+
+    fn prepare_all(&mut self, now: Timestamp) {
+        let (mut text, mut budget) = (Vec::new(), usize::MAX);
+        for block in &mut self.blocks {
+            block.compress(now, &mut self.compressor, &mut text, &mut budget);
+            if self.settings.detail {
+                block.compress_detail(&mut self.compressor, &mut text, &mut budget);
+            }
+        }
     }
 
     fn zones(&self) -> impl Iterator<Item = &CachedZone> + Clone {
@@ -233,198 +238,14 @@ fn rearrange(blocks: &mut Vec<Block>, slots: &[Arc<ZoneSlot>]) {
     let mut unchanged = unchanged.into_iter();
     blocks.extend(slots.chunks(ZONES_PER_BLOCK).map(|chunk| {
         let block = unchanged.next().flatten();
-        block.unwrap_or_else(|| Block {
-            zones: chunk
-                .iter()
-                .map(|slot| {
-                    loose
-                        .remove(&slot.id)
-                        .unwrap_or_else(|| CachedZone::new(slot))
-                })
-                .collect(),
-            fragments: Default::default(),
-            detail_crcs: Default::default(),
+        block.unwrap_or_else(|| {
+            let zones = chunk.iter().map(|slot| {
+                let known = loose.remove(&slot.id);
+                known.unwrap_or_else(|| CachedZone::new(slot))
+            });
+            Block::new(zones.collect())
         })
     }));
-}
-
-impl Block {
-    fn holds(&self, slots: &[Arc<ZoneSlot>]) -> bool {
-        let ids = self.zones.iter().map(|zone| &zone.id);
-        ids.eq(slots.iter().map(|slot| &slot.id))
-    }
-
-    /// Updates the zones to the states in `slots`, which are the slots of the same zones.
-    fn refresh(&mut self, slots: &[Arc<ZoneSlot>]) {
-        for (zone, slot) in self.zones.iter_mut().zip(slots) {
-            let state = slot.load();
-            if Arc::ptr_eq(&zone.rendered.state, &state) {
-                continue;
-            }
-            let before = zone.replace(state);
-            for (index, fragment) in self.fragments.iter_mut().enumerate() {
-                if before.lines.of(index) != zone.rendered.lines.of(index) {
-                    *fragment = None;
-                }
-            }
-        }
-    }
-
-    /// Compresses the families that have changed, except the detail. `text` is a buffer.
-    fn compress(&mut self, compressor: &mut Compressor, text: &mut Vec<u8>) {
-        for (index, fragment) in self.fragments.iter_mut().enumerate() {
-            fragment.get_or_insert_with(|| {
-                text.clear();
-                for zone in &self.zones {
-                    text.extend_from_slice(zone.rendered.lines.of(index).as_bytes());
-                }
-                compressor.fragment(text)
-            });
-        }
-    }
-
-    /// Compresses the detail that has changed. `text` is a buffer.
-    fn compress_detail(&mut self, compressor: &mut Compressor, text: &mut Vec<u8>) {
-        for (index, crc) in self.detail_crcs.iter_mut().enumerate() {
-            let mut new = false;
-            for zone in &mut self.zones {
-                new |= zone.compress_detail(index, compressor, text);
-            }
-            if new || crc.is_none() {
-                let lines = self.zones.iter().filter_map(|zone| zone.detail(index));
-                *crc = Some(joint_crc(lines));
-            }
-        }
-    }
-
-    /// The compressed lines of the family at `index` of [`detail::all`] with their combined
-    /// checksum. `None` if they are not compressed yet.
-    fn detail(&self, index: usize) -> Option<(&Crc, impl Iterator<Item = &Fragment>)> {
-        let crc = self.detail_crcs.get(index)?.as_ref()?;
-        let lines = self.zones.iter();
-        Some((crc, lines.filter_map(move |zone| zone.detail(index))))
-    }
-}
-
-impl CachedZone {
-    fn new(slot: &ZoneSlot) -> Self {
-        let rendered = CachedText::new(slot.load());
-        Self {
-            id: slot.id.clone(),
-            ages: Ages::of(&rendered.state, &rendered.labels),
-            rendered,
-            detail: Default::default(),
-        }
-    }
-
-    /// Replaces the state and returns the old one.
-    fn replace(&mut self, state: Arc<ZoneState>) -> CachedText {
-        let old = &self.rendered;
-        let mut new = RenderedZone::new(state);
-        let same_mappings = new.labels == old.labels
-            && match (&new.state.data, &old.state.data) {
-                (Some(new), Some(old)) => Arc::ptr_eq(&new.mappings, &old.mappings),
-                (new, old) => new.is_none() && old.is_none(),
-            };
-        if same_mappings {
-            new.detail_lens.clone_from(&old.detail_lens);
-        } else {
-            self.detail = Default::default();
-        }
-        if !same_mappings || new.state.stale_after != old.state.stale_after {
-            self.ages = Ages::of(&new.state, &new.labels);
-        }
-        std::mem::replace(&mut self.rendered, CachedText(Arc::new(new)))
-    }
-
-    /// Compresses the lines of the family at `index` of [`detail::all`] unless they are compressed
-    /// already. Returns whether it did.
-    fn compress_detail(
-        &mut self,
-        index: usize,
-        compressor: &mut Compressor,
-        text: &mut Vec<u8>,
-    ) -> bool {
-        if self.detail(index).is_some() {
-            return false;
-        }
-        text.clear();
-        self.rendered.push_detail(text, index);
-        if let Some(fragment) = self.detail.get_mut(index) {
-            *fragment = Some(compressor.fragment(text));
-        }
-        true
-    }
-
-    fn detail(&self, index: usize) -> Option<&Fragment> {
-        self.detail.get(index)?.as_ref()
-    }
-}
-
-impl CachedText {
-    pub(super) fn new(state: Arc<ZoneState>) -> Self {
-        Self(Arc::new(RenderedZone::new(state)))
-    }
-
-    /// The rendered state for a text that is sent.
-    pub(super) fn share(&self) -> Arc<RenderedZone> {
-        Arc::clone(&self.0)
-    }
-}
-
-impl Deref for CachedText {
-    type Target = RenderedZone;
-
-    fn deref(&self) -> &RenderedZone {
-        &self.0
-    }
-}
-
-impl Drop for CachedText {
-    fn drop(&mut self) {
-        self.0.is_cached.store(false, Ordering::Relaxed);
-    }
-}
-
-impl RenderedZone {
-    fn new(state: Arc<ZoneState>) -> Self {
-        let labels = zone_labels(&state.zone);
-        Self {
-            lines: ZoneLines::write(&state, &labels),
-            state,
-            labels,
-            detail_lens: Default::default(),
-            is_cached: AtomicBool::new(true),
-        }
-    }
-
-    /// Whether the cache still holds it.
-    pub(super) fn is_cached(&self) -> bool {
-        self.is_cached.load(Ordering::Relaxed)
-    }
-
-    /// The memory that it occupies without its mappings and findings, in bytes.
-    pub(super) fn memory(&self) -> usize {
-        size_of::<Self>() + size_of::<ZoneState>() + self.labels.len() + self.lines.len()
-    }
-
-    /// Appends the lines of the family at `index` of [`detail::all`].
-    pub(super) fn push_detail(&self, out: &mut Vec<u8>, index: usize) {
-        if let Some(data) = &self.state.data {
-            detail::push_lines(out, index, &data.mappings, &self.labels);
-        }
-    }
-
-    /// The length of the lines of the family at `index` of [`detail::all`], in bytes.
-    pub(super) fn detail_len(&self, index: usize) -> usize {
-        let measure = || {
-            let mut text = Vec::new();
-            self.push_detail(&mut text, index);
-            text.len()
-        };
-        let len = self.detail_lens.get(index);
-        len.map_or(0, |len| *len.get_or_init(measure))
-    }
 }
 
 #[cfg(test)]
@@ -433,9 +254,10 @@ mod tests {
 
     use flate2::read::GzDecoder;
 
-    use super::super::tests::{SETTINGS, data, discovered, mapping, polled, slot};
+    use super::super::tests::{SETTINGS, data, discovered, mapping, now, polled, slot};
     use super::*;
     use crate::findings::ZoneFindings;
+    use crate::snapshot::ZoneState;
 
     /// Three blocks; the last one is not full.
     const ZONES: usize = 60;
@@ -457,12 +279,7 @@ mod tests {
         let mut cache = Cache::new(SETTINGS);
         cache.refresh(listing(&slots));
         for block in &mut cache.blocks {
-            block.fragments =
-                std::array::from_fn(|_| Some(cache.compressor.fragment(b"kept block\n")));
-            for zone in &mut block.zones {
-                zone.detail =
-                    std::array::from_fn(|_| Some(cache.compressor.fragment(b"kept detail\n")));
-            }
+            block.mark(&mut cache.compressor, b"kept block\n", b"kept detail\n");
         }
         (slots, cache)
     }
@@ -478,19 +295,10 @@ mod tests {
     fn kept(cache: &mut Cache, slots: &[Arc<ZoneSlot>]) -> (usize, usize) {
         cache.refresh(listing(slots));
         let mut text = String::new();
-        let gzip = cache.compressed(Format::Text, ReusableBuffer::default());
+        let gzip = cache.gzip(now(), Format::Text, ReusableBuffer::default(), |_| {});
         GzDecoder::new(&*gzip).read_to_string(&mut text).unwrap();
         let count = |what: &str| text.lines().filter(|line| *line == what).count();
         (count("kept block"), count("kept detail") / detail::FAMILIES)
-    }
-
-    #[test]
-    fn the_memory_of_a_larger_exposition_is_given_back() {
-        let (_, mut cache) = marked();
-        cache.live.reserve(1 << 20);
-        cache.write_live(Timestamp::UNIX_EPOCH, Format::Text, |_| {});
-        let (kept, used) = (cache.live.capacity(), cache.live.len());
-        assert!(used > 0 && kept < 5 * used, "{kept} for {used} bytes");
     }
 
     #[test]
@@ -533,5 +341,31 @@ mod tests {
             kept(&mut cache, &slots),
             (2 * zone_lines::FAMILIES, ZONES - 1)
         );
+    }
+
+    fn prepare(cache: &mut Cache, budget: usize) -> usize {
+        let (mut next, mut times) = (Some(0), 0);
+        while let Some(start) = next {
+            next = cache.prepare(start, now(), budget);
+            times += 1;
+        }
+        times
+    }
+
+    #[test]
+    fn everything_is_prepared_for_the_first_scrape_and_the_detail_for_later_ones() {
+        let slots: Vec<_> = (0..ZONES).map(|n| slot(zone(n, "us-east-1"))).collect();
+        let mut cache = Cache::new(SETTINGS);
+        cache.refresh(listing(&slots));
+        assert!(prepare(&mut cache, 1000) > 2);
+        for block in &cache.blocks {
+            assert_eq!(block.compressed(), (true, true));
+        }
+        cache.gzip(now(), Format::Text, ReusableBuffer::default(), |_| {});
+        slots[30].publish(zone(30, "eu-west-1"));
+        cache.refresh(listing(&slots));
+        assert_eq!(cache.blocks[1].compressed(), (false, false));
+        assert_eq!(prepare(&mut cache, 1_000_000), 1);
+        assert_eq!(cache.blocks[1].compressed(), (true, false));
     }
 }

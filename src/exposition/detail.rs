@@ -33,35 +33,49 @@ pub(super) fn push_lines(out: &mut Vec<u8>, index: usize, mappings: &ZoneMapping
         return;
     };
     let start = [family.name, "{", labels, ",origin_ip=\""].concat();
+    // What follows an address up to the next one is appended at once, except for the value.
     let mut places = Places::default();
+    let before = out.len();
+    out.extend_from_slice(start.as_bytes());
     for mapping in mappings.as_slice() {
-        let time = match (value, mapping.modified_on) {
-            (Value::One, _) => None,
-            (Value::LastModified, None) => continue,
-            (Value::LastModified, time) => time,
-        };
-        out.extend_from_slice(start.as_bytes());
-        push_ip(out, mapping.origin_ip);
-        out.extend_from_slice(places.labels(family, mapping).as_bytes());
-        match time {
-            Some(time) => push_unix_seconds(out, time),
-            None => out.push(b'1'),
+        match (value, mapping.modified_on) {
+            (Value::One, _) => {
+                push_ip(out, mapping.origin_ip);
+                let rest = places.rest(mapping, |end| [end, "1\n", &start].concat(), family);
+                out.extend_from_slice(rest.as_bytes());
+            }
+            (Value::LastModified, Some(time)) => {
+                push_ip(out, mapping.origin_ip);
+                let rest = places.rest(mapping, str::to_owned, family);
+                out.extend_from_slice(rest.as_bytes());
+                push_unix_seconds(out, time);
+                out.push(b'\n');
+                out.extend_from_slice(start.as_bytes());
+            }
+            (Value::LastModified, None) => {}
         }
-        out.push(b'\n');
     }
+    // The start of a line that does not follow.
+    out.truncate((out.len() - start.len()).max(before));
 }
 
-/// The ends of lines, up to the value, by vendor and region. A zone has few of them.
+/// What follows the address, by vendor and region. A zone has few of them.
 #[derive(Debug, Default)]
 struct Places<'a> {
-    ends: Vec<(&'a Vendor, &'a Region, String)>,
+    rests: Vec<(&'a Vendor, &'a Region, String)>,
 }
 
 impl<'a> Places<'a> {
-    fn labels(&mut self, family: &Family, mapping: &'a Mapping) -> &str {
+    /// What follows the address of a mapping. `make` makes it from the labels.
+    fn rest(
+        &mut self,
+        mapping: &'a Mapping,
+        make: impl FnOnce(&str) -> String,
+        family: &Family,
+    ) -> &str {
         let (vendor, region) = (&mapping.vendor, &mapping.region);
         let known = self
-            .ends
+            .rests
             .iter()
             .position(|(known_vendor, known_region, _)| {
                 // Mappings of one read share their strings, so this is usually the same string.
@@ -72,9 +86,9 @@ impl<'a> Places<'a> {
             // Starts with the closing quote of the address.
             let values = [vendor.as_str(), region.as_str()];
             let end = ["\"", &joined_labels(family, "", &values), "} "].concat();
-            self.ends.push((vendor, region, end));
-            self.ends.len() - 1
+            self.rests.push((vendor, region, make(&end)));
+            self.rests.len() - 1
         });
-        self.ends.get(index).map_or("", |(_, _, end)| end.as_str())
+        self.rests.get(index).map_or("", |(_, _, rest)| rest)
     }
 }

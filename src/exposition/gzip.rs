@@ -5,9 +5,10 @@
 //! without reading the text again. The result must be a single member: common clients ignore
 //! everything after the first one.
 
-use flate2::Crc;
+use std::ops::Range;
 
 use super::bodies::ReusableBuffer;
+use super::checksum::{Checksum, DigitChanges};
 use super::deflate::LineDeflate;
 
 /// No file name, no time, unknown system (RFC 1952, section 2.3).
@@ -20,13 +21,49 @@ const LAST_BLOCK: [u8; 2] = [0x03, 0x00];
 #[derive(Debug)]
 pub(super) struct Fragment {
     deflated: Box<[u8]>,
-    crc: Crc,
+    checksum: Checksum,
 }
 
 impl Fragment {
     /// Whether the text is empty.
     pub(super) fn is_empty(&self) -> bool {
-        self.crc.amount() == 0
+        self.checksum.is_empty()
+    }
+
+    /// Replaces a digit whose code begins at this bit. The checksum is changed by
+    /// [`Self::digits_replaced`].
+    pub(super) fn replace_digit(&mut self, at: usize, change: DigitChange) {
+        let [low, high] = (u16::from(change.code) << (at % 8)).to_le_bytes();
+        if let Some([first, second]) = self.deflated.get_mut(at / 8..at / 8 + 2) {
+            *first ^= low;
+            *second ^= high;
+        }
+    }
+
+    pub(super) fn digits_replaced(&mut self, changes: &DigitChanges) {
+        self.checksum = self.checksum.after(changes);
+    }
+}
+
+/// By which bits two digits differ.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct DigitChange {
+    /// In the text.
+    pub(super) text: u8,
+    /// In the compressed text.
+    pub(super) code: u8,
+}
+
+/// The changes from each digit to each other one.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct DigitCodes([[DigitChange; 10]; 10]);
+
+impl DigitCodes {
+    #[inline]
+    pub(super) fn change(&self, from: u32, to: u32) -> DigitChange {
+        let from = self.0.get(from as usize);
+        let change = from.and_then(|from| from.get(to as usize));
+        change.copied().unwrap_or_default()
     }
 }
 
@@ -34,13 +71,21 @@ impl Fragment {
 #[derive(Debug)]
 pub(super) struct Compressor {
     deflate: LineDeflate,
+    digits: DigitCodes,
     buffer: Vec<u8>,
 }
 
 impl Compressor {
     pub(super) fn new() -> Self {
+        let deflate = LineDeflate::new();
+        let digits = deflate.digits();
+        let change = |(text, code): (u8, u8), (new_text, new_code): (u8, u8)| DigitChange {
+            text: text ^ new_text,
+            code: code ^ new_code,
+        };
         Self {
-            deflate: LineDeflate::new(),
+            digits: DigitCodes(digits.map(|from| digits.map(|to| change(from, to)))),
+            deflate,
             buffer: Vec::new(),
         }
     }
@@ -48,58 +93,96 @@ impl Compressor {
     pub(super) fn fragment(&mut self, text: &[u8]) -> Fragment {
         self.buffer.clear();
         self.deflate.compress(text, &mut self.buffer);
-        let mut crc = Crc::new();
-        crc.update(text);
+        self.finished(text)
+    }
+
+    /// A fragment in which the digits of these parts of the text can be replaced, and the bit at
+    /// which each part begins. There are none if digits cannot be replaced.
+    pub(super) fn with_numbers(
+        &mut self,
+        text: &[u8],
+        numbers: &[Range<usize>],
+    ) -> (Fragment, Option<Vec<usize>>) {
+        self.buffer.clear();
+        let starts = self
+            .deflate
+            .compress_numbers(text, numbers, &mut self.buffer);
+        if starts.is_none() {
+            return (self.fragment(text), None);
+        }
+        (self.finished(text), starts)
+    }
+
+    /// The codes of digits for which a fragment has room.
+    pub(super) fn digits(&self) -> &DigitCodes {
+        &self.digits
+    }
+
+    fn finished(&self, text: &[u8]) -> Fragment {
         Fragment {
             deflated: self.buffer.as_slice().into(),
-            crc,
+            checksum: Checksum::of(text),
         }
     }
 }
 
 /// The combined checksum of the fragments' texts.
-pub(super) fn joint_crc<'a>(fragments: impl IntoIterator<Item = &'a Fragment>) -> Crc {
-    let mut crc = Crc::new();
-    for fragment in fragments {
-        crc.combine(&fragment.crc);
-    }
-    crc
+pub(super) fn joint_checksum<'a>(fragments: impl IntoIterator<Item = &'a Fragment>) -> Checksum {
+    let checksums = fragments.into_iter().map(|fragment| fragment.checksum);
+    checksums.fold(Checksum::EMPTY, Checksum::then)
 }
 
 /// Builds a gzip member from fragments.
 #[derive(Debug)]
 pub(super) struct Member<'a> {
     deflated: Vec<&'a [u8]>,
-    crc: Crc,
+    checksum: Checksum,
 }
 
 impl<'a> Member<'a> {
     pub(super) fn new() -> Self {
         Self {
             deflated: Vec::new(),
-            crc: Crc::new(),
+            checksum: Checksum::EMPTY,
         }
     }
 
     pub(super) fn push(&mut self, fragment: &'a Fragment) {
         self.deflated.push(&fragment.deflated);
-        self.crc.combine(&fragment.crc);
+        self.checksum = self.checksum.then(fragment.checksum);
     }
 
-    /// Appends fragments whose [`joint_crc`] is known. Combining checksums takes longer than
-    /// copying a small fragment.
-    pub(super) fn push_all(&mut self, fragments: impl Iterator<Item = &'a Fragment>, crc: &Crc) {
+    /// Appends a family, unless it has no lines.
+    pub(super) fn push_family(
+        &mut self,
+        header: &'a Fragment,
+        lines: impl Iterator<Item = &'a Fragment>,
+    ) {
+        let mut lines = lines.peekable();
+        if lines.peek().is_some() {
+            self.push(header);
+        }
+        for fragment in lines {
+            self.push(fragment);
+        }
+    }
+
+    /// Appends fragments whose [`joint_checksum`] is known.
+    pub(super) fn push_all(
+        &mut self,
+        fragments: impl Iterator<Item = &'a Fragment>,
+        checksum: Checksum,
+    ) {
         self.deflated
             .extend(fragments.map(|fragment| &*fragment.deflated));
-        self.crc.combine(crc);
+        self.checksum = self.checksum.then(checksum);
     }
 
     pub(super) fn finish(self, spare: ReusableBuffer) -> Vec<u8> {
-        let size = self.crc.amount().to_le_bytes();
-        let crc = self.crc.sum().to_le_bytes();
+        let [sum, size] = self.checksum.trailer();
         let mut pieces = vec![&HEADER[..]];
         pieces.extend(self.deflated);
-        pieces.extend([&LAST_BLOCK[..], &crc, &size]);
+        pieces.extend([&LAST_BLOCK[..], &sum, &size]);
         let len = pieces.iter().map(|piece| piece.len()).sum();
         let mut out = spare.with_room(len);
         for piece in pieces {
@@ -126,7 +209,7 @@ mod tests {
         for fragment in first {
             member.push(fragment);
         }
-        member.push_all(rest.iter(), &joint_crc(rest));
+        member.push_all(rest.iter(), joint_checksum(rest));
         member.finish(ReusableBuffer::default())
     }
 

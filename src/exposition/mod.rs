@@ -4,8 +4,11 @@
 //! and the metrics of the registry are rendered for each exposition.
 
 mod ages;
+mod block;
 mod bodies;
 mod cache;
+mod checksum;
+mod clock_lines;
 mod deflate;
 mod detail;
 mod exporter_lines;
@@ -14,18 +17,21 @@ mod numbers;
 mod openmetrics;
 mod plain;
 pub mod process;
+mod rendered;
 mod text;
 mod zone_lines;
 
 #[cfg(test)]
 mod tests;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use jiff::Timestamp;
 use prometheus::{Registry, TextEncoder};
+use tokio_util::sync::CancellationToken;
 
 pub use self::bodies::{Rendered, SHARED_AT_MOST};
 pub use self::plain::{Pieces, PlainText};
@@ -68,6 +74,12 @@ pub struct Settings {
 
 /// [`Settings::whole_at_most`] in production; tests shorten it.
 pub const WHOLE_AT_MOST: usize = 64 << 20;
+
+/// How often [`Exposition::keep_prepared`] looks for changes.
+const PREPARE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How many bytes of text are compressed before a waiting scrape comes first: about a millisecond.
+const PREPARED_AT_ONCE: usize = 1 << 20;
 
 /// What this program was built from.
 #[derive(Debug, Clone, Copy)]
@@ -179,6 +191,8 @@ struct Shared {
     registry: Registry,
     /// Locked while a body is rendered. Other scrapes wait and share the body.
     cache: Mutex<Cache>,
+    /// The number of scrapes that wait for the lock.
+    waiting: AtomicUsize,
     bodies: Bodies,
 }
 
@@ -191,6 +205,7 @@ impl Exposition {
                 snapshot,
                 registry,
                 cache: Mutex::new(Cache::new(settings)),
+                waiting: AtomicUsize::new(0),
                 bodies: Bodies::default(),
             }),
         }
@@ -199,11 +214,30 @@ impl Exposition {
     /// The body for a scrape. Scrapes in quick succession share a body, which is at most
     /// [`SHARED_AT_MOST`] old. Renders on a blocking thread.
     pub async fn render(&self, form: Form) -> Result<Rendered, RenderError> {
-        if let Some(rendered) = self.shared.bodies.shared(form) {
+        if let Some(rendered) = self.shared(form) {
             return Ok(rendered);
         }
         let shared = Arc::clone(&self.shared);
         Ok(tokio::task::spawn_blocking(move || shared.render(form)).await?)
+    }
+
+    /// The last body, if it can be shared still.
+    pub fn shared(&self, form: Form) -> Option<Rendered> {
+        self.shared.bodies.shared(form)
+    }
+
+    /// Compresses what changes when it changes, so that the next scrape does not need to. Runs until
+    /// the shutdown.
+    pub async fn keep_prepared(self, shutdown: CancellationToken) {
+        loop {
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                () = tokio::time::sleep(PREPARE_INTERVAL) => {}
+            }
+            let shared = Arc::clone(&self.shared);
+            // After a panic, the next scrape starts with an empty cache.
+            let _ = tokio::task::spawn_blocking(move || shared.prepare()).await;
+        }
     }
 
     /// Includes or omits the families with a series for each mapping, from the next body on. Blocks
@@ -233,17 +267,39 @@ impl Exposition {
 
 impl Shared {
     fn render(&self, form: Form) -> Rendered {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
         let mut cache = self.lock_cache();
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
         // Another scrape may have rendered a body while this one waited for the lock.
         if let Some(rendered) = self.bodies.shared(form) {
             return rendered;
         }
         let started = Instant::now();
         let spare = self.bodies.retire(form);
-        let body = self.render_with(&mut cache, Timestamp::now(), form, spare);
-        let rendered = Rendered { body, started };
-        self.bodies.share(form, rendered.clone());
+        let (now, since) = last_whole_second();
+        let rendered = Rendered {
+            body: self.render_with(&mut cache, now, form, spare),
+            as_of: started.checked_sub(since).unwrap_or(started),
+        };
+        self.bodies.share(form, rendered.clone(), started);
         rendered
+    }
+
+    /// Compresses what has changed. Stops when a scrape starts, which does the rest itself.
+    fn prepare(&self) {
+        let mut next = Some(0);
+        while let Some(start) = next {
+            if self.waiting.load(Ordering::Relaxed) > 0 {
+                return;
+            }
+            let Ok(mut cache) = self.cache.try_lock() else {
+                return;
+            };
+            if start == 0 {
+                cache.refresh(self.snapshot.directory());
+            }
+            next = cache.prepare(start, last_whole_second().0, PREPARED_AT_ONCE);
+        }
     }
 
     fn render_with(
@@ -294,4 +350,13 @@ impl Shared {
             cache
         })
     }
+}
+
+/// The last whole second, and the time since then. Ages as of whole seconds differ in their last
+/// digits only, which are fast to update.
+fn last_whole_second() -> (Timestamp, Duration) {
+    let now = Timestamp::now();
+    let second = Timestamp::from_second(now.as_second()).unwrap_or(now);
+    let since = Duration::try_from(now.duration_since(second));
+    (second, since.unwrap_or_default())
 }

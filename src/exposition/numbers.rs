@@ -102,6 +102,10 @@ pub(super) fn push_millis(out: &mut Vec<u8>, millis: u64) {
 /// Appends a time in Unix seconds, as the nearest `f64`.
 pub(super) fn push_unix_seconds(out: &mut Vec<u8>, time: Timestamp) {
     match UnixSeconds(time).whole_micros() {
+        // From 2001 on.
+        Some((seconds @ 1_000_000_000.., micros)) if micros > 0 => {
+            push_recent(out, seconds, micros);
+        }
         Some((seconds, micros)) => {
             push_whole(out, seconds.into());
             push_fraction::<6>(out, micros);
@@ -111,6 +115,25 @@ pub(super) fn push_unix_seconds(out: &mut Vec<u8>, time: Timestamp) {
             let _ = write!(out, "{}", UnixSeconds(time));
         }
     }
+}
+
+/// Appends seconds with ten digits and microseconds other than 0. Faster than the general functions,
+/// because the number of bytes that are copied is constant.
+fn push_recent(out: &mut Vec<u8>, seconds: u32, micros: u32) {
+    let mut text = [b'.'; 17];
+    let (whole, rest) = text.split_at_mut(10);
+    let (_, fraction) = rest.split_at_mut(1);
+    for (digits, value) in [(whole, seconds), (fraction, micros)] {
+        let mut rest = value;
+        let (pairs, _) = digits.as_chunks_mut::<2>();
+        for pair in pairs.iter_mut().rev() {
+            *pair = pair_of((rest % 100).into());
+            rest /= 100;
+        }
+    }
+    out.extend_from_slice(&text);
+    let zeros = text.iter().rev().take_while(|digit| **digit == b'0');
+    out.truncate(out.len() - zeros.count());
 }
 
 pub(super) fn push_ip(out: &mut Vec<u8>, ip: OriginIp) {
@@ -125,8 +148,9 @@ pub(super) fn push_ip(out: &mut Vec<u8>, ip: OriginIp) {
                 }
                 used += usize::from(len);
             }
-            // Without the last dot.
-            out.extend_from_slice(text.get(..used - 1).unwrap_or_default());
+            // Copying a constant number of bytes is faster. The last dot goes too.
+            out.extend_from_slice(&text);
+            out.truncate(out.len() - (text.len() + 1 - used));
         }
         IpAddr::V6(v6) => push_ipv6(out, v6.segments()),
     }

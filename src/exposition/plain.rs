@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 
-use super::cache::RenderedZone;
+use super::rendered::RenderedZone;
 use super::text::header;
 use super::{Format, detail, zone_lines};
 
@@ -205,7 +205,7 @@ impl Drop for Piece {
 
 #[cfg(test)]
 mod tests {
-    use super::super::cache::CachedText;
+    use super::super::rendered::CachedText;
     use super::super::tests::{data, mapping, polled};
     use super::*;
     use crate::findings::ZoneFindings;

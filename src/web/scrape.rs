@@ -28,6 +28,9 @@ pub(super) struct Scrapes {
     limit: usize,
     quota: Quota,
     bodies: Mutex<Bodies>,
+    /// Held from the check for room until the body is counted, so that two scrapes never take the
+    /// same room. Bodies are rendered one after the other in any case.
+    turn: tokio::sync::Mutex<()>,
 }
 
 /// The bodies being sent, oldest first.
@@ -43,8 +46,8 @@ struct Bodies {
 pub(super) struct Counted {
     body: Body,
     form: Form,
-    /// When rendering started.
-    started: Instant,
+    /// The time of its ages.
+    as_of: Instant,
 }
 
 impl Counted {
@@ -65,6 +68,7 @@ impl Scrapes {
             limit,
             quota: Quota::new(permits),
             bodies: Mutex::default(),
+            turn: tokio::sync::Mutex::default(),
         }
     }
 
@@ -91,6 +95,12 @@ impl Scrapes {
 
     /// `None` if slow clients hold too many bodies and the newest of them is too old to share.
     async fn body(&self, form: Form) -> Result<Option<Arc<Counted>>, RenderError> {
+        if let Some(rendered) = self.exposition.shared(form)
+            && let Some(counted) = self.bodies().counted(&rendered, form)
+        {
+            return Ok(Some(counted));
+        }
+        let _turn = self.turn.lock().await;
         if self.bodies().has_room(form) || self.make_room(form).await {
             let rendered = self.exposition.render(form).await?;
             return Ok(Some(self.bodies().enter(rendered, form)));
@@ -135,17 +145,20 @@ impl Bodies {
         self.alive.len() < 2 || bytes + next <= BODY_BUDGET_BYTES.max(2 * next)
     }
 
+    /// The entry of a body that is already being sent to others.
+    fn counted(&self, rendered: &Rendered, form: Form) -> Option<Arc<Counted>> {
+        let mut alive = self.alive.iter().filter_map(Weak::upgrade);
+        alive.find(|counted| counted.form == form && counted.body.is(&rendered.body))
+    }
+
     /// Records a body that will be sent. Reuses the entry if it is already being sent to others.
     fn enter(&mut self, rendered: Rendered, form: Form) -> Arc<Counted> {
-        let Rendered { body, started } = rendered;
-        self.last_bytes.insert(form, body.retained());
-        let mut alive = self.alive.iter().filter_map(Weak::upgrade);
-        let same = alive.find(|counted| counted.form == form && counted.body.is(&body));
-        same.unwrap_or_else(|| {
+        self.last_bytes.insert(form, rendered.body.retained());
+        self.counted(&rendered, form).unwrap_or_else(|| {
             let counted = Arc::new(Counted {
-                body,
+                body: rendered.body,
                 form,
-                started: Instant::from_std(started),
+                as_of: Instant::from_std(rendered.as_of),
             });
             self.alive.push(Arc::downgrade(&counted));
             counted
@@ -156,7 +169,7 @@ impl Bodies {
         let mut alive = self.alive.iter().rev().filter_map(Weak::upgrade);
         alive
             .find(|body| body.form == form)
-            .filter(|body| body.started.elapsed() < SHARED_AT_MOST)
+            .filter(|body| body.as_of.elapsed() < SHARED_AT_MOST)
     }
 }
 
@@ -169,7 +182,7 @@ mod tests {
     fn body(len: usize) -> Rendered {
         Rendered {
             body: Bytes::from(vec![b'x'; len]).into(),
-            started: Instant::now().into_std(),
+            as_of: Instant::now().into_std(),
         }
     }
 

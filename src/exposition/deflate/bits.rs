@@ -31,6 +31,11 @@ impl<'a> BitWriter<'a> {
         }
     }
 
+    /// The number of bits in all, those that were in the buffer before included.
+    pub(super) fn position(&self) -> usize {
+        8 * self.out.len() + self.count as usize
+    }
+
     /// Ends on a byte boundary, with an empty stored block (RFC 1951, section 3.2.4).
     pub(super) fn align(mut self) {
         self.push(0, 3);

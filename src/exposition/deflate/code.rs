@@ -1,5 +1,6 @@
 //! The Huffman codes (RFC 1951, section 3.2).
 
+use super::DIGIT_BITS;
 use super::bits::BitWriter;
 
 /// The longest distance of a match.
@@ -73,9 +74,27 @@ impl Code {
 
     /// The code for ASCII.
     pub(super) fn ascii() -> Self {
+        Self::of_ascii(ASCII_LITERALS)
+    }
+
+    /// The code for ASCII in which all digits are equally long, [`DIGIT_BITS`].
+    pub(super) fn numbers() -> Self {
+        let mut literals = ASCII_LITERALS;
+        for (byte, bits) in (0_u8..).zip(&mut literals) {
+            match byte {
+                b'0'..=b'9' => *bits = DIGIT_BITS,
+                // Makes room for the digits.
+                b'.' => *bits += 1,
+                _ => {}
+            }
+        }
+        Self::of_ascii(literals)
+    }
+
+    fn of_ascii(literals: [u8; ASCII_LITERALS.len()]) -> Self {
         // No other byte has a code.
         let others = [0; 256 - ASCII_LITERALS.len()];
-        let symbols = [&ASCII_LITERALS[..], &others, &ASCII_LENGTHS].concat();
+        let symbols = [&literals[..], &others, &ASCII_LENGTHS].concat();
         Self::new(
             header(&symbols, &ASCII_DISTANCES),
             &symbols,
@@ -112,6 +131,13 @@ impl Code {
     pub(super) fn push_literal(&self, out: &mut BitWriter<'_>, byte: u8) {
         let Bits { bits, count } = self.literals[usize::from(byte)];
         out.push(bits, count);
+    }
+
+    /// The code of a byte.
+    pub(super) fn literal(&self, byte: u8) -> u32 {
+        self.literals
+            .get(usize::from(byte))
+            .map_or(0, |literal| literal.bits)
     }
 
     /// Appends a match of a length from 3 to [`MAX_MATCH`] and a distance from 1 to

@@ -8,9 +8,14 @@ mod bits;
 mod code;
 mod finder;
 
+use std::ops::Range;
+
 use self::bits::BitWriter;
 use self::code::Code;
 use self::finder::Finder;
+
+/// The length of a digit's code in what [`LineDeflate::compress_numbers`] writes, in bits.
+pub(super) const DIGIT_BITS: u8 = 4;
 
 /// For shorter texts, the header of the ASCII code costs more than the code saves.
 const LEAST_FOR_HEADER: usize = 300;
@@ -22,16 +27,21 @@ const MAX_BLOCK: usize = 1 << 30;
 #[derive(Debug)]
 pub(super) struct LineDeflate {
     ascii: Code,
+    numbers: Code,
     fixed: Code,
     finder: Finder,
+    /// A buffer.
+    masked: Vec<u8>,
 }
 
 impl LineDeflate {
     pub(super) fn new() -> Self {
         Self {
             ascii: Code::ascii(),
+            numbers: Code::numbers(),
             fixed: Code::fixed(),
             finder: Finder::new(),
+            masked: Vec::new(),
         }
     }
 
@@ -47,16 +57,72 @@ impl LineDeflate {
             };
             self.finder.start(text.len());
             code.push_header(&mut out);
-            push_tokens(&mut self.finder, code, text, &mut out);
+            push_tokens(&mut self.finder, code, text, 0, &mut out);
             code.push_end(&mut out);
         }
         out.align();
     }
+
+    /// Like [`Self::compress`], but digits in `numbers`, ascending parts of the text, can be replaced
+    /// in the compressed form: each takes [`DIGIT_BITS`] bits of its own, and no match refers to it.
+    /// Returns where each number begins, in bits from the start of `out`. `None`, and nothing is
+    /// appended, if the text is not ASCII or too long.
+    pub(super) fn compress_numbers(
+        &mut self,
+        text: &[u8],
+        numbers: &[Range<usize>],
+        out: &mut Vec<u8>,
+    ) -> Option<Vec<usize>> {
+        /// Occurs in no ASCII text, so nothing matches it.
+        const MASK: u8 = 0xff;
+        if text.len() > MAX_BLOCK || !text.is_ascii() {
+            return None;
+        }
+        self.masked.clear();
+        self.masked.extend_from_slice(text);
+        for number in numbers {
+            self.masked.get_mut(number.clone())?.fill(MASK);
+        }
+        let code = &self.numbers;
+        let mut out = BitWriter::new(out);
+        self.finder.start(text.len());
+        code.push_header(&mut out);
+        let mut pos = 0;
+        let mut starts = Vec::with_capacity(numbers.len());
+        for number in numbers {
+            let before = self.masked.get(..number.start)?;
+            push_tokens(&mut self.finder, code, before, pos, &mut out);
+            starts.push(out.position());
+            for byte in text.get(number.clone())? {
+                code.push_literal(&mut out, *byte);
+            }
+            pos = number.end;
+        }
+        push_tokens(&mut self.finder, code, &self.masked, pos, &mut out);
+        code.push_end(&mut out);
+        out.align();
+        Some(starts)
+    }
+
+    /// The digits and their codes in what [`Self::compress_numbers`] writes.
+    pub(super) fn digits(&self) -> [(u8, u8); 10] {
+        std::array::from_fn(|digit| {
+            let digit = b"0123456789".get(digit).copied().unwrap_or_default();
+            let code = u8::try_from(self.numbers.literal(digit));
+            (digit, code.unwrap_or_default())
+        })
+    }
 }
 
-fn push_tokens(finder: &mut Finder, code: &Code, text: &[u8], out: &mut BitWriter<'_>) {
-    let mut pos = 0;
-    let mut is_line_start = true;
+/// Appends the tokens of `text` from `pos` on.
+fn push_tokens(
+    finder: &mut Finder,
+    code: &Code,
+    text: &[u8],
+    mut pos: usize,
+    out: &mut BitWriter<'_>,
+) {
+    let mut is_line_start = pos == 0;
     while let Some((&first, rest)) = text.get(pos..).and_then(<[u8]>::split_first) {
         if (is_line_start || is_anchor(first))
             && let Some((distance, len)) = finder.find(text, pos)
@@ -140,6 +206,50 @@ mod tests {
                 }
                 prop_assert_eq!(inflated(&mut compressor, &text).0, text);
             }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn digits_can_be_replaced_wherever_they_look_like_labels(
+            lines in prop::collection::vec(("[a\\\\\"0-9\n} ]{0,20}", 0..100_u32, 0..100_u32), 1..40),
+        ) {
+            let text = |number: &dyn Fn(&(String, u32, u32)) -> u32| {
+                let mut text = String::new();
+                let mut numbers = Vec::new();
+                for line in &lines {
+                    text.push_str(&format!("name{{zone=\"{}\"}} ", line.0));
+                    let start = text.len();
+                    text.push_str(&format!("{:06}", number(line)));
+                    numbers.push(start..text.len());
+                    text.push('\n');
+                }
+                (text.into_bytes(), numbers)
+            };
+            let mut compressor = LineDeflate::new();
+            let mut compress = |(text, numbers): (Vec<u8>, Vec<Range<usize>>)| {
+                let mut deflated = Vec::new();
+                let starts = compressor.compress_numbers(&text, &numbers, &mut deflated).unwrap();
+                (text, deflated, starts)
+            };
+            let (_, mut replaced, starts) = compress(text(&|(_, before, _)| *before));
+            let (text, deflated, _) = compress(text(&|(_, _, after)| *after));
+            let codes = LineDeflate::new().digits().map(|(_, code)| code);
+            for ((_, before, after), start) in lines.iter().zip(starts) {
+                let digits = |number: &u32| format!("{number:06}").into_bytes();
+                for (place, (before, after)) in digits(before).into_iter().zip(digits(after)).enumerate() {
+                    let code = |digit: u8| codes[usize::from(digit - b'0')];
+                    let at = start + place * usize::from(DIGIT_BITS);
+                    let bits = u16::from(code(before) ^ code(after)) << (at % 8);
+                    replaced[at / 8] ^= bits.to_le_bytes()[0];
+                    replaced[at / 8 + 1] ^= bits.to_le_bytes()[1];
+                }
+            }
+            prop_assert_eq!(&replaced, &deflated);
+            replaced.extend(END);
+            let mut back = Vec::new();
+            DeflateDecoder::new(&*replaced).read_to_end(&mut back).unwrap();
+            prop_assert_eq!(back, text);
         }
     }
 

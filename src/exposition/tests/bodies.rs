@@ -14,7 +14,7 @@ fn zones(names: &[&str]) -> crate::snapshot::Directory {
 fn rendered(bytes: impl Into<Bytes>) -> Rendered {
     Rendered {
         body: bytes.into().into(),
-        started: Instant::now(),
+        as_of: Instant::now(),
     }
 }
 

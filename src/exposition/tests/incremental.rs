@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use jiff::SignedDuration;
 use prometheus::Registry;
 use proptest::prelude::*;
 
@@ -33,6 +34,8 @@ enum Event {
     Stale(usize, Option<u8>),
     /// Discovery found exactly the zones whose numbers are not multiples of this.
     Discovered(usize),
+    /// What has changed was compressed before the next scrape.
+    Prepared,
 }
 
 fn event() -> impl Strategy<Value = Event> {
@@ -47,6 +50,7 @@ fn event() -> impl Strategy<Value = Event> {
         1 => (zone.clone(), prop::option::of(0u8..100))
             .prop_map(|(zone, days)| Event::Stale(zone, days)),
         2 => (2usize..70).prop_map(Event::Discovered),
+        2 => Just(Event::Prepared),
     ]
 }
 
@@ -56,8 +60,7 @@ fn good(zone: &ZoneState, rows: &[(u8, u8, Option<u8>)], missing: u8) -> ZoneSta
         .map(|&(ip, region, days)| (ip, (region, days)))
         .collect();
     let mappings = rows.into_iter().map(|(ip, (region, days))| {
-        let modified_on =
-            days.map(|days| now() - jiff::SignedDuration::from_hours(24 * i64::from(days)));
+        let modified_on = days.map(|days| now() - SignedDuration::from_hours(24 * i64::from(days)));
         let modified_on = modified_on.map(|time| time.to_string());
         mapping(
             &format!("192.0.2.{ip}"),
@@ -122,7 +125,17 @@ fn apply(event: &Event, slots: &[Arc<ZoneSlot>], snapshot: &Snapshot) {
                 .collect(),
             ..Directory::default()
         }),
+        Event::Prepared => {}
     }
+}
+
+/// How much time passes before a scrape, in milliseconds. Ages get more digits, and mappings stale.
+fn step() -> impl Strategy<Value = i64> {
+    prop_oneof![
+        4 => (0_i64..20).prop_map(|seconds| 1000 * seconds),
+        2 => (0_i64..5_000_000).prop_map(|seconds| 1000 * seconds),
+        1 => -1_000_000_i64..100_000_000,
+    ]
 }
 
 proptest! {
@@ -130,7 +143,7 @@ proptest! {
 
     #[test]
     fn an_exposition_after_any_changes_equals_a_new_one(
-        rounds in prop::collection::vec(prop::collection::vec(event(), 0..8), 1..6),
+        rounds in prop::collection::vec((prop::collection::vec(event(), 0..8), step()), 1..8),
     ) {
         let slots: Vec<_> = (0..ZONES)
             .map(|n| {
@@ -141,16 +154,21 @@ proptest! {
         let snapshot = Snapshot::default();
         apply(&Event::Discovered(ZONES), &slots, &snapshot);
         let old = Exposition::new(SETTINGS, snapshot.clone(), Registry::new());
-        for events in rounds {
+        let mut now = now();
+        for (events, step) in rounds {
             for event in &events {
                 apply(event, &slots, &snapshot);
+                if matches!(event, Event::Prepared) {
+                    old.shared.prepare();
+                }
             }
+            now += SignedDuration::from_millis(step);
             let new = Exposition::new(SETTINGS, snapshot.clone(), Registry::new());
-            let expected = new.render_now(now(), Form::TEXT);
-            let gzip = old.render_now(now(), Form::TEXT_GZIP);
+            let expected = new.render_now(now, Form::TEXT);
+            let gzip = old.render_now(now, Form::TEXT_GZIP);
             prop_assert_eq!(Bytes::from(gunzip(&gzip)), &expected);
-            prop_assert_eq!(&old.render_now(now(), Form::TEXT), &expected);
-            prop_assert_eq!(new.render_now(now(), Form::TEXT_GZIP), gzip);
+            prop_assert_eq!(&old.render_now(now, Form::TEXT), &expected);
+            prop_assert_eq!(new.render_now(now, Form::TEXT_GZIP), gzip);
             parser::parse(std::str::from_utf8(&expected).unwrap());
         }
     }

@@ -39,7 +39,7 @@ fn time(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
-fn now() -> Timestamp {
+pub(super) fn now() -> Timestamp {
     time("2026-03-01T12:00:00Z")
 }
 

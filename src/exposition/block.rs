@@ -1,0 +1,211 @@
+//! The compressed lines of neighbouring zones.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::ages::Ages;
+use super::checksum::Checksum;
+use super::clock_lines::ClockLines;
+use super::gzip::{Compressor, Fragment, joint_checksum};
+use super::rendered::CachedText;
+use super::{detail, zone_lines};
+use crate::domain::ZoneId;
+use crate::snapshot::{ZoneSlot, ZoneState};
+
+/// Neighbouring zones. Their detail is compressed zone by zone, their other families together.
+#[derive(Debug)]
+pub(super) struct Block {
+    pub(super) zones: Vec<CachedZone>,
+    /// The compressed lines of each family of [`zone_lines`], compressed on demand.
+    fragments: [Option<Fragment>; zone_lines::FAMILIES],
+    clock_lines: ClockLines,
+    /// The combined checksum of the zones' fragments of each family of [`detail`]; `None` after one
+    /// of them has changed.
+    detail_checksums: [Option<Checksum>; detail::FAMILIES],
+}
+
+/// A zone with what is rendered of it.
+#[derive(Debug)]
+pub(super) struct CachedZone {
+    pub(super) id: ZoneId,
+    pub(super) rendered: CachedText,
+    ages: Ages,
+    /// The compressed lines of each family of [`detail`], compressed on demand.
+    detail: [Option<Fragment>; detail::FAMILIES],
+}
+
+impl Block {
+    pub(super) fn new(zones: Vec<CachedZone>) -> Self {
+        Self {
+            zones,
+            fragments: Default::default(),
+            clock_lines: ClockLines::default(),
+            detail_checksums: Default::default(),
+        }
+    }
+
+    /// Whether these are the slots of its zones.
+    pub(super) fn holds(&self, slots: &[Arc<ZoneSlot>]) -> bool {
+        let ids = self.zones.iter().map(|zone| &zone.id);
+        ids.eq(slots.iter().map(|slot| &slot.id))
+    }
+
+    /// Updates the zones to the states in `slots`, which are the slots of the same zones.
+    pub(super) fn refresh(&mut self, slots: &[Arc<ZoneSlot>]) {
+        for (zone, slot) in self.zones.iter_mut().zip(slots) {
+            let state = slot.load();
+            if Arc::ptr_eq(&zone.rendered.state, &state) {
+                continue;
+            }
+            let before = zone.replace(state, &mut self.clock_lines);
+            for (index, fragment) in self.fragments.iter_mut().enumerate() {
+                if before.lines.of(index) != zone.rendered.lines.of(index) {
+                    *fragment = None;
+                }
+            }
+        }
+    }
+
+    /// Compresses what has changed, except the detail. Takes the length of the text from `budget`.
+    /// `text` is a buffer.
+    pub(super) fn compress(
+        &mut self,
+        now: Timestamp,
+        compressor: &mut Compressor,
+        text: &mut Vec<u8>,
+        budget: &mut usize,
+    ) {
+        for (index, fragment) in self.fragments.iter_mut().enumerate() {
+            fragment.get_or_insert_with(|| {
+                text.clear();
+                for zone in &self.zones {
+                    text.extend_from_slice(zone.rendered.lines.of(index).as_bytes());
+                }
+                *budget = budget.saturating_sub(text.len());
+                compressor.fragment(text)
+            });
+        }
+        let zones = self.zones.iter().map(CachedZone::labels_and_ages);
+        self.clock_lines.advance(&zones, now, compressor, text);
+    }
+
+    /// Compresses the detail that has changed. Takes the length of the text from `budget`, and stops
+    /// when nothing is left of it. `text` is a buffer.
+    pub(super) fn compress_detail(
+        &mut self,
+        compressor: &mut Compressor,
+        text: &mut Vec<u8>,
+        budget: &mut usize,
+    ) {
+        for (index, checksum) in self.detail_checksums.iter_mut().enumerate() {
+            for zone in &mut self.zones {
+                if zone.detail(index).is_some() {
+                    continue;
+                }
+                *checksum = None;
+                if *budget == 0 {
+                    return;
+                }
+                zone.compress_detail(index, compressor, text);
+                *budget = budget.saturating_sub(text.len());
+            }
+            if checksum.is_none() {
+                let lines = self.zones.iter().filter_map(|zone| zone.detail(index));
+                *checksum = Some(joint_checksum(lines));
+            }
+        }
+    }
+
+    /// The compressed lines of the family at `index` of [`zone_lines::all`]. `None` if there are
+    /// none, or they are not compressed yet.
+    pub(super) fn lines(&self, index: usize) -> Option<&Fragment> {
+        let fragment = self.fragments.get(index)?.as_ref();
+        fragment.filter(|fragment| !fragment.is_empty())
+    }
+
+    /// The same for the family at `index` of [`ages::all`](super::ages::all).
+    pub(super) fn clock_lines(&self, index: usize) -> Option<&Fragment> {
+        let fragment = self.clock_lines.of(index);
+        fragment.filter(|fragment| !fragment.is_empty())
+    }
+
+    /// The same for the family at `index` of [`detail::all`], with the combined checksum.
+    pub(super) fn detail(
+        &self,
+        index: usize,
+    ) -> Option<(Checksum, impl Iterator<Item = &Fragment>)> {
+        let checksum = (*self.detail_checksums.get(index)?)?;
+        let lines = self.zones.iter();
+        let lines = lines.filter_map(move |zone| zone.detail(index));
+        (!checksum.is_empty()).then_some((checksum, lines))
+    }
+}
+
+impl CachedZone {
+    pub(super) fn new(slot: &ZoneSlot) -> Self {
+        let rendered = CachedText::new(slot.load());
+        Self {
+            id: slot.id.clone(),
+            ages: Ages::of(&rendered.state, &rendered.labels),
+            rendered,
+            detail: Default::default(),
+        }
+    }
+
+    pub(super) fn labels_and_ages(&self) -> (&str, &Ages) {
+        (&self.rendered.labels, &self.ages)
+    }
+
+    /// Replaces the state and returns the old one.
+    fn replace(&mut self, state: Arc<ZoneState>, clock_lines: &mut ClockLines) -> CachedText {
+        let (old, same_detail) = self.rendered.replace(state);
+        let new = &self.rendered;
+        if !same_detail {
+            self.detail = Default::default();
+        }
+        if !same_detail || new.state.stale_after != old.state.stale_after {
+            let ages = Ages::of(&new.state, &new.labels);
+            if ages.places != self.ages.places {
+                clock_lines.forget_ages();
+            }
+            clock_lines.forget_stale();
+            self.ages = ages;
+        }
+        old
+    }
+
+    /// Compresses the lines of the family at `index` of [`detail::all`]. `text` is a buffer.
+    fn compress_detail(&mut self, index: usize, compressor: &mut Compressor, text: &mut Vec<u8>) {
+        text.clear();
+        self.rendered.push_detail(text, index);
+        self.rendered.set_detail_len(index, text.len());
+        if let Some(fragment) = self.detail.get_mut(index) {
+            *fragment = Some(compressor.fragment(text));
+        }
+    }
+
+    fn detail(&self, index: usize) -> Option<&Fragment> {
+        self.detail.get(index)?.as_ref()
+    }
+}
+
+#[cfg(test)]
+impl Block {
+    /// Replaces each fragment by one of these texts.
+    pub(super) fn mark(&mut self, compressor: &mut Compressor, lines: &[u8], detail: &[u8]) {
+        self.fragments = std::array::from_fn(|_| Some(compressor.fragment(lines)));
+        for zone in &mut self.zones {
+            zone.detail = std::array::from_fn(|_| Some(compressor.fragment(detail)));
+        }
+    }
+
+    /// Whether the detail is compressed, and whether the rest is.
+    pub(super) fn compressed(&self) -> (bool, bool) {
+        let mut detail = self.zones.iter().flat_map(|zone| &zone.detail);
+        let lines = self.fragments.iter().all(Option::is_some);
+        let clock_lines =
+            (0..super::ages::FAMILIES).all(|index| self.clock_lines.of(index).is_some());
+        (detail.all(Option::is_some), lines && clock_lines)
+    }
+}

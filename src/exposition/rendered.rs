@@ -1,0 +1,116 @@
+//! A zone's state with its rendered lines.
+
+use std::ops::Deref;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use super::detail;
+use super::text::zone_labels;
+use super::zone_lines::ZoneLines;
+use crate::snapshot::ZoneState;
+
+/// A state of a zone and its lines. The lines of the detail are rendered on demand.
+#[derive(Debug)]
+pub(super) struct RenderedZone {
+    pub(super) state: Arc<ZoneState>,
+    /// The rendered labels that every line of the zone starts with.
+    pub(super) labels: String,
+    pub(super) lines: ZoneLines,
+    /// The length of the lines of each family of [`detail`], measured on demand.
+    detail_lens: [OnceLock<usize>; detail::FAMILIES],
+    is_cached: AtomicBool,
+}
+
+/// The rendered state in the cache. When it is dropped, only texts that are being sent may still
+/// hold the state.
+#[derive(Debug)]
+pub(super) struct CachedText(Arc<RenderedZone>);
+
+impl CachedText {
+    pub(super) fn new(state: Arc<ZoneState>) -> Self {
+        Self(Arc::new(RenderedZone::new(state)))
+    }
+
+    /// Replaces the state. Returns the old one, and whether the detail is the same.
+    pub(super) fn replace(&mut self, state: Arc<ZoneState>) -> (Self, bool) {
+        let old = &self.0;
+        let mut new = RenderedZone::new(state);
+        let same_detail = new.labels == old.labels
+            && match (&new.state.data, &old.state.data) {
+                (Some(new), Some(old)) => Arc::ptr_eq(&new.mappings, &old.mappings),
+                (new, old) => new.is_none() && old.is_none(),
+            };
+        if same_detail {
+            new.detail_lens.clone_from(&old.detail_lens);
+        }
+        (std::mem::replace(self, Self(Arc::new(new))), same_detail)
+    }
+
+    /// The rendered state for a text that is sent.
+    pub(super) fn share(&self) -> Arc<RenderedZone> {
+        Arc::clone(&self.0)
+    }
+}
+
+impl Deref for CachedText {
+    type Target = RenderedZone;
+
+    fn deref(&self) -> &RenderedZone {
+        &self.0
+    }
+}
+
+impl Drop for CachedText {
+    fn drop(&mut self) {
+        self.0.is_cached.store(false, Ordering::Relaxed);
+    }
+}
+
+impl RenderedZone {
+    fn new(state: Arc<ZoneState>) -> Self {
+        let labels = zone_labels(&state.zone);
+        Self {
+            lines: ZoneLines::write(&state, &labels),
+            state,
+            labels,
+            detail_lens: Default::default(),
+            is_cached: AtomicBool::new(true),
+        }
+    }
+
+    /// Whether the cache still holds it.
+    pub(super) fn is_cached(&self) -> bool {
+        self.is_cached.load(Ordering::Relaxed)
+    }
+
+    /// The memory that it occupies without its mappings and findings, in bytes.
+    pub(super) fn memory(&self) -> usize {
+        size_of::<Self>() + size_of::<ZoneState>() + self.labels.len() + self.lines.len()
+    }
+
+    /// Appends the lines of the family at `index` of [`detail::all`].
+    pub(super) fn push_detail(&self, out: &mut Vec<u8>, index: usize) {
+        if let Some(data) = &self.state.data {
+            detail::push_lines(out, index, &data.mappings, &self.labels);
+        }
+    }
+
+    /// Notes what [`Self::detail_len`] would measure.
+    pub(super) fn set_detail_len(&self, index: usize, len: usize) {
+        if let Some(detail_len) = self.detail_lens.get(index) {
+            // It may have been measured before.
+            let _ = detail_len.set(len);
+        }
+    }
+
+    /// The length of the lines of the family at `index` of [`detail::all`], in bytes.
+    pub(super) fn detail_len(&self, index: usize) -> usize {
+        let measure = || {
+            let mut text = Vec::new();
+            self.push_detail(&mut text, index);
+            text.len()
+        };
+        let len = self.detail_lens.get(index);
+        len.map_or(0, |len| *len.get_or_init(measure))
+    }
+}
