@@ -10,8 +10,11 @@ use crate::domain::Mapping;
 use crate::metric_families::{self, Family};
 use crate::snapshot::{StaleAfter, ZoneState};
 
-/// The families of ages, and the time since which each counts.
-pub(super) const AGES: [(&Family, fn(&PlaceTimes) -> Timestamp); 2] = [
+/// The time since which an age counts.
+pub(super) type Since = fn(&PlaceTimes) -> Timestamp;
+
+/// The families of ages.
+pub(super) const AGES: [(&Family, Since); 2] = [
     (&metric_families::OLDEST_MAPPING_AGE, |place| place.first),
     (&metric_families::NEWEST_MAPPING_AGE, |place| place.last),
 ];

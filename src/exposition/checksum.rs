@@ -185,7 +185,8 @@ mod tests {
             numbers in prop::collection::vec((100_000_u32..1_000_000, 100_000_u32..1_000_000), 1..8),
         ) {
             let text = |numbers: &mut dyn Iterator<Item = u32>| {
-                numbers.map(|number| format!("age {number}.25\n")).collect::<String>()
+                let lines = numbers.map(|number| format!("age {number}.25\n"));
+                lines.collect::<Vec<_>>().concat()
             };
             let before = text(&mut numbers.iter().map(|(before, _)| *before));
             let after = text(&mut numbers.iter().map(|(_, after)| *after));

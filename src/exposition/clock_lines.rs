@@ -7,7 +7,7 @@
 
 use jiff::Timestamp;
 
-use super::ages::{AGES, Ages, PlaceTimes, age, push_start};
+use super::ages::{AGES, Ages, PlaceTimes, Since, age, push_start};
 use super::checksum::{DigitChanges, Shift};
 use super::deflate::DIGIT_BITS;
 use super::gzip::{Compressor, DigitCodes, Fragment};
@@ -89,7 +89,7 @@ struct Value {
 impl AgeLines {
     fn new<'a>(
         family: &Family,
-        time: fn(&PlaceTimes) -> Timestamp,
+        time: Since,
         places: impl Iterator<Item = &'a PlaceTimes>,
         now: Timestamp,
         compressor: &mut Compressor,

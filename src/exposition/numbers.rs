@@ -44,6 +44,32 @@ const OCTETS: [([u8; 4], u8); 256] = {
     }
 };
 
+/// Start and end of the run of zeros that is omitted from an address, by the segments that are
+/// zero, the first one in the highest bit.
+#[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]
+const OMITTED: [(u8, u8); 256] = {
+    let mut omitted = [(0, 0); 256];
+    let mut zeros: u8 = 0;
+    loop {
+        let mut start = 0;
+        while start < 8 {
+            let mut len = 0;
+            while start + len < 8 && zeros << (start + len) & 0x80 != 0 {
+                len += 1;
+            }
+            let (longest_start, longest_end) = omitted[zeros as usize];
+            if len > 1 && len > longest_end - longest_start {
+                omitted[zeros as usize] = (start, start + len);
+            }
+            start += 1;
+        }
+        if zeros == u8::MAX {
+            break omitted;
+        }
+        zeros += 1;
+    }
+};
+
 pub(super) fn push_whole(out: &mut Vec<u8>, value: u64) {
     let mut digits = [b'0'; MAX_DIGITS];
     let mut rest = value;
@@ -164,41 +190,48 @@ fn octet_of(octet: u8) -> ([u8; 4], u8) {
 /// Appends an address in the form of RFC 5952: the first of the longest runs of at least two zeros
 /// is omitted. The address must not be an IPv4-mapped one.
 fn push_ipv6(out: &mut Vec<u8>, segments: [u16; 8]) {
-    let (mut zeros, mut start) = (0..0, 0);
-    for run in segments.chunk_by(|a, b| (*a == 0) == (*b == 0)) {
-        if run.first() == Some(&0) && run.len() > zeros.len().max(1) {
-            zeros = start..start + run.len();
-        }
-        start += run.len();
-    }
-    let mut text = [0; 39];
+    let zeros = segments
+        .iter()
+        .fold(0_u8, |zeros, segment| zeros << 1 | u8::from(*segment == 0));
+    let (start, end) = omitted_of(zeros);
+    let mut text = [0; 40];
     let mut used = 0;
-    let mut push = |byte: u8| {
-        if let Some(place) = text.get_mut(used) {
-            *place = byte;
-            used += 1;
+    let mut push = |bytes: [u8; 4], len: usize| {
+        if let Some(place) = text.get_mut(used..used + bytes.len()) {
+            place.copy_from_slice(&bytes);
         }
+        used += len;
     };
-    for (index, segment) in segments.into_iter().enumerate() {
-        if zeros.contains(&index) {
-            if index == zeros.start {
-                push(b':');
-                if zeros.end == segments.len() {
-                    push(b':');
-                }
+    for (index, segment) in (0_u8..).zip(segments) {
+        if index < start || index >= end {
+            let (digits, len) = hex_digits(segment);
+            push(digits, len);
+            if index < 7 {
+                push([b':'; 4], 1);
             }
-            continue;
-        }
-        if index > 0 {
-            push(b':');
-        }
-        let digits = (16 - segment.leading_zeros()).div_ceil(4).max(1);
-        for digit in (0..digits).rev() {
-            let digit = (segment >> (4 * digit)) & 0xf;
-            push(*b"0123456789abcdef".get(usize::from(digit)).unwrap_or(&b'0'));
+        } else if index == start {
+            // After a segment, there is a colon already.
+            push([b':'; 4], if start == 0 { 2 } else { 1 });
         }
     }
-    out.extend_from_slice(text.get(..used).unwrap_or_default());
+    out.extend_from_slice(&text);
+    out.truncate(out.len() - (text.len() - used));
+}
+
+#[expect(clippy::indexing_slicing, reason = "there is one for each byte")]
+fn omitted_of(zeros: u8) -> (u8, u8) {
+    OMITTED[usize::from(zeros)]
+}
+
+/// The digits of a segment, followed by anything, and their number.
+fn hex_digits(segment: u16) -> ([u8; 4], usize) {
+    let digits = [12, 8, 4, 0].map(|shift| match (segment >> shift & 0xf) as u8 {
+        digit @ 0..10 => b'0' + digit,
+        digit => b'a' - 10 + digit,
+    });
+    let zeros = (segment.leading_zeros() / 4).min(3);
+    let digits = u32::from_be_bytes(digits) << (8 * zeros);
+    (digits.to_be_bytes(), 4 - zeros as usize)
 }
 
 #[cfg(test)]

@@ -218,9 +218,12 @@ mod tests {
                 let mut text = String::new();
                 let mut numbers = Vec::new();
                 for line in &lines {
-                    text.push_str(&format!("name{{zone=\"{}\"}} ", line.0));
+                    text.push_str("name{zone=\"");
+                    text.push_str(&line.0);
+                    text.push_str("\"} ");
                     let start = text.len();
-                    text.push_str(&format!("{:06}", number(line)));
+                    let digits = format!("{:06}", number(line));
+                    text.push_str(&digits);
                     numbers.push(start..text.len());
                     text.push('\n');
                 }
