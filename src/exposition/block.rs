@@ -22,7 +22,7 @@ pub(super) struct Block {
     clock_lines: ClockLines,
     /// The combined checksum of the zones' fragments of each family of [`detail`]; `None` after one
     /// of them has changed.
-    detail_checksums: [Option<Checksum>; detail::FAMILIES],
+    detail_checksums: Option<[Checksum; detail::FAMILIES]>,
 }
 
 /// A zone with what is rendered of it.
@@ -32,7 +32,7 @@ pub(super) struct CachedZone {
     pub(super) rendered: CachedText,
     ages: Ages,
     /// The compressed lines of each family of [`detail`], compressed on demand.
-    detail: [Option<Fragment>; detail::FAMILIES],
+    detail: Option<[Fragment; detail::FAMILIES]>,
 }
 
 impl Block {
@@ -41,7 +41,7 @@ impl Block {
             zones,
             fragments: Default::default(),
             clock_lines: ClockLines::default(),
-            detail_checksums: Default::default(),
+            detail_checksums: None,
         }
     }
 
@@ -98,23 +98,22 @@ impl Block {
         text: &mut Vec<u8>,
         budget: &mut usize,
     ) {
-        for (index, checksum) in self.detail_checksums.iter_mut().enumerate() {
-            for zone in &mut self.zones {
-                if zone.detail(index).is_some() {
-                    continue;
-                }
-                *checksum = None;
-                if *budget == 0 {
-                    return;
-                }
-                zone.compress_detail(index, compressor, text);
+        for zone in self.zones.iter_mut().filter(|zone| zone.detail.is_none()) {
+            self.detail_checksums = None;
+            if *budget == 0 {
+                return;
+            }
+            zone.detail = Some(zone.rendered.each_detail(text, |text| {
                 *budget = budget.saturating_sub(text.len());
-            }
-            if checksum.is_none() {
-                let lines = self.zones.iter().filter_map(|zone| zone.detail(index));
-                *checksum = Some(joint_checksum(lines));
-            }
+                compressor.fragment(text)
+            }));
         }
+        let zones = &self.zones;
+        self.detail_checksums.get_or_insert_with(|| {
+            std::array::from_fn(|index| {
+                joint_checksum(zones.iter().filter_map(|zone| zone.detail(index)))
+            })
+        });
     }
 
     /// The compressed lines of the family at `index` of [`zone_lines::all`]. `None` if there are
@@ -135,7 +134,7 @@ impl Block {
         &self,
         index: usize,
     ) -> Option<(Checksum, impl Iterator<Item = &Fragment>)> {
-        let checksum = (*self.detail_checksums.get(index)?)?;
+        let checksum = *self.detail_checksums.as_ref()?.get(index)?;
         let lines = self.zones.iter();
         let lines = lines.filter_map(move |zone| zone.detail(index));
         (!checksum.is_empty()).then_some((checksum, lines))
@@ -149,7 +148,7 @@ impl CachedZone {
             id: slot.id.clone(),
             ages: Ages::of(&rendered.state, &rendered.labels),
             rendered,
-            detail: Default::default(),
+            detail: None,
         }
     }
 
@@ -162,7 +161,7 @@ impl CachedZone {
         let (old, same_detail) = self.rendered.replace(state);
         let new = &self.rendered;
         if !same_detail {
-            self.detail = Default::default();
+            self.detail = None;
         }
         if !same_detail || new.state.stale_after != old.state.stale_after {
             let ages = Ages::of(&new.state, &new.labels);
@@ -175,18 +174,8 @@ impl CachedZone {
         old
     }
 
-    /// Compresses the lines of the family at `index` of [`detail::all`]. `text` is a buffer.
-    fn compress_detail(&mut self, index: usize, compressor: &mut Compressor, text: &mut Vec<u8>) {
-        text.clear();
-        self.rendered.push_detail(text, index);
-        self.rendered.set_detail_len(index, text.len());
-        if let Some(fragment) = self.detail.get_mut(index) {
-            *fragment = Some(compressor.fragment(text));
-        }
-    }
-
     fn detail(&self, index: usize) -> Option<&Fragment> {
-        self.detail.get(index)?.as_ref()
+        self.detail.as_ref()?.get(index)
     }
 }
 
@@ -196,16 +185,19 @@ impl Block {
     pub(super) fn mark(&mut self, compressor: &mut Compressor, lines: &[u8], detail: &[u8]) {
         self.fragments = std::array::from_fn(|_| Some(compressor.fragment(lines)));
         for zone in &mut self.zones {
-            zone.detail = std::array::from_fn(|_| Some(compressor.fragment(detail)));
+            zone.detail = Some(std::array::from_fn(|_| compressor.fragment(detail)));
         }
     }
 
     /// Whether the detail is compressed, and whether the rest is.
     pub(super) fn compressed(&self) -> (bool, bool) {
-        let mut detail = self.zones.iter().flat_map(|zone| &zone.detail);
+        let mut zones = self.zones.iter();
         let lines = self.fragments.iter().all(Option::is_some);
         let clock_lines =
             (0..super::ages::FAMILIES).all(|index| self.clock_lines.of(index).is_some());
-        (detail.all(Option::is_some), lines && clock_lines)
+        (
+            zones.all(|zone| zone.detail.is_some()),
+            lines && clock_lines,
+        )
     }
 }

@@ -4,7 +4,7 @@ use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use super::detail;
+use super::detail::{self, DetailTexts};
 use super::text::zone_labels;
 use super::zone_lines::ZoneLines;
 use crate::snapshot::ZoneState;
@@ -18,6 +18,8 @@ pub(super) struct RenderedZone {
     pub(super) lines: ZoneLines,
     /// The length of the lines of each family of [`detail`], measured on demand.
     detail_lens: [OnceLock<usize>; detail::FAMILIES],
+    /// Kept from the first uncompressed text on.
+    detail_texts: OnceLock<Option<Arc<DetailTexts>>>,
     is_cached: AtomicBool,
 }
 
@@ -42,6 +44,7 @@ impl CachedText {
             };
         if same_detail {
             new.detail_lens.clone_from(&old.detail_lens);
+            new.detail_texts.clone_from(&old.detail_texts);
         }
         (std::mem::replace(self, Self(Arc::new(new))), same_detail)
     }
@@ -74,6 +77,7 @@ impl RenderedZone {
             state,
             labels,
             detail_lens: Default::default(),
+            detail_texts: OnceLock::new(),
             is_cached: AtomicBool::new(true),
         }
     }
@@ -90,17 +94,43 @@ impl RenderedZone {
 
     /// Appends the lines of the family at `index` of [`detail::all`].
     pub(super) fn push_detail(&self, out: &mut Vec<u8>, index: usize) {
-        if let Some(data) = &self.state.data {
-            detail::push_lines(out, index, &data.mappings, &self.labels);
+        let texts = self
+            .detail_texts
+            .get_or_init(|| self.render_detail_texts().map(Arc::new));
+        if let Some(texts) = texts {
+            texts.push_lines(out, index, &self.labels);
         }
     }
 
-    /// Notes what [`Self::detail_len`] would measure.
-    pub(super) fn set_detail_len(&self, index: usize, len: usize) {
-        if let Some(detail_len) = self.detail_lens.get(index) {
-            // It may have been measured before.
-            let _ = detail_len.set(len);
-        }
+    /// Passes the lines of each family of [`detail::all`] to `pass`, and keeps nothing but their
+    /// length. `text` is a buffer.
+    pub(super) fn each_detail<T>(
+        &self,
+        text: &mut Vec<u8>,
+        mut pass: impl FnMut(&[u8]) -> T,
+    ) -> [T; detail::FAMILIES] {
+        let kept = self.detail_texts.get();
+        let texts = match kept {
+            Some(_) => None,
+            None => self.render_detail_texts(),
+        };
+        let texts = texts.as_ref().or(kept.and_then(|kept| kept.as_deref()));
+        std::array::from_fn(|index| {
+            text.clear();
+            if let Some(texts) = texts {
+                texts.push_lines(text, index, &self.labels);
+            }
+            if let Some(len) = self.detail_lens.get(index) {
+                // It may have been measured before.
+                let _ = len.set(text.len());
+            }
+            pass(text)
+        })
+    }
+
+    fn render_detail_texts(&self) -> Option<DetailTexts> {
+        let data = self.state.data.as_ref();
+        data.map(|data| DetailTexts::new(&data.mappings))
     }
 
     /// The length of the lines of the family at `index` of [`detail::all`], in bytes.

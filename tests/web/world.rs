@@ -180,10 +180,8 @@ pub(crate) fn small() -> Directory {
         vec![mapping("192.0.2.1", "aws", "eu-west-1", "")],
         ZoneFindings::default(),
     );
-    let bad = failed(
-        zone("c3", "failing.example"),
-        "list_mappings: the API answered 403",
-    );
+    let error = "list_mappings: the API answered 403";
+    let bad = failed(zone("c3", "failing.example"), error);
     directory(vec![one, two, bad, zone("d4", "new.example")])
 }
 
