@@ -18,7 +18,7 @@ pub const SHARED_AT_MOST: Duration = Duration::from_secs(1);
 pub struct Rendered {
     /// The body.
     pub body: Body,
-    /// The last whole second before its rendering.
+    /// At most one second before its rendering.
     pub as_of: Instant,
 }
 

@@ -78,6 +78,10 @@ pub const WHOLE_AT_MOST: usize = 64 << 20;
 /// How often [`Exposition::keep_prepared`] looks for changes.
 const PREPARE_INTERVAL: Duration = Duration::from_secs(1);
 
+/// The number of zones up to which ages are as of the scrape, because updating them is cheap in any
+/// case.
+const EXACT_AGES_AT_MOST: usize = 100;
+
 /// How many bytes of text are compressed before a waiting scrape comes first: about a millisecond.
 const PREPARED_AT_ONCE: usize = 1 << 20;
 
@@ -276,13 +280,26 @@ impl Shared {
         }
         let started = Instant::now();
         let spare = self.bodies.retire(form);
-        let (now, since) = last_whole_second();
+        let (now, since) = self.as_of();
         let rendered = Rendered {
             body: self.render_with(&mut cache, now, form, spare),
             as_of: started.checked_sub(since).unwrap_or(started),
         };
         self.bodies.share(form, rendered.clone(), started);
         rendered
+    }
+
+    /// The time as of which ages are shown, and the time since then: none, or with many zones the
+    /// time since the last whole second. Ages as of whole seconds differ in their last digits only,
+    /// which are fast to update.
+    fn as_of(&self) -> (Timestamp, Duration) {
+        let now = Timestamp::now();
+        if self.snapshot.directory().zones.len() <= EXACT_AGES_AT_MOST {
+            return (now, Duration::ZERO);
+        }
+        let second = Timestamp::from_second(now.as_second()).unwrap_or(now);
+        let since = Duration::try_from(now.duration_since(second));
+        (second, since.unwrap_or_default())
     }
 
     /// Compresses what has changed. Stops when a scrape starts, which does the rest itself.
@@ -298,7 +315,7 @@ impl Shared {
             if start == 0 {
                 cache.refresh(self.snapshot.directory());
             }
-            next = cache.prepare(start, last_whole_second().0, PREPARED_AT_ONCE);
+            next = cache.prepare(start, self.as_of().0, PREPARED_AT_ONCE);
         }
     }
 
@@ -350,13 +367,4 @@ impl Shared {
             cache
         })
     }
-}
-
-/// The last whole second, and the time since then. Ages as of whole seconds differ in their last
-/// digits only, which are fast to update.
-fn last_whole_second() -> (Timestamp, Duration) {
-    let now = Timestamp::now();
-    let second = Timestamp::from_second(now.as_second()).unwrap_or(now);
-    let since = Duration::try_from(now.duration_since(second));
-    (second, since.unwrap_or_default())
 }
