@@ -56,7 +56,7 @@ class ImageTest(unittest.TestCase):
         workflow = read_yaml(ROOT / ".github/workflows/release.yml")
         steps = workflow["jobs"]["image"]["steps"]
         push = next(step for step in steps if step.get("id") == "push")
-        pushed = push["with"]["tags"].split()
+        pushed = push["with"]["tags"].splitlines()
         outputs = "${{ steps.version.outputs.version }}"
         command = next(step["run"] for step in steps if step.get("id") == "version")
         command = f"GITHUB_REF_NAME=v{version()} GITHUB_OUTPUT=/dev/stdout; {command}"
