@@ -98,7 +98,7 @@ impl RateLimits {
         for client in clients.load().iter() {
             let key = client.account().as_str();
             if let Some(window) = stored.get::<StoredWindow>(Kind::Window, key) {
-                client.restore_rate_limit(&window.state(now), false, now);
+                client.restore_rate_limit(&window.state(now), now);
             }
             client.require_grants(&wanted);
         }

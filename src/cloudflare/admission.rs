@@ -13,7 +13,7 @@ use super::headers::{LONGEST_PAUSE, Quota};
 use super::metrics::AccountMetrics;
 use super::pause::Pauses;
 use super::rate_limiter::{Lane, Limiter, RateLimitState, Slot};
-use super::{CallBudget, Settings};
+use super::{CallBudget, RateLimit, Settings};
 
 /// Urgent calls go ahead of others while they use at most the budget divided by this, which is also
 /// the part reserved for them.
@@ -122,8 +122,8 @@ impl Admission {
     }
 
     /// Records the quota that a response reports; see [`Limiter::note_quota`].
-    pub(super) fn note_quota(&self, quota: Quota, default_limit: u32, share: f64) {
-        let limit = quota.limit.unwrap_or(default_limit.into());
+    pub(super) fn note_quota(&self, quota: Quota, configured: RateLimit) {
+        let limit = quota.limit.unwrap_or(configured.requests.into());
         let used = limit.saturating_sub(quota.remaining);
         #[expect(
             clippy::cast_precision_loss,
@@ -131,7 +131,7 @@ impl Admission {
             clippy::cast_sign_loss,
             reason = "a quota is far below 2^53, and a share lies in (0, 1]"
         )]
-        let allowed = (quota.remaining as f64 * share).ceil() as u64;
+        let allowed = (quota.remaining as f64 * configured.share).ceil() as u64;
         self.limiter
             .note_quota(used, allowed, quota.reset, quota.window);
     }
@@ -151,8 +151,8 @@ impl Admission {
     }
 
     /// Restores the state of an earlier process.
-    pub(super) fn restore(&self, state: &RateLimitState, unclean: bool, now: Timestamp) {
-        self.limiter.restore(&state.requests, unclean, now);
+    pub(super) fn restore(&self, state: &RateLimitState, now: Timestamp) {
+        self.limiter.restore(&state.requests, now);
         let pause = state.blocked_until.map(|until| until.duration_since(now));
         let pause = pause.and_then(|pause| Duration::try_from(pause).ok());
         if let Some(pause) = pause {

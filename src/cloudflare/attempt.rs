@@ -44,7 +44,16 @@ pub(super) struct Request<'a> {
     pub(super) expected: fn(&ApiError) -> bool,
 }
 
-impl Request<'_> {
+impl<'a> Request<'a> {
+    /// A request that is expected to succeed.
+    pub(super) fn new(operation: Operation, url: &'a Url) -> Self {
+        Self {
+            operation,
+            url,
+            expected: |_| false,
+        }
+    }
+
     pub(super) fn error(&self, reason: Reason, detail: impl Into<String>) -> ApiError {
         ApiError {
             operation: self.operation,

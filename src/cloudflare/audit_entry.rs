@@ -9,7 +9,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use siphasher::sip::SipHasher13;
 
-use super::envelope::lenient;
+use super::envelope::Lenient;
 use crate::domain::{OriginIp, PoolId, ZoneId};
 use crate::truncate::prefix;
 
@@ -76,106 +76,75 @@ pub struct AuditActor {
 
 #[derive(Deserialize)]
 struct Row {
-    #[serde(default, deserialize_with = "lenient")]
-    id: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
-    action: Option<Action>,
-    #[serde(default, deserialize_with = "lenient")]
-    actor: Option<ActorRow>,
-    #[serde(default, deserialize_with = "lenient")]
-    raw: Option<RawCall>,
-    #[serde(default, deserialize_with = "lenient")]
-    resource: Option<Resource>,
-    #[serde(default, deserialize_with = "lenient")]
-    zone: Option<ZoneRow>,
+    id: Lenient<String>,
+    action: Lenient<Action>,
+    actor: Lenient<ActorRow>,
+    raw: Lenient<RawCall>,
+    resource: Lenient<Resource>,
+    zone: Lenient<ZoneRow>,
 }
 
 #[derive(Default, Deserialize)]
 struct Action {
-    #[serde(default, deserialize_with = "lenient")]
-    result: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
-    time: Option<String>,
+    result: Lenient<String>,
+    time: Lenient<String>,
 }
 
 #[derive(Default, Deserialize)]
 struct ActorRow {
-    #[serde(default, deserialize_with = "lenient")]
-    r#type: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
-    context: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
-    email: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
-    token_name: Option<String>,
+    r#type: Lenient<String>,
+    context: Lenient<String>,
+    email: Lenient<String>,
+    token_name: Lenient<String>,
 }
 
 #[derive(Default, Deserialize)]
 struct RawCall {
-    #[serde(default, deserialize_with = "lenient")]
-    method: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
-    uri: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
-    status_code: Option<u16>,
+    method: Lenient<String>,
+    uri: Lenient<String>,
+    status_code: Lenient<u16>,
 }
 
 #[derive(Default, Deserialize)]
 struct Resource {
-    #[serde(default, deserialize_with = "lenient")]
-    request: Option<Value>,
+    request: Lenient<Value>,
 }
 
 #[derive(Deserialize)]
 struct ZoneRow {
-    #[serde(default, deserialize_with = "lenient")]
-    id: Option<String>,
+    id: Lenient<String>,
 }
 
 /// Parses a row of the log. Without `actors` the names of people and tokens are omitted.
 pub(super) fn read_entry(raw: &RawValue, actors: bool) -> Result<AuditEntry, String> {
     let row: Row = serde_json::from_str(raw.get()).map_err(|_| "no object".to_owned())?;
-    let id = row.id.as_deref().map(str::trim).filter(|id| !id.is_empty());
+    let id = row.id.0.as_deref().map(str::trim);
+    let id = id.filter(|id| !id.is_empty());
     let id = id.map_or_else(|| fingerprint(raw.get()), |id| kept(id, ID_LIMIT));
-    let action = row.action.unwrap_or_default();
-    let call = row.raw.unwrap_or_default();
-    let succeeded = call.status_code.is_none_or(|status| status < 400)
-        && action
-            .result
-            .as_deref()
-            .is_none_or(|result| !result.eq_ignore_ascii_case("failure"));
-    let is_write = call.method.as_deref().is_none_or(|method| {
-        !["GET", "HEAD", "OPTIONS"]
-            .iter()
-            .any(|read| method.eq_ignore_ascii_case(read))
-    });
-    let touched = call
-        .uri
-        .as_deref()
-        .filter(|_| succeeded && is_write)
-        .and_then(touched);
-    let write = touched.map(|touched| {
-        let zone_row = row.zone.and_then(|zone| zone.id);
-        let zone_row = zone_row.and_then(|id| ZoneId::parse(&id).ok());
-        let request = row.resource.and_then(|resource| resource.request);
-        let of_batch = request
-            .filter(|_| touched.is_batch)
-            .map(|body| batch(&body));
+    let action = row.action.0.unwrap_or_default();
+    let call = row.raw.0.unwrap_or_default();
+    let result = action.result.0.unwrap_or_default();
+    let failed = result.eq_ignore_ascii_case("failure")
+        || call.status_code.0.is_some_and(|code| code >= 400);
+    let method = call.method.0.unwrap_or_default().to_ascii_uppercase();
+    let is_read = matches!(&*method, "GET" | "HEAD" | "OPTIONS");
+    let uri = call.uri.0.filter(|_| !failed && !is_read);
+    let write = uri.as_deref().and_then(touched).map(|touched| {
+        let zone = row.zone.0.and_then(|zone| zone.id.0);
+        let body = row.resource.0.and_then(|resource| resource.request.0);
+        let batch = body.filter(|_| touched.is_batch).map(|body| batch(&body));
+        let origin_ips = touched.origin_ip.into_iter();
         AuditWrite {
             target: touched.target,
-            zone: touched.zone.or(zone_row),
+            zone: touched.zone.or_else(|| ZoneId::parse(&zone?).ok()),
             pool: touched.pool,
-            origin_ips: touched
-                .origin_ip
-                .into_iter()
-                .chain(of_batch.into_iter().flatten())
-                .collect(),
-            actor: row.actor.filter(|_| actors).map(actor),
+            origin_ips: origin_ips.chain(batch.unwrap_or_default()).collect(),
+            actor: row.actor.0.filter(|_| actors).map(actor),
         }
     });
     Ok(AuditEntry {
         id,
-        time: action.time.and_then(|time| time.parse().ok()),
+        time: action.time.0.and_then(|time| time.parse().ok()),
         write,
     })
 }
@@ -184,9 +153,9 @@ fn actor(row: ActorRow) -> AuditActor {
     let text = |text: Option<String>| kept(&text.unwrap_or_default(), NAME_LIMIT);
     let is_given = |name: &String| !name.is_empty();
     AuditActor {
-        kind: text(row.r#type),
-        name: text(row.email.filter(is_given).or(row.token_name)),
-        context: text(row.context),
+        kind: text(row.r#type.0),
+        name: text(row.email.0.filter(is_given).or(row.token_name.0)),
+        context: text(row.context.0),
     }
 }
 

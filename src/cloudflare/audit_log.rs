@@ -6,7 +6,7 @@ use serde::Deserialize;
 use super::attempt::Request;
 use super::audit_entry::{AuditEntry, read_entry};
 use super::client::Client;
-use super::envelope::{self, BodyProblem, Rows, lenient};
+use super::envelope::{self, BodyProblem, Lenient, Page, Rows};
 use super::{ApiError, CallBudget, Operation, Reason};
 
 /// Entries to request per page; the API's maximum.
@@ -50,11 +50,7 @@ impl Client {
             if let Some(cursor) = &cursor {
                 page_url.query_pairs_mut().append_pair("cursor", cursor);
             }
-            let request = Request {
-                operation: Operation::AuditLog,
-                url: &page_url,
-                expected: |_| false,
-            };
+            let request = Request::new(Operation::AuditLog, &page_url);
             let page = self.get(request, call, |body| read_page(body, actors));
             let (page, next) = page.await?;
             reading.entries.rows.extend(page.rows);
@@ -82,16 +78,12 @@ pub(super) fn read_page(
     body: &[u8],
     actors: bool,
 ) -> Result<(Rows<AuditEntry>, Option<String>), BodyProblem> {
-    let page = envelope::page(body, |row| read_entry(row, actors))?;
-    if page.rows.is_empty() && page.rejected.count > 0 {
-        let problem = format!("none of {} entries can be read", page.rejected.count);
+    let Page { rows, rejected, .. } = envelope::page(body, |row| read_entry(row, actors))?;
+    if rows.is_empty() && rejected.count > 0 {
+        let problem = format!("none of {} entries can be read", rejected.count);
         return Err(BodyProblem::Malformed(problem));
     }
-    let rows = Rows {
-        rows: page.rows,
-        rejected: page.rejected,
-    };
-    Ok((rows, cursor(body)))
+    Ok((Rows { rows, rejected }, cursor(body)))
 }
 
 /// The cursor of the next page. The API's reference calls it `cursor`, Cloudflare's official Python
@@ -99,25 +91,21 @@ pub(super) fn read_page(
 fn cursor(body: &[u8]) -> Option<String> {
     #[derive(Deserialize)]
     struct Body {
-        #[serde(default, deserialize_with = "lenient")]
-        result_info: Option<Info>,
+        result_info: Lenient<Info>,
     }
     #[derive(Deserialize)]
     struct Info {
-        #[serde(default, deserialize_with = "lenient")]
-        cursor: Option<String>,
-        #[serde(default, deserialize_with = "lenient")]
-        cursors: Option<Cursors>,
+        cursor: Lenient<String>,
+        cursors: Lenient<Cursors>,
     }
     #[derive(Deserialize)]
     struct Cursors {
-        #[serde(default, deserialize_with = "lenient")]
-        after: Option<String>,
+        after: Lenient<String>,
     }
-    let info = serde_json::from_slice::<Body>(body).ok()?.result_info?;
-    let after = info.cursors.and_then(|cursors| cursors.after);
+    let info = serde_json::from_slice::<Body>(body).ok()?.result_info.0?;
+    let after = info.cursors.0.and_then(|cursors| cursors.after.0);
     let is_given = |cursor: &String| !cursor.is_empty();
-    info.cursor.filter(is_given).or(after.filter(is_given))
+    info.cursor.0.filter(is_given).or(after.filter(is_given))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The authentication headers, kept up to date.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,17 +18,6 @@ const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 const X_AUTH_EMAIL: HeaderName = HeaderName::from_static("x-auth-email");
 const X_AUTH_KEY: HeaderName = HeaderName::from_static("x-auth-key");
-
-/// Why a request cannot be authenticated. Names the file but never its content.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum CredentialsError {
-    #[error("cannot read the secret in {}: {problem}", path.display())]
-    File { path: PathBuf, problem: String },
-    #[error("the configured token or key {0}")]
-    Inline(&'static str),
-    #[error("the configured e-mail address cannot stand in a header")]
-    Email,
-}
 
 /// The headers with a secret, and the secrets to redact from responses.
 #[derive(Debug)]
@@ -125,8 +114,8 @@ impl Authenticator {
         matches!(self.scheme, Scheme::Token)
     }
 
-    /// The current headers.
-    pub(super) async fn proof(&self) -> Result<Arc<AuthHeaders>, CredentialsError> {
+    /// The current headers. Fails with the reason, which may name a file but never its content.
+    pub(super) async fn proof(&self) -> Result<Arc<AuthHeaders>, String> {
         let mut cache = self.cache.lock().await;
         let is_fresh = cache
             .checked
@@ -147,11 +136,11 @@ impl Authenticator {
         (!proof.is_same(used)).then_some(proof)
     }
 
-    async fn refresh(&self, cache: &mut Cache) -> Result<Arc<AuthHeaders>, CredentialsError> {
+    async fn refresh(&self, cache: &mut Cache) -> Result<Arc<AuthHeaders>, String> {
         cache.checked = Some(Instant::now());
         let secret = match &mut cache.source {
             Source::Inline { secret, .. } => {
-                secret_file::check(secret.expose_secret()).map_err(CredentialsError::Inline)?;
+                secret_file::check(secret.expose_secret()).map_err(bad_secret)?;
                 secret.clone()
             }
             Source::File(file) => match (file.read().await, &cache.proof) {
@@ -187,13 +176,13 @@ impl Authenticator {
         Ok(proof)
     }
 
-    fn prove(&self, secret: &SecretString) -> Result<AuthHeaders, CredentialsError> {
+    fn prove(&self, secret: &SecretString) -> Result<AuthHeaders, String> {
         let header = |text: &str| {
             let mut value = HeaderValue::from_str(text).ok()?;
             value.set_sensitive(true);
             Some(value)
         };
-        let bad_secret = || CredentialsError::Inline("cannot stand in a header");
+        let bad_secret = || bad_secret("cannot be sent in a header");
         let mut headers = HeaderMap::new();
         match &self.scheme {
             Scheme::Token => {
@@ -201,7 +190,8 @@ impl Authenticator {
                 headers.insert(AUTHORIZATION, header(&bearer).ok_or_else(bad_secret)?);
             }
             Scheme::Key { email } => {
-                let email = header(email).ok_or(CredentialsError::Email)?;
+                let bad_email = "the configured e-mail address cannot be sent in a header";
+                let email = header(email).ok_or(bad_email)?;
                 let key = header(secret.expose_secret()).ok_or_else(bad_secret)?;
                 headers.insert(X_AUTH_EMAIL, email);
                 headers.insert(X_AUTH_KEY, key);
@@ -215,11 +205,12 @@ impl Authenticator {
     }
 }
 
-fn file_error(path: &Path, problem: &str) -> CredentialsError {
-    CredentialsError::File {
-        path: path.to_owned(),
-        problem: problem.to_owned(),
-    }
+fn bad_secret(problem: &str) -> String {
+    format!("the configured token or key {problem}")
+}
+
+fn file_error(path: &Path, problem: &str) -> String {
+    format!("cannot read the secret in {}: {problem}", path.display())
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -24,7 +25,7 @@ use super::{
     AccountSettings, ApiError, CallBudget, Metrics, Operation, RateLimitState, Reason, Secrets,
     Settings,
 };
-use crate::domain::AccountName;
+use crate::domain::{AccountName, ZoneId};
 use crate::http_client::HttpClient;
 
 /// How often a request is resent at once because a reused connection ended. If connections close
@@ -66,21 +67,17 @@ struct Inner {
     metrics: AccountMetrics,
     secrets: Secrets,
     config: ArcSwap<Config>,
+    /// Rows of the last list of zones that could not be read.
+    unreadable_zones: AtomicU64,
 }
 
 /// The settings that a reload can change.
 struct Config {
+    settings: Settings,
     http: HttpClient,
-    base: Url,
     /// The credentials behind the authenticator.
     credentials: Credentials,
     authenticator: Arc<Authenticator>,
-    timeout: Duration,
-    retries: u32,
-    quota: u32,
-    share: f64,
-    budget: u32,
-    window: Duration,
 }
 
 impl fmt::Debug for Client {
@@ -106,15 +103,20 @@ impl Client {
         let pauses = Arc::clone(admission.pauses());
         let metrics = AccountMetrics::new(metrics.clone(), name.clone(), pauses);
         metrics.budget(settings.rate_limit.budget());
-        let authenticator = Arc::new(Authenticator::new(credentials.clone(), secrets.clone()));
-        let config = Config::new(settings, credentials, authenticator, http);
+        let authenticator = Authenticator::new(credentials.clone(), secrets.clone());
         Self {
             inner: Arc::new(Inner {
                 account: name,
                 admission,
                 metrics,
                 secrets: secrets.clone(),
-                config: ArcSwap::from_pointee(config),
+                config: ArcSwap::from_pointee(Config {
+                    settings: settings.clone(),
+                    http,
+                    credentials,
+                    authenticator: Arc::new(authenticator),
+                }),
+                unreadable_zones: AtomicU64::new(0),
             }),
         }
     }
@@ -136,8 +138,12 @@ impl Client {
         }
         inner.admission.configure(settings);
         inner.metrics.budget(settings.rate_limit.budget());
-        let config = Config::new(settings, credentials, authenticator, http);
-        inner.config.store(Arc::new(config));
+        inner.config.store(Arc::new(Config {
+            settings: settings.clone(),
+            http,
+            credentials,
+            authenticator,
+        }));
     }
 
     /// The account's name in the configuration.
@@ -168,7 +174,7 @@ impl Client {
 
     /// The most requests of this process in one window of the rate limit.
     pub fn budget(&self) -> u32 {
-        self.inner.config.load().budget
+        self.inner.config.load().settings.rate_limit.budget()
     }
 
     /// The status of the account at Cloudflare, according to the responses.
@@ -207,20 +213,19 @@ impl Client {
         self.inner.admission.state(now)
     }
 
-    /// Restores the requests and the pause of an earlier process. After an unclean exit its last
-    /// requests may be missing, so in the first window the remaining budget is released evenly.
-    pub fn restore_rate_limit(&self, state: &RateLimitState, unclean: bool, now: Timestamp) {
-        self.inner.admission.restore(state, unclean, now);
+    /// Restores the requests and the pause of an earlier process.
+    pub fn restore_rate_limit(&self, state: &RateLimitState, now: Timestamp) {
+        self.inner.admission.restore(state, now);
     }
 
     /// The most requests that a call makes before it fails.
     pub fn attempts(&self) -> u32 {
-        self.inner.config.load().retries.saturating_add(1)
+        self.inner.config.load().settings.retries.saturating_add(1)
     }
 
     /// The window of the rate limit.
     pub fn window(&self) -> Duration {
-        self.inner.config.load().window
+        self.inner.config.load().settings.rate_limit.window
     }
 
     /// Whether the account uses an API token, which can be verified, rather than a global key.
@@ -237,19 +242,30 @@ impl Client {
         &self.inner.metrics
     }
 
+    /// Records the number of unreadable rows in the list of zones. Returns whether it changed.
+    pub(super) fn unreadable_zones_changed(&self, count: u64) -> bool {
+        self.inner.unreadable_zones.swap(count, Ordering::Relaxed) != count
+    }
+
     /// The base URL of the API.
     pub fn base_url(&self) -> Url {
-        self.inner.config.load().base.clone()
+        self.inner.config.load().settings.base_url.clone()
     }
 
     /// The URL of a path below the base URL; segments are escaped.
     pub(super) fn url(&self, segments: &[&str]) -> Url {
-        let mut url = self.inner.config.load().base.clone();
+        let mut url = self.base_url();
         // The base URL is http or https, so it always has a path.
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop_if_empty().extend(segments);
         }
         url
+    }
+
+    /// The URL of a path below a zone.
+    pub(super) fn zone_url(&self, zone: &ZoneId, path: &str) -> Url {
+        let zone = ["zones", zone.as_str()].into_iter();
+        self.url(&zone.chain(path.split('/')).collect::<Vec<_>>())
     }
 
     /// Sends a request, with retries if they may help, and parses the response with `parse`.
@@ -263,7 +279,7 @@ impl Client {
         let (mut retries, mut resends) = (0, 0);
         let mut replaced_secret = false;
         loop {
-            let failed = match inner.attempt(request, call, &mut parse).await {
+            let (failed, proof) = match inner.attempt(request, call, &mut parse).await {
                 Ok(answer) => return Ok(answer),
                 Err(failed) => failed,
             };
@@ -272,7 +288,7 @@ impl Client {
                 resends += 1;
                 continue;
             }
-            let Failed { error, proof, .. } = failed;
+            let error = failed.error;
             let config = inner.config.load_full();
             if error.reason == Reason::Unauthorized
                 && !replaced_secret
@@ -282,7 +298,7 @@ impl Client {
                 replaced_secret = true;
             } else {
                 let backoff = retry::backoff(retries, fastrand::f64());
-                if retries >= config.retries
+                if retries >= config.settings.retries
                     || !retry::is_worth_retrying(error.reason, error.status)
                     || backoff >= call.remaining()
                 {
@@ -304,36 +320,8 @@ impl Client {
     }
 }
 
-impl Config {
-    fn new(
-        settings: &Settings,
-        credentials: Credentials,
-        authenticator: Arc<Authenticator>,
-        http: HttpClient,
-    ) -> Self {
-        Self {
-            http,
-            base: settings.base_url.clone(),
-            credentials,
-            authenticator,
-            timeout: settings.timeout,
-            retries: settings.retries,
-            quota: settings.rate_limit.requests,
-            share: settings.rate_limit.share,
-            budget: settings.rate_limit.budget(),
-            window: settings.rate_limit.window,
-        }
-    }
-}
-
-/// A failed attempt.
-struct Failed {
-    error: ApiError,
-    /// The secret that was used; `None` if nothing was sent.
-    proof: Option<Arc<AuthHeaders>>,
-    /// Whether the connection ended before the response.
-    connection_ended: bool,
-}
+/// A failed attempt, and the secret that was used; `None` if nothing was sent.
+type Failed = (AttemptError, Option<Arc<AuthHeaders>>);
 
 impl Inner {
     async fn attempt<T>(
@@ -345,18 +333,14 @@ impl Inner {
         let mut admission = self.admission.admit(call, &self.metrics).await;
         // Use the current settings and secret, because the wait may have been long.
         let config = self.config.load_full();
-        let unsent = |error| Failed {
-            error,
-            proof: None,
-            connection_ended: false,
-        };
+        let unsent = |error: ApiError| (AttemptError::from(error), None);
         let proof = config.authenticator.proof().await.map_err(|error| {
             self.metrics.error(request.operation, Reason::Unauthorized);
-            unsent(request.error(Reason::Unauthorized, error.to_string()))
+            unsent(request.error(Reason::Unauthorized, error))
         })?;
         let timeout = match call.kind() {
-            CallKind::Regular | CallKind::Urgent => config.timeout,
-            CallKind::Probe => config.timeout.min(PROBE_TIMEOUT),
+            CallKind::Regular | CallKind::Urgent => config.settings.timeout,
+            CallKind::Probe => config.settings.timeout.min(PROBE_TIMEOUT),
         };
         let limit = timeout.min(call.remaining());
         if limit.is_zero() {
@@ -384,15 +368,12 @@ impl Inner {
             self.note_token(&config, request.operation, true);
         }
         outcome.map(|(_, answer)| answer).map_err(|failed| {
-            let AttemptError {
-                error,
-                connection_ended,
-            } = failed;
+            let error = &failed.error;
             // A slow body is due to its sender; no response at all is due to the connection.
             if error.reason == Reason::Timeout && error.status.is_none() {
                 config.http.timed_out(&connections);
             }
-            let expected = (request.expected)(&error);
+            let expected = (request.expected)(error);
             if !expected {
                 self.metrics.error(request.operation, error.reason);
             }
@@ -403,11 +384,7 @@ impl Inner {
                 expected,
                 "a request failed"
             );
-            Failed {
-                error,
-                proof: Some(proof),
-                connection_ended,
-            }
+            (failed, Some(proof))
         })
     }
 
@@ -429,8 +406,9 @@ impl Inner {
                 );
             }
         } else if let Some(quota) = quota {
-            self.admission.note_quota(quota, config.quota, config.share);
-            if quota.is_nearly_spent(config.quota) {
+            let limit = config.settings.rate_limit;
+            self.admission.note_quota(quota, limit);
+            if quota.is_nearly_spent(limit.requests) {
                 self.admission.pauses().wait_for_reset(quota.reset);
             }
         }

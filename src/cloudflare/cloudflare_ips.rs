@@ -11,11 +11,8 @@ use super::{ApiError, CallBudget, Operation};
 impl Client {
     /// The ranges of Cloudflare's own addresses.
     pub async fn cloudflare_ips(&self, call: &CallBudget) -> Result<Vec<IpNet>, ApiError> {
-        let request = Request {
-            operation: Operation::CloudflareIps,
-            url: &self.url(&["ips"]),
-            expected: |_| false,
-        };
+        let url = self.url(&["ips"]);
+        let request = Request::new(Operation::CloudflareIps, &url);
         self.get(request, call, read_ranges).await
     }
 }

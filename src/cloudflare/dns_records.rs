@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::client::Client;
-use super::envelope::{Interner, Rows, lenient};
+use super::envelope::{Interner, Lenient, Rows};
 use super::list::ListCall;
 use super::origin_target::OriginTarget;
 use super::zones::unique;
@@ -27,29 +27,18 @@ pub struct DnsRecord {
     pub is_read_only: bool,
 }
 
-/// Which records to read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RecordScope {
-    /// Proxied records, which name origins.
-    Proxied,
-    /// Also records that are not proxied, because a proxied CNAME may lead to them.
-    All,
-}
-
 impl Client {
     /// The A, AAAA and CNAME records of a zone. The API filters by at most one type, so this reads
     /// records of all types, up to 5,000 per request.
     pub async fn dns_records(
         &self,
         zone: &ZoneId,
-        scope: RecordScope,
         call: &CallBudget,
     ) -> Result<Rows<DnsRecord>, ApiError> {
-        let mut url = self.url(&["zones", zone.as_str(), "dns_records"]);
-        if scope == RecordScope::Proxied {
-            url.query_pairs_mut().append_pair("proxied", "true");
-        }
-        let (rows, rejected) = self.list::<ListDnsRecords>(&url, call).await?;
+        let url = self.zone_url(zone, "dns_records");
+        let unique = |rows| unique(rows, ListDnsRecords::key);
+        let (rows, rejected) = self.list::<ListDnsRecords, _>(&url, call, unique).await?;
+        let rows = rows.into_iter().filter_map(|(_, record)| record).collect();
         Ok(Rows { rows, rejected })
     }
 }
@@ -58,25 +47,18 @@ pub(super) struct ListDnsRecords;
 
 #[derive(Deserialize)]
 struct RecordRow {
-    #[serde(default, deserialize_with = "lenient")]
-    id: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
-    name: Option<String>,
+    id: Lenient<String>,
+    name: Lenient<String>,
     r#type: String,
-    #[serde(default, deserialize_with = "lenient")]
-    content: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
-    proxied: Option<bool>,
-    #[serde(default, deserialize_with = "lenient")]
-    meta: Option<Meta>,
+    content: Lenient<String>,
+    proxied: Lenient<bool>,
+    meta: Lenient<Meta>,
 }
 
 #[derive(Default, Deserialize)]
 struct Meta {
-    #[serde(default, deserialize_with = "lenient")]
-    origin_worker_id: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
-    read_only: Option<bool>,
+    origin_worker_id: Lenient<String>,
+    read_only: Lenient<bool>,
 }
 
 impl ListCall for ListDnsRecords {
@@ -88,16 +70,14 @@ impl ListCall for ListDnsRecords {
     /// The record's identifier; the record is `None` if it has another type.
     type Row = (String, Option<DnsRecord>);
     type Key = String;
-    type Output = Vec<DnsRecord>;
 
     fn read(row: &RawValue, _: &mut Interner) -> Result<Self::Row, String> {
         let row: RecordRow =
             serde_json::from_str(row.get()).map_err(|_| "no record with a type".to_owned())?;
-        let name = row.name.unwrap_or_default();
-        let content = row.content.unwrap_or_default();
-        let id = row
-            .id
-            .unwrap_or_else(|| format!("{} {name} {content}", row.r#type));
+        let name = row.name.0.unwrap_or_default();
+        let content = row.content.0.unwrap_or_default();
+        let id = row.id.0;
+        let id = id.unwrap_or_else(|| format!("{} {name} {content}", row.r#type));
         let target = match (row.r#type.as_str(), OriginTarget::parse(&content)) {
             ("A" | "AAAA", Some(target @ OriginTarget::Address(_)))
             | ("CNAME", Some(target @ OriginTarget::Host(_))) => target,
@@ -105,24 +85,19 @@ impl ListCall for ListDnsRecords {
             ("CNAME", _) => return Err("the content is no host name".to_owned()),
             _ => return Ok((id, None)),
         };
-        let meta = row.meta.unwrap_or_default();
+        let meta = row.meta.0.unwrap_or_default();
         let record = DnsRecord {
             name: RecordName::parse(&name),
             target,
-            proxied: row.proxied.unwrap_or(false),
-            is_workers: meta.origin_worker_id.is_some_and(|id| !id.is_empty()),
-            is_read_only: meta.read_only.unwrap_or(false),
+            proxied: row.proxied.0.unwrap_or(false),
+            is_workers: meta.origin_worker_id.0.is_some_and(|id| !id.is_empty()),
+            is_read_only: meta.read_only.0.unwrap_or(false),
         };
         Ok((id, Some(record)))
     }
 
     fn key((id, _): &Self::Row) -> String {
         id.clone()
-    }
-
-    fn collect(rows: Vec<Self::Row>) -> Result<Vec<DnsRecord>, String> {
-        let rows = unique(rows, Self::key)?;
-        Ok(rows.into_iter().filter_map(|(_, record)| record).collect())
     }
 }
 

@@ -212,12 +212,11 @@ impl ApiErrors {
     pub(super) fn read(body: &[u8]) -> Self {
         #[derive(Deserialize)]
         struct Errors {
-            #[serde(default, deserialize_with = "lenient")]
-            errors: Option<Vec<serde_json::Value>>,
+            errors: Lenient<Vec<serde_json::Value>>,
         }
         let errors = serde_json::from_slice::<Errors>(body)
             .ok()
-            .and_then(|body| body.errors)
+            .and_then(|body| body.errors.0)
             .unwrap_or_default();
         let mut complaint = Self::default();
         let mut shown = Vec::new();
@@ -283,13 +282,17 @@ fn malformed(error: &serde_json::Error) -> BodyProblem {
 }
 
 /// A field that is `None` if it is absent, null, or of the wrong type.
-pub(super) fn lenient<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Deserialize<'de>,
-{
-    let raw: &'de RawValue = Deserialize::deserialize(deserializer)?;
-    Ok(serde_json::from_str(raw.get()).ok())
+#[derive(Debug, Default)]
+pub(super) struct Lenient<T>(pub(super) Option<T>);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Lenient<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // An absent field is read as an option too.
+        let raw = Option::<&RawValue>::deserialize(deserializer)?;
+        Ok(Self(
+            raw.and_then(|raw| serde_json::from_str(raw.get()).ok()),
+        ))
+    }
 }
 
 /// Makes equal strings of a listing share one allocation.

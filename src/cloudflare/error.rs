@@ -153,9 +153,4 @@ impl ApiError {
             | Reason::TooLarge => false,
         }
     }
-
-    /// Whether the response has this API code.
-    pub fn has_code(&self, code: u32) -> bool {
-        self.codes.contains(&code)
-    }
 }

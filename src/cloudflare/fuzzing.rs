@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::value::RawValue;
 
+use super::MappingList;
 use super::audit_log::read_page;
 use super::cloudflare_ips::read_ranges;
 use super::dns_records::ListDnsRecords;
@@ -15,13 +16,14 @@ use super::load_balancers::{ListLoadBalancers, ListPools};
 use super::mappings::ListMappings;
 use super::pagination::Walk;
 use super::rules::{ListCloudConnectorRules, ListPageRules, read_ruleset};
-use super::tiered_cache::{RegionsRow, Setting};
+use super::tiered_cache::{RegionsRow, read_setting};
 use super::token::TokenRow;
 use super::zones::ListZones;
 
 /// Parses a body as the response to every call.
 pub fn answer(body: &[u8]) {
     list::<ListMappings>(body);
+    MappingList::from_page(body).ok();
     list::<ListZones>(body);
     list::<ListDnsRecords>(body);
     list::<ListLoadBalancers>(body);
@@ -34,7 +36,7 @@ pub fn answer(body: &[u8]) {
     if let Ok(row) = envelope::result::<RegionsRow>(body) {
         row.into_regions();
     }
-    envelope::result::<Setting>(body).ok();
+    read_setting(body).ok();
     if let Ok(row) = envelope::result::<TokenRow>(body) {
         row.into_status();
     }
@@ -65,7 +67,6 @@ fn list<L: ListCall>(body: &[u8]) {
         let mut walk = Walk::new(L::PER_PAGE, L::MAX_PAGES);
         walk.accept(page.row_count, page.info, page.rows.iter().map(L::key))
             .ok();
-        L::collect(page.rows).ok();
     }
 }
 

@@ -15,31 +15,32 @@ use super::{ApiError, CallBudget, Operation, Reason};
 pub(super) trait ListCall {
     const OPERATION: Operation;
     /// Rows to request per page; `None` if the API documents no paging for the list.
-    const PER_PAGE: Option<u64>;
-    /// A list with more pages is rejected.
-    const MAX_PAGES: u64;
+    const PER_PAGE: Option<u64> = None;
+    /// A list with more pages is rejected. The default is far more than any list without paging
+    /// has.
+    const MAX_PAGES: u64 = 100;
+
     type Row: Send;
     type Key: Eq + Hash + Send;
-    type Output;
 
     /// Parses one row, or returns what is wrong with it.
     fn read(row: &RawValue, interner: &mut Interner) -> Result<Self::Row, String>;
     /// Identifies a row. The same key on two pages means that the list changed in between.
     fn key(row: &Self::Row) -> Self::Key;
-    /// Combines all rows. Fails with a description if they contradict each other.
-    fn collect(rows: Vec<Self::Row>) -> Result<Self::Output, String>;
 }
 
 impl Client {
-    /// Reads a complete list; reads it once more if its pages contradict each other.
-    pub(super) async fn list<L: ListCall>(
+    /// Reads a complete list, and combines its rows with `collect`, which fails with a description
+    /// if they contradict each other. Such a list, or one whose pages do, is read once more.
+    pub(super) async fn list<L: ListCall, T>(
         &self,
         url: &Url,
         call: &CallBudget,
-    ) -> Result<(L::Output, RejectedRows), ApiError> {
+        collect: fn(Vec<L::Row>) -> Result<T, String>,
+    ) -> Result<(T, RejectedRows), ApiError> {
         let mut reread = false;
         loop {
-            match self.walk::<L>(url, call).await {
+            match self.walk::<L, T>(url, call, collect).await {
                 Err(error) if error.reason == Reason::InconsistentPages && !reread => {
                     tracing::debug!(account = %self.account(), %error, "reading the list again");
                     reread = true;
@@ -49,11 +50,12 @@ impl Client {
         }
     }
 
-    async fn walk<L: ListCall>(
+    async fn walk<L: ListCall, T>(
         &self,
         url: &Url,
         call: &CallBudget,
-    ) -> Result<(L::Output, RejectedRows), ApiError> {
+        collect: fn(Vec<L::Row>) -> Result<T, String>,
+    ) -> Result<(T, RejectedRows), ApiError> {
         let mut walk = Walk::new(L::PER_PAGE, L::MAX_PAGES);
         let mut interner = Interner::default();
         let mut rows = Vec::new();
@@ -66,11 +68,7 @@ impl Client {
                     .append_pair("page", &page.to_string())
                     .append_pair("per_page", &per_page.to_string());
             }
-            let request = Request {
-                operation: L::OPERATION,
-                url: &page_url,
-                expected: |_| false,
-            };
+            let request = Request::new(L::OPERATION, &page_url);
             let page = self
                 .get(request, call, |body| {
                     envelope::page(body, |row| L::read(row, &mut interner))
@@ -96,10 +94,10 @@ impl Client {
                         "some rows of the list cannot be read"
                     );
                 }
-                let output = L::collect(rows).map_err(|problem| {
+                let list = collect(rows).map_err(|problem| {
                     self.walk_error(request, WalkError::Inconsistent(problem))
                 })?;
-                return Ok((output, rejected));
+                return Ok((list, rejected));
             }
         }
     }

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::client::Client;
-use super::envelope::{Interner, RejectedRows, Rows, lenient};
+use super::envelope::{Interner, Lenient, RejectedRows, Rows};
 use super::list::ListCall;
 use super::origin_target::OriginTarget;
 use super::{ApiError, CallBudget, Operation};
@@ -56,8 +56,9 @@ impl Client {
         zone: &ZoneId,
         call: &CallBudget,
     ) -> Result<Rows<LoadBalancer>, ApiError> {
-        let url = self.url(&["zones", zone.as_str(), "load_balancers"]);
-        let (rows, rejected) = self.list::<ListLoadBalancers>(&url, call).await?;
+        let url = self.zone_url(zone, "load_balancers");
+        let (rows, rejected) = self.list::<ListLoadBalancers, _>(&url, call, Ok).await?;
+        let rows = rows.into_iter().map(|(_, balancer)| balancer).collect();
         Ok(Rows { rows, rejected })
     }
 
@@ -69,9 +70,13 @@ impl Client {
         call: &CallBudget,
     ) -> Result<Rows<Pool>, ApiError> {
         let url = self.url(&["accounts", owner, "load_balancers", "pools"]);
-        let (mut pools, rejected) = self.list::<ListPools>(&url, call).await?;
-        pools.rejected.append(rejected);
-        Ok(pools)
+        let (read, mut rejected) = self.list::<ListPools, _>(&url, call, Ok).await?;
+        let mut rows = Vec::with_capacity(read.len());
+        for (pool, rejected_origins) in read {
+            rows.push(pool);
+            rejected.append(rejected_origins);
+        }
+        Ok(Rows { rows, rejected })
     }
 }
 
@@ -80,12 +85,9 @@ pub(super) struct ListLoadBalancers;
 #[derive(Deserialize)]
 struct BalancerRow {
     id: String,
-    #[serde(default, deserialize_with = "lenient")]
-    name: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
-    enabled: Option<bool>,
-    #[serde(default, deserialize_with = "lenient")]
-    proxied: Option<bool>,
+    name: Lenient<String>,
+    enabled: Lenient<bool>,
+    proxied: Lenient<bool>,
     #[serde(flatten)]
     pools: PoolNames,
     rules: Option<Vec<Override>>,
@@ -139,20 +141,16 @@ impl BalancerRow {
 
 impl ListCall for ListLoadBalancers {
     const OPERATION: Operation = Operation::LoadBalancers;
-    const PER_PAGE: Option<u64> = None;
-    /// Far more than a zone can have.
-    const MAX_PAGES: u64 = 100;
     type Row = (String, LoadBalancer);
     type Key = String;
-    type Output = Vec<LoadBalancer>;
 
     fn read(row: &RawValue, _: &mut Interner) -> Result<Self::Row, String> {
         let row: BalancerRow = serde_json::from_str(row.get())
             .map_err(|_| "no load balancer of the documented shape".to_owned())?;
         let balancer = LoadBalancer {
-            name: row.name.as_deref().and_then(RecordName::parse),
-            enabled: row.enabled.unwrap_or(true),
-            proxied: row.proxied.unwrap_or(false),
+            name: row.name.0.as_deref().and_then(RecordName::parse),
+            enabled: row.enabled.0.unwrap_or(true),
+            proxied: row.proxied.0.unwrap_or(false),
             pools: BTreeSet::new(),
         };
         let id = row.id.clone();
@@ -163,10 +161,6 @@ impl ListCall for ListLoadBalancers {
     fn key((id, _): &Self::Row) -> String {
         id.clone()
     }
-
-    fn collect(rows: Vec<Self::Row>) -> Result<Self::Output, String> {
-        Ok(rows.into_iter().map(|(_, balancer)| balancer).collect())
-    }
 }
 
 pub(super) struct ListPools;
@@ -174,10 +168,8 @@ pub(super) struct ListPools;
 #[derive(Deserialize)]
 struct PoolRow<'a> {
     id: String,
-    #[serde(default, deserialize_with = "lenient")]
-    enabled: Option<bool>,
-    #[serde(default, deserialize_with = "lenient")]
-    disabled_at: Option<String>,
+    enabled: Lenient<bool>,
+    disabled_at: Lenient<String>,
     #[serde(borrow)]
     origins: Option<Vec<&'a RawValue>>,
 }
@@ -185,17 +177,14 @@ struct PoolRow<'a> {
 #[derive(Deserialize)]
 struct OriginRow {
     address: String,
-    #[serde(default, deserialize_with = "lenient")]
-    enabled: Option<bool>,
-    #[serde(default, deserialize_with = "lenient")]
-    disabled_at: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
-    virtual_network_id: Option<String>,
+    enabled: Lenient<bool>,
+    disabled_at: Lenient<String>,
+    virtual_network_id: Lenient<String>,
 }
 
 /// `disabled_at` is present only while a pool or origin is disabled (API reference, "Pools").
-fn is_enabled(enabled: Option<bool>, disabled_at: Option<&String>) -> bool {
-    enabled.unwrap_or(true) && disabled_at.is_none()
+fn is_enabled(enabled: &Lenient<bool>, disabled_at: &Lenient<String>) -> bool {
+    enabled.0.unwrap_or(true) && disabled_at.0.is_none()
 }
 
 fn read_origin(row: &RawValue) -> Result<PoolOrigin, String> {
@@ -204,21 +193,17 @@ fn read_origin(row: &RawValue) -> Result<PoolOrigin, String> {
     let target = OriginTarget::parse(&row.address)
         .ok_or_else(|| "the origin's address is neither address nor host name".to_owned())?;
     Ok(PoolOrigin {
-        enabled: is_enabled(row.enabled, row.disabled_at.as_ref()),
+        enabled: is_enabled(&row.enabled, &row.disabled_at),
         target,
-        in_virtual_network: row.virtual_network_id.is_some_and(|id| !id.is_empty()),
+        in_virtual_network: row.virtual_network_id.0.is_some_and(|id| !id.is_empty()),
     })
 }
 
 impl ListCall for ListPools {
     const OPERATION: Operation = Operation::LoadBalancerPools;
-    const PER_PAGE: Option<u64> = None;
-    /// Far more than an account can have.
-    const MAX_PAGES: u64 = 100;
     /// A pool, and its unreadable origins.
     type Row = (Pool, RejectedRows);
     type Key = PoolId;
-    type Output = Rows<Pool>;
 
     fn read(row: &RawValue, _: &mut Interner) -> Result<Self::Row, String> {
         let row: PoolRow<'_> =
@@ -233,7 +218,7 @@ impl ListCall for ListPools {
         let origins = origins.collect();
         let pool = Pool {
             id: PoolId::parse(&row.id).map_err(|error| format!("the id {error}"))?,
-            enabled: is_enabled(row.enabled, row.disabled_at.as_ref()),
+            enabled: is_enabled(&row.enabled, &row.disabled_at),
             origins,
         };
         Ok((pool, rejected))
@@ -241,15 +226,6 @@ impl ListCall for ListPools {
 
     fn key((pool, _): &Self::Row) -> PoolId {
         pool.id.clone()
-    }
-
-    fn collect(read: Vec<Self::Row>) -> Result<Rows<Pool>, String> {
-        let mut pools = Rows::default();
-        for (pool, rejected) in read {
-            pools.rows.push(pool);
-            pools.rejected.append(rejected);
-        }
-        Ok(pools)
     }
 }
 

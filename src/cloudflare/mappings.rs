@@ -13,6 +13,8 @@ use super::list::ListCall;
 use super::{ApiError, CallBudget, Operation, Reason};
 use crate::domain::{Mapping, OriginIp, ZoneId, ZoneMappings};
 
+/// The API's maximum (API reference, "origin cloud regions").
+pub const MAPPINGS_PER_PAGE: u64 = 100;
 /// The code of "the zone setting does not exist" (API reference).
 const NOT_MAPPED: u32 = 1142;
 
@@ -33,7 +35,7 @@ impl MappingList {
         let page = envelope::page(body, |row| ListMappings::read(row, &mut interner))
             .map_err(|problem| problem.to_string())?;
         Ok(Self {
-            mappings: ListMappings::collect(page.rows)?,
+            mappings: collect(page.rows)?,
             rejected: page.rejected,
         })
     }
@@ -46,8 +48,8 @@ impl Client {
         zone: &ZoneId,
         call: &CallBudget,
     ) -> Result<MappingList, ApiError> {
-        let url = self.url(&["zones", zone.as_str(), "origin", "cloud_regions"]);
-        let (mappings, rejected) = self.list::<ListMappings>(&url, call).await?;
+        let url = self.zone_url(zone, "origin/cloud_regions");
+        let (mappings, rejected) = self.list::<ListMappings, _>(&url, call, collect).await?;
         Ok(MappingList { mappings, rejected })
     }
 
@@ -58,18 +60,10 @@ impl Client {
         ip: OriginIp,
         call: &CallBudget,
     ) -> Result<Option<Mapping>, ApiError> {
-        let ip_segment = ip.to_string();
-        let url = self.url(&[
-            "zones",
-            zone.as_str(),
-            "origin",
-            "cloud_regions",
-            &ip_segment,
-        ]);
+        let url = self.zone_url(zone, &format!("origin/cloud_regions/{ip}"));
         let request = Request {
-            operation: Operation::GetMapping,
-            url: &url,
             expected: |error| error.reason == Reason::NotFound,
+            ..Request::new(Operation::GetMapping, &url)
         };
         let answer = self.get(request, call, |body| {
             let row: &RawValue = envelope::result(body)?;
@@ -86,14 +80,18 @@ impl Client {
         });
         match answer.await {
             Ok(mapping) => Ok(Some(mapping)),
-            Err(error) if says_not_mapped(&error) => Ok(None),
+            Err(error) if is_not_mapped(&error) => Ok(None),
             Err(error) => Err(error),
         }
     }
 }
 
-fn says_not_mapped(error: &ApiError) -> bool {
-    error.reason == Reason::NotFound && error.has_code(NOT_MAPPED)
+fn is_not_mapped(error: &ApiError) -> bool {
+    error.reason == Reason::NotFound && error.codes.contains(&NOT_MAPPED)
+}
+
+fn collect(rows: Vec<Mapping>) -> Result<ZoneMappings, String> {
+    ZoneMappings::from_rows(rows).map_err(|error| error.to_string())
 }
 
 pub(super) struct ListMappings;
@@ -115,13 +113,10 @@ struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 impl ListCall for ListMappings {
     const OPERATION: Operation = Operation::ListMappings;
-    /// The API's maximum (API reference, "origin cloud regions").
-    const PER_PAGE: Option<u64> = Some(100);
-    /// Almost three times Cloudflare's limit of 3,500 mappings per zone.
-    const MAX_PAGES: u64 = 100;
+    const PER_PAGE: Option<u64> = Some(MAPPINGS_PER_PAGE);
+
     type Row = Mapping;
     type Key = OriginIp;
-    type Output = ZoneMappings;
 
     fn read(row: &RawValue, interner: &mut Interner) -> Result<Mapping, String> {
         let row: MappingRow<'_> = serde_json::from_str(row.get())
@@ -141,10 +136,6 @@ impl ListCall for ListMappings {
 
     fn key(row: &Mapping) -> OriginIp {
         row.origin_ip
-    }
-
-    fn collect(rows: Vec<Mapping>) -> Result<ZoneMappings, String> {
-        ZoneMappings::from_rows(rows).map_err(|error| error.to_string())
     }
 }
 

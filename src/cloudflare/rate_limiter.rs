@@ -18,8 +18,6 @@ use tokio::time::Instant;
 /// with the time of the latest. This limits the log for any budget, and frees a slot at most 0.3
 /// seconds late with a window of five minutes.
 const ENTRIES_PER_WINDOW: u32 = 1024;
-/// While the budget is released evenly, this fraction of it may be used at once.
-const AT_ONCE_WHILE_PACED: u64 = 20;
 /// The longest window of a rate limit. Ended requests are remembered for this long, give or take a
 /// minute and a half, so that a window which a reload extends includes them.
 pub const LONGEST_RATE_WINDOW: Duration = Duration::from_hours(24);
@@ -90,8 +88,6 @@ struct Log {
     foreign: Option<(u64, Instant)>,
     /// The limit on `taken` until the server's window ends.
     ceiling: Option<(u64, Instant)>,
-    /// When the even release of the budget began, and the number of requests known at that time.
-    paced: Option<(Instant, u64)>,
     /// The limit on `taken` until more is granted; `None` if no grant is needed.
     granted: Option<u64>,
 }
@@ -121,7 +117,6 @@ impl Limiter {
                 taken: 0,
                 foreign: None,
                 ceiling: None,
-                paced: None,
                 granted: None,
             }),
             grant_wanted: OnceLock::new(),
@@ -217,8 +212,8 @@ impl Limiter {
     }
 
     /// Counts the requests of an earlier process. A time in the future, after the clock was set
-    /// back, counts as now. With `paced`, the rest of the budget is released evenly over a window.
-    pub(super) fn restore(&self, requests: &[PastRequests], paced: bool, now: Timestamp) {
+    /// back, counts as now.
+    pub(super) fn restore(&self, requests: &[PastRequests], now: Timestamp) {
         let instant = Instant::now();
         let mut log = self.lock();
         let mut restored: Vec<_> = requests
@@ -241,9 +236,6 @@ impl Limiter {
             });
         }
         log.ended.make_contiguous().sort_by_key(|ended| ended.last);
-        if paced {
-            log.paced = Some((instant, log.ended_count));
-        }
     }
 
     /// Waits for a free slot.
@@ -349,9 +341,6 @@ impl Log {
         let foreign = foreign.map_or(0, |(count, _)| count);
         let used = self.in_flight + self.ended_count + foreign;
         if used < budget {
-            if let Some(at) = self.paced_until(used, now) {
-                return Take::FreeAt(at);
-            }
             if self.granted.is_some_and(|granted| self.taken >= granted) {
                 return Take::FreeWhenGranted;
             }
@@ -363,22 +352,6 @@ impl Log {
         let foreign = self.foreign.filter(|_| foreign > 0).map(|(_, end)| end);
         let earliest = oldest.into_iter().chain(foreign).min();
         earliest.map_or(Take::FreeLater, Take::FreeAt)
-    }
-
-    /// When the next request may be sent under the even release; `None` if now.
-    fn paced_until(&mut self, used: u64, now: Instant) -> Option<Instant> {
-        let (since, known) = self.paced?;
-        let elapsed = now - since;
-        if elapsed >= self.window {
-            self.paced = None;
-            return None;
-        }
-        let at_once = known + (self.budget / AT_ONCE_WHILE_PACED).max(1);
-        let paced = used.saturating_sub(at_once) + 1;
-        let rest = self.budget.saturating_sub(at_once).max(1);
-        #[expect(clippy::cast_precision_loss, reason = "a budget is far below 2^53")]
-        let wait = self.window.mul_f64((paced as f64 / rest as f64).min(1.0));
-        (used >= at_once && elapsed < wait).then(|| since + wait)
     }
 
     fn end(&mut self, now: Instant, used: bool) {

@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 
 use super::attempt::Request;
 use super::client::Client;
-use super::envelope::{self, BodyProblem, Interner, Rows, lenient};
+use super::envelope::{self, BodyProblem, Interner, Lenient, Rows};
 use super::list::ListCall;
 use super::origin_target::OriginTarget;
 use super::{ApiError, CallBudget, Operation, Reason};
@@ -51,18 +51,10 @@ impl Client {
         zone: &ZoneId,
         call: &CallBudget,
     ) -> Result<Rows<OriginTarget>, ApiError> {
-        let path = [
-            "zones",
-            zone.as_str(),
-            "rulesets",
-            "phases",
-            "http_request_origin",
-            "entrypoint",
-        ];
+        let url = self.zone_url(zone, "rulesets/phases/http_request_origin/entrypoint");
         let request = Request {
-            operation: Operation::OriginRules,
-            url: &self.url(&path),
             expected: has_no_ruleset,
+            ..Request::new(Operation::OriginRules, &url)
         };
         match self.get(request, call, read_ruleset).await {
             Err(error) if has_no_ruleset(&error) => Ok(Rows::default()),
@@ -76,8 +68,10 @@ impl Client {
         zone: &ZoneId,
         call: &CallBudget,
     ) -> Result<Rows<CloudConnectorRule>, ApiError> {
-        let url = self.url(&["zones", zone.as_str(), "cloud_connector", "rules"]);
-        let (rows, rejected) = self.list::<ListCloudConnectorRules>(&url, call).await?;
+        let url = self.zone_url(zone, "cloud_connector/rules");
+        let list = self.list::<ListCloudConnectorRules, _>(&url, call, Ok);
+        let (rows, rejected) = list.await?;
+        let rows = rows.into_iter().filter_map(|(_, rule)| rule).collect();
         Ok(Rows { rows, rejected })
     }
 
@@ -87,10 +81,11 @@ impl Client {
         zone: &ZoneId,
         call: &CallBudget,
     ) -> Result<Rows<OriginTarget>, ApiError> {
-        let mut url = self.url(&["zones", zone.as_str(), "pagerules"]);
+        let mut url = self.zone_url(zone, "pagerules");
         // By default, the API also returns disabled rules.
         url.query_pairs_mut().append_pair("status", "active");
-        let (rows, rejected) = self.list::<ListPageRules>(&url, call).await?;
+        let (rows, rejected) = self.list::<ListPageRules, _>(&url, call, Ok).await?;
+        let rows = rows.into_iter().flat_map(|(_, hosts)| hosts).collect();
         Ok(Rows { rows, rejected })
     }
 }
@@ -107,10 +102,8 @@ struct Ruleset<'a> {
 
 #[derive(Deserialize)]
 struct OriginRule {
-    #[serde(default, deserialize_with = "lenient")]
-    action: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
-    enabled: Option<bool>,
+    action: Lenient<String>,
+    enabled: Lenient<bool>,
     action_parameters: Option<RouteParameters>,
 }
 
@@ -128,13 +121,10 @@ struct RouteOrigin {
 fn read_origin_rule(row: &RawValue) -> Result<Option<OriginTarget>, String> {
     let rule: OriginRule = serde_json::from_str(row.get())
         .map_err(|_| "no Origin Rule of the documented shape".to_owned())?;
-    let is_route = rule
-        .action
-        .as_deref()
-        .is_none_or(|action| action == "route");
+    let is_route = rule.action.0.is_none_or(|action| action == "route");
     let origin = rule.action_parameters.and_then(|route| route.origin);
     match origin.and_then(|origin| origin.host) {
-        Some(host) if is_route && rule.enabled.unwrap_or(true) => target(&host).map(Some),
+        Some(host) if is_route && rule.enabled.0.unwrap_or(true) => target(&host).map(Some),
         _ => Ok(None),
     }
 }
@@ -173,8 +163,7 @@ pub(super) struct ListCloudConnectorRules;
 
 #[derive(Deserialize)]
 struct ConnectorRow {
-    #[serde(default, deserialize_with = "lenient")]
-    enabled: Option<bool>,
+    enabled: Lenient<bool>,
     provider: Option<String>,
     parameters: Option<ConnectorParameters>,
 }
@@ -186,20 +175,16 @@ struct ConnectorParameters {
 
 impl ListCall for ListCloudConnectorRules {
     const OPERATION: Operation = Operation::CloudConnector;
-    const PER_PAGE: Option<u64> = None;
-    /// Far more than a zone can have.
-    const MAX_PAGES: u64 = 100;
     /// The raw row, and its rule if enabled.
     type Row = (String, Option<CloudConnectorRule>);
     type Key = String;
-    type Output = Vec<CloudConnectorRule>;
 
     fn read(raw: &RawValue, _: &mut Interner) -> Result<Self::Row, String> {
         let row: ConnectorRow = serde_json::from_str(raw.get())
             .map_err(|_| "no Cloud Connector rule of the documented shape".to_owned())?;
         let host = row.parameters.and_then(|parameters| parameters.host);
         let rule = match host {
-            Some(host) if row.enabled.unwrap_or(true) => Some(CloudConnectorRule {
+            Some(host) if row.enabled.0.unwrap_or(true) => Some(CloudConnectorRule {
                 provider: row.provider.as_deref().unwrap_or_default().into(),
                 host: target(&host)?,
             }),
@@ -211,48 +196,38 @@ impl ListCall for ListCloudConnectorRules {
     fn key((row, _): &Self::Row) -> String {
         row.clone()
     }
-
-    fn collect(rows: Vec<Self::Row>) -> Result<Self::Output, String> {
-        Ok(rows.into_iter().filter_map(|(_, rule)| rule).collect())
-    }
 }
 
 pub(super) struct ListPageRules;
 
 #[derive(Deserialize)]
 struct PageRuleRow<'a> {
-    #[serde(default, deserialize_with = "lenient")]
-    status: Option<String>,
+    status: Lenient<String>,
     #[serde(borrow)]
     actions: Vec<Action<'a>>,
 }
 
 #[derive(Deserialize)]
 struct Action<'a> {
-    #[serde(default, deserialize_with = "lenient")]
-    id: Option<String>,
+    id: Lenient<String>,
     #[serde(borrow)]
     value: Option<&'a RawValue>,
 }
 
 impl ListCall for ListPageRules {
     const OPERATION: Operation = Operation::PageRules;
-    const PER_PAGE: Option<u64> = None;
-    /// Far more than a zone can have.
-    const MAX_PAGES: u64 = 100;
     /// The raw row, and the hosts that it names.
     type Row = (String, Vec<OriginTarget>);
     type Key = String;
-    type Output = Vec<OriginTarget>;
 
     fn read(raw: &RawValue, _: &mut Interner) -> Result<Self::Row, String> {
         let row: PageRuleRow<'_> =
             serde_json::from_str(raw.get()).map_err(|_| "no page rule with actions".to_owned())?;
-        let is_active = row.status.is_none_or(|status| status == "active");
+        let is_active = row.status.0.is_none_or(|status| status == "active");
         let overrides = row
             .actions
             .iter()
-            .filter(|action| is_active && action.id.as_deref() == Some("resolve_override"));
+            .filter(|action| is_active && action.id.0.as_deref() == Some("resolve_override"));
         let hosts = overrides.map(|action| {
             let value = action.value.map_or("null", RawValue::get);
             let host: String = serde_json::from_str(value)
@@ -265,10 +240,6 @@ impl ListCall for ListPageRules {
 
     fn key((row, _): &Self::Row) -> String {
         row.clone()
-    }
-
-    fn collect(rows: Vec<Self::Row>) -> Result<Self::Output, String> {
-        Ok(rows.into_iter().flat_map(|(_, hosts)| hosts).collect())
     }
 }
 

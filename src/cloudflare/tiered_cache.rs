@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::attempt::Request;
 use super::client::Client;
-use super::envelope::{self, lenient};
+use super::envelope::{self, BodyProblem, Lenient};
 use super::{ApiError, CallBudget, Operation, Reason};
 use crate::domain::{Region, SupportedRegion, SupportedRegions, Vendor, ZoneId};
 
@@ -22,17 +22,10 @@ impl Client {
         zone: &ZoneId,
         call: &CallBudget,
     ) -> Result<Option<SupportedRegions>, ApiError> {
-        let url = self.url(&[
-            "zones",
-            zone.as_str(),
-            "origin",
-            "cloud_regions",
-            "supported_regions",
-        ]);
+        let url = self.zone_url(zone, "origin/cloud_regions/supported_regions");
         let request = Request {
-            operation: Operation::SupportedRegions,
-            url: &url,
             expected: says_tiered_cache_is_off,
+            ..Request::new(Operation::SupportedRegions, &url)
         };
         let answer = self.get(request, call, |body| {
             envelope::result(body).map(RegionsRow::into_regions)
@@ -42,15 +35,9 @@ impl Client {
 
     /// Whether the zone's Tiered Cache is on.
     pub async fn tiered_cache(&self, zone: &ZoneId, call: &CallBudget) -> Result<bool, ApiError> {
-        let request = Request {
-            operation: Operation::TieredCache,
-            url: &self.url(&["zones", zone.as_str(), "argo", "tiered_caching"]),
-            expected: |_| false,
-        };
-        self.get(request, call, |body| {
-            envelope::result(body).map(|setting: Setting| setting.is_on())
-        })
-        .await
+        let url = self.zone_url(zone, "argo/tiered_caching");
+        let request = Request::new(Operation::TieredCache, &url);
+        self.get(request, call, read_setting).await
     }
 
     /// Whether the zone's Smart Tiered Cache is on; it is off if it was never set.
@@ -59,21 +46,13 @@ impl Client {
         zone: &ZoneId,
         call: &CallBudget,
     ) -> Result<bool, ApiError> {
-        let url = self.url(&[
-            "zones",
-            zone.as_str(),
-            "cache",
-            "tiered_cache_smart_topology_enable",
-        ]);
+        let url = self.zone_url(zone, "cache/tiered_cache_smart_topology_enable");
         let request = Request {
-            operation: Operation::SmartTieredCache,
-            url: &url,
             expected: says_never_set,
+            ..Request::new(Operation::SmartTieredCache, &url)
         };
-        let answer = self.get(request, call, |body| {
-            envelope::result(body).map(|setting: Setting| setting.is_on())
-        });
-        Ok(none_if(answer.await, says_never_set)?.unwrap_or(false))
+        let answer = self.get(request, call, read_setting).await;
+        Ok(none_if(answer, says_never_set)?.unwrap_or(false))
     }
 }
 
@@ -99,7 +78,7 @@ fn says_never_set(error: &ApiError) -> bool {
 }
 
 #[derive(Deserialize)]
-pub(super) struct Setting {
+struct Setting {
     value: Switch,
 }
 
@@ -110,24 +89,21 @@ enum Switch {
     Off,
 }
 
-impl Setting {
-    fn is_on(&self) -> bool {
-        matches!(self.value, Switch::On)
-    }
+pub(super) fn read_setting(body: &[u8]) -> Result<bool, BodyProblem> {
+    let setting: Setting = envelope::result(body)?;
+    Ok(matches!(setting.value, Switch::On))
 }
 
 #[derive(Deserialize)]
 pub(super) struct RegionsRow {
-    #[serde(default, deserialize_with = "lenient")]
-    obtained_codes: Option<bool>,
+    obtained_codes: Lenient<bool>,
     vendors: BTreeMap<String, Vec<RegionRow>>,
 }
 
 #[derive(Deserialize)]
 struct RegionRow {
     name: String,
-    #[serde(default, deserialize_with = "lenient")]
-    upper_tier_colos: Option<Vec<String>>,
+    upper_tier_colos: Lenient<Vec<String>>,
 }
 
 impl RegionsRow {
@@ -137,7 +113,7 @@ impl RegionsRow {
         let rows = self.vendors.into_iter().flat_map(|(vendor, regions)| {
             let vendor = Vendor::parse(&vendor).ok();
             regions.into_iter().filter_map(move |row| {
-                let colos = row.upper_tier_colos.into_iter().flatten().filter(is_colo);
+                let colos = row.upper_tier_colos.0.into_iter().flatten().filter(is_colo);
                 let region = SupportedRegion {
                     region: Region::parse(&row.name).ok()?,
                     upper_tier_colos: colos.map(Arc::from).collect(),
@@ -146,7 +122,7 @@ impl RegionsRow {
             })
         });
         let mut regions: SupportedRegions = rows.collect();
-        regions.colos_complete = self.obtained_codes.unwrap_or(false);
+        regions.colos_complete = self.obtained_codes.0.unwrap_or(false);
         regions
     }
 }
@@ -184,9 +160,7 @@ mod tests {
     fn a_setting_is_on_or_off() {
         let read = |value: &str| {
             let body = format!(r#"{{"success":true,"result":{{"id":"x","value":{value}}}}}"#);
-            envelope::result(body.as_bytes())
-                .map(|setting: Setting| setting.is_on())
-                .ok()
+            read_setting(body.as_bytes()).ok()
         };
         assert_eq!(read(r#""on""#), Some(true));
         assert_eq!(read(r#""off""#), Some(false));

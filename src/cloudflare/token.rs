@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::attempt::Request;
 use super::client::Client;
-use super::envelope::{self, lenient};
+use super::envelope::{self, Lenient};
 use super::{ApiError, CallBudget, Operation, Reason};
 
 /// The result of a verification.
@@ -72,15 +72,13 @@ impl Client {
         expected: fn(&ApiError) -> bool,
         call: &CallBudget,
     ) -> Result<TokenStatus, ApiError> {
+        let url = &self.url(path);
         let request = Request {
-            operation: Operation::VerifyToken,
-            url: &self.url(path),
             expected,
+            ..Request::new(Operation::VerifyToken, url)
         };
-        self.get(request, call, |body| {
-            envelope::result(body).map(TokenRow::into_status)
-        })
-        .await
+        let read = |body: &[u8]| envelope::result(body).map(TokenRow::into_status);
+        self.get(request, call, read).await
     }
 }
 
@@ -94,22 +92,20 @@ fn does_not_fit(error: &ApiError) -> bool {
 
 #[derive(Deserialize)]
 pub(super) struct TokenRow {
-    #[serde(default, deserialize_with = "lenient")]
-    status: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
-    expires_on: Option<String>,
+    status: Lenient<String>,
+    expires_on: Lenient<String>,
 }
 
 impl TokenRow {
     pub(super) fn into_status(self) -> TokenStatus {
         TokenStatus {
-            state: match self.status.as_deref() {
+            state: match self.status.0.as_deref() {
                 Some("active") => TokenState::Active,
                 Some("disabled") => TokenState::Disabled,
                 Some("expired") => TokenState::Expired,
                 _ => TokenState::Unknown,
             },
-            expires_on: self.expires_on.and_then(|time| time.parse().ok()),
+            expires_on: self.expires_on.0.and_then(|time| time.parse().ok()),
         }
     }
 }

@@ -10,11 +10,13 @@ use serde_json::value::RawValue;
 
 use super::attempt::Request;
 use super::client::Client;
-use super::envelope::{self, Interner, lenient, shown};
+use super::envelope::{self, Interner, Lenient, shown};
 use super::list::ListCall;
 use super::{ApiError, CallBudget, Operation};
 use crate::domain::{Zone, ZoneId, ZoneName};
 
+/// The API's maximum (API reference, "List Zones").
+pub const ZONES_PER_PAGE: u64 = 50;
 /// The most bytes of a status or plan name to keep.
 const LABEL_LIMIT: usize = 100;
 
@@ -28,11 +30,13 @@ pub struct ZoneList {
 }
 
 impl Client {
-    /// All zones that the credentials can see, read 50 per request. Unreadable rows are left out
-    /// and logged as a warning.
+    /// All zones that the credentials can see, read 50 per request. Unreadable rows are left out. A
+    /// change of their number is logged as a warning.
     pub async fn list_zones(&self, call: &CallBudget) -> Result<ZoneList, ApiError> {
-        let (zones, rejected) = self.list::<ListZones>(&self.url(&["zones"]), call).await?;
-        if rejected.count > 0 {
+        let url = self.url(&["zones"]);
+        let unique = |zones| unique(zones, ListZones::key);
+        let (zones, rejected) = self.list::<ListZones, _>(&url, call, unique).await?;
+        if self.unreadable_zones_changed(rejected.count) && rejected.count > 0 {
             tracing::warn!(
                 account = %self.account(),
                 count = rejected.count,
@@ -48,11 +52,8 @@ impl Client {
 
     /// One zone.
     pub async fn get_zone(&self, zone: &ZoneId, call: &CallBudget) -> Result<Zone, ApiError> {
-        let request = Request {
-            operation: Operation::GetZone,
-            url: &self.url(&["zones", zone.as_str()]),
-            expected: |_| false,
-        };
+        let url = self.url(&["zones", zone.as_str()]);
+        let request = Request::new(Operation::GetZone, &url);
         self.get(request, call, |body| {
             let row: &RawValue = envelope::result(body)?;
             ListZones::read(row, &mut Interner::default()).map_err(envelope::BodyProblem::Malformed)
@@ -69,12 +70,9 @@ struct ZoneRow<'a> {
     id: Cow<'a, str>,
     #[serde(borrow)]
     name: Cow<'a, str>,
-    #[serde(default, deserialize_with = "lenient")]
-    status: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
-    plan: Option<Plan>,
-    #[serde(default, deserialize_with = "lenient")]
-    account: Option<Owner>,
+    status: Lenient<String>,
+    plan: Lenient<Plan>,
+    account: Lenient<Owner>,
 }
 
 #[derive(Deserialize)]
@@ -89,13 +87,11 @@ struct Owner {
 
 impl ListCall for ListZones {
     const OPERATION: Operation = Operation::ListZones;
-    /// The API's maximum (API reference, "List Zones").
-    const PER_PAGE: Option<u64> = Some(50);
+    const PER_PAGE: Option<u64> = Some(ZONES_PER_PAGE);
     /// A hundred thousand zones.
     const MAX_PAGES: u64 = 2000;
     type Row = Zone;
     type Key = ZoneId;
-    type Output = Vec<Zone>;
 
     fn read(row: &RawValue, interner: &mut Interner) -> Result<Zone, String> {
         let row: ZoneRow<'_> =
@@ -111,11 +107,12 @@ impl ListCall for ListZones {
         Ok(Zone {
             id,
             name,
-            status: label(row.status),
-            plan: label(row.plan.map(|plan| plan.name)),
+            status: label(row.status.0),
+            plan: label(row.plan.0.map(|plan| plan.name)),
             // It is used in paths, so it must have the form of an identifier.
             owner: row
                 .account
+                .0
                 .filter(|owner| ZoneId::parse(&owner.id).is_ok())
                 .map(|owner| interner.text(owner.id.trim())),
         })
@@ -123,10 +120,6 @@ impl ListCall for ListZones {
 
     fn key(row: &Zone) -> ZoneId {
         row.id.clone()
-    }
-
-    fn collect(rows: Vec<Zone>) -> Result<Vec<Zone>, String> {
-        unique(rows, |zone| zone.id.clone())
     }
 }
 

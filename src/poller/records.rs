@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::Poller;
 use super::schedule::poll_backoff;
 use super::tasks::{Outcome, POLL_BUDGET, Running};
-use crate::cloudflare::{ApiError, CallBudget, DnsRecord, Operation, RecordScope, Rows};
+use crate::cloudflare::{ApiError, CallBudget, DnsRecord, Operation, Rows};
 use crate::domain::{AccountName, RecordName, ZoneId};
 
 /// The number of zones to read at once. Small, so that most requests are left to polls.
@@ -103,7 +103,7 @@ impl Poller {
             let (client, zone) = (account.client.clone(), id.clone());
             let work = async move {
                 let call = CallBudget::new(POLL_BUDGET);
-                client.dns_records(&zone, RecordScope::All, &call).await
+                client.dns_records(&zone, &call).await
             };
             let outcome = move |records| Outcome::RecordsRead(id.clone(), records);
             let operation = Operation::DnsRecords;

@@ -1,7 +1,7 @@
 //! Tokens: verified, replaced, and never shown.
 
 use cloudflare_origin_region_exporter::cloudflare::{
-    Client, Metrics, Reason, RecordScope, Secret, Secrets, TokenState,
+    Client, Metrics, Reason, Secret, Secrets, TokenState,
 };
 use prometheus::Registry;
 
@@ -141,7 +141,7 @@ async fn a_token_is_verified_as_a_users_and_then_as_the_accounts() {
 #[tokio::test]
 async fn a_refusal_of_an_optional_call_alone_leaves_the_token_valid() {
     let set = Set::up(|seen| {
-        let status = if seen.target.contains("proxied=true") {
+        let status = if seen.target.contains("dns_records") {
             403
         } else {
             401
@@ -158,14 +158,8 @@ async fn a_refusal_of_an_optional_call_alone_leaves_the_token_valid() {
     let (client, id) = (&set.client, zone());
     client.list_mappings(&id, &call()).await.unwrap();
     client.load_balancers(&id, &call()).await.unwrap_err();
-    client
-        .dns_records(&id, RecordScope::All, &call())
-        .await
-        .unwrap_err();
-    client
-        .dns_records(&id, RecordScope::Proxied, &call())
-        .await
-        .unwrap_err();
+    client.dns_records(&id, &call()).await.unwrap_err();
+    client.cloud_connector(&id, &call()).await.unwrap_err();
     assert_eq!(set.metric(r#"token_valid{account="main"}"#), Some(1.0));
     client.list_zones(&call()).await.unwrap_err();
     assert_eq!(set.metric(r#"token_valid{account="main"}"#), Some(0.0));

@@ -1,8 +1,6 @@
 //! Where a zone's origins are named, as the simulation serves it.
 
-use cloudflare_origin_region_exporter::cloudflare::{
-    OriginTarget, Reason, RecordScope, StorageProvider,
-};
+use cloudflare_origin_region_exporter::cloudflare::{OriginTarget, Reason, StorageProvider};
 use cloudflare_origin_region_exporter::domain::{Vendor, ZoneId};
 use cloudflare_origin_region_exporter::simulator::{
     LoadBalancer, Permission, Pool, PoolOrigin, World, zone_id_of,
@@ -44,11 +42,8 @@ async fn records_of_all_types_that_name_origins_with_what_marks_them() {
     zone.dns_records[0].worker = Some("worker-1".to_owned());
     zone.dns_records[2].read_only = true;
     let api = Api::with(world).await;
-    let read = async |scope| {
-        let records = api.api.client.dns_records(&api.zone, scope, &call()).await;
-        records.unwrap()
-    };
-    let all = read(RecordScope::All).await;
+    let records = api.api.client.dns_records(&api.zone, &call()).await;
+    let all = records.unwrap();
     assert!(all.is_complete());
     let [worker, wildcard, read_only] = &all.rows[..] else {
         panic!("{all:?}")
@@ -57,9 +52,7 @@ async fn records_of_all_types_that_name_origins_with_what_marks_them() {
     assert_eq!(wildcard.target, target("origin.example.net"));
     assert!(wildcard.name.as_ref().unwrap().is_wildcard());
     assert!(read_only.is_read_only && !read_only.proxied);
-    let proxied = read(RecordScope::Proxied).await;
-    assert_eq!(proxied.rows, [worker.clone(), wildcard.clone()]);
-    assert_eq!(api.api.simulator.requests().len(), 2);
+    assert_eq!(api.api.simulator.requests().len(), 1);
 }
 
 #[tokio::test]
@@ -193,10 +186,7 @@ async fn a_list_of_which_no_row_can_be_read_is_malformed() {
     for outcome in [
         client.list_mappings(id, &call()).await.map(drop),
         client.list_zones(&call()).await.map(drop),
-        client
-            .dns_records(id, RecordScope::All, &call())
-            .await
-            .map(drop),
+        client.dns_records(id, &call()).await.map(drop),
         client.load_balancers(id, &call()).await.map(drop),
         client.load_balancer_pools("a", &call()).await.map(drop),
         client.page_rules(id, &call()).await.map(drop),

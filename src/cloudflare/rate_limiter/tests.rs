@@ -240,7 +240,7 @@ async fn the_requests_of_a_window_outlast_the_process() {
     // Two seconds pass between the two processes.
     let after = Arc::new(Limiter::new(3, WINDOW));
     let start = Instant::now();
-    after.restore(&state, false, now + Duration::from_secs(2));
+    after.restore(&state, now + Duration::from_secs(2));
     request(&after, Duration::ZERO).await;
     assert_eq!(start.elapsed(), Duration::from_secs(4));
     request(&after, Duration::ZERO).await;
@@ -261,35 +261,9 @@ async fn what_is_restored_may_be_of_any_time() {
         past("1970-01-01T00:00:00Z"),
     ];
     let start = Instant::now();
-    limiter.restore(&state, false, now);
+    limiter.restore(&state, now);
     request(&limiter, Duration::ZERO).await;
     assert_eq!(start.elapsed() + Duration::from_secs(1), WINDOW);
-}
-
-#[tokio::test(start_paused = true)]
-async fn after_an_unclean_end_the_budget_becomes_free_evenly() {
-    let limiter = Arc::new(Limiter::new(100, WINDOW));
-    limiter.restore(&[], true, Timestamp::UNIX_EPOCH);
-    let start = Instant::now();
-    let mut at = Vec::new();
-    for _ in 0..100 {
-        at.push(request(&limiter, Duration::ZERO).await - start);
-    }
-    assert_eq!(at[4], Duration::ZERO);
-    assert!(at[5] > Duration::ZERO && at[5] < Duration::from_millis(200));
-    assert!(
-        at[52] > WINDOW * 4 / 10 && at[52] < WINDOW * 6 / 10,
-        "{:?}",
-        at[52]
-    );
-    assert_eq!(at[99], WINDOW);
-    // Afterwards, as usual.
-    tokio::time::advance(WINDOW).await;
-    let start = Instant::now();
-    for _ in 0..100 {
-        request(&limiter, Duration::ZERO).await;
-    }
-    assert_eq!(start.elapsed(), Duration::ZERO);
 }
 
 #[tokio::test(start_paused = true)]

@@ -10,7 +10,7 @@ use super::candidates::{
 };
 use super::pool_cache::PoolCache;
 use crate::cloudflare::{
-    ApiError, CallBudget, Client, DnsRecord, LoadBalancer, Operation, Reason, RecordScope, Rows,
+    ApiError, CallBudget, Client, DnsRecord, LoadBalancer, Operation, Reason, Rows,
 };
 use crate::domain::{PoolId, RecordName, Zone};
 use crate::findings::{Candidates, ExpectSettings, SupportedRegions, VerifySettings};
@@ -170,7 +170,7 @@ pub(in crate::poller) async fn run(enrichment: Enrichment) -> Enriched {
     if wanted.dns {
         let call = budget();
         // Include records that are not proxied, because hosts may resolve through them.
-        let records = client.dns_records(&zone.id, RecordScope::All, &call);
+        let records = client.dns_records(&zone.id, &call);
         let balanced = enriched.balanced.as_ref().unwrap_or(&enrichment.balanced);
         let answer = records.await.map(|records| {
             let candidates = of_records(&records, balanced);

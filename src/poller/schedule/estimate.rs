@@ -4,16 +4,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::cloudflare::{AuditLogSettings, URGENT_SHARE};
+use crate::cloudflare::{AuditLogSettings, MAPPINGS_PER_PAGE, URGENT_SHARE, ZONES_PER_PAGE};
 use crate::domain::AccountName;
 use crate::findings::{ExpectSettings, VerifySettings};
 use crate::poller::Settings;
 use crate::snapshot::{Directory, ZoneState};
 
-/// The most mappings per page in Cloudflare's API.
-const MAPPINGS_PER_PAGE: usize = 100;
-/// The most zones per page in Cloudflare's API.
-const ZONES_PER_PAGE: usize = 50;
 /// Calls for the rules of a zone.
 const RULES: usize = 3;
 /// Calls for the Tiered Cache settings of a zone.
@@ -178,8 +174,8 @@ fn owners<'a>(
 }
 
 #[expect(clippy::cast_precision_loss, reason = "page counts are far below 2^52")]
-fn pages(rows: usize, per_page: usize) -> f64 {
-    rows.div_ceil(per_page).max(1) as f64
+fn pages(rows: usize, per_page: u64) -> f64 {
+    (rows as u64).div_ceil(per_page).max(1) as f64
 }
 
 #[cfg(test)]
