@@ -2,12 +2,14 @@
 
 use std::io;
 use std::path::Path;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
+use jiff::Timestamp;
 use reqwest::header::{
     ETAG, HeaderName, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, LOCATION,
 };
 use reqwest::{Client, Response, StatusCode};
+use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 use url::Url;
 
@@ -41,16 +43,16 @@ pub(super) enum Fetched {
 }
 
 /// Identifies one version of a source.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Version {
     /// The validators of RFC 9110, section 8.8, that the server sent for this address.
     Http {
-        url: Url,
-        etag: Option<HeaderValue>,
-        last_modified: Option<HeaderValue>,
+        url: String,
+        etag: Option<String>,
+        last_modified: Option<String>,
     },
     /// The metadata of a local file.
-    File { modified: SystemTime, bytes: u64 },
+    File { modified: Timestamp, bytes: u64 },
 }
 
 /// Why a source could not be read. Addresses are left out because they may contain secrets.
@@ -135,7 +137,7 @@ fn read_file(path: &Path, last: Option<&Version>) -> Result<Fetched, FetchError>
         return Err(FetchError::NotAFile);
     }
     let version = Version::File {
-        modified: metadata.modified()?,
+        modified: Timestamp::try_from(metadata.modified()?).unwrap_or_default(),
         bytes: metadata.len(),
     };
     if last == Some(&version) {
@@ -150,9 +152,12 @@ async fn download(http: &Client, url: &Url, last: Option<&Version>) -> Result<Fe
     let response = get(http, url, &conditions).await?;
     match response.status() {
         StatusCode::OK => {
-            let header = |name| response.headers().get(name).cloned();
+            let header = |name| {
+                let value = response.headers().get(name)?.to_str();
+                value.ok().map(str::to_owned)
+            };
             let version = Version::Http {
-                url: url.clone(),
+                url: url.to_string(),
                 etag: header(ETAG),
                 last_modified: header(LAST_MODIFIED),
             };
@@ -166,20 +171,21 @@ async fn download(http: &Client, url: &Url, last: Option<&Version>) -> Result<Fe
 
 /// Headers that request the file only if it has changed since it was read from this address.
 fn conditions(url: &Url, last: Option<&Version>) -> Vec<(HeaderName, HeaderValue)> {
-    let Some(Version::Http {
-        url: read_from,
-        etag,
-        last_modified,
-    }) = last
-    else {
-        return Vec::new();
+    let validators = match last {
+        Some(Version::Http {
+            url: read_from,
+            etag,
+            last_modified,
+        }) if read_from == url.as_str() => {
+            [(IF_NONE_MATCH, etag), (IF_MODIFIED_SINCE, last_modified)]
+        }
+        _ => return Vec::new(),
     };
-    if read_from != url {
-        return Vec::new();
-    }
-    let etag = etag.clone().map(|etag| (IF_NONE_MATCH, etag));
-    let time = last_modified.clone().map(|time| (IF_MODIFIED_SINCE, time));
-    etag.into_iter().chain(time).collect()
+    let headers = validators.into_iter().filter_map(|(name, value)| {
+        let value = HeaderValue::from_str(value.as_deref()?);
+        Some((name, value.ok()?))
+    });
+    headers.collect()
 }
 
 /// Requests an address and follows redirects, which the shared client does not do. This is safe

@@ -67,7 +67,7 @@ impl VendorRanges {
             debug!(vendor, "stored address ranges left out");
             return;
         };
-        let version = ranges.version().map(Arc::new);
+        let version = ranges.version().cloned().map(Arc::new);
         let outcome = Outcome {
             refresh: Some(refresh),
             ..Outcome::default()
