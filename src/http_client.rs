@@ -264,15 +264,13 @@ pub fn classify(error: &reqwest::Error) -> Failure {
 
 /// Whether the peer does not speak TLS: it answered the handshake with another protocol or hung up.
 fn is_not_tls(error: &reqwest::Error) -> bool {
-    let is_other_protocol = sources(error).any(|cause| {
-        matches!(
-            cause.downcast_ref(),
-            Some(rustls::Error::InvalidMessage(
-                rustls::InvalidMessage::InvalidContentType
-                    | rustls::InvalidMessage::UnknownProtocolVersion
-            ))
-        )
-    });
+    let is_other_protocol = matches!(
+        source(error),
+        Some(rustls::Error::InvalidMessage(
+            rustls::InvalidMessage::InvalidContentType
+                | rustls::InvalidMessage::UnknownProtocolVersion
+        ))
+    );
     is_other_protocol || handshake_broke_off(error)
 }
 
@@ -311,8 +309,13 @@ fn sources<'a>(
     })
 }
 
+/// The cause of this type, if there is one.
+pub fn source<E: Error + 'static>(error: &reqwest::Error) -> Option<&E> {
+    sources(error).find_map(<dyn Error>::downcast_ref)
+}
+
 fn has_source<E: Error + 'static>(error: &reqwest::Error) -> bool {
-    sources(error).any(<dyn Error>::is::<E>)
+    source::<E>(error).is_some()
 }
 
 /// tokio-rustls reports a peer that hangs up during the handshake as a plain I/O error.

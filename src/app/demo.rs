@@ -25,7 +25,7 @@ pub(super) async fn run(
     environment: &Environment,
     api_listen: Option<&str>,
 ) -> Result<ExitCode, AppError> {
-    if flags.config_file.is_some() {
+    if flags.config_file().is_some() {
         let place = Place::Flag("--config.file".into());
         let problem = "the demo has a configuration of its own; leave this out";
         return Err(ConfigErrors::from(ConfigError::whole(place, problem)).into());

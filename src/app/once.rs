@@ -221,78 +221,55 @@ impl Report {
 
     fn zone_table(&self) -> String {
         let count = |count: Option<usize>| count.map(|n| n.to_string()).unwrap_or_default();
-        let rows: Vec<Vec<String>> = self
-            .zones
-            .iter()
-            .map(|zone| {
-                let state = match zone.up {
-                    Some(true) => "ok".to_owned(),
-                    Some(false) => zone.error.clone().unwrap_or_default(),
-                    None => "not polled".to_owned(),
-                };
-                vec![
-                    zone.zone.clone(),
-                    zone.account.clone(),
-                    count(zone.mappings),
-                    count(zone.missing),
-                    count(zone.wrong),
-                    count(zone.stale),
-                    state,
-                ]
-            })
-            .collect();
-        table::render(
-            &[
-                "zone", "account", "mappings", "missing", "wrong", "stale", "state",
-            ],
-            &rows,
-        )
+        let rows = self.zones.iter().map(|zone| {
+            let state = match zone.up {
+                Some(true) => "ok".to_owned(),
+                Some(false) => zone.error.clone().unwrap_or_default(),
+                None => "not polled".to_owned(),
+            };
+            [
+                zone.zone.clone(),
+                zone.account.clone(),
+                count(zone.mappings),
+                count(zone.missing),
+                count(zone.wrong),
+                count(zone.stale),
+                state,
+            ]
+        });
+        let titles = [
+            "zone", "account", "mappings", "missing", "wrong", "stale", "state",
+        ];
+        table::render(titles, rows)
     }
 
     fn mapping_table(&self) -> String {
-        let rows: Vec<Vec<String>> = self
-            .mappings
-            .iter()
-            .map(|mapping| {
-                vec![
-                    mapping.zone.clone(),
-                    mapping.origin_ip.clone(),
-                    mapping.vendor.clone(),
-                    mapping.region.clone(),
-                    mapping
-                        .modified_on
-                        .map(|at| at.to_string())
-                        .unwrap_or_default(),
-                ]
-            })
-            .collect();
-        table::render(
-            &["zone", "origin", "vendor", "region", "modified on"],
-            &rows,
-        )
+        let rows = self.mappings.iter().map(|mapping| {
+            let modified_on = mapping.modified_on.map(|at| at.to_string());
+            [
+                mapping.zone.clone(),
+                mapping.origin_ip.clone(),
+                mapping.vendor.clone(),
+                mapping.region.clone(),
+                modified_on.unwrap_or_default(),
+            ]
+        });
+        table::render(["zone", "origin", "vendor", "region", "modified on"], rows)
     }
 
     fn finding_table(&self) -> String {
-        let rows: Vec<Vec<String>> = self
-            .findings
-            .iter()
-            .map(|finding| {
-                vec![
-                    finding.zone.clone(),
-                    finding.origin_ip.clone().unwrap_or_default(),
-                    finding.in_words(),
-                    place(finding.vendor.as_deref(), finding.region.as_deref()),
-                    place(
-                        finding.expected_vendor.as_deref(),
-                        finding.expected_region.as_deref(),
-                    ),
-                ]
-            })
-            .collect();
-        table::render(
-            &["zone", "origin", "finding", "mapped to", "expected"],
-            &rows,
-        )
+        let rows = self.findings.iter().map(|finding| {
+            let (vendor, region) = (&finding.expected_vendor, &finding.expected_region);
+            [
+                finding.zone.clone(),
+                finding.origin_ip.clone().unwrap_or_default(),
+                finding.in_words(),
+                place(finding.vendor.as_deref(), finding.region.as_deref()),
+                place(vendor.as_deref(), region.as_deref()),
+            ]
+        });
+        let titles = ["zone", "origin", "finding", "mapped to", "expected"];
+        table::render(titles, rows)
     }
 }
 
@@ -306,9 +283,6 @@ fn findings(state: &ZoneState, now: Timestamp) -> impl Iterator<Item = FindingRo
 }
 
 fn place(vendor: Option<&str>, region: Option<&str>) -> String {
-    [vendor, region]
-        .into_iter()
-        .flatten()
-        .collect::<Vec<_>>()
-        .join(" ")
+    let words: Vec<_> = vendor.into_iter().chain(region).collect();
+    words.join(" ")
 }

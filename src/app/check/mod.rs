@@ -114,23 +114,18 @@ async fn try_online(settings: &Settings, text: &mut String) -> Result<bool, AppE
     text.push_str("\nAccounts\n");
     let mut rows = Vec::new();
     for (client, account) in clients.iter().zip(&directory.accounts) {
-        let token = match client
-            .verify_token(
-                owner(&directory, account).as_deref(),
-                &CallBudget::new(BUDGET),
-            )
-            .await
-        {
+        let (owner, call) = (owner(&directory, account), CallBudget::new(BUDGET));
+        let token = match client.verify_token(owner.as_deref(), &call).await {
             Ok(status) => describe(&status),
             Err(error) => format!("could not be verified ({})", error.reason),
         };
         let zones = account.zones.polled.to_string();
         let state = account.error.clone().unwrap_or_else(|| "ok".to_owned());
-        rows.push(vec![account.name.to_string(), token, zones, state]);
+        rows.push([account.name.to_string(), token, zones, state]);
     }
     text.push_str(&table::render(
-        &["account", "token", "zones", "listing"],
-        &rows,
+        ["account", "token", "zones", "listing"],
+        rows,
     ));
     text.push_str("\nZones\n");
     text.push_str(&zone_table(&directory));
@@ -151,17 +146,17 @@ async fn try_online(settings: &Settings, text: &mut String) -> Result<bool, AppE
         }
     }
     let unmatched = directory.unmatched.by_key();
-    let listed = if unmatched.iter().any(|(_, names)| !names.is_empty()) {
+    let names = if unmatched.iter().any(|(_, names)| !names.is_empty()) {
         listed_names(&clients).await
     } else {
         Vec::new()
     };
-    for (key, names) in unmatched {
-        for name in names {
+    for (key, unmatched) in unmatched {
+        for name in unmatched {
             let _ = writeln!(
                 text,
                 "\nWarning: {key}: no zone matches {name}{}",
-                nearest(name, &listed)
+                nearest(name, &names)
             );
         }
     }
@@ -171,11 +166,11 @@ async fn try_online(settings: &Settings, text: &mut String) -> Result<bool, AppE
         );
     }
     let base_url = &settings.cloudflare.base_url;
-    let failed = directory
+    let listed = directory
         .accounts
         .iter()
-        .any(|account| account.up != Some(true));
-    if failed && !base_url.path().ends_with("/client/v4") {
+        .all(|account| account.up == Some(true));
+    if !listed && !base_url.path().ends_with("/client/v4") {
         text.push_str("\nWarning: cloudflare.base_url does not end in /client/v4, as Cloudflare's address does.\n");
     }
     for (client, account) in clients.iter().zip(&directory.accounts) {
@@ -190,14 +185,8 @@ async fn try_online(settings: &Settings, text: &mut String) -> Result<bool, AppE
         let load = Load::of(&directory, &account.name, demand);
         tell_fitting_interval(settings, &load, account, client.budget(), text);
     }
-    let listed = directory
-        .accounts
-        .iter()
-        .all(|account| account.up == Some(true));
-    let read = directory
-        .zones
-        .iter()
-        .all(|slot| slot.load().last_success.is_some());
+    let mut zones = directory.zones.iter();
+    let read = zones.all(|slot| slot.load().last_success.is_some());
     Ok(listed && read && !directory.zones.is_empty())
 }
 
@@ -246,26 +235,19 @@ fn owner(directory: &Directory, account: &AccountState) -> Option<Arc<str>> {
 }
 
 fn zone_table(directory: &Directory) -> String {
-    let rows: Vec<Vec<String>> = directory
-        .zones
-        .iter()
-        .map(|slot| {
-            let state = slot.load();
-            let mappings = state
-                .data
-                .as_ref()
-                .map(|data| data.mappings.len().to_string());
-            let error = state.last_poll.as_ref().and_then(|poll| poll.error.clone());
-            vec![
-                state.zone.name.to_string(),
-                state.zone.id.to_string(),
-                state.account.to_string(),
-                mappings.unwrap_or_default(),
-                error.unwrap_or_else(|| "ok".to_owned()),
-            ]
-        })
-        .collect();
-    table::render(&["zone", "zone id", "account", "mappings", "state"], &rows)
+    let rows = directory.zones.iter().map(|slot| {
+        let state = slot.load();
+        let mappings = state.data.as_ref().map(|data| data.mappings.len());
+        let error = state.last_poll.as_ref().and_then(|poll| poll.error.clone());
+        [
+            state.zone.name.to_string(),
+            state.zone.id.to_string(),
+            state.account.to_string(),
+            mappings.map(|count| count.to_string()).unwrap_or_default(),
+            error.unwrap_or_else(|| "ok".to_owned()),
+        ]
+    });
+    table::render(["zone", "zone id", "account", "mappings", "state"], rows)
 }
 
 fn tell_fitting_interval(

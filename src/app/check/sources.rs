@@ -34,6 +34,9 @@ const CALLS: [(Operation, &str); 10] = [
     (Operation::SmartTieredCache, "Smart Tiered Cache"),
 ];
 
+/// The cells of a row of the table.
+type Row = [String; 5];
+
 /// The outcomes of all calls. Equal ones share a row.
 pub(super) struct Sources<'a> {
     settings: &'a Settings,
@@ -115,13 +118,8 @@ impl<'a> Sources<'a> {
             self.push_rows(operation, name, self.key(operation), &mut rows);
         }
         for (vendor, outcome) in &self.ranges {
-            rows.push(row(
-                &format!("vendor ranges of {vendor}"),
-                None,
-                "",
-                outcome,
-                "",
-            ));
+            let name = format!("vendor ranges of {vendor}");
+            rows.push(row(&name, None, "", outcome, ""));
         }
         if self.ranges.is_empty() {
             let off = "off (verify.vendor_ranges.enabled)";
@@ -129,19 +127,11 @@ impl<'a> Sources<'a> {
         }
         let key = (!self.settings.audit_log.enabled).then_some("audit_log.enabled");
         self.push_rows(Operation::AuditLog, "audit log", key, &mut rows);
-        table::render(
-            &["source", "permission", "account", "result", "where"],
-            &rows,
-        )
+        let titles = ["source", "permission", "account", "result", "where"];
+        table::render(titles, rows)
     }
 
-    fn push_rows(
-        &self,
-        operation: Operation,
-        name: &str,
-        off: Option<&str>,
-        rows: &mut Vec<Vec<String>>,
-    ) {
+    fn push_rows(&self, operation: Operation, name: &str, off: Option<&str>, rows: &mut Vec<Row>) {
         let name = format!("{name} ({})", operation.as_str());
         let permission = operation.permission();
         let of_call = self
@@ -202,21 +192,9 @@ pub(super) fn record_zones(
     zones.iter().filter(|zone| !polled.contains(**zone)).count()
 }
 
-fn row(
-    name: &str,
-    permission: Option<&str>,
-    account: &str,
-    outcome: &str,
-    places: &str,
-) -> Vec<String> {
-    let cells = [
-        name,
-        permission.unwrap_or("none needed"),
-        account,
-        outcome,
-        places,
-    ];
-    cells.map(str::to_owned).to_vec()
+fn row(name: &str, permission: Option<&str>, account: &str, outcome: &str, places: &str) -> Row {
+    let permission = permission.unwrap_or("none needed");
+    [name, permission, account, outcome, places].map(str::to_owned)
 }
 
 /// `forbidden: the API answered 403 …`

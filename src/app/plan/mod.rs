@@ -131,13 +131,8 @@ fn as_table(plans: &[PlanRow], is_complete: bool) -> String {
     let mut rows = Vec::new();
     for PlanRow { zone, plan, .. } in plans {
         let mut add = |action: &str, origin: String, place: String, because: &str| {
-            rows.push(vec![
-                zone.clone(),
-                action.to_owned(),
-                origin,
-                place,
-                because.to_owned(),
-            ]);
+            let (action, because) = (action.to_owned(), because.to_owned());
+            rows.push([zone.clone(), action, origin, place, because]);
         };
         for put in &plan.put {
             let place = format!("{} {}", put.vendor, put.region);
@@ -158,7 +153,7 @@ fn as_table(plans: &[PlanRow], is_complete: bool) -> String {
     } else if rows.is_empty() {
         "Nothing to fix in what could be read.\n".to_owned()
     } else {
-        table::render(&["zone", "action", "origin", "place", "because"], &rows)
+        table::render(["zone", "action", "origin", "place", "because"], rows)
     }
 }
 
