@@ -130,12 +130,7 @@ pub fn arguments(lines: &[u8]) {
         Ok(cli) => {
             const FILE: &str = "accounts: [{name: a, api_token: t}]";
             let (format, none) = (Format::Yaml, Environment::new([], Some("exporter-3")));
-            let Ok(settings) = config::load_text("x", format, FILE, &cli.flags, &none) else {
-                return;
-            };
-            for address in &settings.web.listen {
-                assert!(web::fuzzing::can_be_listened_on(address), "{address:?}");
-            }
+            config::load_text("x", format, FILE, &cli.flags, &none).ok();
         }
     }
 }

@@ -266,7 +266,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("token");
         let authenticator = from_file(&path);
-        let error = authenticator.proof().await.unwrap_err().to_string();
+        let error = authenticator.proof().await.unwrap_err();
         assert!(error.contains("token"), "{error}");
         std::fs::write(&path, "good").unwrap();
         assert_eq!(bearer(&authenticator.proof().await.unwrap()), "Bearer good");
@@ -291,7 +291,7 @@ mod tests {
         };
         let hanging = hang().await;
         let (without, ()) = tokio::join!(authenticator.proof(), time_passes_by());
-        let error = without.unwrap_err().to_string();
+        let error = without.unwrap_err();
         assert!(error.contains("not read within"), "{error}");
         drop(hanging);
         let good = loop {
@@ -348,11 +348,7 @@ mod tests {
         let too_long = "x".repeat(70_000);
         for bad in ["", " \n", "two words", "tab\tbed", "nöt-ascii", &too_long] {
             std::fs::write(file.path(), bad).unwrap();
-            let error = from_file(file.path())
-                .proof()
-                .await
-                .unwrap_err()
-                .to_string();
+            let error = from_file(file.path()).proof().await.unwrap_err();
             assert!(
                 error.contains(&file.path().display().to_string()),
                 "{error}"

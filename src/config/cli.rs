@@ -1,28 +1,17 @@
 //! The command line, and the environment variables of its flags.
 
-mod parsers;
-
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::builder::BoolishValueParser;
-use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
+use clap::{Arg, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use tracing::Level;
 
+use super::ProcessFlags;
 use super::environment::Environment;
-use super::{LogFormat, LogSettings};
+use super::values::listen_address;
 use crate::build_info;
-use crate::config_tree::{ConfigError, Place};
+use crate::config_tree::ConfigErrors;
 use crate::domain::OriginIp;
-use crate::poller::Shard;
-use crate::{storage, web};
-use parsers::{ShardFlag, listen_address, telemetry_path};
-
-const VARIABLE_PREFIX: &str = "ORIGIN_REGION_EXPORTER_";
-const LISTEN_ADDRESS: &str = ":10955";
-const TELEMETRY_PATH: &str = "/metrics";
-const MAX_REQUESTS: u32 = 40;
 
 /// The parsed command line.
 #[derive(Debug, Clone)]
@@ -62,7 +51,7 @@ pub enum Command {
         /// The zone's name or identifier
         zone: String,
         /// The origin's address
-        #[arg(value_parser = parsers::origin_ip)]
+        #[arg(value_parser = origin_ip)]
         ip: OriginIp,
         /// How to print it
         #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
@@ -94,7 +83,7 @@ pub enum Command {
     /// Run the daemon over an embedded simulation of the Cloudflare API
     Demo {
         /// Also serve the simulated API to others, here
-        #[arg(long = "api.listen-address", value_name = "ADDRESS", value_parser = listen_address)]
+        #[arg(long = "api.listen-address", value_name = "ADDRESS", value_parser = api_address)]
         api_listen_address: Option<String>,
     },
 }
@@ -135,68 +124,55 @@ pub enum GetFormat {
     Json,
 }
 
-/// The flags that every command accepts; `None` or empty if not given.
-#[derive(Debug, Clone, Default, Args)]
-pub struct ProcessFlags {
+/// The flags that every command accepts, as text. [`ProcessFlags`] validates them.
+#[derive(Args)]
+struct Flags {
     /// Configuration file, YAML or, by the ending .toml, TOML
     #[arg(
         long = "config.file",
         value_name = "FILE",
         help_heading = "Configuration"
     )]
-    pub config_file: Option<PathBuf>,
-
+    config_file: Option<String>,
     /// Address to listen on, "host:port" or ":port"; may be repeated [default: :10955]
-    #[arg(long = "web.listen-address", value_name = "ADDRESS", value_parser = listen_address, help_heading = "Web")]
-    listen: Vec<String>,
-
+    #[arg(
+        long = "web.listen-address",
+        value_name = "ADDRESS",
+        help_heading = "Web"
+    )]
+    web_listen_address: Vec<String>,
     /// Path of the metrics; "/" puts them in the place of the page [default: /metrics]
-    #[arg(long = "web.telemetry-path", value_name = "PATH", value_parser = telemetry_path, help_heading = "Web")]
-    telemetry_path: Option<String>,
-
+    #[arg(long = "web.telemetry-path", value_name = "PATH", help_heading = "Web")]
+    web_telemetry_path: Option<String>,
     /// File with TLS and basic authentication settings
     #[arg(long = "web.config.file", value_name = "FILE", help_heading = "Web")]
-    web_config_file: Option<PathBuf>,
-
+    web_config_file: Option<String>,
     /// Take the listeners from systemd instead of --web.listen-address
-    #[arg(long = "web.systemd-socket", value_name = "BOOL", value_parser = BoolishValueParser::new(), num_args = 0..=1, require_equals = true, default_missing_value = "true", hide_possible_values = true, help_heading = "Web")]
-    systemd_socket: Option<bool>,
-
+    #[arg(long = "web.systemd-socket", value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", help_heading = "Web")]
+    web_systemd_socket: Option<String>,
     /// Serve /-/reload
-    #[arg(long = "web.enable-lifecycle", value_name = "BOOL", value_parser = BoolishValueParser::new(), num_args = 0..=1, require_equals = true, default_missing_value = "true", hide_possible_values = true, help_heading = "Web")]
-    enable_lifecycle: Option<bool>,
-
+    #[arg(long = "web.enable-lifecycle", value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", help_heading = "Web")]
+    web_enable_lifecycle: Option<String>,
     /// Scrapes served at once; more are answered with 503 [default: 40]
-    #[arg(long = "web.max-requests", value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=100_000), help_heading = "Web")]
-    max_requests: Option<u32>,
-
+    #[arg(long = "web.max-requests", value_name = "NUMBER", help_heading = "Web")]
+    web_max_requests: Option<String>,
     /// Least important level that is logged: trace, debug, info, warn or error [default: info]
-    #[arg(long = "log.level", value_name = "LEVEL", value_parser = parsers::level, help_heading = "Log")]
-    log_level: Option<Level>,
-
+    #[arg(long = "log.level", value_name = "LEVEL", help_heading = "Log")]
+    log_level: Option<String>,
     /// Format of the log lines [default: logfmt]
-    #[arg(
-        long = "log.format",
-        value_name = "FORMAT",
-        value_enum,
-        ignore_case = true,
-        help_heading = "Log"
-    )]
-    log_format: Option<LogFormat>,
-
+    #[arg(long = "log.format", value_name = "FORMAT", value_parser = ["logfmt", "json"], ignore_case = true, help_heading = "Log")]
+    log_format: Option<String>,
     /// Folder in which to keep what survives a restart; created where it does not exist. Without
     /// it nothing is kept
     #[arg(long = "storage.path", value_name = "FOLDER", help_heading = "Storage")]
-    storage_path: Option<PathBuf>,
-
+    storage_path: Option<String>,
     /// Number of this process among --total-shards, from 0, or "auto": the number at the end of the
     /// host's name. Required with several shards [default: 0]
-    #[arg(long, value_name = "NUMBER", value_parser = parsers::shard, help_heading = "Sharding")]
-    shard: Option<ShardFlag>,
-
+    #[arg(long, value_name = "NUMBER", help_heading = "Sharding")]
+    shard: Option<String>,
     /// How many processes share the zones [default: 1]
-    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=10_000), help_heading = "Sharding")]
-    total_shards: Option<u32>,
+    #[arg(long, value_name = "NUMBER", help_heading = "Sharding")]
+    total_shards: Option<String>,
 }
 
 /// Why the command line could not be parsed.
@@ -205,14 +181,9 @@ pub enum CliError {
     /// The command line is invalid, or asks for help or the version.
     #[error(transparent)]
     Arguments(#[from] clap::Error),
-    /// The environment variable of a flag has an invalid value.
-    #[error("environment variable {name}: {problem}")]
-    Variable {
-        /// The variable.
-        name: String,
-        /// What is wrong with it.
-        problem: String,
-    },
+    /// Flags or their environment variables have invalid values.
+    #[error(transparent)]
+    Flags(#[from] ConfigErrors),
 }
 
 impl CliError {
@@ -220,7 +191,7 @@ impl CliError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Arguments(error) if !error.use_stderr() => 0,
-            Self::Arguments(_) | Self::Variable { .. } => 2,
+            Self::Arguments(_) | Self::Flags(_) => 2,
         }
     }
 
@@ -228,12 +199,15 @@ impl CliError {
     pub fn text(&self) -> (String, bool) {
         match self {
             Self::Arguments(error) => (error.render().to_string(), !error.use_stderr()),
-            Self::Variable { .. } => (format!("error: {self}\n"), false),
+            Self::Flags(errors) => {
+                let lines = errors.iter().map(|error| format!("error: {error}\n"));
+                (lines.collect(), false)
+            }
         }
     }
 }
 
-#[derive(Debug, Parser)]
+#[derive(Parser)]
 #[command(
     name = env!("CARGO_PKG_NAME"),
     about = ABOUT,
@@ -242,7 +216,7 @@ impl CliError {
 )]
 struct Arguments {
     #[command(flatten)]
-    flags: ProcessFlags,
+    _flags: Flags,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -261,26 +235,10 @@ pub fn parse(
     environment: &Environment,
 ) -> Result<Cli, CliError> {
     let matches = command().try_get_matches_from(arguments)?;
-    let parsed = Arguments::from_arg_matches(&matches)?;
-    let mut flags = ProcessFlags::from_environment(environment)?;
-    let mut listen = Vec::new();
-    let after_command = matches.subcommand().map(|(_, matches)| matches);
-    for matches in std::iter::once(&matches).chain(after_command) {
-        flags.update_from_arg_matches(matches)?;
-        listen.extend(
-            matches
-                .get_many::<String>("listen")
-                .into_iter()
-                .flatten()
-                .cloned(),
-        );
-    }
-    if !listen.is_empty() {
-        flags.listen = listen;
-    }
+    let command = Arguments::from_arg_matches(&matches)?.command;
     Ok(Cli {
-        command: parsed.command.unwrap_or(Command::Serve),
-        flags,
+        command: command.unwrap_or(Command::Serve),
+        flags: ProcessFlags::read(&matches, environment)?,
     })
 }
 
@@ -290,131 +248,25 @@ pub fn command() -> clap::Command {
     Arguments::command().mut_subcommands(|command| {
         // `augment_args` replaces the description of the command with its own.
         let about = command.get_about().cloned().unwrap_or_default();
-        ProcessFlags::augment_args(command)
+        Flags::augment_args(command)
             .about(about)
             .long_about(None::<&str>)
     })
 }
 
-impl ProcessFlags {
-    /// Reads the variables of the flags, each parsed like its flag. Other variables with the same
-    /// prefix are ignored: Kubernetes creates some from the names of services.
-    fn from_environment(environment: &Environment) -> Result<Self, CliError> {
-        let command = Self::augment_args(clap::Command::new("").no_binary_name(true));
-        let mut flags = Self::default();
-        for flag in command.get_arguments().filter_map(clap::Arg::get_long) {
-            let name = variable_of(flag);
-            let Some(value) = environment.get(&name) else {
-                continue;
-            };
-            let arguments = value
-                .split(',')
-                .map(str::trim)
-                .filter(|part| !part.is_empty())
-                .map(|part| format!("--{flag}={part}"));
-            command
-                .clone()
-                .try_get_matches_from(arguments)
-                .and_then(|matches| flags.update_from_arg_matches(&matches))
-                .map_err(|error| CliError::Variable {
-                    name,
-                    problem: first_line(&error),
-                })?;
-        }
-        Ok(flags)
-    }
-
-    /// The settings of the HTTP server.
-    pub fn web(&self) -> web::Settings {
-        web::Settings {
-            listen: if self.listen.is_empty() {
-                vec![LISTEN_ADDRESS.to_owned()]
-            } else {
-                self.listen.clone()
-            },
-            telemetry_path: self
-                .telemetry_path
-                .clone()
-                .unwrap_or_else(|| TELEMETRY_PATH.to_owned()),
-            max_requests: self.max_requests.unwrap_or(MAX_REQUESTS) as usize,
-            web_config_file: self.web_config_file.clone(),
-            systemd_socket: self.systemd_socket.unwrap_or(false),
-            enable_lifecycle: self.enable_lifecycle.unwrap_or(false),
-        }
-    }
-
-    /// The settings of the storage.
-    pub(super) fn storage(&self) -> Option<storage::Settings> {
-        let path = self.storage_path.clone()?;
-        Some(storage::Settings { path })
-    }
-
-    /// The settings of the log.
-    pub fn log(&self) -> LogSettings {
-        LogSettings {
-            level: self.log_level.unwrap_or(Level::INFO),
-            format: self.log_format.unwrap_or(LogFormat::Logfmt),
-        }
-    }
-
-    /// The shard of the zones that this process polls.
-    pub(super) fn shard(&self, environment: &Environment) -> Result<Shard, ConfigError> {
-        let total = self.total_shards.unwrap_or(1);
-        let reject = |problem: String| {
-            let flag = Place::Flag("--shard".into());
-            Err(ConfigError::whole(flag, problem))
-        };
-        let ordinal = match self.shard {
-            Some(ShardFlag::Ordinal(ordinal)) => ordinal,
-            Some(ShardFlag::Auto) => {
-                let host = environment.host_name().unwrap_or_default();
-                match parsers::ordinal_of(host) {
-                    Some(ordinal) => ordinal,
-                    None => {
-                        return reject(format!(
-                            "\"auto\" expects a host name that ends in \"-\" and a number, found \
-                             {host:?}"
-                        ));
-                    }
-                }
-            }
-            None if total > 1 => {
-                return reject(format!(
-                    "expected the number of this one of {total} shards, from 0, or \"auto\""
-                ));
-            }
-            None => 0,
-        };
-        if ordinal < total {
-            Ok(Shard { ordinal, total })
-        } else {
-            reject(format!(
-                "expected a number below --total-shards ({total}), found {ordinal}"
-            ))
-        }
-    }
+/// The definitions of the flags.
+pub(super) fn flags() -> Vec<Arg> {
+    let command = Flags::augment_args(clap::Command::new(""));
+    command.get_arguments().cloned().collect()
 }
 
-/// The environment variables of all flags.
-pub(super) fn variables() -> impl Iterator<Item = String> {
-    let command = ProcessFlags::augment_args(clap::Command::new(""));
-    let flags = command.get_arguments().filter_map(clap::Arg::get_long);
-    flags.map(variable_of).collect::<Vec<_>>().into_iter()
+fn origin_ip(text: &str) -> Result<OriginIp, &'static str> {
+    OriginIp::parse(text).map_err(|_| "expected an IPv4 or IPv6 address")
 }
 
-/// The environment variable of a flag.
-fn variable_of(flag: &str) -> String {
-    format!(
-        "{VARIABLE_PREFIX}{}",
-        flag.to_ascii_uppercase().replace(['.', '-'], "_")
-    )
-}
-
-/// The first line of clap's message, without its advice on usage.
-fn first_line(error: &clap::Error) -> String {
-    let text = error.to_string();
-    let line = text.lines().next().unwrap_or_default();
-    line.strip_prefix("error: ").unwrap_or(line).to_owned()
+/// An address in `--api.listen-address`.
+fn api_address(text: &str) -> Result<String, String> {
+    listen_address(text).map_err(|expected| format!("expected {expected}"))
 }
 
 #[cfg(test)]

@@ -13,11 +13,11 @@ use crate::config_tree::{Entries, Located, Number};
 
 /// Defines sections: maps with known keys, each with a type and a default.
 macro_rules! sections {
-    ($($(#[$doc:meta])* $name:ident { $($key:ident: $kind:ty = $default:expr,)* })*) => {$(
-        $(#[$doc])*
+    ($($(#[$meta:meta])* $visible:vis $name:ident { $($key:ident: $kind:ty = $default:expr,)* })*) => {$(
+        $(#[$meta])*
         #[derive(Debug, Deserialize)]
         #[serde(default, deny_unknown_fields)]
-        pub(super) struct $name { $(pub(super) $key: $kind,)* }
+        $visible struct $name { $(pub(super) $key: $kind,)* }
 
         impl Default for $name {
             fn default() -> Self {
@@ -26,6 +26,8 @@ macro_rules! sections {
         }
     )*};
 }
+
+pub(super) use sections;
 
 /// The longest window that the rate limiter supports.
 const RATE_WINDOW: u64 = 24 * HOUR;
@@ -36,7 +38,7 @@ pub(super) type StaleAfter = OrNever<0, { 36_500 * DAY }>;
 
 sections! {
     /// The whole file.
-    File {
+    pub(super) File {
         poll: Poll = Poll::default(),
         cloudflare: Cloudflare = Cloudflare::default(),
         accounts: Vec<Located<Account>> = Vec::new(),
@@ -49,7 +51,7 @@ sections! {
         zone_overrides: Entries<ZoneOverride> = Entries::default(),
     }
 
-    Poll {
+    pub(super) Poll {
         interval: Interval = Within(Duration::from_mins(5)),
         discovery_interval: Option<Interval> = None,
         // With more, an account uses up its own rate limit in seconds.
@@ -60,19 +62,19 @@ sections! {
         retain: Within<0, { 365 * DAY }> = Within(Duration::from_hours(1)),
     }
 
-    Cloudflare {
+    pub(super) Cloudflare {
         base_url: BaseUrl = BaseUrl::default(),
         ca_file: Option<Located<FilePath>> = None,
         rate_limit: RateLimit = RateLimit::default(),
     }
 
-    RateLimit {
+    pub(super) RateLimit {
         requests: Number<1, 1_000_000_000> = Number(1200),
         window: Within<100, RATE_WINDOW> = Within(Duration::from_mins(5)),
         share: Share = Share(0.5),
     }
 
-    Account {
+    pub(super) Account {
         name: Option<Located<Name>> = None,
         api_token: Option<Secret> = None,
         api_token_file: Option<Located<FilePath>> = None,
@@ -82,18 +84,18 @@ sections! {
         zones: Option<Located<Zones>> = None,
     }
 
-    Zones {
+    pub(super) Zones {
         ids: Vec<Located<Id>> = Vec::new(),
         include: Vec<Glob> = Vec::new(),
         exclude: Vec<Glob> = Vec::new(),
     }
 
-    Mappings {
+    pub(super) Mappings {
         detail: bool = true,
         stale_after: StaleAfter = OrNever::After(Within(Duration::from_hours(180 * 24))),
     }
 
-    Expect {
+    pub(super) Expect {
         zones: Entries<Vec<Located<Declaration>>> = Entries::default(),
         from_dns: bool = false,
         from_load_balancers: bool = false,
@@ -103,50 +105,50 @@ sections! {
             OrNever::After(Within(Duration::from_hours(7 * 24))),
     }
 
-    Declaration {
+    pub(super) Declaration {
         origin_ip: Option<Located<Address>> = None,
         host: Option<Located<OriginHost>> = None,
         vendor: Option<KnownVendor> = None,
         region: Option<RegionName> = None,
     }
 
-    Hosts {
+    pub(super) Hosts {
         nameservers: Vec<NameServer> = Vec::new(),
         window: Period = Within(Duration::from_hours(24)),
         rotating_above: Number<1, 10_000> = Number(16),
     }
 
-    AuditLog {
+    pub(super) AuditLog {
         enabled: bool = false,
         interval: Within<SECOND, { 7 * DAY }> = Within(Duration::from_secs(30)),
         actors: bool = true,
     }
 
-    History {
+    pub(super) History {
         retain: Period = Within(Duration::from_hours(90 * 24)),
     }
 
-    Verify {
+    pub(super) Verify {
         supported_regions: bool = true,
         tiered_cache: bool = true,
         vendor_ranges: VendorRanges = VendorRanges::default(),
     }
 
-    VendorRanges {
+    pub(super) VendorRanges {
         enabled: bool = false,
         // The vendors publish new ranges daily to weekly.
         refresh: Within<100, { 30 * DAY }> = Within(Duration::from_hours(24)),
         sources: Sources = Sources::default(),
     }
 
-    Sources {
+    pub(super) Sources {
         aws: Option<Located<Source>> = None,
         azure: Option<Located<Source>> = None,
         gcp: Option<Located<Source>> = None,
         oci: Option<Located<Source>> = None,
     }
 
-    ZoneOverride {
+    pub(super) ZoneOverride {
         interval: Option<Interval> = None,
         stale_after: Option<StaleAfter> = None,
     }

@@ -36,27 +36,38 @@ pub(super) fn variables() -> impl Iterator<Item = String> {
 /// Merges all layers, and reports invalid variables.
 pub(super) fn merge(file: Value, environment: &Environment) -> Reader {
     let (variables, mistakes) = read_variables(environment);
-    let layers = Config::builder()
-        .add_source(Layer(vec![(
-            vec!["accounts".to_owned()],
-            accounts(environment),
-        )]))
-        .add_source(Layer(sections(&file)))
-        .add_source(Layer(variables))
-        .build();
-    let mut layers = layers.map(|layers| layers.cache).unwrap_or_default();
-    let mut reader = match (&file.kind, document(&mut layers)) {
-        (ValueKind::Table(_), Some(merged)) => {
+    let accounts = (vec!["accounts".to_owned()], accounts(environment));
+    let layers = [
+        Layer(vec![accounts]),
+        Layer(sections(&file)),
+        Layer(variables),
+    ];
+    let mut reader = Reader::new(match file.kind {
+        ValueKind::Table(_) => {
             let origin = file.origin().map(str::to_owned);
-            Reader::new(Value::new(origin.as_ref(), merged.kind.clone()))
+            Value::new(origin.as_ref(), stack(layers).kind)
         }
         // A file that is not a map cannot be layered; the reader reports it.
-        _ => Reader::new(file),
-    };
+        _ => file,
+    });
     for mistake in mistakes {
         reader.push(mistake);
     }
     reader
+}
+
+/// Puts layers on top of each other, lowest first.
+pub(super) fn stack<const N: usize>(layers: [Layer; N]) -> Value {
+    let builder = layers
+        .into_iter()
+        .fold(Config::builder(), |builder, layer| {
+            builder.add_source(layer)
+        });
+    let layers = builder.build().map(|layers| layers.cache);
+    let mut layers = layers.unwrap_or_default();
+    document(&mut layers)
+        .map(std::mem::take)
+        .unwrap_or_default()
 }
 
 /// The default account, with the credentials from the environment. It applies if the configuration
@@ -75,14 +86,17 @@ fn accounts(environment: &Environment) -> Value {
 }
 
 /// The top-level keys of the file.
-fn sections(file: &Value) -> Vec<(Vec<String>, Value)> {
+fn sections(file: &Value) -> Vec<Entry> {
     let sections = file.clone().into_table().unwrap_or_default().into_iter();
     sections.map(|(key, value)| (vec![key], value)).collect()
 }
 
-/// Values with the path of their key.
+/// The path of a key, and its value.
+pub(super) type Entry = (Vec<String>, Value);
+
+/// What one source of the configuration sets.
 #[derive(Debug, Clone)]
-struct Layer(Vec<(Vec<String>, Value)>);
+pub(super) struct Layer(pub(super) Vec<Entry>);
 
 impl Source for Layer {
     fn clone_into_box(&self) -> Box<dyn Source + Send + Sync> {
@@ -146,7 +160,7 @@ fn is_empty(accounts: &Value) -> bool {
 
 /// The known variables, and the mistakes in the others. In alphabetical order a map comes before
 /// the keys in it.
-fn read_variables(environment: &Environment) -> (Vec<(Vec<String>, Value)>, Vec<ConfigError>) {
+fn read_variables(environment: &Environment) -> (Vec<Entry>, Vec<ConfigError>) {
     let mut variables = Vec::new();
     let mut mistakes = Vec::new();
     for (name, text) in environment.with_prefix(PREFIX) {

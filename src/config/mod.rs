@@ -9,6 +9,7 @@ mod certificates;
 pub mod cli;
 mod environment;
 mod file;
+mod flags;
 mod layers;
 mod near_misses;
 mod proxies;
@@ -20,8 +21,9 @@ use std::path::Path;
 
 use ::config::{Map, Value};
 
-pub use cli::{Cli, Command, ProcessFlags};
+pub use cli::{Cli, Command};
 pub use environment::Environment;
+pub use flags::ProcessFlags;
 
 use crate::config_tree::MAX_BYTES;
 pub use crate::config_tree::{ConfigError, ConfigErrors, Format, Place};
@@ -72,7 +74,7 @@ pub struct LogSettings {
 }
 
 /// The format of the log lines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
     /// `level=info message="…"`
     Logfmt,
@@ -93,7 +95,7 @@ pub fn load_in_part(
     flags: &ProcessFlags,
     environment: &Environment,
 ) -> Result<(Settings, Option<ConfigErrors>), ConfigErrors> {
-    let Some(path) = &flags.config_file else {
+    let Some(path) = flags.config_file() else {
         let nothing = Map::<String, Value>::new().into();
         return finish(nothing, Path::new(""), flags, environment);
     };

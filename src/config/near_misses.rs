@@ -2,7 +2,7 @@
 
 use super::accounts::{CREDENTIALS, credential_variable};
 use super::environment::Environment;
-use super::{cli, layers};
+use super::{cli, flags, layers};
 
 /// The most typing errors (edit distance) for which a variable is a near miss.
 const SLIPS: usize = 2;
@@ -11,7 +11,8 @@ const SLIPS: usize = 2;
 /// creates some from the names of services.
 pub(super) fn warnings(environment: &Environment) -> Vec<String> {
     let credentials = CREDENTIALS.into_iter().map(credential_variable);
-    let flags: Vec<String> = cli::variables().chain(credentials).collect();
+    let flags = cli::flags().into_iter().map(|flag| flags::variable(&flag));
+    let flags: Vec<String> = flags.chain(credentials).collect();
     let keys: Vec<String> = layers::variables().collect();
     let all: Vec<&String> = flags.iter().chain(&keys).collect();
     let known = |name: &str| all.iter().any(|known| *known == name);

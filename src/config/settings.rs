@@ -1,10 +1,9 @@
 //! Converts the keys of the file to the settings of each module.
 
-use super::cli::ProcessFlags;
 use super::environment::Environment;
 use super::file::{File, VendorRanges};
 use super::values::{Folder, is_this_host};
-use super::{Settings, accounts, zones};
+use super::{ProcessFlags, Settings, accounts, zones};
 use crate::cloudflare::{self, AuditLogSettings, RateLimit};
 use crate::config_tree::Reader;
 use crate::domain::Vendor;

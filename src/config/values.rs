@@ -7,11 +7,14 @@ use std::time::Duration;
 use ipnet::IpNet;
 use secrecy::SecretString;
 use serde::{Deserialize, Deserializer};
+use tracing::Level;
 use url::{Host, Url};
 
+use super::LogFormat;
 use crate::config_tree::{Located, Place, parsed, parsed_number, parsed_secret, parsed_types};
 use crate::domain::{AccountName, HostName, OriginIp, Region, Vendor, ZoneGlob, ZoneId};
 use crate::vendor_ranges::RangeSource;
+use crate::web;
 
 /// The expected form of a duration.
 const DURATION: &str = "a duration with its unit, such as \"90s\", \"5m\" or \"30d\"";
@@ -193,6 +196,25 @@ parsed_types! {
     /// A path as written.
     #[derive(Debug, Clone)]
     pub(super) FilePath(PathBuf) = parse_path;
+    /// An address to listen on.
+    #[derive(Debug, Clone)]
+    pub(super) ListenAddress(String) = listen_address;
+    /// A flag that is on or off.
+    #[derive(Debug, Clone, Copy)]
+    pub(super) Switch(bool) = |text| match text.to_ascii_lowercase().as_str() {
+        "true" | "t" | "1" | "yes" | "y" | "on" => Ok(true),
+        "false" | "f" | "0" | "no" | "n" | "off" => Ok(false),
+        _ => Err("true or false"),
+    };
+    /// The path of the metrics.
+    #[derive(Debug, Clone)]
+    pub(super) TelemetryPath(String) = telemetry_path;
+    /// A level of the log.
+    #[derive(Debug, Clone, Copy)]
+    pub(super) LevelName(Level) = level;
+    /// The number of a shard; `None` for the number at the end of the host's name.
+    #[derive(Debug, Clone, Copy)]
+    pub(super) ShardName(Option<u32>) = shard;
     /// An http or https URL, or a path as written.
     #[derive(Debug, Clone)]
     pub(super) Source(RangeSource) = parse_source;
@@ -268,6 +290,52 @@ fn parse_base_url(text: &str) -> Result<Url, &'static str> {
     let path = url.path().trim_end_matches('/').to_owned();
     url.set_path(&path);
     Ok(url)
+}
+
+pub(super) fn listen_address(text: &str) -> Result<String, &'static str> {
+    let address = web::is_listen_address(text).then(|| text.to_owned());
+    address
+        .ok_or("\"host:port\", \"[IPv6 address]:port\" or \":port\", with a port from 0 to 65535")
+}
+
+/// A path that does not collide with a built-in endpoint; `/` replaces the pages.
+fn telemetry_path(text: &str) -> Result<String, &'static str> {
+    let is_plain = |b: u8| b.is_ascii_graphic() && !matches!(b, b'?' | b'#' | b'%');
+    let taken = ["/-/", "/api/", "/docs/", "/zones/"];
+    if !text.starts_with('/') || !text.bytes().all(is_plain) {
+        Err("a path such as \"/metrics\", without \"?\", \"#\" and \"%\"")
+    } else if text == "/probe" || taken.iter().any(|prefix| text.starts_with(prefix)) {
+        Err("a path that is not another page's")
+    } else {
+        Ok(text.to_owned())
+    }
+}
+
+impl<'de> Deserialize<'de> for LogFormat {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        parsed(deserializer, |text| {
+            match text.to_ascii_lowercase().as_str() {
+                "logfmt" => Ok(Self::Logfmt),
+                "json" => Ok(Self::Json),
+                _ => Err("logfmt or json"),
+            }
+        })
+    }
+}
+
+fn level(text: &str) -> Result<Level, &'static str> {
+    let text = text.to_ascii_lowercase();
+    let text = if text == "warning" { "warn" } else { &text };
+    text.parse()
+        .map_err(|_| "trace, debug, info, warn or error")
+}
+
+fn shard(text: &str) -> Result<Option<u32>, &'static str> {
+    if text.eq_ignore_ascii_case("auto") {
+        return Ok(None);
+    }
+    let number = text.parse().map(Some);
+    number.map_err(|_| "a number from 0, or \"auto\"")
 }
 
 /// Whether requests to this address stay on this host.

@@ -32,7 +32,8 @@ impl ConfigError {
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: ", self.place)?;
-        if !self.path.is_empty() {
+        // A flag is its own key.
+        if !self.path.is_empty() && !matches!(self.place, Place::Flag(_)) {
             write!(f, "{}: ", self.path)?;
         }
         f.write_str(&self.problem)?;

@@ -48,18 +48,20 @@ impl Place {
         }
     }
 
-    /// The place of a value as text; only files and variables have values.
+    /// The place of a value as text.
     pub(super) fn encode(&self) -> String {
         match self {
             Self::File { name, line } => format!("{line} {name}"),
             Self::Variable(name) => format!("- {name}"),
-            Self::Environment | Self::Flag(_) => String::new(),
+            Self::Flag(name) => format!("+ {name}"),
+            Self::Environment => String::new(),
         }
     }
 
     pub(super) fn decode(text: &str) -> Self {
         match text.split_once(' ') {
             Some(("-", name)) => Self::variable(name),
+            Some(("+", name)) => Self::Flag(Arc::from(name)),
             Some((line, name)) => Self::file(name).at_line(line.parse().unwrap_or(0)),
             None => Self::Environment,
         }

@@ -30,6 +30,6 @@ pub use probe::{LookUp, LookUpError, LookingUp, Wanted};
 pub use protection::{Protection, ProtectionError};
 pub use reload::{Reload, Reloading};
 pub use router::{Router, Sources};
-pub use server::{Limits, ListenError, Listener, bind, serve};
+pub use server::{Limits, ListenError, Listener, bind, is_listen_address, serve};
 pub use settings::Settings;
 pub use web_config::{ClientAuth, Curve, PasswordHash, Pem, RateLimit, TlsSettings, WebConfig};

@@ -1,15 +1,16 @@
 //! Live lookups of single mappings, following the multi-target exporter pattern.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hyper::{HeaderMap, StatusCode};
-use prometheus::{Gauge, GaugeVec, Opts, Registry, TextEncoder};
 use tokio::time::{Instant, timeout};
-use tracing::{error, info};
+use tracing::info;
 use url::form_urlencoded;
 
 use super::log_limit::LogLimit;
@@ -116,23 +117,6 @@ impl Drop for Entry<'_> {
     }
 }
 
-/// A request that cannot be served.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum BadProbe {
-    #[error("{name} is missing: expected /probe?zone=NAME-OR-ID&target=IP-ADDRESS.")]
-    Missing { name: &'static str },
-    #[error("{name} is given twice.")]
-    Twice { name: &'static str },
-    #[error("No zone {0:?} is polled by this process.")]
-    UnknownZone(String),
-    #[error("Several zones have the name {0:?}; name one by its identifier.")]
-    AmbiguousZone(String),
-    #[error("target is {0:?}; expected an IPv4 or IPv6 address.")]
-    BadTarget(String),
-    #[error("{TIMEOUT_HEADER} is {0:?}; a probe needs at least {SHORTEST_TIMEOUT:?}.")]
-    ShortTimeout(Duration),
-}
-
 impl Probes {
     pub(super) fn new(look_up: LookUp, snapshot: Snapshot) -> Self {
         Self {
@@ -147,7 +131,7 @@ impl Probes {
         let wanted = time_limit(headers).and_then(|limit| self.wanted(query, limit));
         let wanted = match wanted {
             Ok(wanted) => wanted,
-            Err(error) => return Reply::text(StatusCode::BAD_REQUEST, &error.to_string()),
+            Err(problem) => return Reply::text(StatusCode::BAD_REQUEST, &problem),
         };
         let Some(_under_way) = self.under_way.enter(peer) else {
             return Reply::text(
@@ -176,19 +160,11 @@ impl Probes {
                 "probe failed"
             );
         }
-        exposition(&outcome, started.elapsed()).map_or_else(
-            |error| {
-                error!(%error, "cannot render a probe");
-                Reply::text(
-                    StatusCode::INTERNAL_SERVER_ERROR,
-                    "The metrics could not be rendered.",
-                )
-            },
-            Reply::probe,
-        )
+        Reply::probe(exposition(&outcome, started.elapsed()))
     }
 
-    pub(super) fn wanted(&self, query: &str, limit: Duration) -> Result<Wanted, BadProbe> {
+    /// The requested mapping, or what is wrong with the request.
+    pub(super) fn wanted(&self, query: &str, limit: Duration) -> Result<Wanted, String> {
         let (mut zone, mut target) = (None, None);
         for (key, value) in form_urlencoded::parse(query.as_bytes()) {
             let (name, slot) = match &*key {
@@ -198,18 +174,26 @@ impl Probes {
                 _ => continue,
             };
             if slot.replace(value).is_some() {
-                return Err(BadProbe::Twice { name });
+                return Err(format!("{name} is given twice."));
             }
         }
-        let zone = zone.ok_or(BadProbe::Missing { name: "zone" })?;
-        let target = target.ok_or(BadProbe::Missing { name: "target" })?;
-        let origin_ip =
-            OriginIp::parse(&target).map_err(|_| BadProbe::BadTarget(shortened(&target)))?;
+        let missing =
+            |name| format!("{name} is missing: expected /probe?zone=NAME-OR-ID&target=IP-ADDRESS.");
+        let zone = zone.ok_or_else(|| missing("zone"))?;
+        let target = target.ok_or_else(|| missing("target"))?;
+        let (shown_zone, shown_target) = (shortened(&zone), shortened(&target));
+        let origin_ip = OriginIp::parse(&target).map_err(|_| {
+            format!("target is {shown_target:?}; expected an IPv4 or IPv6 address.")
+        })?;
         let directory = self.snapshot.directory();
         let slot = match *directory.find(&zone) {
             [slot] => slot,
-            [] => return Err(BadProbe::UnknownZone(shortened(&zone))),
-            _ => return Err(BadProbe::AmbiguousZone(shortened(&zone))),
+            [] => return Err(format!("No zone {shown_zone:?} is polled by this process.")),
+            _ => {
+                return Err(format!(
+                    "Several zones have the name {shown_zone:?}; name one by its identifier."
+                ));
+            }
         };
         Ok(Wanted {
             account: slot.load().account.clone(),
@@ -220,13 +204,13 @@ impl Probes {
     }
 }
 
-fn shortened(text: &str) -> String {
-    truncated(text, MAX_SHOWN_CHARS).into_owned()
+fn shortened(text: &str) -> Cow<'_, str> {
+    truncated(text, MAX_SHOWN_CHARS)
 }
 
 /// A little less than the client's time-out, so that it gets a response if the lookup fails. An
 /// invalid header counts as absent.
-pub(super) fn time_limit(headers: &HeaderMap) -> Result<Duration, BadProbe> {
+pub(super) fn time_limit(headers: &HeaderMap) -> Result<Duration, String> {
     let timeout = headers
         .get(TIMEOUT_HEADER)
         .and_then(|value| value.to_str().ok()?.trim().parse().ok())
@@ -234,72 +218,74 @@ pub(super) fn time_limit(headers: &HeaderMap) -> Result<Duration, BadProbe> {
         .unwrap_or(DEFAULT_TIMEOUT)
         .min(LONGEST_TIMEOUT);
     if timeout < SHORTEST_TIMEOUT {
-        return Err(BadProbe::ShortTimeout(timeout));
+        return Err(format!(
+            "{TIMEOUT_HEADER} is {timeout:?}; a probe needs at least {SHORTEST_TIMEOUT:?}."
+        ));
     }
     Ok(timeout.saturating_sub(HEAD_START.min(timeout / 4)))
 }
 
-fn exposition(
-    outcome: &Result<Option<Mapping>, String>,
-    took: Duration,
-) -> Result<String, prometheus::Error> {
-    let registry = Registry::new();
-    let gauge = |name: &str, help: &str, value: f64| {
-        let gauge = Gauge::new(name, help)?;
-        gauge.set(value);
-        registry.register(Box::new(gauge))
+/// The metrics of a probe.
+fn exposition(outcome: &Result<Option<Mapping>, String>, took: Duration) -> String {
+    let mut text = match outcome {
+        Ok(_) => String::new(),
+        Err(error) => comment(error),
     };
-    let success = f64::from(u8::from(outcome.is_ok()));
-    gauge(
+    let mut add = |name: &str, help: &str, labels: &str, value: f64| {
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            text,
+            "# HELP {name} {help}\n# TYPE {name} gauge\n{name}{labels} {value}"
+        );
+    };
+    add(
         "probe_success",
         "1 if Cloudflare answered whether the origin has a mapping, 0 if the look-up failed.",
-        success,
-    )?;
-    gauge(
+        "",
+        u8::from(outcome.is_ok()).into(),
+    );
+    add(
         "probe_duration_seconds",
         "Duration of the look-up, including the wait for the rate limit.",
+        "",
         took.as_secs_f64(),
-    )?;
-    let mut text = String::new();
-    match outcome {
-        Ok(mapping) => {
-            let present = f64::from(u8::from(mapping.is_some()));
-            gauge(
-                "probe_mapping_present",
-                "1 if the origin has a mapping, 0 if it has none.",
-                present,
-            )?;
-            if let Some(mapping) = mapping {
-                add_mapping(&registry, mapping)?;
-            }
-        }
-        Err(error) => text = comment(error),
+    );
+    if let Ok(mapping) = outcome {
+        add(
+            "probe_mapping_present",
+            "1 if the origin has a mapping, 0 if it has none.",
+            "",
+            u8::from(mapping.is_some()).into(),
+        );
     }
-    TextEncoder::new().encode_utf8(&registry.gather(), &mut text)?;
-    Ok(text)
-}
-
-fn add_mapping(registry: &Registry, mapping: &Mapping) -> Result<(), prometheus::Error> {
-    let info = GaugeVec::new(
-        Opts::new(
+    if let Ok(Some(mapping)) = outcome {
+        let ip = mapping.origin_ip;
+        let (vendor, region) = (
+            escaped(mapping.vendor.as_str()),
+            escaped(mapping.region.as_str()),
+        );
+        add(
             "probe_mapping_info",
             "Vendor and region of the mapping; always 1.",
-        ),
-        &["origin_ip", "vendor", "region"],
-    )?;
-    let ip = mapping.origin_ip.to_string();
-    info.with_label_values(&[&*ip, mapping.vendor.as_str(), mapping.region.as_str()])
-        .set(1.0);
-    registry.register(Box::new(info))?;
-    if let Some(at) = mapping.modified_on {
-        let modified = Gauge::new(
-            "probe_mapping_last_modified_timestamp_seconds",
-            "Unix time of the mapping's last modification.",
-        )?;
-        modified.set(at.as_duration().as_secs_f64());
-        registry.register(Box::new(modified))?;
+            &format!("{{origin_ip=\"{ip}\",region=\"{region}\",vendor=\"{vendor}\"}}"),
+            1.0,
+        );
+        if let Some(at) = mapping.modified_on {
+            add(
+                "probe_mapping_last_modified_timestamp_seconds",
+                "Unix time of the mapping's last modification.",
+                "",
+                at.as_duration().as_secs_f64(),
+            );
+        }
     }
-    Ok(())
+    text
+}
+
+/// The value of a label.
+fn escaped(text: &str) -> String {
+    let text = text.replace('\\', r"\\").replace('"', "\\\"");
+    text.replace('\n', r"\n")
 }
 
 /// The error as a comment, for people who open the URL; scrapers ignore comments.
@@ -340,7 +326,7 @@ mod tests {
             Ok(Duration::from_millis(9500))
         );
         for short in ["0", "0.0999", "1e-9"] {
-            let error = limit(short).unwrap_err().to_string();
+            let error = limit(short).unwrap_err();
             assert!(error.ends_with("a probe needs at least 100ms."), "{error}");
         }
     }

@@ -3,7 +3,7 @@
 use std::net::{Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use cloudflare_origin_region_exporter::web::{ListenError, bind};
+use cloudflare_origin_region_exporter::web::bind;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
@@ -18,7 +18,6 @@ async fn an_address_in_use_is_named() {
     let mut settings = Options::default().settings;
     settings.listen = vec!["127.0.0.1:0".to_owned(), address.clone()];
     let error = bind(&settings).await.unwrap_err();
-    assert!(matches!(error, ListenError::InUse { .. }), "{error}");
     assert_eq!(
         error.to_string(),
         format!(

@@ -1,4 +1,10 @@
+use std::path::Path;
+
+use tracing::Level;
+
 use super::*;
+use crate::config::{LogFormat, LogSettings};
+use crate::poller::Shard;
 
 fn cli(arguments: &str, variables: &[(&str, &str)]) -> Result<Cli, CliError> {
     let arguments = std::iter::once("exporter")
@@ -87,7 +93,7 @@ fn flags_come_before_and_after_the_command_and_repeated_ones_add_up() {
     .flags;
     assert_eq!(flags.web().listen, [":1", ":2", ":3"]);
     assert_eq!(flags.log().level, Level::DEBUG);
-    assert_eq!(flags.config_file, Some(PathBuf::from("a.yaml")));
+    assert_eq!(flags.config_file(), Some(Path::new("a.yaml")));
 }
 
 #[test]
@@ -119,11 +125,25 @@ fn a_variable_stands_for_a_flag_and_the_flag_hides_it() {
 }
 
 #[test]
+fn every_mistake_in_flags_and_variables_is_told_at_once() {
+    let variable = ("ORIGIN_REGION_EXPORTER_SHARD", "first");
+    let arguments = "--web.max-requests=0 check --log.level=loud --web.enable-lifecycle=perhaps";
+    assert_eq!(
+        cli(arguments, &[variable]).unwrap_err().text().0,
+        "error: environment variable ORIGIN_REGION_EXPORTER_SHARD: shard: expected a number from \
+         0, or \"auto\", found \"first\"\n\
+         error: flag --web.enable-lifecycle: expected true or false, found \"perhaps\"\n\
+         error: flag --web.max-requests: expected a whole number from 1 to 100000, found \"0\"\n\
+         error: flag --log.level: expected trace, debug, info, warn or error, found \"loud\"\n"
+    );
+}
+
+#[test]
 fn a_bad_variable_is_named() {
     assert_eq!(
         problem("", &[("ORIGIN_REGION_EXPORTER_WEB_MAX_REQUESTS", "many")]),
-        "error: environment variable ORIGIN_REGION_EXPORTER_WEB_MAX_REQUESTS: invalid value \
-         'many' for '--web.max-requests <NUMBER>': invalid digit found in string"
+        "error: environment variable ORIGIN_REGION_EXPORTER_WEB_MAX_REQUESTS: web_max_requests: \
+         expected a whole number from 1 to 100000, found \"many\""
     );
 }
 
@@ -166,11 +186,11 @@ fn bad_values_say_what_was_expected() {
         ("--web.telemetry-path=metrics", "expected a path"),
         ("--web.telemetry-path=/-/healthy", "another page's"),
         ("--web.telemetry-path=/zones/x", "another page's"),
-        ("--web.max-requests=0", "1..=100000"),
+        ("--web.max-requests=0", "from 1 to 100000, found \"0\""),
         ("--log.level=loud", "expected trace"),
         ("--log.format=xml", "[possible values: logfmt, json]"),
-        ("--shard=first", "expected a number"),
-        ("--total-shards=0", "1..=10000"),
+        ("--shard=first", "flag --shard: expected a number"),
+        ("--total-shards=0", "from 1 to 10000"),
         ("--web.listen=:1", "unexpected argument"),
     ] {
         let shown = cli(arguments, &[]).unwrap_err().text().0;

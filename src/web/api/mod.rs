@@ -17,7 +17,7 @@ use hyper::StatusCode;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use self::query::{BadQuery, Query};
+use self::query::Query;
 use super::quota::{Lease, Quota};
 use super::render_pool::RenderPool;
 use super::reply::Reply;
@@ -119,7 +119,7 @@ impl Api {
         };
         let query = match parse_query(resource, query) {
             Ok(query) => query,
-            Err(error) => return refuse(StatusCode::BAD_REQUEST, error.to_string()),
+            Err(error) => return refuse(StatusCode::BAD_REQUEST, error),
         };
         let (snapshot, history) = (self.snapshot.clone(), self.history.clone());
         let make = move || {
@@ -131,7 +131,7 @@ impl Api {
 }
 
 /// Parses the query of a request.
-pub(super) fn parse_query(resource: Resource, query: &str) -> Result<Query, BadQuery> {
+pub(super) fn parse_query(resource: Resource, query: &str) -> Result<Query, String> {
     Query::parse(query, resource.parameters())
 }
 

@@ -1,5 +1,7 @@
 //! Query parameters of the JSON API.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -20,6 +22,7 @@ const MAX_LIMIT: usize = 10_000;
 const MAX_SHOWN_CHARS: usize = 100;
 
 const INSTANT: &str = "a time such as 2026-03-01T12:00:00Z";
+const FINDING_KINDS: &str = "missing, wrong, stale, unused, rotating or idle";
 const CHANGE_KINDS: &str = "mapping_added, mapping_removed, mapping_changed, finding_appeared or \
                             finding_cleared";
 
@@ -40,88 +43,40 @@ pub(in crate::web) struct Query {
     pub(super) offset: usize,
 }
 
-/// An invalid query. It is rejected rather than ignored, because a mistyped filter would return
-/// everything.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(in crate::web) enum BadQuery {
-    #[error("unknown parameter {0:?}; expected one of {1}")]
-    Unknown(String, String),
-    #[error("{0} is given twice")]
-    Twice(&'static str),
-    #[error("{name} is {value:?}; expected {expected}")]
-    Value {
-        name: &'static str,
-        value: String,
-        expected: &'static str,
-    },
-}
-
 impl Query {
-    /// Parses a query string with these allowed parameters.
-    pub(super) fn parse(query: &str, parameters: &[&'static str]) -> Result<Self, BadQuery> {
-        let mut parsed = Self::default();
-        let (mut limit, mut offset) = (None, None);
-        for (key, value) in form_urlencoded::parse(query.as_bytes()) {
-            let Some(&name) = parameters.iter().find(|name| ***name == *key) else {
-                return Err(BadQuery::Unknown(shortened(&key), parameters.join(", ")));
-            };
-            match name {
-                "zone" => set(name, &mut parsed.zone, &value, "a name or an id", |text| {
-                    (!text.is_empty()).then(|| text.to_owned())
-                }),
-                "vendor" => set(name, &mut parsed.vendor, &value, "a vendor", |text| {
-                    Vendor::parse(text).ok()
-                }),
-                "region" => set(name, &mut parsed.region, &value, "a region", |text| {
-                    Region::parse(text).ok()
-                }),
-                "origin_ip" => set(
-                    name,
-                    &mut parsed.origin_ip,
-                    &value,
-                    "an IPv4 or IPv6 address",
-                    |text| OriginIp::parse(text).ok(),
-                ),
-                "finding" => set(
-                    name,
-                    &mut parsed.finding,
-                    &value,
-                    "missing, wrong, stale, unused, rotating or idle",
-                    |text| {
-                        let mut kinds = FindingKind::ALL.into_iter();
-                        kinds.find(|kind| kind.as_str() == text)
-                    },
-                ),
-                "kind" => set(
-                    name,
-                    &mut parsed.kind,
-                    &value,
-                    CHANGE_KINDS,
-                    ChangeKind::parse,
-                ),
-                "since" => set(name, &mut parsed.since, &value, INSTANT, instant),
-                "until" => set(name, &mut parsed.until, &value, INSTANT, instant),
-                "left_out" => set(
-                    name,
-                    &mut parsed.left_out,
-                    &value,
-                    "true or false",
-                    |text| text.parse().ok(),
-                ),
-                "prune" => set(name, &mut parsed.prune, &value, "true or false", |text| {
-                    text.parse().ok()
-                }),
-                "limit" => set(name, &mut limit, &value, "0 to 10000", |text| {
+    /// Parses a query string with these allowed parameters. An invalid one is rejected with a
+    /// reason rather than ignored, because a mistyped filter would return everything.
+    pub(super) fn parse(query: &str, parameters: &[&'static str]) -> Result<Self, String> {
+        let mut given = Given::parse(query, parameters)?;
+        let boolean = |text: &str| text.parse().ok();
+        let instant = |text: &str| text.parse().ok();
+        Ok(Self {
+            zone: given.take("zone", "a name or an id", |text| {
+                (!text.is_empty()).then(|| text.to_owned())
+            })?,
+            vendor: given.take("vendor", "a vendor", |text| Vendor::parse(text).ok())?,
+            region: given.take("region", "a region", |text| Region::parse(text).ok())?,
+            origin_ip: given.take("origin_ip", "an IPv4 or IPv6 address", |text| {
+                OriginIp::parse(text).ok()
+            })?,
+            finding: given.take("finding", FINDING_KINDS, |text| {
+                let mut kinds = FindingKind::ALL.into_iter();
+                kinds.find(|kind| kind.as_str() == text)
+            })?,
+            kind: given.take("kind", CHANGE_KINDS, ChangeKind::parse)?,
+            since: given.take("since", INSTANT, instant)?,
+            until: given.take("until", INSTANT, instant)?,
+            left_out: given.take("left_out", "true or false", boolean)?,
+            prune: given.take("prune", "true or false", boolean)?,
+            limit: given
+                .take("limit", "0 to 10000", |text| {
                     text.parse().ok().filter(|limit| *limit <= MAX_LIMIT)
-                }),
-                _ => set(name, &mut offset, &value, "a number from 0", |text| {
-                    text.parse().ok()
-                }),
-            }?;
-        }
-        parsed.limit = limit.unwrap_or(DEFAULT_LIMIT);
-        parsed.offset = offset.unwrap_or(0);
-        Ok(parsed)
+                })?
+                .unwrap_or(DEFAULT_LIMIT),
+            offset: given
+                .take("offset", "a number from 0", |text| text.parse().ok())?
+                .unwrap_or(0),
+        })
     }
 
     /// The matching zones, each with its current state.
@@ -201,30 +156,42 @@ impl Query {
     }
 }
 
-fn instant(text: &str) -> Option<Timestamp> {
-    text.parse().ok()
-}
+/// The parameters of a request, by name.
+struct Given<'a>(BTreeMap<&'static str, Cow<'a, str>>);
 
-fn set<T>(
-    name: &'static str,
-    slot: &mut Option<T>,
-    value: &str,
-    expected: &'static str,
-    parse: impl FnOnce(&str) -> Option<T>,
-) -> Result<(), BadQuery> {
-    let parsed = parse(value).ok_or_else(|| BadQuery::Value {
-        name,
-        value: shortened(value),
-        expected,
-    })?;
-    match slot.replace(parsed) {
-        None => Ok(()),
-        Some(_) => Err(BadQuery::Twice(name)),
+impl<'a> Given<'a> {
+    fn parse(query: &'a str, known: &[&'static str]) -> Result<Self, String> {
+        let mut given = BTreeMap::new();
+        for (key, value) in form_urlencoded::parse(query.as_bytes()) {
+            let Some(&name) = known.iter().find(|name| ***name == *key) else {
+                let (key, known) = (shortened(&key), known.join(", "));
+                return Err(format!(
+                    "unknown parameter {key:?}; expected one of {known}"
+                ));
+            };
+            if given.insert(name, value).is_some() {
+                return Err(format!("{name} is given twice"));
+            }
+        }
+        Ok(Self(given))
+    }
+
+    fn take<T>(
+        &mut self,
+        name: &str,
+        expected: &str,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Result<Option<T>, String> {
+        let Some(value) = self.0.remove(name) else {
+            return Ok(None);
+        };
+        let parsed = parse(&value).map(Some);
+        parsed.ok_or_else(|| format!("{name} is {:?}; expected {expected}", shortened(&value)))
     }
 }
 
-fn shortened(text: &str) -> String {
-    truncated(text, MAX_SHOWN_CHARS).into_owned()
+fn shortened(text: &str) -> Cow<'_, str> {
+    truncated(text, MAX_SHOWN_CHARS)
 }
 
 #[cfg(test)]
@@ -233,7 +200,7 @@ mod tests {
 
     const PARAMETERS: &[&str] = &["zone", "origin_ip", "finding", "limit", "offset"];
 
-    fn parse(query: &str) -> Result<Query, BadQuery> {
+    fn parse(query: &str) -> Result<Query, String> {
         Query::parse(query, PARAMETERS)
     }
 
@@ -275,10 +242,10 @@ mod tests {
                 "expected missing, wrong, stale, unused, rotating or idle",
             ),
         ] {
-            let error = parse(query).unwrap_err().to_string();
+            let error = parse(query).unwrap_err();
             assert!(error.contains(message), "{query}: {error}");
         }
-        let long = parse(&"x".repeat(10_000)).unwrap_err().to_string();
+        let long = parse(&"x".repeat(10_000)).unwrap_err();
         assert!(long.len() < 300, "{long}");
     }
 

@@ -2,10 +2,9 @@
 
 use jiff::Timestamp;
 use maud::{Markup, html};
-use url::form_urlencoded;
 
 use super::change_table;
-use super::layout::{self, MAX_SEARCH_CHARS, PAGE_SIZE, Paging, Site};
+use super::layout::{self, MAX_SEARCH_CHARS, PAGE_SIZE, Paging, Parameters, Site};
 use crate::history::{self, ChangeKind, History};
 
 /// The filters and page of the request.
@@ -21,31 +20,18 @@ pub(super) struct Query {
 impl Query {
     /// Parses `?zone=…&kind=…&page=…`. Invalid values count as absent.
     pub(super) fn parse(query: &str) -> Self {
-        let mut parsed = Self {
-            zone: String::new(),
-            kind: None,
-            page: 1,
-        };
-        for (key, value) in form_urlencoded::parse(query.as_bytes()) {
-            match &*key {
-                "zone" => parsed.zone = layout::search_text(&value),
-                "kind" => parsed.kind = ChangeKind::parse(&value),
-                "page" => parsed.page = value.parse().unwrap_or(1),
-                _ => {}
-            }
+        let parameters = Parameters::parse(query);
+        Self {
+            zone: parameters.search_text("zone"),
+            kind: ChangeKind::parse(parameters.get("kind")),
+            page: parameters.page("page"),
         }
-        parsed
     }
 
     fn link_to(&self, page: usize) -> String {
-        let mut query = form_urlencoded::Serializer::for_suffix("?".to_owned(), 1);
-        if !self.zone.is_empty() {
-            query.append_pair("zone", &self.zone);
-        }
-        if let Some(kind) = self.kind {
-            query.append_pair("kind", kind.as_str());
-        }
-        query.append_pair("page", &page.to_string()).finish()
+        let kind = self.kind.map_or("", ChangeKind::as_str);
+        let page = page.to_string();
+        layout::link("", &[("zone", &self.zone), ("kind", kind), ("page", &page)])
     }
 
     fn wanted(&self, offset: usize) -> history::Query {

@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use maud::{Markup, html};
-use url::form_urlencoded;
 
 use super::finding_table;
-use super::layout::{self, MAX_SEARCH_CHARS, Paging, Site};
+use super::layout::{self, MAX_SEARCH_CHARS, Paging, Parameters, Site};
 use crate::domain::OriginIp;
 use crate::findings::FindingKind;
 use crate::snapshot::rows::{Finding, FindingRow};
@@ -37,34 +36,23 @@ pub(super) struct Query {
 impl Query {
     /// Parses `?finding=…&q=…&page=…`. Invalid values count as absent.
     pub(super) fn parse(query: &str) -> Self {
-        let mut parsed = Self {
-            kind: None,
-            search: String::new(),
-            page: 1,
-        };
-        for (key, value) in form_urlencoded::parse(query.as_bytes()) {
-            match &*key {
-                "finding" => parsed.kind = ORDER.into_iter().find(|kind| kind.as_str() == value),
-                "q" => parsed.search = layout::search_text(&value),
-                "page" => parsed.page = value.parse().unwrap_or(1),
-                _ => {}
-            }
+        let parameters = Parameters::parse(query);
+        let kind = parameters.get("finding");
+        Self {
+            kind: ORDER.into_iter().find(|known| known.as_str() == kind),
+            search: parameters.search_text("q"),
+            page: parameters.page("page"),
         }
-        parsed
     }
 
     fn link(&self) -> String {
-        let mut query = form_urlencoded::Serializer::for_suffix("/findings?".to_owned(), 10);
-        if let Some(kind) = self.kind {
-            query.append_pair("finding", kind.as_str());
-        }
-        if !self.search.is_empty() {
-            query.append_pair("q", &self.search);
-        }
-        if self.page > 1 {
-            query.append_pair("page", &self.page.to_string());
-        }
-        query.finish()
+        let kind = self.kind.map_or("", FindingKind::as_str);
+        let page = match self.page {
+            1 => String::new(),
+            page => page.to_string(),
+        };
+        let parameters = [("finding", kind), ("q", &self.search), ("page", &page)];
+        layout::link("/findings", &parameters)
     }
 }
 

@@ -2,9 +2,8 @@
 
 use jiff::Timestamp;
 use maud::{Markup, html};
-use url::form_urlencoded;
 
-use super::layout::{self, MAX_SEARCH_CHARS, Paging, Site};
+use super::layout::{self, MAX_SEARCH_CHARS, Paging, Parameters, Site};
 use crate::cloudflare::AccountStatus;
 use crate::snapshot::rows::ZoneRow;
 use crate::snapshot::{AccountState, Directory, ZoneCounts};
@@ -32,7 +31,12 @@ enum Show {
 }
 
 impl Show {
-    const FILTERS: [Self; 3] = [Self::Problems, Self::Failing, Self::Unread];
+    /// Each with its words on the page.
+    const FILTERS: [(Self, &str); 3] = [
+        (Self::Problems, "with problems"),
+        (Self::Failing, "failing"),
+        (Self::Unread, "not read yet"),
+    ];
 
     fn as_str(self) -> &'static str {
         match self {
@@ -56,25 +60,15 @@ impl Show {
 impl Query {
     /// Parses `?q=…&show=…&page=…`. Invalid values count as absent.
     pub(super) fn parse(query: &str) -> Self {
-        let mut parsed = Self {
-            search: String::new(),
-            show: Show::All,
-            page: 1,
-        };
-        for (key, value) in form_urlencoded::parse(query.as_bytes()) {
-            match &*key {
-                "q" => parsed.search = layout::search_text(&value),
-                "show" => {
-                    let show = Show::FILTERS
-                        .into_iter()
-                        .find(|show| show.as_str() == value);
-                    parsed.show = show.unwrap_or(Show::All);
-                }
-                "page" => parsed.page = value.parse().unwrap_or(1),
-                _ => {}
-            }
+        let parameters = Parameters::parse(query);
+        let show = parameters.get("show");
+        let mut filters = Show::FILTERS.into_iter().map(|(filter, _)| filter);
+        let show = filters.find(|filter| filter.as_str() == show);
+        Self {
+            search: parameters.search_text("q"),
+            show: show.unwrap_or(Show::All),
+            page: parameters.page("page"),
         }
-        parsed
     }
 
     fn takes(&self, zone: &ZoneRow) -> bool {
@@ -89,14 +83,8 @@ impl Query {
     }
 
     fn link_to(&self, page: usize) -> String {
-        let mut query = form_urlencoded::Serializer::for_suffix("?".to_owned(), 1);
-        if !self.search.is_empty() {
-            query.append_pair("q", &self.search);
-        }
-        if self.show != Show::All {
-            query.append_pair("show", self.show.as_str());
-        }
-        query.append_pair("page", &page.to_string()).finish()
+        let (show, page) = (self.show.as_str(), page.to_string());
+        layout::link("", &[("q", &self.search), ("show", show), ("page", &page)])
     }
 }
 
@@ -186,56 +174,46 @@ impl Landing<'_> {
     }
 
     fn account_table(&self) -> Markup {
-        let statuses = self.accounts;
+        let heads = [
+            "Account",
+            "Zone listing",
+            "Token",
+            "Own budget",
+            "Left at Cloudflare",
+            "Zones",
+            "Last error",
+        ];
+        let accounts = &self.directory.accounts;
+        let rows = accounts.iter().map(|account| self.account_row(account));
         html! {
-            table.cards {
-                thead { tr {
-                    th scope="col" { "Account" }
-                    th scope="col" { "Zone listing" }
-                    th scope="col" { "Token" }
-                    th scope="col" { "Own budget" }
-                    th scope="col" { "Left at Cloudflare" }
-                    th scope="col" { "Zones" }
-                    th scope="col" { "Last error" }
-                } }
-                tbody {
-                    @for account in &self.directory.accounts {
-                        @let status = statuses.iter().find(|status| status.name == account.name);
-                        (self.account_row(account, status))
-                    }
-                    @if self.directory.accounts.is_empty() {
-                        tr { td.quiet colspan="7" { "No account has been read yet." } }
-                    }
-                }
+            @if accounts.is_empty() {
+                p.quiet { "No account has been read yet." }
+            } @else {
+                (layout::table(heads, rows))
             }
         }
     }
 
-    fn account_row(&self, account: &AccountState, status: Option<&AccountStatus>) -> Markup {
+    fn account_row(&self, account: &AccountState) -> [Markup; 7] {
         let now = self.now;
-        html! {
-            tr {
-                th scope="row" { (account.name) }
-                td data-label="Zone listing" {
-                    (layout::state(account.up)) ", last good "
-                    (layout::when(account.last_success, now))
+        let mut statuses = self.accounts.iter();
+        let status = statuses.find(|status| status.name == account.name);
+        [
+            html! { (account.name) },
+            html! {
+                (layout::state(account.up)) ", last good " (layout::when(account.last_success, now))
+            },
+            html! { @if let Some(status) = status { (token(status, now)) } },
+            html! { @if let Some(status) = status { (budget(status, now)) } },
+            html! {
+                @match status.and_then(|status| status.remaining) {
+                    Some(remaining) => { (remaining) " requests" },
+                    None => span.quiet { "unknown" },
                 }
-                td data-label="Token" {
-                    @if let Some(status) = status { (token(status, now)) }
-                }
-                td data-label="Own budget" {
-                    @if let Some(status) = status { (budget(status, now)) }
-                }
-                td data-label="Left at Cloudflare" {
-                    @match status.and_then(|status| status.remaining) {
-                        Some(remaining) => { (remaining) " requests" },
-                        None => span.quiet { "unknown" },
-                    }
-                }
-                td data-label="Zones" { (zone_counts(account)) }
-                td.error data-label="Last error" { (layout::error(account.error.as_deref())) }
-            }
-        }
+            },
+            html! { (zone_counts(account)) },
+            html! { (layout::error(account.error.as_deref())) },
+        ]
     }
 }
 
@@ -321,11 +299,7 @@ fn search(query: &Query) -> Markup {
                 placeholder="Part of a name, or an id" aria-label="Search for a zone";
             select name="show" aria-label="Which zones" {
                 option value="" selected[query.show == Show::All] { "all zones" }
-                @for (show, label) in [
-                    (Show::Problems, "with problems"),
-                    (Show::Failing, "failing"),
-                    (Show::Unread, "not read yet"),
-                ] {
+                @for (show, label) in Show::FILTERS {
                     option value=(show.as_str()) selected[query.show == show] { (label) }
                 }
             }
@@ -344,46 +318,42 @@ fn summary(query: &Query, all: usize, found: usize) -> String {
 }
 
 fn zone_table(zones: &[&ZoneRow], now: Timestamp) -> Markup {
+    let heads = [
+        "Zone",
+        "Poll",
+        "Mappings",
+        "Missing",
+        "Wrong",
+        "Unused",
+        "Stale",
+        "Last good poll",
+        "Next poll",
+        "Last error",
+    ];
+    let rows = zones.iter().map(|zone| zone_row(zone, now));
     html! {
-        table.cards {
-            thead { tr {
-                th scope="col" { "Zone" }
-                th scope="col" { "Poll" }
-                th.number scope="col" { "Mappings" }
-                th.number scope="col" { "Missing" }
-                th.number scope="col" { "Wrong" }
-                th.number scope="col" { "Unused" }
-                th.number scope="col" { "Stale" }
-                th scope="col" { "Last good poll" }
-                th scope="col" { "Next poll" }
-                th scope="col" { "Last error" }
-            } }
-            tbody {
-                @for zone in zones { (zone_row(zone, now)) }
-                @if zones.is_empty() {
-                    tr { td.quiet colspan="10" { "No zone." } }
-                }
-            }
+        @if zones.is_empty() {
+            p.quiet { "No zone." }
+        } @else {
+            div.zones { (layout::table(heads, rows)) }
         }
     }
 }
 
-fn zone_row(zone: &ZoneRow, now: Timestamp) -> Markup {
-    html! {
-        tr {
-            th scope="row" { a href={ "/zones/" (zone.zone_id) } { (zone.zone) } }
-            td data-label="Poll" { (layout::state(zone.up)) }
-            td.number data-label="Mappings" {
-                (layout::count(zone.mappings))
-                @if zone.idle == Some(true) { " " span.bad { "idle" } }
-            }
-            td.number data-label="Missing" { (layout::findings(zone.missing)) }
-            td.number data-label="Wrong" { (layout::findings(zone.wrong)) }
-            td.number data-label="Unused" { (layout::findings(zone.unused)) }
-            td.number data-label="Stale" { (layout::findings(zone.stale)) }
-            td data-label="Last good poll" { (layout::when(zone.last_success, now)) }
-            td data-label="Next poll" { (layout::ahead(zone.next_poll, now)) }
-            td.error data-label="Last error" { (layout::error(zone.error.as_deref())) }
-        }
-    }
+fn zone_row(zone: &ZoneRow, now: Timestamp) -> [Markup; 10] {
+    [
+        html! { a href={ "/zones/" (zone.zone_id) } { (zone.zone) } },
+        layout::state(zone.up),
+        html! {
+            (layout::count(zone.mappings))
+            @if zone.idle == Some(true) { " " span.bad { "idle" } }
+        },
+        layout::findings(zone.missing),
+        layout::findings(zone.wrong),
+        layout::findings(zone.unused),
+        layout::findings(zone.stale),
+        layout::when(zone.last_success, now),
+        layout::ahead(zone.next_poll, now),
+        html! { (layout::error(zone.error.as_deref())) },
+    ]
 }

@@ -4,9 +4,11 @@
 //! run no scripts.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use jiff::Timestamp;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
+use url::form_urlencoded;
 
 use crate::build_info;
 use crate::domain::ZoneName;
@@ -121,10 +123,38 @@ impl Paging {
     }
 }
 
-/// A search text in lower case, truncated to [`MAX_SEARCH_CHARS`].
-pub(super) fn search_text(value: &str) -> String {
-    let text = value.trim().to_lowercase();
-    prefix(&text, MAX_SEARCH_CHARS).to_owned()
+/// The parameters of a page's query. Of several with one name the last counts; invalid values count
+/// as absent.
+pub(super) struct Parameters(HashMap<String, String>);
+
+impl Parameters {
+    pub(super) fn parse(query: &str) -> Self {
+        let parameters = form_urlencoded::parse(query.as_bytes());
+        Self(parameters.into_owned().collect())
+    }
+
+    /// A value; empty if it is absent.
+    pub(super) fn get(&self, name: &str) -> &str {
+        self.0.get(name).map_or("", String::as_str)
+    }
+
+    /// A search text in lower case, truncated to [`MAX_SEARCH_CHARS`].
+    pub(super) fn search_text(&self, name: &str) -> String {
+        let text = self.get(name).trim().to_lowercase();
+        prefix(&text, MAX_SEARCH_CHARS).to_owned()
+    }
+
+    /// The number of a page, from 1.
+    pub(super) fn page(&self, name: &str) -> usize {
+        self.get(name).parse().unwrap_or(1)
+    }
+}
+
+/// A link with the parameters that have a value.
+pub(super) fn link(path: &str, parameters: &[(&str, &str)]) -> String {
+    let given = parameters.iter().filter(|(_, value)| !value.is_empty());
+    let mut query = form_urlencoded::Serializer::for_suffix(format!("{path}?"), path.len() + 1);
+    query.extend_pairs(given).finish()
 }
 
 /// Whether a search text is part of a zone's name, or the name in another spelling.

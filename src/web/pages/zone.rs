@@ -6,11 +6,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use maud::{Markup, html};
-use url::form_urlencoded;
 
 use super::change_table;
 use super::finding_table;
-use super::layout::{self, MAX_SEARCH_CHARS, Paging, Site};
+use super::layout::{self, MAX_SEARCH_CHARS, Paging, Parameters, Site};
 use super::{origins, plan};
 use crate::domain::OriginIp;
 use crate::history::{self, History};
@@ -34,20 +33,12 @@ pub(super) struct Query {
 impl Query {
     /// Parses `?q=…&mappings=…&findings=…`. Invalid values count as absent.
     pub(super) fn parse(query: &str) -> Self {
-        let mut parsed = Self {
-            search: String::new(),
-            mappings: 1,
-            findings: 1,
-        };
-        for (key, value) in form_urlencoded::parse(query.as_bytes()) {
-            match &*key {
-                "q" => parsed.search = layout::search_text(&value),
-                "mappings" => parsed.mappings = value.parse().unwrap_or(1),
-                "findings" => parsed.findings = value.parse().unwrap_or(1),
-                _ => {}
-            }
+        let parameters = Parameters::parse(query);
+        Self {
+            search: parameters.search_text("q"),
+            mappings: parameters.page("mappings"),
+            findings: parameters.page("findings"),
         }
-        parsed
     }
 
     /// Whether the search matches an address, or part of it or of these words.
@@ -62,14 +53,12 @@ impl Query {
     }
 
     fn link(&self) -> String {
-        let mut query = form_urlencoded::Serializer::for_suffix("?".to_owned(), 1);
-        if !self.search.is_empty() {
-            query.append_pair("q", &self.search);
-        }
-        query
-            .append_pair("mappings", &self.mappings.to_string())
-            .append_pair("findings", &self.findings.to_string())
-            .finish()
+        let (mappings, findings) = (self.mappings.to_string(), self.findings.to_string());
+        let search = ("q", &*self.search);
+        layout::link(
+            "",
+            &[search, ("mappings", &mappings), ("findings", &findings)],
+        )
     }
 }
 

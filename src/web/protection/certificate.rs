@@ -1,6 +1,6 @@
 //! Monitors the expiry of the server's certificate.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use jiff::Timestamp;
 use prometheus::{Gauge, Registry};
@@ -8,30 +8,29 @@ use rustls::pki_types::CertificateDer;
 use tracing::error;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
-use crate::metric_families::{FromFamily as _, WEB_CERTIFICATE_NOT_AFTER};
+use crate::metric_families::WEB_CERTIFICATE_NOT_AFTER;
 
 /// The expiry of the served certificate: a metric, and an error in the log once it has expired.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct CertificateEnd {
-    not_after: Gauge,
+    not_after: OnceLock<Gauge>,
     /// The expiry that was last logged.
     logged: Mutex<Option<Timestamp>>,
 }
 
 impl CertificateEnd {
-    pub(super) fn new() -> Result<Self, prometheus::Error> {
-        Ok(Self {
-            not_after: Gauge::from_family(&WEB_CERTIFICATE_NOT_AFTER)?,
-            logged: Mutex::default(),
-        })
-    }
-
     pub(super) fn register(&self, registry: &Registry) -> Result<(), prometheus::Error> {
-        registry.register(Box::new(self.not_after.clone()))
+        // Registering it twice fails, so it is not set yet.
+        let _ = self
+            .not_after
+            .set(WEB_CERTIFICATE_NOT_AFTER.register(registry)?);
+        Ok(())
     }
 
     pub(super) fn set(&self, not_after: Timestamp) {
-        self.not_after.set(not_after.as_duration().as_secs_f64());
+        if let Some(gauge) = self.not_after.get() {
+            gauge.set(not_after.as_duration().as_secs_f64());
+        }
     }
 
     /// Logs an expired certificate once.

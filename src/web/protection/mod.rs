@@ -35,7 +35,6 @@ use self::users::{Access, Users};
 use super::reply::Reply;
 use super::server::Peer;
 use super::{Pem, TlsSettings, WebConfig};
-use crate::config_tree::ConfigErrors;
 
 /// How often the files are checked for changes.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
@@ -43,38 +42,10 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// and an empty one would let everyone in.
 const SETTLE: Duration = Duration::from_millis(200);
 
-/// Why the web configuration file cannot be used.
+/// Why the web configuration file cannot be used, described for the operator.
 #[derive(Debug, thiserror::Error)]
-pub enum ProtectionError {
-    /// The file is invalid.
-    #[error("{0}")]
-    Config(#[from] ConfigErrors),
-    /// A certificate, a key or an authority is missing or unusable.
-    #[error("{}: tls_server_config: {setting}: {problem}", path.display())]
-    Tls {
-        /// The web configuration file.
-        path: PathBuf,
-        /// Its key.
-        setting: &'static str,
-        /// What is wrong.
-        problem: String,
-    },
-    /// The file turned TLS on or off while the server was running.
-    #[error(
-        "{}: TLS cannot be turned on or off while the exporter runs; restart it",
-        path.display()
-    )]
-    NeedsRestart {
-        /// The web configuration file.
-        path: PathBuf,
-    },
-    /// The metric of the certificate could not be created: a bug in this program.
-    #[error("cannot create a metric: {0}")]
-    Metric(#[from] prometheus::Error),
-    /// The operating system provides no random numbers.
-    #[error("the operating system gives no random numbers, which TLS and passwords need")]
-    NoRandomness,
-}
+#[error("{0}")]
+pub struct ProtectionError(String);
 
 /// The current TLS, users, rate limit and headers of the web configuration file.
 pub struct Protection {
@@ -105,19 +76,17 @@ impl Protection {
             path: path.map(Path::to_owned),
             in_force: ArcSwap::from_pointee(in_force),
             files: Mutex::new(files),
-            certificate_end: CertificateEnd::new()?,
+            certificate_end: CertificateEnd::default(),
         })
     }
 
     /// Registers the metric of the certificate's expiry, if there is TLS.
     pub fn register(&self, registry: &Registry) -> Result<(), prometheus::Error> {
-        match self.not_after() {
-            Some(not_after) => {
-                self.certificate_end.set(not_after);
-                self.certificate_end.register(registry)
-            }
-            None => Ok(()),
+        if let Some(not_after) = self.not_after() {
+            self.certificate_end.register(registry)?;
+            self.certificate_end.set(not_after);
         }
+        Ok(())
     }
 
     fn not_after(&self) -> Option<Timestamp> {
@@ -181,9 +150,10 @@ impl Protection {
         let mut new = loaded?;
         let old = self.in_force.load();
         if new.tls.is_some() != old.tls.is_some() {
-            return Err(ProtectionError::NeedsRestart {
-                path: path.to_owned(),
-            });
+            return Err(ProtectionError(format!(
+                "{}: TLS cannot be turned on or off while the exporter runs; restart it",
+                path.display()
+            )));
         }
         new.inherit(&old);
         if let Some(not_after) = new.tls.as_ref().and_then(|tls| tls.not_after) {
@@ -202,15 +172,14 @@ impl InForce {
     /// `files` receives the files that are read, in their state before, even if loading fails.
     fn load(path: &Path, files: &mut Files) -> Result<Self, ProtectionError> {
         files.add(path);
-        let config = WebConfig::load(path)?;
+        let config = WebConfig::load(path).map_err(|errors| ProtectionError(errors.to_string()))?;
         for file in config.tls.iter().flat_map(pem_files) {
             files.add(file);
         }
         let tls = config.tls.as_ref().map(|tls| {
-            tls::load(tls, config.http2).map_err(|problem| ProtectionError::Tls {
-                path: path.to_owned(),
-                setting: problem.setting,
-                problem: problem.problem,
+            tls::load(tls, config.http2).map_err(|problem| {
+                let path = path.display();
+                ProtectionError(format!("{path}: tls_server_config: {problem}"))
             })
         });
         let users = (!config.users.is_empty()).then(|| Users::new(&config.users));
@@ -218,9 +187,10 @@ impl InForce {
         Ok(Self {
             tls: tls.transpose()?,
             headers: config.headers,
-            users: users
-                .transpose()
-                .map_err(|_| ProtectionError::NoRandomness)?,
+            users: users.transpose().map_err(|_| {
+                let problem = "the operating system gives no random numbers, which passwords need";
+                ProtectionError(problem.to_owned())
+            })?,
             bucket: config.rate_limit.map(bucket),
         })
     }

@@ -21,14 +21,6 @@ use crate::web::{ClientAuth, Curve, Pem, TlsSettings};
 /// The largest file of certificates; all public authorities together take 250 kB.
 const MAX_PEM_BYTES: usize = 1 << 20;
 
-/// A problem with a certificate, a key or an authority.
-#[derive(Debug)]
-pub(super) struct TlsProblem {
-    /// The key of the configuration.
-    pub(super) setting: &'static str,
-    pub(super) problem: String,
-}
-
 /// The TLS configuration.
 pub(super) struct Tls {
     pub(super) config: Arc<ServerConfig>,
@@ -36,15 +28,16 @@ pub(super) struct Tls {
     pub(super) not_after: Option<Timestamp>,
 }
 
-/// Reads the files and builds the rustls configuration; `http2` offers HTTP/2.
-pub(super) fn load(settings: &TlsSettings, http2: bool) -> Result<Tls, TlsProblem> {
+/// Reads the files and builds the rustls configuration; `http2` offers HTTP/2. Fails with the key of
+/// the configuration and what is wrong with its certificate, key or authority.
+pub(super) fn load(settings: &TlsSettings, http2: bool) -> Result<Tls, String> {
     let provider = Arc::new(provider(settings));
     let mut versions = Vec::new();
     versions.extend(settings.tls12.then_some(&TLS12));
     versions.extend(settings.tls13.then_some(&TLS13));
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_protocol_versions(&versions)
-        .map_err(|error| problem("cipher_suites", error.to_string()))?;
+        .map_err(|error| format!("cipher_suites: {error}"))?;
     let builder = match settings.client_auth {
         ClientAuth::None => builder.with_no_client_auth(),
         auth => builder.with_client_cert_verifier(client_verifier(settings, auth, &provider)?),
@@ -54,7 +47,7 @@ pub(super) fn load(settings: &TlsSettings, http2: bool) -> Result<Tls, TlsProble
     let key = key(&settings.key)?;
     let mut config = builder
         .with_single_cert(certificates, key)
-        .map_err(|error| problem("cert and key", error.to_string()))?;
+        .map_err(|error| format!("cert and key: {error}"))?;
     if settings.client_auth != ClientAuth::None {
         // A resumed session would not verify the client's certificate again.
         config.session_storage = Arc::new(NoServerSessionStorage {});
@@ -68,13 +61,6 @@ pub(super) fn load(settings: &TlsSettings, http2: bool) -> Result<Tls, TlsProble
         config: Arc::new(config),
         not_after,
     })
-}
-
-fn problem(setting: &'static str, problem: impl Into<String>) -> TlsProblem {
-    TlsProblem {
-        setting,
-        problem: problem.into(),
-    }
 }
 
 fn provider(settings: &TlsSettings) -> CryptoProvider {
@@ -98,28 +84,20 @@ fn group(curve: Curve) -> &'static dyn SupportedKxGroup {
     }
 }
 
-fn certificates(pem: &Pem) -> Result<Vec<CertificateDer<'static>>, TlsProblem> {
-    let bytes = read(pem).map_err(|error| problem("cert", error))?;
+fn certificates(pem: &Pem) -> Result<Vec<CertificateDer<'static>>, String> {
+    let bytes = read("cert", pem)?;
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(bytes.expose_secret()).collect();
-    match found {
-        Ok(found) if !found.is_empty() => Ok(found),
-        _ => Err(problem(
-            "cert",
-            format!("{} holds no certificate in PEM form", name(pem)),
-        )),
-    }
+    let found = found.ok().filter(|found| !found.is_empty());
+    found.ok_or_else(|| format!("cert: {} holds no certificate in PEM form", name(pem)))
 }
 
-fn key(pem: &Pem) -> Result<PrivateKeyDer<'static>, TlsProblem> {
-    let bytes = read(pem).map_err(|error| problem("key", error))?;
+fn key(pem: &Pem) -> Result<PrivateKeyDer<'static>, String> {
+    let bytes = read("key", pem)?;
     // The parser's error may quote the file, and thus the key.
     PrivateKeyDer::from_pem_slice(bytes.expose_secret()).map_err(|_| {
-        problem(
-            "key",
-            format!(
-                "{} holds no private key in PEM form (PKCS#8, PKCS#1 or SEC1, not encrypted)",
-                name(pem)
-            ),
+        format!(
+            "key: {} holds no private key in PEM form (PKCS#8, PKCS#1 or SEC1, not encrypted)",
+            name(pem)
         )
     })
 }
@@ -128,11 +106,11 @@ fn client_verifier(
     settings: &TlsSettings,
     auth: ClientAuth,
     provider: &Arc<CryptoProvider>,
-) -> Result<Arc<ClientVerifier>, TlsProblem> {
+) -> Result<Arc<ClientVerifier>, String> {
     let authorities = match &settings.client_ca {
         _ if !auth.verifies() => Vec::new(),
         Some(pem) => {
-            let bytes = read(pem).map_err(|error| problem("client_ca", error))?;
+            let bytes = read("client_ca", pem)?;
             // Other blocks of the file are ignored.
             let found = CertificateDer::pem_slice_iter(bytes.expose_secret());
             found.filter_map(Result::ok).collect()
@@ -156,15 +134,15 @@ fn client_verifier(
         provider,
     )
     .map(Arc::new)
-    .map_err(|error| problem("client_ca", error))
+    .map_err(|error| format!("client_ca: {error}"))
 }
 
-fn read(pem: &Pem) -> Result<SecretSlice<u8>, String> {
+fn read(setting: &str, pem: &Pem) -> Result<SecretSlice<u8>, String> {
     match pem {
         Pem::Inline(text) => Ok(text.expose_secret().as_bytes().to_vec().into()),
         Pem::File(path) => file_io::bounded(path, MAX_PEM_BYTES)
             .map(Into::into)
-            .map_err(|error| format!("cannot read {}: {error}", path.display())),
+            .map_err(|error| format!("{setting}: cannot read {}: {error}", path.display())),
     }
 }
 

@@ -39,49 +39,15 @@ impl Listener {
     }
 }
 
-/// Why the server cannot listen.
+/// Why the server cannot listen, described for the operator.
 #[derive(Debug, thiserror::Error)]
-pub enum ListenError {
-    /// The address is not of the form `host:port` or `:port`.
-    #[error("--web.listen-address: {address:?} is not of the form host:port or :port")]
-    Malformed {
-        /// The address as configured.
-        address: String,
-    },
-    /// The host name could not be resolved.
-    #[error("cannot listen on {address}: its host cannot be resolved: {source}")]
-    Resolve {
-        /// The address as configured.
-        address: String,
-        /// The resolver's error.
-        source: io::Error,
-    },
-    /// Another process, or another address of this configuration, uses it.
-    #[error(
-        "cannot listen on {address}: address already in use; is another exporter running? \
-         choose another with --web.listen-address"
-    )]
-    InUse {
-        /// The address as configured.
-        address: String,
-    },
-    /// The operating system refused it for another reason.
-    #[error("cannot listen on {address}: {source}")]
-    Refused {
-        /// The address as configured.
-        address: String,
-        /// The system's error.
-        source: io::Error,
-    },
-    /// No address is configured.
-    #[error("there is no address to listen on; give one with --web.listen-address")]
-    NoAddress,
-    /// The sockets from systemd are missing or unusable.
-    #[error("--web.systemd-socket: {problem}")]
-    Systemd {
-        /// What is wrong with them.
-        problem: String,
-    },
+#[error("{0}")]
+pub struct ListenError(String);
+
+impl ListenError {
+    fn of(address: &str, problem: impl fmt::Display) -> Self {
+        Self(format!("cannot listen on {address}: {problem}"))
+    }
 }
 
 /// Binds all configured addresses, or none. `:port` means every address of this host, IPv4 and
@@ -95,67 +61,66 @@ pub async fn bind(settings: &Settings) -> Result<Vec<Listener>, ListenError> {
         listeners.push(bind_one(address).await?);
     }
     if listeners.is_empty() {
-        return Err(ListenError::NoAddress);
+        let problem = "there is no address to listen on; give one with --web.listen-address";
+        return Err(ListenError(problem.to_owned()));
     }
     Ok(listeners)
 }
 
 async fn bind_one(address: &str) -> Result<Listener, ListenError> {
-    let parsed = parse(address).ok_or_else(|| ListenError::Malformed {
-        address: address.to_owned(),
+    let parsed = parse(address).ok_or_else(|| {
+        ListenError(format!(
+            "--web.listen-address: {address:?} is not of the form host:port or :port"
+        ))
     })?;
     let bound = match parsed {
         Address::Every(port) => listen_everywhere(port),
         Address::Host(host, port) => {
-            let mut found: Vec<_> = lookup_host((host, port))
-                .await
-                .map_err(|source| ListenError::Resolve {
-                    address: address.to_owned(),
-                    source,
-                })?
-                .collect();
-            found.sort_by_key(SocketAddr::is_ipv6);
-            match found.first() {
-                Some(&first) => listen(first),
-                None => Err(io::Error::new(
-                    io::ErrorKind::NotFound,
-                    "the host has no address",
-                )),
-            }
+            let found = lookup_host((host, port)).await.map_err(|error| {
+                ListenError::of(address, format!("its host cannot be resolved: {error}"))
+            })?;
+            let first = found.min_by_key(SocketAddr::is_ipv6);
+            first.map_or_else(|| Err(io::Error::other("the host has no address")), listen)
         }
     };
-    bound.map_err(|source| match source.kind() {
-        io::ErrorKind::AddrInUse => ListenError::InUse {
-            address: address.to_owned(),
-        },
-        _ => ListenError::Refused {
-            address: address.to_owned(),
-            source,
-        },
+    bound.map_err(|error| match error.kind() {
+        io::ErrorKind::AddrInUse => ListenError::of(
+            address,
+            "address already in use; is another exporter running? choose another with \
+             --web.listen-address",
+        ),
+        _ => ListenError::of(address, error),
     })
 }
 
 #[derive(Debug, PartialEq, Eq)]
-pub(in crate::web) enum Address<'a> {
+enum Address<'a> {
     Every(u16),
     Host(&'a str, u16),
 }
 
-pub(in crate::web) fn parse(address: &str) -> Option<Address<'_>> {
+/// Whether the text is `host:port`, `[IPv6]:port` or `:port`.
+pub fn is_listen_address(text: &str) -> bool {
+    parse(text).is_some()
+}
+
+fn parse(address: &str) -> Option<Address<'_>> {
     let (host, port) = address.rsplit_once(':')?;
-    if !port.bytes().all(|b| b.is_ascii_digit()) {
-        return None;
+    let port = port.parse().ok().filter(|_| !port.starts_with('+'))?;
+    let is_plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
+    // A link-local address may name its interface.
+    let is_ipv6 = |ip: &str| ip.split('%').next()?.parse::<Ipv6Addr>().ok();
+    match host.strip_prefix('[') {
+        Some(host) => {
+            let ip = host.strip_suffix(']')?;
+            is_ipv6(ip).map(|_| Address::Host(ip, port))
+        }
+        None if host.is_empty() => Some(Address::Every(port)),
+        None => host
+            .bytes()
+            .all(is_plain)
+            .then_some(Address::Host(host, port)),
     }
-    let port = port.parse().ok()?;
-    let host = match host.strip_prefix('[') {
-        Some(rest) => rest.strip_suffix(']').filter(|ip| ip.contains(':'))?,
-        None if host.contains([':', ']']) => return None,
-        None => host,
-    };
-    Some(match host {
-        "" => Address::Every(port),
-        host => Address::Host(host, port),
-    })
 }
 
 /// An IPv6 socket that also accepts IPv4, or an IPv4 socket if the host has no IPv6.
@@ -187,9 +152,8 @@ fn listen(address: SocketAddr) -> io::Result<Listener> {
 
 /// The sockets that systemd passed to this process (`sd_listen_fds(3)`).
 fn from_systemd() -> Result<Vec<Listener>, ListenError> {
-    let problem = |problem: &dyn fmt::Display| ListenError::Systemd {
-        problem: problem.to_string(),
-    };
+    let problem =
+        |problem: &dyn fmt::Display| ListenError(format!("--web.systemd-socket: {problem}"));
     let mut given = ListenFd::from_env();
     let mut listeners = Vec::with_capacity(given.len());
     for index in 0..given.len() {

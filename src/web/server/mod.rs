@@ -21,8 +21,7 @@ use tracing::{debug, info, warn};
 
 pub(super) use self::activity::Activity;
 pub use self::limits::Limits;
-pub(super) use self::listen::parse;
-pub use self::listen::{ListenError, Listener, bind};
+pub use self::listen::{ListenError, Listener, bind, is_listen_address};
 pub(super) use self::peer::Peer;
 
 use self::admission::Admission;
