@@ -129,19 +129,18 @@ pub(super) fn read_entry(raw: &RawValue, actors: bool) -> Result<AuditEntry, Str
     let method = call.method.0.unwrap_or_default().to_ascii_uppercase();
     let is_read = matches!(&*method, "GET" | "HEAD" | "OPTIONS");
     let uri = call.uri.0.filter(|_| !failed && !is_read);
-    let write = uri.as_deref().and_then(touched).map(|touched| {
-        let zone = row.zone.0.and_then(|zone| zone.id.0);
-        let body = row.resource.0.and_then(|resource| resource.request.0);
-        let batch = body.filter(|_| touched.is_batch).map(|body| batch(&body));
-        let origin_ips = touched.origin_ip.into_iter();
-        AuditWrite {
-            target: touched.target,
-            zone: touched.zone.or_else(|| ZoneId::parse(&zone?).ok()),
-            pool: touched.pool,
-            origin_ips: origin_ips.chain(batch.unwrap_or_default()).collect(),
-            actor: row.actor.0.filter(|_| actors).map(actor),
-        }
-    });
+    let write = uri
+        .as_deref()
+        .and_then(touched)
+        .map(|(mut write, is_batch)| {
+            let zone = row.zone.0.and_then(|zone| zone.id.0);
+            write.zone = write.zone.or_else(|| ZoneId::parse(&zone?).ok());
+            let body = row.resource.0.and_then(|resource| resource.request.0);
+            let body = body.filter(|_| is_batch);
+            write.origin_ips.extend(body.iter().flat_map(batch));
+            write.actor = row.actor.0.filter(|_| actors).map(actor);
+            write
+        });
     Ok(AuditEntry {
         id,
         time: action.time.0.and_then(|time| time.parse().ok()),
@@ -170,18 +169,9 @@ fn fingerprint(row: &str) -> String {
     format!("#{:016x}", hasher.finish())
 }
 
-/// The objects that a path names.
-struct Touched {
-    target: WriteTarget,
-    zone: Option<ZoneId>,
-    pool: Option<PoolId>,
-    origin_ip: Option<OriginIp>,
-    is_batch: bool,
-}
-
-/// Parses a path, with or without host, query and `/client/v4`. `None` if it does not name anything
-/// that the exporter reads.
-fn touched(uri: &str) -> Option<Touched> {
+/// The write to a path, as far as the path says, and whether it is a batch. The path is with or
+/// without host, query and `/client/v4`. `None` if it does not name anything that the exporter reads.
+fn touched(uri: &str) -> Option<(AuditWrite, bool)> {
     let path = uri.split(['?', '#']).next()?;
     let segments: Vec<_> = path
         .split('/')
@@ -191,22 +181,31 @@ fn touched(uri: &str) -> Option<Touched> {
     let start = names
         .iter()
         .position(|name| *name == "zones" || *name == "accounts")?;
+    let write = |target| AuditWrite {
+        target,
+        zone: None,
+        pool: None,
+        origin_ips: Vec::new(),
+        actor: None,
+    };
     let plain = |target, zone: &str| {
-        Some(Touched {
-            target,
-            zone: Some(ZoneId::parse(zone).ok()?),
-            pool: None,
-            origin_ip: None,
-            is_batch: false,
-        })
+        let zone = Some(ZoneId::parse(zone).ok()?);
+        Some((
+            AuditWrite {
+                zone,
+                ..write(target)
+            },
+            false,
+        ))
     };
     match names.get(start..)? {
         ["zones", zone, "origin", "cloud_regions", rest @ ..]
-        | ["zones", zone, "cache", "origin_cloud_regions", rest @ ..] => Some(Touched {
-            origin_ip: rest.first().and_then(|ip| OriginIp::parse(ip).ok()),
-            is_batch: rest.first() == Some(&"batch"),
-            ..plain(WriteTarget::Mappings, zone)?
-        }),
+        | ["zones", zone, "cache", "origin_cloud_regions", rest @ ..] => {
+            let (mut write, _) = plain(WriteTarget::Mappings, zone)?;
+            let origin_ip = rest.first().and_then(|ip| OriginIp::parse(ip).ok());
+            write.origin_ips.extend(origin_ip);
+            Some((write, rest.first() == Some(&"batch")))
+        }
         ["zones", zone, "dns_records", ..] => plain(WriteTarget::DnsRecords, zone),
         ["zones", zone, "load_balancers", ..] => plain(WriteTarget::LoadBalancers, zone),
         ["zones", zone, "rulesets" | "pagerules", ..]
@@ -219,13 +218,11 @@ fn touched(uri: &str) -> Option<Touched> {
             "tiered_cache_smart_topology_enable",
             ..,
         ] => plain(WriteTarget::TieredCache, zone),
-        ["accounts", _, "load_balancers", "pools", rest @ ..] => Some(Touched {
-            target: WriteTarget::Pools,
-            zone: None,
-            pool: rest.first().and_then(|id| PoolId::parse(id).ok()),
-            origin_ip: None,
-            is_batch: false,
-        }),
+        ["accounts", _, "load_balancers", "pools", rest @ ..] => {
+            let pool = rest.first().and_then(|id| PoolId::parse(id).ok());
+            let write = write(WriteTarget::Pools);
+            Some((AuditWrite { pool, ..write }, false))
+        }
         _ => None,
     }
 }

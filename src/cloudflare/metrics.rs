@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use prometheus::core::{Collector, Desc, MetricVec, MetricVecBuilder};
 use prometheus::proto::MetricFamily;
-use prometheus::{CounterVec, GaugeVec, HistogramVec, IntCounterVec, IntGaugeVec, Registry};
+use prometheus::{CounterVec, GaugeVec, HistogramVec, IntCounterVec, Registry};
 
 use super::pause::Pauses;
 use super::{Operation, Reason};
@@ -25,10 +25,10 @@ pub struct Metrics {
     retries: IntCounterVec,
     duration: HistogramVec,
     remaining: GaugeVec,
-    budget: IntGaugeVec,
+    budget: GaugeVec,
     blocked: BlockedUntil,
     throttled: CounterVec,
-    token_valid: IntGaugeVec,
+    token_valid: GaugeVec,
     token_expiry: GaugeVec,
 }
 
@@ -189,63 +189,50 @@ impl AccountMetrics {
         self.standing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Adds one to a series of the account.
+    fn count(&self, family: fn(&Metrics) -> &IntCounterVec, labels: &[&str]) {
+        self.with(|families, account| {
+            let labels = [&[account], labels].concat();
+            family(families).with_label_values(&labels).inc();
+        });
+    }
+
+    /// Sets the series of the account.
+    fn set(&self, family: fn(&Metrics) -> &GaugeVec, value: f64) {
+        self.with(|families, account| family(families).with_label_values(&[account]).set(value));
+    }
+
     /// Records an attempt; `code` is the HTTP status if there was a response.
     pub(super) fn attempt(&self, operation: Operation, code: Option<u16>, took: Duration) {
         let code = code.map_or_else(|| "none".to_owned(), |code| code.to_string());
         let operation = operation.as_str();
+        self.count(|families| &families.requests, &[operation, &code]);
         self.with(|families, account| {
-            let requests = &families.requests;
-            requests
-                .with_label_values(&[account, operation, &code])
-                .inc();
-            let duration = &families.duration;
-            duration
-                .with_label_values(&[account, operation])
-                .observe(took.as_secs_f64());
+            let duration = families.duration.with_label_values(&[account, operation]);
+            duration.observe(took.as_secs_f64());
         });
     }
 
     pub(super) fn error(&self, operation: Operation, reason: Reason) {
-        let (operation, reason) = (operation.as_str(), reason.as_str());
-        self.with(|families, account| {
-            let errors = &families.errors;
-            errors
-                .with_label_values(&[account, operation, reason])
-                .inc();
-        });
+        let labels = [operation.as_str(), reason.as_str()];
+        self.count(|families| &families.errors, &labels);
     }
 
     pub(super) fn retry(&self, operation: Operation) {
-        let operation = operation.as_str();
-        self.with(|families, account| {
-            families
-                .retries
-                .with_label_values(&[account, operation])
-                .inc();
-        });
+        self.count(|families| &families.retries, &[operation.as_str()]);
     }
 
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a quota is far below 2^53; a lie may be inexact"
+    )]
     pub(super) fn remaining(&self, requests: u64) {
         self.standing_mut().remaining = Some(requests);
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "a quota is far below 2^53; a lie may be inexact"
-        )]
-        self.with(|families, account| {
-            families
-                .remaining
-                .with_label_values(&[account])
-                .set(requests as f64);
-        });
+        self.set(|families| &families.remaining, requests as f64);
     }
 
     pub(super) fn budget(&self, requests: u32) {
-        self.with(|families, account| {
-            families
-                .budget
-                .with_label_values(&[account])
-                .set(requests.into());
-        });
+        self.set(|families| &families.budget, requests.into());
     }
 
     pub(super) fn throttled(&self, waited: Duration) {
@@ -277,34 +264,24 @@ impl AccountMetrics {
 
     fn token_valid(&self, valid: bool) {
         self.standing_mut().token_valid = Some(valid);
-        self.with(|families, account| {
-            families
-                .token_valid
-                .with_label_values(&[account])
-                .set(valid.into());
-        });
+        self.set(|families| &families.token_valid, u8::from(valid).into());
     }
 
     pub(super) fn token_expiry(&self, expiry: Option<Timestamp>) {
         self.standing_mut().token_expiry = expiry;
-        self.with(|families, account| {
-            let token_expiry = &families.token_expiry;
-            match expiry {
-                Some(expiry) => token_expiry
-                    .with_label_values(&[account])
-                    .set(unix_seconds(expiry)),
-                None => remove(token_expiry, account),
-            }
-        });
+        match expiry {
+            Some(expiry) => self.set(|families| &families.token_expiry, unix_seconds(expiry)),
+            None => self.with(|families, account| remove(&families.token_expiry, account)),
+        }
     }
 
     /// Records that the account now uses a key, so that nothing is known about a token.
     pub(super) fn no_token(&self) {
         let mut standing = self.standing_mut();
-        standing.token_valid = None;
-        standing.token_expiry = None;
-        standing.verified_as_inactive = false;
-        standing.call_refused = false;
+        *standing = Standing {
+            remaining: standing.remaining,
+            ..Standing::default()
+        };
         drop(standing);
         self.with(|families, account| {
             remove(&families.token_valid, account);
@@ -314,12 +291,7 @@ impl AccountMetrics {
 }
 
 fn unix_seconds(time: Timestamp) -> f64 {
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "milliseconds of any year that matters are below 2^53"
-    )]
-    let milliseconds = time.as_millisecond() as f64;
-    milliseconds / 1000.0
+    time.as_duration().as_secs_f64()
 }
 
 #[cfg(test)]

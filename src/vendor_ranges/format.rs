@@ -10,8 +10,8 @@ use serde::de::Deserializer;
 use url::Url;
 
 use super::RangeSource;
-use super::rows::{Rows, fold_rows};
-use super::table::VendorTable;
+use super::rows::{Rows, fold_rows, place};
+use super::table::{Place, VendorTable};
 use crate::domain::Vendor;
 
 /// The most characters of a parser's message, which may quote the file.
@@ -110,16 +110,12 @@ struct AwsRow {
 impl AwsRow {
     fn fold<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Rows, D::Error> {
         fold_rows(deserializer, |row: Self, rows| {
-            let prefix = row.ip_prefix.as_deref();
-            match row.service.as_deref() {
-                Some("AMAZON") => rows.add(&Vendor::Aws, prefix, row.region.as_deref()),
-                Some("GLOBALACCELERATOR" | "CLOUDFRONT") => {
-                    let mut edge = Rows::default();
-                    edge.add(&Vendor::Aws, prefix, None);
-                    rows.extend_edge(edge);
-                }
-                _ => {}
-            }
+            let place = match row.service.as_deref() {
+                Some("AMAZON") => place(&Vendor::Aws, row.region.as_deref().unwrap_or_default()),
+                Some("GLOBALACCELERATOR" | "CLOUDFRONT") => Place::Edge,
+                _ => return,
+            };
+            rows.add(row.ip_prefix.as_deref(), place);
         })
     }
 }
@@ -128,8 +124,7 @@ impl AwsFile {
     fn into_table(self) -> VendorTable {
         let seconds = self.seconds.and_then(|text| text.parse().ok());
         let mut rows = self.prefixes;
-        rows.ranges.extend(self.ipv6_prefixes.ranges);
-        rows.rejected += self.ipv6_prefixes.rejected;
+        rows.append(self.ipv6_prefixes);
         rows.into_table(seconds.and_then(|s| Timestamp::from_second(s).ok()))
     }
 }
@@ -152,7 +147,8 @@ struct GcpRow {
 impl GcpRow {
     fn fold<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Rows, D::Error> {
         fold_rows(deserializer, |row: Self, rows| {
-            rows.add(&Vendor::Gcp, row.prefix.as_deref(), row.scope.as_deref());
+            let place = place(&Vendor::Gcp, row.scope.as_deref().unwrap_or_default());
+            rows.add(row.prefix.as_deref(), place);
         })
     }
 }
@@ -191,26 +187,22 @@ struct AzureProperties {
 /// The tag's region is not known yet here, because its name may follow the list.
 fn azure_prefixes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Rows, D::Error> {
     fold_rows(deserializer, |prefix: String, rows| {
-        rows.add(&Vendor::Azure, Some(&prefix), None);
+        rows.add(Some(&prefix), Place::Nowhere);
     })
 }
 
 impl AzureTag {
     fn fold<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Rows, D::Error> {
         fold_rows(deserializer, |tag: Self, rows| {
-            if matches!(
-                tag.name.as_str(),
-                "AzureFrontDoor.Frontend" | "AzureTrafficManager"
-            ) {
-                rows.extend_edge(tag.properties.prefixes);
-                return;
-            }
-            let region = match tag.name.split_once('.') {
-                Some(("AzureCloud", region)) => region,
-                None if tag.name == "AzureCloud" => "",
-                _ => return,
+            let place = match tag.name.as_str() {
+                "AzureFrontDoor.Frontend" | "AzureTrafficManager" => Place::Edge,
+                "AzureCloud" => Place::Nowhere,
+                name => match name.strip_prefix("AzureCloud.") {
+                    Some(region) => place(&Vendor::Azure, region),
+                    None => return,
+                },
             };
-            rows.extend(tag.properties.prefixes, &Vendor::Azure, region);
+            rows.append(tag.properties.prefixes.at(&place));
         })
     }
 }
@@ -245,7 +237,7 @@ impl OciRow {
     /// The region is not known yet here, because its name may follow the list.
     fn fold<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Rows, D::Error> {
         fold_rows(deserializer, |row: Self, rows| {
-            rows.add(&Vendor::Oci, row.cidr.as_deref(), None);
+            rows.add(row.cidr.as_deref(), Place::Nowhere);
         })
     }
 }
@@ -253,7 +245,7 @@ impl OciRow {
 impl OciRegion {
     fn fold<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Rows, D::Error> {
         fold_rows(deserializer, |row: Self, rows| {
-            rows.extend(row.cidrs, &Vendor::Oci, &row.region);
+            rows.append(row.cidrs.at(&place(&Vendor::Oci, &row.region)));
         })
     }
 }

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, SeqAccess, Visitor};
 
-use super::table::{Range, VendorTable};
+use super::table::{Place, VendorTable};
 use crate::domain::{Region, Vendor, usual_region};
 
 /// The most rows of a file: more than any vendor publishes. The largest file has 26,000 that count.
@@ -18,57 +18,44 @@ pub(super) const MAX_ROWS: usize = 1_000_000;
 /// The rows of a list that are kept.
 #[derive(Debug, Default)]
 pub(super) struct Rows {
-    pub(super) ranges: Vec<Range>,
+    pub(super) rows: Vec<(IpNet, Place)>,
     pub(super) rejected: usize,
 }
 
 impl Rows {
-    /// Adds a row. `prefix` may be missing or invalid, and `region` may mean none.
-    pub(super) fn add(&mut self, vendor: &Vendor, prefix: Option<&str>, region: Option<&str>) {
+    /// Adds a row. Its prefix may be missing or invalid.
+    pub(super) fn add(&mut self, prefix: Option<&str>, place: Place) {
         match prefix.and_then(|prefix| prefix.parse::<IpNet>().ok()) {
-            Some(net) => self.ranges.push(Range {
-                net: net.trunc(),
-                region: region.and_then(|region| named_region(vendor, region)),
-                is_edge: false,
-            }),
+            Some(net) => self.rows.push((net.trunc(), place)),
             None => self.rejected += 1,
         }
     }
 
-    /// Adds the rows of a list as those of an edge service.
-    pub(super) fn extend_edge(&mut self, list: Self) {
+    /// Adds the rows of a list.
+    pub(super) fn append(&mut self, list: Self) {
+        self.rows.extend(list.rows);
         self.rejected += list.rejected;
-        self.ranges
-            .extend(list.ranges.into_iter().map(|range| Range {
-                is_edge: true,
-                region: None,
-                ..range
-            }));
     }
 
-    /// Adds the rows of a list with one region.
-    pub(super) fn extend(&mut self, list: Self, vendor: &Vendor, region: &str) {
-        let region = named_region(vendor, region);
-        self.rejected += list.rejected;
-        self.ranges
-            .extend(list.ranges.into_iter().map(|range| Range {
-                region: region.clone(),
-                ..range
-            }));
+    /// The rows of a list, all at one place.
+    pub(super) fn at(mut self, place: &Place) -> Self {
+        for (_, of_row) in &mut self.rows {
+            of_row.clone_from(place);
+        }
+        self
     }
 
     pub(super) fn into_table(self, published: Option<Timestamp>) -> VendorTable {
-        VendorTable::new(self.ranges, published, self.rejected)
+        VendorTable::new(self.rows, published, self.rejected)
     }
 }
 
-/// The usual identifier of a region; `None` for words that mean no region.
-fn named_region(vendor: &Vendor, name: &str) -> Option<Region> {
-    if name.eq_ignore_ascii_case("global") {
-        None
-    } else {
-        Region::parse(&usual_region(vendor, name)).ok()
-    }
+/// The place of a region in a vendor's spelling. Some words mean no region.
+pub(super) fn place(vendor: &Vendor, region: &str) -> Place {
+    let is_named = !region.eq_ignore_ascii_case("global");
+    let region = Region::parse(&usual_region(vendor, region)).ok();
+    let region = region.filter(|_| is_named);
+    region.map_or(Place::Nowhere, Place::Region)
 }
 
 /// Reads a list row by row. `keep` adds each row to the result.
@@ -96,7 +83,7 @@ where
             let mut rows = Rows::default();
             while let Some(row) = list.next_element()? {
                 (self.keep)(row, &mut rows);
-                if rows.ranges.len() > MAX_ROWS {
+                if rows.rows.len() > MAX_ROWS {
                     return Err(A::Error::custom(format_args!("more than {MAX_ROWS} rows")));
                 }
             }

@@ -93,7 +93,7 @@ impl StoredRanges {
         add(&mut places, &self.nowhere, &Place::Nowhere)?;
         add(&mut places, &self.several, &Place::Several)?;
         add(&mut places, &self.edge, &Place::Edge)?;
-        let table = VendorTable::from_places(places, self.published, self.rejected);
+        let table = VendorTable::new(places, self.published, self.rejected);
         (!table.is_empty()).then_some(table)
     }
 

@@ -71,45 +71,18 @@ pub struct VendorTable {
 impl VendorTable {
     /// Builds the table. `rejected` is the number of invalid rows in the file.
     pub(super) fn new(
-        ranges: impl IntoIterator<Item = Range>,
+        rows: impl IntoIterator<Item = (IpNet, Place)>,
         published: Option<Timestamp>,
         rejected: usize,
     ) -> Self {
         let mut regions = HashSet::new();
         let mut prefixes = JointPrefixMap::new();
-        for Range {
-            net,
-            region,
-            is_edge,
-        } in ranges
-        {
-            let place = if is_edge {
-                Place::Edge
-            } else {
-                Place::new(region, &mut regions)
-            };
+        for (net, place) in rows {
+            let place = place.shared(&mut regions);
             prefixes
                 .entry(net)
                 .and_modify(|known: &mut Place| known.merge(&place))
                 .or_insert(place);
-        }
-        Self {
-            len: prefixes.len(),
-            prefixes,
-            published,
-            rejected,
-        }
-    }
-
-    /// The table with these places.
-    pub(super) fn from_places(
-        places: impl IntoIterator<Item = (IpNet, Place)>,
-        published: Option<Timestamp>,
-        rejected: usize,
-    ) -> Self {
-        let mut prefixes = JointPrefixMap::new();
-        for (net, place) in places {
-            prefixes.entry(net).or_insert(place);
         }
         Self {
             len: prefixes.len(),
@@ -150,16 +123,6 @@ impl VendorTable {
     }
 }
 
-/// One row of a file.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Range {
-    pub(super) net: IpNet,
-    /// `None` if the file names no region.
-    pub(super) region: Option<Region>,
-    /// Whether the row belongs to an edge service.
-    pub(super) is_edge: bool,
-}
-
 /// What is known of a prefix.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Place {
@@ -175,9 +138,9 @@ pub(super) enum Place {
 
 impl Place {
     /// All prefixes of a region share its name in memory.
-    fn new(region: Option<Region>, regions: &mut HashSet<Region>) -> Self {
-        let Some(region) = region else {
-            return Self::Nowhere;
+    fn shared(self, regions: &mut HashSet<Region>) -> Self {
+        let Self::Region(region) = self else {
+            return self;
         };
         if let Some(known) = regions.get(&region) {
             return Self::Region(known.clone());
@@ -208,12 +171,15 @@ mod tests {
     use crate::domain::Vendor;
 
     fn table(rows: &[(&str, &str)]) -> Arc<VendorTable> {
-        let range = |(net, region): &(&str, &str)| Range {
-            net: net.parse().unwrap(),
-            region: Region::parse(region).ok(),
-            is_edge: *region == "edge",
+        let row = |(net, region): &(&str, &str)| {
+            let place = match Region::parse(region) {
+                Ok(_) if *region == "edge" => Place::Edge,
+                Ok(region) => Place::Region(region),
+                Err(_) => Place::Nowhere,
+            };
+            (net.parse().unwrap(), place)
         };
-        Arc::new(VendorTable::new(rows.iter().map(range), None, 0))
+        Arc::new(VendorTable::new(rows.iter().map(row), None, 0))
     }
 
     fn complete(aws: &[(&str, &str)], gcp: &[(&str, &str)]) -> RangeTable {
@@ -342,10 +308,9 @@ mod tests {
                 Some((net, _)) if ip % 2 == 0 => net.addr(),
                 _ => std::net::Ipv4Addr::from(ip).into(),
             };
-            let ranges = nets.iter().map(|(net, region)| Range {
-                net: *net,
-                region: Region::parse(region).ok(),
-                is_edge: false,
+            let ranges = nets.iter().map(|(net, region)| {
+                let region = Region::parse(region);
+                (*net, region.map_or(Place::Nowhere, Place::Region))
             });
             let loaded = Arc::new(VendorTable::new(ranges, None, 0));
             let table = complete(&[], &[]).with(Format::Aws, loaded);

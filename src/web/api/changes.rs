@@ -8,16 +8,7 @@ use serde::Serialize;
 use super::query::Query;
 use crate::history::{self, Change, History};
 
-pub(super) const PARAMETERS: &[&str] = &[
-    "zone",
-    "origin_ip",
-    "kind",
-    "finding",
-    "since",
-    "until",
-    "limit",
-    "offset",
-];
+pub(super) const PARAMETERS: &str = "zone origin_ip kind finding since until limit offset";
 
 /// A change in the response.
 #[derive(Debug, Serialize)]

@@ -40,31 +40,24 @@ pub(super) enum Resource {
 }
 
 impl Resource {
-    /// All resources, for `fuzzing`.
-    pub(super) const ALL: [Self; 6] = [
-        Self::Zones,
-        Self::Mappings,
-        Self::Findings,
-        Self::Origins,
-        Self::Changes,
-        Self::Plan,
+    /// All resources, with their paths below `/api/v1/`.
+    pub(super) const ALL: [(&str, Self); 6] = [
+        ("zones", Self::Zones),
+        ("mappings", Self::Mappings),
+        ("findings", Self::Findings),
+        ("origins", Self::Origins),
+        ("changes", Self::Changes),
+        ("plan", Self::Plan),
     ];
 
     /// The resource at this path below `/api/v1/`.
     pub(super) fn parse(path: &str) -> Option<Self> {
-        match path {
-            "zones" => Some(Self::Zones),
-            "mappings" => Some(Self::Mappings),
-            "findings" => Some(Self::Findings),
-            "origins" => Some(Self::Origins),
-            "changes" => Some(Self::Changes),
-            "plan" => Some(Self::Plan),
-            _ => None,
-        }
+        let (_, resource) = Self::ALL.into_iter().find(|(known, _)| *known == path)?;
+        Some(resource)
     }
 
     /// The query parameters that it accepts.
-    fn parameters(self) -> &'static [&'static str] {
+    fn parameters(self) -> &'static str {
         match self {
             Self::Zones => zones::PARAMETERS,
             Self::Mappings => mappings::PARAMETERS,

@@ -4,15 +4,7 @@ use super::query::Query;
 use crate::snapshot::Directory;
 use crate::snapshot::rows::{LeftOutRow, OriginRow};
 
-pub(super) const PARAMETERS: &[&str] = &[
-    "zone",
-    "vendor",
-    "region",
-    "origin_ip",
-    "left_out",
-    "limit",
-    "offset",
-];
+pub(super) const PARAMETERS: &str = "zone vendor region origin_ip left_out limit offset";
 
 /// The matching expected origins.
 pub(super) fn expected(directory: &Directory, query: &Query) -> (usize, Vec<OriginRow>) {

@@ -13,6 +13,7 @@ use url::form_urlencoded;
 use crate::build_info;
 use crate::domain::ZoneName;
 use crate::truncate::{prefix, truncated};
+use crate::web::api::Resource;
 
 const STYLE: &str = include_str!("page.css");
 /// Table rows per page: a few screens, and about 70 kB.
@@ -21,11 +22,6 @@ pub(super) const PAGE_SIZE: usize = 100;
 const MAX_ERROR_CHARS: usize = 300;
 /// The longest search text; zone names are not longer.
 pub(super) const MAX_SEARCH_CHARS: usize = 255;
-
-/// The resources of the API, as its paths name them.
-const API_RESOURCES: [&str; 6] = [
-    "zones", "mappings", "findings", "origins", "changes", "plan",
-];
 
 /// What every page links to or shows.
 #[derive(Debug, Clone, Copy)]
@@ -57,7 +53,7 @@ pub(super) fn shell(title: &str, site: &Site<'_>, content: &Markup) -> Markup {
                         a href="/changes" { "Changes" }
                         a href=(site.metrics) { "Metrics" }
                         a href="/docs/" { "Documentation" }
-                        @for (number, resource) in API_RESOURCES.iter().enumerate() {
+                        @for (number, (resource, _)) in Resource::ALL.iter().enumerate() {
                             a href={ "/api/v1/" (resource) } {
                                 @if number == 0 { "API: " }
                                 (resource)

@@ -7,7 +7,6 @@ mod fair_queue;
 mod files;
 mod rate;
 mod tls;
-mod turned_away;
 mod users;
 
 use std::path::{Path, PathBuf};

@@ -6,6 +6,7 @@
 //! waited before go first: a scraper repeats its credentials, a client that guesses does not.
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::hash::Hash;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use base64::Engine as _;
@@ -18,7 +19,6 @@ use secrecy::{ExposeSecret as _, SecretSlice};
 use tokio::task::spawn_blocking;
 
 use super::fair_queue::{Attempt, FairQueue, Turn};
-use super::turned_away::TurnedAway;
 use crate::web::PasswordHash;
 use crate::web::server::Peer;
 
@@ -31,6 +31,9 @@ const MAX_WAITING: usize = 256;
 const MAX_WAITING_OF_PEER: usize = 64;
 /// The most wrong credentials to remember.
 const MAX_WRONG: usize = 4096;
+/// The most credentials to remember that have waited: 4 MB, and two minutes of a thousand guesses a
+/// second.
+const MAX_WAITED: usize = 1 << 17;
 
 /// A keyed hash of name and password. The key is private to this process, so the hash is useless
 /// elsewhere, and comparing hashes leaks nothing through timing.
@@ -41,8 +44,9 @@ pub(super) struct Users {
     by_name: BTreeMap<String, User>,
     key: hmac::Key,
     checks: FairQueue,
-    wrong: Mutex<Wrong>,
-    turned_away: Mutex<TurnedAway>,
+    wrong: Mutex<Recent<Tag>>,
+    /// The start of the tags that have waited for a check.
+    waited: Mutex<Recent<u64>>,
 }
 
 struct User {
@@ -51,11 +55,12 @@ struct User {
     right: Mutex<Option<Tag>>,
 }
 
-/// The last rejected credentials, oldest first.
-#[derive(Default)]
-struct Wrong {
-    tags: HashSet<Tag>,
-    by_age: VecDeque<Tag>,
+/// The last values that were inserted, at most `limit`.
+struct Recent<T> {
+    values: HashSet<T>,
+    /// Oldest first.
+    by_age: VecDeque<T>,
+    limit: usize,
 }
 
 /// The result of checking a request.
@@ -85,8 +90,8 @@ impl Users {
                 .collect(),
             key: hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new())?,
             checks: FairQueue::new(CHECKS, MAX_WAITING, MAX_WAITING_OF_PEER),
-            wrong: Mutex::default(),
-            turned_away: Mutex::default(),
+            wrong: Mutex::new(Recent::new(MAX_WRONG)),
+            waited: Mutex::new(Recent::new(MAX_WAITED)),
         })
     }
 
@@ -157,7 +162,7 @@ impl Users {
         if user.is_some_and(|user| lock(&user.right).as_ref() == Some(tag)) {
             return Some(Access::Granted);
         }
-        let is_wrong = lock(&self.wrong).tags.contains(tag);
+        let is_wrong = lock(&self.wrong).values.contains(tag);
         is_wrong.then_some(Access::Denied)
     }
 
@@ -166,10 +171,11 @@ impl Users {
         if let Some(turn) = self.checks.idle() {
             return Some(turn);
         }
-        let attempt = if lock(&self.turned_away).insert(tag) {
-            Attempt::Returning
-        } else {
+        let start = tag.first_chunk().copied().map_or(0, u64::from_be_bytes);
+        let attempt = if lock(&self.waited).insert(start) {
             Attempt::New
+        } else {
+            Attempt::Returning
         };
         self.checks.turn(peer, attempt).await
     }
@@ -186,17 +192,27 @@ impl Users {
     }
 }
 
-impl Wrong {
-    fn insert(&mut self, tag: Tag) {
-        if !self.tags.insert(tag.clone()) {
-            return;
+impl<T: Clone + Eq + Hash> Recent<T> {
+    fn new(limit: usize) -> Self {
+        Self {
+            values: HashSet::new(),
+            by_age: VecDeque::new(),
+            limit,
         }
-        self.by_age.push_back(tag);
-        if self.by_age.len() > MAX_WRONG
+    }
+
+    /// Returns whether the value is new.
+    fn insert(&mut self, value: T) -> bool {
+        let is_new = self.values.insert(value.clone());
+        if is_new {
+            self.by_age.push_back(value);
+        }
+        if self.by_age.len() > self.limit
             && let Some(oldest) = self.by_age.pop_front()
         {
-            self.tags.remove(&oldest);
+            self.values.remove(&oldest);
         }
+        is_new
     }
 }
 
@@ -266,6 +282,16 @@ mod tests {
 
     fn basic(credentials: &str) -> HeaderMap {
         headers(&format!("Basic {}", BASE64_STANDARD.encode(credentials)))
+    }
+
+    #[test]
+    fn the_oldest_values_are_forgotten_first() {
+        let mut recent = Recent::new(2);
+        assert!(recent.insert(1) && recent.insert(2));
+        assert!(!recent.insert(1));
+        assert!(recent.insert(3));
+        assert_eq!(recent.values, HashSet::from([2, 3]));
+        assert_eq!(recent.by_age, [2, 3]);
     }
 
     #[tokio::test]
@@ -384,20 +410,5 @@ mod tests {
         let tag = |text: &str| new.tag(&Credentials::read(&basic(text)).unwrap());
         let user = &new.by_name["alice"];
         assert_eq!(new.remembered(Some(user), &tag("alice:wonder:land")), None);
-    }
-
-    #[test]
-    fn few_wrong_credentials_are_remembered() {
-        let mut wrong = Wrong::default();
-        let tag = |number: usize| Tag::from(number.to_be_bytes());
-        for number in 0..=MAX_WRONG {
-            wrong.insert(tag(number));
-            wrong.insert(tag(number));
-        }
-        assert_eq!(
-            (wrong.tags.len(), wrong.by_age.len()),
-            (MAX_WRONG, MAX_WRONG)
-        );
-        assert!(!wrong.tags.contains(&tag(0)) && wrong.tags.contains(&tag(1)));
     }
 }
