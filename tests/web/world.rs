@@ -85,10 +85,8 @@ pub(crate) fn failed(zone: ZoneState, error: &str) -> ZoneState {
     }
 }
 
-/// Two zones with a finding of each kind, one that fails, one that was not read yet.
-pub(crate) fn small() -> Directory {
-    let recently = Timestamp::now().to_string();
-    let wrong = WrongMapping {
+fn wrong() -> WrongMapping {
+    WrongMapping {
         origin_ip: OriginIp::parse("192.0.2.2").unwrap(),
         vendor: Vendor::Gcp,
         region: Region::parse("us-east1").unwrap(),
@@ -98,7 +96,13 @@ pub(crate) fn small() -> Directory {
         },
         check: Check::Declared,
         effect: Effect::OtherTiers,
-    };
+    }
+}
+
+/// Two zones with a finding of each kind, one that fails, one that was not read yet.
+pub(crate) fn small() -> Directory {
+    let recently = Timestamp::now().to_string();
+    let wrong = wrong();
     let missing = ExpectedOrigin {
         origin_ip: OriginIp::parse("2001:db8::99").unwrap(),
         sources: [Source::Dns].into_iter().collect(),
