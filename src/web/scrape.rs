@@ -14,13 +14,14 @@ use super::quota::Quota;
 use super::reply::Reply;
 use crate::exposition::{Body, Exposition, Form, RenderError, Rendered, SHARED_AT_MOST};
 
-/// The memory for bodies that are being sent. Two bodies are always allowed, however large, so that
-/// one slow reader does not block others.
+/// The memory for bodies that are being sent. Two bodies of each encoding are always allowed, however
+/// large, so that a slow reader does not block others.
 const BODY_BUDGET_BYTES: usize = 64 << 20;
-/// How long to wait for bodies of aborted responses to be freed. It takes microseconds.
-const CUT_TIMEOUT: Duration = Duration::from_millis(200);
+/// How long a scrape waits for bodies to be sent. Longer than it takes until a slow response may be
+/// aborted, and shorter than Prometheus' default time-out of 10 s.
+const ROOM_TIMEOUT: Duration = Duration::from_secs(6);
 /// How often to check for freed bodies.
-const CUT_CHECK: Duration = Duration::from_millis(5);
+const ROOM_CHECK: Duration = Duration::from_millis(5);
 
 /// Serves a limited number of scrapes at once, from a limited amount of memory.
 pub(super) struct Scrapes {
@@ -108,20 +109,19 @@ impl Scrapes {
         Ok(self.bodies().newest(form))
     }
 
-    /// Aborts responses to slow clients until there is room for another body.
+    /// Waits for room for another body, and aborts responses to slow clients meanwhile. Returns
+    /// early if the newest body can be shared.
     async fn make_room(&self, form: Form) -> bool {
         let start = Instant::now();
-        while start.elapsed() < CUT_TIMEOUT {
-            while !self.bodies().has_room(form) && self.quota.cut_slowest() {
-                sleep(CUT_CHECK).await;
-            }
-            if self.bodies().has_room(form) {
-                return true;
-            }
+        while start.elapsed() < ROOM_TIMEOUT {
             if self.bodies().newest(form).is_some() {
                 return false;
             }
-            sleep(CUT_CHECK).await;
+            self.quota.cut_slowest();
+            sleep(ROOM_CHECK).await;
+            if self.bodies().has_room(form) {
+                return true;
+            }
         }
         false
     }
@@ -140,9 +140,12 @@ impl Bodies {
     fn has_room(&mut self, form: Form) -> bool {
         self.alive.retain(|body| body.strong_count() > 0);
         let next = self.last_bytes.get(&form).copied().unwrap_or(0);
-        let alive = self.alive.iter().filter_map(Weak::upgrade);
-        let bytes: usize = alive.map(|counted| counted.body.retained()).sum();
-        self.alive.len() < 2 || bytes + next <= BODY_BUDGET_BYTES.max(2 * next)
+        let alive: Vec<_> = self.alive.iter().filter_map(Weak::upgrade).collect();
+        let bytes: usize = alive.iter().map(|counted| counted.body.retained()).sum();
+        let similar = alive
+            .iter()
+            .filter(|counted| counted.form.encoding == form.encoding);
+        similar.count() < 2 || bytes + next <= BODY_BUDGET_BYTES
     }
 
     /// The entry of a body that is already being sent to others.
@@ -195,6 +198,7 @@ mod tests {
         assert!(bodies.has_room(Form::TEXT), "two are always allowed");
         let second = bodies.enter(body(LARGE), Form::TEXT);
         assert!(!bodies.has_room(Form::TEXT));
+        assert!(bodies.has_room(Form::TEXT_GZIP), "of another encoding");
         let newest = bodies.newest(Form::TEXT).unwrap();
         assert!(Arc::ptr_eq(&newest, &second));
         assert!(bodies.newest(Form::TEXT_GZIP).is_none());
