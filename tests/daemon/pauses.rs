@@ -72,10 +72,9 @@ async fn pauses(when: RetryAfter, least: Duration) {
             s.value("exporter_poll_lag_seconds", &main) >= Some(0.5)
         })
         .await;
-    assert_eq!(
-        scrape.value("exporter_poll_lag_seconds", &[("account", "second")]),
-        Some(0.0)
-    );
+    // A busy machine may be a little late too.
+    let lag = scrape.value("exporter_poll_lag_seconds", &[("account", "second")]);
+    assert!(lag < Some(0.5), "{lag:?}");
     let scrape = daemon.until_read().await;
     assert_eq!(scrape.value(BLOCKED_UNTIL, &main), Some(0.0));
     let (first, second) = (of(&api, "token-1"), of(&api, "token-2"));
