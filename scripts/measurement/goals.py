@@ -23,7 +23,10 @@ def judge(rows):
     judged = []
     for row in rows:
         for name, direction, bound, sizes in GOALS:
-            if row["size"] not in sizes or not row.get(name):
+            if row["size"] not in sizes or name not in row:
+                continue
+            if not row[name]:
+                judged.append((row["size"], name, f"{direction} {bound}", "-", "not known"))
                 continue
             reached = float(row[name].removesuffix(" MB"))
             held = reached >= bound if direction == AT_LEAST else reached <= bound
