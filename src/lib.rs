@@ -22,6 +22,7 @@ pub mod history;
 pub mod http_client;
 pub mod metric_families;
 pub mod origin_hosts;
+mod panics;
 pub mod poller;
 pub mod simulator;
 pub mod snapshot;

@@ -11,6 +11,7 @@ mod place;
 mod special_purpose;
 mod spelling;
 mod supported_regions;
+pub mod timestamp;
 mod vendor;
 mod verdict;
 mod zone;

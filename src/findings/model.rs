@@ -286,7 +286,7 @@ impl ZoneFindings {
 }
 
 /// The zone's tiered cache settings, as far as they could be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct TieredCache {
     /// Whether tiered caching is on. Without it mappings have no effect.
     pub enabled: Option<bool>,

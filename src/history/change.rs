@@ -1,11 +1,9 @@
 //! One change of a mapping or a finding.
 
-use std::fmt;
-
 use jiff::Timestamp;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
-use crate::domain::{HostName, OriginIp, Region, Vendor, ZoneId, ZoneName};
+use crate::domain::{HostName, OriginIp, Region, Vendor, ZoneId, ZoneName, timestamp};
 use crate::findings::{Check, FindingKind};
 use crate::words::words;
 
@@ -17,10 +15,8 @@ pub struct Change {
     /// When the poll that saw the change ended.
     pub time: Timestamp,
     /// The zone's name at that time.
-    #[serde(serialize_with = "text")]
     pub zone: ZoneName,
     /// The zone's identifier.
-    #[serde(serialize_with = "text")]
     pub zone_id: ZoneId,
     /// What changed.
     #[serde(flatten)]
@@ -30,34 +26,28 @@ pub struct Change {
 }
 
 /// What changed between two successful polls of a zone.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Details {
     /// The kind of change.
-    #[serde(serialize_with = "text")]
     pub kind: ChangeKind,
     /// The origin's address; `None` for a finding about a host or a whole zone.
-    #[serde(serialize_with = "optional_text")]
     pub origin_ip: Option<OriginIp>,
     /// The vendor after the change; for a finding, that of the mapping it is about.
-    #[serde(serialize_with = "optional_text")]
     pub vendor: Option<Vendor>,
     /// The region after the change; for a finding, that of the mapping it is about.
-    #[serde(serialize_with = "optional_text")]
     pub region: Option<Region>,
     /// The vendor before the change.
-    #[serde(serialize_with = "optional_text")]
     pub previous_vendor: Option<Vendor>,
     /// The region before the change.
-    #[serde(serialize_with = "optional_text")]
     pub previous_region: Option<Region>,
     /// When the mapping was last written, if the API returns it.
+    #[serde(with = "timestamp::option")]
     pub modified_on: Option<Timestamp>,
     /// The finding that appeared or cleared.
     pub finding: Option<FindingKind>,
     /// The check that a misplaced mapping fails.
     pub check: Option<Check>,
     /// The origin host that the finding is about, or that resolved to its address.
-    #[serde(serialize_with = "optional_text")]
     pub host: Option<HostName>,
 }
 
@@ -80,7 +70,7 @@ impl Details {
 }
 
 /// Who made a change, as Cloudflare's audit log names them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Actor {
     /// `user`, `account`, `cloudflare_admin`, `system`, …
     #[serde(rename = "type")]
@@ -90,6 +80,7 @@ pub struct Actor {
     /// How it was made: `api_token`, `dash`, …
     pub context: String,
     /// When it was made.
+    #[serde(with = "timestamp")]
     pub time: Timestamp,
 }
 
@@ -106,27 +97,6 @@ words! {
         FindingAppeared = "finding_appeared",
         /// A finding that no longer applies.
         FindingCleared = "finding_cleared",
-    }
-}
-
-impl fmt::Display for ChangeKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-fn text<S: Serializer>(value: &impl fmt::Display, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(value)
-}
-
-#[expect(clippy::ref_option, reason = "serde passes a reference to the field")]
-fn optional_text<T: fmt::Display, S: Serializer>(
-    value: &Option<T>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    match value {
-        Some(value) => serializer.collect_str(value),
-        None => serializer.serialize_none(),
     }
 }
 

@@ -69,13 +69,15 @@ fn stale(state: &ZoneState) -> impl Iterator<Item = Option<OriginIp>> {
 
 /// Whether this finding could be judged in the state.
 fn could_be_judged(state: &ZoneState, finding: Finding<'_>) -> bool {
-    let found = state.data.as_ref().map(|data| &data.findings);
+    let Some(found) = state.findings() else {
+        return false;
+    };
     match finding {
-        Finding::Missing(origin) => found.is_some_and(|found| {
+        Finding::Missing(origin) => {
             found.expected.contains_key(&origin.source())
                 && !found.undetermined.contains(&origin.origin_ip)
-        }),
-        Finding::Wrong(wrong) => found.is_some_and(|found| found.checks.contains(&wrong.check)),
+        }
+        Finding::Wrong(wrong) => found.checks.contains(&wrong.check),
         _ => is_judged(state, finding.kind()),
     }
 }

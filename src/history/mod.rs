@@ -11,7 +11,7 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -44,22 +44,18 @@ pub struct History {
 struct Shared {
     log: ArcSwap<Log>,
     /// Locked by writers of the log.
-    limits: Mutex<Limits>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Limits {
-    capacity: usize,
-    retain: Duration,
+    writing: Mutex<()>,
 }
 
 /// A snapshot of the log, ascending by `id`.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 struct Log {
     chunks: Vec<Arc<Vec<Arc<Change>>>>,
     len: usize,
     /// The identifier of the latest change, even if it is no longer kept; 0 before the first.
     last_id: u64,
+    /// The most changes that are kept.
+    capacity: usize,
     /// Older changes are hidden, even before the next recording removes them.
     retain: Duration,
 }
@@ -80,34 +76,30 @@ impl History {
         now: Timestamp,
     ) -> Self {
         let mut log = Log {
+            chunks: Vec::new(),
+            len: 0,
             last_id,
+            capacity,
             retain: settings.retain,
-            ..Log::default()
         };
         for change in changes {
             log.push(Arc::new(change));
         }
-        let limits = Limits {
-            capacity,
-            retain: settings.retain,
-        };
-        log.trim(limits, now);
+        log.trim(now);
         Self {
             shared: Arc::new(Shared {
                 log: ArcSwap::from_pointee(log),
-                limits: Mutex::new(limits),
+                writing: Mutex::default(),
             }),
         }
     }
 
     /// Changes how long changes are kept.
     pub fn configure(&self, settings: &Settings, now: Timestamp) {
-        let mut limits = self.limits();
-        limits.retain = settings.retain;
-        let mut log = Log::clone(&self.shared.log.load());
-        log.retain = settings.retain;
-        log.trim(*limits, now);
-        self.shared.log.store(Arc::new(log));
+        self.update(|log| {
+            log.retain = settings.retain;
+            log.trim(now);
+        });
     }
 
     /// Records and logs the changes that a poll of a zone saw at `time`. `actor` returns who made a
@@ -122,24 +114,22 @@ impl History {
         if details.is_empty() {
             return Vec::new();
         }
-        let limits = self.limits();
-        let mut log = Log::clone(&self.shared.log.load());
         let mut recorded = Vec::with_capacity(details.len());
-        for details in details {
-            let change = Arc::new(Change {
-                id: log.last_id.saturating_add(1),
-                time,
-                zone: zone.name.clone(),
-                zone_id: zone.id.clone(),
-                actor: actor(&details),
-                details,
-            });
-            recorded.push(Arc::clone(&change));
-            log.push(change);
-        }
-        log.trim(*limits, time);
-        self.shared.log.store(Arc::new(log));
-        drop(limits);
+        self.update(|log| {
+            for details in details {
+                let change = Arc::new(Change {
+                    id: log.last_id.saturating_add(1),
+                    time,
+                    zone: zone.name.clone(),
+                    zone_id: zone.id.clone(),
+                    actor: actor(&details),
+                    details,
+                });
+                recorded.push(Arc::clone(&change));
+                log.push(change);
+            }
+            log.trim(time);
+        });
         log_events::log(&recorded);
         recorded
     }
@@ -147,22 +137,19 @@ impl History {
     /// Sets the actor of a change. Returns the updated change, or `None` if it is no longer kept or
     /// already has an actor.
     pub fn set_actor(&self, id: u64, actor: Actor) -> Option<Arc<Change>> {
-        let limits = self.limits();
-        let mut log = Log::clone(&self.shared.log.load());
-        let after = log
-            .chunks
-            .partition_point(|chunk| chunk.last().is_some_and(|last| last.id < id));
-        let chunk = Arc::make_mut(log.chunks.get_mut(after)?);
-        let at = chunk.binary_search_by_key(&id, |change| change.id).ok()?;
-        let change = chunk.get_mut(at).filter(|change| change.actor.is_none())?;
-        *change = Arc::new(Change {
-            actor: Some(actor),
-            ..Change::clone(change)
-        });
-        let changed = Arc::clone(change);
-        self.shared.log.store(Arc::new(log));
-        drop(limits);
-        Some(changed)
+        self.update(|log| {
+            let after = log
+                .chunks
+                .partition_point(|chunk| chunk.last().is_some_and(|last| last.id < id));
+            let chunk = Arc::make_mut(log.chunks.get_mut(after)?);
+            let at = chunk.binary_search_by_key(&id, |change| change.id).ok()?;
+            let change = chunk.get_mut(at).filter(|change| change.actor.is_none())?;
+            *change = Arc::new(Change {
+                actor: Some(actor),
+                ..Change::clone(change)
+            });
+            Some(Arc::clone(change))
+        })
     }
 
     /// The changes that match, newest first.
@@ -173,8 +160,7 @@ impl History {
             total: 0,
             changes: Vec::new(),
         };
-        let newest_first = log.chunks.iter().rev().flat_map(|chunk| chunk.iter().rev());
-        for change in newest_first {
+        for change in log.newest_first() {
             if change.time < oldest || !query.matches(change) {
                 continue;
             }
@@ -191,8 +177,7 @@ impl History {
         let log = self.shared.log.load_full();
         // Changes are recorded almost in the order of their times.
         let earliest = since.saturating_sub(DISORDER).unwrap_or(Timestamp::MIN);
-        let newest_first = log.chunks.iter().rev().flat_map(|chunk| chunk.iter().rev());
-        newest_first
+        log.newest_first()
             .take_while(|change| change.time >= earliest)
             .filter(|change| change.time >= since && change.zone_id == *zone)
             .cloned()
@@ -215,9 +200,14 @@ impl History {
         (first, log.last_id)
     }
 
-    fn limits(&self) -> MutexGuard<'_, Limits> {
-        let limits = self.shared.limits.lock();
-        limits.unwrap_or_else(PoisonError::into_inner)
+    /// Replaces the log by a changed copy.
+    fn update<T>(&self, change: impl FnOnce(&mut Log) -> T) -> T {
+        let writing = self.shared.writing.lock();
+        let _writing = writing.unwrap_or_else(PoisonError::into_inner);
+        let mut log = Log::clone(&self.shared.log.load());
+        let result = change(&mut log);
+        self.shared.log.store(Arc::new(log));
+        result
     }
 }
 
@@ -232,9 +222,9 @@ impl Log {
     }
 
     /// Removes changes that are too old or beyond the capacity.
-    fn trim(&mut self, limits: Limits, now: Timestamp) {
+    fn trim(&mut self, now: Timestamp) {
         let oldest = self.oldest(now);
-        let mut excess = self.len.saturating_sub(limits.capacity);
+        let mut excess = self.len.saturating_sub(self.capacity);
         while let Some(first) = self.chunks.first_mut() {
             let old = first
                 .iter()
@@ -252,6 +242,13 @@ impl Log {
             }
             self.chunks.remove(0);
         }
+    }
+
+    fn newest_first(&self) -> impl Iterator<Item = &Arc<Change>> {
+        self.chunks
+            .iter()
+            .rev()
+            .flat_map(|chunk| chunk.iter().rev())
     }
 
     fn oldest(&self, now: Timestamp) -> Timestamp {

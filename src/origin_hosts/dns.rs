@@ -38,11 +38,7 @@ pub(super) struct Resolver {
 /// The answer to one query, which is for one kind of address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Answer {
-    Ok {
-        ips: Vec<OriginIp>,
-        chain: Vec<HostName>,
-        ttl: Duration,
-    },
+    Ok(Addresses),
     NoRecords(Option<Duration>),
     NxDomain(Option<Duration>),
     Failed(Failure),
@@ -54,7 +50,7 @@ impl Answer {
     /// The label value.
     pub(super) fn result(&self) -> &'static str {
         match self {
-            Self::Ok { .. } => "ok",
+            Self::Ok(_) => "ok",
             Self::NoRecords(_) => "no_records",
             Self::NxDomain(_) => "nxdomain",
             Self::Failed(_) => "failed",
@@ -71,7 +67,7 @@ impl Answer {
     fn negative_ttl(&self) -> Option<Duration> {
         match self {
             Self::NoRecords(ttl) | Self::NxDomain(ttl) => *ttl,
-            Self::Ok { .. } | Self::Failed(_) => None,
+            Self::Ok(_) | Self::Failed(_) => None,
         }
     }
 }
@@ -204,11 +200,12 @@ fn addresses(name: &Name, lookup: &Lookup) -> Answer {
     if ips.is_empty() {
         Answer::NoRecords(None)
     } else {
-        Answer::Ok {
+        Answer::Ok(Addresses {
             ips,
             chain,
             ttl: Duration::from_secs(ttl.into()),
-        }
+            unanswered: None,
+        })
     }
 }
 
@@ -216,30 +213,18 @@ fn addresses(name: &Name, lookup: &Lookup) -> Answer {
 /// unless the other query found addresses.
 fn combine(v4: Answer, v6: Answer) -> Outcome {
     match (v4, v6) {
-        (
-            Answer::Ok { ips, chain, ttl },
-            Answer::Ok {
-                ips: more,
-                ttl: other,
-                ..
-            },
-        ) => Outcome::Addresses(Addresses {
-            ips: [ips, more].concat(),
-            chain,
-            ttl: ttl.min(other),
-            unanswered: None,
+        (Answer::Ok(v4), Answer::Ok(v6)) => Outcome::Addresses(Addresses {
+            ips: [v4.ips, v6.ips].concat(),
+            ttl: v4.ttl.min(v6.ttl),
+            ..v4
         }),
-        (Answer::Ok { ips, chain, ttl }, other) => Outcome::Addresses(Addresses {
-            ips,
-            chain,
-            ttl,
-            unanswered: other.failure().map(|failure| (IpKind::V6, failure)),
+        (Answer::Ok(v4), v6) => Outcome::Addresses(Addresses {
+            unanswered: v6.failure().map(|failure| (IpKind::V6, failure)),
+            ..v4
         }),
-        (other, Answer::Ok { ips, chain, ttl }) => Outcome::Addresses(Addresses {
-            ips,
-            chain,
-            ttl,
-            unanswered: other.failure().map(|failure| (IpKind::V4, failure)),
+        (v4, Answer::Ok(v6)) => Outcome::Addresses(Addresses {
+            unanswered: v4.failure().map(|failure| (IpKind::V4, failure)),
+            ..v6
         }),
         (Answer::NxDomain(ttl), other) | (other, Answer::NxDomain(ttl)) => Outcome::None {
             ttl: ttl.or(other.negative_ttl()),
@@ -260,11 +245,12 @@ mod tests {
     use super::*;
 
     fn ok(ip: &str, ttl: u64) -> Answer {
-        Answer::Ok {
+        Answer::Ok(Addresses {
             ips: vec![OriginIp::parse(ip).unwrap()],
             chain: Vec::new(),
             ttl: Duration::from_secs(ttl),
-        }
+            unanswered: None,
+        })
     }
 
     fn found(ips: &[&str], ttl: u64, unanswered: Option<(IpKind, Failure)>) -> Outcome {
@@ -358,7 +344,7 @@ mod tests {
         ];
         assert_eq!(
             addresses(&name("www.example."), &lookup(records)),
-            Answer::Ok {
+            Answer::Ok(Addresses {
                 ips: ["192.0.2.1", "192.0.2.2"]
                     .map(|ip| OriginIp::parse(ip).unwrap())
                     .into(),
@@ -366,7 +352,8 @@ mod tests {
                     .map(|n| HostName::parse(n).unwrap())
                     .into(),
                 ttl: Duration::from_secs(50),
-            }
+                unanswered: None,
+            })
         );
         let looped = vec![
             cname("www.example.", "mid.example."),

@@ -210,7 +210,7 @@ impl Host {
     /// The addresses that count, with the times of their first and last answers.
     pub(super) fn stored_addresses(&self) -> Vec<StoredAddress> {
         let addresses = self.addresses.iter().map(|address| StoredAddress {
-            ip: address.ip.to_string(),
+            ip: address.ip,
             first_seen: Timestamp::from_second(address.first_seen.into())
                 .unwrap_or(Timestamp::UNIX_EPOCH),
             last_seen: self.wall(address.last_seen),

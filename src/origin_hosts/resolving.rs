@@ -1,13 +1,13 @@
 //! The task that resolves every wanted host, and what it publishes.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hickory_resolver::net::NetError;
 use jiff::Timestamp;
 use tokio::sync::Notify;
-use tokio::task::{Id, JoinError, JoinSet};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -18,6 +18,7 @@ use super::host::{Failure, Outcome};
 use super::schedule::Schedule;
 use super::{Host, Metrics, Now, Settings, StoredHost};
 use crate::domain::{HostName, ZoneId};
+use crate::panics::caught;
 
 /// Each host takes two queries, so at most 32 queries are in progress.
 const HOSTS_IN_FLIGHT: usize = 16;
@@ -121,9 +122,8 @@ impl OriginHosts {
         let mut state = self.shared.state();
         let now = self.shared.now();
         for stored in stored {
-            if let Some(host) = Host::restore(stored, &state.settings, now) {
-                state.schedule.remember(host, now.monotonic);
-            }
+            let host = Host::restore(stored, &state.settings, now);
+            state.schedule.remember(host, now.monotonic);
         }
     }
 
@@ -153,10 +153,10 @@ impl OriginHosts {
 
     /// Resolves every wanted host when it is due, until shutdown.
     pub async fn run(self, shutdown: CancellationToken) {
-        let mut lookups = Lookups::default();
+        let mut lookups = JoinSet::new();
         loop {
             let next = self.start_due(&mut lookups);
-            let has_room = lookups.tasks.len() < HOSTS_IN_FLIGHT;
+            let has_room = lookups.len() < HOSTS_IN_FLIGHT;
             let due = async {
                 match next {
                     Some(time) if has_room => sleep_until(self.shared.instant(time)).await,
@@ -165,10 +165,8 @@ impl OriginHosts {
             };
             tokio::select! {
                 () = shutdown.cancelled() => return,
-                Some(ended) = lookups.tasks.join_next_with_id() => {
-                    if let Some((host, outcome)) = lookups.ended(ended) {
-                        self.shared.apply(&host, &outcome);
-                    }
+                Some(Ok((host, outcome))) = lookups.join_next() => {
+                    self.shared.apply(&host, &outcome);
                 }
                 () = due => {}
                 () = self.shared.wake.notified() => {}
@@ -177,16 +175,20 @@ impl OriginHosts {
     }
 
     /// Starts lookups while there is room, and returns when there is something to do next.
-    fn start_due(&self, lookups: &mut Lookups) -> Option<i64> {
+    fn start_due(&self, lookups: &mut JoinSet<(HostName, Outcome)>) -> Option<i64> {
         let now = self.shared.now().monotonic;
         let mut state = self.shared.state();
         let forgotten = state.schedule.forget_idle(now);
         self.shared.forget(state, forgotten);
         let mut state = self.shared.state();
-        while lookups.tasks.len() < HOSTS_IN_FLIGHT
+        while lookups.len() < HOSTS_IN_FLIGHT
             && let Some(host) = state.schedule.next(now)
         {
-            lookups.start(host, state.resolver.clone(), self.shared.metrics.clone());
+            let (resolver, metrics) = (state.resolver.clone(), self.shared.metrics.clone());
+            lookups.spawn(async move {
+                let outcome = caught(resolver.resolve(&host, &metrics)).await;
+                (host, outcome.unwrap_or(Outcome::Failed(Failure::Other)))
+            });
         }
         state.schedule.next_time()
     }
@@ -214,7 +216,8 @@ impl Shared {
         self.epoch.checked_add(time).unwrap_or_else(Instant::now)
     }
 
-    /// Handles a change of the wanted hosts by which others were forgotten.
+    /// Warns if more hosts are refused than before, and marks forgotten hosts for removal from the
+    /// storage.
     fn forget(&self, mut state: MutexGuard<'_, State>, forgotten: Vec<HostName>) {
         let refused = state.schedule.refused();
         if refused > state.refused {
@@ -225,7 +228,7 @@ impl Shared {
             );
         }
         state.refused = refused;
-        // A reader of the names takes the state under their lock.
+        // A reader of the names locks the state while it holds their lock.
         drop(state);
         self.unsaved.add(forgotten);
     }
@@ -264,33 +267,5 @@ fn log_transition(before: &Host, after: &Host) {
         }
         (Some(_), None) => info!(%host, "origin host can be resolved again"),
         _ => {}
-    }
-}
-
-/// The lookups in progress.
-#[derive(Default)]
-struct Lookups {
-    tasks: JoinSet<Outcome>,
-    hosts: HashMap<Id, HostName>,
-}
-
-impl Lookups {
-    fn start(&mut self, host: HostName, resolver: Resolver, metrics: Metrics) {
-        let asked = host.clone();
-        let task = self
-            .tasks
-            .spawn(async move { resolver.resolve(&asked, &metrics).await });
-        self.hosts.insert(task.id(), host);
-    }
-
-    fn ended(&mut self, ended: Result<(Id, Outcome), JoinError>) -> Option<(HostName, Outcome)> {
-        let (id, outcome) = match ended {
-            Ok(ended) => ended,
-            Err(error) => {
-                warn!(%error, "DNS look-up panicked");
-                (error.id(), Outcome::Failed(Failure::Other))
-            }
-        };
-        Some((self.hosts.remove(&id)?, outcome))
     }
 }

@@ -31,9 +31,9 @@ impl Rotation {
         self.above.is_some()
     }
 
-    /// Whether answers keep bringing new addresses, or a full one may be a part of more, so that the
-    /// host may turn out to be rotating. It ends with answers without new addresses, and when more
-    /// answers than addresses can be followed brought new ones.
+    /// Whether the host may turn out to be rotating: answers keep bringing new addresses, or the last
+    /// full answer may have been incomplete. This ends once answers bring no new addresses, or once
+    /// the number of answers that did exceeds the limit.
     pub(super) fn is_settling(&self) -> bool {
         self.is_settling
     }

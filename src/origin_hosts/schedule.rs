@@ -19,7 +19,7 @@ pub(super) struct Schedule {
     entries: HashMap<HostName, Entry>,
     /// By the time of the next lookup.
     queue: BTreeSet<(i64, HostName)>,
-    /// Hosts that no zone wants, by the time since when.
+    /// Hosts that no zone wants, by the time at which the last zone gave them up.
     idle: BTreeSet<(i64, HostName)>,
     /// Wanted hosts for which there is no room.
     waiting: BTreeSet<HostName>,
@@ -130,8 +130,8 @@ impl Schedule {
         self.entries.insert(name, entry);
     }
 
-    /// Whether a host is to be stored: if `anyway`, if it was never offered to the storage, or last
-    /// before `from`. If so, it counts as offered now.
+    /// Whether to store a host: if `anyway`, or if it was not offered to the storage since `from`. If
+    /// so, it counts as offered now.
     pub(super) fn offer(&mut self, host: &HostName, anyway: bool, from: i64, now: i64) -> bool {
         let Some(entry) = self.entries.get_mut(host) else {
             return false;

@@ -11,11 +11,11 @@ use crate::domain::{HostName, OriginIp};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredHost {
     /// The name.
-    pub host: String,
+    pub host: HostName,
     /// The addresses that count.
     pub addresses: Vec<StoredAddress>,
     /// The CNAME targets, in order, as of the last good answer.
-    pub chain: Vec<String>,
+    pub chain: Vec<HostName>,
     /// Why the last lookup failed; none if it did not.
     pub failure: Option<Failure>,
     /// Negative answers (NXDOMAIN or empty) in a row.
@@ -39,7 +39,7 @@ pub struct StoredHost {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredAddress {
     /// The address.
-    pub ip: String,
+    pub ip: OriginIp,
     /// When it was first in an answer.
     pub first_seen: Timestamp,
     /// When it was last in an answer.
@@ -50,9 +50,9 @@ impl Host {
     /// The host in its stored form; `None` if there was never an answer.
     pub fn store(&self) -> Option<StoredHost> {
         self.is_known().then(|| StoredHost {
-            host: self.name().to_string(),
+            host: self.name().clone(),
             addresses: self.stored_addresses(),
-            chain: self.chain.iter().map(HostName::to_string).collect(),
+            chain: self.chain.to_vec(),
             failure: self.failure(),
             negatives: self.negatives,
             negative_since: self.wall(self.negative_since),
@@ -63,27 +63,20 @@ impl Host {
         })
     }
 
-    /// Reads a stored host. `None` if its name is invalid. Other invalid parts are left out.
-    pub fn restore(stored: &StoredHost, settings: &Settings, now: Now) -> Option<Self> {
-        let mut host = Self::new(HostName::parse(&stored.host)?);
+    /// A stored host.
+    pub fn restore(stored: &StoredHost, settings: &Settings, now: Now) -> Self {
+        let mut host = Self::new(stored.host.clone());
         let addresses = stored.addresses.iter().take(MAX_ADDRESSES);
-        let mut addresses: Vec<_> = addresses
-            .filter_map(|address| {
-                Some(Address {
-                    ip: OriginIp::parse(&address.ip).ok()?,
-                    first_seen: seconds(address.first_seen),
-                    last_seen: now.monotonic_of(address.last_seen),
-                })
-            })
-            .collect();
+        let addresses = addresses.map(|address| Address {
+            ip: address.ip,
+            first_seen: seconds(address.first_seen),
+            last_seen: now.monotonic_of(address.last_seen),
+        });
+        let mut addresses: Vec<_> = addresses.collect();
         addresses.sort_unstable_by_key(|address| address.ip);
         addresses.dedup_by_key(|address| address.ip);
         host.addresses = addresses.into();
-        host.chain = stored
-            .chain
-            .iter()
-            .filter_map(|name| HostName::parse(name))
-            .collect();
+        host.chain = stored.chain.clone().into();
         host.last = stored.failure.map_or(Last::Answered, Last::Failed);
         host.answered = true;
         host.negatives = stored.negatives;
@@ -93,6 +86,6 @@ impl Host {
         host.rotation.novelties = stored.novelties;
         host.rotation.doubts = stored.doubts;
         host.restored(settings, now);
-        Some(host)
+        host
     }
 }

@@ -23,6 +23,7 @@ use crate::domain::{AccountName, ZoneId};
 const FORBIDDEN_RETRY: Duration = Duration::from_hours(1);
 /// Reads use at most one in this many requests of an account's budget.
 const BUDGET_SHARE: u32 = 10;
+
 /// The audit logs of the Cloudflare accounts that the polled zones belong to.
 #[derive(Default)]
 pub(super) struct AuditLogs {
@@ -183,10 +184,8 @@ impl Poller {
             let since = log.position.since(before);
             let client = account.client.clone();
             let owner = Arc::clone(owner);
-            let outcome = {
-                let owner = Arc::clone(&owner);
-                move |reading| Outcome::AuditLogRead(Arc::clone(&owner), reading)
-            };
+            let read = Arc::clone(&owner);
+            let outcome = move |reading| Outcome::AuditLogRead(read, reading);
             let work = async move {
                 let call = CallBudget::urgent(POLL_BUDGET);
                 let reading = client.audit_log(&owner, since, before, actors, &call).await;
@@ -207,21 +206,22 @@ impl Poller {
         now: Instant,
     ) {
         let settings = self.context.evaluation.audit_log;
-        let Some(log) = self.audit_logs.logs.get_mut(owner) else {
+        let Some(log) = self.audit_logs.logs.get(owner) else {
             return;
         };
-        let is_current = log.task.as_ref().is_some_and(|running| running.is(task));
-        let Some(account) = self.accounts.get(&log.reader).filter(|_| is_current) else {
-            return;
-        };
-        log.task = None;
         let reader = log.reader.clone();
-        let client = account.client.clone();
         let logs = self.audit_logs.logs.values();
         let logs = logs.filter(|log| log.reader == reader).count();
-        let Some(log) = self.audit_logs.logs.get_mut(owner) else {
+        let (Some(account), Some(log)) = (
+            self.accounts.get(&reader),
+            self.audit_logs.logs.get_mut(owner),
+        ) else {
             return;
         };
+        if !Running::end(&mut log.task, task) {
+            return;
+        }
+        let client = &account.client;
         log.up = Some(reading.is_ok());
         match reading {
             Ok((reading, before)) => {
@@ -234,7 +234,7 @@ impl Poller {
                 self.context
                     .recorder
                     .audit_log(owner, &log.position, !new.is_empty());
-                let least = least_interval(logs, pages, &client);
+                let least = least_interval(logs, pages, client);
                 let pause = if has_more {
                     least
                 } else {
@@ -262,7 +262,7 @@ impl Poller {
                 let pause = if is_refused {
                     FORBIDDEN_RETRY
                 } else {
-                    least_interval(logs, client.attempts(), &client).max(settings.interval)
+                    least_interval(logs, client.attempts(), client).max(settings.interval)
                 };
                 log.due = Some(now + pause);
             }

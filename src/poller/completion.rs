@@ -23,7 +23,9 @@ impl Poller {
         let now = Instant::now();
         match ended.outcome {
             Outcome::RecordsRead(id, records) => {
-                self.report_records(&ended.account, &id, &records);
+                let has_unreadable = records.as_ref().is_ok_and(|rows| !rows.is_complete());
+                let outcome = SourceOutcome::of(&records, has_unreadable);
+                self.report(&ended.account, Some(&id), Operation::DnsRecords, outcome);
                 self.records_read(&id, ended.id, &records, now);
             }
             Outcome::CloudflareIps(ranges) => {
@@ -41,7 +43,9 @@ impl Poller {
     /// Handles the outcome of a task for one account.
     fn account_completed(&mut self, mut ended: Ended, now: Instant) {
         if let Outcome::Enriched(id, enriched) = &mut ended.outcome {
-            self.report_enrichment(&ended.account, id, enriched);
+            for (operation, outcome) in enriched.outcomes() {
+                self.report(&ended.account, Some(id), operation, outcome);
+            }
             if enriched.sources.contains_key(&Operation::DnsRecords) {
                 let (records, balanced) = (enriched.records.as_ref(), enriched.balanced.as_deref());
                 self.enriched_records(&ended.account, id, records, balanced, now);
@@ -59,7 +63,7 @@ impl Poller {
                 self.listings_changed = true;
             }
             Outcome::LookedUp(id, zone) => {
-                account.looked_up(id, zone);
+                account.listing.looked_up(id, zone);
                 account.listing_ended(context, now);
                 self.listings_changed = true;
             }

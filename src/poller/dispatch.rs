@@ -55,7 +55,7 @@ impl Account {
                         client.get_zone(&zone, &call).await
                     };
                     let id = id.clone();
-                    let outcome = move |zone| Outcome::LookedUp(id.clone(), zone);
+                    let outcome = move |zone| Outcome::LookedUp(id, zone);
                     let task = tasks.spawn(name, Operation::GetZone, work, outcome);
                     self.listing.running.push(task);
                 }
@@ -102,7 +102,7 @@ impl Account {
         let (client, zone) = (self.client.clone(), id.clone());
         let work = async move { client.list_mappings(&zone, &call).await };
         let (zone, started) = (id.clone(), Instant::now());
-        let outcome = move |list| Outcome::Polled(zone.clone(), list, started.elapsed());
+        let outcome = move |list| Outcome::Polled(zone, list, started.elapsed());
         let task = tasks.spawn(&self.state.name, Operation::ListMappings, work, outcome);
         self.polling.insert(id, task, urgency);
     }

@@ -117,12 +117,8 @@ impl PolledZone {
             self.enrichment.lookups.unconfirmed.clear();
             return ZoneFindings::clone(&data.findings);
         }
-        let shown: BTreeSet<OriginIp> = state
-            .data
-            .iter()
-            .flat_map(|data| &data.findings.missing)
-            .map(|origin| origin.origin_ip)
-            .collect();
+        let missing = state.findings().map_or(&[][..], |known| &known.missing);
+        let shown: BTreeSet<OriginIp> = missing.iter().map(|origin| origin.origin_ip).collect();
         let mut unconfirmed = BTreeSet::new();
         findings.missing.retain(|origin| {
             let ip = origin.origin_ip;
@@ -173,10 +169,9 @@ fn is_settling(origin: &ExpectedOrigin, hosts: &BTreeMap<HostName, HostAnswer>) 
 
 /// Whether this state already determined that the origin is mapped or not expected.
 fn was_determined(state: &ZoneState, origin: &ExpectedOrigin) -> bool {
-    let Some(data) = &state.data else {
+    let Some(findings) = state.findings() else {
         return false;
     };
-    let findings = &data.findings;
     let ip = origin.origin_ip;
     let by = |known: &ExpectedOrigin| known.origin_ip.cmp(&ip);
     let is_new = findings.origins.binary_search_by(by).is_err();
@@ -196,8 +191,8 @@ impl Account {
         }
     }
 
-    /// Reports the missing origins that a single round cannot confirm. Nothing contradicts a
-    /// complete list.
+    /// Reports the missing origins that a single round could not look up, in zones whose list of
+    /// mappings was complete.
     pub(super) fn publish_unconfirmed(&mut self, context: &Context) {
         let criteria = Criteria::new(context, &self.regions, Instant::now());
         for zone in self.zones.values_mut() {
@@ -267,7 +262,7 @@ mod tests {
         let account = AccountName::parse("default").unwrap();
         let interval = Duration::from_mins(5);
         let found = Zone::unknown(id.clone());
-        let mut state = state::found(found, account, interval, StaleAfter::Never);
+        let mut state = ZoneState::new(found, account, interval, StaleAfter::Never);
         state.data = Some(ZoneData {
             mappings: Arc::new(mappings),
             findings: Arc::default(),

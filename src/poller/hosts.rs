@@ -95,15 +95,18 @@ impl HostLookup {
             {
                 outside.insert(name.clone());
             }
-            answers.insert(host.clone(), self.answer(host, followed));
+            let is_partial = followed.is_partial;
+            let mut answer = self.answer(host, followed);
+            answer.is_incomplete |= is_partial;
+            answers.insert(host.clone(), answer);
         }
         self.resolver.want(zone, outside);
         self.dependencies().set(zone, through);
         (answers, paths)
     }
 
-    /// Completes where a host leads by where it led before, as far as this depends on records that
-    /// may yet be read. Returns whether it does.
+    /// Fills in where a host leads from where it led before, if that depends on records that may
+    /// still be read. Returns whether it does.
     fn complete(&self, followed: &mut Followed, known: &Followed) -> bool {
         let is_lost = followed.zones.iter().any(|zone| self.is_lost(zone));
         match (&mut followed.end, &known.end) {
@@ -121,15 +124,6 @@ impl HostLookup {
     }
 
     fn answer(&self, host: &HostName, followed: Followed) -> HostAnswer {
-        let is_partial = followed.is_partial;
-        let answer = self.answer_at_end(host, followed);
-        HostAnswer {
-            is_incomplete: answer.is_incomplete || is_partial,
-            ..answer
-        }
-    }
-
-    fn answer_at_end(&self, host: &HostName, followed: Followed) -> HostAnswer {
         let left_out = |reason| HostAnswer {
             is_known: true,
             left_out: Some(reason),

@@ -6,6 +6,7 @@ use tracing::{debug, info, warn};
 use super::account::Account;
 use crate::cloudflare::{ApiError, Operation, Reason};
 use crate::domain::ZoneId;
+use crate::findings::ZoneFindings;
 use crate::snapshot::ZoneState;
 
 impl Account {
@@ -45,10 +46,7 @@ impl Account {
 
 /// Logs the number of origins left out for each reason, if it changed.
 pub(super) fn log_left_out(old: &ZoneState, new: &ZoneState) {
-    let left_out = |state: &ZoneState| {
-        let findings = state.data.as_ref().map(|data| &data.findings);
-        findings.map(|findings| findings.left_out_by_reason())
-    };
+    let left_out = |state: &ZoneState| state.findings().map(ZoneFindings::left_out_by_reason);
     let (before, now) = (left_out(old), left_out(new).unwrap_or_default());
     if !now.is_empty() && before.as_ref() != Some(&now) {
         let reasons: Vec<_> = now
@@ -62,14 +60,11 @@ pub(super) fn log_left_out(old: &ZoneState, new: &ZoneState) {
 
 /// Logs declared vendors and regions that Cloudflare does not list, if they changed.
 pub(super) fn log_unsupported_declarations(old: &ZoneState, new: &ZoneState) {
-    let unsupported = |state: &ZoneState| {
-        let findings = state.data.as_ref().map(|data| &data.findings);
-        findings.map_or_else(Vec::new, |findings| {
-            findings.unsupported_declarations.clone()
-        })
-    };
-    let now = unsupported(new);
-    if !now.is_empty() && unsupported(old) != now {
+    let unsupported = |state| ZoneState::findings(state).map(|f| &f.unsupported_declarations);
+    let now = unsupported(new).filter(|now| !now.is_empty());
+    if let Some(now) = now
+        && unsupported(old) != Some(now)
+    {
         let declarations: Vec<_> = now.iter().map(ToString::to_string).collect();
         warn!(zone = %new.zone.name, zone_id = %new.zone.id,
               declarations = declarations.join(", "),

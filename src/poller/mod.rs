@@ -306,12 +306,13 @@ impl Poller {
             .values()
             .filter_map(|account| account.next_wake(now));
         let ready = (!*self.ready.borrow()).then_some(self.context.started + READY_AT_LATEST);
-        let records = self.records.next_due();
-        let ips = self.cloudflare_ips_due().filter(|at| *at > now);
-        let ready = ready.filter(|at| *at > now);
-        let logs = self.audit_logs.next_due();
-        let others = records.into_iter().chain(ips).chain(logs);
-        of_accounts.chain(ready).chain(others).min()
+        let others = [
+            self.records.next_due(),
+            self.audit_logs.next_due(),
+            self.cloudflare_ips_due().filter(|at| *at > now),
+            ready.filter(|at| *at > now),
+        ];
+        of_accounts.chain(others.into_iter().flatten()).min()
     }
 
     fn obey(&mut self, command: Command) {

@@ -84,10 +84,8 @@ impl Account {
             refresh.being_read = std::mem::take(&mut refresh.writes);
             let (client, cache) = (self.client.clone(), Arc::clone(&self.pools));
             let owner = Arc::clone(owner);
-            let outcome = {
-                let owner = Arc::clone(&owner);
-                move |pools| Outcome::PoolsRead(Arc::clone(&owner), pools)
-            };
+            let read = Arc::clone(&owner);
+            let outcome = move |pools| Outcome::PoolsRead(read, pools);
             let work = async move {
                 let call = CallBudget::urgent(POLL_BUDGET);
                 cache.refresh(&client, &owner, &call).await

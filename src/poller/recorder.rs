@@ -9,13 +9,14 @@ use tokio::time::Instant;
 
 use super::attribution::RecentWrites;
 use super::enrichment::state::StoredSources;
+use super::state::elapsed;
 use super::zone::PolledZone;
 use super::{Poller, ZoneSelection};
 use crate::cloudflare::AuditLogPosition;
 use crate::domain::{HostName, ZoneId};
 use crate::history::{self, Actor, CAPACITY_WITHOUT_STORAGE, Change, History};
 use crate::origin_hosts::{OriginHosts, StoredHost};
-use crate::snapshot::{ZoneData, ZoneSlot, ZoneState};
+use crate::snapshot::{ZoneSlot, ZoneState};
 use crate::storage::{Kind, Parts, Storage, StoredZone};
 
 /// Records published changes. Clones share the history and the storage.
@@ -170,9 +171,9 @@ impl Poller {
             let listed = zones
                 .iter()
                 .filter(|(id, stored)| {
-                    stored.left.is_none() && stored.account == *name && wanted(id)
+                    stored.left.is_none() && stored.state.account == *name && wanted(id)
                 })
-                .map(|(id, stored)| (id.clone(), stored.zone.clone()));
+                .map(|(id, stored)| (id.clone(), stored.state.zone.clone()));
             let listed: Vec<_> = listed.collect();
             listing.zones.extend(listed);
         }
@@ -203,30 +204,20 @@ impl PolledZone {
         let instant = Instant::now();
         let shown = self.slot.load();
         if shown.data.is_none() {
-            self.baseline = stored_data(stored);
+            self.baseline.clone_from(&stored.state.data);
         }
-        if let Some(since) = stored.failing_since {
+        if let Some(since) = stored.state.failing_since {
             self.failures = 1;
-            let failing = Duration::try_from(now.duration_since(since)).unwrap_or_default();
-            let left = retain.saturating_sub(failing);
+            let left = retain.saturating_sub(elapsed(since, now));
             self.expiry = shown.data.is_some().then(|| instant + left);
         }
-        let last = stored.last_poll.as_ref().map(|poll| poll.ended);
-        let pause = last.map(|last| now.duration_since(last));
-        let pause = pause.and_then(|pause| Duration::try_from(pause).ok());
+        let last = stored.state.last_poll.as_ref();
+        let pause = last.map(|poll| elapsed(poll.ended, now));
         self.enrichment.resume(
-            stored.tiered_cache,
+            stored.state.tiered_cache,
             sources.unwrap_or_default(),
             pause.unwrap_or_default(),
             instant,
         );
     }
-}
-
-/// The stored mappings of a zone, and their findings.
-pub(super) fn stored_data(stored: &StoredZone) -> Option<ZoneData> {
-    Some(ZoneData {
-        mappings: stored.mappings.clone()?,
-        findings: stored.findings.clone().unwrap_or_default(),
-    })
 }

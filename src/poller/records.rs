@@ -105,7 +105,7 @@ impl Poller {
                 let call = CallBudget::new(POLL_BUDGET);
                 client.dns_records(&zone, &call).await
             };
-            let outcome = move |records| Outcome::RecordsRead(id.clone(), records);
+            let outcome = move |records| Outcome::RecordsRead(id, records);
             let operation = Operation::DnsRecords;
             let task = self.tasks.spawn(&reading.account, operation, work, outcome);
             reading.task = Some(task);

@@ -2,7 +2,7 @@
 
 use super::Poller;
 use super::enrichment::fetch::Enriched;
-use crate::cloudflare::{ApiError, DnsRecord, Operation, Rows};
+use crate::cloudflare::{ApiError, Operation};
 use crate::domain::{AccountName, ZoneId};
 
 /// The result of one call.
@@ -45,7 +45,7 @@ impl SourceOutcome {
 
 impl Enriched {
     /// The result of each call.
-    fn outcomes(&self) -> Vec<(Operation, SourceOutcome)> {
+    pub(super) fn outcomes(&self) -> Vec<(Operation, SourceOutcome)> {
         let mut outcomes = Vec::new();
         let has_unreadable = |operation| self.unreadable.contains(&operation);
         for (&operation, answer) in &self.sources {
@@ -82,30 +82,6 @@ impl Enriched {
 }
 
 impl Poller {
-    /// Records the results of a zone's calls in a single round.
-    pub(super) fn report_enrichment(
-        &mut self,
-        account: &AccountName,
-        id: &ZoneId,
-        enriched: &Enriched,
-    ) {
-        for (operation, outcome) in enriched.outcomes() {
-            self.report(account, Some(id), operation, outcome);
-        }
-    }
-
-    /// Records the result of reading the records of a zone that is not enriched.
-    pub(super) fn report_records(
-        &mut self,
-        account: &AccountName,
-        id: &ZoneId,
-        answer: &Result<Rows<DnsRecord>, ApiError>,
-    ) {
-        let has_unreadable = answer.as_ref().is_ok_and(|rows| !rows.is_complete());
-        let outcome = SourceOutcome::of(answer, has_unreadable);
-        self.report(account, Some(id), Operation::DnsRecords, outcome);
-    }
-
     /// Records the result of a call in a single round.
     pub(super) fn report(
         &mut self,

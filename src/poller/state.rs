@@ -1,16 +1,14 @@
 //! Computes the state of a zone after a poll. Pure: no I/O and no clock.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::recorder::stored_data;
 use crate::cloudflare::ApiError;
-use crate::domain::{AccountName, Changes, Zone, ZoneMappings};
+use crate::domain::ZoneMappings;
 use crate::findings::{TieredCache, ZoneFindings};
-use crate::snapshot::{ChangeCounts, LastPoll, StaleAfter, ZoneData, ZoneState};
+use crate::snapshot::{LastPoll, ZoneData, ZoneState};
 use crate::storage::StoredZone;
 
 /// The mappings of a successful poll, and the findings.
@@ -28,30 +26,6 @@ pub(super) struct PollEnd {
     pub(super) duration: Duration,
 }
 
-/// The state of a new zone that was not polled yet.
-pub(super) fn found(
-    zone: Zone,
-    account: AccountName,
-    interval: Duration,
-    stale_after: StaleAfter,
-) -> ZoneState {
-    ZoneState {
-        zone,
-        account,
-        interval,
-        stale_after,
-        last_poll: None,
-        last_success: None,
-        failing_since: None,
-        data: None,
-        tiered_cache: TieredCache::default(),
-        changes: None,
-        polls: 0,
-        errors: BTreeMap::new(),
-        rejected_rows: 0,
-    }
-}
-
 /// The state of a zone that is found again after a restart. Data younger than `retain` is shown.
 pub(super) fn restored(
     stored: &StoredZone,
@@ -59,25 +33,25 @@ pub(super) fn restored(
     retain: Duration,
     now: Timestamp,
 ) -> ZoneState {
-    let age = |since: Timestamp| Duration::try_from(now.duration_since(since)).unwrap_or_default();
-    let fresh = |since: Timestamp| age(since) < retain;
-    let shown = stored.left.is_none()
-        && stored
-            .failing_since
-            .or(stored.last_success)
-            .is_some_and(fresh);
+    let state = &stored.state;
+    let since = state.failing_since.or(state.last_success);
+    let is_fresh = since.is_some_and(|since| elapsed(since, now) < retain);
     ZoneState {
-        last_poll: stored.last_poll.clone(),
-        last_success: stored.last_success,
-        failing_since: stored.failing_since,
-        data: stored_data(stored).filter(|_| shown),
-        tiered_cache: stored.tiered_cache,
-        changes: stored.changes,
-        polls: stored.polls,
-        errors: stored.errors.clone(),
-        rejected_rows: stored.rejected_rows,
-        ..found
+        zone: found.zone,
+        account: found.account,
+        interval: found.interval,
+        stale_after: found.stale_after,
+        data: state
+            .data
+            .clone()
+            .filter(|_| stored.left.is_none() && is_fresh),
+        ..state.clone()
     }
+}
+
+/// The time from `since` to `now`; zero if the clock was set back.
+pub(super) fn elapsed(since: Timestamp, now: Timestamp) -> Duration {
+    Duration::try_from(now.duration_since(since)).unwrap_or_default()
 }
 
 /// The state after a successful poll. Unchanged mappings and findings keep their allocations, so
@@ -85,7 +59,10 @@ pub(super) fn restored(
 pub(super) fn succeeded(old: &ZoneState, result: PollResult, end: PollEnd) -> ZoneState {
     let mut changes = old.changes.unwrap_or_default();
     if let Some(data) = &old.data {
-        changes = add(changes, data.mappings.changes(&result.mappings));
+        let seen = data.mappings.changes(&result.mappings);
+        changes.added += seen.added as u64;
+        changes.removed += seen.removed as u64;
+        changes.changed += seen.changed as u64;
     }
     let shared = old.data.as_ref();
     let data = ZoneData {
@@ -146,14 +123,6 @@ pub(super) fn expired(old: &ZoneState) -> ZoneState {
     ZoneState {
         data: None,
         ..old.clone()
-    }
-}
-
-fn add(old: ChangeCounts, seen: Changes) -> ChangeCounts {
-    ChangeCounts {
-        added: old.added + seen.added as u64,
-        removed: old.removed + seen.removed as u64,
-        changed: old.changed + seen.changed as u64,
     }
 }
 

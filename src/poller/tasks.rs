@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use jiff::Timestamp;
-use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
+use tokio::task::{AbortHandle, Id, JoinSet};
 use tracing::{error, warn};
 
 use super::enrichment::confirm::Confirmed;
@@ -17,6 +17,7 @@ use crate::cloudflare::{
     TokenStatus, ZoneList,
 };
 use crate::domain::{AccountName, Zone, ZoneId};
+use crate::panics::caught;
 
 /// The time limit for one read of a zone, excluding waits for the rate limit.
 pub(super) const POLL_BUDGET: Duration = Duration::from_mins(2);
@@ -128,93 +129,64 @@ impl ZoneTasks {
 
 /// All tasks of the poller.
 #[derive(Default)]
-pub(super) struct Tasks {
-    set: JoinSet<Outcome>,
-    about: HashMap<Id, About>,
-}
-
-struct About {
-    account: AccountName,
-    operation: Operation,
-    /// The outcome if the task panics.
-    failed: Box<dyn Fn(ApiError) -> Outcome + Send>,
-}
+pub(super) struct Tasks(JoinSet<Ended>);
 
 impl Tasks {
     pub(super) fn is_empty(&self) -> bool {
-        self.set.is_empty()
+        self.0.is_empty()
     }
 
-    /// Starts a task that makes calls for an account. `outcome` also gets the error if it panics.
+    /// Starts a task that makes calls for an account. If it panics, which is a bug in this program,
+    /// `outcome` gets an error: it fails one call but not the daemon.
     pub(super) fn spawn<T: Send>(
         &mut self,
         account: &AccountName,
         operation: Operation,
         work: impl Future<Output = Result<T, ApiError>> + Send + 'static,
-        outcome: impl Fn(Result<T, ApiError>) -> Outcome + Clone + Send + 'static,
+        outcome: impl FnOnce(Result<T, ApiError>) -> Outcome + Send + 'static,
     ) -> Running {
-        let ended = outcome.clone();
-        let handle = self.set.spawn(async move {
-            let result = work.await;
-            ended(result)
-        });
-        let about = About {
-            account: account.clone(),
-            operation,
-            failed: Box::new(move |error| outcome(Err(error))),
-        };
-        self.about.insert(handle.id(), about);
-        Running(handle)
+        let account = account.clone();
+        Running(self.0.spawn(async move {
+            let result = caught(work).await;
+            Ended {
+                id: tokio::task::id(),
+                outcome: outcome(result.unwrap_or_else(|| Err(panicked(&account, operation)))),
+                account,
+            }
+        }))
     }
 
     /// Waits for the next task to end; `None` if there are no tasks.
     pub(super) async fn next(&mut self) -> Option<Ended> {
-        loop {
-            let joined = self.set.join_next_with_id().await?;
-            if let Some(ended) = self.ended(joined) {
+        // Only cancelled tasks end in an error.
+        while let Some(joined) = self.0.join_next().await {
+            if let Ok(ended) = joined {
                 return Some(ended);
             }
         }
+        None
     }
 
     /// Returns a task that has already ended.
     pub(super) fn try_next(&mut self) -> Option<Ended> {
-        loop {
-            let joined = self.set.try_join_next_with_id()?;
-            if let Some(ended) = self.ended(joined) {
+        while let Some(joined) = self.0.try_join_next() {
+            if let Ok(ended) = joined {
                 return Some(ended);
             }
         }
+        None
     }
+}
 
-    fn ended(&mut self, joined: Result<(Id, Outcome), JoinError>) -> Option<Ended> {
-        let id = match &joined {
-            Ok((id, _)) => *id,
-            Err(error) => error.id(),
-        };
-        let about = self.about.remove(&id)?;
-        let account = about.account;
-        let outcome = match joined {
-            Ok((_, outcome)) => outcome,
-            Err(error) if error.is_cancelled() => return None,
-            // A bug in this program. It fails one call but not the daemon.
-            Err(panic) => {
-                let operation = about.operation.as_str();
-                error!(%account, operation, %panic, "poller task panicked; please report this");
-                (about.failed)(ApiError {
-                    operation: about.operation,
-                    reason: Reason::Malformed,
-                    detail: "this program failed on the answer; please report it".to_owned(),
-                    status: None,
-                    codes: Vec::new(),
-                })
-            }
-        };
-        Some(Ended {
-            id,
-            account,
-            outcome,
-        })
+fn panicked(account: &AccountName, operation: Operation) -> ApiError {
+    let name = operation.as_str();
+    error!(%account, operation = name, "poller task panicked; please report this");
+    ApiError {
+        operation,
+        reason: Reason::Malformed,
+        detail: "this program failed on the answer; please report it".to_owned(),
+        status: None,
+        codes: Vec::new(),
     }
 }
 

@@ -27,7 +27,7 @@ impl<'a> Finding<'a> {
     /// What is wrong with the zone as of `now`, in the order of [`FindingKind::ALL`], then by
     /// address.
     pub fn all(state: &'a ZoneState, now: Timestamp) -> impl Iterator<Item = Self> {
-        let findings = state.data.iter().map(|data| &*data.findings);
+        let findings = state.findings().into_iter();
         let missing = findings.clone().flat_map(|f| &f.missing).map(Self::Missing);
         let wrong = findings.clone().flat_map(|f| &f.wrong).map(Self::Wrong);
         let old = stale_mappings(state, now).into_iter().flatten();
@@ -95,10 +95,9 @@ impl<'a> Finding<'a> {
 
 /// Whether findings of this kind can be judged for the zone. If not, having none means nothing.
 pub fn is_judged(state: &ZoneState, kind: FindingKind) -> bool {
-    let Some(data) = &state.data else {
+    let Some(findings) = state.findings() else {
         return false;
     };
-    let findings = &data.findings;
     match kind {
         FindingKind::Missing => !findings.expected.is_empty(),
         FindingKind::Wrong => !findings.checks.is_empty(),

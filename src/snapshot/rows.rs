@@ -170,7 +170,9 @@ pub struct LeftOutRow {
 impl ZoneRow {
     /// The zone as of `now`.
     pub fn of(state: &ZoneState, next_poll: Option<Timestamp>, now: Timestamp) -> Self {
-        let findings = state.data.as_ref().map(|data| &*data.findings);
+        let findings = state.findings();
+        let none = ZoneFindings::default();
+        let found = findings.unwrap_or(&none);
         let judged = |kind| findings.filter(|_| is_judged(state, kind));
         let poll = state.last_poll.as_ref();
         Self {
@@ -194,33 +196,21 @@ impl ZoneRow {
                 StaleAfter::Never => None,
                 StaleAfter::Age(age) => Some(age.as_secs_f64()),
             },
-            expected_origins: findings
-                .map(|f| by_word(&f.expected, |source| source.as_str()))
-                .unwrap_or_default(),
-            unverified_mappings: findings
-                .map(|f| by_word(&f.unverified, |why| why.as_str()))
-                .unwrap_or_default(),
-            left_out: findings
-                .map(|f| by_word(&f.left_out_by_reason(), |why| why.as_str()))
-                .unwrap_or_default(),
+            expected_origins: by_word(&found.expected, |source| source.as_str()),
+            unverified_mappings: by_word(&found.unverified, |why| why.as_str()),
+            left_out: by_word(&found.left_out_by_reason(), |why| why.as_str()),
             rejected_rows: state.rejected_rows,
             tiered_cache_enabled: state.tiered_cache.enabled,
             smart_tiered_cache_enabled: state.tiered_cache.smart_enabled,
             idle: is_idle(state),
-            unused: findings.and_then(|f| Some(f.unused.as_ref()?.len())),
-            origin_hosts: findings
-                .and_then(|f| f.hosts.as_ref())
+            unused: found.unused.as_ref().map(Vec::len),
+            origin_hosts: found
+                .hosts
+                .as_ref()
                 .map(|hosts| by_word(hosts, |state| state.as_str()))
                 .unwrap_or_default(),
-            origin_host_names: findings.map(host_names).unwrap_or_default(),
-            unsupported_declarations: findings
-                .map(|f| {
-                    f.unsupported_declarations
-                        .iter()
-                        .map(ToString::to_string)
-                        .collect()
-                })
-                .unwrap_or_default(),
+            origin_host_names: host_names(found),
+            unsupported_declarations: texts(&found.unsupported_declarations),
         }
     }
 
@@ -252,41 +242,46 @@ impl FindingRow {
     /// A finding of the zone.
     pub fn of(state: &ZoneState, finding: Finding<'_>) -> Self {
         let (vendor, region) = finding.mapped_to().unzip();
-        let expected = match finding {
-            Finding::Missing(origin) => origin.place.clone(),
-            Finding::Wrong(wrong) => wrong.expected.clone(),
-            _ => ExpectedPlace::default(),
-        };
-        let source = match finding {
-            Finding::Missing(origin) => Some(origin.source()),
-            Finding::Rotating(rotating) => rotating.sources.iter().next(),
-            _ => None,
-        };
-        Self {
+        let mut row = Self {
             zone: state.zone.name.to_string(),
             zone_id: state.zone.id.to_string(),
             finding: finding.kind(),
             origin_ip: finding.origin_ip().map(|ip| ip.to_string()),
             host: finding.host().map(ToString::to_string),
-            source,
+            source: None,
             check: finding.check(),
-            effect: match finding {
-                Finding::Wrong(wrong) => Some(wrong.effect),
-                _ => None,
-            },
+            effect: None,
             vendor: vendor.map(ToString::to_string),
             region: region.map(ToString::to_string),
-            expected_vendor: expected.vendor.map(|vendor| vendor.to_string()),
-            expected_region: expected.region.map(|region| region.to_string()),
-            modified_on: match finding {
-                Finding::Stale(mapping) | Finding::Unused(mapping) => mapping.modified_on,
-                _ => None,
-            },
-            addresses: match finding {
-                Finding::Rotating(rotating) => Some(rotating.addresses),
-                _ => None,
-            },
+            expected_vendor: None,
+            expected_region: None,
+            modified_on: None,
+            addresses: None,
+        };
+        match finding {
+            Finding::Missing(origin) => {
+                row.source = Some(origin.source());
+                row.expect(&origin.place);
+            }
+            Finding::Wrong(wrong) => {
+                row.effect = Some(wrong.effect);
+                row.expect(&wrong.expected);
+            }
+            Finding::Stale(mapping) | Finding::Unused(mapping) => {
+                row.modified_on = mapping.modified_on;
+            }
+            Finding::Rotating(rotating) => {
+                row.source = rotating.sources.iter().next();
+                row.addresses = Some(rotating.addresses);
+            }
+            Finding::Idle => {}
         }
+        row
+    }
+
+    fn expect(&mut self, place: &ExpectedPlace) {
+        self.expected_vendor = place.vendor.as_ref().map(ToString::to_string);
+        self.expected_region = place.region.as_ref().map(ToString::to_string);
     }
 
     /// A short description of what is wrong.
@@ -327,7 +322,7 @@ impl OriginRow {
             zone_id: state.zone.id.to_string(),
             origin_ip: origin.origin_ip.to_string(),
             sources: words(origin.sources),
-            hosts: origin.hosts.iter().map(ToString::to_string).collect(),
+            hosts: texts(&origin.hosts),
             expected_vendor: place.vendor.as_ref().map(ToString::to_string),
             expected_region: place.region.as_ref().map(ToString::to_string),
             check: origin.check.map(Check::as_str),
@@ -344,7 +339,7 @@ impl LeftOutRow {
             zone_id: state.zone.id.to_string(),
             origin_ip: left_out.origin_ip.map(|ip| ip.to_string()),
             sources: words(left_out.sources),
-            hosts: left_out.hosts.iter().map(ToString::to_string).collect(),
+            hosts: texts(&left_out.hosts),
             reason: left_out.reason.as_str(),
         }
     }
@@ -362,6 +357,10 @@ fn host_names(findings: &ZoneFindings) -> BTreeMap<&'static str, Vec<String>> {
         of_state.push(host.to_string());
     }
     names
+}
+
+fn texts<'a>(values: impl IntoIterator<Item = &'a (impl ToString + 'a)>) -> Vec<String> {
+    values.into_iter().map(ToString::to_string).collect()
 }
 
 fn words(sources: Sources) -> Vec<&'static str> {

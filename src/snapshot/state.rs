@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::cloudflare::Reason;
-use crate::domain::{AccountName, Zone, ZoneMappings};
+use crate::domain::{AccountName, Mapping, Zone, ZoneMappings};
 use crate::findings::{TieredCache, ZoneFindings};
 
 /// The age above which a mapping counts as stale.
@@ -20,7 +21,7 @@ pub enum StaleAfter {
 }
 
 /// A zone as of one complete poll. Immutable, including its counters.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ZoneState {
     /// The zone as listed by Cloudflare.
     pub zone: Zone,
@@ -52,9 +53,47 @@ pub struct ZoneState {
     pub rejected_rows: u64,
 }
 
+impl ZoneState {
+    /// A zone that was not polled yet.
+    pub fn new(
+        zone: Zone,
+        account: AccountName,
+        interval: Duration,
+        stale_after: StaleAfter,
+    ) -> Self {
+        Self {
+            zone,
+            account,
+            interval,
+            stale_after,
+            last_poll: None,
+            last_success: None,
+            failing_since: None,
+            data: None,
+            tiered_cache: TieredCache::default(),
+            changes: None,
+            polls: 0,
+            errors: BTreeMap::new(),
+            rejected_rows: 0,
+        }
+    }
+
+    /// The last good mappings; empty if there are none.
+    pub fn mappings(&self) -> &[Mapping] {
+        self.data
+            .as_ref()
+            .map_or(&[], |data| data.mappings.as_slice())
+    }
+
+    /// The findings for these mappings, if known.
+    pub fn findings(&self) -> Option<&ZoneFindings> {
+        self.data.as_ref().map(|data| &*data.findings)
+    }
+}
+
 /// The last good mappings of a zone and their findings. If a poll found nothing new, the new state
 /// shares the allocations of the old one, so that readers can compare them with `Arc::ptr_eq`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ZoneData {
     /// The mappings.
     pub mappings: Arc<ZoneMappings>,
@@ -74,7 +113,7 @@ pub struct LastPoll {
 }
 
 /// Changes of mappings between successive good polls.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ChangeCounts {
     /// Mappings that appeared.
     pub added: u64,

@@ -14,6 +14,7 @@ use super::tables::{
 };
 use crate::domain::ZoneId;
 use crate::history::{CAPACITY_WITH_STORAGE, Change};
+use crate::snapshot::{ZoneData, ZoneState};
 
 /// The contents of the file.
 #[derive(Debug, Default, PartialEq)]
@@ -63,33 +64,35 @@ impl Contents {
         let mut numbers = HashMap::new();
         for row in transaction.open_table(ZONES)?.iter()?.take(MAX_ZONES) {
             let (key, value) = row?;
-            let zone = bounded(value.value())
-                .and_then(|bytes| record::decode_zone(ZoneId::parse(key.value())?, bytes));
-            let Some(record) = self.take(zone) else {
+            let zone =
+                bounded(value.value()).and_then(|bytes| record::decode_zone(key.value(), bytes));
+            let Some((number, zone)) = self.take(zone) else {
                 continue;
             };
-            let id = record.zone.zone.id.clone();
-            if numbers.insert(record.number, id.clone()).is_some() {
+            let id = zone.state.zone.id.clone();
+            if numbers.insert(number, id.clone()).is_some() {
                 self.rejected += 1;
             }
-            self.zones.insert(id, (record.number, record.zone));
+            self.zones.insert(id, (number, zone));
         }
         for row in transaction.open_table(MAPPINGS)?.iter()?.take(MAX_ZONES) {
             let (key, value) = row?;
             let mappings = bounded(value.value()).and_then(record::decode_mappings);
             let mappings = self.take(mappings);
-            let id = ZoneId::parse(key.value()).ok();
-            if let Some((_, zone)) = id.and_then(|id| self.zones.get_mut(&id)) {
-                zone.mappings = mappings.map(Arc::new);
+            if let Some(zone) = self.zone(key.value()) {
+                zone.data = mappings.map(|mappings| ZoneData {
+                    mappings: Arc::new(mappings),
+                    findings: Arc::default(),
+                });
             }
         }
         for row in transaction.open_table(FINDINGS)?.iter()?.take(MAX_ZONES) {
             let (key, value) = row?;
             let findings = bounded(value.value()).and_then(record::decode_findings);
             let findings = self.take(findings);
-            let id = ZoneId::parse(key.value()).ok();
-            if let Some((_, zone)) = id.and_then(|id| self.zones.get_mut(&id)) {
-                zone.findings = findings.map(Arc::new);
+            let data = self.zone(key.value()).and_then(|zone| zone.data.as_mut());
+            if let (Some(data), Some(findings)) = (data, findings) {
+                data.findings = Arc::new(findings);
             }
         }
         for row in transaction.open_table(ACTIVITY)?.iter()? {
@@ -100,11 +103,18 @@ impl Contents {
                 self.activities += 1;
                 let id = numbers.get(&activity.number);
                 if let Some((_, zone)) = id.and_then(|id| self.zones.get_mut(id)) {
-                    activity.apply(zone);
+                    let applied = activity.apply(&mut zone.state);
+                    self.take(applied);
                 }
             }
         }
         Ok(())
+    }
+
+    /// The zone with this key.
+    fn zone(&mut self, key: &str) -> Option<&mut ZoneState> {
+        let (_, zone) = self.zones.get_mut(key)?;
+        Some(&mut zone.state)
     }
 
     fn read_changes(&mut self, transaction: &ReadTransaction) -> Result<(), FileError> {

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::words::words;
+
 /// Why the storage was not opened. The first two end the program at its start; the others are
 /// retried.
 #[derive(Debug, thiserror::Error)]
@@ -39,26 +41,17 @@ pub(super) struct BadFile {
     pub(super) detail: String,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum BadFileKind {
-    /// A damaged file of this program, or what may have been one.
-    Damaged,
-    /// A file of a later version of this program.
-    Newer,
-    /// Not a file of this program.
-    Foreign,
-    /// A file that the start could not read, so that writing to it would lose its contents.
-    Unread,
-}
-
-impl BadFileKind {
-    pub(super) fn as_str(self) -> &'static str {
-        match self {
-            Self::Damaged => "damaged",
-            Self::Newer => "newer",
-            Self::Foreign => "foreign",
-            Self::Unread => "unread",
-        }
+words! {
+    /// What is wrong with a file, as part of the name under which it is set aside.
+    pub(super) enum BadFileKind {
+        /// A damaged file of this program, or what may have been one.
+        Damaged = "damaged",
+        /// A file of a later version of this program.
+        Newer = "newer",
+        /// Not a file of this program.
+        Foreign = "foreign",
+        /// A file that the start could not read, so that writing to it would lose its contents.
+        Unread = "unread",
     }
 }
 
@@ -76,72 +69,55 @@ pub(super) enum FileError {
     Io(#[from] io::Error),
 }
 
-impl FileError {
-    pub(super) fn damaged(detail: impl Into<String>) -> Self {
-        Self::Bad(BadFile {
-            kind: BadFileKind::Damaged,
-            detail: detail.into(),
-        })
+impl From<redb::Error> for FileError {
+    fn from(error: redb::Error) -> Self {
+        use redb::Error as E;
+
+        let kind = match error {
+            E::DatabaseAlreadyOpen | E::LockProtocolMismatch => return Self::Busy,
+            E::Io(error) if !is_of_contents(&error) => return Self::Io(error),
+            E::Io(_)
+            | E::Corrupted(_)
+            | E::ValueTooLarge(_)
+            | E::UpgradeRequired(_)
+            | E::RepairAborted => BadFileKind::Damaged,
+            E::TableTypeMismatch { .. }
+            | E::TypeDefinitionChanged { .. }
+            | E::TableIsMultimap(_)
+            | E::TableIsNotMultimap(_)
+            | E::TableDoesNotExist(_) => BadFileKind::Foreign,
+            error => return Self::Io(io::Error::other(error.to_string())),
+        };
+        let detail = error.to_string();
+        Self::Bad(BadFile { kind, detail })
     }
 }
 
-impl From<redb::StorageError> for FileError {
-    fn from(error: redb::StorageError) -> Self {
-        match error {
-            redb::StorageError::Io(error) => match error.kind() {
-                io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
-                    Self::damaged(error.to_string())
-                }
-                _ => Self::Io(error),
-            },
-            error @ (redb::StorageError::Corrupted(_) | redb::StorageError::ValueTooLarge(_)) => {
-                Self::damaged(error.to_string())
+/// Whether the system reports what the file holds, and not that it cannot be read.
+fn is_of_contents(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof
+    )
+}
+
+macro_rules! from_redb {
+    ($($error:ident),*) => {
+        $(impl From<redb::$error> for FileError {
+            fn from(error: redb::$error) -> Self {
+                redb::Error::from(error).into()
             }
-            error => Self::Io(io::Error::other(error.to_string())),
-        }
-    }
+        })*
+    };
 }
 
-impl From<redb::DatabaseError> for FileError {
-    fn from(error: redb::DatabaseError) -> Self {
-        match error {
-            redb::DatabaseError::DatabaseAlreadyOpen
-            | redb::DatabaseError::LockProtocolMismatch => Self::Busy,
-            redb::DatabaseError::Storage(error) => error.into(),
-            error => Self::damaged(error.to_string()),
-        }
-    }
-}
-
-impl From<redb::TableError> for FileError {
-    fn from(error: redb::TableError) -> Self {
-        match error {
-            redb::TableError::Storage(error) => error.into(),
-            error => Self::Bad(BadFile {
-                kind: BadFileKind::Foreign,
-                detail: error.to_string(),
-            }),
-        }
-    }
-}
-
-impl From<redb::TransactionError> for FileError {
-    fn from(error: redb::TransactionError) -> Self {
-        match error {
-            redb::TransactionError::Storage(error) => error.into(),
-            error => Self::Io(io::Error::other(error.to_string())),
-        }
-    }
-}
-
-impl From<redb::CommitError> for FileError {
-    fn from(error: redb::CommitError) -> Self {
-        match error {
-            redb::CommitError::Storage(error) => error.into(),
-            error => Self::Io(io::Error::other(error.to_string())),
-        }
-    }
-}
+from_redb!(
+    StorageError,
+    DatabaseError,
+    TableError,
+    TransactionError,
+    CommitError
+);
 
 #[cfg(test)]
 mod tests {

@@ -55,7 +55,7 @@ impl StorageFile {
             Err(error) => return Err(error.into()),
         };
         if !metadata.is_file() || metadata.len() > MAX_FILE_BYTES {
-            return Err(foreign("it is not a file of a storage"));
+            return Err(bad(BadFileKind::Foreign, "it is not a file of a storage"));
         }
         let mut file = File::open(path)?;
         guarded(|| {
@@ -109,18 +109,18 @@ fn open_database(backend: impl StorageBackend) -> Result<Database, FileError> {
     Ok(database)
 }
 
-fn foreign(detail: &str) -> FileError {
-    FileError::Bad(BadFile {
-        kind: BadFileKind::Foreign,
-        detail: detail.to_owned(),
-    })
+fn bad(kind: BadFileKind, detail: impl Into<String>) -> FileError {
+    let detail = detail.into();
+    FileError::Bad(BadFile { kind, detail })
 }
 
 /// Opens or creates the file with access for its owner only.
 fn open_private(path: &Path) -> Result<(File, fs::Metadata), FileError> {
     // Opening a pipe would block until its other end is opened.
     match fs::symlink_metadata(path) {
-        Ok(found) if !found.is_file() => return Err(foreign("it is not a regular file")),
+        Ok(found) if !found.is_file() => {
+            return Err(bad(BadFileKind::Foreign, "it is not a regular file"));
+        }
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
         Ok(_) | Err(_) => {}
     }
@@ -133,7 +133,7 @@ fn open_private(path: &Path) -> Result<(File, fs::Metadata), FileError> {
         .open(path)?;
     let metadata = file.metadata()?;
     if metadata.len() > MAX_FILE_BYTES {
-        return Err(foreign("it is larger than any storage"));
+        return Err(bad(BadFileKind::Foreign, "it is larger than any storage"));
     }
     if metadata.permissions().mode() & 0o077 != 0 {
         file.set_permissions(Permissions::from_mode(0o600))?;
@@ -149,6 +149,7 @@ fn guarded<T>(call: impl FnOnce() -> Result<T, FileError>) -> Result<T, FileErro
             .map(String::as_str)
             .or_else(|| panic.downcast_ref::<&str>().copied());
         let text = text.unwrap_or("no message");
-        Err(FileError::damaged(format!("the database panicked: {text}")))
+        let detail = format!("the database panicked: {text}");
+        Err(bad(BadFileKind::Damaged, detail))
     })
 }

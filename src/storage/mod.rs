@@ -38,7 +38,6 @@ pub use parts::{Kind, Parts};
 pub use settings::Settings;
 pub use zone::StoredZone;
 
-use self::contents::Contents;
 use self::parts::encoder;
 use self::pending::{Pending, ZoneUpdate};
 use self::writer::Writer;
@@ -107,7 +106,18 @@ impl Storage {
             Default::default()
         };
         drop(started);
-        let restored = restore(contents, parts, history, now);
+        let zones = contents.zones.into_iter();
+        let restored = Restored {
+            zones: zones.map(|(id, (_, zone))| (id, zone)).collect(),
+            history: History::restored(
+                history,
+                CAPACITY_WITH_STORAGE,
+                contents.changes,
+                contents.last_change,
+                now,
+            ),
+            parts,
+        };
         // Set only here, so this cannot fail.
         drop(shared_history.set(restored.history.clone()));
         info!(path = %settings.path.display(), zones = restored.zones.len(), "storage opened");
@@ -194,25 +204,5 @@ impl fmt::Debug for Storage {
 impl Drop for Inner {
     fn drop(&mut self) {
         self.pending.flush(true);
-    }
-}
-
-fn restore(
-    contents: Contents,
-    parts: Parts,
-    history: &history::Settings,
-    now: Timestamp,
-) -> Restored {
-    let zones = contents.zones.into_iter();
-    Restored {
-        zones: zones.map(|(id, (_, zone))| (id, zone)).collect(),
-        history: History::restored(
-            history,
-            CAPACITY_WITH_STORAGE,
-            contents.changes,
-            contents.last_change,
-            now,
-        ),
-        parts,
     }
 }

@@ -18,10 +18,9 @@ use super::tables::{
     ACTIVITY, CHANGES, FINDINGS, FORMAT, MAPPINGS, META, META_FORMAT, META_LAST_CHANGE,
     META_SESSION, PARTS, ZONES,
 };
-use crate::domain::{ZoneId, ZoneMappings};
-use crate::findings::ZoneFindings;
+use crate::domain::ZoneId;
 use crate::history::{Change, History};
-use crate::snapshot::ZoneState;
+use crate::snapshot::{ZoneData, ZoneState};
 
 /// Zones that no account has listed for this long are forgotten.
 const FORGET_AFTER: Duration = Duration::from_hours(30 * 24);
@@ -54,11 +53,9 @@ struct Entry {
     written: Option<Written>,
 }
 
-#[derive(Clone, Default)]
 struct Written {
     record: Vec<u8>,
-    mappings: Option<Arc<ZoneMappings>>,
-    findings: Option<Arc<ZoneFindings>>,
+    data: Option<ZoneData>,
 }
 
 impl Model {
@@ -85,8 +82,7 @@ impl Model {
                 zone: zone.clone(),
                 written: Some(Written {
                     record: record::encode_zone(*number, zone),
-                    mappings: zone.mappings.clone(),
-                    findings: zone.findings.clone(),
+                    data: zone.state.data.clone(),
                 }),
             };
             (id.clone(), entry)
@@ -107,8 +103,8 @@ impl Model {
         }
     }
 
-    /// Takes over the length of the log when this process's own file was opened again, because it
-    /// may be longer than the model knows.
+    /// Updates the length of the activity log after this process's own file was reopened: a write
+    /// that was reported as failed may have reached it.
     pub(super) fn reopened(&mut self, contents: &Contents) {
         self.last_activity = contents.last_activity;
         self.activities = contents.activities;
@@ -148,7 +144,11 @@ impl Model {
             self.next_number = number.saturating_add(1);
             Entry {
                 number,
-                zone: StoredZone::new(state, now),
+                zone: StoredZone {
+                    state: state.clone(),
+                    found: now,
+                    left: None,
+                },
                 written: None,
             }
         });
@@ -277,19 +277,19 @@ impl Model {
             if written.is_none_or(|written| written.record != record) {
                 zones.insert(key, record.as_slice())?;
             }
-            let old = written.and_then(|written| written.mappings.as_ref());
-            match &entry.zone.mappings {
-                Some(new) if old.is_some_and(|old| is_same(old, new)) => {}
-                Some(new) => drop(mappings.insert(key, record::encode_mappings(new).as_slice())?),
-                None => drop(mappings.remove(key)?),
+            let old = written.and_then(|written| written.data.as_ref());
+            if let Some(new) = &entry.zone.state.data {
+                if old.is_none_or(|old| !is_same(&old.mappings, &new.mappings)) {
+                    mappings.insert(key, record::encode_mappings(&new.mappings).as_slice())?;
+                }
+                if old.is_none_or(|old| !is_same(&old.findings, &new.findings)) {
+                    findings.insert(key, record::encode_findings(&new.findings).as_slice())?;
+                }
+            } else {
+                mappings.remove(key)?;
+                findings.remove(key)?;
             }
-            let old = written.and_then(|written| written.findings.as_ref());
-            match &entry.zone.findings {
-                Some(new) if old.is_some_and(|old| is_same(old, new)) => {}
-                Some(new) => drop(findings.insert(key, record::encode_findings(new).as_slice())?),
-                None => drop(findings.remove(key)?),
-            }
-            record::encode_activity(entry.number, &entry.zone, &mut list);
+            record::encode_activity(entry.number, &entry.zone.state, &mut list);
         }
         let mut activity = transaction.open_table(ACTIVITY)?;
         if self.must_compact() {
@@ -299,7 +299,7 @@ impl Model {
             for chunk in entries.chunks(ZONES_PER_VALUE) {
                 let mut list = Vec::new();
                 for entry in chunk {
-                    record::encode_activity(entry.number, &entry.zone, &mut list);
+                    record::encode_activity(entry.number, &entry.zone.state, &mut list);
                 }
                 key += 1;
                 activity.insert(key, list.as_slice())?;
@@ -328,8 +328,7 @@ impl Model {
             if let Some(entry) = self.zones.get_mut(&id) {
                 entry.written = Some(Written {
                     record: record::encode_zone(entry.number, &entry.zone),
-                    mappings: entry.zone.mappings.clone(),
-                    findings: entry.zone.findings.clone(),
+                    data: entry.zone.state.data.clone(),
                 });
             }
         }

@@ -26,7 +26,7 @@ pub fn web_config(text: &str) {
 /// Parses the query of a request.
 pub fn query(text: &str) {
     pages::parse_query(text);
-    for (_, resource) in Resource::ALL {
+    for resource in Resource::ALL {
         api::parse_query(resource, text).ok();
     }
 }

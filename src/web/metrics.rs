@@ -4,34 +4,27 @@ use hyper::StatusCode;
 use prometheus::{IntCounterVec, Registry};
 
 use crate::metric_families;
+use crate::words::words;
 
-/// The part of the server that responded: the values of the label `handler`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Handler {
-    Metrics,
-    Healthy,
-    Ready,
-    Reload,
-    /// All HTML pages.
-    Landing,
-    Api,
-    Probe,
-    /// No route.
-    Other,
-}
-
-impl Handler {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Metrics => "metrics",
-            Self::Healthy => "healthy",
-            Self::Ready => "ready",
-            Self::Reload => "reload",
-            Self::Landing => "landing",
-            Self::Api => "api",
-            Self::Probe => "probe",
-            Self::Other => "other",
-        }
+words! {
+    /// The part of the server that responded: the values of the label `handler`.
+    pub(super) enum Handler {
+        /// The metrics.
+        Metrics = "metrics",
+        /// The health check.
+        Healthy = "healthy",
+        /// The readiness check.
+        Ready = "ready",
+        /// The reload.
+        Reload = "reload",
+        /// All HTML pages.
+        Landing = "landing",
+        /// The JSON API.
+        Api = "api",
+        /// A probe.
+        Probe = "probe",
+        /// No route.
+        Other = "other",
     }
 }
 

@@ -1,6 +1,5 @@
 //! Live lookups of single mappings, following the multi-target exporter pattern.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::future::Future;
@@ -181,7 +180,8 @@ impl Probes {
             |name| format!("{name} is missing: expected /probe?zone=NAME-OR-ID&target=IP-ADDRESS.");
         let zone = zone.ok_or_else(|| missing("zone"))?;
         let target = target.ok_or_else(|| missing("target"))?;
-        let (shown_zone, shown_target) = (shortened(&zone), shortened(&target));
+        let shown_zone = truncated(&zone, MAX_SHOWN_CHARS);
+        let shown_target = truncated(&target, MAX_SHOWN_CHARS);
         let origin_ip = OriginIp::parse(&target).map_err(|_| {
             format!("target is {shown_target:?}; expected an IPv4 or IPv6 address.")
         })?;
@@ -202,10 +202,6 @@ impl Probes {
             limit,
         })
     }
-}
-
-fn shortened(text: &str) -> Cow<'_, str> {
-    truncated(text, MAX_SHOWN_CHARS)
 }
 
 /// A little less than the client's time-out, so that it gets a response if the lookup fails. An

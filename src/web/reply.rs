@@ -60,15 +60,12 @@ impl Reply {
         )
     }
 
-    /// A JSON document; the lease ends when its last byte is sent.
-    pub(super) fn json(status: StatusCode, value: &impl Serialize, lease: Option<Lease>) -> Self {
+    /// A JSON document.
+    pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Self {
         // Serialisation cannot fail: the rows hold strings and numbers with fixed keys.
         let mut body = serde_json::to_vec(value).unwrap_or_default();
         body.push(b'\n');
-        let mut reply = Self::new(status, "application/json", Bytes::from(body))
-            .with(CACHE_CONTROL, "no-store");
-        reply.lease = lease;
-        reply
+        Self::new(status, "application/json", Bytes::from(body)).with(CACHE_CONTROL, "no-store")
     }
 
     /// An HTML page.
@@ -152,7 +149,7 @@ impl Reply {
         let (mut head, body) = self.response.into_parts();
         head.headers.insert(CONTENT_LENGTH, body.len().into());
         let body = if method == Method::HEAD {
-            ResponseBody::empty()
+            ResponseBody::new(Bytes::new().into(), ())
         } else {
             ResponseBody::new(body, (self.counted, self.lease, guard))
         };

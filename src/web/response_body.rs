@@ -37,14 +37,6 @@ impl ResponseBody {
         }
     }
 
-    /// A body without bytes.
-    pub(super) fn empty() -> Self {
-        Self {
-            rest: Rest::Whole(Bytes::new()),
-            held: Arc::new(()),
-        }
-    }
-
     /// The number of bytes that have not been handed over yet.
     pub(super) fn len(&self) -> usize {
         match &self.rest {
@@ -92,13 +84,13 @@ impl fmt::Debug for ResponseBody {
     }
 }
 
-/// Bytes, with the value to drop after them.
-struct Held {
-    bytes: Bytes,
-    _held: Arc<dyn Any + Send + Sync>,
+/// Bytes, with a value that is dropped after them.
+pub(super) struct Held<T> {
+    pub(super) bytes: Bytes,
+    pub(super) _held: T,
 }
 
-impl AsRef<[u8]> for Held {
+impl<T> AsRef<[u8]> for Held<T> {
     fn as_ref(&self) -> &[u8] {
         &self.bytes
     }

@@ -9,7 +9,7 @@ use super::Settings;
 use super::api::{Api, Resource};
 use super::cross_site::is_cross_site;
 use super::metrics::{Handler, Metrics};
-use super::pages::{Accounts, ApiUrl, MAX_PAGES, Pages};
+use super::pages::{Accounts, ApiUrl, MAX_PAGES, Page, Pages};
 use super::probe::{LookUp, Probes};
 use super::protection::InForce;
 use super::quota::Quota;
@@ -62,19 +62,13 @@ pub(super) struct Client {
     pub(super) on_reserved_place: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Route<'a> {
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Route {
     Metrics,
     Healthy,
     Ready,
     Reload,
-    Landing,
-    Findings,
-    Changes,
-    /// The page of the zone with this name or identifier.
-    Zone(&'a str),
-    /// The documentation page with this name.
-    Docs(&'a str),
+    Page(Page),
     Api(Resource),
     Probe,
     NotFound,
@@ -119,6 +113,7 @@ impl Router {
         protection: &InForce,
     ) -> Reply {
         let route = self.route(request.uri.path());
+        let handler = route.handler();
         let refusal = match route {
             Route::Healthy | Route::Ready => None,
             _ if client.on_reserved_place => Some(Reply::text(
@@ -131,11 +126,11 @@ impl Router {
             Some(refusal) => refusal,
             None => self.reply(route, request, client.peer).await,
         };
-        self.metrics.count(route.handler(), reply.status());
+        self.metrics.count(handler, reply.status());
         reply
     }
 
-    async fn reply(&self, route: Route<'_>, request: &Parts, peer: Peer) -> Reply {
+    async fn reply(&self, route: Route, request: &Parts, peer: Peer) -> Reply {
         let query = request.uri.query().unwrap_or_default();
         match route {
             Route::NotFound => Reply::text(
@@ -153,38 +148,26 @@ impl Router {
             Route::Metrics => self.scrapes.answer(&request.headers).await,
             Route::Healthy => Reply::text(StatusCode::OK, "Healthy"),
             Route::Ready => self.readiness(),
-            Route::Landing => self.pages.landing(query).await,
-            Route::Findings => self.pages.findings(query).await,
-            Route::Changes => self.pages.changes(query).await,
-            Route::Zone(zone) => self.pages.zone(zone, query).await,
-            Route::Docs(name) => self.pages.docs(name).await,
+            Route::Page(page) => self.pages.answer(page, query).await,
             Route::Api(resource) => self.api.answer(resource, query, Timestamp::now()).await,
             Route::Probe => self.probes.answer(query, &request.headers, peer).await,
         }
     }
 
     /// If the metrics are at `/`, there are no pages, because they all link to `/`.
-    fn route<'a>(&self, path: &'a str) -> Route<'a> {
-        let pages = self.telemetry_path != "/";
+    fn route(&self, path: &str) -> Route {
         match path {
             "/-/healthy" => Route::Healthy,
             "/-/ready" => Route::Ready,
             "/-/reload" => Route::Reload,
             "/probe" => Route::Probe,
             _ if path == self.telemetry_path => Route::Metrics,
-            "/" => Route::Landing,
-            "/findings" if pages => Route::Findings,
-            "/changes" if pages => Route::Changes,
             _ => {
-                if let Some(resource) = path.strip_prefix("/api/v1/") {
-                    Resource::parse(resource).map_or(Route::NotFound, Route::Api)
-                } else if let Some(zone) = path.strip_prefix("/zones/").filter(|_| pages) {
-                    Route::Zone(zone)
-                } else if let Some(name) = path.strip_prefix("/docs/").filter(|_| pages) {
-                    Route::Docs(name)
-                } else {
-                    Route::NotFound
-                }
+                let page = Page::at(path).filter(|_| self.telemetry_path != "/");
+                let resource = || Resource::parse(path.strip_prefix("/api/v1/")?);
+                page.map(Route::Page)
+                    .or_else(|| resource().map(Route::Api))
+                    .unwrap_or(Route::NotFound)
             }
         }
     }
@@ -201,16 +184,14 @@ impl Router {
     }
 }
 
-impl Route<'_> {
-    fn handler(self) -> Handler {
+impl Route {
+    fn handler(&self) -> Handler {
         match self {
             Self::Metrics => Handler::Metrics,
             Self::Healthy => Handler::Healthy,
             Self::Ready => Handler::Ready,
             Self::Reload => Handler::Reload,
-            Self::Landing | Self::Findings | Self::Changes | Self::Zone(_) | Self::Docs(_) => {
-                Handler::Landing
-            }
+            Self::Page(_) => Handler::Landing,
             Self::Api(_) => Handler::Api,
             Self::Probe => Handler::Probe,
             Self::NotFound => Handler::Other,

@@ -18,7 +18,9 @@ async fn a_scrape_during_a_walk_sees_the_old_state_whole() {
         .add_fault(slow.on(Operation::ListMappings).zone(BAD).page(3));
     // A change falls between two walks even where this test is slow: of a walk that a change falls
     // into, no page can tell.
-    let mut daemon = api.daemon(&Config::polling("interval: 3s, retries: 0")).await;
+    let mut daemon = api
+        .daemon(&Config::polling("interval: 3s, retries: 0"))
+        .await;
     daemon.until_read().await;
     let mut regions = ["us-east-1", "eu-west-1"];
     for _ in 0..3 {

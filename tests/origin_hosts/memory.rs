@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-use cloudflare_origin_region_exporter::domain::ZoneId;
+use cloudflare_origin_region_exporter::domain::{OriginIp, ZoneId};
 use cloudflare_origin_region_exporter::origin_hosts::{
     MAX_HOSTS, Metrics, OriginHosts, Settings, StoredAddress, StoredHost,
 };
@@ -35,15 +35,17 @@ fn ten_thousand_hosts_take_less_than_10_mb() {
 async fn measure() {
     let now = Timestamp::now();
     let stored = |n: usize| StoredHost {
-        host: format!("application-load-balancer-{n}.us-east-1.elb.amazonaws.com"),
+        host: host(&format!(
+            "application-load-balancer-{n}.us-east-1.elb.amazonaws.com"
+        )),
         addresses: (0..8)
             .map(|part| StoredAddress {
-                ip: format!("198.18.{}.{}", n / 256, n % 32 * 8 + part),
+                ip: OriginIp::parse(&format!("198.18.{}.{}", n / 256, n % 32 * 8 + part)).unwrap(),
                 first_seen: now,
                 last_seen: now,
             })
             .collect(),
-        chain: vec![format!("name-{n}.example")],
+        chain: vec![host(&format!("name-{n}.example"))],
         failure: None,
         negatives: 0,
         negative_since: now,
@@ -59,7 +61,7 @@ async fn measure() {
         hosts.restore(&[stored(n)]);
     }
     for zone in 0..MAX_HOSTS / 10 {
-        let wanted = (zone * 10..zone * 10 + 10).map(|n| host(&stored(n).host));
+        let wanted = (zone * 10..zone * 10 + 10).map(|n| stored(n).host);
         let zone = ZoneId::parse(&format!("{zone:032x}")).unwrap();
         hosts.want(&zone, wanted.collect());
     }

@@ -118,7 +118,7 @@ impl Listing {
     }
 
     /// Processes the response for a configured identifier. "No such zone" is a valid response.
-    fn looked_up(&mut self, id: ZoneId, answer: Result<Zone, ApiError>) {
+    pub(in crate::poller) fn looked_up(&mut self, id: ZoneId, answer: Result<Zone, ApiError>) {
         if !matches!(&self.selection, ZoneSelection::Ids(ids) if ids.contains(&id)) {
             return;
         }
@@ -152,10 +152,6 @@ impl Account {
         self.listing.listed(list, |id| {
             zones.get(id).is_some_and(PolledZone::is_inaccessible)
         });
-    }
-
-    pub(in crate::poller) fn looked_up(&mut self, id: ZoneId, zone: Result<Zone, ApiError>) {
-        self.listing.looked_up(id, zone);
     }
 
     /// Counts a response of the current listing. After the last one, records the result and

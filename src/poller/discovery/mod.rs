@@ -77,7 +77,7 @@ impl Poller {
                 let cadence = Cadence::nth(self.context.started, self.found);
                 self.found = self.found.wrapping_add(1);
                 found += 1;
-                let mut state = state::found(zone, owner, config.interval, config.stale_after);
+                let mut state = ZoneState::new(zone, owner, config.interval, config.stale_after);
                 let (retain, wall) = (self.context.settings.retain, Timestamp::now());
                 let known = self.memory.take(&id);
                 if let Some((stored, _)) = &known {

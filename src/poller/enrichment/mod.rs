@@ -128,7 +128,7 @@ impl Account {
             let work = async { Ok(fetch::run(enrichment).await) };
             let id = id.clone();
             let outcome = move |enriched: Result<Enriched, _>| {
-                Outcome::Enriched(id.clone(), Box::new(enriched.unwrap_or_default()))
+                Outcome::Enriched(id, Box::new(enriched.unwrap_or_default()))
             };
             tasks.spawn(&self.state.name, Operation::DnsRecords, work, outcome)
         } else if zone.enrichment.lookups.are_needed() {
@@ -147,7 +147,7 @@ impl Account {
                     error: Some(error),
                     ..Confirmed::default()
                 };
-                Outcome::Confirmed(id.clone(), confirmed.unwrap_or_else(failed))
+                Outcome::Confirmed(id, confirmed.unwrap_or_else(failed))
             };
             tasks.spawn(&self.state.name, Operation::GetMapping, work, outcome)
         } else {

@@ -1,7 +1,5 @@
 //! The metrics of the audit logs. There are no series of an account whose logs are not read.
 
-use std::collections::HashMap;
-
 use jiff::Timestamp;
 use prometheus::{GaugeVec, IntCounterVec, IntGaugeVec, Registry};
 
@@ -26,7 +24,7 @@ impl AuditLogMetrics {
         })
     }
 
-    /// The account reads logs. Its counters start at 0.
+    /// Starts the counters of an account that reads logs at 0.
     pub(in crate::poller) fn start(&self, account: &AccountName) {
         for relevant in ["yes", "no"] {
             self.entries
@@ -35,7 +33,7 @@ impl AuditLogMetrics {
         self.prompted.with_label_values(&[account.as_str()]);
     }
 
-    /// The account reads no logs any more.
+    /// Removes the series of an account that no longer reads logs.
     pub(in crate::poller) fn forget(&self, account: &AccountName) {
         let account = account.as_str();
         // There may be no such series.
@@ -43,13 +41,12 @@ impl AuditLogMetrics {
         let _ = self.last_success.remove_label_values(&[account]);
         let _ = self.prompted.remove_label_values(&[account]);
         for relevant in ["yes", "no"] {
-            let labels = HashMap::from([("account", account), ("relevant", relevant)]);
-            let _ = self.entries.remove(&labels);
+            let _ = self.entries.remove_label_values(&[account, relevant]);
         }
     }
 
-    /// A reading ended: whether each of the account's logs could be read the last time, and when
-    /// the one that was not read for longest was read.
+    /// Records a read: whether the last read of each of the account's logs succeeded, and the time of
+    /// the least recent success.
     pub(in crate::poller) fn read(
         &self,
         account: &AccountName,

@@ -61,18 +61,7 @@ impl LagBoard {
     /// Sets the due time of the account's next poll to start.
     pub(in crate::poller) fn waiting(&self, account: &AccountName, first_due: Option<Instant>) {
         let mut accounts = self.lock();
-        match accounts.get_mut(account) {
-            Some(lag) => lag.first_due = first_due,
-            None => {
-                accounts.insert(
-                    account.clone(),
-                    AccountLag {
-                        first_due,
-                        running: HashMap::new(),
-                    },
-                );
-            }
-        }
+        accounts.entry(account.clone()).or_default().first_due = first_due;
     }
 
     /// Records that a poll started with this lag.

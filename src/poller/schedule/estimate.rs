@@ -64,7 +64,7 @@ impl Load {
         );
         let beside = usize::from(expect.from_dns) + usize::from(expect.from_load_balancers);
         for state in &states {
-            let mappings = state.data.as_ref().map_or(0, |data| data.mappings.len());
+            let mappings = state.mappings().len();
             let own = (state.interval != settings.interval).then_some(state.interval);
             load.add_zone(mappings, beside, own);
         }
@@ -182,7 +182,7 @@ fn pages(rows: usize, per_page: u64) -> f64 {
 mod tests {
     use super::*;
     use crate::domain::{Zone, ZoneId};
-    use crate::poller::{Shard, state};
+    use crate::poller::Shard;
     use crate::snapshot::{AccountState, StaleAfter, ZoneCounts, ZoneSlot};
 
     const MINUTES_5: Duration = Duration::from_mins(5);
@@ -210,7 +210,7 @@ mod tests {
                 owner: Some(owner.into()),
                 ..Zone::unknown(id.clone())
             };
-            let state = state::found(found, name(account), MINUTES_5, StaleAfter::Never);
+            let state = ZoneState::new(found, name(account), MINUTES_5, StaleAfter::Never);
             Arc::new(ZoneSlot::new(id, state))
         };
         let account = |text| AccountState {

@@ -1,64 +1,65 @@
 //! The mappings of a zone.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Invalid, Time, decode, encode, time};
-use crate::domain::{Mapping, OriginIp, Region, Vendor, ZoneMappings};
+use super::{Invalid, decode, encode};
+use crate::domain::{Mapping, OriginIp, Region, Vendor, ZoneMappings, timestamp};
 
 /// More mappings than any zone can have. Bounds what a forged value can claim.
 const MAX_MAPPINGS: usize = 100_000;
 
 /// Each vendor and region once, then a row per mapping.
-#[derive(Debug, Serialize, Deserialize)]
-struct Record<'a> {
-    #[serde(borrow)]
-    places: Vec<(&'a str, &'a str)>,
-    rows: Vec<(IpAddr, u32, Option<Time>)>,
+#[derive(Serialize, Deserialize)]
+struct Record {
+    places: Vec<(Vendor, Region)>,
+    rows: Vec<Row>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Row {
+    origin_ip: OriginIp,
+    /// The index of the vendor and region.
+    place: u32,
+    #[serde(with = "timestamp::option")]
+    modified_on: Option<Timestamp>,
 }
 
 pub(in super::super) fn encode_mappings(mappings: &ZoneMappings) -> Vec<u8> {
-    let mut record = Record {
-        places: Vec::new(),
-        rows: Vec::with_capacity(mappings.len()),
-    };
     let mut numbers = HashMap::new();
-    for mapping in mappings.as_slice() {
-        let place = (mapping.vendor.as_str(), mapping.region.as_str());
-        let number = *numbers.entry(place).or_insert_with(|| {
-            record.places.push(place);
-            u32::try_from(record.places.len() - 1).unwrap_or(u32::MAX)
-        });
-        let modified_on = mapping.modified_on.map(Time::from);
-        record
-            .rows
-            .push((mapping.origin_ip.addr(), number, modified_on));
-    }
-    encode(&record)
+    let mut places = Vec::new();
+    let rows = mappings.as_slice().iter().map(|mapping| Row {
+        origin_ip: mapping.origin_ip,
+        place: *numbers
+            .entry((&mapping.vendor, &mapping.region))
+            .or_insert_with(|| {
+                places.push((mapping.vendor.clone(), mapping.region.clone()));
+                u32::try_from(places.len() - 1).unwrap_or(u32::MAX)
+            }),
+        modified_on: mapping.modified_on,
+    });
+    let rows = rows.collect();
+    encode(&Record { places, rows })
 }
 
 pub(in super::super) fn decode_mappings(bytes: &[u8]) -> Result<ZoneMappings, Invalid> {
-    let record: Record<'_> = decode(bytes)?;
-    if record.rows.len() > MAX_MAPPINGS {
+    let Record { places, rows } = decode(bytes)?;
+    if rows.len() > MAX_MAPPINGS {
         return Err(Invalid::Value("more mappings than a zone can have"));
     }
-    let places = record
-        .places
-        .iter()
-        .map(|(vendor, region)| Ok((Vendor::parse(vendor)?, Region::parse(region)?)))
-        .collect::<Result<Vec<_>, Invalid>>()?;
-    let mut rows = Vec::with_capacity(record.rows.len());
-    for (ip, place, modified_on) in record.rows {
-        let place = usize::try_from(place).ok().and_then(|at| places.get(at));
-        let (vendor, region) = place.ok_or(Invalid::Value("a mapping has no place"))?;
-        rows.push(Mapping {
-            origin_ip: OriginIp::from(ip),
-            vendor: vendor.clone(),
-            region: region.clone(),
-            modified_on: time(modified_on)?,
-        });
-    }
-    ZoneMappings::from_rows(rows).map_err(|_| Invalid::Value("an address has two mappings"))
+    let mappings = rows.into_iter().map(|row| {
+        let place = usize::try_from(row.place).ok();
+        let (vendor, region) = place.and_then(|place| places.get(place))?.clone();
+        Some(Mapping {
+            origin_ip: row.origin_ip,
+            vendor,
+            region,
+            modified_on: row.modified_on,
+        })
+    });
+    let mappings: Option<Vec<_>> = mappings.collect();
+    let mappings = mappings.ok_or(Invalid::Value("a mapping has no place"))?;
+    ZoneMappings::from_rows(mappings).map_err(|_| Invalid::Value("an address has two mappings"))
 }

@@ -1,8 +1,8 @@
 //! Encodes and decodes the values of the tables.
 //!
-//! Each record is a tuple or struct of plain values in postcard's encoding. Decoding uses the same
-//! constructors as parsing the API's responses, so a damaged or forged value is an error and never
-//! becomes an invalid value. Another layout needs another [`super::tables::FORMAT`].
+//! Each record is a struct in postcard's encoding. Decoding uses the same constructors as parsing the
+//! API's responses, so a damaged or forged value is an error and never becomes an invalid value.
+//! Another layout needs another [`super::tables::FORMAT`].
 
 mod change;
 mod mappings;
@@ -11,7 +11,6 @@ mod zone;
 #[cfg(test)]
 mod tests;
 
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub(super) use change::{decode_change, encode_change};
@@ -20,7 +19,7 @@ pub(super) use zone::{decode_activities, decode_zone, encode_activity, encode_zo
 
 use crate::findings::ZoneFindings;
 
-/// The most bytes of a text that no domain type bounds: a zone's status and plan, an actor's name.
+/// The most bytes of a text that no domain type bounds: a zone's status, plan and owner.
 const MAX_TEXT_BYTES: usize = 1_000;
 /// The most bytes of an error text.
 const MAX_ERROR_BYTES: usize = 10_000;
@@ -32,31 +31,6 @@ pub(super) enum Invalid {
     Encoding(#[from] postcard::Error),
     #[error("{0}")]
     Value(&'static str),
-    #[error(transparent)]
-    Name(#[from] crate::domain::InvalidName),
-}
-
-/// An instant: seconds since the Unix epoch, and nanoseconds. Instants without fractions, as the
-/// API returns them, take six bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-struct Time(i64, i32);
-
-impl From<Timestamp> for Time {
-    fn from(time: Timestamp) -> Self {
-        Self(time.as_second(), time.subsec_nanosecond())
-    }
-}
-
-impl TryFrom<Time> for Timestamp {
-    type Error = Invalid;
-
-    fn try_from(Time(seconds, nanoseconds): Time) -> Result<Self, Invalid> {
-        Self::new(seconds, nanoseconds).map_err(|_| Invalid::Value("a time is out of range"))
-    }
-}
-
-fn time(value: Option<Time>) -> Result<Option<Timestamp>, Invalid> {
-    value.map(Timestamp::try_from).transpose()
 }
 
 fn encode(value: &impl Serialize) -> Vec<u8> {

@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use proptest::prelude::*;
 
 use super::super::StoredZone;
@@ -12,7 +13,7 @@ use crate::domain::{
 };
 use crate::findings::{Check, TieredCache};
 use crate::history::{Actor, Change, ChangeKind, Details, FindingKind};
-use crate::snapshot::{ChangeCounts, LastPoll};
+use crate::snapshot::{ChangeCounts, LastPoll, StaleAfter, ZoneState};
 
 fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
@@ -30,38 +31,39 @@ fn mappings(count: u32) -> ZoneMappings {
 
 fn zone() -> StoredZone {
     let ended = at("2026-03-01T12:00:00.123456789Z");
+    let zone = Zone {
+        id: ZoneId::parse("abc").unwrap(),
+        name: ZoneName::parse("example.com").unwrap(),
+        status: Arc::from("active"),
+        plan: Arc::from("Enterprise Website"),
+        owner: Some(Arc::from("account-1")),
+    };
+    let account = AccountName::parse("default").unwrap();
     StoredZone {
-        zone: Zone {
-            id: ZoneId::parse("abc").unwrap(),
-            name: ZoneName::parse("example.com").unwrap(),
-            status: Arc::from("active"),
-            plan: Arc::from("Enterprise Website"),
-            owner: Some(Arc::from("account-1")),
+        state: ZoneState {
+            last_poll: Some(LastPoll {
+                ended,
+                duration: Duration::from_millis(123),
+                error: Some("list_mappings: cut".to_owned()),
+            }),
+            last_success: Some(at("2026-03-01T11:55:00Z")),
+            failing_since: Some(ended),
+            tiered_cache: TieredCache {
+                enabled: Some(true),
+                smart_enabled: None,
+            },
+            changes: Some(ChangeCounts {
+                added: 1,
+                removed: 2,
+                changed: 3,
+            }),
+            polls: 1000,
+            errors: BTreeMap::from([(Reason::Http, 7)]),
+            rejected_rows: 5,
+            ..ZoneState::new(zone, account, Duration::ZERO, StaleAfter::Never)
         },
-        account: AccountName::parse("default").unwrap(),
         found: at("2026-02-01T12:00:00Z"),
         left: None,
-        last_poll: Some(LastPoll {
-            ended,
-            duration: Duration::from_millis(123),
-            error: Some("list_mappings: cut".to_owned()),
-        }),
-        last_success: Some(at("2026-03-01T11:55:00Z")),
-        failing_since: Some(ended),
-        mappings: None,
-        findings: None,
-        tiered_cache: TieredCache {
-            enabled: Some(true),
-            smart_enabled: None,
-        },
-        changes: Some(ChangeCounts {
-            added: 1,
-            removed: 2,
-            changed: 3,
-        }),
-        polls: 1000,
-        errors: BTreeMap::from([(Reason::Http, 7)]),
-        rejected_rows: 5,
     }
 }
 
@@ -94,14 +96,14 @@ fn change() -> Change {
 #[test]
 fn what_is_written_is_read_back() {
     let mut list = Vec::new();
-    let mut read = decode_zone(ZoneId::parse("abc").unwrap(), &encode_zone(3, &zone())).unwrap();
-    encode_activity(3, &zone(), &mut list);
-    encode_activity(4, &zone(), &mut list);
+    let (number, mut read) = decode_zone("abc", &encode_zone(3, &zone())).unwrap();
+    encode_activity(3, &zone().state, &mut list);
+    encode_activity(4, &zone().state, &mut list);
     let mut activities = decode_activities(&list).unwrap();
     assert_eq!(activities.len(), 2);
-    assert_eq!((read.number, activities[1].number), (3, 4));
-    activities.remove(0).apply(&mut read.zone);
-    assert_eq!(read.zone, zone());
+    assert_eq!((number, activities[1].number), (3, 4));
+    activities.remove(0).apply(&mut read.state).unwrap();
+    assert_eq!(read, zone());
     assert_eq!(
         decode_mappings(&encode_mappings(&mappings(500))),
         Ok(mappings(500))
@@ -113,15 +115,17 @@ fn what_is_written_is_read_back() {
 fn records_are_small() {
     let size = encode_mappings(&mappings(100)).len();
     assert!(size < 1500, "{size}");
-    let good = StoredZone {
+    let failed = zone().state;
+    let ended = failed.last_poll.as_ref().map(|poll| poll.ended);
+    let good = ZoneState {
         last_poll: Some(LastPoll {
             error: None,
-            ..zone().last_poll.unwrap()
+            ..failed.last_poll.clone().unwrap()
         }),
-        last_success: zone().last_poll.map(|poll| poll.ended),
+        last_success: ended,
         failing_since: None,
         errors: BTreeMap::new(),
-        ..zone()
+        ..failed
     };
     let mut list = Vec::new();
     encode_activity(1000, &good, &mut list);
@@ -132,7 +136,7 @@ fn records_are_small() {
 #[test]
 fn the_layout_is_that_of_the_format() {
     let mut bytes = encode_zone(3, &zone());
-    encode_activity(3, &zone(), &mut bytes);
+    encode_activity(3, &zone().state, &mut bytes);
     bytes.extend(encode_mappings(&mappings(2)));
     bytes.extend(encode_change(&change()));
     let sum = bytes.iter().fold(0u32, |sum, byte| {
@@ -148,12 +152,16 @@ fn the_layout_is_that_of_the_format() {
 fn values_that_no_version_writes_are_refused() {
     let twice = encode(&(
         vec![("aws", "a"), ("aws", "b")],
-        vec![([192u8, 0, 2, 1].map(u32::from), 0u32, None::<Time>)],
+        vec![([192u8, 0, 2, 1].map(u32::from), 0u32, None::<(i64, i32)>)],
     ));
     assert!(decode_mappings(&twice).is_err());
     let no_place = encode(&(
         Vec::<(&str, &str)>::new(),
-        vec![(std::net::IpAddr::from([192, 0, 2, 1]), 0u32, None::<Time>)],
+        vec![(
+            std::net::IpAddr::from([192, 0, 2, 1]),
+            0u32,
+            None::<(i64, i32)>,
+        )],
     ));
     assert_eq!(
         decode_mappings(&no_place),
@@ -168,19 +176,25 @@ fn values_that_no_version_writes_are_refused() {
     assert!(decode_change(1, &[]).is_err());
 }
 
+fn apply_all(bytes: &[u8]) {
+    for activity in decode_activities(bytes).unwrap_or_default() {
+        drop(activity.apply(&mut zone().state));
+    }
+}
+
 proptest! {
     #[test]
     fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         drop(decode_mappings(&bytes));
         drop(decode_change(1, &bytes));
-        drop(decode_activities(&bytes));
-        drop(decode_zone(ZoneId::parse("abc").unwrap(), &bytes));
+        apply_all(&bytes);
+        drop(decode_zone("abc", &bytes));
     }
 
     #[test]
     fn no_change_of_a_record_panics(at in 0usize..10_000, byte in any::<u8>()) {
         let mut activities = Vec::new();
-        encode_activity(3, &zone(), &mut activities);
+        encode_activity(3, &zone().state, &mut activities);
         for mut bytes in [
             encode_zone(3, &zone()), activities, encode_mappings(&mappings(20)),
             encode_change(&change()),
@@ -189,8 +203,8 @@ proptest! {
             bytes[at] = byte;
             drop(decode_mappings(&bytes));
             drop(decode_change(1, &bytes));
-            drop(decode_activities(&bytes));
-            drop(decode_zone(ZoneId::parse("abc").unwrap(), &bytes));
+            apply_all(&bytes);
+            drop(decode_zone("abc", &bytes));
         }
     }
 }

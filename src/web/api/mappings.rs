@@ -10,7 +10,7 @@ pub(super) const PARAMETERS: &str = "zone vendor region origin_ip limit offset";
 pub(super) fn list(directory: &Directory, query: &Query) -> (usize, Vec<MappingRow>) {
     let zones: Vec<_> = query.zones(directory).map(|(_, state)| state).collect();
     let matching = zones.iter().flat_map(|state| {
-        let mappings = state.data.iter().flat_map(|data| data.mappings.as_slice());
+        let mappings = state.mappings().iter();
         mappings
             .filter(|mapping| query.takes_mapping(mapping))
             .map(move |mapping| (state, mapping))

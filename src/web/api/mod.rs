@@ -16,46 +16,39 @@ use std::collections::BTreeMap;
 use hyper::StatusCode;
 use jiff::Timestamp;
 use serde::Serialize;
+use serde_json::json;
 
 use self::query::Query;
-use super::quota::{Lease, Quota};
+use super::quota::Quota;
 use super::render_pool::RenderPool;
 use super::reply::Reply;
 use crate::history::History;
 use crate::snapshot::{Directory, Snapshot};
+use crate::words::words;
 
 /// Responses that are built or sent at once; further requests get 503. The largest responses are a
 /// few megabytes, and clients may read slowly.
 const MAX_ANSWERS: usize = 16;
 
-/// The resources of the API.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Resource {
-    Zones,
-    Mappings,
-    Findings,
-    Origins,
-    Changes,
-    Plan,
+words! {
+    /// The resources of the API, with their paths below `/api/v1/`.
+    pub(super) enum Resource {
+        /// [`zones`]
+        Zones = "zones",
+        /// [`mappings`]
+        Mappings = "mappings",
+        /// [`findings`]
+        Findings = "findings",
+        /// [`origins`]
+        Origins = "origins",
+        /// [`changes`]
+        Changes = "changes",
+        /// [`plan`]
+        Plan = "plan",
+    }
 }
 
 impl Resource {
-    /// All resources, with their paths below `/api/v1/`.
-    pub(super) const ALL: [(&str, Self); 6] = [
-        ("zones", Self::Zones),
-        ("mappings", Self::Mappings),
-        ("findings", Self::Findings),
-        ("origins", Self::Origins),
-        ("changes", Self::Changes),
-        ("plan", Self::Plan),
-    ];
-
-    /// The resource at this path below `/api/v1/`.
-    pub(super) fn parse(path: &str) -> Option<Self> {
-        let (_, resource) = Self::ALL.into_iter().find(|(known, _)| *known == path)?;
-        Some(resource)
-    }
-
     /// The query parameters that it accepts.
     fn parameters(self) -> &'static str {
         match self {
@@ -87,11 +80,6 @@ struct Listing<R> {
     rows: BTreeMap<&'static str, Vec<R>>,
 }
 
-#[derive(Debug, Serialize)]
-struct Refusal {
-    error: String,
-}
-
 impl Api {
     pub(super) fn new(snapshot: Snapshot, history: History, pool: RenderPool) -> Self {
         Self {
@@ -107,17 +95,17 @@ impl Api {
         let Some(lease) = self.quota.acquire().await else {
             return refuse(
                 StatusCode::SERVICE_UNAVAILABLE,
-                format!("{MAX_ANSWERS} requests are being answered already; try again"),
+                &format!("{MAX_ANSWERS} requests are being answered already; try again"),
             );
         };
         let query = match parse_query(resource, query) {
             Ok(query) => query,
-            Err(error) => return refuse(StatusCode::BAD_REQUEST, error),
+            Err(error) => return refuse(StatusCode::BAD_REQUEST, &error),
         };
         let (snapshot, history) = (self.snapshot.clone(), self.history.clone());
         let make = move || {
             let directory = &snapshot.directory();
-            list(directory, &history, resource, &query, now, lease)
+            list(directory, &history, resource, &query, now).with_lease(lease)
         };
         self.pool.reply(make).await
     }
@@ -128,8 +116,8 @@ pub(super) fn parse_query(resource: Resource, query: &str) -> Result<Query, Stri
     Query::parse(query, resource.parameters())
 }
 
-fn refuse(status: StatusCode, error: String) -> Reply {
-    Reply::json(status, &Refusal { error }, None)
+fn refuse(status: StatusCode, error: &str) -> Reply {
+    Reply::json(status, &json!({ "error": error }))
 }
 
 fn list(
@@ -138,37 +126,30 @@ fn list(
     resource: Resource,
     query: &Query,
     now: Timestamp,
-    lease: Lease,
 ) -> Reply {
     match resource {
-        Resource::Zones => reply("zones", query, zones::list(directory, query, now), lease),
+        Resource::Zones => reply("zones", query, zones::list(directory, query, now)),
+        Resource::Mappings => reply("mappings", query, mappings::list(directory, query)),
+        Resource::Findings => reply("findings", query, findings::list(directory, query, now)),
         Resource::Origins if query.left_out == Some(true) => {
-            reply("origins", query, origins::left_out(directory, query), lease)
+            reply("origins", query, origins::left_out(directory, query))
         }
-        Resource::Origins => reply("origins", query, origins::expected(directory, query), lease),
-        Resource::Changes => reply("changes", query, changes::list(history, query, now), lease),
-        Resource::Plan => reply("zones", query, plan::list(directory, query, now), lease),
-        Resource::Mappings => reply("mappings", query, mappings::list(directory, query), lease),
-        Resource::Findings => reply(
-            "findings",
-            query,
-            findings::list(directory, query, now),
-            lease,
-        ),
+        Resource::Origins => reply("origins", query, origins::expected(directory, query)),
+        Resource::Changes => {
+            let page = changes::page(history, query, now);
+            let rows = page.changes.iter().map(|change| &**change).collect();
+            reply("changes", query, (page.total, rows))
+        }
+        Resource::Plan => reply("zones", query, plan::list(directory, query, now)),
     }
 }
 
-fn reply<R: Serialize>(
-    name: &'static str,
-    query: &Query,
-    (total, rows): (usize, Vec<R>),
-    lease: Lease,
-) -> Reply {
+fn reply<R: Serialize>(name: &'static str, query: &Query, (total, rows): (usize, Vec<R>)) -> Reply {
     let listing = Listing {
         total,
         limit: query.limit,
         offset: query.offset,
         rows: BTreeMap::from([(name, rows)]),
     };
-    Reply::json(StatusCode::OK, &listing, Some(lease))
+    Reply::json(StatusCode::OK, &listing)
 }

@@ -10,8 +10,9 @@ pub(super) const PARAMETERS: &str = "zone vendor region origin_ip left_out limit
 pub(super) fn expected(directory: &Directory, query: &Query) -> (usize, Vec<OriginRow>) {
     let zones: Vec<_> = query.zones(directory).map(|(_, state)| state).collect();
     let matching = zones.iter().flat_map(|state| {
-        let data = state.data.iter();
-        data.flat_map(|data| &data.findings.origins)
+        let findings = state.findings().into_iter();
+        findings
+            .flat_map(|findings| &findings.origins)
             .filter(|origin| query.takes_origin(origin))
             .map(move |origin| (state, origin))
     });
@@ -22,8 +23,9 @@ pub(super) fn expected(directory: &Directory, query: &Query) -> (usize, Vec<Orig
 pub(super) fn left_out(directory: &Directory, query: &Query) -> (usize, Vec<LeftOutRow>) {
     let zones: Vec<_> = query.zones(directory).map(|(_, state)| state).collect();
     let matching = zones.iter().flat_map(|state| {
-        let data = state.data.iter();
-        data.flat_map(|data| &data.findings.left_out)
+        let findings = state.findings().into_iter();
+        findings
+            .flat_map(|findings| &findings.left_out)
             .filter(|left_out| query.takes_left_out(left_out))
             .map(move |left_out| (state, left_out))
     });

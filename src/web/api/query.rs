@@ -7,7 +7,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use url::form_urlencoded;
 
-use crate::domain::{Mapping, OriginIp, Region, Vendor};
+use crate::domain::{ExpectedPlace, Mapping, OriginIp, Region, Vendor};
 use crate::findings::{ExpectedOrigin, FindingKind, LeftOut};
 use crate::history::ChangeKind;
 use crate::snapshot::rows::Finding;
@@ -44,8 +44,8 @@ pub(in crate::web) struct Query {
 }
 
 impl Query {
-    /// Parses a query string with these allowed parameters, separated by spaces. An invalid one is rejected with a
-    /// reason rather than ignored, because a mistyped filter would return everything.
+    /// Parses a query string. `parameters` are the allowed ones, separated by spaces. An invalid one
+    /// is an error and not ignored, because a mistyped filter would return everything.
     pub(super) fn parse(query: &str, parameters: &'static str) -> Result<Self, String> {
         let mut given = Given::parse(query, parameters)?;
         let boolean = |text: &str| text.parse().ok();
@@ -59,10 +59,7 @@ impl Query {
             origin_ip: given.take("origin_ip", "an IPv4 or IPv6 address", |text| {
                 OriginIp::parse(text).ok()
             })?,
-            finding: given.take("finding", FINDING_KINDS, |text| {
-                let mut kinds = FindingKind::ALL.into_iter();
-                kinds.find(|kind| kind.as_str() == text)
-            })?,
+            finding: given.take("finding", FINDING_KINDS, FindingKind::parse)?,
             kind: given.take("kind", CHANGE_KINDS, ChangeKind::parse)?,
             since: given.take("since", INSTANT, instant)?,
             until: given.take("until", INSTANT, instant)?,
@@ -95,15 +92,13 @@ impl Query {
     }
 
     pub(super) fn takes_origin(&self, origin: &ExpectedOrigin) -> bool {
-        self.origin_ip
-            .is_none_or(|wanted| wanted == origin.origin_ip)
-            && (self.vendor.is_none() || self.vendor == origin.place.vendor)
-            && (self.region.is_none() || self.region == origin.place.region)
+        let ExpectedPlace { vendor, region } = &origin.place;
+        self.takes(Some(origin.origin_ip), vendor.as_ref(), region.as_ref())
     }
 
     /// Addresses that are left out have no vendor or region.
     pub(super) fn takes_left_out(&self, left_out: &LeftOut) -> bool {
-        self.takes(left_out.origin_ip, None)
+        self.takes(left_out.origin_ip, None, None)
     }
 
     /// Whether there is no filter on mappings.
@@ -112,29 +107,25 @@ impl Query {
     }
 
     pub(super) fn takes_mapping(&self, mapping: &Mapping) -> bool {
-        self.takes(
-            Some(mapping.origin_ip),
-            Some((&mapping.vendor, &mapping.region)),
-        )
+        let Mapping { vendor, region, .. } = mapping;
+        self.takes(Some(mapping.origin_ip), Some(vendor), Some(region))
     }
 
     pub(super) fn takes_finding(&self, finding: Finding<'_>) -> bool {
+        let (vendor, region) = finding.mapped_to().unzip();
         self.finding.is_none_or(|kind| kind == finding.kind())
-            && self.takes(finding.origin_ip(), finding.mapped_to())
+            && self.takes(finding.origin_ip(), vendor, region)
     }
 
-    fn takes(&self, origin_ip: Option<OriginIp>, place: Option<(&Vendor, &Region)>) -> bool {
-        let (vendor, region) = place.unzip();
-        self.origin_ip
-            .is_none_or(|wanted| Some(wanted) == origin_ip)
-            && self
-                .vendor
-                .as_ref()
-                .is_none_or(|wanted| Some(wanted) == vendor)
-            && self
-                .region
-                .as_ref()
-                .is_none_or(|wanted| Some(wanted) == region)
+    fn takes(
+        &self,
+        origin_ip: Option<OriginIp>,
+        vendor: Option<&Vendor>,
+        region: Option<&Region>,
+    ) -> bool {
+        (self.origin_ip.is_none() || self.origin_ip == origin_ip)
+            && (self.vendor.is_none() || self.vendor.as_ref() == vendor)
+            && (self.region.is_none() || self.region.as_ref() == region)
     }
 
     /// Counts all matching rows and builds those in the window.
@@ -164,7 +155,7 @@ impl<'a> Given<'a> {
         let mut given = BTreeMap::new();
         for (key, value) in form_urlencoded::parse(query.as_bytes()) {
             let Some(name) = known.split(' ').find(|name| *name == key) else {
-                let (key, known) = (shortened(&key), known.replace(' ', ", "));
+                let (key, known) = (truncated(&key, MAX_SHOWN_CHARS), known.replace(' ', ", "));
                 return Err(format!(
                     "unknown parameter {key:?}; expected one of {known}"
                 ));
@@ -186,12 +177,13 @@ impl<'a> Given<'a> {
             return Ok(None);
         };
         let parsed = parse(&value).map(Some);
-        parsed.ok_or_else(|| format!("{name} is {:?}; expected {expected}", shortened(&value)))
+        parsed.ok_or_else(|| {
+            format!(
+                "{name} is {:?}; expected {expected}",
+                truncated(&value, MAX_SHOWN_CHARS)
+            )
+        })
     }
-}
-
-fn shortened(text: &str) -> Cow<'_, str> {
-    truncated(text, MAX_SHOWN_CHARS)
 }
 
 #[cfg(test)]

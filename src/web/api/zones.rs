@@ -11,7 +11,7 @@ pub(super) const PARAMETERS: &str = "zone vendor region origin_ip limit offset";
 /// The matching zones; with a filter on mappings, those that have a matching mapping.
 pub(super) fn list(directory: &Directory, query: &Query, now: Timestamp) -> (usize, Vec<ZoneRow>) {
     let matching = query.zones(directory).filter(|(_, state)| {
-        let mut mappings = state.data.iter().flat_map(|data| data.mappings.as_slice());
+        let mut mappings = state.mappings().iter();
         query.takes_any_mapping() || mappings.any(|mapping| query.takes_mapping(mapping))
     });
     query.window(matching, |(slot, state)| {

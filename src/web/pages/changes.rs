@@ -77,7 +77,7 @@ fn filters(query: &Query) -> Markup {
             select name="kind" aria-label="Kind of change" {
                 option value="" selected[query.kind.is_none()] { "all changes" }
                 @for kind in ChangeKind::ALL {
-                    option value=(kind) selected[query.kind == Some(kind)] {
+                    option value=(kind.as_str()) selected[query.kind == Some(kind)] {
                         (kind.as_str().replace('_', " "))
                     }
                 }

@@ -1,7 +1,7 @@
 //! Serves the documentation of this version, so that people on call have it at hand.
 
 use hyper::StatusCode;
-use maud::html;
+use maud::{Markup, html};
 use url::Url;
 
 use super::layout::{self, Site};
@@ -63,18 +63,18 @@ const TEXTS: [Text; 21] = [
 
 /// The document with this name, or a list of all documents if the name is empty.
 pub(super) fn answer(name: &str, site: &Site<'_>) -> Reply {
-    if name.is_empty() {
-        return Reply::page(StatusCode::OK, list(site));
-    }
-    let name = name.strip_suffix(".md").unwrap_or(name);
-    match TEXTS.iter().find(|text| text.name() == name) {
-        Some(text) => Reply::page(StatusCode::OK, text.page(site)),
-        None => Reply::page(StatusCode::NOT_FOUND, not_found(site)),
-    }
+    let file = name.strip_suffix(".md").unwrap_or(name);
+    let text = TEXTS.iter().find(|text| text.name() == file);
+    let (status, title, content) = match text {
+        Some(text) => (StatusCode::OK, text.subject, text.article()),
+        None if name.is_empty() => (StatusCode::OK, "Documentation", list()),
+        None => (StatusCode::NOT_FOUND, "No such page", not_found()),
+    };
+    Reply::page(status, layout::shell(title, site, &content))
 }
 
-fn list(site: &Site<'_>) -> maud::Markup {
-    let content = html! {
+fn list() -> Markup {
+    html! {
         h1 { "Documentation" }
         p { "The documentation of this version." }
         ul {
@@ -82,16 +82,14 @@ fn list(site: &Site<'_>) -> maud::Markup {
                 li { a href={ "/docs/" (text.name()) } { (text.subject) } }
             }
         }
-    };
-    layout::shell("Documentation", site, &content)
+    }
 }
 
-fn not_found(site: &Site<'_>) -> maud::Markup {
-    let content = html! {
+fn not_found() -> Markup {
+    html! {
         h1 { "No such page" }
         p { "There is no documentation of this name. " a href="/docs/" { "All documentation" } }
-    };
-    layout::shell("No such page", site, &content)
+    }
 }
 
 impl Text {
@@ -101,12 +99,11 @@ impl Text {
         file.trim_end_matches(".md").to_ascii_lowercase()
     }
 
-    fn page(&self, site: &Site<'_>) -> maud::Markup {
-        let content = html! {
+    fn article(&self) -> Markup {
+        html! {
             p { a href="/docs/" { "← All documentation" } }
             article { (markdown::render(self.content, |target| self.link(target))) }
-        };
-        layout::shell(self.subject, site, &content)
+        }
     }
 
     /// The address of a link: another document, or a page on another site. `None` if it leads to a

@@ -10,19 +10,7 @@ use crate::snapshot::rows::FindingRow;
 /// The findings of one zone.
 pub(super) fn of_zone<'a>(rows: impl Iterator<Item = &'a FindingRow>, now: Timestamp) -> Markup {
     let heads = ["Origin", "Finding", "Why", "Mapped to", "Expected", "Fix"];
-    layout::table(
-        heads,
-        rows.map(|row| {
-            [
-                origin(row),
-                kind(row),
-                why(row, now),
-                mapped(row),
-                expected(row),
-                fix(row),
-            ]
-        }),
-    )
+    layout::table(heads, rows.map(|row| cells(row, now)))
 }
 
 /// The findings of several zones.
@@ -36,20 +24,25 @@ pub(super) fn of_zones<'a>(rows: impl Iterator<Item = &'a FindingRow>, now: Time
         "Expected",
         "Fix",
     ];
-    layout::table(
-        heads,
-        rows.map(|row| {
-            [
-                html! { a href={ "/zones/" (row.zone_id) } { (row.zone) } },
-                kind(row),
-                origin(row),
-                why(row, now),
-                mapped(row),
-                expected(row),
-                fix(row),
-            ]
-        }),
-    )
+    let rows = rows.map(|row| {
+        let zone = html! { a href={ "/zones/" (row.zone_id) } { (row.zone) } };
+        let [origin, kind, why, mapped, expected, fix] = cells(row, now);
+        [zone, kind, origin, why, mapped, expected, fix]
+    });
+    layout::table(heads, rows)
+}
+
+/// Origin, kind, reason, actual place, expected place and fix.
+fn cells(row: &FindingRow, now: Timestamp) -> [Markup; 6] {
+    let (vendor, region) = (&row.expected_vendor, &row.expected_region);
+    [
+        origin(row),
+        html! { span.bad { (row.finding.as_str()) } },
+        why(row, now),
+        mapped(row),
+        layout::place(vendor.as_deref(), region.as_deref(), "–"),
+        fix(row),
+    ]
 }
 
 fn origin(row: &FindingRow) -> Markup {
@@ -61,10 +54,6 @@ fn origin(row: &FindingRow) -> Markup {
             (None, None) => span.quiet { "all mappings" },
         }
     }
-}
-
-fn kind(row: &FindingRow) -> Markup {
-    html! { span.bad { (row.finding.as_str()) } }
 }
 
 fn why(row: &FindingRow, now: Timestamp) -> Markup {
@@ -96,11 +85,6 @@ fn mapped(row: &FindingRow) -> Markup {
         "–"
     };
     layout::place(row.vendor.as_deref(), row.region.as_deref(), none)
-}
-
-fn expected(row: &FindingRow) -> Markup {
-    let (vendor, region) = (&row.expected_vendor, &row.expected_region);
-    layout::place(vendor.as_deref(), region.as_deref(), "–")
 }
 
 fn fix(row: &FindingRow) -> Markup {

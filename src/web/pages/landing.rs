@@ -7,6 +7,7 @@ use super::layout::{self, MAX_SEARCH_CHARS, Paging, Parameters, Site};
 use crate::cloudflare::AccountStatus;
 use crate::snapshot::rows::ZoneRow;
 use crate::snapshot::{AccountState, Directory, ZoneCounts};
+use crate::words::words;
 
 /// The filters and page of the request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,31 +20,27 @@ pub(super) struct Query {
     page: usize,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Show {
-    All,
-    /// Zones that cannot be read or have findings.
-    Problems,
-    /// Zones whose last poll failed.
-    Failing,
-    /// Zones whose first poll has not finished.
-    Unread,
+words! {
+    /// Which zones are shown.
+    enum Show {
+        /// Every zone.
+        All = "",
+        /// Zones that cannot be read or have findings.
+        Problems = "problems",
+        /// Zones whose last poll failed.
+        Failing = "failing",
+        /// Zones whose first poll has not finished.
+        Unread = "unread",
+    }
 }
 
 impl Show {
-    /// Each with its words on the page.
-    const FILTERS: [(Self, &str); 3] = [
-        (Self::Problems, "with problems"),
-        (Self::Failing, "failing"),
-        (Self::Unread, "not read yet"),
-    ];
-
-    fn as_str(self) -> &'static str {
+    fn label(self) -> &'static str {
         match self {
-            Self::All => "",
-            Self::Problems => "problems",
+            Self::All => "all zones",
+            Self::Problems => "with problems",
             Self::Failing => "failing",
-            Self::Unread => "unread",
+            Self::Unread => "not read yet",
         }
     }
 
@@ -61,12 +58,9 @@ impl Query {
     /// Parses `?q=…&show=…&page=…`. Invalid values count as absent.
     pub(super) fn parse(query: &str) -> Self {
         let parameters = Parameters::parse(query);
-        let show = parameters.get("show");
-        let mut filters = Show::FILTERS.into_iter().map(|(filter, _)| filter);
-        let show = filters.find(|filter| filter.as_str() == show);
         Self {
             search: parameters.search_text("q"),
-            show: show.unwrap_or(Show::All),
+            show: Show::parse(parameters.get("show")).unwrap_or(Show::All),
             page: parameters.page("page"),
         }
     }
@@ -298,9 +292,8 @@ fn search(query: &Query) -> Markup {
             input type="search" name="q" value=(query.search) maxlength=(MAX_SEARCH_CHARS)
                 placeholder="Part of a name, or an id" aria-label="Search for a zone";
             select name="show" aria-label="Which zones" {
-                option value="" selected[query.show == Show::All] { "all zones" }
-                @for (show, label) in Show::FILTERS {
-                    option value=(show.as_str()) selected[query.show == show] { (label) }
+                @for show in Show::ALL {
+                    option value=(show.as_str()) selected[query.show == show] { (show.label()) }
                 }
             }
             button { "Show" }

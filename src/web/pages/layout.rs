@@ -53,10 +53,10 @@ pub(super) fn shell(title: &str, site: &Site<'_>, content: &Markup) -> Markup {
                         a href="/changes" { "Changes" }
                         a href=(site.metrics) { "Metrics" }
                         a href="/docs/" { "Documentation" }
-                        @for (number, (resource, _)) in Resource::ALL.iter().enumerate() {
-                            a href={ "/api/v1/" (resource) } {
+                        @for (number, resource) in Resource::ALL.iter().enumerate() {
+                            a href={ "/api/v1/" (resource.as_str()) } {
                                 @if number == 0 { "API: " }
-                                (resource)
+                                (resource.as_str())
                             }
                         }
                         a href="/-/healthy" { "Health" }

@@ -26,7 +26,7 @@ use super::render_pool::RenderPool;
 use super::reply::Reply;
 use crate::cloudflare::AccountStatus;
 use crate::history::History;
-use crate::snapshot::{Directory, Snapshot};
+use crate::snapshot::Snapshot;
 
 /// Pages that are built or sent at once; further requests get 503. A page has up to 120 kB.
 pub(super) const MAX_PAGES: usize = 64;
@@ -37,7 +37,42 @@ pub type Accounts = Arc<dyn Fn() -> Vec<AccountStatus> + Send + Sync>;
 /// Returns the base URL of Cloudflare's API.
 pub type ApiUrl = Arc<dyn Fn() -> String + Send + Sync>;
 
+/// A page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Page {
+    /// Zones and accounts.
+    Landing,
+    /// The findings in all zones.
+    Findings,
+    /// The changes, newest first.
+    Changes,
+    /// The zone with this name or identifier.
+    Zone(String),
+    /// The documentation page with this name; a list of all pages if it is empty.
+    Docs(String),
+}
+
+impl Page {
+    /// The page at this path.
+    pub(super) fn at(path: &str) -> Option<Self> {
+        match path {
+            "/" => Some(Self::Landing),
+            "/findings" => Some(Self::Findings),
+            "/changes" => Some(Self::Changes),
+            _ => {
+                if let Some(zone) = path.strip_prefix("/zones/") {
+                    let zone = percent_decode_str(zone).decode_utf8_lossy();
+                    return Some(Self::Zone(zone.into_owned()));
+                }
+                let name = path.strip_prefix("/docs/")?;
+                Some(Self::Docs(name.to_owned()))
+            }
+        }
+    }
+}
+
 /// Serves the pages.
+#[derive(Clone)]
 pub(super) struct Pages {
     pub(super) snapshot: Snapshot,
     pub(super) history: History,
@@ -51,92 +86,55 @@ pub(super) struct Pages {
 }
 
 impl Pages {
-    /// The page of zones and accounts.
-    pub(super) async fn landing(&self, query: &str) -> Reply {
-        let query = landing::Query::parse(query);
-        let accounts = Arc::clone(&self.accounts);
-        self.page(move |directory, site| {
-            let landing = Landing {
-                directory,
-                accounts: &accounts(),
-                now: Timestamp::now(),
-            };
-            Reply::page(StatusCode::OK, landing.page(&query, site))
-        })
-        .await
-    }
-
-    /// The page of findings in all zones.
-    pub(super) async fn findings(&self, query: &str) -> Reply {
-        let query = findings::Query::parse(query);
-        self.page(move |directory, site| {
-            let page = findings::page(directory, &query, site, Timestamp::now());
-            Reply::page(StatusCode::OK, page)
-        })
-        .await
-    }
-
-    /// The page of changes, newest first.
-    pub(super) async fn changes(&self, query: &str) -> Reply {
-        let query = changes::Query::parse(query);
-        let history = self.history.clone();
-        self.page(move |_, site| {
-            let page = changes::page(&history, &query, site, Timestamp::now());
-            Reply::page(StatusCode::OK, page)
-        })
-        .await
-    }
-
-    /// The page of the zone with this percent-encoded name or identifier.
-    pub(super) async fn zone(&self, zone: &str, query: &str) -> Reply {
-        let zone = percent_decode_str(zone).decode_utf8_lossy().into_owned();
-        let query = zone::Query::parse(query);
-        let (history, api_url) = (self.history.clone(), Arc::clone(&self.api_url));
-        self.page(move |directory, site| match *directory.find(&zone) {
-            [slot] => {
-                let page = zone::Page {
-                    slot,
-                    history: &history,
-                    api_url: &api_url(),
-                    now: Timestamp::now(),
-                };
-                Reply::page(StatusCode::OK, page.render(&query, site))
-            }
-            [] => Reply::page(StatusCode::NOT_FOUND, zone::not_found(site)),
-            ref zones => {
-                let page = zone::ambiguous(zones, site);
-                Reply::page(StatusCode::MULTIPLE_CHOICES, page)
-            }
-        })
-        .await
-    }
-
-    /// The documentation page with this name; a list of all pages if it is empty.
-    pub(super) async fn docs(&self, name: &str) -> Reply {
-        let name = name.to_owned();
-        self.page(move |_, site| docs::answer(&name, site)).await
-    }
-
-    async fn page(
-        &self,
-        make: impl FnOnce(&Directory, &Site<'_>) -> Reply + Send + 'static,
-    ) -> Reply {
+    pub(super) async fn answer(&self, page: Page, query: &str) -> Reply {
         let Some(lease) = self.quota.acquire().await else {
             return Reply::text(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "Too many pages are being read. Try again.",
             );
         };
-        let (snapshot, metrics) = (self.snapshot.clone(), self.telemetry_path.clone());
-        let ready = *self.ready.borrow();
-        let make = move || {
-            let site = Site {
-                metrics: &metrics,
-                ready,
-            };
-            make(&snapshot.directory(), &site).with_lease(lease)
+        let (pages, query) = (self.clone(), query.to_owned());
+        let render = move || pages.render(page, &query).with_lease(lease);
+        self.pool.reply(render).await
+    }
+
+    fn render(&self, page: Page, query: &str) -> Reply {
+        let directory = &self.snapshot.directory();
+        let now = Timestamp::now();
+        let site = &Site {
+            metrics: &self.telemetry_path,
+            ready: *self.ready.borrow(),
         };
-        self.pool.reply(make).await
+        let page = match page {
+            Page::Landing => {
+                let landing = Landing {
+                    directory,
+                    accounts: &(self.accounts)(),
+                    now,
+                };
+                landing.page(&landing::Query::parse(query), site)
+            }
+            Page::Findings => findings::page(directory, &findings::Query::parse(query), site, now),
+            Page::Changes => changes::page(&self.history, &changes::Query::parse(query), site, now),
+            Page::Zone(zone) => match *directory.find(&zone) {
+                [slot] => {
+                    let page = zone::Page {
+                        slot,
+                        history: &self.history,
+                        api_url: &(self.api_url)(),
+                        now,
+                    };
+                    page.render(&zone::Query::parse(query), site)
+                }
+                [] => return Reply::page(StatusCode::NOT_FOUND, zone::not_found(site)),
+                ref zones => {
+                    let page = zone::ambiguous(zones, site);
+                    return Reply::page(StatusCode::MULTIPLE_CHOICES, page);
+                }
+            },
+            Page::Docs(name) => return docs::answer(&name, site),
+        };
+        Reply::page(StatusCode::OK, page)
     }
 }
 

@@ -131,7 +131,10 @@ fn addresses(host: &Host, is_mapped: impl Fn(OriginIp) -> bool) -> Markup {
 
 /// What the sources name but is not an expected origin, with the reason.
 pub(super) fn left_out(state: &ZoneState) -> Markup {
-    let left_out = state.data.iter().flat_map(|data| &data.findings.left_out);
+    let left_out = state
+        .findings()
+        .map_or(&[][..], |found| &found.left_out)
+        .iter();
     let rows: Vec<_> = left_out
         .clone()
         .take(LEFT_OUT_SHOWN)

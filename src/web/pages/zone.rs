@@ -308,7 +308,7 @@ fn none(state: &ZoneState) -> Markup {
 }
 
 fn mappings(state: &ZoneState, query: &Query, now: Timestamp) -> Markup {
-    let mappings = state.data.iter().flat_map(|data| data.mappings.as_slice());
+    let mappings = state.mappings().iter();
     let found: Vec<MappingRow> = mappings
         .map(|mapping| MappingRow::of(state, mapping))
         .filter(|row| {

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 
 use super::activity::Sending;
-use crate::web::response_body::ResponseBody;
+use crate::web::response_body::{Held, ResponseBody};
 
 /// The size of a chunk: the default size of an HTTP/2 frame (RFC 9113, section 4.2). A client must
 /// read one chunk within the stall time-out.
@@ -58,9 +58,9 @@ impl Body for Chunks {
             }
         }
         let size = self.rest.len().min(CHUNK_BYTES);
-        let chunk = Bytes::from_owner(Chunk {
+        let chunk = Bytes::from_owner(Held {
             bytes: self.rest.split_to(size),
-            sending: Arc::clone(&self.sending),
+            _held: Progress(Arc::clone(&self.sending)),
         });
         Poll::Ready(Some(Ok(Frame::data(chunk))))
     }
@@ -74,21 +74,12 @@ impl Body for Chunks {
     }
 }
 
-/// Part of a body. hyper drops it once it is written.
-struct Chunk {
-    bytes: Bytes,
-    sending: Arc<Sending>,
-}
+/// hyper drops a chunk once it is written.
+struct Progress(Arc<Sending>);
 
-impl AsRef<[u8]> for Chunk {
-    fn as_ref(&self) -> &[u8] {
-        &self.bytes
-    }
-}
-
-impl Drop for Chunk {
+impl Drop for Progress {
     fn drop(&mut self) {
-        self.sending.progress();
+        self.0.progress();
     }
 }
 
