@@ -46,7 +46,17 @@ def counting(name):
     ]
 
 
-def filled(expression, interval):
+def annotation(name, title):
+    """The query of a dashboard's marks."""
+    (found,) = [
+        entry["expr"]
+        for entry in json.loads((DASHBOARDS / f"{name}.json").read_text())["annotations"]["list"]
+        if entry["name"] == title
+    ]
+    return filled(found)
+
+
+def filled(expression, interval=1):
     for name, value in {"$__interval": f"{interval}m", **VARIABLES}.items():
         expression = expression.replace(name, value)
     assert "$" not in expression, expression
@@ -138,6 +148,87 @@ class DashboardsTest(unittest.TestCase):
             ((_, expression),) = [entry for entry in counting(name) if entry[0] == "Changes"]
             bars = f"sum_over_time(({filled(expression, 10)})[170m:10m])"
             expressions.append((bars, [sample(10, change="added")]))
+        code, output = promtool(series, expressions)
+        self.assertEqual(code, 0, output)
+
+    def test_beyond_a_number_of_alerts_there_is_one_line_for_each_name(self):
+        for name, limit in (("overview", 20), ("zone", 50), ("exporter", 20)):
+            ((severity, number, since),) = [
+                [filled(target["expr"]) for target in panel["targets"]]
+                for panel in panels(name)
+                if panel["title"].startswith("Firing alerts")
+            ]
+            for count in (limit, limit + 1):
+                place = {"zone_id": "c1"} if name == "zone" else {}
+                alerts = [
+                    {
+                        **TARGET,
+                        **place,
+                        "alertname": "OriginRegionTokenInvalid",
+                        "severity": "critical",
+                        "account": f"account-{at}",
+                    }
+                    for at in range(count)
+                ]
+                series = []
+                for alert in alerts:
+                    labels = ", ".join(f'{key}="{value}"' for key, value in alert.items())
+                    series.append((f'ALERTS{{alertstate="firing", {labels}}}', [1] * (MINUTES + 1)))
+                    series.append((f"ALERTS_FOR_STATE{{{labels}}}", [7] * (MINUTES + 1)))
+                shown = ("severity", "alertname", "cluster")
+                lines = [{key: alert[key] for key in (*shown, "account")} for alert in alerts]
+                if count > limit:
+                    lines = [{key: alerts[0][key] for key in shown}]
+                expressions = [
+                    (severity, [sample(1, **line) for line in lines]),
+                    (number, [sample(count / len(lines), **line) for line in lines]),
+                    (since, [sample(7000, **line) for line in lines]),
+                ]
+                with self.subTest(dashboard=name, alerts=count):
+                    code, output = promtool(series, expressions)
+                    self.assertEqual(code, 0, output)
+
+    def test_restarts_reloads_and_alerts_are_marked_when_they_began(self):
+        instance = {"instance": "a:10955"}
+        started, loaded, began = 1000, 2000, 3000
+        series = [
+            (f'process_start_time_seconds{{job="{TARGET["job"]}", cluster="one", instance="a:10955"}}', started),
+            # Of another program under the same job.
+            (f'process_start_time_seconds{{job="{TARGET["job"]}", cluster="one", instance="other:1"}}', started),
+            (named("exporter_build_info", **instance), 1),
+            (named("zone_info", zone="example.com", zone_id="c1", **instance), 1),
+            (named("exporter_config_last_reload_success_timestamp_seconds", **instance), loaded),
+        ]
+        for account in ("one", "two"):
+            labels = {**TARGET, "alertname": "OriginRegionTokenInvalid", "account": account, "zone_id": "c1"}
+            shown = ", ".join(f'{key}="{value}"' for key, value in labels.items())
+            series.append((f"ALERTS_FOR_STATE{{{shown}}}", began if account == "one" else began + 60))
+        series = [(name, [value] * (MINUTES + 1)) for name, value in series]
+        restarts = [sample(1000 * started, **TARGET, **instance)]
+        alerts = [sample(1000 * began, alertname="OriginRegionTokenInvalid")]
+        expressions = []
+        for name in ("overview", "zone", "exporter"):
+            expressions.append((annotation(name, "Restarts"), restarts))
+            expressions.append((annotation(name, "Alerts"), alerts))
+        for name in ("overview", "exporter"):
+            reloads = [sample(1000 * loaded, **TARGET, **instance)]
+            expressions.append((annotation(name, "Reloads"), reloads))
+        code, output = promtool(series, expressions)
+        self.assertEqual(code, 0, output)
+
+    def test_each_change_is_marked_once(self):
+        names = {"change": "removed", "zone": "example.com", "zone_id": "c1"}
+        # Two replicas that see the same.
+        series = [
+            (named("mapping_changes_total", instance=instance, **names), steps((200, 2), (230, 1)))
+            for instance in ("a:10955", "b:10955")
+        ]
+        marks = annotation("zone", "Changes")
+        expressions = [
+            (f"count_over_time(({marks})[60m:1m])", [sample(2, change="removed")]),
+            (f"sum_over_time(({marks})[60m:1m])", [sample(3, change="removed")]),
+            (marks, []),
+        ]
         code, output = promtool(series, expressions)
         self.assertEqual(code, 0, output)
 

@@ -47,7 +47,8 @@ function(config)
       p.variable('instance', 'Exporter', 'label_values(cloudflare_origin_region_zone_info{%s}, instance)' % z, multi=false, hide=2),
     ],
     [
-      p.annotation('Changes', 'blue', 'sum by (change) (max by (job, cluster, change) (increase(cloudflare_origin_region_mapping_changes_total{%s}[1m]))) > 0' % z, 'Mappings {{change}}', ownTime=true),
+      // A mark a minute at most. A difference sees each change once, however long the scrape interval is.
+      p.annotation('Changes', 'blue', 'sum by (change) (max by (job, cluster, change) (%(changes)s - %(changes)s offset 1m)) > 0' % { changes: 'cloudflare_origin_region_mapping_changes_total{%s}' % z }, 'Mappings {{change}}', ownTime=true),
       p.annotation('Restarts', 'purple', 'process_start_time_seconds{%s} * 1000 and on (job, cluster, instance) cloudflare_origin_region_zone_info{%s}' % [q.job, z], 'Exporter started', '{{instance}}'),
       p.annotation('Alerts', 'red', '1000 * min by (alertname) (ALERTS_FOR_STATE{%s})' % q.alerts(',zone_id="$zone_id"'), '{{alertname}} began'),
     ],
