@@ -1,7 +1,7 @@
 //! Names of changed hosts, for one reader.
 
 use std::collections::BTreeSet;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
@@ -19,13 +19,11 @@ pub(super) struct Changes {
 impl Changes {
     /// Adds names, if there is a reader.
     pub(super) fn add(&self, names: impl IntoIterator<Item = HostName>) {
-        let added = {
-            let mut set = self.names.lock().unwrap_or_else(PoisonError::into_inner);
-            let Some(set) = set.as_mut() else { return };
-            set.extend(names);
-            !set.is_empty()
-        };
-        if added {
+        let mut names = names.into_iter().peekable();
+        if names.peek().is_some()
+            && let Some(waiting) = self.lock().as_mut()
+        {
+            waiting.extend(names);
             self.added.notify_one();
         }
     }
@@ -36,21 +34,17 @@ impl Changes {
         &self,
         all: impl FnOnce() -> I,
     ) -> BTreeSet<HostName> {
-        {
-            let mut set = self.names.lock().unwrap_or_else(PoisonError::into_inner);
-            if set.is_none() {
-                *set = Some(all().collect());
-            }
-        }
+        self.lock().get_or_insert_with(|| all().collect());
         loop {
-            let taken = {
-                let mut set = self.names.lock().unwrap_or_else(PoisonError::into_inner);
-                set.as_mut().map(std::mem::take).unwrap_or_default()
-            };
-            if !taken.is_empty() {
+            let taken = self.lock().as_mut().map(std::mem::take);
+            if let Some(taken) = taken.filter(|taken| !taken.is_empty()) {
                 return taken;
             }
             self.added.notified().await;
         }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<BTreeSet<HostName>>> {
+        self.names.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -14,12 +14,10 @@ pub type Reloading = Pin<Box<dyn Future<Output = Result<String, String>> + Send>
 /// Reloads the configuration, all or nothing.
 pub type Reload = Arc<dyn Fn() -> Reloading + Send + Sync>;
 
-const METHODS: &str = "POST, PUT";
-
 /// Responds with the result of a reload, or with 403 if `reload` is `None` (disabled).
 pub(super) async fn answer(reload: Option<&Reload>, method: &Method) -> Reply {
     if !matches!(*method, Method::POST | Method::PUT) {
-        return Reply::method_not_allowed(METHODS);
+        return Reply::method_not_allowed("POST, PUT");
     }
     let Some(reload) = reload else {
         return Reply::text(

@@ -31,16 +31,6 @@ impl Lookups {
     }
 }
 
-/// The lookups to make.
-pub(in crate::poller) struct Confirmation {
-    pub(in crate::poller) client: Client,
-    pub(in crate::poller) zone: ZoneId,
-    pub(in crate::poller) origins: BTreeSet<OriginIp>,
-    /// Whether the list of mappings had no unreadable row, which may be the mapping of any origin.
-    pub(in crate::poller) is_list_complete: bool,
-    pub(in crate::poller) urgency: Urgency,
-}
-
 /// The result of the lookups.
 #[derive(Debug, Default)]
 pub(in crate::poller) struct Confirmed {
@@ -53,15 +43,15 @@ pub(in crate::poller) struct Confirmed {
 }
 
 /// Looks up the first origins, and stops at the first failure. The others are missing if no lookup
-/// fails and the list is complete.
-pub(in crate::poller) async fn run(confirmation: Confirmation) -> Confirmed {
-    let Confirmation {
-        client,
-        zone,
-        origins,
-        is_list_complete,
-        urgency,
-    } = confirmation;
+/// fails and `is_list_complete`: the list of mappings had no unreadable row, which may be the
+/// mapping of any origin.
+pub(in crate::poller) async fn run(
+    client: Client,
+    zone: ZoneId,
+    origins: BTreeSet<OriginIp>,
+    is_list_complete: bool,
+    urgency: Urgency,
+) -> Confirmed {
     let call = urgency.call(BUDGET);
     let mut confirmed = Confirmed::default();
     let mut origins = origins.into_iter();

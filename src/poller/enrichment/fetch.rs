@@ -139,79 +139,74 @@ pub(super) fn has_transient_failure<'a, T: 'a>(
     failures.any(ApiError::is_transient)
 }
 
-/// Reads the requested data, one call at a time.
-pub(in crate::poller) async fn run(enrichment: Enrichment) -> Enriched {
-    let Enrichment {
-        client,
-        zone,
-        wanted,
-        urgency,
-        ..
-    } = &enrichment;
-    let budget = || urgency.call(BUDGET);
-    let mut enriched = Enriched::default();
-    if wanted.supported_regions {
-        enriched.supported_regions = Some(client.supported_regions(&zone.id, &budget()).await);
-    }
-    if wanted.load_balancers {
-        let call = budget();
-        let balancers = client.load_balancers(&zone.id, &call).await;
-        if let Ok(balancers) = &balancers {
-            enriched.note_rows(Operation::LoadBalancers, balancers);
-            enriched.balanced = Some(Arc::new(balanced_names(&balancers.rows)));
-            enriched.pools_in_use = Some(pools_in_use(&balancers.rows));
-        }
-        let answer = match balancers {
-            Ok(balancers) => enrichment.pools(&balancers, &call, &mut enriched).await,
-            Err(error) => Err(error),
-        };
-        enriched.sources.insert(Operation::LoadBalancers, answer);
-    }
-    if wanted.dns {
-        let call = budget();
-        // Include records that are not proxied, because hosts may resolve through them.
-        let records = client.dns_records(&zone.id, &call);
-        let balanced = enriched.balanced.as_ref().unwrap_or(&enrichment.balanced);
-        let answer = records.await.map(|records| {
-            let candidates = of_records(&records, balanced);
-            enriched.records = Some(records);
-            candidates
-        });
-        enriched.sources.insert(Operation::DnsRecords, answer);
-    }
-    if wanted.rules {
-        for operation in RULES {
-            let (zone, call) = (&zone.id, budget());
-            let answer = match operation {
-                Operation::OriginRules => client.origin_rules(zone, &call).await.map(of_rules),
-                Operation::PageRules => client.page_rules(zone, &call).await.map(of_rules),
-                _ => client
-                    .cloud_connector(zone, &call)
-                    .await
-                    .map(of_cloud_connector),
-            };
-            enriched.sources.insert(operation, answer);
-        }
-    }
-    if wanted.tiered_cache {
-        let answer = client.tiered_cache(&zone.id, &budget()).await;
-        enriched.settings.insert(Operation::TieredCache, answer);
-        let answer = client.smart_tiered_cache(&zone.id, &budget()).await;
-        enriched
-            .settings
-            .insert(Operation::SmartTieredCache, answer);
-    }
-    let partly_read = enriched.sources.iter().filter(|(call, answer)| {
-        // The rows of load balancers and pools are noted separately.
-        **call != Operation::LoadBalancers && answer.as_ref().is_ok_and(|read| read.has_unreadable)
-    });
-    let partly_read: Vec<_> = partly_read.map(|(call, _)| *call).collect();
-    enriched.unreadable.extend(partly_read);
-    enriched
-}
-
 impl Enrichment {
-    async fn pools(
+    /// Reads the requested data, one call at a time.
+    pub(in crate::poller) async fn run(&self) -> Enriched {
+        let (client, zone, wanted) = (&self.client, &self.zone.id, self.wanted);
+        let budget = || self.urgency.call(BUDGET);
+        let mut enriched = Enriched::default();
+        if wanted.supported_regions {
+            enriched.supported_regions = Some(client.supported_regions(zone, &budget()).await);
+        }
+        if wanted.load_balancers {
+            let call = budget();
+            let balancers = client.load_balancers(zone, &call).await;
+            if let Ok(balancers) = &balancers {
+                enriched.note_rows(Operation::LoadBalancers, balancers);
+                enriched.balanced = Some(Arc::new(balanced_names(&balancers.rows)));
+                enriched.pools_in_use = Some(pools_in_use(&balancers.rows));
+            }
+            let answer = match balancers {
+                Ok(balancers) => self.pool_origins(&balancers, &call, &mut enriched).await,
+                Err(error) => Err(error),
+            };
+            enriched.sources.insert(Operation::LoadBalancers, answer);
+        }
+        if wanted.dns {
+            let call = budget();
+            // Include records that are not proxied, because hosts may resolve through them.
+            let records = client.dns_records(zone, &call);
+            let balanced = enriched.balanced.as_ref().unwrap_or(&self.balanced);
+            let answer = records.await.map(|records| {
+                let candidates = of_records(&records, balanced);
+                enriched.records = Some(records);
+                candidates
+            });
+            enriched.sources.insert(Operation::DnsRecords, answer);
+        }
+        if wanted.rules {
+            for operation in RULES {
+                let call = budget();
+                let answer = match operation {
+                    Operation::OriginRules => client.origin_rules(zone, &call).await.map(of_rules),
+                    Operation::PageRules => client.page_rules(zone, &call).await.map(of_rules),
+                    _ => client
+                        .cloud_connector(zone, &call)
+                        .await
+                        .map(of_cloud_connector),
+                };
+                enriched.sources.insert(operation, answer);
+            }
+        }
+        if wanted.tiered_cache {
+            let answer = client.tiered_cache(zone, &budget()).await;
+            enriched.settings.insert(Operation::TieredCache, answer);
+            let answer = client.smart_tiered_cache(zone, &budget()).await;
+            enriched
+                .settings
+                .insert(Operation::SmartTieredCache, answer);
+        }
+        let partly_read = enriched.sources.iter().filter(|(call, answer)| {
+            // The rows of load balancers and pools are noted separately.
+            **call != Operation::LoadBalancers
+                && answer.as_ref().is_ok_and(|read| read.has_unreadable)
+        });
+        let partly_read: Vec<_> = partly_read.map(|(call, _)| *call).collect();
+        enriched.unreadable.extend(partly_read);
+        enriched
+    }
+
+    async fn pool_origins(
         &self,
         balancers: &Rows<LoadBalancer>,
         call: &CallBudget,

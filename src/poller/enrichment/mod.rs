@@ -14,7 +14,7 @@ use std::sync::Arc;
 use tokio::task::Id;
 use tokio::time::Instant;
 
-use self::confirm::{Confirmation, Confirmed};
+use self::confirm::Confirmed;
 use self::fetch::{Enriched, Enrichment};
 use super::Context;
 use super::account::Account;
@@ -125,7 +125,7 @@ impl Account {
                 pools_age: state.interval.mul_f64(POOLS_AGE),
                 balanced: Arc::clone(&zone.enrichment.balanced),
             };
-            let work = async { Ok(fetch::run(enrichment).await) };
+            let work = async move { Ok(enrichment.run().await) };
             let id = id.clone();
             let outcome = move |enriched: Result<Enriched, _>| {
                 Outcome::Enriched(id, Box::new(enriched.unwrap_or_default()))
@@ -133,14 +133,10 @@ impl Account {
             tasks.spawn(&self.state.name, Operation::DnsRecords, work, outcome)
         } else if zone.enrichment.lookups.are_needed() {
             // A poll that ends first reports them as missing.
-            let confirmation = Confirmation {
-                client,
-                zone: id.clone(),
-                origins: zone.enrichment.lookups.unconfirmed.clone(),
-                is_list_complete: zone.is_list_complete(),
-                urgency,
-            };
-            let work = async { Ok(confirm::run(confirmation).await) };
+            let origins = zone.enrichment.lookups.unconfirmed.clone();
+            let is_complete = zone.is_list_complete();
+            let lookups = confirm::run(client, id.clone(), origins, is_complete, urgency);
+            let work = async { Ok(lookups.await) };
             let id = id.clone();
             let outcome = move |confirmed: Result<_, _>| {
                 let failed = |error| Confirmed {
@@ -176,17 +172,16 @@ impl Account {
         for operation in &enriched.unreadable {
             self.log_unreadable_rows(id, *operation);
         }
-        if let Some(zone) = self.zones.get_mut(id) {
-            zone.enrichment.learn(&mut enriched, now);
-        }
+        let Some(zone) = self.zones.get_mut(id) else {
+            return false;
+        };
+        zone.enrichment.learn(&mut enriched, now);
         let asked_for_regions = enriched.supported_regions.is_some();
         let changed = self.regions.answered(id, enriched.supported_regions);
-        if let Some(zone) = self.zones.get_mut(id) {
-            let criteria = Criteria::new(context, &self.regions, now);
-            zone.evaluate_again(criteria, |_, shown| shown);
-            zone.recorder
-                .sources(id, || zone.enrichment.stored_sources());
-        }
+        let criteria = Criteria::new(context, &self.regions, now);
+        zone.evaluate_again(criteria, |_, shown| shown);
+        let recorder = &zone.recorder;
+        recorder.sources(id, || zone.enrichment.stored_sources());
         if changed {
             self.request_evaluations();
         }

@@ -158,16 +158,21 @@ fn read(path: &Path) -> Result<String, String> {
 
 /// Only the security headers of the shared format can be set.
 fn headers(keys: Entries<String>, reader: &mut Reader) -> Vec<(HeaderName, HeaderValue)> {
-    let known: [(HeaderName, &[&str]); 5] = [
-        (STRICT_TRANSPORT_SECURITY, &[]),
-        (X_CONTENT_TYPE_OPTIONS, &["nosniff"]),
-        (X_FRAME_OPTIONS, &["deny", "sameorigin"]),
-        (X_XSS_PROTECTION, &[]),
-        (CONTENT_SECURITY_POLICY, &[]),
+    // The format accepts no other spelling of these names.
+    let known: [(&str, HeaderName, &[&str]); 5] = [
+        ("Strict-Transport-Security", STRICT_TRANSPORT_SECURITY, &[]),
+        (
+            "X-Content-Type-Options",
+            X_CONTENT_TYPE_OPTIONS,
+            &["nosniff"],
+        ),
+        ("X-Frame-Options", X_FRAME_OPTIONS, &["deny", "sameorigin"]),
+        ("X-XSS-Protection", X_XSS_PROTECTION, &[]),
+        ("Content-Security-Policy", CONTENT_SECURITY_POLICY, &[]),
     ];
     let mut headers = Vec::new();
     for (key, Located { at, value }) in keys {
-        let Some((name, values)) = known.iter().find(|(name, _)| spelled(name) == key) else {
+        let Some((_, name, values)) = known.iter().find(|(spelling, ..)| *spelling == key) else {
             reader.push(at.error("this header cannot be configured"));
             continue;
         };
@@ -181,22 +186,6 @@ fn headers(keys: Entries<String>, reader: &mut Reader) -> Vec<(HeaderName, Heade
         }
     }
     headers
-}
-
-/// The spelling of a header's name in this format, which accepts no other.
-fn spelled(name: &HeaderName) -> String {
-    let word = |word: &str| match word {
-        "xss" => "XSS".to_owned(),
-        _ => {
-            word.get(..1).unwrap_or_default().to_ascii_uppercase()
-                + word.get(1..).unwrap_or_default()
-        }
-    };
-    name.as_str()
-        .split('-')
-        .map(word)
-        .collect::<Vec<_>>()
-        .join("-")
 }
 
 /// No limit without an interval. As in the Go exporters, a negative one sets no limit either.
