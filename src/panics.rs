@@ -1,8 +1,10 @@
-//! Panics in tasks. They are bugs in this program, and cost one task instead of the daemon.
+//! What goes on after a panic, which is a bug in this program: it costs one task instead of the
+//! daemon.
 
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 
 /// The output of a future; `None` if it panics. The panic itself is logged where it happens.
@@ -13,6 +15,11 @@ pub(crate) async fn caught<T>(work: impl Future<Output = T>) -> Option<T> {
         polled.map_or(Poll::Ready(None), |polled| polled.map(Some))
     })
     .await
+}
+
+/// Locks a mutex, even if a thread has panicked while it held the lock.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -24,6 +24,7 @@ pub use query::{Page, Query};
 pub use settings::Settings;
 
 use crate::domain::{Zone, ZoneId};
+use crate::panics::lock;
 
 /// The most changes that are kept with storage.
 pub const CAPACITY_WITH_STORAGE: usize = 100_000;
@@ -202,8 +203,7 @@ impl History {
 
     /// Replaces the log by a changed copy.
     fn update<T>(&self, change: impl FnOnce(&mut Log) -> T) -> T {
-        let writing = self.shared.writing.lock();
-        let _writing = writing.unwrap_or_else(PoisonError::into_inner);
+        let _writing = lock(&self.shared.writing);
         let mut log = Log::clone(&self.shared.log.load());
         let result = change(&mut log);
         self.shared.log.store(Arc::new(log));

@@ -1,11 +1,12 @@
 //! Names of changed hosts, for one reader.
 
 use std::collections::BTreeSet;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 
 use tokio::sync::Notify;
 
 use crate::domain::HostName;
+use crate::panics::lock;
 
 /// A set of names that a reader waits for and takes. It contains each name once, so its size is
 /// bounded by the number of hosts.
@@ -21,7 +22,7 @@ impl Changes {
     pub(super) fn add(&self, names: impl IntoIterator<Item = HostName>) {
         let mut names = names.into_iter().peekable();
         if names.peek().is_some()
-            && let Some(waiting) = self.lock().as_mut()
+            && let Some(waiting) = lock(&self.names).as_mut()
         {
             waiting.extend(names);
             self.added.notify_one();
@@ -34,17 +35,13 @@ impl Changes {
         &self,
         all: impl FnOnce() -> I,
     ) -> BTreeSet<HostName> {
-        self.lock().get_or_insert_with(|| all().collect());
+        lock(&self.names).get_or_insert_with(|| all().collect());
         loop {
-            let taken = self.lock().as_mut().map(std::mem::take);
+            let taken = lock(&self.names).as_mut().map(std::mem::take);
             if let Some(taken) = taken.filter(|taken| !taken.is_empty()) {
                 return taken;
             }
             self.added.notified().await;
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Option<BTreeSet<HostName>>> {
-        self.names.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

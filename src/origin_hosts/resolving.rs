@@ -1,7 +1,7 @@
 //! The task that resolves every wanted host, and what it publishes.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use hickory_resolver::net::NetError;
@@ -18,7 +18,7 @@ use super::host::{Failure, Outcome};
 use super::schedule::Schedule;
 use super::{Host, Metrics, Now, Settings, StoredHost};
 use crate::domain::{HostName, ZoneId};
-use crate::panics::caught;
+use crate::panics::{caught, lock};
 
 /// Each host takes two queries, so at most 32 queries are in progress.
 const HOSTS_IN_FLIGHT: usize = 16;
@@ -75,7 +75,7 @@ impl OriginHosts {
         if !hosts.is_empty() {
             self.shared.metrics.show();
         }
-        let mut state = self.shared.state();
+        let mut state = lock(&self.shared.state);
         let now = self.shared.now().monotonic;
         let forgotten = state.schedule.want(zone, hosts, now);
         self.shared.forget(state, forgotten);
@@ -84,24 +84,24 @@ impl OriginHosts {
 
     /// The zones that want a host.
     pub fn zones(&self, host: &HostName) -> Vec<ZoneId> {
-        self.shared.state().schedule.zones(host).to_vec()
+        lock(&self.shared.state).schedule.zones(host).to_vec()
     }
 
     /// Whether every wanted host was looked up at least once.
     pub fn is_settled(&self) -> bool {
-        let state = self.shared.state();
+        let state = lock(&self.shared.state);
         let is_open = |host: &Host| host.state().is_none() && state.schedule.is_wanted(host.name());
         !state.schedule.all().any(|host| is_open(host))
     }
 
     /// What is known of a host; `None` if no zone wants it, or if there are too many.
     pub fn get(&self, host: &HostName) -> Option<Arc<Host>> {
-        self.shared.state().schedule.get(host).cloned()
+        lock(&self.shared.state).schedule.get(host).cloned()
     }
 
     /// Every host, in no particular order, including some that no zone wants any more.
     pub fn all(&self) -> Vec<Arc<Host>> {
-        self.shared.state().schedule.all().cloned().collect()
+        lock(&self.shared.state).schedule.all().cloned().collect()
     }
 
     /// Waits until hosts change in anything that findings depend on, and takes their names. The
@@ -119,7 +119,7 @@ impl OriginHosts {
 
     /// Restores stored hosts. Call it before hosts are wanted.
     pub fn restore(&self, stored: &[StoredHost]) {
-        let mut state = self.shared.state();
+        let mut state = lock(&self.shared.state);
         let now = self.shared.now();
         for stored in stored {
             let host = Host::restore(stored, &state.settings, now);
@@ -129,7 +129,7 @@ impl OriginHosts {
 
     /// Applies other settings. Fails if the resolver cannot be built; then nothing changes.
     pub fn reconfigure(&self, settings: Settings) -> Result<(), NetError> {
-        let mut state = self.shared.state();
+        let mut state = lock(&self.shared.state);
         if settings == state.settings {
             return Ok(());
         }
@@ -177,10 +177,10 @@ impl OriginHosts {
     /// Starts lookups while there is room, and returns when there is something to do next.
     fn start_due(&self, lookups: &mut JoinSet<(HostName, Outcome)>) -> Option<i64> {
         let now = self.shared.now().monotonic;
-        let mut state = self.shared.state();
+        let mut state = lock(&self.shared.state);
         let forgotten = state.schedule.forget_idle(now);
         self.shared.forget(state, forgotten);
-        let mut state = self.shared.state();
+        let mut state = lock(&self.shared.state);
         while lookups.len() < HOSTS_IN_FLIGHT
             && let Some(host) = state.schedule.next(now)
         {
@@ -199,10 +199,6 @@ impl OriginHosts {
 }
 
 impl Shared {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn now(&self) -> Now {
         let elapsed = self.epoch.elapsed().as_millis();
         Now {
@@ -234,7 +230,7 @@ impl Shared {
     }
 
     fn apply(&self, name: &HostName, outcome: &Outcome) {
-        let mut state = self.state();
+        let mut state = lock(&self.state);
         let now = self.now();
         let Some(before) = state.schedule.get(name).cloned() else {
             return;

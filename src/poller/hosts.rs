@@ -1,7 +1,7 @@
 //! The origin hosts of the polled zones: where each one leads, and what is known about it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -12,6 +12,7 @@ use crate::findings::{HostAnswer, LeftOutReason};
 use crate::origin_hosts::{
     AccountRecords, End, Followed, Host, NoOrigin, OriginHosts, RecordTarget, chain_place,
 };
+use crate::panics::lock;
 
 /// Where hosts lead that are records in the accounts' own zones.
 pub(super) type Paths = BTreeMap<HostName, Followed>;
@@ -101,7 +102,7 @@ impl HostLookup {
             answers.insert(host.clone(), answer);
         }
         self.resolver.want(zone, outside);
-        self.dependencies().set(zone, through);
+        lock(&self.dependencies).set(zone, through);
         (answers, paths)
     }
 
@@ -160,7 +161,7 @@ impl HostLookup {
     /// Forgets the hosts of a zone that is no longer polled.
     pub(super) fn forget(&self, zone: &ZoneId) {
         self.resolver.want(zone, BTreeSet::new());
-        self.dependencies().set(zone, BTreeSet::new());
+        lock(&self.dependencies).set(zone, BTreeSet::new());
     }
 
     /// Sets the zones that the accounts list, filtered or not, and whether the lists are complete.
@@ -191,7 +192,7 @@ impl HostLookup {
         let changed = self.listed != listed;
         self.listed = listed;
         // The set of polled zones may have changed, too.
-        self.dependencies().changed = true;
+        lock(&self.dependencies).changed = true;
         changed
     }
 
@@ -228,7 +229,7 @@ impl HostLookup {
         let is_news = read.is_some() || is_lost;
         let changed = is_news && self.records.set(zone, records, is_complete);
         if changed || is_lost != was_lost {
-            let dependents = self.dependencies().dependents.get(zone).cloned();
+            let dependents = lock(&self.dependencies).dependents.get(zone).cloned();
             dependents.unwrap_or_default().into_iter().collect()
         } else {
             Vec::new()
@@ -238,7 +239,7 @@ impl HostLookup {
     /// The zones whose records are needed to follow hosts, with the accounts that read them. `None`
     /// if they have not changed since the last call.
     pub(super) fn needed(&self) -> Option<HashMap<ZoneId, AccountName>> {
-        let mut dependencies = self.dependencies();
+        let mut dependencies = lock(&self.dependencies);
         std::mem::take(&mut dependencies.changed).then(|| {
             let needed = dependencies.dependents.keys();
             needed
@@ -251,12 +252,6 @@ impl HostLookup {
         self.failing
             .get(zone)
             .is_some_and(|failing| failing.is_lost)
-    }
-
-    fn dependencies(&self) -> MutexGuard<'_, Dependencies> {
-        self.dependencies
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Records the poller's results in the history, and in the storage if there is one.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -16,6 +16,7 @@ use crate::cloudflare::AuditLogPosition;
 use crate::domain::{HostName, ZoneId};
 use crate::history::{self, Actor, CAPACITY_WITHOUT_STORAGE, Change, History};
 use crate::origin_hosts::{OriginHosts, StoredHost};
+use crate::panics::lock;
 use crate::snapshot::{ZoneSlot, ZoneState};
 use crate::storage::{Kind, Parts, Storage, StoredZone};
 
@@ -51,7 +52,7 @@ impl Recorder {
     }
 
     pub(super) fn writes(&self) -> MutexGuard<'_, RecentWrites> {
-        self.writes.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.writes)
     }
 
     /// Records the actor of a change.

@@ -2,7 +2,7 @@
 //! takes them.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use super::parts::{Encode, PartKey};
 use crate::domain::ZoneId;
 use crate::history::{CAPACITY_WITH_STORAGE, Change};
+use crate::panics::lock;
 use crate::snapshot::ZoneState;
 
 /// How long updates are gathered. Even with the duration of a write, the file is less than a second
@@ -79,7 +80,7 @@ impl Default for Pending {
 impl Pending {
     /// Adds updates. A zone's state and changes that are added in one call are written together.
     pub(super) fn add(&self, add: impl FnOnce(&mut Batch)) {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         add(&mut state.batch);
         while state.batch.changes.len() > CAPACITY_WITH_STORAGE {
             state.batch.changes.pop_first();
@@ -93,7 +94,7 @@ impl Pending {
 
     /// Adds a value that is to be written within a minute.
     pub(super) fn add_lazily(&self, key: PartKey, value: Encode) {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         if let Some(prompt) = state.batch.parts.get_mut(&key) {
             *prompt = Some(value);
             return;
@@ -104,7 +105,7 @@ impl Pending {
 
     /// Requests that everything is written now. Returns the number of the flush.
     pub(super) fn flush(&self, last: bool) -> u64 {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         state.batch.flush += 1;
         state.batch.last |= last;
         let flush = state.batch.flush;
@@ -115,7 +116,7 @@ impl Pending {
 
     /// Waits until a write is due, a flush is requested, or `until`, and takes what is new.
     pub(super) fn take(&self, until: Instant) -> Batch {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         loop {
             let now = Instant::now();
             let gathered = state.since.map(|since| since + GATHER);
@@ -141,10 +142,6 @@ impl Pending {
 
     pub(super) fn flushes(&self) -> watch::Receiver<Flushed> {
         self.flushed.subscribe()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,9 +1,11 @@
 //! Limits the log lines that clients can cause.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use tokio::time::Instant;
+
+use crate::panics::lock;
 
 /// The least time between two lines of one kind.
 const INTERVAL: Duration = Duration::from_secs(10);
@@ -21,7 +23,7 @@ struct State {
 impl LogLimit {
     /// If a line may be written now, returns the number of lines suppressed since the last one.
     pub(super) fn permit(&self) -> Option<u64> {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = lock(&self.0);
         if state.last.is_some_and(|last| last.elapsed() < INTERVAL) {
             state.suppressed += 1;
             return None;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use hyper::{HeaderMap, StatusCode};
@@ -17,6 +17,7 @@ use super::reply::Reply;
 use super::server::Peer;
 use crate::cloudflare::ApiError;
 use crate::domain::{AccountName, Mapping, OriginIp, ZoneId};
+use crate::panics::lock;
 use crate::snapshot::Snapshot;
 use crate::truncate::truncated;
 
@@ -89,7 +90,7 @@ struct Entry<'a> {
 impl UnderWay {
     /// `None` if there are too many.
     fn enter(&self, peer: Peer) -> Option<Entry<'_>> {
-        let mut by_peer = self.lock();
+        let mut by_peer = lock(&self.0);
         let of_peer = by_peer.get(&peer).copied().unwrap_or(0);
         if of_peer >= MAX_PROBES_OF_PEER || by_peer.values().sum::<usize>() >= MAX_PROBES {
             return None;
@@ -98,15 +99,11 @@ impl UnderWay {
         let under_way = self;
         Some(Entry { under_way, peer })
     }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<Peer, usize>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl Drop for Entry<'_> {
     fn drop(&mut self) {
-        let mut by_peer = self.under_way.lock();
+        let mut by_peer = lock(&self.under_way.0);
         if let Some(count) = by_peer.get_mut(&self.peer) {
             *count -= 1;
             if *count == 0 {
@@ -133,10 +130,7 @@ impl Probes {
             Err(problem) => return Reply::text(StatusCode::BAD_REQUEST, &problem),
         };
         let Some(_under_way) = self.under_way.enter(peer) else {
-            return Reply::text(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "Too many probes are under way. Try again.",
-            );
+            return Reply::unavailable("Too many probes are under way. Try again.");
         };
         let started = Instant::now();
         let outcome = timeout(wanted.limit, (self.look_up)(wanted.clone())).await;
@@ -339,7 +333,7 @@ mod tests {
         drop(first);
         assert!(under_way.enter(peer(3)).is_some());
         drop(second);
-        assert!(under_way.lock().is_empty());
+        assert!(under_way.0.lock().unwrap().is_empty());
     }
 
     #[test]

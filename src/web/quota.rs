@@ -1,13 +1,14 @@
 //! Limits how many responses of a kind are built or sent at once. When the limit is reached, a
 //! response to a slow client is aborted to make room.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
 
 use super::server::Activity;
+use crate::panics::lock;
 
 /// A response that is being sent for longer than this may be aborted to make room. Otherwise it may
 /// take much longer.
@@ -72,7 +73,7 @@ impl Quota {
     /// Aborts the oldest response whose client is stalled or too slow. Returns whether there was
     /// one.
     pub(super) fn cut_slowest(&self) -> bool {
-        let mut sent = self.sent();
+        let mut sent = lock(&self.sent);
         let slow = sent.responses.iter().position(|response| {
             response.started.elapsed() >= SLOW_AFTER || response.activity.is_stalled()
         });
@@ -84,16 +85,12 @@ impl Quota {
             None => false,
         }
     }
-
-    fn sent(&self) -> MutexGuard<'_, Sent> {
-        self.sent.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl Lease {
     /// Records that the response is now being sent on this connection.
     pub(super) fn sent_on(&mut self, activity: &Arc<Activity>) {
-        let mut sent = self.quota.sent();
+        let mut sent = lock(&self.quota.sent);
         let id = sent.next_id;
         sent.next_id += 1;
         sent.responses.push(Response {
@@ -108,7 +105,7 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         if let Some(id) = self.id {
-            let mut sent = self.quota.sent();
+            let mut sent = lock(&self.quota.sent);
             sent.responses.retain(|response| response.id != id);
         }
     }

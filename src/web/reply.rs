@@ -38,6 +38,11 @@ impl Reply {
         Self::new(status, PLAIN_TEXT, Bytes::from(format!("{sentence}\n")))
     }
 
+    /// A refusal that a later attempt may not meet.
+    pub(super) fn unavailable(sentence: &str) -> Self {
+        Self::text(StatusCode::SERVICE_UNAVAILABLE, sentence)
+    }
+
     /// An exposition; the lease ends when its last byte is sent.
     pub(super) fn metrics(counted: Arc<Counted>, form: Form, lease: Lease) -> Self {
         let body = counted.body().clone();

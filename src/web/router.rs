@@ -116,8 +116,7 @@ impl Router {
         let handler = route.handler();
         let refusal = match route {
             Route::Healthy | Route::Ready => None,
-            _ if client.on_reserved_place => Some(Reply::text(
-                StatusCode::SERVICE_UNAVAILABLE,
+            _ if client.on_reserved_place => Some(Reply::unavailable(
                 "All places for connections are taken. Try again.",
             )),
             _ => protection.refusal(&request.headers, client.peer).await,
@@ -176,10 +175,7 @@ impl Router {
         if *self.ready.borrow() {
             Reply::text(StatusCode::OK, "Ready")
         } else {
-            Reply::text(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "Not ready: the first round of polls has not ended yet.",
-            )
+            Reply::unavailable("Not ready: the first round of polls has not ended yet.")
         }
     }
 }

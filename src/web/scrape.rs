@@ -1,7 +1,7 @@
 //! Serves the metrics.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use hyper::{HeaderMap, StatusCode};
@@ -13,6 +13,7 @@ use super::negotiation::negotiate;
 use super::quota::Quota;
 use super::reply::Reply;
 use crate::exposition::{Body, Exposition, Form, RenderError, Rendered, SHARED_AT_MOST};
+use crate::panics::lock;
 
 /// The memory for bodies that are being sent. Two bodies of each encoding are always allowed, however
 /// large, so that a slow reader does not block others.
@@ -75,7 +76,7 @@ impl Scrapes {
 
     pub(super) async fn answer(&self, headers: &HeaderMap) -> Reply {
         let Some(lease) = self.quota.acquire().await else {
-            return unavailable(&format!(
+            return Reply::unavailable(&format!(
                 "{} scrapes are being served already, as many as --web.max-requests allows.",
                 self.limit
             ));
@@ -83,7 +84,7 @@ impl Scrapes {
         let form = negotiate(headers);
         match self.body(form).await {
             Ok(Some(body)) => Reply::metrics(body, form, lease),
-            Ok(None) => unavailable("Slow clients hold too much memory. Try again."),
+            Ok(None) => Reply::unavailable("Slow clients hold too much memory. Try again."),
             Err(error) => {
                 error!(%error, "a scrape failed");
                 Reply::text(
@@ -97,16 +98,16 @@ impl Scrapes {
     /// `None` if slow clients hold too many bodies and the newest of them is too old to share.
     async fn body(&self, form: Form) -> Result<Option<Arc<Counted>>, RenderError> {
         if let Some(rendered) = self.exposition.shared(form)
-            && let Some(counted) = self.bodies().counted(&rendered, form)
+            && let Some(counted) = lock(&self.bodies).counted(&rendered, form)
         {
             return Ok(Some(counted));
         }
         let _turn = self.turn.lock().await;
-        if self.bodies().has_room(form) || self.make_room(form).await {
+        if lock(&self.bodies).has_room(form) || self.make_room(form).await {
             let rendered = self.exposition.render(form).await?;
-            return Ok(Some(self.bodies().enter(rendered, form)));
+            return Ok(Some(lock(&self.bodies).enter(rendered, form)));
         }
-        Ok(self.bodies().newest(form))
+        Ok(lock(&self.bodies).newest(form))
     }
 
     /// Waits for room for another body, and aborts responses to slow clients meanwhile. Returns
@@ -114,25 +115,17 @@ impl Scrapes {
     async fn make_room(&self, form: Form) -> bool {
         let start = Instant::now();
         while start.elapsed() < ROOM_TIMEOUT {
-            if self.bodies().newest(form).is_some() {
+            if lock(&self.bodies).newest(form).is_some() {
                 return false;
             }
             self.quota.cut_slowest();
             sleep(ROOM_CHECK).await;
-            if self.bodies().has_room(form) {
+            if lock(&self.bodies).has_room(form) {
                 return true;
             }
         }
         false
     }
-
-    fn bodies(&self) -> MutexGuard<'_, Bodies> {
-        self.bodies.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn unavailable(sentence: &str) -> Reply {
-    Reply::text(StatusCode::SERVICE_UNAVAILABLE, sentence)
 }
 
 impl Bodies {

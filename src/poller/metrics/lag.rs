@@ -1,7 +1,7 @@
 //! The lag of the most overdue zone of each account at the time of the scrape.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use prometheus::GaugeVec;
@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use crate::cloudflare::CallBudget;
 use crate::domain::{AccountName, ZoneId};
 use crate::metric_families::{self, FromFamily as _};
+use crate::panics::lock;
 
 /// Starting a task takes less than this, so it does not count as lag.
 const NOISE: Duration = Duration::from_millis(50);
@@ -60,7 +61,7 @@ impl LagBoard {
 
     /// Sets the due time of the account's next poll to start.
     pub(in crate::poller) fn waiting(&self, account: &AccountName, first_due: Option<Instant>) {
-        let mut accounts = self.lock();
+        let mut accounts = lock(&self.accounts);
         accounts.entry(account.clone()).or_default().first_due = first_due;
     }
 
@@ -72,7 +73,7 @@ impl LagBoard {
         late: Duration,
         call: Arc<CallBudget>,
     ) {
-        let mut accounts = self.lock();
+        let mut accounts = lock(&self.accounts);
         accounts
             .entry(account.clone())
             .or_default()
@@ -82,25 +83,21 @@ impl LagBoard {
 
     /// Records that a poll ended.
     pub(in crate::poller) fn ended(&self, account: &AccountName, zone: &ZoneId) {
-        if let Some(lag) = self.lock().get_mut(account) {
+        if let Some(lag) = lock(&self.accounts).get_mut(account) {
             lag.running.remove(zone);
         }
     }
 
     /// Whether a poll hangs, which is a bug in this program.
     pub(in crate::poller) fn hangs(&self) -> bool {
-        let accounts = self.lock();
+        let accounts = lock(&self.accounts);
         let mut running = accounts.values().flat_map(|lag| lag.running.values());
         running.any(|(_, call)| call.overspent() >= HANGS_AFTER)
     }
 
     /// Removes an account.
     pub(in crate::poller) fn forget(&self, account: &AccountName) {
-        self.lock().remove(account);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<AccountName, AccountLag>> {
-        self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.accounts).remove(account);
     }
 }
 
@@ -112,7 +109,7 @@ impl Collector for LagBoard {
     fn collect(&self) -> Vec<MetricFamily> {
         let now = Instant::now();
         self.gauge.reset();
-        for (account, lag) in &*self.lock() {
+        for (account, lag) in &*lock(&self.accounts) {
             self.gauge
                 .with_label_values(&[account.as_str()])
                 .set(lag.at(now).as_secs_f64());

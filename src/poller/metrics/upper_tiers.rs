@@ -1,6 +1,6 @@
 //! The upper tiers that the API lists for the supported regions.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use prometheus::GaugeVec;
 use prometheus::core::{Collector, Desc};
@@ -8,6 +8,7 @@ use prometheus::proto::MetricFamily;
 
 use crate::findings::SupportedRegions;
 use crate::metric_families::{self, FromFamily as _};
+use crate::panics::lock;
 
 /// `upper_tier_info`. The series are rebuilt with each list of regions, so that stale ones
 /// disappear.
@@ -36,7 +37,7 @@ impl UpperTiers {
                 gauge.with_label_values(&labels).set(1.0);
             }
         }
-        *self.series.lock().unwrap_or_else(PoisonError::into_inner) = gauge;
+        *lock(&self.series) = gauge;
     }
 }
 
@@ -50,7 +51,6 @@ impl Collector for UpperTiers {
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
-        let series = self.series.lock().unwrap_or_else(PoisonError::into_inner);
-        series.collect()
+        lock(&self.series).collect()
     }
 }

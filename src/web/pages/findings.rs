@@ -1,5 +1,6 @@
 //! The page of findings in all zones, most important first.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -22,6 +23,9 @@ const ORDER: [FindingKind; 6] = [
     FindingKind::Unused,
     FindingKind::Stale,
 ];
+
+/// The number of findings of each kind; kinds without any are left out.
+type Counts = BTreeMap<FindingKind, usize>;
 
 /// The filters and page of the request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,18 +95,19 @@ pub(super) fn page(
         address: OriginIp::parse(&query.search).ok(),
     };
     let counts = count(&zones, &search, now);
-    let selected = |kind: FindingKind| query.kind.is_none_or(|wanted| wanted == kind);
-    let total = ORDER
+    let kinds = ORDER
         .iter()
-        .zip(counts)
-        .filter(|(kind, _)| selected(**kind));
-    let total = total.map(|(_, count)| count).sum();
+        .filter(|kind| query.kind.is_none_or(|wanted| wanted == **kind));
+    let counted: Vec<_> = kinds
+        .filter_map(|kind| counts.get_key_value(kind))
+        .collect();
+    let total = counted.iter().map(|(_, count)| **count).sum();
     let paging = Paging::new(total, query.page);
-    let rows = rows(&zones, &search, query.kind, counts, paging.range(), now);
+    let rows = rows(&zones, &search, &counted, paging.range(), now);
     let content = html! {
         h1 { "Findings" }
         p { "What is wrong with the mappings of all zones. What matters most comes first." }
-        (filters(query, tile_numbers(&zones, counts)))
+        (filters(query, tile_numbers(&zones, &counts)))
         @if rows.is_empty() {
             p.quiet { (none(directory, query)) }
         } @else {
@@ -118,44 +123,34 @@ pub(super) fn page(
     layout::shell("Findings", site, &content)
 }
 
-fn rank(kind: FindingKind) -> usize {
-    let rank = ORDER.iter().position(|ordered| *ordered == kind);
-    rank.unwrap_or(ORDER.len() - 1)
-}
-
 /// How many findings of each kind match the search.
-fn count(zones: &[Arc<ZoneState>], search: &Search<'_>, now: Timestamp) -> [usize; ORDER.len()] {
-    let mut counts = [0; ORDER.len()];
+fn count(zones: &[Arc<ZoneState>], search: &Search<'_>, now: Timestamp) -> Counts {
+    let mut counts = Counts::new();
     for state in zones {
         for finding in Finding::all(state, now).filter(|finding| search.takes(state, *finding)) {
-            if let Some(count) = counts.get_mut(rank(finding.kind())) {
-                *count += 1;
-            }
+            *counts.entry(finding.kind()).or_default() += 1;
         }
     }
     counts
 }
 
-/// The rows of the window, by kind, then zone, then address. Only these are built.
+/// The rows of the window, by kind, then zone, then address. Only these are built. `counted` are the
+/// kinds in their order, with the number of findings.
 fn rows(
     zones: &[Arc<ZoneState>],
     search: &Search<'_>,
-    kind: Option<FindingKind>,
-    counts: [usize; ORDER.len()],
+    counted: &[(&FindingKind, &usize)],
     window: std::ops::Range<usize>,
     now: Timestamp,
 ) -> Vec<FindingRow> {
     let mut rows = Vec::new();
     let mut begin = 0;
-    for (ordered, count) in ORDER.into_iter().zip(counts) {
-        if kind.is_some_and(|wanted| wanted != ordered) {
-            continue;
-        }
+    for &(&kind, &count) in counted {
         let skipped = window.start.saturating_sub(begin);
         if begin < window.end && skipped < count {
             let found = zones.iter().flat_map(|state| {
                 Finding::all(state, now)
-                    .filter(|finding| finding.kind() == ordered && search.takes(state, *finding))
+                    .filter(|finding| finding.kind() == kind && search.takes(state, *finding))
                     .map(move |finding| (state, finding))
             });
             let room = window.len() - rows.len();
@@ -170,12 +165,12 @@ fn rows(
 /// The counts of the kinds that are evaluated for at least one zone.
 fn tile_numbers(
     zones: &[Arc<ZoneState>],
-    counts: [usize; ORDER.len()],
+    counts: &Counts,
 ) -> [(FindingKind, Option<usize>); ORDER.len()] {
     ORDER.map(|kind| {
-        let count = counts.get(rank(kind)).copied().unwrap_or_default();
-        let is_known = count > 0 || zones.iter().any(|state| is_judged(state, kind));
-        (kind, is_known.then_some(count))
+        let count = counts.get(&kind).copied();
+        let is_judged = || zones.iter().any(|state| is_judged(state, kind));
+        (kind, count.or_else(|| is_judged().then_some(0)))
     })
 }
 

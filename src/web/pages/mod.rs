@@ -88,10 +88,7 @@ pub(super) struct Pages {
 impl Pages {
     pub(super) async fn answer(&self, page: Page, query: &str) -> Reply {
         let Some(lease) = self.quota.acquire().await else {
-            return Reply::text(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "Too many pages are being read. Try again.",
-            );
+            return Reply::unavailable("Too many pages are being read. Try again.");
         };
         let (pages, query) = (self.clone(), query.to_owned());
         let render = move || pages.render(page, &query).with_lease(lease);

@@ -1,6 +1,6 @@
 //! Monitors the expiry of the server's certificate.
 
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, OnceLock};
 
 use jiff::Timestamp;
 use prometheus::{Gauge, Registry};
@@ -9,6 +9,7 @@ use tracing::error;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use crate::metric_families::WEB_CERTIFICATE_NOT_AFTER;
+use crate::panics::lock;
 
 /// The expiry of the served certificate: a metric, and an error in the log once it has expired.
 #[derive(Debug, Default)]
@@ -35,7 +36,7 @@ impl CertificateEnd {
 
     /// Logs an expired certificate once.
     pub(super) fn check(&self, not_after: Timestamp, now: Timestamp) {
-        let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut logged = lock(&self.logged);
         if not_after < now && *logged != Some(not_after) {
             *logged = Some(not_after);
             error!(%not_after, "the certificate of the web server has expired");

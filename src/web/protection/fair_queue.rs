@@ -1,10 +1,11 @@
 //! A small pool of workers that serves waiting peers in turn.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use tokio::sync::oneshot;
 
+use crate::panics::lock;
 use crate::web::server::Peer;
 
 /// A handle to the queue. Clones share the workers.
@@ -59,14 +60,14 @@ impl FairQueue {
 
     /// Takes an idle worker, if there is one.
     pub(super) fn idle(&self) -> Option<Turn> {
-        let is_idle = self.state().take_idle();
+        let is_idle = lock(&self.state).take_idle();
         is_idle.then(|| Turn(self.clone()))
     }
 
     /// Waits for the peer's turn. `None` if too many are waiting, now or later.
     pub(super) async fn turn(&self, peer: Peer, attempt: Attempt) -> Option<Turn> {
         let turn = {
-            let mut state = self.state();
+            let mut state = lock(&self.state);
             if state.take_idle() {
                 return Some(Turn(self.clone()));
             }
@@ -76,10 +77,6 @@ impl FairQueue {
             state.wait(peer, attempt)
         };
         turn.await.ok()
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -160,7 +157,7 @@ impl Waiting {
 impl Drop for Turn {
     fn drop(&mut self) {
         let next = {
-            let mut state = self.0.state();
+            let mut state = lock(&self.0.state);
             let next = state.next();
             if next.is_none() {
                 state.idle_workers += 1;
@@ -280,7 +277,7 @@ mod tests {
         }
         drop(working);
         drop(staying.await.unwrap().unwrap());
-        let state = queue.state();
+        let state = queue.state.lock().unwrap();
         assert_eq!((state.idle_workers, state.waiting), (1, 0));
         assert!(state.by_peer.is_empty() && state.turns.is_empty());
     }

@@ -10,7 +10,7 @@ mod tls;
 mod users;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -34,6 +34,7 @@ use self::users::{Access, Users};
 use super::reply::Reply;
 use super::server::Peer;
 use super::{Pem, TlsSettings, WebConfig};
+use crate::panics::lock;
 
 /// How often the files are checked for changes.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
@@ -123,7 +124,7 @@ impl Protection {
     }
 
     fn look(&self, path: &Path) {
-        let before = self.files().clone();
+        let before = lock(&self.files).clone();
         let now = before.now();
         if now == before {
             return;
@@ -145,7 +146,7 @@ impl Protection {
     fn reload(&self, path: &Path) -> Result<(), ProtectionError> {
         let mut files = Files::default();
         let loaded = InForce::load(path, &mut files);
-        *self.files() = files;
+        *lock(&self.files) = files;
         let mut new = loaded?;
         let old = self.in_force.load();
         if new.tls.is_some() != old.tls.is_some() {
@@ -160,10 +161,6 @@ impl Protection {
         }
         self.in_force.store(Arc::new(new));
         Ok(())
-    }
-
-    fn files(&self) -> MutexGuard<'_, Files> {
-        self.files.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -230,8 +227,7 @@ impl InForce {
         match self.users.as_ref()?.check(request, peer).await {
             Access::Granted => None,
             Access::Denied => Some(Reply::unauthorized()),
-            Access::Busy => Some(Reply::text(
-                StatusCode::SERVICE_UNAVAILABLE,
+            Access::Busy => Some(Reply::unavailable(
                 "Too many passwords are being checked. Try again.",
             )),
         }

@@ -1,9 +1,10 @@
 //! The rate limit for all requests.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use tokio::time::Instant;
 
+use crate::panics::lock;
 use crate::web::RateLimit;
 
 /// A token bucket, stored as the time at which it will be full again. A request moves this time one
@@ -30,7 +31,7 @@ impl Bucket {
 
     /// Takes a token, if there is one.
     pub(super) fn take(&self, now: Instant) -> bool {
-        let mut full_at = self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut full_at = lock(&self.full_at);
         let capacity = self.limit.interval.saturating_mul(self.limit.burst);
         let Some(next) = (*full_at).max(now).checked_add(self.limit.interval) else {
             return false;

@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::hash::Hash;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -19,6 +19,7 @@ use secrecy::{ExposeSecret as _, SecretSlice};
 use tokio::task::spawn_blocking;
 
 use super::fair_queue::{Attempt, FairQueue, Turn};
+use crate::panics::lock;
 use crate::web::PasswordHash;
 use crate::web::server::Peer;
 
@@ -214,10 +215,6 @@ impl<T: Clone + Eq + Hash> Recent<T> {
         }
         is_new
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 struct Credentials {

@@ -2,11 +2,13 @@
 //! whether its client reads.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
+
+use crate::panics::lock;
 
 /// A client that has read nothing for this long may be closed if there is no room. A client that
 /// reads does so in each round trip, but on a busy machine it may have to wait for the processor.
@@ -86,7 +88,7 @@ impl Activity {
             deadline: now.checked_add(allowance),
             last_progress: tracked.then(|| Mutex::new(now)),
         });
-        let mut all = self.sending();
+        let mut all = lock(&self.sending);
         all.retain(|sending| sending.strong_count() > 0);
         all.push(Arc::downgrade(&sending));
         sending
@@ -128,7 +130,7 @@ impl Activity {
     }
 
     fn oldest_progress(&self) -> Option<Instant> {
-        let sending = self.sending();
+        let sending = lock(&self.sending);
         let sending = sending.iter().filter_map(Weak::upgrade);
         sending.filter_map(|sending| sending.last_progress()).min()
     }
@@ -150,7 +152,7 @@ impl Activity {
     pub(super) async fn overdue(&self, stall: Duration) {
         passed(stall, || {
             let deadlines: Vec<_> = {
-                let sending = self.sending();
+                let sending = lock(&self.sending);
                 let sending = sending.iter().filter_map(Weak::upgrade);
                 sending.filter_map(|sending| sending.deadline).collect()
             };
@@ -163,10 +165,6 @@ impl Activity {
 
     fn now(&self) -> u64 {
         u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX - 1)
-    }
-
-    fn sending(&self) -> MutexGuard<'_, Vec<Weak<Sending>>> {
-        self.sending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -194,13 +192,13 @@ pub(in crate::web) struct Sending {
 impl Sending {
     fn last_progress(&self) -> Option<Instant> {
         let progress = self.last_progress.as_ref()?;
-        Some(*progress.lock().unwrap_or_else(PoisonError::into_inner))
+        Some(*lock(progress))
     }
 
     /// Records that the client has read some of it.
     pub(super) fn progress(&self) {
         if let Some(progress) = &self.last_progress {
-            *progress.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+            *lock(progress) = Instant::now();
         }
     }
 }

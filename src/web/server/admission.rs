@@ -9,7 +9,7 @@
 use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::activity::{Activity, Standing};
 use super::peer::Peer;
+use crate::panics::lock;
 
 /// Places beyond the limit, for health checks when all others are taken.
 pub(super) const RESERVED: usize = 16;
@@ -84,7 +85,7 @@ impl Admission {
     }
 
     fn enter(&self, peer: Peer, activity: &Arc<Activity>) -> Option<(u64, bool)> {
-        let mut open = self.open();
+        let mut open = lock(&self.open);
         let of_peer = open.by_peer.get(&peer).copied().unwrap_or(0);
         let has_room = if of_peer >= (self.limit / PEER_SHARE).max(1) {
             open.cut_one(|connection| !connection.reserved && connection.peer == peer)
@@ -100,11 +101,7 @@ impl Admission {
 
     /// Closes the most expendable connection. Returns whether there was one.
     pub(super) fn cut_one(&self) -> bool {
-        self.open().cut_one(|_| true)
-    }
-
-    fn open(&self) -> MutexGuard<'_, Open> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.open).cut_one(|_| true)
     }
 }
 
@@ -200,7 +197,7 @@ impl Place {
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        self.admission.open().remove(self.id);
+        lock(&self.admission.open).remove(self.id);
     }
 }
 
@@ -301,7 +298,7 @@ mod tests {
     async fn a_connection_that_ended_leaves_nothing_behind() {
         let admission = Admission::new(1);
         drop(open(&admission, 1).await.unwrap().busy());
-        let open = admission.open();
+        let open = admission.open.lock().unwrap();
         assert!(open.connections.is_empty() && open.by_peer.is_empty());
         assert_eq!(admission.descriptors.available_permits(), 1 + RESERVED);
     }
