@@ -88,8 +88,8 @@ pub enum ReadingError {
     #[error("it was not read within {} s", .0.as_secs())]
     TimedOut(Duration),
     /// It panicked, or the process is shutting down.
-    #[error("reading it broke off: {0}")]
-    BrokeOff(#[from] JoinError),
+    #[error("reading it failed: {0}")]
+    Failed(#[from] JoinError),
 }
 
 impl<T: Send + 'static> Reading<T> {
@@ -232,7 +232,7 @@ pub(crate) mod tests {
     async fn a_reading_that_panics_fails_and_the_next_is_a_new_one() {
         let mut reading = Reading::new(LIMIT);
         let failure = reading.read(|| panic!("a defect")).await.unwrap_err();
-        assert!(matches!(failure, ReadingError::BrokeOff(_)), "{failure}");
+        assert!(matches!(failure, ReadingError::Failed(_)), "{failure}");
         reading.read(|| ()).await.unwrap();
     }
 }

@@ -1,17 +1,6 @@
 //! Enums whose values have words in labels, logs and JSON.
 
-use std::fmt;
-use std::marker::PhantomData;
-
-use serde::de::{Deserializer, Error, Visitor};
-
-/// An enum whose values have words. Implemented by [`words!`].
-pub(crate) trait Word: Sized {
-    /// The value with this word.
-    fn from_word(word: &str) -> Option<Self>;
-}
-
-/// Defines an enum with a word for each value, which is also its form in JSON. The values are in
+/// Defines an enum with a word for each value, which is also its form in JSON and in the storage. The values are in
 /// order.
 macro_rules! words {
     (
@@ -43,12 +32,7 @@ macro_rules! words {
             }
         }
 
-        impl $crate::words::Word for $name {
-            fn from_word(word: &str) -> Option<Self> {
-                Self::parse(word)
-            }
-        }
-
+        // Not derived: in the storage too, a value is its word and not its number.
         impl serde::Serialize for $name {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.serialize_str(self.as_str())
@@ -57,28 +41,17 @@ macro_rules! words {
 
         impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
-                $crate::words::deserialize(source)
+                let word = <std::borrow::Cow<'de, str>>::deserialize(source)?;
+                let unknown = || serde::de::Error::custom(format_args!("unknown word {word:?}"));
+                Self::parse(&word).ok_or_else(unknown)
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.as_str())
             }
         }
     };
 }
 pub(crate) use words;
-
-/// Reads a value by its word.
-pub(crate) fn deserialize<'de, T: Word, D: Deserializer<'de>>(source: D) -> Result<T, D::Error> {
-    source.deserialize_str(WordVisitor(PhantomData))
-}
-
-struct WordVisitor<T>(PhantomData<T>);
-
-impl<T: Word> Visitor<'_> for WordVisitor<T> {
-    type Value = T;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a known word")
-    }
-
-    fn visit_str<E: Error>(self, word: &str) -> Result<T, E> {
-        T::from_word(word).ok_or_else(|| E::custom(format_args!("unknown word {word:?}")))
-    }
-}

@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
 use cloudflare_origin_region_exporter::cloudflare::{
-    AccountSettings, CallBudget, Client, Credentials, Metrics, RateLimit, Secret, Secrets, Settings,
+    CallBudget, Client, Credentials, Metrics, RateLimit, Secret, Secrets, Settings,
 };
 use cloudflare_origin_region_exporter::domain::AccountName;
 use cloudflare_origin_region_exporter::http_client::HttpClient;
@@ -57,13 +57,10 @@ fn client(api: SocketAddr) -> Client {
         timeout: BUDGET,
         retries: 0,
     };
-    let account = AccountSettings {
-        name: AccountName::parse("production").unwrap(),
-        credentials: Credentials::Token(Secret::Inline(SecretString::from("token"))),
-    };
     Client::new(
         &settings,
-        account,
+        AccountName::parse("production").unwrap(),
+        Credentials::Token(Secret::Inline(SecretString::from("token"))),
         HttpClient::new(None).unwrap(),
         &Metrics::register(&Registry::new()).unwrap(),
         &Secrets::default(),

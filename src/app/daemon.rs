@@ -1,7 +1,6 @@
 //! The daemon: polls and serves until a signal.
 
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -40,18 +39,16 @@ pub(super) async fn serve(
     listeners: Vec<web::Listener>,
     shutdown: CancellationToken,
 ) -> Result<(), AppError> {
-    let parts = Parts::with_storage(&settings)?;
+    let (parts, poller, rate_limits) = Parts::with_storage(&settings)?;
     parts
         .registry
         .register(Box::new(ProcessCollector::new()?))?;
     logging::register(&parts.registry)?;
     let metrics = web::Metrics::register(&parts.registry)?;
     protection.register(&parts.registry)?;
-    let reloader = Reloader::new(load, settings.clone(), &parts)?;
+    let reloader = Reloader::new(load, settings.clone(), parts.clone())?;
     let (reload, reloading) = reloader.start(shutdown.clone())?;
     let sources = sources::of(&parts, reload);
-    let exposition = parts.exposition.clone();
-    let (storage, clients) = (parts.storage.clone(), Arc::clone(&parts.clients));
     let router = Router::new(&settings.web, sources, metrics);
     let serving = web::serve(
         listeners,
@@ -60,22 +57,21 @@ pub(super) async fn serve(
         Limits::default(),
         shutdown.clone(),
     );
-    let all = [
-        tokio::spawn(parts.poller.run(shutdown.clone())),
-        tokio::spawn(parts.hosts.clone().run(shutdown.clone())),
-        tokio::spawn(exposition.keep_prepared(shutdown.clone())),
+    let alive = supervisor::keep_alive(parts.poller, shutdown.clone());
+    let mut tasks = vec![
+        tokio::spawn(poller.run(shutdown.clone())),
+        tokio::spawn(parts.hosts.run(shutdown.clone())),
+        tokio::spawn(parts.exposition.keep_prepared(shutdown.clone())),
         tokio::spawn(reloading),
-        tokio::spawn(keep_rate_limits(parts.rate_limits, shutdown.clone())),
-        tokio::spawn(supervisor::keep_alive(
-            parts.poller_handle.clone(),
-            shutdown.clone(),
-        )),
+        tokio::spawn(alive),
         tokio::spawn(serving),
     ];
+    let rate_limits = rate_limits.map(|rate_limits| rate_limits.run(shutdown.clone()));
+    tasks.extend(rate_limits.map(tokio::spawn));
     supervisor::ready();
-    let ended = supervise(all, &shutdown).await;
-    if let Some(storage) = storage {
-        RateLimits::store_last(&clients, &storage);
+    let ended = supervise(tasks, &shutdown).await;
+    if let Some(storage) = parts.storage {
+        RateLimits::store_last(&parts.clients, &storage);
         if !storage.close().await {
             warn!("the last changes were not written to the storage");
         }
@@ -83,31 +79,25 @@ pub(super) async fn serve(
     ended
 }
 
-async fn keep_rate_limits(rate_limits: Option<RateLimits>, shutdown: CancellationToken) {
-    match rate_limits {
-        Some(rate_limits) => rate_limits.run(shutdown).await,
-        None => shutdown.cancelled().await,
-    }
-}
-
 /// Waits for all tasks. When one ends, whether by the shutdown or a bug, the others are stopped.
-async fn supervise<const N: usize>(
-    parts: [JoinHandle<()>; N],
+async fn supervise(
+    tasks: Vec<JoinHandle<()>>,
     shutdown: &CancellationToken,
 ) -> Result<(), AppError> {
-    let watched = parts.map(|part| {
+    let watch = |task: JoinHandle<()>| {
         let end = shutdown.clone().drop_guard();
         tokio::spawn(async move {
             let _end = end;
-            part.await
+            task.await
         })
-    });
+    };
+    let watched: Vec<_> = tasks.into_iter().map(watch).collect();
     shutdown.cancelled().await;
     supervisor::stopping();
     let mut result = Ok(());
-    for part in watched {
-        if let Err(error) = part.await.and_then(|ended| ended) {
-            result = Err(AppError::Broken(format!("a part broke off: {error}")));
+    for task in watched {
+        if let Err(error) = task.await.and_then(|ended| ended) {
+            result = Err(AppError::Broken(format!("a task failed: {error}")));
         }
     }
     result

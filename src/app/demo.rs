@@ -62,7 +62,7 @@ pub(super) async fn run(
     daemon::serve(settings, Arc::new(load), protection, listeners, shutdown).await?;
     living
         .await
-        .map_err(|error| AppError::Broken(format!("the demo broke off: {error}")))?;
+        .map_err(|error| AppError::Broken(format!("the demo failed: {error}")))?;
     info!("stopped");
     Ok(ExitCode::SUCCESS)
 }

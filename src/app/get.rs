@@ -134,7 +134,7 @@ async fn find(client: &Client, zone: &str, call: &CallBudget) -> Result<Vec<Zone
     if let (true, Ok(id)) = (hex, ZoneId::parse(zone)) {
         return Ok(vec![Zone::unknown(id)]);
     }
-    let mut zones = client.list_zones(call).await?.zones;
+    let mut zones = client.list_zones(call).await?.rows;
     zones.retain(|found| found.answers_to(zone));
     Ok(zones)
 }

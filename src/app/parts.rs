@@ -25,13 +25,13 @@ use crate::vendor_ranges::{self, VendorRanges};
 /// The clients of the accounts, in the order of the configuration. A reload replaces the list.
 pub(super) type Clients = ArcSwap<Vec<Client>>;
 
-/// The components of every command that polls.
+/// The components of every command that polls. Clones share them.
+#[derive(Clone)]
 pub(super) struct Parts {
     pub(super) registry: Registry,
     pub(super) snapshot: Snapshot,
     pub(super) clients: Arc<Clients>,
-    pub(super) poller: Poller,
-    pub(super) poller_handle: PollerHandle,
+    pub(super) poller: PollerHandle,
     pub(super) ready: watch::Receiver<bool>,
     pub(super) exposition: Exposition,
     pub(super) ranges: VendorRanges,
@@ -41,11 +41,11 @@ pub(super) struct Parts {
     pub(super) range_metrics: vendor_ranges::Metrics,
     pub(super) history: History,
     pub(super) storage: Option<Storage>,
-    pub(super) rate_limits: Option<RateLimits>,
 }
 
 impl Parts {
-    pub(super) fn new(settings: &Settings) -> Result<Self, AppError> {
+    /// The components, and the poller, which is to be run.
+    pub(super) fn new(settings: &Settings) -> Result<(Self, Poller), AppError> {
         let registry = Registry::new();
         let snapshot = Snapshot::default();
         let http = build_http_client(settings)?;
@@ -65,7 +65,7 @@ impl Parts {
         let host_metrics = origin_hosts::Metrics::register(&registry)?;
         let hosts = OriginHosts::new(settings.hosts.clone(), host_metrics)
             .map_err(|error| AppError::Broken(format!("cannot resolve host names: {error}")))?;
-        let (poller, poller_handle, ready) = Poller::new(
+        let (poller, handle, ready) = Poller::new(
             settings.poller.clone(),
             evaluation(settings, &ranges, &hosts),
             clients.iter().cloned().zip(selections).collect(),
@@ -82,12 +82,11 @@ impl Parts {
             snapshot.clone(),
             registry.clone(),
         );
-        Ok(Self {
+        let parts = Self {
             registry,
             snapshot,
             clients: Arc::new(ArcSwap::from_pointee(clients)),
-            poller,
-            poller_handle,
+            poller: handle,
             ready,
             exposition,
             ranges,
@@ -97,20 +96,20 @@ impl Parts {
             range_metrics,
             history: History::new(&settings.history, CAPACITY_WITHOUT_STORAGE),
             storage: None,
-            rate_limits: None,
-        })
+        };
+        Ok((parts, poller))
     }
-}
 
-impl Parts {
-    /// Like [`Parts::new`], with the stored state. Only the daemon uses the storage.
-    pub(super) fn with_storage(settings: &Settings) -> Result<Self, AppError> {
-        let mut parts = Self::new(settings)?;
+    /// Like [`Parts::new`], with the stored state, and with the rate limits to keep in the storage.
+    /// Only the daemon uses the storage.
+    pub(super) fn with_storage(
+        settings: &Settings,
+    ) -> Result<(Self, Poller, Option<RateLimits>), AppError> {
+        let (mut parts, mut poller) = Self::new(settings)?;
         let Some(storage) = &settings.storage else {
             let recorder = Recorder::new(parts.history.clone(), None);
-            let nothing = StoredParts::default();
-            parts.poller.restore(recorder, [].into(), &nothing);
-            return Ok(parts);
+            poller.restore(recorder, [].into(), &StoredParts::default());
+            return Ok((parts, poller, None));
         };
         let metrics = storage::Metrics::register(&parts.registry)?;
         let now = Timestamp::now();
@@ -122,12 +121,12 @@ impl Parts {
         } = restored;
         stored_ranges::restore(&parts.ranges, &stored);
         let recorder = Recorder::new(history.clone(), Some(storage.clone()));
-        parts.poller.restore(recorder, zones, &stored);
+        poller.restore(recorder, zones, &stored);
         parts.history = history;
         let clients = Arc::clone(&parts.clients);
-        parts.rate_limits = Some(RateLimits::new(clients, storage.clone(), &stored));
+        let rate_limits = RateLimits::new(clients, storage.clone(), &stored);
         parts.storage = Some(storage);
-        Ok(parts)
+        Ok((parts, poller, Some(rate_limits)))
     }
 }
 
@@ -146,7 +145,8 @@ pub(super) fn clients(
     let client = |account: &poller::AccountSettings| {
         Client::new(
             &settings.cloudflare,
-            account.client(),
+            account.name.clone(),
+            account.credentials.clone(),
             http.clone(),
             metrics,
             secrets,

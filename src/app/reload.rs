@@ -11,19 +11,15 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use super::parts::{self, Clients, Parts};
+use super::parts::{self, Parts};
 use super::{AppError, stored_ranges, supervisor};
-use crate::cloudflare::{self, Client, Secrets};
+use crate::cloudflare::Client;
 use crate::config::{ConfigErrors, Settings};
-use crate::exposition::Exposition;
 use crate::file_io::{Reading, ReadingError};
-use crate::history::History;
 use crate::http_client::HttpClient;
 use crate::metric_families;
-use crate::origin_hosts::OriginHosts;
-use crate::poller::{AccountSettings, PollerHandle, Reconfiguration, ReconfiguredAccount};
-use crate::storage::Storage;
-use crate::vendor_ranges::{self, VendorRanges};
+use crate::poller::{Reconfiguration, ReconfiguredAccount};
+use crate::vendor_ranges::VendorRanges;
 use crate::web::Reloading;
 
 /// Reads the configuration, as at startup.
@@ -48,34 +44,14 @@ pub(super) struct Reloader {
     load: Load,
     reading: Reading<Read>,
     settings: Settings,
-    clients: Arc<Clients>,
-    api_metrics: cloudflare::Metrics,
-    secrets: Secrets,
-    poller: PollerHandle,
-    history: History,
-    exposition: Exposition,
-    ranges: RunningRanges,
-    storage: Option<Storage>,
-    hosts: OriginHosts,
+    parts: Parts,
+    /// Stops the refreshes of the vendors' ranges.
+    ranges_end: CancellationToken,
     metrics: Metrics,
 }
 
 /// The configuration that was read, or its mistakes.
 type Read = Result<(Settings, HttpClient), String>;
-
-/// The vendors' ranges in use, and the token that stops their refreshes.
-struct RunningRanges {
-    ranges: VendorRanges,
-    metrics: vendor_ranges::Metrics,
-    end: CancellationToken,
-}
-
-/// The accounts after a reload.
-struct Replaced {
-    accounts: Vec<ReconfiguredAccount>,
-    /// The clients of removed accounts.
-    gone: Vec<Client>,
-}
 
 struct Metrics {
     successful: Gauge,
@@ -101,26 +77,15 @@ impl ReloadHandle {
 
 impl Reloader {
     /// `settings` is the current configuration; `load` reads it again.
-    pub(super) fn new(load: Load, settings: Settings, parts: &Parts) -> Result<Self, AppError> {
+    pub(super) fn new(load: Load, settings: Settings, parts: Parts) -> Result<Self, AppError> {
         let metrics = Metrics::register(&parts.registry)?;
         metrics.succeeded(Timestamp::now());
         Ok(Self {
             load,
             reading: Reading::new(READING_LIMIT),
             settings,
-            clients: Arc::clone(&parts.clients),
-            api_metrics: parts.api_metrics.clone(),
-            secrets: parts.secrets.clone(),
-            poller: parts.poller_handle.clone(),
-            history: parts.history.clone(),
-            exposition: parts.exposition.clone(),
-            ranges: RunningRanges {
-                ranges: parts.ranges.clone(),
-                metrics: parts.range_metrics.clone(),
-                end: CancellationToken::new(),
-            },
-            storage: parts.storage.clone(),
-            hosts: parts.hosts.clone(),
+            parts,
+            ranges_end: CancellationToken::new(),
             metrics,
         })
     }
@@ -130,7 +95,7 @@ impl Reloader {
         mut self,
         shutdown: CancellationToken,
     ) -> Result<(ReloadHandle, impl Future<Output = ()> + Send + 'static), AppError> {
-        let fail = |error| AppError::Broken(format!("cannot take signals: {error}"));
+        let fail = |error| AppError::Broken(format!("cannot handle signals: {error}"));
         let mut hangup = signal(SignalKind::hangup()).map_err(fail)?;
         let (sender, mut requests) = mpsc::channel::<oneshot::Sender<Outcome>>(WAITING);
         let task = async move {
@@ -192,7 +157,7 @@ impl Reloader {
                 }
             }
         }
-        self.exposition.forget_bodies();
+        self.parts.exposition.forget_bodies();
         outcome
     }
 
@@ -213,62 +178,62 @@ impl Reloader {
                 let limit = limit.as_secs();
                 format!("the configuration was not read within {limit} s")
             }
-            ReadingError::BrokeOff(error) => {
+            ReadingError::Failed(error) => {
                 format!("reading the configuration failed: {error}")
             }
         })??;
         for warning in &settings.warnings {
             warn!("{warning}");
         }
-        self.hosts
-            .reconfigure(settings.hosts.clone())
-            .map_err(|error| format!("cannot resolve host names: {error}"))?;
-        let Replaced { accounts, gone } = self.replace_clients(&settings, &http);
+        let hosts = self.parts.hosts.reconfigure(settings.hosts.clone());
+        hosts.map_err(|error| format!("cannot resolve host names: {error}"))?;
+        let (accounts, gone) = self.replace_clients(&settings, &http);
         self.replace_ranges(&settings, &http, shutdown);
         let change = Reconfiguration {
             settings: settings.poller.clone(),
-            evaluation: parts::evaluation(&settings, &self.ranges.ranges, &self.hosts),
+            evaluation: parts::evaluation(&settings, &self.parts.ranges, &self.parts.hosts),
             accounts,
         };
-        if !self.poller.reconfigure(change).await {
+        if !self.parts.poller.reconfigure(change).await {
             return Err("the daemon is stopping".to_owned());
         }
-        self.history.configure(&settings.history, Timestamp::now());
+        let history = &self.parts.history;
+        history.configure(&settings.history, Timestamp::now());
         for client in &gone {
             client.forget_metrics();
         }
-        let (exposition, detail) = (self.exposition.clone(), settings.detail);
+        let (exposition, detail) = (self.parts.exposition.clone(), settings.detail);
         // Waits for a body that is being rendered.
         drop(tokio::task::spawn_blocking(move || exposition.show_detail(detail)).await);
         self.settings = settings;
         Ok(IN_FORCE.to_owned())
     }
 
+    /// Replaces the clients, and returns the accounts, and the clients of removed accounts.
     /// Remaining accounts keep their client, with its rate limit and counters.
-    fn replace_clients(&self, settings: &Settings, http: &HttpClient) -> Replaced {
-        let mut old: HashMap<_, _> = self
-            .clients
-            .load()
+    fn replace_clients(
+        &self,
+        settings: &Settings,
+        http: &HttpClient,
+    ) -> (Vec<ReconfiguredAccount>, Vec<Client>) {
+        let clients = self.parts.clients.load();
+        let mut old: HashMap<_, _> = clients
             .iter()
             .map(|client| (client.account().clone(), client.clone()))
             .collect();
         let mut accounts = Vec::new();
         for account in &settings.accounts {
-            let kept = old.remove(&account.name);
-            let credentials_changed = kept.is_none() || self.credentials_change(account);
             let api = &settings.cloudflare;
-            let client = match kept {
-                Some(client) => {
-                    client.reconfigure(api, account.client(), http.clone());
-                    client
-                }
-                None => Client::new(
-                    api,
-                    account.client(),
-                    http.clone(),
-                    &self.api_metrics,
-                    &self.secrets,
-                ),
+            let credentials = account.credentials.clone();
+            let kept = old.remove(&account.name);
+            let (client, credentials_changed) = if let Some(client) = kept {
+                let changed = client.reconfigure(api, credentials, http.clone());
+                (client, changed)
+            } else {
+                let (metrics, secrets) = (&self.parts.api_metrics, &self.parts.secrets);
+                let name = account.name.clone();
+                let client = Client::new(api, name, credentials, http.clone(), metrics, secrets);
+                (client, true)
             };
             accounts.push(ReconfiguredAccount {
                 client,
@@ -277,20 +242,8 @@ impl Reloader {
             });
         }
         let clients = accounts.iter().map(|account| account.client.clone());
-        self.clients.store(Arc::new(clients.collect()));
-        Replaced {
-            accounts,
-            gone: old.into_values().collect(),
-        }
-    }
-
-    /// Whether an account's credentials differ from the current ones.
-    fn credentials_change(&self, account: &AccountSettings) -> bool {
-        !self
-            .settings
-            .accounts
-            .iter()
-            .any(|old| old.name == account.name && old.credentials == account.credentials)
+        self.parts.clients.store(Arc::new(clients.collect()));
+        (accounts, old.into_values().collect())
     }
 
     /// Ranges with unchanged settings stay loaded, and so do those with an unchanged source.
@@ -304,22 +257,23 @@ impl Reloader {
         if old.vendor_ranges != new.vendor_ranges
             || old.cloudflare.ca_file != new.cloudflare.ca_file
         {
-            self.ranges.end.cancel();
+            self.ranges_end.cancel();
             let http = http.connections().client().clone();
-            let new = VendorRanges::new(&settings.vendor_ranges, http, &self.ranges.metrics);
-            new.take_over(&self.ranges.ranges);
-            self.ranges.ranges = new;
+            let metrics = &self.parts.range_metrics;
+            let new = VendorRanges::new(&settings.vendor_ranges, http, metrics);
+            new.take_over(&self.parts.ranges);
+            self.parts.ranges = new;
             self.run_ranges(shutdown);
         }
     }
 
     fn run_ranges(&mut self, shutdown: &CancellationToken) {
-        let (ranges, end) = (&self.ranges.ranges, shutdown.child_token());
+        let (ranges, end) = (&self.parts.ranges, shutdown.child_token());
         tokio::spawn(ranges.clone().run(end.clone()));
-        if let Some(storage) = self.storage.clone() {
+        if let Some(storage) = self.parts.storage.clone() {
             tokio::spawn(stored_ranges::keep(ranges.clone(), storage, end.clone()));
         }
-        self.ranges.end = end;
+        self.ranges_end = end;
     }
 }
 
@@ -361,12 +315,12 @@ mod tests {
             hanging.lock().unwrap().recv().ok();
             read()
         });
-        let parts = Parts::new(&settings).unwrap();
-        let mut reloader = Reloader::new(load, settings, &parts).unwrap();
+        let (parts, poller) = Parts::new(&settings).unwrap();
+        let mut reloader = Reloader::new(load, settings, parts.clone()).unwrap();
         reloader.reading = Reading::new(Duration::from_millis(50));
         let shutdown = CancellationToken::new();
         let _end = shutdown.clone().drop_guard();
-        tokio::spawn(parts.poller.run(shutdown.clone()));
+        tokio::spawn(poller.run(shutdown.clone()));
         let successful = || {
             let name = "cloudflare_origin_region_exporter_config_last_reload_successful";
             let families = parts.registry.gather();
@@ -409,11 +363,11 @@ mod tests {
             waiting.lock().unwrap().recv().ok();
             read()
         });
-        let parts = Parts::new(&settings).unwrap();
-        let reloader = Reloader::new(load, settings, &parts).unwrap();
+        let (parts, poller) = Parts::new(&settings).unwrap();
+        let reloader = Reloader::new(load, settings, parts).unwrap();
         let shutdown = CancellationToken::new();
         let _end = shutdown.clone().drop_guard();
-        tokio::spawn(parts.poller.run(shutdown.clone()));
+        tokio::spawn(poller.run(shutdown.clone()));
         let (handle, task) = reloader.start(shutdown.clone()).unwrap();
         tokio::spawn(task);
 

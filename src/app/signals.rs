@@ -11,7 +11,7 @@ use super::AppError;
 /// A token that is cancelled at the first SIGTERM or SIGINT. Later signals have no effect: the
 /// drain has its own deadline.
 pub(super) fn shutdown() -> Result<CancellationToken, AppError> {
-    let fail = |error: io::Error| AppError::Broken(format!("cannot take signals: {error}"));
+    let fail = |error: io::Error| AppError::Broken(format!("cannot handle signals: {error}"));
     let mut terminate = signal(SignalKind::terminate()).map_err(fail)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(fail)?;
     let shutdown = CancellationToken::new();

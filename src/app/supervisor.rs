@@ -98,8 +98,7 @@ mod tests {
         let environment = Environment::new([("CLOUDFLARE_API_TOKEN", "token")], None);
         let flags = ProcessFlags::default();
         let settings = config::load_text("x", Format::Yaml, text, &flags, &environment).unwrap();
-        let parts = Parts::new(&settings).unwrap();
-        let handle = parts.poller_handle.clone();
+        let (Parts { poller: handle, .. }, poller) = Parts::new(&settings).unwrap();
         let fed = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&fed);
         let feeding = tokio::spawn(async move {
@@ -111,7 +110,7 @@ mod tests {
         tokio::time::sleep(10 * TIMEOUT).await;
         assert_eq!(fed.load(Ordering::Relaxed), 0, "it does not run yet");
 
-        let polling = tokio::spawn(parts.poller.run(CancellationToken::new()));
+        let polling = tokio::spawn(poller.run(CancellationToken::new()));
         let fed_thrice = async {
             while fed.load(Ordering::Relaxed) < 3 {
                 tokio::time::sleep(TIMEOUT).await;

@@ -99,7 +99,7 @@ impl From<ApiError> for AttemptError {
 /// called with status and headers as soon as they arrive, before the body.
 pub(super) async fn attempt<T>(
     connections: &Connections,
-    proof: &AuthHeaders,
+    auth: &AuthHeaders,
     request: Request<'_>,
     limit: Duration,
     on_head: impl FnOnce(u16, &HeaderMap),
@@ -110,7 +110,7 @@ pub(super) async fn attempt<T>(
     let sending = connections
         .client()
         .get(request.url.clone())
-        .headers(proof.headers())
+        .headers(auth.headers())
         .send();
     let response = timeout_at(deadline, sending)
         .await
@@ -138,7 +138,7 @@ pub(super) async fn attempt<T>(
                 .and_then(Result::ok)
                 .unwrap_or_default(),
         };
-        return Err(refusal(request, status, &body, proof).into());
+        return Err(refusal(request, status, &body, auth).into());
     }
     let reading = http_client::read_body(response, body_limit(request.operation));
     let body = timeout_at(deadline, reading)
@@ -150,7 +150,7 @@ pub(super) async fn attempt<T>(
                 BodyError::Transport(error) => transport(request, error),
             })
         })?;
-    let body = proof.redact_body(body);
+    let body = auth.redact_body(body);
     let answer = parse(&body).map_err(|problem| {
         with_status(match problem {
             BodyProblem::Malformed(detail) => {
@@ -159,13 +159,10 @@ pub(super) async fn attempt<T>(
             }
             BodyProblem::TooLarge(detail) => request.error(Reason::TooLarge, detail),
             BodyProblem::Unsuccessful => {
-                let complaint = ApiErrors::read(&body);
-                let detail = format!(
-                    "the API answered success: false{}",
-                    quoted(&complaint, proof)
-                );
+                let errors = ApiErrors::read(&body);
+                let detail = format!("the API answered success: false{}", quoted(&errors, auth));
                 ApiError {
-                    codes: complaint.codes,
+                    codes: errors.codes,
                     ..request.error(Reason::Unsuccessful, detail)
                 }
             }
@@ -209,11 +206,11 @@ fn base_url_hint(url: &Url, body: &[u8]) -> &'static str {
 }
 
 /// The error for a response with a status other than success.
-fn refusal(request: Request<'_>, status: u16, body: &[u8], proof: &AuthHeaders) -> ApiError {
-    let complaint = ApiErrors::read(body);
-    let reason = reason_of(status, &complaint);
+fn refusal(request: Request<'_>, status: u16, body: &[u8], auth: &AuthHeaders) -> ApiError {
+    let errors = ApiErrors::read(body);
+    let reason = reason_of(status, &errors);
     let hint = match reason {
-        Reason::NotFound if complaint.codes.is_empty() => base_url_hint(request.url, body),
+        Reason::NotFound if errors.codes.is_empty() => base_url_hint(request.url, body),
         Reason::NoRoute if !request.url.path().contains(API_PATH) => {
             base_url_hint(request.url, body)
         }
@@ -221,12 +218,12 @@ fn refusal(request: Request<'_>, status: u16, body: &[u8], proof: &AuthHeaders) 
     };
     let detail = format!(
         "HTTP {status}{}{}{hint}",
-        quoted(&complaint, proof),
-        advice(reason, request.operation, &complaint)
+        quoted(&errors, auth),
+        advice(reason, request.operation, &errors)
     );
     ApiError {
         status: Some(status),
-        codes: complaint.codes,
+        codes: errors.codes,
         ..request.error(reason, detail)
     }
 }
@@ -262,11 +259,11 @@ fn says_address_is_filtered(errors: &ApiErrors) -> bool {
 }
 
 /// The API's message without secrets, on one line.
-fn quoted(complaint: &ApiErrors, proof: &AuthHeaders) -> String {
-    if complaint.text.is_empty() {
+fn quoted(errors: &ApiErrors, auth: &AuthHeaders) -> String {
+    if errors.text.is_empty() {
         String::new()
     } else {
-        format!(" ({})", shown(&proof.redact(&complaint.text)))
+        format!(" ({})", shown(&auth.redact(&errors.text)))
     }
 }
 

@@ -9,7 +9,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use siphasher::sip::SipHasher13;
 
-use super::envelope::Lenient;
+use super::envelope::{self, Lenient};
 use crate::domain::{OriginIp, PoolId, ZoneId};
 use crate::truncate::prefix;
 
@@ -17,6 +17,8 @@ use crate::truncate::prefix;
 const NAME_LIMIT: usize = 200;
 /// The maximum length of an entry's identifier, in characters. Longer identifiers are truncated.
 const ID_LIMIT: usize = 200;
+/// The name of this setting in paths.
+const SMART_TIERED_CACHE: &str = "tiered_cache_smart_topology_enable";
 /// The maximum number of addresses in one batch (API reference).
 const MAX_BATCH: usize = 100;
 
@@ -117,7 +119,7 @@ struct ZoneRow {
 
 /// Parses a row of the log. Without `actors` the names of people and tokens are omitted.
 pub(super) fn read_entry(raw: &RawValue, actors: bool) -> Result<AuditEntry, String> {
-    let row: Row = serde_json::from_str(raw.get()).map_err(|_| "no object".to_owned())?;
+    let row: Row = envelope::row(raw, "an object")?;
     let id = row.id.0.as_deref().map(str::trim);
     let id = id.filter(|id| !id.is_empty());
     let id = id.map_or_else(|| fingerprint(raw.get()), |id| kept(id, ID_LIMIT));
@@ -181,50 +183,38 @@ fn touched(uri: &str) -> Option<(AuditWrite, bool)> {
     let start = names
         .iter()
         .position(|name| *name == "zones" || *name == "accounts")?;
-    let write = |target| AuditWrite {
-        target,
-        zone: None,
-        pool: None,
-        origin_ips: Vec::new(),
-        actor: None,
-    };
-    let plain = |target, zone: &str| {
-        let zone = Some(ZoneId::parse(zone).ok()?);
-        Some((
-            AuditWrite {
-                zone,
-                ..write(target)
-            },
-            false,
-        ))
-    };
-    match names.get(start..)? {
+    let (target, zone, rest) = match names.get(start..)? {
         ["zones", zone, "origin", "cloud_regions", rest @ ..]
         | ["zones", zone, "cache", "origin_cloud_regions", rest @ ..] => {
-            let (mut write, _) = plain(WriteTarget::Mappings, zone)?;
-            let origin_ip = rest.first().and_then(|ip| OriginIp::parse(ip).ok());
-            write.origin_ips.extend(origin_ip);
-            Some((write, rest.first() == Some(&"batch")))
+            (WriteTarget::Mappings, Some(zone), rest)
         }
-        ["zones", zone, "dns_records", ..] => plain(WriteTarget::DnsRecords, zone),
-        ["zones", zone, "load_balancers", ..] => plain(WriteTarget::LoadBalancers, zone),
-        ["zones", zone, "rulesets" | "pagerules", ..]
-        | ["zones", zone, "cloud_connector", "rules", ..] => plain(WriteTarget::Rules, zone),
-        ["zones", zone, "argo", "tiered_caching", ..]
-        | [
-            "zones",
-            zone,
-            "cache",
-            "tiered_cache_smart_topology_enable",
-            ..,
-        ] => plain(WriteTarget::TieredCache, zone),
-        ["accounts", _, "load_balancers", "pools", rest @ ..] => {
-            let pool = rest.first().and_then(|id| PoolId::parse(id).ok());
-            let write = write(WriteTarget::Pools);
-            Some((AuditWrite { pool, ..write }, false))
+        ["zones", zone, "dns_records", rest @ ..] => (WriteTarget::DnsRecords, Some(zone), rest),
+        ["zones", zone, "load_balancers", rest @ ..] => {
+            (WriteTarget::LoadBalancers, Some(zone), rest)
         }
-        _ => None,
-    }
+        ["zones", zone, "rulesets" | "pagerules", rest @ ..]
+        | ["zones", zone, "cloud_connector", "rules", rest @ ..] => {
+            (WriteTarget::Rules, Some(zone), rest)
+        }
+        ["zones", zone, "argo", "tiered_caching", rest @ ..]
+        | ["zones", zone, "cache", SMART_TIERED_CACHE, rest @ ..] => {
+            (WriteTarget::TieredCache, Some(zone), rest)
+        }
+        ["accounts", _, "load_balancers", "pools", rest @ ..] => (WriteTarget::Pools, None, rest),
+        _ => return None,
+    };
+    let of = |wanted| rest.first().filter(|_| target == wanted);
+    let write = AuditWrite {
+        target,
+        zone: zone.map(|zone| ZoneId::parse(zone)).transpose().ok()?,
+        pool: of(WriteTarget::Pools).and_then(|id| PoolId::parse(id).ok()),
+        origin_ips: of(WriteTarget::Mappings)
+            .and_then(|ip| OriginIp::parse(ip).ok())
+            .into_iter()
+            .collect(),
+        actor: None,
+    };
+    Some((write, of(WriteTarget::Mappings) == Some(&"batch")))
 }
 
 /// The addresses of a batch: a list of objects or strings, as JSON or as a string that contains the

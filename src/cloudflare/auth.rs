@@ -67,7 +67,7 @@ enum Scheme {
 #[derive(Debug)]
 struct Cache {
     source: Source,
-    proof: Option<Arc<AuthHeaders>>,
+    auth: Option<Arc<AuthHeaders>>,
     checked: Option<Instant>,
     failing: bool,
 }
@@ -102,7 +102,7 @@ impl Authenticator {
             secrets,
             cache: Mutex::new(Cache {
                 source,
-                proof: None,
+                auth: None,
                 checked: None,
                 failing: false,
             }),
@@ -115,13 +115,13 @@ impl Authenticator {
     }
 
     /// The current headers. Fails with the reason, which may name a file but never its content.
-    pub(super) async fn proof(&self) -> Result<Arc<AuthHeaders>, String> {
+    pub(super) async fn current(&self) -> Result<Arc<AuthHeaders>, String> {
         let mut cache = self.cache.lock().await;
         let is_fresh = cache
             .checked
             .is_some_and(|checked| checked.elapsed() < CHECK_INTERVAL);
-        match &cache.proof {
-            Some(proof) if is_fresh => Ok(Arc::clone(proof)),
+        match &cache.auth {
+            Some(auth) if is_fresh => Ok(Arc::clone(auth)),
             _ => self.refresh(&mut cache).await,
         }
     }
@@ -132,8 +132,8 @@ impl Authenticator {
         if let Source::File(file) = &mut cache.source {
             file.invalidate();
         }
-        let proof = self.refresh(&mut cache).await.ok()?;
-        (!proof.is_same(used)).then_some(proof)
+        let auth = self.refresh(&mut cache).await.ok()?;
+        (!auth.is_same(used)).then_some(auth)
     }
 
     async fn refresh(&self, cache: &mut Cache) -> Result<Arc<AuthHeaders>, String> {
@@ -143,40 +143,34 @@ impl Authenticator {
                 secret_file::check(secret.expose_secret()).map_err(bad_secret)?;
                 secret.clone()
             }
-            Source::File(file) => match (file.read().await, &cache.proof) {
-                (Ok(read), proof) => {
+            Source::File(file) => match (file.read().await, &cache.auth) {
+                (Ok(secret), _) => {
                     if std::mem::take(&mut cache.failing) {
                         tracing::info!(file = %file.path().display(), "the secret can be read again");
                     }
-                    match (read, proof) {
-                        (Some(secret), _) => secret,
-                        (None, Some(proof)) => return Ok(Arc::clone(proof)),
-                        // Cannot happen: an unchanged file was read before, so there are headers.
-                        (None, None) => {
-                            return Err(file_error(file.path(), "it was not read yet"));
-                        }
-                    }
+                    secret
                 }
-                (Err(problem), Some(proof)) => {
+                (Err(problem), Some(auth)) => {
                     if !std::mem::replace(&mut cache.failing, true) {
                         let error = file_error(file.path(), &problem);
                         tracing::warn!(%error, "the last good secret stays in use");
                     }
-                    return Ok(Arc::clone(proof));
+                    return Ok(Arc::clone(auth));
                 }
                 (Err(problem), None) => return Err(file_error(file.path(), &problem)),
             },
         };
-        let proof = Arc::new(self.prove(&secret)?);
-        if let Some(old) = cache.proof.replace(Arc::clone(&proof))
-            && !old.is_same(&proof)
-        {
+        let auth = self.build(&secret)?;
+        if let Some(old) = &cache.auth {
+            if old.is_same(&auth) {
+                return Ok(Arc::clone(old));
+            }
             tracing::info!("the secret has changed; the new one is in use");
         }
-        Ok(proof)
+        Ok(Arc::clone(cache.auth.insert(Arc::new(auth))))
     }
 
-    fn prove(&self, secret: &SecretString) -> Result<AuthHeaders, String> {
+    fn build(&self, secret: &SecretString) -> Result<AuthHeaders, String> {
         let header = |text: &str| {
             let mut value = HeaderValue::from_str(text).ok()?;
             value.set_sensitive(true);
@@ -218,8 +212,8 @@ mod tests {
     use super::super::secret_file::tests::{hang, time_passes_by};
     use super::*;
 
-    fn bearer(proof: &AuthHeaders) -> &str {
-        proof.headers[AUTHORIZATION].to_str().unwrap()
+    fn bearer(auth: &AuthHeaders) -> &str {
+        auth.headers[AUTHORIZATION].to_str().unwrap()
     }
 
     fn authenticator(credentials: Credentials) -> Authenticator {
@@ -240,11 +234,11 @@ mod tests {
             email: "ops@example.com".to_owned(),
             key: Secret::Inline(SecretString::from("s3cret")),
         });
-        let proof = authenticator.proof().await.unwrap();
-        assert_eq!(proof.headers["x-auth-email"], "ops@example.com");
-        assert_eq!(proof.headers["x-auth-key"], "s3cret");
-        assert!(!format!("{proof:?} {authenticator:?}").contains("s3cret"));
-        assert_eq!(proof.redact("key s3cret!"), "key [redacted]!");
+        let auth = authenticator.current().await.unwrap();
+        assert_eq!(auth.headers["x-auth-email"], "ops@example.com");
+        assert_eq!(auth.headers["x-auth-key"], "s3cret");
+        assert!(!format!("{auth:?} {authenticator:?}").contains("s3cret"));
+        assert_eq!(auth.redact("key s3cret!"), "key [redacted]!");
     }
 
     #[tokio::test(start_paused = true)]
@@ -252,11 +246,14 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), " one\r\n").unwrap();
         let authenticator = from_file(file.path());
-        assert_eq!(bearer(&authenticator.proof().await.unwrap()), "Bearer one");
+        assert_eq!(
+            bearer(&authenticator.current().await.unwrap()),
+            "Bearer one"
+        );
         std::fs::write(file.path(), "second\n").unwrap();
         a_second_later().await;
         assert_eq!(
-            bearer(&authenticator.proof().await.unwrap()),
+            bearer(&authenticator.current().await.unwrap()),
             "Bearer second"
         );
     }
@@ -266,18 +263,27 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("token");
         let authenticator = from_file(&path);
-        let error = authenticator.proof().await.unwrap_err();
+        let error = authenticator.current().await.unwrap_err();
         assert!(error.contains("token"), "{error}");
         std::fs::write(&path, "good").unwrap();
-        assert_eq!(bearer(&authenticator.proof().await.unwrap()), "Bearer good");
+        assert_eq!(
+            bearer(&authenticator.current().await.unwrap()),
+            "Bearer good"
+        );
         for bad in ["", "two words", "null\0"] {
             std::fs::write(&path, bad).unwrap();
             a_second_later().await;
-            assert_eq!(bearer(&authenticator.proof().await.unwrap()), "Bearer good");
+            assert_eq!(
+                bearer(&authenticator.current().await.unwrap()),
+                "Bearer good"
+            );
         }
         std::fs::remove_file(&path).unwrap();
         a_second_later().await;
-        assert_eq!(bearer(&authenticator.proof().await.unwrap()), "Bearer good");
+        assert_eq!(
+            bearer(&authenticator.current().await.unwrap()),
+            "Bearer good"
+        );
     }
 
     #[tokio::test(start_paused = true)]
@@ -290,24 +296,27 @@ mod tests {
             Source::Inline { .. } => panic!("no file"),
         };
         let hanging = hang().await;
-        let (without, ()) = tokio::join!(authenticator.proof(), time_passes_by());
+        let (without, ()) = tokio::join!(authenticator.current(), time_passes_by());
         let error = without.unwrap_err();
         assert!(error.contains("not read within"), "{error}");
         drop(hanging);
         let good = loop {
-            if let Ok(proof) = authenticator.proof().await {
-                break proof;
+            if let Ok(auth) = authenticator.current().await {
+                break auth;
             }
             tokio::task::yield_now().await;
         };
         assert_eq!(bearer(&good), "Bearer good");
         let _hanging = hang().await;
         a_second_later().await;
-        let (still, ()) = tokio::join!(authenticator.proof(), time_passes_by());
+        let (still, ()) = tokio::join!(authenticator.current(), time_passes_by());
         assert_eq!(bearer(&still.unwrap()), "Bearer good");
         a_second_later().await;
         // Later calls no longer wait for it.
-        assert_eq!(bearer(&authenticator.proof().await.unwrap()), "Bearer good");
+        assert_eq!(
+            bearer(&authenticator.current().await.unwrap()),
+            "Bearer good"
+        );
         assert!(authenticator.cache.lock().await.failing);
     }
 
@@ -320,7 +329,7 @@ mod tests {
         let inline = Authenticator::new(inline, secrets.clone());
         let from_file = Credentials::Token(Secret::File(file.path().to_owned()));
         let from_file = Authenticator::new(from_file, secrets);
-        let first = from_file.proof().await.unwrap();
+        let first = from_file.current().await.unwrap();
         std::fs::write(file.path(), "second").unwrap();
         let second = from_file.newer_than(&first).await.unwrap();
         drop((first, from_file, inline));
@@ -335,7 +344,7 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), "one").unwrap();
         let authenticator = from_file(file.path());
-        let used = authenticator.proof().await.unwrap();
+        let used = authenticator.current().await.unwrap();
         assert!(authenticator.newer_than(&used).await.is_none());
         std::fs::write(file.path(), "two").unwrap();
         let newer = authenticator.newer_than(&used).await.unwrap();
@@ -348,7 +357,7 @@ mod tests {
         let too_long = "x".repeat(70_000);
         for bad in ["", " \n", "two words", "tab\tbed", "nöt-ascii", &too_long] {
             std::fs::write(file.path(), bad).unwrap();
-            let error = from_file(file.path()).proof().await.unwrap_err();
+            let error = from_file(file.path()).current().await.unwrap_err();
             assert!(
                 error.contains(&file.path().display().to_string()),
                 "{error}"
@@ -356,10 +365,10 @@ mod tests {
             assert!(bad.trim().is_empty() || !error.contains(bad), "{error}");
         }
         let inline = authenticator(Credentials::Token(Secret::Inline("a\nb".into())));
-        assert!(inline.proof().await.is_err());
+        assert!(inline.current().await.is_err());
         let missing = from_file(Path::new("/nonexistent/token"));
-        assert!(missing.proof().await.is_err());
+        assert!(missing.current().await.is_err());
         let directory = tempfile::tempdir().unwrap();
-        assert!(from_file(directory.path()).proof().await.is_err());
+        assert!(from_file(directory.path()).current().await.is_err());
     }
 }

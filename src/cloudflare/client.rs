@@ -21,10 +21,7 @@ use super::envelope::BodyProblem;
 use super::headers;
 use super::metrics::AccountMetrics;
 use super::retry;
-use super::{
-    AccountSettings, ApiError, CallBudget, Metrics, Operation, RateLimitState, Reason, Secrets,
-    Settings,
-};
+use super::{ApiError, CallBudget, Metrics, Operation, RateLimitState, Reason, Secrets, Settings};
 use crate::domain::{AccountName, ZoneId};
 use crate::http_client::HttpClient;
 
@@ -93,12 +90,12 @@ impl Client {
     /// reveals another's.
     pub fn new(
         settings: &Settings,
-        account: AccountSettings,
+        name: AccountName,
+        credentials: Credentials,
         http: HttpClient,
         metrics: &Metrics,
         secrets: &Secrets,
     ) -> Self {
-        let AccountSettings { name, credentials } = account;
         let admission = Admission::new(settings);
         let pauses = Arc::clone(admission.pauses());
         let metrics = AccountMetrics::new(metrics.clone(), name.clone(), pauses);
@@ -123,15 +120,21 @@ impl Client {
 
     /// Replaces the settings and credentials for later requests. Recent requests, pauses, counters
     /// and the name are kept, and so is the last good secret if the credentials did not change.
-    pub fn reconfigure(&self, settings: &Settings, account: AccountSettings, http: HttpClient) {
+    /// Returns whether they did.
+    pub fn reconfigure(
+        &self,
+        settings: &Settings,
+        credentials: Credentials,
+        http: HttpClient,
+    ) -> bool {
         let inner = &*self.inner;
-        let credentials = account.credentials;
         let old = inner.config.load();
-        let authenticator = if old.credentials == credentials {
-            Arc::clone(&old.authenticator)
-        } else {
+        let has_new_credentials = old.credentials != credentials;
+        let authenticator = if has_new_credentials {
             let secrets = inner.secrets.clone();
             Arc::new(Authenticator::new(credentials.clone(), secrets))
+        } else {
+            Arc::clone(&old.authenticator)
         };
         if !authenticator.is_token() {
             inner.metrics.no_token();
@@ -144,6 +147,7 @@ impl Client {
             credentials,
             authenticator,
         }));
+        has_new_credentials
     }
 
     /// The account's name in the configuration.
@@ -279,7 +283,7 @@ impl Client {
         let (mut retries, mut resends) = (0, 0);
         let mut replaced_secret = false;
         loop {
-            let (failed, proof) = match inner.attempt(request, call, &mut parse).await {
+            let (failed, auth) = match inner.attempt(request, call, &mut parse).await {
                 Ok(answer) => return Ok(answer),
                 Err(failed) => failed,
             };
@@ -292,7 +296,7 @@ impl Client {
             let config = inner.config.load_full();
             if error.reason == Reason::Unauthorized
                 && !replaced_secret
-                && let Some(used) = &proof
+                && let Some(used) = &auth
                 && config.authenticator.newer_than(used).await.is_some()
             {
                 replaced_secret = true;
@@ -302,7 +306,7 @@ impl Client {
                     || !retry::is_worth_retrying(error.reason, error.status)
                     || backoff >= call.remaining()
                 {
-                    if error.reason == Reason::Unauthorized && proof.is_some() {
+                    if error.reason == Reason::Unauthorized && auth.is_some() {
                         inner.note_token(&config, request.operation, false);
                     }
                     return Err(error);
@@ -334,7 +338,7 @@ impl Inner {
         // Use the current settings and secret, because the wait may have been long.
         let config = self.config.load_full();
         let unsent = |error: ApiError| (AttemptError::from(error), None);
-        let proof = config.authenticator.proof().await.map_err(|error| {
+        let auth = config.authenticator.current().await.map_err(|error| {
             self.metrics.error(request.operation, Reason::Unauthorized);
             unsent(request.error(Reason::Unauthorized, error))
         })?;
@@ -352,7 +356,7 @@ impl Inner {
         let started = Instant::now();
         let on_head = |status, headers: &HeaderMap| self.note_head(&config, status, headers);
         let connections = config.http.connections();
-        let outcome = attempt::attempt(&connections, &proof, request, limit, on_head, parse).await;
+        let outcome = attempt::attempt(&connections, &auth, request, limit, on_head, parse).await;
         drop(admission);
         let status = match &outcome {
             Ok((status, _)) => Some(*status),
@@ -384,7 +388,7 @@ impl Inner {
                 expected,
                 "a request failed"
             );
-            (failed, Some(proof))
+            (failed, Some(auth))
         })
     }
 

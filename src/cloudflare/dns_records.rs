@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::client::Client;
-use super::envelope::{Interner, Lenient, Rows};
+use super::envelope::{self, Interner, Lenient, Rows};
 use super::list::ListCall;
 use super::origin_target::OriginTarget;
 use super::zones::unique;
@@ -36,7 +36,7 @@ impl Client {
         call: &CallBudget,
     ) -> Result<Rows<DnsRecord>, ApiError> {
         let url = self.zone_url(zone, "dns_records");
-        let unique = |rows| unique(rows, ListDnsRecords::key);
+        let unique = |rows| unique(rows, |(id, _): &(String, _)| id.clone());
         let (rows, rejected) = self.list::<ListDnsRecords, _>(&url, call, unique).await?;
         let rows = rows.into_iter().filter_map(|(_, record)| record).collect();
         Ok(Rows { rows, rejected })
@@ -71,9 +71,8 @@ impl ListCall for ListDnsRecords {
     type Row = (String, Option<DnsRecord>);
     type Key = String;
 
-    fn read(row: &RawValue, _: &mut Interner) -> Result<Self::Row, String> {
-        let row: RecordRow =
-            serde_json::from_str(row.get()).map_err(|_| "no record with a type".to_owned())?;
+    fn read(row: &RawValue, _: &mut Interner) -> Result<(String, Self::Row), String> {
+        let row: RecordRow = envelope::row(row, "a record with a type")?;
         let name = row.name.0.unwrap_or_default();
         let content = row.content.0.unwrap_or_default();
         let id = row.id.0;
@@ -81,9 +80,9 @@ impl ListCall for ListDnsRecords {
         let target = match (row.r#type.as_str(), OriginTarget::parse(&content)) {
             ("A" | "AAAA", Some(target @ OriginTarget::Address(_)))
             | ("CNAME", Some(target @ OriginTarget::Host(_))) => target,
-            ("A" | "AAAA", _) => return Err("the content is no address".to_owned()),
-            ("CNAME", _) => return Err("the content is no host name".to_owned()),
-            _ => return Ok((id, None)),
+            ("A" | "AAAA", _) => return Err("the content is not an address".to_owned()),
+            ("CNAME", _) => return Err("the content is not a host name".to_owned()),
+            _ => return Ok((id.clone(), (id, None))),
         };
         let meta = row.meta.0.unwrap_or_default();
         let record = DnsRecord {
@@ -93,11 +92,7 @@ impl ListCall for ListDnsRecords {
             is_workers: meta.origin_worker_id.0.is_some_and(|id| !id.is_empty()),
             is_read_only: meta.read_only.0.unwrap_or(false),
         };
-        Ok((id, Some(record)))
-    }
-
-    fn key((id, _): &Self::Row) -> String {
-        id.clone()
+        Ok((id.clone(), (id, Some(record))))
     }
 }
 
@@ -109,7 +104,7 @@ mod tests {
     fn read(fields: &str) -> Result<Option<DnsRecord>, String> {
         let json = format!(r#"{{"id":"i","name":"*.Example.com",{fields}}}"#);
         let raw: &RawValue = serde_json::from_str(&json).unwrap();
-        ListDnsRecords::read(raw, &mut Interner::default()).map(|(_, record)| record)
+        ListDnsRecords::read(raw, &mut Interner::default()).map(|(_, (_, record))| record)
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde::Deserialize;
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, SeqAccess, Visitor};
+use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::pagination::PageInfo;
@@ -71,6 +71,12 @@ pub(super) fn result_with_info<'a, T: Deserialize<'a>>(
     Ok((result, info))
 }
 
+/// Parses one row of a list. serde's message may quote the row, so the error is only that it is not
+/// what was `expected`.
+pub(super) fn row<'a, T: Deserialize<'a>>(raw: &'a RawValue, expected: &str) -> Result<T, String> {
+    serde_json::from_str(raw.get()).map_err(|_| format!("not {expected}"))
+}
+
 /// One page of a list.
 #[derive(Debug)]
 pub(super) struct Page<T> {
@@ -90,10 +96,9 @@ pub(super) fn page<T>(
     read: impl FnMut(&RawValue) -> Result<T, String>,
 ) -> Result<Page<T>, BodyProblem> {
     let (result, info) = Envelope::open(body)?;
-    let mut json = serde_json::Deserializer::from_str(result.get());
-    let rows = RowVisitor { read }
-        .deserialize(&mut json)
-        .map_err(|error| malformed(&error))?;
+    let json = &mut serde_json::Deserializer::from_str(result.get());
+    let rows = json.deserialize_seq(RowVisitor { read });
+    let rows = rows.map_err(|error| malformed(&error))?;
     if rows.row_count > MAX_ROWS_PER_PAGE {
         return Err(BodyProblem::TooLarge(format!(
             "the answer has {} rows",
@@ -105,14 +110,6 @@ pub(super) fn page<T>(
 
 struct RowVisitor<F> {
     read: F,
-}
-
-impl<'de, T, F: FnMut(&RawValue) -> Result<T, String>> DeserializeSeed<'de> for RowVisitor<F> {
-    type Value = Page<T>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Page<T>, D::Error> {
-        deserializer.deserialize_seq(self)
-    }
 }
 
 impl<'de, T, F: FnMut(&RawValue) -> Result<T, String>> Visitor<'de> for RowVisitor<F> {
@@ -218,15 +215,14 @@ impl ApiErrors {
             .ok()
             .and_then(|body| body.errors.0)
             .unwrap_or_default();
-        let mut complaint = Self::default();
+        let mut read = Self::default();
         let mut shown = Vec::new();
         for (number, error) in errors.iter().take(MAX_ERRORS).enumerate() {
             let code = error.get("code").and_then(code);
-            complaint.codes.extend(code);
+            read.codes.extend(code);
             let chain = error.get("error_chain").and_then(|chain| chain.as_array());
             let chain = chain.into_iter().flatten().take(MAX_ERRORS);
-            complaint
-                .codes
+            read.codes
                 .extend(chain.filter_map(|error| error.get("code").and_then(self::code)));
             if number >= SHOWN_ERRORS {
                 continue;
@@ -241,8 +237,8 @@ impl ApiErrors {
                 shown.push(words.join(" "));
             }
         }
-        complaint.text = shown.join("; ");
-        complaint
+        read.text = shown.join("; ");
+        read
     }
 }
 
@@ -339,10 +335,10 @@ mod tests {
     #[test]
     fn the_documented_errors_are_read() {
         let body = include_bytes!("../../tests/data/cloudflare/list-bad-per-page.json");
-        let complaint = ApiErrors::read(body);
-        assert_eq!(complaint.codes, [1146]);
+        let read = ApiErrors::read(body);
+        assert_eq!(read.codes, [1146]);
         assert_eq!(
-            complaint.text,
+            read.text,
             "1146 invalid per_page parameter, must be between 1 and 100"
         );
         let body = include_bytes!("../../tests/data/cloudflare/get-not-found.json");
@@ -372,12 +368,8 @@ mod tests {
                 "1; 2; 3",
             ),
         ] {
-            let complaint = ApiErrors::read(body.as_bytes());
-            assert_eq!(
-                (complaint.codes, complaint.text.as_str()),
-                (codes, text),
-                "{body}"
-            );
+            let read = ApiErrors::read(body.as_bytes());
+            assert_eq!((read.codes, read.text.as_str()), (codes, text), "{body}");
         }
     }
 

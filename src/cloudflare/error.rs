@@ -1,7 +1,5 @@
 //! API errors, with one variant per decision that a caller makes.
 
-use std::fmt;
-
 use crate::words::words;
 
 words! {
@@ -107,12 +105,6 @@ words! {
         InconsistentPages = "inconsistent_pages",
         /// More bytes, pages or rows than any real response has.
         TooLarge = "too_large",
-    }
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
     }
 }
 

@@ -40,8 +40,8 @@ pub fn answer(body: &[u8]) {
     if let Ok(row) = envelope::result::<TokenRow>(body) {
         row.into_status();
     }
-    let complaint = ApiErrors::read(body);
-    one_short_line(&envelope::shown(&complaint.text));
+    let errors = ApiErrors::read(body);
+    one_short_line(&envelope::shown(&errors.text));
 }
 
 /// Parses the rate limit headers; one line each for `Retry-After`, `Date`, `Ratelimit` and
@@ -65,8 +65,8 @@ fn list<L: ListCall>(body: &[u8]) {
     let mut interner = Interner::default();
     if let Some(page) = page(body, |row| L::read(row, &mut interner)) {
         let mut walk = Walk::new(L::PER_PAGE, L::MAX_PAGES);
-        walk.accept(page.row_count, page.info, page.rows.iter().map(L::key))
-            .ok();
+        let keys = page.rows.into_iter().map(|(key, _)| key);
+        walk.accept(page.row_count, page.info, keys).ok();
     }
 }
 

@@ -23,10 +23,9 @@ pub(super) trait ListCall {
     type Row: Send;
     type Key: Eq + Hash + Send;
 
-    /// Parses one row, or returns what is wrong with it.
-    fn read(row: &RawValue, interner: &mut Interner) -> Result<Self::Row, String>;
-    /// Identifies a row. The same key on two pages means that the list changed in between.
-    fn key(row: &Self::Row) -> Self::Key;
+    /// Parses one row, or returns what is wrong with it. The same key on two pages means that the
+    /// list changed in between.
+    fn read(row: &RawValue, interner: &mut Interner) -> Result<(Self::Key, Self::Row), String>;
 }
 
 impl Client {
@@ -74,10 +73,11 @@ impl Client {
                     envelope::page(body, |row| L::read(row, &mut interner))
                 })
                 .await?;
+            let (keys, new): (Vec<_>, Vec<_>) = page.rows.into_iter().unzip();
             let progress = walk
-                .accept(page.row_count, page.info, page.rows.iter().map(L::key))
+                .accept(page.row_count, page.info, keys)
                 .map_err(|error| self.walk_error(request, error))?;
-            rows.extend(page.rows);
+            rows.extend(new);
             rejected.append(page.rejected);
             if progress == Progress::Done {
                 if rows.is_empty() && rejected.count > 0 {

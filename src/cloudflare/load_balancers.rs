@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::client::Client;
-use super::envelope::{Interner, Lenient, RejectedRows, Rows};
+use super::envelope::{self, Interner, Lenient, RejectedRows, Rows};
 use super::list::ListCall;
 use super::origin_target::OriginTarget;
 use super::{ApiError, CallBudget, Operation};
@@ -58,7 +58,6 @@ impl Client {
     ) -> Result<Rows<LoadBalancer>, ApiError> {
         let url = self.zone_url(zone, "load_balancers");
         let (rows, rejected) = self.list::<ListLoadBalancers, _>(&url, call, Ok).await?;
-        let rows = rows.into_iter().map(|(_, balancer)| balancer).collect();
         Ok(Rows { rows, rejected })
     }
 
@@ -141,12 +140,11 @@ impl BalancerRow {
 
 impl ListCall for ListLoadBalancers {
     const OPERATION: Operation = Operation::LoadBalancers;
-    type Row = (String, LoadBalancer);
+    type Row = LoadBalancer;
     type Key = String;
 
-    fn read(row: &RawValue, _: &mut Interner) -> Result<Self::Row, String> {
-        let row: BalancerRow = serde_json::from_str(row.get())
-            .map_err(|_| "no load balancer of the documented shape".to_owned())?;
+    fn read(row: &RawValue, _: &mut Interner) -> Result<(String, LoadBalancer), String> {
+        let row: BalancerRow = envelope::row(row, "a load balancer as documented")?;
         let balancer = LoadBalancer {
             name: row.name.0.as_deref().and_then(RecordName::parse),
             enabled: row.enabled.0.unwrap_or(true),
@@ -156,10 +154,6 @@ impl ListCall for ListLoadBalancers {
         let id = row.id.clone();
         let pools = row.pools();
         Ok((id, LoadBalancer { pools, ..balancer }))
-    }
-
-    fn key((id, _): &Self::Row) -> String {
-        id.clone()
     }
 }
 
@@ -188,10 +182,9 @@ fn is_enabled(enabled: &Lenient<bool>, disabled_at: &Lenient<String>) -> bool {
 }
 
 fn read_origin(row: &RawValue) -> Result<PoolOrigin, String> {
-    let row: OriginRow =
-        serde_json::from_str(row.get()).map_err(|_| "no origin with an address".to_owned())?;
+    let row: OriginRow = envelope::row(row, "an origin with an address")?;
     let target = OriginTarget::parse(&row.address)
-        .ok_or_else(|| "the origin's address is neither address nor host name".to_owned())?;
+        .ok_or("the origin's address is neither an address nor a host name")?;
     Ok(PoolOrigin {
         enabled: is_enabled(&row.enabled, &row.disabled_at),
         target,
@@ -205,9 +198,8 @@ impl ListCall for ListPools {
     type Row = (Pool, RejectedRows);
     type Key = PoolId;
 
-    fn read(row: &RawValue, _: &mut Interner) -> Result<Self::Row, String> {
-        let row: PoolRow<'_> =
-            serde_json::from_str(row.get()).map_err(|_| "no pool with an id".to_owned())?;
+    fn read(row: &RawValue, _: &mut Interner) -> Result<(PoolId, Self::Row), String> {
+        let row: PoolRow<'_> = envelope::row(row, "a pool with an id")?;
         let mut rejected = RejectedRows::default();
         let origins = row.origins.into_iter().flatten();
         let origins = origins.filter_map(|origin| {
@@ -221,11 +213,7 @@ impl ListCall for ListPools {
             enabled: is_enabled(&row.enabled, &row.disabled_at),
             origins,
         };
-        Ok((pool, rejected))
-    }
-
-    fn key((pool, _): &Self::Row) -> PoolId {
-        pool.id.clone()
+        Ok((pool.id.clone(), (pool, rejected)))
     }
 }
 
@@ -291,7 +279,9 @@ mod tests {
     }
 
     fn pool(json: &str) -> (Pool, RejectedRows) {
-        ListPools::read(raw(json), &mut Interner::default()).unwrap()
+        ListPools::read(raw(json), &mut Interner::default())
+            .unwrap()
+            .1
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Origin cloud region mappings.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -32,7 +33,7 @@ impl MappingList {
     /// description if it is not a valid response or its rows contradict each other.
     pub fn from_page(body: &[u8]) -> Result<Self, String> {
         let mut interner = Interner::default();
-        let page = envelope::page(body, |row| ListMappings::read(row, &mut interner))
+        let page = envelope::page(body, |row| read(row, &mut interner))
             .map_err(|problem| problem.to_string())?;
         Ok(Self {
             mappings: collect(page.rows)?,
@@ -67,8 +68,7 @@ impl Client {
         };
         let answer = self.get(request, call, |body| {
             let row: &RawValue = envelope::result(body)?;
-            let mapping = ListMappings::read(row, &mut Interner::default())
-                .map_err(BodyProblem::Malformed)?;
+            let mapping = read(row, &mut Interner::default()).map_err(BodyProblem::Malformed)?;
             if mapping.origin_ip == ip {
                 Ok(mapping)
             } else {
@@ -118,25 +118,25 @@ impl ListCall for ListMappings {
     type Row = Mapping;
     type Key = OriginIp;
 
-    fn read(row: &RawValue, interner: &mut Interner) -> Result<Mapping, String> {
-        let row: MappingRow<'_> = serde_json::from_str(row.get())
-            .map_err(|_| "no object with origin_ip, vendor and region".to_owned())?;
-        Ok(Mapping {
-            origin_ip: OriginIp::parse(&row.origin_ip)
-                .map_err(|error| format!("origin_ip {error}"))?,
-            vendor: interner
-                .vendor(&row.vendor)
-                .map_err(|error| format!("vendor {error}"))?,
-            region: interner
-                .region(&row.region)
-                .map_err(|error| format!("region {error}"))?,
-            modified_on: row.modified_on.and_then(timestamp),
-        })
+    fn read(row: &RawValue, interner: &mut Interner) -> Result<(OriginIp, Mapping), String> {
+        let mapping = read(row, interner)?;
+        Ok((mapping.origin_ip, mapping))
     }
+}
 
-    fn key(row: &Mapping) -> OriginIp {
-        row.origin_ip
-    }
+fn read(row: &RawValue, interner: &mut Interner) -> Result<Mapping, String> {
+    let row: MappingRow<'_> = envelope::row(row, "an object with origin_ip, vendor and region")?;
+    let invalid = |field, problem: &dyn fmt::Display| format!("{field} {problem}");
+    Ok(Mapping {
+        origin_ip: OriginIp::parse(&row.origin_ip).map_err(|e| invalid("origin_ip", &e))?,
+        vendor: interner
+            .vendor(&row.vendor)
+            .map_err(|e| invalid("vendor", &e))?,
+        region: interner
+            .region(&row.region)
+            .map_err(|e| invalid("region", &e))?,
+        modified_on: row.modified_on.and_then(timestamp),
+    })
 }
 
 /// A time in a response; an invalid one counts as absent.
@@ -152,7 +152,7 @@ mod tests {
 
     fn page(body: &[u8]) -> Result<envelope::Page<Mapping>, BodyProblem> {
         let mut interner = Interner::default();
-        envelope::page(body, |row| ListMappings::read(row, &mut interner))
+        envelope::page(body, |row| read(row, &mut interner))
     }
 
     fn rows(rows: &str) -> envelope::Page<Mapping> {

@@ -42,7 +42,7 @@ impl Metrics {
             errors: metric_families::API_ERRORS.register(registry)?,
             retries: metric_families::API_RETRIES.register(registry)?,
             duration: metric_families::API_REQUEST_DURATION
-                .register_histogram_vec(registry, &BUCKETS)?,
+                .register_histogram(registry, &BUCKETS)?,
             remaining: metric_families::API_RATE_LIMIT_REMAINING.register(registry)?,
             budget: metric_families::API_BUDGET_REQUESTS.register(registry)?,
             blocked,

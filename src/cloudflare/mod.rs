@@ -52,6 +52,6 @@ pub use origin_target::OriginTarget;
 pub use rate_limiter::{LONGEST_RATE_WINDOW, PastRequests, RateLimitState};
 pub use rules::{CloudConnectorRule, StorageProvider};
 pub use secrets::Secrets;
-pub use settings::{AccountSettings, AuditLogSettings, RateLimit, Settings};
+pub use settings::{AuditLogSettings, RateLimit, Settings};
 pub use token::{TokenState, TokenStatus};
-pub use zones::{ZONES_PER_PAGE, ZoneList};
+pub use zones::ZONES_PER_PAGE;

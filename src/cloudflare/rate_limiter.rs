@@ -10,7 +10,6 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -23,7 +22,7 @@ const ENTRIES_PER_WINDOW: u32 = 1024;
 pub const LONGEST_RATE_WINDOW: Duration = Duration::from_hours(24);
 
 /// The state to keep across restarts: recent requests and the end of a pause.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RateLimitState {
     /// The requests of the last window, oldest first.
     pub requests: Vec<PastRequests>,
@@ -32,7 +31,7 @@ pub struct RateLimitState {
 }
 
 /// Requests that ended at about the same time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PastRequests {
     /// When the last of them ended.
     pub at: Timestamp,

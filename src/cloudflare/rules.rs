@@ -71,7 +71,7 @@ impl Client {
         let url = self.zone_url(zone, "cloud_connector/rules");
         let list = self.list::<ListCloudConnectorRules, _>(&url, call, Ok);
         let (rows, rejected) = list.await?;
-        let rows = rows.into_iter().filter_map(|(_, rule)| rule).collect();
+        let rows = rows.into_iter().flatten().collect();
         Ok(Rows { rows, rejected })
     }
 
@@ -85,7 +85,7 @@ impl Client {
         // By default, the API also returns disabled rules.
         url.query_pairs_mut().append_pair("status", "active");
         let (rows, rejected) = self.list::<ListPageRules, _>(&url, call, Ok).await?;
-        let rows = rows.into_iter().flat_map(|(_, hosts)| hosts).collect();
+        let rows = rows.into_iter().flatten().collect();
         Ok(Rows { rows, rejected })
     }
 }
@@ -119,8 +119,7 @@ struct RouteOrigin {
 
 /// The host of an enabled rule; `None` if it does not change the origin.
 fn read_origin_rule(row: &RawValue) -> Result<Option<OriginTarget>, String> {
-    let rule: OriginRule = serde_json::from_str(row.get())
-        .map_err(|_| "no Origin Rule of the documented shape".to_owned())?;
+    let rule: OriginRule = envelope::row(row, "an Origin Rule as documented")?;
     let is_route = rule.action.0.is_none_or(|action| action == "route");
     let origin = rule.action_parameters.and_then(|route| route.origin);
     match origin.and_then(|origin| origin.host) {
@@ -130,7 +129,7 @@ fn read_origin_rule(row: &RawValue) -> Result<Option<OriginTarget>, String> {
 }
 
 fn target(text: &str) -> Result<OriginTarget, String> {
-    OriginTarget::parse(text).ok_or_else(|| "its host is no host name".to_owned())
+    OriginTarget::parse(text).ok_or_else(|| "its host is not a host name".to_owned())
 }
 
 pub(super) fn read_ruleset(body: &[u8]) -> Result<Rows<OriginTarget>, BodyProblem> {
@@ -175,13 +174,12 @@ struct ConnectorParameters {
 
 impl ListCall for ListCloudConnectorRules {
     const OPERATION: Operation = Operation::CloudConnector;
-    /// The raw row, and its rule if enabled.
-    type Row = (String, Option<CloudConnectorRule>);
+    /// The rule, if enabled. The raw row is its key.
+    type Row = Option<CloudConnectorRule>;
     type Key = String;
 
-    fn read(raw: &RawValue, _: &mut Interner) -> Result<Self::Row, String> {
-        let row: ConnectorRow = serde_json::from_str(raw.get())
-            .map_err(|_| "no Cloud Connector rule of the documented shape".to_owned())?;
+    fn read(raw: &RawValue, _: &mut Interner) -> Result<(String, Self::Row), String> {
+        let row: ConnectorRow = envelope::row(raw, "a Cloud Connector rule as documented")?;
         let host = row.parameters.and_then(|parameters| parameters.host);
         let rule = match host {
             Some(host) if row.enabled.0.unwrap_or(true) => Some(CloudConnectorRule {
@@ -191,10 +189,6 @@ impl ListCall for ListCloudConnectorRules {
             _ => None,
         };
         Ok((raw.get().to_owned(), rule))
-    }
-
-    fn key((row, _): &Self::Row) -> String {
-        row.clone()
     }
 }
 
@@ -216,13 +210,12 @@ struct Action<'a> {
 
 impl ListCall for ListPageRules {
     const OPERATION: Operation = Operation::PageRules;
-    /// The raw row, and the hosts that it names.
-    type Row = (String, Vec<OriginTarget>);
+    /// The hosts that the rule names. The raw row is its key.
+    type Row = Vec<OriginTarget>;
     type Key = String;
 
-    fn read(raw: &RawValue, _: &mut Interner) -> Result<Self::Row, String> {
-        let row: PageRuleRow<'_> =
-            serde_json::from_str(raw.get()).map_err(|_| "no page rule with actions".to_owned())?;
+    fn read(raw: &RawValue, _: &mut Interner) -> Result<(String, Self::Row), String> {
+        let row: PageRuleRow<'_> = envelope::row(raw, "a page rule with actions")?;
         let is_active = row.status.0.is_none_or(|status| status == "active");
         let overrides = row
             .actions
@@ -231,15 +224,11 @@ impl ListCall for ListPageRules {
         let hosts = overrides.map(|action| {
             let value = action.value.map_or("null", RawValue::get);
             let host: String = serde_json::from_str(value)
-                .map_err(|_| "the value of resolve_override is no text".to_owned())?;
+                .map_err(|_| "the value of resolve_override is not a string")?;
             target(&host)
         });
         let hosts = hosts.collect::<Result<_, _>>()?;
         Ok((raw.get().to_owned(), hosts))
-    }
-
-    fn key((row, _): &Self::Row) -> String {
-        row.clone()
     }
 }
 

@@ -13,22 +13,21 @@ const SECRET_FILE_LIMIT: usize = 64 << 10;
 /// poll, so that requests continue with the last good secret.
 const READ_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A secret file, and the fingerprint of its last read.
+/// A secret file, and what the last read returned.
 #[derive(Debug)]
 pub(super) struct SecretFile {
     path: PathBuf,
-    seen: Option<Fingerprint>,
+    last: Option<ReadSecret>,
     reading: Reading<Result<ReadSecret, String>>,
 }
 
-/// `None` if the file is unchanged.
-type ReadSecret = Option<(Fingerprint, SecretString)>;
+type ReadSecret = (Fingerprint, SecretString);
 
 impl SecretFile {
     pub(super) fn new(path: PathBuf) -> Self {
         Self {
             path,
-            seen: None,
+            last: None,
             reading: Reading::new(READ_TIMEOUT),
         }
     }
@@ -40,37 +39,35 @@ impl SecretFile {
     /// Makes the next read treat the file as changed, because a change may be too recent for its
     /// time stamps to show.
     pub(super) fn invalidate(&mut self) {
-        self.seen = None;
+        self.last = None;
     }
 
-    /// The content, without surrounding white space; `None` if the file is unchanged. Fails with a
-    /// description if it is not a valid secret, or cannot be read in time. After a time-out, the
-    /// next call continues the same read without waiting again.
-    pub(super) async fn read(&mut self) -> Result<Option<SecretString>, String> {
-        let (path, seen) = (self.path.clone(), self.seen);
-        let read = self.reading.read(move || read_secret(&path, seen)).await;
+    /// The content, without surrounding white space. Fails with a description if it is not a valid
+    /// secret, or cannot be read in time. After a time-out, the next call continues the same read
+    /// without waiting again.
+    pub(super) async fn read(&mut self) -> Result<SecretString, String> {
+        let (path, last) = (self.path.clone(), self.last.clone());
+        let read = self.reading.read(move || read_secret(&path, last)).await;
         let read = read.map_err(|error| error.to_string())??;
-        Ok(read.map(|(seen, secret)| {
-            self.seen = Some(seen);
-            secret
-        }))
+        let (_, secret) = self.last.insert(read);
+        Ok(secret.clone())
     }
 }
 
-fn read_secret(path: &Path, seen: Option<Fingerprint>) -> Result<ReadSecret, String> {
+fn read_secret(path: &Path, last: Option<ReadSecret>) -> Result<ReadSecret, String> {
     let metadata = std::fs::metadata(path).map_err(|error| error.to_string())?;
     if !metadata.is_file() {
         return Err("it is not a file".to_owned());
     }
     let fingerprint = Fingerprint::from(&metadata);
-    if seen == Some(fingerprint) {
-        return Ok(None);
+    if let Some(last) = last.filter(|(seen, _)| *seen == fingerprint) {
+        return Ok(last);
     }
     let bytes = file_io::bounded(path, SECRET_FILE_LIMIT).map_err(|error| error.to_string())?;
     let text = String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
     let secret = text.trim();
     check(secret).map_err(|problem| format!("its content {problem}"))?;
-    Ok(Some((fingerprint, SecretString::from(secret))))
+    Ok((fingerprint, SecretString::from(secret)))
 }
 
 /// Describes why a string cannot be a secret.
@@ -119,13 +116,13 @@ pub(super) mod tests {
         drop(end);
         file.reading.ended().await;
         assert_eq!(file.read().await.unwrap_err(), "it hung");
-        let secret = file.read().await.unwrap().unwrap();
-        assert_eq!(secret.expose_secret(), "good");
-        assert!(file.read().await.unwrap().is_none());
+        for _ in 0..2 {
+            assert_eq!(file.read().await.unwrap().expose_secret(), "good");
+        }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn whoever_gives_up_waiting_leaves_the_reading_to_the_next() {
+    async fn a_caller_that_stops_waiting_leaves_the_read_to_the_next() {
         let mut file = SecretFile::new("/nonexistent/token".into());
         let end = hang(&mut file);
         let impatient = tokio::time::timeout(Duration::from_secs(1), file.read());

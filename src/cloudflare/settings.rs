@@ -5,9 +5,6 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::Credentials;
-use crate::domain::AccountName;
-
 /// Settings that all accounts share.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -50,17 +47,8 @@ impl RateLimit {
     }
 }
 
-/// One account.
-#[derive(Debug, Clone)]
-pub struct AccountSettings {
-    /// Its name in the configuration.
-    pub name: AccountName,
-    /// Its credentials.
-    pub credentials: Credentials,
-}
-
 /// The settings of the audit logs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct AuditLogSettings {
     /// Whether they are read.
     pub enabled: bool,
@@ -68,14 +56,4 @@ pub struct AuditLogSettings {
     pub interval: Duration,
     /// Whether to keep the names of those who made changes. If not, no name leaves the client.
     pub actors: bool,
-}
-
-impl Default for AuditLogSettings {
-    fn default() -> Self {
-        Self {
-            enabled: false,
-            interval: Duration::from_secs(30),
-            actors: true,
-        }
-    }
 }

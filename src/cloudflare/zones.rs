@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 use super::attempt::Request;
 use super::client::Client;
-use super::envelope::{self, Interner, Lenient, shown};
+use super::envelope::{self, BodyProblem, Interner, Lenient, Rows, shown};
 use super::list::ListCall;
 use super::{ApiError, CallBudget, Operation};
 use crate::domain::{Zone, ZoneId, ZoneName};
@@ -20,22 +20,13 @@ pub const ZONES_PER_PAGE: u64 = 50;
 /// The most bytes of a status or plan name to keep.
 const LABEL_LIMIT: usize = 100;
 
-/// The zones that the credentials can see.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ZoneList {
-    /// The zones, without duplicates.
-    pub zones: Vec<Zone>,
-    /// Whether every row was readable, so that a missing zone does not exist.
-    pub complete: bool,
-}
-
 impl Client {
-    /// All zones that the credentials can see, read 50 per request. Unreadable rows are left out. A
-    /// change of their number is logged as a warning.
-    pub async fn list_zones(&self, call: &CallBudget) -> Result<ZoneList, ApiError> {
+    /// All zones that the credentials can see, without duplicates, read 50 per request. A change of
+    /// the number of unreadable rows is logged as a warning.
+    pub async fn list_zones(&self, call: &CallBudget) -> Result<Rows<Zone>, ApiError> {
         let url = self.url(&["zones"]);
-        let unique = |zones| unique(zones, ListZones::key);
-        let (zones, rejected) = self.list::<ListZones, _>(&url, call, unique).await?;
+        let unique = |zones| unique(zones, |zone: &Zone| zone.id.clone());
+        let (rows, rejected) = self.list::<ListZones, _>(&url, call, unique).await?;
         if self.unreadable_zones_changed(rejected.count) && rejected.count > 0 {
             tracing::warn!(
                 account = %self.account(),
@@ -44,10 +35,7 @@ impl Client {
                 "some zones of the list cannot be read and are left out"
             );
         }
-        Ok(ZoneList {
-            zones,
-            complete: rejected.count == 0,
-        })
+        Ok(Rows { rows, rejected })
     }
 
     /// One zone.
@@ -56,7 +44,8 @@ impl Client {
         let request = Request::new(Operation::GetZone, &url);
         self.get(request, call, |body| {
             let row: &RawValue = envelope::result(body)?;
-            ListZones::read(row, &mut Interner::default()).map_err(envelope::BodyProblem::Malformed)
+            let read = ListZones::read(row, &mut Interner::default());
+            read.map(|(_, zone)| zone).map_err(BodyProblem::Malformed)
         })
         .await
     }
@@ -93,9 +82,8 @@ impl ListCall for ListZones {
     type Row = Zone;
     type Key = ZoneId;
 
-    fn read(row: &RawValue, interner: &mut Interner) -> Result<Zone, String> {
-        let row: ZoneRow<'_> =
-            serde_json::from_str(row.get()).map_err(|_| "no zone with id and name".to_owned())?;
+    fn read(row: &RawValue, interner: &mut Interner) -> Result<(ZoneId, Zone), String> {
+        let row: ZoneRow<'_> = envelope::row(row, "a zone with id and name")?;
         let id = ZoneId::parse(&row.id).map_err(|error| format!("the id {error}"))?;
         let name = ZoneName::parse(&row.name)
             .map_err(|error| format!("the name of {} {error}", shown(&row.id)))?;
@@ -104,8 +92,8 @@ impl ListCall for ListZones {
             let end = text.floor_char_boundary(LABEL_LIMIT);
             interner.text(text.get(..end).unwrap_or_default().trim())
         };
-        Ok(Zone {
-            id,
+        let zone = Zone {
+            id: id.clone(),
             name,
             status: label(row.status.0),
             plan: label(row.plan.0.map(|plan| plan.name)),
@@ -115,11 +103,8 @@ impl ListCall for ListZones {
                 .0
                 .filter(|owner| ZoneId::parse(&owner.id).is_ok())
                 .map(|owner| interner.text(owner.id.trim())),
-        })
-    }
-
-    fn key(row: &Zone) -> ZoneId {
-        row.id.clone()
+        };
+        Ok((id, zone))
     }
 }
 
@@ -147,7 +132,7 @@ mod tests {
 
     fn read(json: &str) -> Result<Zone, String> {
         let raw: &RawValue = serde_json::from_str(json).unwrap();
-        ListZones::read(raw, &mut Interner::default())
+        ListZones::read(raw, &mut Interner::default()).map(|(_, zone)| zone)
     }
 
     #[test]

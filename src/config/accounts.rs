@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::file::{Account, Zones};
-use super::values::Folder;
+use super::values::{self, Folder};
 use crate::cloudflare::{Credentials, Secret};
 use crate::config_tree::{ConfigError, Located, Location, Place, Reader};
 use crate::poller::{AccountSettings, ZoneSelection};
@@ -88,33 +88,24 @@ fn credentials(
         let remove = if from_environment { "unset" } else { "remove" };
         let (a, b) = (shown(a), shown(b));
         Err(format!(
-            "{a} and {b} exclude each other: {remove} one of them"
+            "{a} and {b} cannot be combined: {remove} one of them"
         ))
     };
-    let secrets = [
-        account.api_token.map(|token| Secret::Inline(token.0)),
-        account
-            .api_token_file
-            .map(|path| Secret::File(folder.path(path))),
-        account.api_key.map(|key| Secret::Inline(key.0)),
-        account
-            .api_key_file
-            .map(|path| Secret::File(folder.path(path))),
-    ];
-    let [token, token_file, key, key_file] = secrets;
+    let inline = |secret: values::Secret| Secret::Inline(secret.0);
+    let file = |path| Secret::File(folder.path(path));
     let given = |given: bool, key: &str| given || reader.is_wrong(&format!("{}.{key}", at.path));
     let has_email = given(account.email.is_some(), "email");
-    let secrets = [
-        (token, "api_token"),
-        (token_file, "api_token_file"),
-        (key, "api_key"),
-        (key_file, "api_key_file"),
-    ];
-    let secrets = secrets.into_iter();
-    let mut secrets = secrets.filter(|(secret, key)| given(secret.is_some(), key));
+    let mut secrets = [
+        ("api_token", account.api_token.map(inline)),
+        ("api_token_file", account.api_token_file.map(file)),
+        ("api_key", account.api_key.map(inline)),
+        ("api_key_file", account.api_key_file.map(file)),
+    ]
+    .into_iter()
+    .filter(|(key, secret)| given(secret.is_some(), key));
     match (secrets.next(), secrets.next(), has_email) {
-        (Some((_, one)), Some((_, other)), _) => exclusive(one, other),
-        (Some((secret, key)), None, has_email) => match (key.starts_with("api_token"), has_email) {
+        (Some((one, _)), Some((other, _)), _) => exclusive(one, other),
+        (Some((key, secret)), None, has_email) => match (key.starts_with("api_token"), has_email) {
             (true, false) => Ok(secret.map(Credentials::Token)),
             (true, true) => exclusive(key, "email"),
             (false, true) => {
@@ -124,11 +115,11 @@ fn credentials(
                     key,
                 }))
             }
-            (false, false) => Err(format!("{} needs {} beside it", shown(key), shown("email"))),
+            (false, false) => Err(format!("{} requires {}", shown(key), shown("email"))),
         },
         (None, _, true) => {
             let [email, key, file] = ["email", "api_key", "api_key_file"].map(shown);
-            Err(format!("{email} needs {key} or {file} beside it"))
+            Err(format!("{email} requires {key} or {file}"))
         }
         (None, _, false) if from_environment => Err(
             "no Cloudflare credentials: set CLOUDFLARE_API_TOKEN or CLOUDFLARE_API_TOKEN_FILE, or \
@@ -154,7 +145,7 @@ fn selection(zones: Option<Located<Zones>>, problems: &mut Vec<ConfigError>) -> 
         return ZoneSelection::Filter { include, exclude };
     }
     if let Some(at) = at.filter(|_| !include.is_empty() || !exclude.is_empty()) {
-        let problem = "ids and include or exclude exclude each other: remove one of them";
+        let problem = "ids cannot be combined with include or exclude: remove one of them";
         problems.push(at.error(problem));
     }
     let mut seen = BTreeSet::new();

@@ -33,16 +33,16 @@ pub enum Command {
         #[arg(long)]
         online: bool,
     },
-    /// Poll every zone once, print what was found and exit: 0, 1 if a zone could not be read, or 3
-    /// if --output could not be written or no account could be read for it
+    /// Poll every zone once, print the result and exit: 0, 1 if a zone could not be read, or 3 if no
+    /// account could be read or --output could not be written
     Once {
         /// How to print it
         #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
         format: OnceFormat,
-        /// Write to this file, which is replaced in one step, instead of to the standard output
+        /// Replace this file, atomically, instead of writing to standard output
         #[arg(long, value_name = "FILE")]
         output: Option<PathBuf>,
-        /// Leave out the zones and mappings that are in order
+        /// Leave out zones and mappings without findings
         #[arg(long)]
         findings: bool,
     },
@@ -141,7 +141,7 @@ struct Flags {
         help_heading = "Web"
     )]
     web_listen_address: Vec<String>,
-    /// Path of the metrics; "/" puts them in the place of the page [default: /metrics]
+    /// Path of the metrics; "/" replaces the pages with them [default: /metrics]
     #[arg(long = "web.telemetry-path", value_name = "PATH", help_heading = "Web")]
     web_telemetry_path: Option<String>,
     /// File with TLS and basic authentication settings
@@ -156,21 +156,21 @@ struct Flags {
     /// Scrapes served at once; more are answered with 503 [default: 40]
     #[arg(long = "web.max-requests", value_name = "NUMBER", help_heading = "Web")]
     web_max_requests: Option<String>,
-    /// Least important level that is logged: trace, debug, info, warn or error [default: info]
+    /// Lowest level that is logged: trace, debug, info, warn or error [default: info]
     #[arg(long = "log.level", value_name = "LEVEL", help_heading = "Log")]
     log_level: Option<String>,
     /// Format of the log lines [default: logfmt]
     #[arg(long = "log.format", value_name = "FORMAT", value_parser = ["logfmt", "json"], ignore_case = true, help_heading = "Log")]
     log_format: Option<String>,
-    /// Folder in which to keep what survives a restart; created where it does not exist. Without
-    /// it nothing is kept
+    /// Directory for the state that survives a restart; created if it does not exist. Without it,
+    /// nothing is kept
     #[arg(long = "storage.path", value_name = "FOLDER", help_heading = "Storage")]
     storage_path: Option<String>,
-    /// Number of this process among --total-shards, from 0, or "auto": the number at the end of the
-    /// host's name. Required with several shards [default: 0]
+    /// Ordinal of this shard, from 0, or "auto" for the number at the end of the host name. Required
+    /// with several shards [default: 0]
     #[arg(long, value_name = "NUMBER", help_heading = "Sharding")]
     shard: Option<String>,
-    /// How many processes share the zones [default: 1]
+    /// Number of shards, the processes that share the zones [default: 1]
     #[arg(long, value_name = "NUMBER", help_heading = "Sharding")]
     total_shards: Option<String>,
 }
@@ -221,8 +221,8 @@ struct Arguments {
     command: Option<Command>,
 }
 
-const ABOUT: &str = "Tells Prometheus which origins Cloudflare's Tiered Cache believes to be in \
-    which cloud region, and which mappings are missing, wrong, stale or unused.";
+const ABOUT: &str = "Exports to Prometheus in which cloud region Cloudflare's Tiered Cache believes \
+    each origin to be, and which of these mappings are missing, wrong, stale or unused.";
 const AFTER_HELP: &str = "Flags come before or after the command. Each can also be given in the \
     environment: --web.listen-address as ORIGIN_REGION_EXPORTER_WEB_LISTEN_ADDRESS, several \
     addresses with commas between them.\n\n\

@@ -92,7 +92,7 @@ sections! {
 
     pub(super) Mappings {
         detail: bool = true,
-        stale_after: StaleAfter = OrNever::After(Within(Duration::from_hours(180 * 24))),
+        stale_after: StaleAfter = OrNever(Some(Duration::from_hours(180 * 24))),
     }
 
     pub(super) Expect {
@@ -102,7 +102,7 @@ sections! {
         from_rules: bool = false,
         ignore: Vec<Prefix> = Vec::new(),
         unused_after: OrNever<SECOND, { 3650 * DAY }> =
-            OrNever::After(Within(Duration::from_hours(7 * 24))),
+            OrNever(Some(Duration::from_hours(7 * 24))),
     }
 
     pub(super) Declaration {

@@ -11,7 +11,9 @@ use super::cli;
 use super::environment::Environment;
 use super::file::sections;
 use super::layers::{self, Layer};
-use super::values::{FilePath, LevelName, ListenAddress, ShardName, Switch, TelemetryPath};
+use super::values::{
+    FilePath, LevelName, ListenAddress, LogFormatName, ShardName, Switch, TelemetryPath,
+};
 use super::{LogFormat, LogSettings};
 use crate::config_tree::{ConfigError, ConfigErrors, Number, Place, Reader, plain};
 use crate::poller::Shard;
@@ -35,7 +37,7 @@ sections! {
         web_enable_lifecycle: Switch = Switch(false),
         web_max_requests: Number<1, 100_000> = Number(MAX_REQUESTS),
         log_level: LevelName = LevelName(Level::INFO),
-        log_format: LogFormat = LogFormat::Logfmt,
+        log_format: LogFormatName = LogFormatName(LogFormat::Logfmt),
         storage_path: Option<FilePath> = None,
         shard: Option<ShardName> = None,
         total_shards: Number<1, 10_000> = Number(1),
@@ -100,7 +102,7 @@ impl ProcessFlags {
     pub fn log(&self) -> LogSettings {
         LogSettings {
             level: self.log_level.0,
-            format: self.log_format,
+            format: self.log_format.0,
         }
     }
 

@@ -12,33 +12,29 @@ const SLIPS: usize = 2;
 pub(super) fn warnings(environment: &Environment) -> Vec<String> {
     let credentials = CREDENTIALS.into_iter().map(credential_variable);
     let flags = cli::flags().into_iter().map(|flag| flags::variable(&flag));
-    let flags: Vec<String> = flags.chain(credentials).collect();
-    let keys: Vec<String> = layers::variables().collect();
-    let all: Vec<&String> = flags.iter().chain(&keys).collect();
-    let known = |name: &str| all.iter().any(|known| *known == name);
-    // An unknown variable with double underscores is already an error.
-    let ours = ["CLOUDFLARE_", "ORIGIN_REGION_EXPORTER_"].into_iter();
-    let names = ours.flat_map(|prefix| {
-        environment
-            .with_prefix(prefix)
-            .map(move |(name, _)| (prefix, name))
-    });
-    let names = names.map(|(prefix, name)| format!("{prefix}{name}"));
-    names
-        .filter(|name| !known(name) && !name.starts_with(layers::PREFIX))
-        .filter_map(|name| {
-            let same_words = |known: &&&String| known.replace("__", "_") == name.replace("__", "_");
-            let slips = |known: &str| strsim::damerau_levenshtein(known, &name);
-            let nearest = || all.iter().min_by_key(|known| slips(known));
-            let near = all
-                .iter()
-                .find(same_words)
-                .or_else(|| nearest().filter(|known| slips(known) <= SLIPS))?;
-            Some(format!(
-                "environment variable {name} is not known: did you mean {near}?"
-            ))
-        })
-        .collect()
+    let known = flags.chain(credentials).chain(layers::variables());
+    let known: Vec<String> = known.collect();
+    let mut warnings = Vec::new();
+    for prefix in ["CLOUDFLARE_", "ORIGIN_REGION_EXPORTER_"] {
+        for (rest, _) in environment.with_prefix(prefix) {
+            let name = format!("{prefix}{rest}");
+            // An unknown variable with double underscores is already an error.
+            if known.contains(&name) || name.starts_with(layers::PREFIX) {
+                continue;
+            }
+            let words = |name: &str| name.replace("__", "_");
+            let slips = |known: &&String| strsim::damerau_levenshtein(known, &name);
+            let nearest = known.iter().min_by_key(slips);
+            let nearest = nearest.filter(|known| slips(known) <= SLIPS);
+            let same_words = known.iter().find(|known| words(known) == words(&name));
+            if let Some(near) = same_words.or(nearest) {
+                warnings.push(format!(
+                    "environment variable {name} is not known: did you mean {near}?"
+                ));
+            }
+        }
+    }
+    warnings
 }
 
 #[cfg(test)]

@@ -6,26 +6,22 @@ use url::Url;
 use super::environment::Environment;
 use crate::config_tree::{ConfigError, Place};
 
-const VARIABLES: [&str; 6] = [
-    "HTTPS_PROXY",
-    "https_proxy",
-    "HTTP_PROXY",
-    "http_proxy",
-    "ALL_PROXY",
-    "all_proxy",
-];
+/// In upper or lower case.
+const VARIABLES: [&str; 3] = ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY"];
 
 /// The proxy variables that cannot be used. Their values are not shown, because they may contain a
 /// password.
 pub(super) fn mistakes(environment: &Environment) -> Vec<ConfigError> {
-    let given = |name: &&str| environment.get(name).is_some_and(|value| !is_usable(value));
-    let mistake = |name: &str| {
+    let names = VARIABLES.into_iter();
+    let names = names.flat_map(|name| [name.to_owned(), name.to_ascii_lowercase()]);
+    let is_wrong = |name: &String| environment.get(name).is_some_and(|value| !is_usable(value));
+    let mistake = |name: String| {
         let problem = "expected the address of an HTTP proxy, such as \
                        \"http://proxy.example.com:3128\", with special characters of its user and \
                        password percent-encoded";
-        ConfigError::whole(Place::variable(name), problem)
+        ConfigError::whole(Place::variable(&name), problem)
     };
-    VARIABLES.into_iter().filter(given).map(mistake).collect()
+    names.filter(is_wrong).map(mistake).collect()
 }
 
 fn is_usable(value: &str) -> bool {

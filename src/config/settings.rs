@@ -7,7 +7,7 @@ use super::{ProcessFlags, Settings, accounts, zones};
 use crate::cloudflare::{self, AuditLogSettings, RateLimit};
 use crate::config_tree::Reader;
 use crate::domain::Vendor;
-use crate::findings::{ExpectSettings, UnusedAfter, VerifySettings};
+use crate::findings::{ExpectSettings, VerifySettings};
 use crate::poller::{self, Shard};
 use crate::snapshot::StaleAfter;
 use crate::{history, origin_hosts, vendor_ranges};
@@ -54,9 +54,7 @@ pub(super) fn settings(
             from_load_balancers: expect.from_load_balancers,
             from_rules: expect.from_rules,
             ignore: expect.ignore.into_iter().map(|prefix| prefix.0).collect(),
-            unused_after: expect
-                .unused_after
-                .map(UnusedAfter::Never, UnusedAfter::Age),
+            unused_after: expect.unused_after.0,
         },
         hosts: origin_hosts::Settings {
             nameservers: file.hosts.nameservers.into_iter().map(|s| s.0).collect(),
@@ -107,7 +105,7 @@ fn warnings(file: &File) -> Vec<String> {
         warnings.push(
             "expect.from_dns, from_load_balancers and from_rules without \
              verify.vendor_ranges.enabled: every public origin is expected to have a mapping, \
-             also one that is in no cloud"
+             even one outside every cloud"
                 .to_owned(),
         );
     }
@@ -115,7 +113,7 @@ fn warnings(file: &File) -> Vec<String> {
 }
 
 pub(super) fn stale_after(age: super::file::StaleAfter) -> StaleAfter {
-    age.map(StaleAfter::Never, StaleAfter::Age)
+    age.0.map_or(StaleAfter::Never, StaleAfter::Age)
 }
 
 fn ranges(keys: VendorRanges, folder: Folder<'_>) -> vendor_ranges::Settings {

@@ -11,7 +11,7 @@ use tracing::Level;
 use url::{Host, Url};
 
 use super::LogFormat;
-use crate::config_tree::{Located, Place, parsed, parsed_number, parsed_secret, parsed_types};
+use crate::config_tree::{Located, Place, parsed, parsed_types};
 use crate::domain::{AccountName, HostName, OriginIp, Region, Vendor, ZoneGlob, ZoneId};
 use crate::vendor_ranges::RangeSource;
 use crate::web;
@@ -76,71 +76,32 @@ impl<'de, const MIN: u64, const MAX: u64> Deserialize<'de> for Within<MIN, MAX> 
     }
 }
 
-/// A duration, or `never`.
+/// A duration from `MIN` to `MAX` milliseconds, or `never`, which is `None`.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum OrNever<const MIN: u64, const MAX: u64> {
-    Never,
-    After(Within<MIN, MAX>),
-}
-
-impl<const MIN: u64, const MAX: u64> OrNever<MIN, MAX> {
-    pub(super) fn map<T>(self, never: T, after: impl FnOnce(Duration) -> T) -> T {
-        match self {
-            Self::Never => never,
-            Self::After(Within(age)) => after(age),
-        }
-    }
-}
+pub(super) struct OrNever<const MIN: u64, const MAX: u64>(pub(super) Option<Duration>);
 
 impl<'de, const MIN: u64, const MAX: u64> Deserialize<'de> for OrNever<MIN, MAX> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         parsed(deserializer, |text| match text {
-            "never" => Ok(Self::Never),
-            text => Within::parse(text)
-                .map(Self::After)
+            "never" => Ok(Self(None)),
+            text => Within::<MIN, MAX>::parse(text)
+                .map(|Within(duration)| Self(Some(duration)))
                 .map_err(|expected| format!("never, or {expected}")),
         })
     }
 }
 
-/// A number greater than 0 and at most 1.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Share(pub(super) f64);
-
-impl<'de> Deserialize<'de> for Share {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        parsed_number(deserializer, |text| {
-            let share = text.parse().ok();
-            let share = share.filter(|share| *share > 0.0 && *share <= 1.0);
-            share.map(Self).ok_or("a number above 0 and at most 1")
-        })
-    }
-}
-
-/// A secret: text that is valid in a header. It is never shown.
-#[derive(Debug, Clone)]
-pub(super) struct Secret(pub(super) SecretString);
-
-impl Secret {
-    fn parse(text: &str) -> Result<Self, String> {
-        let text = text.trim();
-        if text.is_empty() || text.len() > MAX_SECRET_BYTES {
-            Err(format!("1 to {MAX_SECRET_BYTES} characters"))
-        } else if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-            Err("letters, digits and signs, without white space".to_owned())
-        } else {
-            Ok(Self(SecretString::from(text)))
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for Secret {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        parsed_secret(deserializer, Self::parse)
-    }
-}
-
 parsed_types! {
+    /// A number greater than 0 and at most 1.
+    #[derive(Debug, Clone, Copy)]
+    pub(super) Share(f64) by parsed_number = |text| {
+        let share = text.parse().ok();
+        let share = share.filter(|share| *share > 0.0 && *share <= 1.0);
+        share.ok_or("a number above 0 and at most 1")
+    };
+    /// A secret: text that is valid in a header. It is never shown.
+    #[derive(Debug, Clone)]
+    pub(super) Secret(SecretString) by parsed_secret = parse_secret;
     /// The name of an account.
     #[derive(Debug, Clone)]
     pub(super) Name(AccountName) = |text| {
@@ -209,6 +170,13 @@ parsed_types! {
     /// The path of the metrics.
     #[derive(Debug, Clone)]
     pub(super) TelemetryPath(String) = telemetry_path;
+    /// The format of the log.
+    #[derive(Debug, Clone, Copy)]
+    pub(super) LogFormatName(LogFormat) = |text| match text.to_ascii_lowercase().as_str() {
+        "logfmt" => Ok(LogFormat::Logfmt),
+        "json" => Ok(LogFormat::Json),
+        _ => Err("logfmt or json"),
+    };
     /// A level of the log.
     #[derive(Debug, Clone, Copy)]
     pub(super) LevelName(Level) = level;
@@ -223,6 +191,17 @@ parsed_types! {
 impl Default for BaseUrl {
     fn default() -> Self {
         Self(parse_base_url(BASE_URL).expect("a constant address"))
+    }
+}
+
+fn parse_secret(text: &str) -> Result<SecretString, String> {
+    let text = text.trim();
+    if text.is_empty() || text.len() > MAX_SECRET_BYTES {
+        Err(format!("1 to {MAX_SECRET_BYTES} characters"))
+    } else if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        Err("letters, digits and signs, without white space".to_owned())
+    } else {
+        Ok(SecretString::from(text))
     }
 }
 
@@ -308,18 +287,6 @@ fn telemetry_path(text: &str) -> Result<String, &'static str> {
         Err("a path that is not another page's")
     } else {
         Ok(text.to_owned())
-    }
-}
-
-impl<'de> Deserialize<'de> for LogFormat {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        parsed(deserializer, |text| {
-            match text.to_ascii_lowercase().as_str() {
-                "logfmt" => Ok(Self::Logfmt),
-                "json" => Ok(Self::Json),
-                _ => Err("logfmt or json"),
-            }
-        })
     }
 }
 

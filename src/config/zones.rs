@@ -58,7 +58,7 @@ fn declare(at: &Location, origin: Declaration, declared: &mut DeclaredZone, read
             declared.hosts.push(DeclaredHost { host, place });
         }
         (Some(_), Some(_)) => {
-            reader.push(at.error("origin_ip and host exclude each other: remove one of them"));
+            reader.push(at.error("origin_ip and host cannot be combined: remove one of them"));
         }
         (None, None) => {
             let is_wrong = |key| reader.is_wrong(&format!("{}.{key}", at.path));

@@ -292,7 +292,8 @@ impl IntoDeserializer<'_, Error> for Node<'_> {
 }
 
 /// What is wrong with a value; once located, also the value's address and the mistake to report.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("{problem}")]
 struct Error {
     problem: String,
     located: Option<Box<(usize, ConfigError)>>,
@@ -327,14 +328,6 @@ impl de::Error for Error {
         }
     }
 }
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.problem)
-    }
-}
-
-impl std::error::Error for Error {}
 
 /// `true`, `1`, `yes`, `false`, `0` or `no`.
 fn parse_boolean(text: &str) -> Option<bool> {

@@ -22,7 +22,7 @@ pub use origin::Place;
 pub(crate) use origin::{plain, scalar};
 pub(crate) use types::parsed_types;
 pub use types::{Entries, Located, Location, Number, parsed, parsed_number, parsed_secret};
-pub(crate) use words::unknown_key;
+pub(crate) use words::{nearest, unknown_key};
 
 /// The deepest nesting. The limit keeps recursion from overflowing the stack.
 const MAX_DEPTH: usize = 32;

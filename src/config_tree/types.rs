@@ -152,15 +152,21 @@ impl<'de, const MIN: u32, const MAX: u32> Deserialize<'de> for Number<MIN, MAX> 
     }
 }
 
-/// Defines newtypes that are parsed from text. `$parse` returns the value, or what was expected.
+/// Defines newtypes that are parsed from text: by [`parsed`], or `by` another function here. `$parse`
+/// returns the value, or what was expected.
 macro_rules! parsed_types {
-    ($($(#[$attribute:meta])* $visibility:vis $name:ident($inner:ty) = $parse:expr;)*) => {$(
+    (@reader) => { $crate::config_tree::parsed };
+    (@reader $reader:ident) => { $crate::config_tree::$reader };
+    ($(
+        $(#[$attribute:meta])*
+        $visibility:vis $name:ident($inner:ty) $(by $reader:ident)? = $parse:expr;
+    )*) => {$(
         $(#[$attribute])*
         $visibility struct $name($visibility $inner);
 
         impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-                $crate::config_tree::parsed(from, $parse).map(Self)
+                parsed_types!(@reader $($reader)?)(from, $parse).map(Self)
             }
         }
     )*};

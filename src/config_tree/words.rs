@@ -12,15 +12,17 @@ const LIKENESS: f64 = 0.8;
 
 /// The message for an unknown name, with the most similar known one.
 pub(crate) fn unknown_key(name: &str, known: &[&str]) -> String {
-    let near = known
-        .iter()
-        .map(|candidate| (strsim::jaro_winkler(name, candidate), candidate))
-        .max_by(|(a, _), (b, _)| a.total_cmp(b))
-        .filter(|(likeness, _)| *likeness >= LIKENESS);
-    match near {
-        Some((_, candidate)) => format!("unknown key, did you mean \"{candidate}\"?"),
+    match nearest(name, known.iter().copied()) {
+        Some(near) => format!("unknown key, did you mean \"{near}\"?"),
         None => format!("unknown key, expected one of {}", known.join(", ")),
     }
+}
+
+/// The known name that an unknown one is most similar to, if any is similar.
+pub(crate) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let likeness = known.map(|known| (strsim::jaro_winkler(name, known), known));
+    let nearest = likeness.max_by(|(a, _), (b, _)| a.total_cmp(b));
+    nearest.and_then(|(likeness, known)| (likeness >= LIKENESS).then_some(known))
 }
 
 /// Quotes a value for a message, truncated if it is long.

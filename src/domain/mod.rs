@@ -23,7 +23,6 @@ pub use mappings::{Changes, ConflictingRows, Mapping, ZoneMappings};
 pub use names::{AccountName, InvalidName, PoolId, Region, ZoneId, ZoneName};
 pub use origin_ip::{InvalidOriginIp, OriginIp};
 pub use place::ExpectedPlace;
-pub use special_purpose::SpecialPurpose;
 pub use spelling::{same_region, same_vendor, usual_region};
 pub use supported_regions::{SupportedRegion, SupportedRegions};
 pub use vendor::Vendor;

@@ -1,7 +1,6 @@
 //! Short strings from outside that become labels: bounded, not empty, cheap to clone.
 
 use std::borrow::Borrow;
-use std::fmt;
 use std::sync::Arc;
 
 /// Why a string is not a valid name, id, vendor or region.
@@ -44,6 +43,31 @@ fn path_segment(text: &str, max: usize) -> Result<Arc<str>, InvalidName> {
     }
 }
 
+/// Implements `Display` and serde for a type with `as_str`. `$parse` is its inverse.
+macro_rules! as_text {
+    ($name:ident, $parse:expr) => {
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.as_str())
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+                $parse(&text).map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+pub(super) use as_text;
+
 /// Defines a type for one kind of short string. `$check` accepts a string of at most `$max` bytes.
 macro_rules! name_type {
     ($(#[$docs:meta])* $name:ident, $check:ident, $max:literal, $accepts:literal) => {
@@ -63,24 +87,7 @@ macro_rules! name_type {
             }
         }
 
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
-            }
-        }
-
-        impl serde::Serialize for $name {
-            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.serialize_str(&self.0)
-            }
-        }
-
-        impl<'de> serde::Deserialize<'de> for $name {
-            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
-                Self::parse(&text).map_err(serde::de::Error::custom)
-            }
-        }
+        as_text!($name, Self::parse);
 
         impl Borrow<str> for $name {
             fn borrow(&self) -> &str {

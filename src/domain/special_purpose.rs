@@ -4,280 +4,106 @@
 //! Sources: <https://www.iana.org/assignments/iana-ipv4-special-registry/> and
 //! <https://www.iana.org/assignments/iana-ipv6-special-registry/>.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::sync::LazyLock;
 
-use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use ipnet::IpNet;
 
+use self::Purpose::{Discard, Documentation, Reachable, Unreachable};
 use super::OriginIp;
 
-/// An entry of the special-purpose address registries.
-#[derive(Debug, PartialEq, Eq)]
-pub struct SpecialPurpose {
-    /// The addresses. The longest of nested prefixes applies.
-    pub net: IpNet,
-    /// The name in the registry.
-    pub name: &'static str,
-    /// The RFC that reserves the addresses.
-    pub rfc: &'static str,
-    /// Whether the registry lists the addresses as globally reachable.
-    pub globally_reachable: bool,
-    /// Whether they are reserved for documentation.
-    pub documentation: bool,
+/// What the addresses of a registry entry are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    /// The registry lists them as globally reachable, so an origin can have them.
+    Reachable,
+    Unreachable,
+    /// Examples in documentation.
+    Documentation,
+    /// Unreachable, and recommended by the Workers documentation for placeholder records (`100::`).
+    Discard,
 }
 
 impl OriginIp {
-    /// The registry entry that rules the address out for a public origin, or `None` if an origin
-    /// can have it. Documentation addresses are in the registry too.
-    pub fn special_purpose(self) -> Option<&'static SpecialPurpose> {
-        let entry = ENTRIES
-            .iter()
-            .filter(|entry| entry.net.contains(&self.addr()))
-            .max_by_key(|entry| entry.net.prefix_len())?;
-        (!entry.globally_reachable).then_some(entry)
-    }
-
-    /// Whether the address is reserved for documentation, so that it is an origin only in examples.
-    pub fn is_documentation(self) -> bool {
-        self.special_purpose()
-            .is_some_and(|entry| entry.documentation)
+    /// Whether the address is not globally reachable, documentation addresses aside.
+    pub fn is_special_purpose(self) -> bool {
+        matches!(self.purpose(), Some(Unreachable | Discard))
     }
 
     /// Whether a proxied record with this address is a placeholder: a Worker or redirect answers,
     /// and no origin is contacted.
     pub fn is_placeholder(self) -> bool {
-        self.is_documentation() || DISCARD_ONLY.contains(&self.addr())
+        matches!(self.purpose(), Some(Documentation | Discard))
+    }
+
+    /// `None` for an ordinary address.
+    fn purpose(self) -> Option<Purpose> {
+        self.entry().map(|(_, purpose)| *purpose)
+    }
+
+    /// The longest prefix applies.
+    fn entry(self) -> Option<&'static (IpNet, Purpose)> {
+        let entries = ENTRIES.iter().filter(|(net, _)| net.contains(&self.addr()));
+        entries.max_by_key(|(net, _)| net.prefix_len())
     }
 }
 
-/// The prefix whose address `100::` the Workers documentation recommends for placeholder records.
-const DISCARD_ONLY: IpNet = v6([0x100, 0, 0, 0, 0, 0, 0, 0], 64);
-
-const fn v4(octets: [u8; 4], prefix_len: u8) -> IpNet {
-    IpNet::V4(Ipv4Net::new_assert(
-        Ipv4Addr::from_octets(octets),
-        prefix_len,
-    ))
-}
-
-const fn v6(groups: [u16; 8], prefix_len: u8) -> IpNet {
-    IpNet::V6(Ipv6Net::new_assert(
-        Ipv6Addr::from_segments(groups),
-        prefix_len,
-    ))
-}
-
-const fn unreachable(net: IpNet, name: &'static str, rfc: &'static str) -> SpecialPurpose {
-    SpecialPurpose {
-        net,
-        name,
-        rfc,
-        globally_reachable: false,
-        documentation: false,
-    }
-}
-
-const fn reachable(net: IpNet, name: &'static str, rfc: &'static str) -> SpecialPurpose {
-    SpecialPurpose {
-        globally_reachable: true,
-        ..unreachable(net, name, rfc)
-    }
-}
-
-const fn documentation(net: IpNet, name: &'static str, rfc: &'static str) -> SpecialPurpose {
-    SpecialPurpose {
-        documentation: true,
-        ..unreachable(net, name, rfc)
-    }
-}
+static ENTRIES: LazyLock<Vec<(IpNet, Purpose)>> = LazyLock::new(|| {
+    let parse = |net: &str| net.parse().expect("a constant prefix");
+    REGISTRY.map(|(net, purpose)| (parse(net), purpose)).into()
+});
 
 /// Both registries. Entries with a reachability of "N/A" (6to4, Teredo and the first ORCHID prefix)
 /// are left out, so that the entry that contains them applies.
-const ENTRIES: [SpecialPurpose; 49] = [
-    unreachable(v4([0, 0, 0, 0], 8), "This network", "RFC 791"),
-    unreachable(
-        v4([0, 0, 0, 0], 32),
-        "This host on this network",
-        "RFC 1122",
-    ),
-    unreachable(v4([10, 0, 0, 0], 8), "Private-Use", "RFC 1918"),
-    unreachable(v4([100, 64, 0, 0], 10), "Shared Address Space", "RFC 6598"),
-    unreachable(v4([127, 0, 0, 0], 8), "Loopback", "RFC 1122"),
-    unreachable(v4([169, 254, 0, 0], 16), "Link Local", "RFC 3927"),
-    unreachable(v4([172, 16, 0, 0], 12), "Private-Use", "RFC 1918"),
-    unreachable(
-        v4([192, 0, 0, 0], 24),
-        "IETF Protocol Assignments",
-        "RFC 6890",
-    ),
-    unreachable(
-        v4([192, 0, 0, 0], 29),
-        "IPv4 Service Continuity Prefix",
-        "RFC 7335",
-    ),
-    unreachable(v4([192, 0, 0, 8], 32), "IPv4 dummy address", "RFC 7600"),
-    reachable(
-        v4([192, 0, 0, 9], 32),
-        "Port Control Protocol Anycast",
-        "RFC 7723",
-    ),
-    reachable(
-        v4([192, 0, 0, 10], 32),
-        "Traversal Using Relays around NAT Anycast",
-        "RFC 8155",
-    ),
-    unreachable(
-        v4([192, 0, 0, 170], 31),
-        "NAT64/DNS64 Discovery",
-        "RFC 8880",
-    ),
-    documentation(
-        v4([192, 0, 2, 0], 24),
-        "Documentation (TEST-NET-1)",
-        "RFC 5737",
-    ),
-    reachable(v4([192, 31, 196, 0], 24), "AS112-v4", "RFC 7535"),
-    reachable(v4([192, 52, 193, 0], 24), "AMT", "RFC 7450"),
-    unreachable(
-        v4([192, 88, 99, 2], 32),
-        "6a44-relay anycast address",
-        "RFC 6751",
-    ),
-    unreachable(v4([192, 168, 0, 0], 16), "Private-Use", "RFC 1918"),
-    reachable(
-        v4([192, 175, 48, 0], 24),
-        "Direct Delegation AS112 Service",
-        "RFC 7534",
-    ),
-    unreachable(v4([198, 18, 0, 0], 15), "Benchmarking", "RFC 2544"),
-    documentation(
-        v4([198, 51, 100, 0], 24),
-        "Documentation (TEST-NET-2)",
-        "RFC 5737",
-    ),
-    documentation(
-        v4([203, 0, 113, 0], 24),
-        "Documentation (TEST-NET-3)",
-        "RFC 5737",
-    ),
-    unreachable(v4([224, 0, 0, 0], 4), "Multicast", "RFC 5771"),
-    unreachable(v4([240, 0, 0, 0], 4), "Reserved", "RFC 1112"),
-    unreachable(
-        v4([255, 255, 255, 255], 32),
-        "Limited Broadcast",
-        "RFC 8190",
-    ),
-    unreachable(
-        v6([0, 0, 0, 0, 0, 0, 0, 1], 128),
-        "Loopback Address",
-        "RFC 4291",
-    ),
-    unreachable(
-        v6([0, 0, 0, 0, 0, 0, 0, 0], 128),
-        "Unspecified Address",
-        "RFC 4291",
-    ),
-    unreachable(
-        v6([0, 0, 0, 0, 0, 0xffff, 0, 0], 96),
-        "IPv4-mapped Address",
-        "RFC 4291",
-    ),
-    reachable(
-        v6([0x64, 0xff9b, 0, 0, 0, 0, 0, 0], 96),
-        "IPv4-IPv6 Translat.",
-        "RFC 6052",
-    ),
-    unreachable(
-        v6([0x64, 0xff9b, 1, 0, 0, 0, 0, 0], 48),
-        "IPv4-IPv6 Translat.",
-        "RFC 8215",
-    ),
-    unreachable(DISCARD_ONLY, "Discard-Only Address Block", "RFC 6666"),
-    unreachable(
-        v6([0x100, 0, 0, 1, 0, 0, 0, 0], 64),
-        "Dummy IPv6 Prefix",
-        "RFC 9780",
-    ),
-    unreachable(
-        v6([0x2001, 0, 0, 0, 0, 0, 0, 0], 23),
-        "IETF Protocol Assignments",
-        "RFC 2928",
-    ),
-    reachable(
-        v6([0x2001, 1, 0, 0, 0, 0, 0, 1], 128),
-        "Port Control Protocol Anycast",
-        "RFC 7723",
-    ),
-    reachable(
-        v6([0x2001, 1, 0, 0, 0, 0, 0, 2], 128),
-        "Traversal Using Relays around NAT Anycast",
-        "RFC 8155",
-    ),
-    reachable(
-        v6([0x2001, 1, 0, 0, 0, 0, 0, 3], 128),
-        "DNS-SD Service Registration Protocol Anycast",
-        "RFC 9665",
-    ),
-    unreachable(
-        v6([0x2001, 2, 0, 0, 0, 0, 0, 0], 48),
-        "Benchmarking",
-        "RFC 5180",
-    ),
-    reachable(v6([0x2001, 3, 0, 0, 0, 0, 0, 0], 32), "AMT", "RFC 7450"),
-    reachable(
-        v6([0x2001, 4, 0x112, 0, 0, 0, 0, 0], 48),
-        "AS112-v6",
-        "RFC 7535",
-    ),
-    reachable(
-        v6([0x2001, 0x20, 0, 0, 0, 0, 0, 0], 28),
-        "ORCHIDv2",
-        "RFC 7343",
-    ),
-    reachable(
-        v6([0x2001, 0x30, 0, 0, 0, 0, 0, 0], 28),
-        "Drone Remote ID Protocol Entity Tags (DETs) Prefix",
-        "RFC 9374",
-    ),
-    documentation(
-        v6([0x2001, 0xdb8, 0, 0, 0, 0, 0, 0], 32),
-        "Documentation",
-        "RFC 3849",
-    ),
-    reachable(
-        v6([0x2620, 0x4f, 0x8000, 0, 0, 0, 0, 0], 48),
-        "Direct Delegation AS112 Service",
-        "RFC 7534",
-    ),
-    documentation(
-        v6([0x3fff, 0, 0, 0, 0, 0, 0, 0], 20),
-        "Documentation",
-        "RFC 9637",
-    ),
-    unreachable(
-        v6([0x5f00, 0, 0, 0, 0, 0, 0, 0], 16),
-        "Segment Routing (SRv6) SIDs",
-        "RFC 9602",
-    ),
-    unreachable(
-        v6([0xfc00, 0, 0, 0, 0, 0, 0, 0], 7),
-        "Unique-Local",
-        "RFC 4193",
-    ),
-    unreachable(
-        v6([0xfe80, 0, 0, 0, 0, 0, 0, 0], 10),
-        "Link-Local Unicast",
-        "RFC 4291",
-    ),
-    unreachable(
-        v6([0xfec0, 0, 0, 0, 0, 0, 0, 0], 10),
-        "Deprecated (site-local)",
-        "RFC 3879",
-    ),
-    unreachable(
-        v6([0xff00, 0, 0, 0, 0, 0, 0, 0], 8),
-        "Multicast",
-        "RFC 4291",
-    ),
+const REGISTRY: [(&str, Purpose); 49] = [
+    ("0.0.0.0/8", Unreachable),          // This network, RFC 791
+    ("0.0.0.0/32", Unreachable),         // This host on this network, RFC 1122
+    ("10.0.0.0/8", Unreachable),         // Private-Use, RFC 1918
+    ("100.64.0.0/10", Unreachable),      // Shared Address Space, RFC 6598
+    ("127.0.0.0/8", Unreachable),        // Loopback, RFC 1122
+    ("169.254.0.0/16", Unreachable),     // Link Local, RFC 3927
+    ("172.16.0.0/12", Unreachable),      // Private-Use, RFC 1918
+    ("192.0.0.0/24", Unreachable),       // IETF Protocol Assignments, RFC 6890
+    ("192.0.0.0/29", Unreachable),       // IPv4 Service Continuity Prefix, RFC 7335
+    ("192.0.0.8/32", Unreachable),       // IPv4 dummy address, RFC 7600
+    ("192.0.0.9/32", Reachable),         // Port Control Protocol Anycast, RFC 7723
+    ("192.0.0.10/32", Reachable),        // Traversal Using Relays around NAT Anycast, RFC 8155
+    ("192.0.0.170/31", Unreachable),     // NAT64/DNS64 Discovery, RFC 8880
+    ("192.0.2.0/24", Documentation),     // Documentation (TEST-NET-1), RFC 5737
+    ("192.31.196.0/24", Reachable),      // AS112-v4, RFC 7535
+    ("192.52.193.0/24", Reachable),      // AMT, RFC 7450
+    ("192.88.99.2/32", Unreachable),     // 6a44-relay anycast address, RFC 6751
+    ("192.168.0.0/16", Unreachable),     // Private-Use, RFC 1918
+    ("192.175.48.0/24", Reachable),      // Direct Delegation AS112 Service, RFC 7534
+    ("198.18.0.0/15", Unreachable),      // Benchmarking, RFC 2544
+    ("198.51.100.0/24", Documentation),  // Documentation (TEST-NET-2), RFC 5737
+    ("203.0.113.0/24", Documentation),   // Documentation (TEST-NET-3), RFC 5737
+    ("224.0.0.0/4", Unreachable),        // Multicast, RFC 5771
+    ("240.0.0.0/4", Unreachable),        // Reserved, RFC 1112
+    ("255.255.255.255/32", Unreachable), // Limited Broadcast, RFC 8190
+    ("::1/128", Unreachable),            // Loopback Address, RFC 4291
+    ("::/128", Unreachable),             // Unspecified Address, RFC 4291
+    ("::ffff:0:0/96", Unreachable),      // IPv4-mapped Address, RFC 4291
+    ("64:ff9b::/96", Reachable),         // IPv4-IPv6 Translat., RFC 6052
+    ("64:ff9b:1::/48", Unreachable),     // IPv4-IPv6 Translat., RFC 8215
+    ("100::/64", Discard),               // Discard-Only Address Block, RFC 6666
+    ("100:0:0:1::/64", Unreachable),     // Dummy IPv6 Prefix, RFC 9780
+    ("2001::/23", Unreachable),          // IETF Protocol Assignments, RFC 2928
+    ("2001:1::1/128", Reachable),        // Port Control Protocol Anycast, RFC 7723
+    ("2001:1::2/128", Reachable),        // Traversal Using Relays around NAT Anycast, RFC 8155
+    ("2001:1::3/128", Reachable),        // DNS-SD Service Registration Protocol Anycast, RFC 9665
+    ("2001:2::/48", Unreachable),        // Benchmarking, RFC 5180
+    ("2001:3::/32", Reachable),          // AMT, RFC 7450
+    ("2001:4:112::/48", Reachable),      // AS112-v6, RFC 7535
+    ("2001:20::/28", Reachable),         // ORCHIDv2, RFC 7343
+    ("2001:30::/28", Reachable), // Drone Remote ID Protocol Entity Tags (DETs) Prefix, RFC 9374
+    ("2001:db8::/32", Documentation), // Documentation, RFC 3849
+    ("2620:4f:8000::/48", Reachable), // Direct Delegation AS112 Service, RFC 7534
+    ("3fff::/20", Documentation), // Documentation, RFC 9637
+    ("5f00::/16", Unreachable),  // Segment Routing (SRv6) SIDs, RFC 9602
+    ("fc00::/7", Unreachable),   // Unique-Local, RFC 4193
+    ("fe80::/10", Unreachable),  // Link-Local Unicast, RFC 4291
+    ("fec0::/10", Unreachable),  // Deprecated (site-local), RFC 3879
+    ("ff00::/8", Unreachable),   // Multicast, RFC 4291
 ];
 
 #[cfg(test)]
@@ -286,71 +112,67 @@ mod tests {
 
     use super::*;
 
-    fn name(text: &str) -> Option<&'static str> {
-        let ip = OriginIp::parse(text).unwrap();
-        ip.special_purpose().map(|entry| entry.name)
+    /// The entry that keeps an origin from having this address.
+    fn entry(text: &str) -> Option<IpNet> {
+        let (net, purpose) = OriginIp::parse(text).unwrap().entry()?;
+        (*purpose != Reachable).then_some(*net)
     }
 
     #[test]
     fn every_entry_is_a_network_of_its_own() {
         let mut nets = HashSet::new();
-        for entry in &ENTRIES {
-            assert_eq!(entry.net, entry.net.trunc(), "{}", entry.name);
-            assert!(nets.insert(entry.net), "{} is listed twice", entry.net);
-            assert!(!(entry.documentation && entry.globally_reachable));
+        for (net, _) in &*ENTRIES {
+            assert_eq!(*net, net.trunc());
+            assert!(nets.insert(*net), "{net} is listed twice");
         }
     }
 
     #[test]
     fn the_first_and_last_address_of_each_entry_are_in_it_and_their_neighbours_are_not() {
         for (inside, outside, expected) in [
-            ("0.255.255.255", "1.0.0.0", "This network"),
-            ("0.0.0.0", "1.0.0.0", "This host on this network"),
-            ("10.0.0.0", "9.255.255.255", "Private-Use"),
-            ("10.255.255.255", "11.0.0.0", "Private-Use"),
-            ("100.64.0.0", "100.63.255.255", "Shared Address Space"),
-            ("100.127.255.255", "100.128.0.0", "Shared Address Space"),
-            ("127.255.255.255", "128.0.0.0", "Loopback"),
-            ("169.254.0.0", "169.253.255.255", "Link Local"),
-            ("172.16.0.0", "172.15.255.255", "Private-Use"),
-            ("172.31.255.255", "172.32.0.0", "Private-Use"),
-            ("192.0.0.255", "192.0.1.0", "IETF Protocol Assignments"),
-            ("192.0.0.7", "192.0.0.9", "IPv4 Service Continuity Prefix"),
-            ("192.0.0.8", "192.0.0.10", "IPv4 dummy address"),
-            ("192.0.0.171", "192.0.1.0", "NAT64/DNS64 Discovery"),
-            ("192.0.2.255", "192.0.3.0", "Documentation (TEST-NET-1)"),
-            ("192.88.99.2", "192.88.99.1", "6a44-relay anycast address"),
-            ("192.168.255.255", "192.169.0.0", "Private-Use"),
-            ("198.18.0.0", "198.17.255.255", "Benchmarking"),
-            ("198.19.255.255", "198.20.0.0", "Benchmarking"),
-            (
-                "198.51.100.0",
-                "198.51.99.255",
-                "Documentation (TEST-NET-2)",
-            ),
-            ("203.0.113.255", "203.0.114.0", "Documentation (TEST-NET-3)"),
-            ("224.0.0.0", "223.255.255.255", "Multicast"),
-            ("240.0.0.0", "223.255.255.255", "Reserved"),
-            ("255.255.255.255", "192.31.196.1", "Limited Broadcast"),
-            ("::", "::2", "Unspecified Address"),
-            ("::1", "::2", "Loopback Address"),
-            ("64:ff9b:1::", "64:ff9b::1", "IPv4-IPv6 Translat."),
-            ("100::1", "100:0:0:2::", "Discard-Only Address Block"),
-            ("100:0:0:1::1", "100:0:0:2::", "Dummy IPv6 Prefix"),
-            ("2001:1ff::1", "2001:200::", "IETF Protocol Assignments"),
-            ("2001::1", "2001:1::1", "IETF Protocol Assignments"),
-            ("2001:2::1", "2001:1::2", "Benchmarking"),
-            ("2001:db8:ffff::1", "2001:db9::", "Documentation"),
-            ("3fff:fff::1", "3fff:1000::", "Documentation"),
-            ("5f00::1", "5f01::", "Segment Routing (SRv6) SIDs"),
-            ("fdff::1", "fbff::1", "Unique-Local"),
-            ("febf::1", "fe7f::1", "Link-Local Unicast"),
-            ("feff::1", "fe00::1", "Deprecated (site-local)"),
-            ("ff02::1", "fe00::1", "Multicast"),
-            ("::ffff:10.0.0.1", "::ffff:11.0.0.1", "Private-Use"),
+            ("0.255.255.255", "1.0.0.0", "0.0.0.0/8"),
+            ("0.0.0.0", "1.0.0.0", "0.0.0.0/32"),
+            ("10.0.0.0", "9.255.255.255", "10.0.0.0/8"),
+            ("10.255.255.255", "11.0.0.0", "10.0.0.0/8"),
+            ("100.64.0.0", "100.63.255.255", "100.64.0.0/10"),
+            ("100.127.255.255", "100.128.0.0", "100.64.0.0/10"),
+            ("127.255.255.255", "128.0.0.0", "127.0.0.0/8"),
+            ("169.254.0.0", "169.253.255.255", "169.254.0.0/16"),
+            ("172.16.0.0", "172.15.255.255", "172.16.0.0/12"),
+            ("172.31.255.255", "172.32.0.0", "172.16.0.0/12"),
+            ("192.0.0.255", "192.0.1.0", "192.0.0.0/24"),
+            ("192.0.0.7", "192.0.0.9", "192.0.0.0/29"),
+            ("192.0.0.8", "192.0.0.10", "192.0.0.8/32"),
+            ("192.0.0.171", "192.0.1.0", "192.0.0.170/31"),
+            ("192.0.2.255", "192.0.3.0", "192.0.2.0/24"),
+            ("192.88.99.2", "192.88.99.1", "192.88.99.2/32"),
+            ("192.168.255.255", "192.169.0.0", "192.168.0.0/16"),
+            ("198.18.0.0", "198.17.255.255", "198.18.0.0/15"),
+            ("198.19.255.255", "198.20.0.0", "198.18.0.0/15"),
+            ("198.51.100.0", "198.51.99.255", "198.51.100.0/24"),
+            ("203.0.113.255", "203.0.114.0", "203.0.113.0/24"),
+            ("224.0.0.0", "223.255.255.255", "224.0.0.0/4"),
+            ("240.0.0.0", "223.255.255.255", "240.0.0.0/4"),
+            ("255.255.255.255", "192.31.196.1", "255.255.255.255/32"),
+            ("::", "::2", "::/128"),
+            ("::1", "::2", "::1/128"),
+            ("64:ff9b:1::", "64:ff9b::1", "64:ff9b:1::/48"),
+            ("100::1", "100:0:0:2::", "100::/64"),
+            ("100:0:0:1::1", "100:0:0:2::", "100:0:0:1::/64"),
+            ("2001:1ff::1", "2001:200::", "2001::/23"),
+            ("2001::1", "2001:1::1", "2001::/23"),
+            ("2001:2::1", "2001:1::2", "2001:2::/48"),
+            ("2001:db8:ffff::1", "2001:db9::", "2001:db8::/32"),
+            ("3fff:fff::1", "3fff:1000::", "3fff::/20"),
+            ("5f00::1", "5f01::", "5f00::/16"),
+            ("fdff::1", "fbff::1", "fc00::/7"),
+            ("febf::1", "fe7f::1", "fe80::/10"),
+            ("feff::1", "fe00::1", "fec0::/10"),
+            ("ff02::1", "fe00::1", "ff00::/8"),
+            ("::ffff:10.0.0.1", "::ffff:11.0.0.1", "10.0.0.0/8"),
         ] {
-            assert_eq!(name(inside), Some(expected), "{inside}");
-            assert_eq!(name(outside), None, "{outside}");
+            assert_eq!(entry(inside), Some(expected.parse().unwrap()), "{inside}");
+            assert_eq!(entry(outside), None, "{outside}");
         }
     }
 
@@ -375,7 +197,7 @@ mod tests {
             "2002::1",
             "192.88.99.1",
         ] {
-            assert_eq!(name(usable), None, "{usable}");
+            assert_eq!(entry(usable), None, "{usable}");
         }
     }
 
@@ -393,7 +215,7 @@ mod tests {
             ("3.5.140.1", false, false),
         ] {
             let ip = OriginIp::parse(text).unwrap();
-            assert_eq!(ip.is_documentation(), documentation, "{text}");
+            assert_eq!(ip.purpose() == Some(Documentation), documentation, "{text}");
             assert_eq!(ip.is_placeholder(), placeholder, "{text}");
         }
     }

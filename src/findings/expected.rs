@@ -259,7 +259,7 @@ impl<'a> Builder<'a> {
         let is_declared = naming.sources.contains(Source::Config);
         if ip.is_placeholder() && !is_declared {
             Some(LeftOutReason::Placeholder)
-        } else if ip.special_purpose().is_some() && !ip.is_documentation() {
+        } else if ip.is_special_purpose() {
             Some(LeftOutReason::SpecialPurpose)
         } else if is_in(self.evidence.cloudflare) {
             Some(LeftOutReason::Cloudflare)

@@ -26,7 +26,5 @@ pub use model::{
     WrongMapping, ZoneFindings,
 };
 pub use plan::{Delete, Put, Undecided, ZonePlan, plan};
-pub use settings::{
-    DeclaredHost, DeclaredOrigin, DeclaredZone, ExpectSettings, UnusedAfter, VerifySettings,
-};
+pub use settings::{DeclaredHost, DeclaredOrigin, DeclaredZone, ExpectSettings, VerifySettings};
 pub use usage::Usage;

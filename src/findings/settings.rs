@@ -20,23 +20,9 @@ pub struct ExpectSettings {
     pub from_rules: bool,
     /// Addresses that need no mapping.
     pub ignore: Vec<IpNet>,
-    /// When a mapping that no source names counts as unused.
-    pub unused_after: UnusedAfter,
-}
-
-/// How long no source must have named the address of a mapping before it counts as unused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum UnusedAfter {
-    /// Mappings never count as unused.
-    Never,
-    /// Not named for this long, at least 1 s.
-    Age(Duration),
-}
-
-impl Default for UnusedAfter {
-    fn default() -> Self {
-        Self::Age(Duration::from_hours(7 * 24))
-    }
+    /// How long no source must have named the address of a mapping before it counts as unused, at
+    /// least 1 s; `None` if mappings never do.
+    pub unused_after: Option<Duration>,
 }
 
 /// The declared origins of one zone.

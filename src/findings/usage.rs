@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{NamedAddresses, UnusedAfter};
+use super::NamedAddresses;
 use crate::domain::{Mapping, OriginIp, ZoneMappings};
 
 /// If the daemon was stopped for longer than this, the time starts again, because an origin may
@@ -58,13 +58,10 @@ impl Usage {
     pub fn unused(
         &self,
         mappings: &ZoneMappings,
-        after: UnusedAfter,
+        after: Option<Duration>,
         now: Timestamp,
     ) -> Option<Vec<Mapping>> {
-        let UnusedAfter::Age(age) = after else {
-            return None;
-        };
-        let since = now.checked_sub(age).ok()?;
+        let since = now.checked_sub(after?).ok()?;
         self.complete_since.filter(|complete| *complete <= since)?;
         let is_unused = |mapping: &&Mapping| {
             let unnamed = self.unnamed_since.get(&mapping.origin_ip);
@@ -110,7 +107,7 @@ mod tests {
     }
 
     fn unused(usage: &Usage, mappings: &ZoneMappings, hours: u64) -> Option<Vec<String>> {
-        shown(usage.unused(mappings, UnusedAfter::Age(WEEK), at(hours)))
+        shown(usage.unused(mappings, Some(WEEK), at(hours)))
     }
 
     #[test]
@@ -139,7 +136,7 @@ mod tests {
             at(401),
         );
         assert_eq!(unused(&usage, &mappings, 401), Some(vec![]));
-        let never = usage.unused(&mappings, UnusedAfter::Never, at(401));
+        let never = usage.unused(&mappings, None, at(401));
         assert_eq!(never, None);
     }
 

@@ -7,8 +7,8 @@ mod table;
 
 use prometheus::core::Collector;
 use prometheus::{
-    CounterVec, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec,
-    IntGauge, IntGaugeVec, Opts, Registry,
+    CounterVec, Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, Registry,
 };
 
 pub use self::table::*;
@@ -98,34 +98,20 @@ impl Family {
         Ok(metric)
     }
 
-    /// Like [`Family::register`], for a histogram without labels.
+    /// Like [`Family::register`], for a histogram.
     pub fn register_histogram(
         &self,
         registry: &Registry,
         buckets: &[f64],
-    ) -> prometheus::Result<Histogram> {
-        let histogram = Histogram::with_opts(self.histogram_opts(buckets))?;
-        registry.register(Box::new(histogram.clone()))?;
-        Ok(histogram)
-    }
-
-    /// Like [`Family::register`], for a histogram with labels.
-    pub fn register_histogram_vec(
-        &self,
-        registry: &Registry,
-        buckets: &[f64],
     ) -> prometheus::Result<HistogramVec> {
-        let histogram = HistogramVec::new(self.histogram_opts(buckets), self.labels)?;
+        let opts = HistogramOpts::from(self.opts()).buckets(buckets.to_vec());
+        let histogram = HistogramVec::new(opts, self.labels)?;
         registry.register(Box::new(histogram.clone()))?;
         Ok(histogram)
     }
 
     fn opts(&self) -> Opts {
         Opts::new(self.name, self.help)
-    }
-
-    fn histogram_opts(&self, buckets: &[f64]) -> HistogramOpts {
-        HistogramOpts::from(self.opts()).buckets(buckets.to_vec())
     }
 }
 

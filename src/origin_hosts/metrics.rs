@@ -22,8 +22,7 @@ impl Metrics {
     pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
         Ok(Self {
             queries: metric_families::DNS_QUERIES.register(registry)?,
-            duration: metric_families::DNS_QUERY_DURATION
-                .register_histogram_vec(registry, &BUCKETS)?,
+            duration: metric_families::DNS_QUERY_DURATION.register_histogram(registry, &BUCKETS)?,
         })
     }
 

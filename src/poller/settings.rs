@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::cloudflare::{self, Credentials};
+use crate::cloudflare::Credentials;
 use crate::domain::{AccountName, ZoneGlob, ZoneId};
 use crate::snapshot::StaleAfter;
 
@@ -32,16 +32,6 @@ pub struct AccountSettings {
     pub credentials: Credentials,
     /// The selection of its zones.
     pub zones: ZoneSelection,
-}
-
-impl AccountSettings {
-    /// The settings of its client.
-    pub fn client(&self) -> cloudflare::AccountSettings {
-        cloudflare::AccountSettings {
-            name: self.name.clone(),
-            credentials: self.credentials.clone(),
-        }
-    }
 }
 
 /// The selection of an account's zones.

@@ -14,7 +14,7 @@ use super::enrichment::fetch::Enriched;
 use super::enrichment::pool_cache::Pools;
 use crate::cloudflare::{
     ApiError, AuditLogReading, CallBudget, Client, DnsRecord, MappingList, Operation, Reason, Rows,
-    TokenStatus, ZoneList,
+    TokenStatus,
 };
 use crate::domain::{AccountName, Zone, ZoneId};
 use crate::panics::caught;
@@ -26,7 +26,7 @@ const LISTING_BUDGET: Duration = Duration::from_mins(10);
 
 /// The outcome of a task.
 pub(super) enum Outcome {
-    Listed(Result<ZoneList, ApiError>),
+    Listed(Result<Rows<Zone>, ApiError>),
     LookedUp(ZoneId, Result<Zone, ApiError>),
     Polled(ZoneId, Result<MappingList, ApiError>, Duration),
     Enriched(ZoneId, Box<Enriched>),
@@ -191,10 +191,10 @@ fn panicked(account: &AccountName, operation: Operation) -> ApiError {
 }
 
 /// Lists an account's zones. If the list is unexpectedly empty, reads it again.
-pub(super) async fn list(client: Client, had_zones: bool) -> Result<ZoneList, ApiError> {
+pub(super) async fn list(client: Client, had_zones: bool) -> Result<Rows<Zone>, ApiError> {
     let call = CallBudget::new(LISTING_BUDGET);
     let mut list = client.list_zones(&call).await;
-    if had_zones && matches!(&list, Ok(list) if list.zones.is_empty()) {
+    if had_zones && matches!(&list, Ok(list) if list.rows.is_empty()) {
         warn!(account = %client.account(), "zone list is suddenly empty, reading it again");
         list = client.list_zones(&call).await;
     }

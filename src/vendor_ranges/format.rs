@@ -6,11 +6,10 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use serde::Deserialize;
-use serde::de::Deserializer;
 use url::Url;
 
 use super::RangeSource;
-use super::rows::{Rows, fold_rows, place};
+use super::rows::{Row, Rows, fold_rows, place};
 use super::table::{Place, VendorTable};
 use crate::domain::Vendor;
 
@@ -78,7 +77,9 @@ impl Format {
     pub fn parse(self, file: &[u8]) -> Result<VendorTable, FormatError> {
         let parsed = match self {
             Self::Aws => serde_json::from_slice(file).map(AwsFile::into_table),
-            Self::Azure => serde_json::from_slice(file).map(AzureFile::into_table),
+            Self::Azure => {
+                serde_json::from_slice(file).map(|file: AzureFile| file.values.into_table(None))
+            }
             Self::Gcp => serde_json::from_slice(file).map(GcpFile::into_table),
             Self::Oci => serde_json::from_slice(file).map(OciFile::into_table),
         };
@@ -93,9 +94,9 @@ impl Format {
 struct AwsFile {
     #[serde(rename = "syncToken")]
     seconds: Option<String>,
-    #[serde(deserialize_with = "AwsRow::fold")]
+    #[serde(deserialize_with = "fold_rows::<AwsRow, _>")]
     prefixes: Rows,
-    #[serde(deserialize_with = "AwsRow::fold", default)]
+    #[serde(deserialize_with = "fold_rows::<AwsRow, _>", default)]
     ipv6_prefixes: Rows,
 }
 
@@ -107,16 +108,14 @@ struct AwsRow {
     service: Option<String>,
 }
 
-impl AwsRow {
-    fn fold<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Rows, D::Error> {
-        fold_rows(deserializer, |row: Self, rows| {
-            let place = match row.service.as_deref() {
-                Some("AMAZON") => place(&Vendor::Aws, row.region.as_deref().unwrap_or_default()),
-                Some("GLOBALACCELERATOR" | "CLOUDFRONT") => Place::Edge,
-                _ => return,
-            };
-            rows.add(row.ip_prefix.as_deref(), place);
-        })
+impl Row for AwsRow {
+    fn keep(self, rows: &mut Rows) {
+        let place = match self.service.as_deref() {
+            Some("AMAZON") => place(&Vendor::Aws, self.region.as_deref().unwrap_or_default()),
+            Some("GLOBALACCELERATOR" | "CLOUDFRONT") => Place::Edge,
+            _ => return,
+        };
+        rows.add(self.ip_prefix.as_deref(), place);
     }
 }
 
@@ -133,7 +132,7 @@ impl AwsFile {
 struct GcpFile {
     #[serde(rename = "syncToken")]
     milliseconds: Option<String>,
-    #[serde(deserialize_with = "GcpRow::fold")]
+    #[serde(deserialize_with = "fold_rows::<GcpRow, _>")]
     prefixes: Rows,
 }
 
@@ -144,12 +143,10 @@ struct GcpRow {
     scope: Option<String>,
 }
 
-impl GcpRow {
-    fn fold<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Rows, D::Error> {
-        fold_rows(deserializer, |row: Self, rows| {
-            let place = place(&Vendor::Gcp, row.scope.as_deref().unwrap_or_default());
-            rows.add(row.prefix.as_deref(), place);
-        })
+impl Row for GcpRow {
+    fn keep(self, rows: &mut Rows) {
+        let place = place(&Vendor::Gcp, self.scope.as_deref().unwrap_or_default());
+        rows.add(self.prefix.as_deref(), place);
     }
 }
 
@@ -164,7 +161,7 @@ impl GcpFile {
 /// The file has no time of publication.
 #[derive(Deserialize)]
 struct AzureFile {
-    #[serde(deserialize_with = "AzureTag::fold")]
+    #[serde(deserialize_with = "fold_rows::<AzureTag, _>")]
     values: Rows,
 }
 
@@ -176,40 +173,32 @@ struct AzureTag {
 
 #[derive(Deserialize)]
 struct AzureProperties {
-    #[serde(
-        rename = "addressPrefixes",
-        default,
-        deserialize_with = "azure_prefixes"
-    )]
+    #[serde(rename = "addressPrefixes", default)]
+    #[serde(deserialize_with = "fold_rows::<AzurePrefix, _>")]
     prefixes: Rows,
 }
 
-/// The tag's region is not known yet here, because its name may follow the list.
-fn azure_prefixes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Rows, D::Error> {
-    fold_rows(deserializer, |prefix: String, rows| {
-        rows.add(Some(&prefix), Place::Nowhere);
-    })
-}
+#[derive(Deserialize)]
+struct AzurePrefix(String);
 
-impl AzureTag {
-    fn fold<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Rows, D::Error> {
-        fold_rows(deserializer, |tag: Self, rows| {
-            let place = match tag.name.as_str() {
-                "AzureFrontDoor.Frontend" | "AzureTrafficManager" => Place::Edge,
-                "AzureCloud" => Place::Nowhere,
-                name => match name.strip_prefix("AzureCloud.") {
-                    Some(region) => place(&Vendor::Azure, region),
-                    None => return,
-                },
-            };
-            rows.append(tag.properties.prefixes.at(&place));
-        })
+impl Row for AzurePrefix {
+    /// The tag's region is not known yet here, because its name may follow the list.
+    fn keep(self, rows: &mut Rows) {
+        rows.add(Some(&self.0), Place::Nowhere);
     }
 }
 
-impl AzureFile {
-    fn into_table(self) -> VendorTable {
-        self.values.into_table(None)
+impl Row for AzureTag {
+    fn keep(self, rows: &mut Rows) {
+        let place = match self.name.as_str() {
+            "AzureFrontDoor.Frontend" | "AzureTrafficManager" => Place::Edge,
+            "AzureCloud" => Place::Nowhere,
+            name => match name.strip_prefix("AzureCloud.") {
+                Some(region) => place(&Vendor::Azure, region),
+                None => return,
+            },
+        };
+        rows.append(self.properties.prefixes.at(&place));
     }
 }
 
@@ -217,14 +206,14 @@ impl AzureFile {
 struct OciFile {
     #[serde(rename = "last_updated_timestamp")]
     published: Option<String>,
-    #[serde(deserialize_with = "OciRegion::fold")]
+    #[serde(deserialize_with = "fold_rows::<OciRegion, _>")]
     regions: Rows,
 }
 
 #[derive(Deserialize)]
 struct OciRegion {
     region: String,
-    #[serde(deserialize_with = "OciRow::fold", default)]
+    #[serde(deserialize_with = "fold_rows::<OciRow, _>", default)]
     cidrs: Rows,
 }
 
@@ -233,20 +222,16 @@ struct OciRow {
     cidr: Option<String>,
 }
 
-impl OciRow {
+impl Row for OciRow {
     /// The region is not known yet here, because its name may follow the list.
-    fn fold<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Rows, D::Error> {
-        fold_rows(deserializer, |row: Self, rows| {
-            rows.add(row.cidr.as_deref(), Place::Nowhere);
-        })
+    fn keep(self, rows: &mut Rows) {
+        rows.add(self.cidr.as_deref(), Place::Nowhere);
     }
 }
 
-impl OciRegion {
-    fn fold<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Rows, D::Error> {
-        fold_rows(deserializer, |row: Self, rows| {
-            rows.append(row.cidrs.at(&place(&Vendor::Oci, &row.region)));
-        })
+impl Row for OciRegion {
+    fn keep(self, rows: &mut Rows) {
+        rows.append(self.cidrs.at(&place(&Vendor::Oci, &self.region)));
     }
 }
 

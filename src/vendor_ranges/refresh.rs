@@ -76,7 +76,7 @@ enum RefreshError {
     Fetch(#[from] FetchError),
     #[error(transparent)]
     Format(#[from] FormatError),
-    #[error("it broke off: {0}")]
+    #[error("it failed: {0}")]
     Defect(#[from] JoinError),
     #[error("the file has no address prefix")]
     Empty,
@@ -92,7 +92,7 @@ impl RefreshError {
     fn is_defect(&self) -> bool {
         matches!(
             self,
-            Self::Defect(_) | Self::Fetch(FetchError::Reading(ReadingError::BrokeOff(_)))
+            Self::Defect(_) | Self::Fetch(FetchError::Reading(ReadingError::Failed(_)))
         )
     }
 }
@@ -224,7 +224,7 @@ impl VendorRanges {
                         %vendor,
                         %source,
                         %error,
-                        "a refresh of the vendor's address ranges broke off; please report this; {kept}"
+                        "a refresh of the vendor's address ranges panicked; please report this; {kept}"
                     );
                 } else {
                     warn!(

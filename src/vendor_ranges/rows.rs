@@ -5,8 +5,7 @@ use std::marker::PhantomData;
 
 use ipnet::IpNet;
 use jiff::Timestamp;
-use serde::Deserialize;
-use serde::de::{Deserializer, Error as _, SeqAccess, Visitor};
+use serde::de::{DeserializeOwned, Deserializer, Error as _, SeqAccess, Visitor};
 
 use super::table::{Place, VendorTable};
 use crate::domain::{Region, Vendor, usual_region};
@@ -58,21 +57,19 @@ pub(super) fn place(vendor: &Vendor, region: &str) -> Place {
     region.map_or(Place::Nowhere, Place::Region)
 }
 
-/// Reads a list row by row. `keep` adds each row to the result.
-pub(super) fn fold_rows<'de, D, R>(
-    deserializer: D,
-    keep: fn(R, &mut Rows),
-) -> Result<Rows, D::Error>
-where
-    D: Deserializer<'de>,
-    R: Deserialize<'de>,
-{
-    struct Fold<R> {
-        keep: fn(R, &mut Rows),
-        row: PhantomData<R>,
-    }
+/// A row of a list in a vendor's file.
+pub(super) trait Row: DeserializeOwned {
+    /// Adds what counts of it.
+    fn keep(self, rows: &mut Rows);
+}
 
-    impl<'de, R: Deserialize<'de>> Visitor<'de> for Fold<R> {
+/// Reads a list row by row.
+pub(super) fn fold_rows<'de, R: Row, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Rows, D::Error> {
+    struct Fold<R>(PhantomData<R>);
+
+    impl<'de, R: Row> Visitor<'de> for Fold<R> {
         type Value = Rows;
 
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -81,8 +78,8 @@ where
 
         fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Rows, A::Error> {
             let mut rows = Rows::default();
-            while let Some(row) = list.next_element()? {
-                (self.keep)(row, &mut rows);
+            while let Some(row) = list.next_element::<R>()? {
+                row.keep(&mut rows);
                 if rows.rows.len() > MAX_ROWS {
                     return Err(A::Error::custom(format_args!("more than {MAX_ROWS} rows")));
                 }
@@ -91,8 +88,5 @@ where
         }
     }
 
-    deserializer.deserialize_seq(Fold {
-        keep,
-        row: PhantomData,
-    })
+    deserializer.deserialize_seq(Fold::<R>(PhantomData))
 }

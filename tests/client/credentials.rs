@@ -1,12 +1,12 @@
 //! Tokens: verified, replaced, and never shown.
 
 use cloudflare_origin_region_exporter::cloudflare::{
-    Client, Metrics, Reason, Secret, Secrets, TokenState,
+    Client, Credentials, Metrics, Reason, Secret, Secrets, TokenState,
 };
 use prometheus::Registry;
 
 use crate::scripted::Server;
-use crate::support::{Set, TOKEN, account, answer, call, error, http, inline, settings, zone};
+use crate::support::{Set, TOKEN, answer, call, error, http, inline, name, settings, zone};
 
 #[tokio::test]
 async fn a_refused_token_is_replaced_by_what_its_file_holds_now() {
@@ -88,7 +88,16 @@ async fn an_answer_that_repeats_the_secret_of_another_account_is_shown_without_i
     settings.retries = 0;
     let metrics = Metrics::register(&Registry::new()).unwrap();
     let secrets = Secrets::default();
-    let client = |secret| Client::new(&settings, account(secret), http(), &metrics, &secrets);
+    let client = |secret| {
+        Client::new(
+            &settings,
+            name(),
+            Credentials::Token(secret),
+            http(),
+            &metrics,
+            &secrets,
+        )
+    };
     let (asks, _other) = (client(inline(TOKEN)), client(inline(other)));
     for _ in 0..2 {
         let error = asks.list_mappings(&zone(), &call()).await.unwrap_err();

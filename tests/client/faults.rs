@@ -3,11 +3,13 @@
 use std::io::Write as _;
 use std::time::Duration;
 
-use cloudflare_origin_region_exporter::cloudflare::{Client, Metrics, Reason, Secrets};
+use cloudflare_origin_region_exporter::cloudflare::{
+    Client, Credentials, Metrics, Reason, Secrets,
+};
 use prometheus::Registry;
 
 use crate::scripted::{Reply, Server};
-use crate::support::{Set, TOKEN, account, answer, call, error, http, inline, settings, zone};
+use crate::support::{Set, TOKEN, answer, call, error, http, inline, name, settings, zone};
 
 fn gzip(body: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
@@ -266,7 +268,8 @@ async fn no_connection_and_no_tls_have_their_classes() {
         settings.timeout = Duration::from_secs(5);
         let client = Client::new(
             &settings,
-            account(inline(TOKEN)),
+            name(),
+            Credentials::Token(inline(TOKEN)),
             http(),
             &metrics,
             &Secrets::default(),

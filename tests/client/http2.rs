@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use cloudflare_origin_region_exporter::cloudflare::{Client, Metrics, Secrets};
+use cloudflare_origin_region_exporter::cloudflare::{Client, Credentials, Metrics, Secrets};
 use cloudflare_origin_region_exporter::http_client::HttpClient;
 use cloudflare_origin_region_exporter::simulator::{Simulator, World};
 use h2::server::SendResponse;
@@ -19,7 +19,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{account, call, http, inline, settings, zone};
+use crate::support::{call, http, inline, name, settings, zone};
 
 const EMPTY: &[u8] = include_bytes!("../data/cloudflare/list-empty.json");
 
@@ -93,7 +93,8 @@ impl Http2Server {
         let secrets = Secrets::default();
         Client::new(
             &settings,
-            account(inline("a-token")),
+            name(),
+            Credentials::Token(inline("a-token")),
             http,
             &metrics,
             &secrets,
@@ -233,7 +234,14 @@ async fn a_base_url_that_is_wrong_is_probably_named() {
         settings.timeout = Duration::from_secs(5);
         let metrics = Metrics::register(&Registry::new()).unwrap();
         let secrets = Secrets::default();
-        let client = Client::new(&settings, account(inline("t")), http(), &metrics, &secrets);
+        let client = Client::new(
+            &settings,
+            name(),
+            Credentials::Token(inline("t")),
+            http(),
+            &metrics,
+            &secrets,
+        );
         let error = client.list_zones(&call()).await.unwrap_err();
         assert!(error.detail.contains(hint), "{base}: {error}");
     }

@@ -48,7 +48,7 @@ async fn the_fewest_requests_read_a_full_zone_and_many_zones() {
     assert_eq!(list.mappings.len(), 3500);
     assert_eq!(set.server.seen().len(), 35);
     assert_eq!(
-        set.client.list_zones(&call()).await.unwrap().zones.len(),
+        set.client.list_zones(&call()).await.unwrap().rows.len(),
         101
     );
     assert_eq!(set.server.seen().len(), 35 + 3);

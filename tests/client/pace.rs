@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use cloudflare_origin_region_exporter::cloudflare::{CallBudget, RateLimit, Reason};
+use cloudflare_origin_region_exporter::cloudflare::{CallBudget, Credentials, RateLimit, Reason};
 use cloudflare_origin_region_exporter::domain::OriginIp;
 
 use crate::scripted::Reply;
-use crate::support::{Set, TOKEN, account, answer, call, http, inline, settings, zone};
+use crate::support::{Set, TOKEN, answer, call, http, inline, settings, zone};
 
 #[tokio::test]
 async fn after_a_429_nothing_is_sent_until_retry_after_has_passed() {
@@ -131,7 +131,7 @@ async fn other_settings_come_into_force_and_a_pause_stays() {
     let mut settings = settings(&format!("http://{}/client/v4/", set.server.address));
     settings.rate_limit.requests = 500;
     set.client
-        .reconfigure(&settings, account(inline("new")), http());
+        .reconfigure(&settings, Credentials::Token(inline("new")), http());
     assert!(set.client.paused_until().is_some());
     assert_eq!(set.client.budget(), 500);
     assert_eq!(

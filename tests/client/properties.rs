@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, SystemTime};
 
 use cloudflare_origin_region_exporter::cloudflare::{
-    CallBudget, Client, MappingList, Metrics, Reason, Secrets, Settings,
+    CallBudget, Client, Credentials, MappingList, Metrics, Reason, Secrets, Settings,
 };
 use cloudflare_origin_region_exporter::domain::ZoneId;
 use cloudflare_origin_region_exporter::http_client::HttpClient;
@@ -16,7 +16,7 @@ use proptest::sample::Index;
 use tokio::time::Instant;
 
 use crate::scripted::{Reply, Seen, Server};
-use crate::support::{account, http, inline, settings};
+use crate::support::{http, inline, name, settings};
 
 const PER_PAGE: usize = 100;
 
@@ -43,7 +43,8 @@ fn ask<T>(
         let metrics = Metrics::register(&Registry::new()).unwrap();
         let client = Client::new(
             &settings,
-            account(inline("a-token")),
+            name(),
+            Credentials::Token(inline("a-token")),
             http.clone(),
             &metrics,
             &Secrets::default(),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use cloudflare_origin_region_exporter::cloudflare::{
-    AccountSettings, CallBudget, Client, Credentials, Metrics, RateLimit, Secret, Secrets, Settings,
+    CallBudget, Client, Credentials, Metrics, RateLimit, Secret, Secrets, Settings,
 };
 use cloudflare_origin_region_exporter::domain::{AccountName, ZoneId};
 use cloudflare_origin_region_exporter::http_client;
@@ -40,7 +40,8 @@ impl Set {
         let metrics = Metrics::register(&registry).unwrap();
         let client = Client::new(
             &settings,
-            account(secret),
+            name(),
+            Credentials::Token(secret),
             http(),
             &metrics,
             &Secrets::default(),
@@ -78,7 +79,8 @@ impl Simulated {
         let simulator = Simulator::local(world, shutdown).await.unwrap();
         let client = Client::new(
             &settings(&simulator.base_url()),
-            account(inline(TOKEN)),
+            name(),
+            Credentials::Token(inline(TOKEN)),
             http(),
             &Metrics::register(&Registry::new()).unwrap(),
             &Secrets::default(),
@@ -110,11 +112,8 @@ pub(crate) fn inline(secret: &str) -> Secret {
     Secret::Inline(SecretString::from(secret))
 }
 
-pub(crate) fn account(secret: Secret) -> AccountSettings {
-    AccountSettings {
-        name: AccountName::parse("main").unwrap(),
-        credentials: Credentials::Token(secret),
-    }
+pub(crate) fn name() -> AccountName {
+    AccountName::parse("main").unwrap()
 }
 
 pub(crate) fn http() -> http_client::HttpClient {

@@ -6,7 +6,6 @@ use std::time::Duration;
 use cloudflare_origin_region_exporter::cloudflare::AuditLogSettings;
 use cloudflare_origin_region_exporter::config::{self, Environment, ProcessFlags};
 use cloudflare_origin_region_exporter::domain::Vendor;
-use cloudflare_origin_region_exporter::findings::UnusedAfter;
 use cloudflare_origin_region_exporter::poller::ZoneSelection;
 use cloudflare_origin_region_exporter::snapshot::StaleAfter;
 use cloudflare_origin_region_exporter::{history, origin_hosts, storage};
@@ -52,12 +51,17 @@ fn a_token_in_the_environment_is_a_whole_configuration() {
 fn hosts_audit_log_history_and_storage_have_defaults_and_take_values() {
     let settings = load("").unwrap();
     assert_eq!(settings.hosts, origin_hosts::Settings::default());
-    assert_eq!(settings.audit_log, AuditLogSettings::default());
+    let audit_log = AuditLogSettings {
+        enabled: false,
+        interval: Duration::from_secs(30),
+        actors: true,
+    };
+    assert_eq!(settings.audit_log, audit_log);
     assert_eq!(settings.history, history::Settings::default());
     assert_eq!(settings.storage, None);
     assert_eq!(
         settings.expect.unused_after,
-        UnusedAfter::Age(Duration::from_hours(7 * 24))
+        Some(Duration::from_hours(7 * 24))
     );
     let settings = load(
         "expect: {from_rules: true, unused_after: 1s, ignore: [198.51.100.7, \"2001:db8::/32\", \
@@ -69,10 +73,7 @@ fn hosts_audit_log_history_and_storage_have_defaults_and_take_values() {
     )
     .unwrap();
     assert!(settings.expect.from_rules);
-    assert_eq!(
-        settings.expect.unused_after,
-        UnusedAfter::Age(Duration::from_secs(1))
-    );
+    assert_eq!(settings.expect.unused_after, Some(Duration::from_secs(1)));
     let ignored: Vec<_> = settings
         .expect
         .ignore
@@ -99,7 +100,7 @@ fn hosts_audit_log_history_and_storage_have_defaults_and_take_values() {
     assert_eq!(settings.audit_log.interval, Duration::from_secs(1));
     assert_eq!(settings.history.retain, Duration::from_hours(30 * 24));
     let never = load("expect: {unused_after: never}").unwrap();
-    assert_eq!(never.expect.unused_after, UnusedAfter::Never);
+    assert_eq!(never.expect.unused_after, None);
     let cli = config::cli::parse(
         ["x", "--storage.path=/var/lib/exporter"].map(Into::into),
         &Environment::default(),

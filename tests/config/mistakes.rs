@@ -36,7 +36,7 @@ accounts:
              \"30d\", found \"30\"",
             "x:4: cloudflare.rate_limit.share: expected a number above 0 and at most 1, found \
              \"1.5\"",
-            "x:6: accounts[0]: api_token and api_token_file exclude each other: remove one of them",
+            "x:6: accounts[0]: api_token and api_token_file cannot be combined: remove one of them",
         ]
     );
 }
@@ -160,7 +160,7 @@ fn a_mistake_has_the_line_of_its_key_or_value() {
         ),
         (
             "accounts:\n- name: a\n  zones:\n    ids: [b]\n    include: [c]\n  api_token: t\n",
-            "x:3: accounts[0].zones: ids and include or exclude exclude each other: remove one of \
+            "x:3: accounts[0].zones: ids cannot be combined with include or exclude: remove one of \
              them",
         ),
         (
@@ -255,7 +255,7 @@ fn accounts_that_cannot_be_say_why() {
         ),
         (
             "accounts: [{name: a, api_key: k}]",
-            "x:1: accounts[0]: api_key needs email beside it",
+            "x:1: accounts[0]: api_key requires email",
         ),
         (
             "accounts:\n- {name: a, api_token: t}\n- {name: a, api_token: u}",
@@ -263,7 +263,7 @@ fn accounts_that_cannot_be_say_why() {
         ),
         (
             "accounts: [{name: a, api_token: t, zones: {ids: [abc], exclude: [x.org]}}]",
-            "x:1: accounts[0].zones: ids and include or exclude exclude each other: remove one of \
+            "x:1: accounts[0].zones: ids cannot be combined with include or exclude: remove one of \
              them",
         ),
         (
@@ -289,7 +289,7 @@ fn what_does_not_belong_there_or_is_there_twice_is_named() {
         ),
         (
             "expect: {zones: {a.org: [{origin_ip: 192.0.2.1, host: a.example}]}}",
-            "x:1: expect.zones.a.org[0]: origin_ip and host exclude each other: remove one of them",
+            "x:1: expect.zones.a.org[0]: origin_ip and host cannot be combined: remove one of them",
         ),
         (
             "expect: {zones: {a.org: [{vendor: aws}]}}",

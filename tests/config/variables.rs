@@ -114,20 +114,17 @@ fn the_environments_credentials_are_whole_and_of_one_kind() {
     for (variables, problem) in [
         (
             vec![TOKEN, FILE],
-            "CLOUDFLARE_API_TOKEN and CLOUDFLARE_API_TOKEN_FILE exclude each other: unset one of \
+            "CLOUDFLARE_API_TOKEN and CLOUDFLARE_API_TOKEN_FILE cannot be combined: unset one of \
              them",
         ),
         (
             vec![TOKEN, EMAIL, KEY],
-            "CLOUDFLARE_API_TOKEN and CLOUDFLARE_API_KEY exclude each other: unset one of them",
+            "CLOUDFLARE_API_TOKEN and CLOUDFLARE_API_KEY cannot be combined: unset one of them",
         ),
-        (
-            vec![KEY],
-            "CLOUDFLARE_API_KEY needs CLOUDFLARE_EMAIL beside it",
-        ),
+        (vec![KEY], "CLOUDFLARE_API_KEY requires CLOUDFLARE_EMAIL"),
         (
             vec![EMAIL],
-            "CLOUDFLARE_EMAIL needs CLOUDFLARE_API_KEY or CLOUDFLARE_API_KEY_FILE beside it",
+            "CLOUDFLARE_EMAIL requires CLOUDFLARE_API_KEY or CLOUDFLARE_API_KEY_FILE",
         ),
     ] {
         assert_eq!(

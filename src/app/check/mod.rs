@@ -15,6 +15,7 @@ use super::parts::{self, Parts};
 use super::{AppError, logging, output, secret_check, table};
 use crate::cloudflare::{CallBudget, Client, Credentials, Secret, TokenState, TokenStatus};
 use crate::config::{self, ConfigErrors, Environment, ProcessFlags, Settings};
+use crate::config_tree::nearest;
 use crate::http_client::HttpClientError;
 use crate::poller::{Demand, Load};
 use crate::snapshot::rows::ZoneRow;
@@ -51,17 +52,9 @@ pub(super) async fn run(
     for warning in &settings.warnings {
         let _ = writeln!(text, "Warning: {warning}");
     }
-    let good = if online {
-        try_online(&settings, &mut text).await?
-    } else {
-        true
-    };
+    let good = !online || try_online(&settings, &mut text).await?;
     output::write(None, text.as_bytes())?;
-    Ok(if good {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::from(FAILED)
-    })
+    Ok(ExitCode::from(if good { 0 } else { FAILED }))
 }
 
 /// Reads both files, with their certificates, authorities and credentials, and collects all errors.
@@ -106,10 +99,10 @@ fn read(flags: &ProcessFlags, environment: &Environment) -> (Option<Settings>, B
 }
 
 async fn try_online(settings: &Settings, text: &mut String) -> Result<bool, AppError> {
-    let parts = Parts::new(settings)?;
+    let (parts, poller) = Parts::new(settings)?;
     let clients = parts.clients.load_full();
     let ranges = parts.ranges.refresh_all_once().await;
-    let readings = parts.poller.run_once().await;
+    let readings = poller.run_once().await;
     let directory = parts.snapshot.directory();
     text.push_str("\nAccounts\n");
     let mut rows = Vec::new();
@@ -153,11 +146,10 @@ async fn try_online(settings: &Settings, text: &mut String) -> Result<bool, AppE
     };
     for (key, unmatched) in unmatched {
         for name in unmatched {
-            let _ = writeln!(
-                text,
-                "\nWarning: {key}: no zone matches {name}{}",
-                nearest(name, &names)
-            );
+            let nearest = nearest(name, names.iter().map(String::as_str));
+            let nearest = nearest.map(|near| format!(", did you mean {near}?"));
+            let nearest = nearest.unwrap_or_default();
+            let _ = writeln!(text, "\nWarning: {key}: no zone matches {name}{nearest}");
         }
     }
     if directory.zones.is_empty() {
@@ -183,7 +175,7 @@ async fn try_online(settings: &Settings, text: &mut String) -> Result<bool, AppE
             record_zones: sources::record_zones(&readings, &directory, &account.name, from_dns),
         };
         let load = Load::of(&directory, &account.name, demand);
-        tell_fitting_interval(settings, &load, account, client.budget(), text);
+        suggest_interval(settings, &load, account, client.budget(), text);
     }
     let mut zones = directory.zones.iter();
     let read = zones.all(|slot| slot.load().last_success.is_some());
@@ -195,22 +187,10 @@ async fn listed_names(clients: &[Client]) -> Vec<String> {
     let mut names = Vec::new();
     for client in clients {
         if let Ok(list) = client.list_zones(&CallBudget::new(BUDGET)).await {
-            names.extend(list.zones.iter().map(|zone| zone.name.to_string()));
+            names.extend(list.rows.iter().map(|zone| zone.name.to_string()));
         }
     }
     names
-}
-
-/// Suggests the most similar listed name; empty if none is similar.
-fn nearest(name: &str, listed: &[String]) -> String {
-    /// The least similarity (Jaro-Winkler, 0 to 1); it allows a typing error or two.
-    const LIKENESS: f64 = 0.8;
-    let likeness = |listed: &String| strsim::jaro_winkler(name, listed);
-    let nearest = listed
-        .iter()
-        .max_by(|one, other| likeness(one).total_cmp(&likeness(other)))
-        .filter(|nearest| likeness(nearest) >= LIKENESS);
-    nearest.map_or_else(String::new, |nearest| format!(", did you mean {nearest}?"))
 }
 
 fn describe(token: &TokenStatus) -> String {
@@ -218,7 +198,7 @@ fn describe(token: &TokenStatus) -> String {
         TokenState::Active => "active",
         TokenState::Disabled => "disabled",
         TokenState::Expired => "expired",
-        TokenState::Unknown => "in a state that is not known",
+        TokenState::Unknown => "in an unknown state",
         TokenState::NotAToken => "none (a global API key)",
     };
     match token.expires_on {
@@ -250,7 +230,7 @@ fn zone_table(directory: &Directory) -> String {
     table::render(["zone", "zone id", "account", "mappings", "state"], rows)
 }
 
-fn tell_fitting_interval(
+fn suggest_interval(
     settings: &Settings,
     load: &Load,
     account: &AccountState,

@@ -25,9 +25,9 @@ pub(super) async fn run(
     format: PlanFormat,
     prune: bool,
 ) -> Result<ExitCode, AppError> {
-    let parts = Parts::new(&settings)?;
+    let (parts, poller) = Parts::new(&settings)?;
     parts.ranges.refresh_all_once().await;
-    parts.poller.run_once().await;
+    poller.run_once().await;
     let directory = parts.snapshot.directory();
     let expect = &settings.expect;
     // Unused mappings are known only if all sources are enabled.

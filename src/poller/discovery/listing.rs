@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
-use crate::cloudflare::{ApiError, Reason, ZoneList};
+use crate::cloudflare::{ApiError, Reason, Rows};
 use crate::domain::{Zone, ZoneId};
 use crate::poller::account::Account;
 use crate::poller::schedule::listing_backoff;
@@ -95,7 +95,7 @@ impl Listing {
     /// removes only zones that are also inaccessible.
     fn listed(
         &mut self,
-        list: Result<ZoneList, ApiError>,
+        list: Result<Rows<Zone>, ApiError>,
         is_inaccessible: impl Fn(&ZoneId) -> bool,
     ) {
         if matches!(self.selection, ZoneSelection::Ids(_)) {
@@ -104,14 +104,14 @@ impl Listing {
         match list {
             Ok(list) => {
                 self.succeeded = true;
-                if list.complete {
+                self.complete = list.is_complete();
+                if self.complete {
                     self.zones.clear();
                 } else {
                     self.zones.retain(|id, _| !is_inaccessible(id));
                 }
-                let zones = list.zones.into_iter().map(|zone| (zone.id.clone(), zone));
+                let zones = list.rows.into_iter().map(|zone| (zone.id.clone(), zone));
                 self.zones.extend(zones);
-                self.complete = list.complete;
             }
             Err(error) => self.error = Some(error),
         }
@@ -147,7 +147,7 @@ impl Listing {
 }
 
 impl Account {
-    pub(in crate::poller) fn listed(&mut self, list: Result<ZoneList, ApiError>) {
+    pub(in crate::poller) fn listed(&mut self, list: Result<Rows<Zone>, ApiError>) {
         let zones = &self.zones;
         self.listing.listed(list, |id| {
             zones.get(id).is_some_and(PolledZone::is_inaccessible)

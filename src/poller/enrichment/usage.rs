@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use crate::domain::{Mapping, ZoneMappings};
-use crate::findings::{NamedAddresses, UnusedAfter, Usage};
+use crate::findings::{NamedAddresses, Usage};
 
 /// How long a zone's new hosts may be unresolved before a read counts as incomplete. Hosts resolve
 /// or fail within seconds.
@@ -36,7 +36,7 @@ impl UsageWatch {
         mappings: &ZoneMappings,
         was_read: bool,
         is_resolved: bool,
-        after: UnusedAfter,
+        after: Option<Duration>,
         now: Instant,
     ) -> Option<Vec<Mapping>> {
         if is_resolved {
@@ -71,7 +71,7 @@ mod tests {
             is_complete,
             ..NamedAddresses::default()
         };
-        let after = UnusedAfter::Age(Duration::ZERO);
+        let after = Some(Duration::ZERO);
         let start = Instant::now();
         let mut watch = UsageWatch::default();
         let mut observe = |is_complete, was_read, is_resolved, seconds| {

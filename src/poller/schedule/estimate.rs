@@ -246,7 +246,10 @@ mod tests {
                 supported_regions: false,
                 tiered_cache: false,
             },
-            audit_log: AuditLogSettings::default(),
+            audit_log: AuditLogSettings {
+                interval: Duration::from_secs(30),
+                ..AuditLogSettings::default()
+            },
             record_zones: 0,
         };
         change(&mut demand, &mut expect);

@@ -5,13 +5,14 @@ mod curl;
 pub use curl::{curl_calls, curl_script};
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{Finding, ZoneState};
 use crate::domain::Mapping;
-use crate::findings::{self, Undecided, UnusedAfter, ZonePlan};
+use crate::findings::{self, Undecided, ZonePlan};
 
 /// Which mappings a plan deletes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,7 +23,7 @@ pub enum Prune {
     Unused,
     /// Mappings that no source names now and that are older than this. Without a memory of what the
     /// sources named before, the age of the mapping takes its place.
-    Unnamed(UnusedAfter),
+    Unnamed(Option<Duration>),
 }
 
 /// The plan of one zone.
@@ -113,8 +114,8 @@ fn one_line(text: &str) -> String {
 }
 
 /// The mappings that no source names and that are older than the configured time.
-fn unnamed(state: &ZoneState, after: UnusedAfter, now: Timestamp) -> Vec<&Mapping> {
-    let (UnusedAfter::Age(age), Some(data)) = (after, &state.data) else {
+fn unnamed(state: &ZoneState, after: Option<Duration>, now: Timestamp) -> Vec<&Mapping> {
+    let (Some(age), Some(data)) = (after, &state.data) else {
         return Vec::new();
     };
     let since = now.checked_sub(age).unwrap_or(Timestamp::MIN);
