@@ -231,35 +231,9 @@ pub async fn read_body(mut response: Response, limit: usize) -> Result<Vec<u8>, 
     Ok(body)
 }
 
-/// The kind of a transport failure.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Failure {
-    /// Connecting, the response or its body took too long.
-    Timeout,
-    /// No connection: refused, unreachable, or the name did not resolve.
-    Connect,
-    /// The TLS handshake failed.
-    Tls,
-    /// The body's compression is corrupt.
-    Decode,
-    /// Anything else, such as a dropped connection.
-    Other,
-}
-
-/// Classifies a transport error. The order of the checks matters: a slow body is also a decoding
-/// error, and a failed handshake or name lookup is also a connection error.
-pub fn classify(error: &reqwest::Error) -> Failure {
-    if error.is_timeout() {
-        Failure::Timeout
-    } else if has_source::<rustls::Error>(error) || handshake_broke_off(error) {
-        Failure::Tls
-    } else if error.is_connect() {
-        Failure::Connect
-    } else if error.is_decode() && !has_source::<hyper::Error>(error) {
-        Failure::Decode
-    } else {
-        Failure::Other
-    }
+/// Whether the TLS handshake failed.
+pub fn is_tls_failure(error: &reqwest::Error) -> bool {
+    has_source::<rustls::Error>(error) || handshake_broke_off(error)
 }
 
 /// Whether the peer does not speak TLS: it answered the handshake with another protocol or hung up.
@@ -314,7 +288,8 @@ pub fn source<E: Error + 'static>(error: &reqwest::Error) -> Option<&E> {
     sources(error).find_map(<dyn Error>::downcast_ref)
 }
 
-fn has_source<E: Error + 'static>(error: &reqwest::Error) -> bool {
+/// Whether there is a cause of this type.
+pub fn has_source<E: Error + 'static>(error: &reqwest::Error) -> bool {
     source::<E>(error).is_some()
 }
 

@@ -9,7 +9,7 @@ use url::Url;
 use super::auth::AuthHeaders;
 use super::envelope::{ApiErrors, BodyProblem, shown};
 use super::{ApiError, Operation, Reason};
-use crate::http_client::{self, BodyError, Connections, Failure};
+use crate::http_client::{self, BodyError, Connections};
 
 /// The largest page of zones or mappings; real ones have well under 200 kB. With several requests
 /// in flight, this limits the memory that hostile responses can use.
@@ -106,7 +106,7 @@ pub(super) async fn attempt<T>(
     parse: impl FnOnce(&[u8]) -> Result<T, BodyProblem>,
 ) -> Result<(u16, T), AttemptError> {
     let deadline = Instant::now() + limit;
-    let too_slow = || format!("no whole answer within {:.1} s", limit.as_secs_f64());
+    let too_slow = || format!("no complete response within {:.1} s", limit.as_secs_f64());
     let sending = connections
         .client()
         .get(request.url.clone())
@@ -182,13 +182,20 @@ pub(super) fn accepts_the_credentials(error: &ApiError) -> bool {
             .any(|code| DOUBTFUL_CREDENTIALS.contains(code))
 }
 
+/// The order of the checks matters: a slow body is also a decoding error, and a failed handshake or
+/// name lookup is also a connection error.
 fn transport(request: Request<'_>, error: reqwest::Error) -> ApiError {
-    let reason = match http_client::classify(&error) {
-        Failure::Timeout => Reason::Timeout,
-        Failure::Connect => Reason::Connect,
-        Failure::Tls => Reason::Tls,
-        Failure::Decode => Reason::Malformed,
-        Failure::Other => Reason::Http,
+    let reason = if error.is_timeout() {
+        Reason::Timeout
+    } else if http_client::is_tls_failure(&error) {
+        Reason::Tls
+    } else if error.is_connect() {
+        Reason::Connect
+    } else if error.is_decode() && !http_client::has_source::<hyper::Error>(&error) {
+        // Its compression is corrupt.
+        Reason::Malformed
+    } else {
+        Reason::Http
     };
     request.error(reason, shown(&http_client::describe(error)))
 }

@@ -272,6 +272,20 @@ impl Client {
         self.url(&zone.chain(path.split('/')).collect::<Vec<_>>())
     }
 
+    /// Like [`Client::get`]; `None` if the request fails as expected.
+    pub(super) async fn get_optional<T>(
+        &self,
+        request: Request<'_>,
+        call: &CallBudget,
+        parse: impl FnMut(&[u8]) -> Result<T, BodyProblem>,
+    ) -> Result<Option<T>, ApiError> {
+        match self.get(request, call, parse).await {
+            Ok(answer) => Ok(Some(answer)),
+            Err(error) if (request.expected)(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Sends a request, with retries if they may help, and parses the response with `parse`.
     pub(super) async fn get<T>(
         &self,
@@ -349,7 +363,7 @@ impl Inner {
         let limit = timeout.min(call.remaining());
         if limit.is_zero() {
             return Err(unsent(
-                request.error(Reason::Timeout, "the time for it is used up"),
+                request.error(Reason::Timeout, "the time limit is used up"),
             ));
         }
         admission.mark_used();

@@ -56,10 +56,8 @@ impl Client {
             expected: has_no_ruleset,
             ..Request::new(Operation::OriginRules, &url)
         };
-        match self.get(request, call, read_ruleset).await {
-            Err(error) if has_no_ruleset(&error) => Ok(Rows::default()),
-            answer => answer,
-        }
+        let rules = self.get_optional(request, call, read_ruleset).await?;
+        Ok(rules.unwrap_or_default())
     }
 
     /// The enabled Cloud Connector rules of a zone.

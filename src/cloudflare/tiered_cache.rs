@@ -27,10 +27,8 @@ impl Client {
             expected: says_tiered_cache_is_off,
             ..Request::new(Operation::SupportedRegions, &url)
         };
-        let answer = self.get(request, call, |body| {
-            envelope::result(body).map(RegionsRow::into_regions)
-        });
-        none_if(answer.await, says_tiered_cache_is_off)
+        let read = |body: &[u8]| envelope::result(body).map(RegionsRow::into_regions);
+        self.get_optional(request, call, read).await
     }
 
     /// Whether the zone's Tiered Cache is on.
@@ -51,19 +49,8 @@ impl Client {
             expected: says_never_set,
             ..Request::new(Operation::SmartTieredCache, &url)
         };
-        let answer = self.get(request, call, read_setting).await;
-        Ok(none_if(answer, says_never_set)?.unwrap_or(false))
-    }
-}
-
-fn none_if<T>(
-    answer: Result<T, ApiError>,
-    is_none: fn(&ApiError) -> bool,
-) -> Result<Option<T>, ApiError> {
-    match answer {
-        Ok(answer) => Ok(Some(answer)),
-        Err(error) if is_none(&error) => Ok(None),
-        Err(error) => Err(error),
+        let setting = self.get_optional(request, call, read_setting).await?;
+        Ok(setting.unwrap_or(false))
     }
 }
 

@@ -35,28 +35,24 @@ pub(super) fn read(
         value: mut account,
     } in accounts
     {
-        let mut problems = Vec::new();
         match &account.name {
             None if reader.is_wrong(&format!("{}.name", at.path)) => {}
-            None => problems.push(at.error("expected a name for this account (key \"name\")")),
+            None => reader.push(at.error("expected a name for this account (key \"name\")")),
             Some(name) if !names.insert(name.value.0.clone()) => {
                 let expected = "a name that no other account has";
-                problems.push(name.at.expected(expected, name.value.0.as_str()));
+                reader.push(name.at.expected(expected, name.value.0.as_str()));
             }
             Some(_) => {}
         }
-        let zones = selection(account.zones.take(), &mut problems);
+        let zones = selection(account.zones.take(), reader);
         let name = account.name.take();
         let credentials = credentials(account, &at, folder, reader).unwrap_or_else(|problem| {
-            problems.push(match at.place {
+            reader.push(match at.place {
                 Place::Environment => ConfigError::whole(Place::Environment, problem),
                 _ => at.error(problem),
             });
             None
         });
-        for problem in problems {
-            reader.push(problem);
-        }
         if let (Some(name), Some(credentials)) = (name, credentials) {
             selected.push(AccountSettings {
                 name: name.value.0,
@@ -135,7 +131,7 @@ fn credentials(
     }
 }
 
-fn selection(zones: Option<Located<Zones>>, problems: &mut Vec<ConfigError>) -> ZoneSelection {
+fn selection(zones: Option<Located<Zones>>, reader: &mut Reader) -> ZoneSelection {
     let (at, zones) = zones.map_or((None, Zones::default()), |zones| {
         (Some(zones.at), zones.value)
     });
@@ -146,12 +142,12 @@ fn selection(zones: Option<Located<Zones>>, problems: &mut Vec<ConfigError>) -> 
     }
     if let Some(at) = at.filter(|_| !include.is_empty() || !exclude.is_empty()) {
         let problem = "ids cannot be combined with include or exclude: remove one of them";
-        problems.push(at.error(problem));
+        reader.push(at.error(problem));
     }
     let mut seen = BTreeSet::new();
     for id in &zones.ids {
         if !seen.insert(&id.value.0) {
-            problems.push(id.at.expected("each id once", id.value.0.as_str()));
+            reader.push(id.at.expected("each id once", id.value.0.as_str()));
         }
     }
     ZoneSelection::Ids(zones.ids.into_iter().map(|id| id.value.0).collect())

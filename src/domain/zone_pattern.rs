@@ -97,11 +97,6 @@ impl ZoneGlob {
         })
     }
 
-    /// The glob as it was written.
-    pub fn as_str(&self) -> &str {
-        &self.text
-    }
-
     /// Whether the glob matches a name.
     pub fn matches(&self, name: &ZoneName) -> bool {
         let normal = name.normal();
@@ -110,6 +105,7 @@ impl ZoneGlob {
     }
 }
 
+/// As it was written.
 impl fmt::Display for ZoneGlob {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)

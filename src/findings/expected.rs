@@ -54,13 +54,6 @@ struct Naming<'a> {
     rotating_hosts: BTreeSet<&'a HostName>,
 }
 
-/// What is left out for one address or host.
-struct Omission<'a> {
-    sources: Sources,
-    hosts: BTreeSet<&'a HostName>,
-    reason: LeftOutReason,
-}
-
 struct Builder<'a> {
     evidence: &'a Evidence<'a>,
     sources: BTreeMap<Source, usize>,
@@ -68,7 +61,7 @@ struct Builder<'a> {
     /// Every host that a source names, whether or not the source is judged.
     hosts: BTreeMap<&'a HostName, Sources>,
     /// By address, or by host if there is no address.
-    left_out: BTreeMap<(Option<OriginIp>, Option<&'a HostName>), Omission<'a>>,
+    left_out: BTreeMap<(Option<OriginIp>, Option<&'a HostName>), LeftOut>,
     named: BTreeSet<OriginIp>,
 }
 
@@ -186,14 +179,15 @@ impl<'a> Builder<'a> {
         reason: LeftOutReason,
     ) {
         let key = (ip, host.filter(|_| ip.is_none()));
-        let omission = self.left_out.entry(key).or_insert_with(|| Omission {
-            sources: Sources::default(),
+        let left_out = self.left_out.entry(key).or_insert_with(|| LeftOut {
+            origin_ip: ip,
             hosts: BTreeSet::new(),
+            sources: Sources::default(),
             reason,
         });
-        omission.sources.insert(source);
-        omission.hosts.extend(host);
-        omission.reason = omission.reason.min(reason);
+        left_out.sources.insert(source);
+        left_out.hosts.extend(host.cloned());
+        left_out.reason = left_out.reason.min(reason);
     }
 
     fn finish(mut self, places: &Places<'_>) -> Expectations {
@@ -203,9 +197,9 @@ impl<'a> Builder<'a> {
                 for source in naming.sources.iter() {
                     self.leave_out(source, Some(ip), None, reason);
                 }
-                if let Some(omission) = self.left_out.get_mut(&(Some(ip), None)) {
-                    omission.hosts.extend(naming.hosts);
-                    omission.hosts.extend(naming.rotating_hosts);
+                if let Some(left_out) = self.left_out.get_mut(&(Some(ip), None)) {
+                    let hosts = naming.hosts.into_iter().chain(naming.rotating_hosts);
+                    left_out.hosts.extend(hosts.cloned());
                 }
                 continue;
             }
@@ -235,16 +229,7 @@ impl<'a> Builder<'a> {
                 unresolved_hosts: self.unresolved_hosts(),
                 is_partial: self.is_partial(),
                 expected: self.sources,
-                left_out: self
-                    .left_out
-                    .into_iter()
-                    .map(|((origin_ip, _), omission)| LeftOut {
-                        origin_ip,
-                        hosts: omission.hosts.into_iter().cloned().collect(),
-                        sources: omission.sources,
-                        reason: omission.reason,
-                    })
-                    .collect(),
+                left_out: self.left_out.into_values().collect(),
                 ..ZoneFindings::default()
             },
             named: NamedAddresses {

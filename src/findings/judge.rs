@@ -42,13 +42,13 @@ pub fn evaluate(mappings: &ZoneMappings, evidence: &Evidence<'_>) -> Evaluation 
         has_gap,
     } = expected(&evidence, &places);
     findings.checks = checks_for_sure(&evidence);
-    let mut judgement = Judgement {
+    let mut evaluator = Evaluator {
         places: &places,
         supported: evidence.supported,
         findings: &mut findings,
     };
     for mapping in mappings.as_slice() {
-        judgement.check(mapping);
+        evaluator.check(mapping);
     }
     if findings.checks.contains(&Check::VendorRanges) {
         for reason in Unverified::ALL {
@@ -94,13 +94,13 @@ fn checks_for_sure(evidence: &Evidence<'_>) -> BTreeSet<Check> {
     .collect()
 }
 
-struct Judgement<'a> {
+struct Evaluator<'a> {
     places: &'a Places<'a>,
     supported: Option<&'a SupportedRegions>,
     findings: &'a mut ZoneFindings,
 }
 
-impl Judgement<'_> {
+impl Evaluator<'_> {
     fn check(&mut self, mapping: &Mapping) {
         if !self.is_as_declared(mapping) && !self.is_as_host_names_say(mapping) {
             self.check_ranges(mapping);

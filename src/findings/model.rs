@@ -171,8 +171,8 @@ words! {
 pub struct LeftOut {
     /// The address, if it has one.
     pub origin_ip: Option<OriginIp>,
-    /// The host, or the hosts that led to the address, sorted by name.
-    pub hosts: Vec<HostName>,
+    /// The host, or the hosts that led to the address.
+    pub hosts: BTreeSet<HostName>,
     /// The sources that name it.
     pub sources: Sources,
     /// Why it is left out.

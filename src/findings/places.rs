@@ -103,7 +103,7 @@ impl<'a> Places<'a> {
         let Some(supported) = supported else {
             return place.clone();
         };
-        let usable = supported_part(place, supported);
+        let usable = confirmed_part(place, supported);
         if usable != *place {
             self.unsupported.push(UnsupportedDeclaration {
                 origin: origin.to_string(),
@@ -115,7 +115,7 @@ impl<'a> Places<'a> {
 }
 
 /// The part of a place that Cloudflare's list confirms.
-fn supported_part(place: &ExpectedPlace, supported: &SupportedRegions) -> ExpectedPlace {
+fn confirmed_part(place: &ExpectedPlace, supported: &SupportedRegions) -> ExpectedPlace {
     let is_listed = |place: &ExpectedPlace| {
         supported.iter().any(|(vendor, row)| {
             let is_vendor = |name| same_vendor(vendor, name);

@@ -1,5 +1,6 @@
 //! A snapshot with something in it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -127,7 +128,7 @@ pub(crate) fn small() -> Directory {
     };
     let left_out = LeftOut {
         origin_ip: OriginIp::parse("10.0.0.1").ok(),
-        hosts: Vec::new(),
+        hosts: BTreeSet::new(),
         sources: [Source::Dns].into_iter().collect(),
         reason: LeftOutReason::SpecialPurpose,
     };
