@@ -8,16 +8,19 @@ import time
 from pathlib import Path
 
 from . import peers
-from .exporter import Api, Exporter, configuration, fewest_lists
-from .programs import log, stop
+from .exporter import Api, Exporter, configuration, fewest_lists, value
+from .programs import log
 from .prometheus import Prometheus
 from .table import megabytes, milliseconds, ratio
 
 SCRAPE_SECONDS = 5
-# A Prometheus that takes in more than this needs several gigabytes; a plain client stands in.
-MOST_SAMPLES_FOR_PROMETHEUS = 1_000_000
+# A Prometheus needs several seconds to take in more samples than this.
+MANY_SAMPLES = 1_000_000
+SCRAPE_SECONDS_OF_MANY = 30
 # So that 5 % of the zones are polled between two scrapes.
-CHANGING_INTERVAL_SECONDS = 20 * SCRAPE_SECONDS
+SCRAPES_AN_INTERVAL = 20
+# By how much the polls of two exporters may differ in the same time.
+POLLS_TOLERANCE = 0.05
 CONNECTIONS = (1, 8)
 TEXT = "text/plain; version=0.0.4"
 OPEN_METRICS = "application/openmetrics-text; version=1.0.0"
@@ -46,6 +49,7 @@ class Comparison:
         before = self.daemon.cpu()
         compressed = self.daemon.get("/metrics", "gzip")
         first = self.daemon.cpu() - before
+        self.row["since ready, CPU"] = milliseconds(before - self.ready_cpu)
         text = gzip.decompress(compressed)
         samples = sum(1 for line in text.splitlines() if not line.startswith(b"#"))
         self.row.update({
@@ -80,6 +84,7 @@ class Comparison:
         self.daemon = Exporter(self.stack, self.directory / "plain", settings(self.api.address))
         self.daemon.wait_until_ready()
         ready, cpu = time.monotonic() - self.daemon.started, self.daemon.cpu()
+        self.ready_cpu = cpu
         made = self.api.command()
         last = made.pop("last_ms_ago", "?")
         lists = int(made.pop("ListMappings", 0)) + int(made.pop("ListZones", 0))
@@ -108,57 +113,66 @@ class Comparison:
         self.row["first round with storage, CPU / bare client"] = f"{spent / bare:.1f}"
 
     def measure_scrapes(self, text, samples, first):
-        count = self.arguments.scrapes
         gateway = None
         if not self.arguments.no_pushgateway:
             self.log("scrapes of pushgateway")
             gateway = peers.pushgateway_scrape(text)
             self.row["pushgateway, CPU a scrape"] = milliseconds(gateway)
-        self.log(f"{count} scrapes")
-        by_prometheus = samples < MOST_SAMPLES_FOR_PROMETHEUS
-        scrape, polls = self.costs(self.daemon, by_prometheus)
+        every = SCRAPE_SECONDS if samples < MANY_SAMPLES else SCRAPE_SECONDS_OF_MANY
+        self.row["scraped every"] = f"{every} s"
+        with contextlib.ExitStack() as stack:
+            twin = self.start(stack, "twin")
+            scrape, polls = self.costs(self.daemon, twin, every)
         self.row.update({
             "CPU a scrape": milliseconds(scrape),
             "polls meanwhile, CPU": milliseconds(polls),
             "first gzip / scrape": ratio(first, scrape),
             "pushgateway / scrape": ratio(gateway, scrape),
         })
-        if not self.arguments.no_changes:
-            self.log(f"{count} scrapes, 5 % of the zones change between two")
-            scrape, polls = self.costs_of_changes(by_prometheus)
-            self.row.update({
-                "5 % changed: CPU a scrape": milliseconds(scrape),
-                "5 % changed: polls meanwhile, CPU": milliseconds(polls),
-                "5 % changed: pushgateway / scrape": ratio(gateway, scrape),
-            })
-
-    def costs_of_changes(self, by_prometheus):
-        """What scrapes cost a third exporter, for which each poll finds another mapping."""
-        interval = CHANGING_INTERVAL_SECONDS
+        if self.arguments.no_changes:
+            return
+        interval = SCRAPES_AN_INTERVAL * every
         with contextlib.ExitStack() as stack:
-            daemon = Exporter(stack, self.directory / "changing",
-                              settings(self.api.address, interval))
-            daemon.wait_until_ready()
+            daemon = self.start(stack, "changing", interval)
+            twin = self.start(stack, "changing-twin", interval)
+            # Each poll of both finds another mapping.
             stack.enter_context(changes(self.api, interval / 2))
-            daemon.get("/metrics", "gzip")
-            return self.costs(daemon, by_prometheus)
+            scrape, polls = self.costs(daemon, twin, every)
+        self.row.update({
+            "5 % changed: CPU a scrape": milliseconds(scrape),
+            "5 % changed: polls meanwhile, CPU": milliseconds(polls),
+            "5 % changed: pushgateway / scrape": ratio(gateway, scrape),
+        })
 
-    def costs(self, daemon, by_prometheus):
-        """Seconds of CPU time of a scrape, and of the polls in the same time."""
+    def start(self, stack, name, *interval):
+        """Another exporter, after its first round of polls."""
+        daemon = Exporter(stack, self.directory / name, settings(self.api.address, *interval))
+        daemon.wait_until_ready()
+        # It compresses everything once.
+        time.sleep(2)
+        return daemon
+
+    def costs(self, daemon, twin, every):
+        """Seconds of CPU time of a scrape, and of the polls in the same time.
+
+        The polls are those of a twin that polls the same zones and is not scraped. So what the
+        daemon does with a poll's result for the sake of scrapes is part of their cost.
+        """
         count = self.arguments.scrapes
-        before = daemon.cpu()
-        time.sleep(count * SCRAPE_SECONDS)
-        polls = daemon.cpu() - before
-        # What changed in that time is not the cost of the scrapes that follow.
-        daemon.get("/metrics", "gzip")
-        before = daemon.cpu()
-        if by_prometheus:
-            with tempfile.TemporaryDirectory(dir=self.directory) as own:
-                made = scrape_with_prometheus(Path(own), daemon.address, count)
-        else:
-            made = scrape_plainly(daemon, count, SCRAPE_SECONDS)
-        spent = daemon.cpu() - before
-        return (spent - polls) / made, polls / made
+        self.log(f"{count} scrapes, one in {every} seconds")
+        # The first body of each and its memory are not the cost of the scrapes that follow.
+        both = (daemon, twin)
+        before = [exporter.get("/metrics", "gzip") for exporter in both]
+        with scraping(self.directory, daemon.address, every) as scraped:
+            scraped(1)
+            cpu = [exporter.cpu() for exporter in both]
+            scraped(count)
+            spent, polls = (exporter.cpu() - then for exporter, then in zip(both, cpu))
+        after = [exporter.get("/metrics", "gzip") for exporter in both]
+        made = [polls_in(end) - polls_in(begin) for begin, end in zip(before, after)]
+        if abs(made[0] - made[1]) > POLLS_TOLERANCE * max(made):
+            self.log(f"WARNING: {made[0]} polls of the exporter, {made[1]} of its twin")
+        return (spent - polls) / count, polls / count
 
     def measure_load(self, servers):
         """What wrk says: for each form and number of connections the median run."""
@@ -213,32 +227,43 @@ def changes(api, every):
         thread.join()
 
 
+def polls_in(scrape):
+    """The number of polls in a compressed scrape."""
+    return int(value(gzip.decompress(scrape), "zone_polls_total"))
+
+
 def scrape_plainly(daemon, count, every):
-    """Scrapes this often, once in so many seconds; returns how often it did."""
+    """Scrapes so often, once in so many seconds."""
     for _ in range(count):
         begun = time.monotonic()
         daemon.get("/metrics", "gzip")
         time.sleep(max(0, every - (time.monotonic() - begun)))
-    return count
 
 
-def scrape_with_prometheus(directory, target, count):
-    """Lets a Prometheus scrape this often; returns how often it did."""
+@contextlib.contextmanager
+def scraping(directory, target, every):
+    """Runs a Prometheus. Yields a function that waits until it has scraped so many more times."""
     with contextlib.ExitStack() as stack:
-        prometheus = Prometheus(stack, directory, {
-            "global": {"scrape_interval": f"{SCRAPE_SECONDS}s", "scrape_timeout": "5s"},
+        own = stack.enter_context(tempfile.TemporaryDirectory(dir=directory))
+        prometheus = Prometheus(stack, Path(own), {
+            "global": {"scrape_interval": f"{every}s", "scrape_timeout": f"{every}s"},
             "scrape_configs": [{"job_name": "bench", "static_configs": [{"targets": [target]}]}],
         }, "--log.level=error")
-        deadline = time.monotonic() + count * SCRAPE_SECONDS + 60
         made = 0
-        while made < count:
-            if time.monotonic() > deadline:
-                raise SystemExit(f"Prometheus made {made} scrapes in the time of {count}")
-            time.sleep(0.2)
-            made = prometheus.number("count_over_time(up[1h])")
+
+        def scraped(more):
+            nonlocal made
+            wanted = made + more
+            deadline = time.monotonic() + more * every + 120
+            while made < wanted:
+                if time.monotonic() > deadline:
+                    raise SystemExit(f"Prometheus made {made} scrapes in the time of {wanted}")
+                time.sleep(0.1)
+                made = prometheus.number("count_over_time(up[1h])")
+            if made > wanted:
+                raise SystemExit(f"Prometheus made {made} scrapes, not {wanted}")
+
+        yield scraped
         good = prometheus.number("sum_over_time(up[1h])")
-        # No scrape is made after this count.
-        stop(prometheus.process)
-    if good < made:
-        log(f"only {good} of {made} scrapes succeeded")
-    return made
+        if good < made:
+            raise SystemExit(f"only {good} of {made} scrapes of Prometheus succeeded")

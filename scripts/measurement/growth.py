@@ -95,9 +95,7 @@ def measure_in(stack, directory, zones, mappings):
     size = f"{zones}x{mappings}"
     log(f"growth, {size}: the first round of polls")
     api = Api(stack, zones, mappings)
-    daemon = Exporter(stack, directory, settings(api, ROUND_SECONDS), "--web.enable-lifecycle",
-                      f"--storage.path={directory / 'storage'}")
-    daemon.wait_until_ready()
+    daemon = start(stack, directory / "daemon", api)
     cpu, made = daemon.cpu(), api.requests()
     lists = made.get("ListMappings", 0) + made.get("ListZones", 0)
     if lists != fewest_lists(zones, mappings):
@@ -112,11 +110,14 @@ def measure_in(stack, directory, zones, mappings):
     found["samples"] = sum(1 for line in text.splitlines() if not line.startswith(b"#"))
     found["text"], found["gzip"] = len(text), len(compressed)
     log(f"growth, {size}: polls and scrapes")
-    found["a round of polls, CPU"], found["CPU a scrape"] = costs(daemon)
-    with changes(api, ROUND_SECONDS / 2):
+    with contextlib.ExitStack() as own:
+        twin = start(own, directory / "twin", api)
+        twin.get("/metrics", "gzip")
+        found["a round of polls, CPU"], found["CPU a scrape"] = costs(daemon, twin)
+        own.enter_context(changes(api, ROUND_SECONDS / 2))
         # From here each poll finds a change.
         time.sleep(ROUND_SECONDS / 2)
-        polls, scrape = costs(daemon)
+        polls, scrape = costs(daemon, twin)
     found["a round of polls that each find a change, CPU"] = polls
     found["CPU a scrape, 5 % changed"] = scrape
     found["RSS after gzip"] = daemon.memory()
@@ -131,6 +132,15 @@ def measure_in(stack, directory, zones, mappings):
     return found
 
 
+def start(stack, directory, api):
+    """An exporter after its first round of polls."""
+    directory.mkdir()
+    daemon = Exporter(stack, directory, settings(api, ROUND_SECONDS), "--web.enable-lifecycle",
+                      f"--storage.path={directory / 'storage'}")
+    daemon.wait_until_ready()
+    return daemon
+
+
 def settings(api, interval):
     return configuration(
         api.address, poll={"interval": f"{interval:g}s", "concurrency": 8},
@@ -138,16 +148,17 @@ def settings(api, interval):
     )
 
 
-def costs(daemon):
-    """Seconds of CPU time of a round of polls, and of a scrape while they go on."""
-    before = daemon.cpu()
-    time.sleep(ROUND_SECONDS)
-    polls = daemon.cpu() - before
-    # What changed in that time is not the cost of the scrapes that follow.
+def costs(daemon, twin):
+    """Seconds of CPU time of a round of polls, and of a scrape while they go on.
+
+    The polls are those of a twin that is not scraped.
+    """
+    # What changed before is not the cost of the scrapes that follow.
     daemon.get("/metrics", "gzip")
-    before = daemon.cpu()
+    before = daemon.cpu(), twin.cpu()
     scrape_plainly(daemon, SCRAPES, SCRAPE_SECONDS)
-    return polls, (daemon.cpu() - before - polls) / SCRAPES
+    spent, polls = daemon.cpu() - before[0], twin.cpu() - before[1]
+    return polls, (spent - polls) / SCRAPES
 
 
 def delays(api, daemon, zones):

@@ -61,7 +61,7 @@ pub(super) async fn serve(
     let mut tasks = vec![
         tokio::spawn(poller.run(shutdown.clone())),
         tokio::spawn(parts.hosts.run(shutdown.clone())),
-        tokio::spawn(parts.exposition.keep_prepared(shutdown.clone())),
+        tokio::spawn(parts.exposition.prepare(parts.ready, shutdown.clone())),
         tokio::spawn(reloading),
         tokio::spawn(alive),
         tokio::spawn(serving),

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::ages::Ages;
 use super::checksum::Checksum;
 use super::clock_lines::ClockLines;
+use super::deflate::Content;
 use super::gzip::{Compressor, Fragment, joint_checksum};
 use super::rendered::CachedText;
 use super::{detail, zone_lines};
@@ -28,7 +29,7 @@ pub(super) struct Block {
 /// A zone with what is rendered of it.
 #[derive(Debug)]
 pub(super) struct CachedZone {
-    pub(super) id: ZoneId,
+    slot: Arc<ZoneSlot>,
     pub(super) rendered: CachedText,
     ages: Ages,
     /// The compressed lines of each family of [`detail`], compressed on demand.
@@ -47,18 +48,17 @@ impl Block {
 
     /// Whether these are the slots of its zones.
     pub(super) fn holds(&self, slots: &[Arc<ZoneSlot>]) -> bool {
-        let ids = self.zones.iter().map(|zone| &zone.id);
-        ids.eq(slots.iter().map(|slot| &slot.id))
+        let own = self.zones.iter().map(|zone| Arc::as_ptr(&zone.slot));
+        own.eq(slots.iter().map(Arc::as_ptr))
     }
 
-    /// Updates the zones to the states in `slots`, which are the slots of the same zones.
-    pub(super) fn refresh(&mut self, slots: &[Arc<ZoneSlot>]) {
-        for (zone, slot) in self.zones.iter_mut().zip(slots) {
-            let state = slot.load();
-            if Arc::ptr_eq(&zone.rendered.state, &state) {
+    /// Updates the zones to the states in their slots.
+    pub(super) fn refresh(&mut self) {
+        for zone in &mut self.zones {
+            if zone.slot.holds(&zone.rendered.state) {
                 continue;
             }
-            let before = zone.replace(state, &mut self.clock_lines);
+            let before = zone.replace(zone.slot.load(), &mut self.clock_lines);
             for (index, fragment) in self.fragments.iter_mut().enumerate() {
                 if before.lines.of(index) != zone.rendered.lines.of(index) {
                     *fragment = None;
@@ -83,7 +83,7 @@ impl Block {
                     text.extend_from_slice(zone.rendered.lines.of(index).as_bytes());
                 }
                 *budget = budget.saturating_sub(text.len());
-                compressor.fragment(text)
+                compressor.fragment(text, Content::Lines)
             });
         }
         let zones = self.zones.iter().map(CachedZone::labels_and_ages);
@@ -105,7 +105,7 @@ impl Block {
             }
             zone.detail = Some(zone.rendered.each_detail(text, |text| {
                 *budget = budget.saturating_sub(text.len());
-                compressor.fragment(text)
+                compressor.fragment(text, Content::Detail)
             }));
         }
         let zones = &self.zones;
@@ -142,14 +142,23 @@ impl Block {
 }
 
 impl CachedZone {
-    pub(super) fn new(slot: &ZoneSlot) -> Self {
+    pub(super) fn new(slot: Arc<ZoneSlot>) -> Self {
         let rendered = CachedText::new(slot.load());
         Self {
-            id: slot.id.clone(),
+            slot,
             ages: Ages::of(&rendered.state, &rendered.labels),
             rendered,
             detail: None,
         }
+    }
+
+    pub(super) fn id(&self) -> &ZoneId {
+        &self.slot.id
+    }
+
+    /// The same zone with another slot.
+    pub(super) fn with_slot(self, slot: Arc<ZoneSlot>) -> Self {
+        Self { slot, ..self }
     }
 
     pub(super) fn labels_and_ages(&self) -> (&str, &Ages) {
@@ -183,21 +192,19 @@ impl CachedZone {
 impl Block {
     /// Replaces each fragment by one of these texts.
     pub(super) fn mark(&mut self, compressor: &mut Compressor, lines: &[u8], detail: &[u8]) {
-        self.fragments = std::array::from_fn(|_| Some(compressor.fragment(lines)));
+        self.fragments = std::array::from_fn(|_| Some(compressor.fragment(lines, Content::Lines)));
         for zone in &mut self.zones {
-            zone.detail = Some(std::array::from_fn(|_| compressor.fragment(detail)));
+            zone.detail = Some(std::array::from_fn(|_| {
+                compressor.fragment(detail, Content::Detail)
+            }));
         }
     }
 
-    /// Whether the detail is compressed, and whether the rest is.
-    pub(super) fn compressed(&self) -> (bool, bool) {
-        let mut zones = self.zones.iter();
-        let lines = self.fragments.iter().all(Option::is_some);
-        let clock_lines =
-            (0..super::ages::FAMILIES).all(|index| self.clock_lines.of(index).is_some());
-        (
-            zones.all(|zone| zone.detail.is_some()),
-            lines && clock_lines,
-        )
+    /// Whether every line is compressed.
+    pub(super) fn is_compressed(&self) -> bool {
+        let mut ages = 0..super::ages::FAMILIES;
+        self.fragments.iter().all(Option::is_some)
+            && ages.all(|index| self.clock_lines.of(index).is_some())
+            && self.zones.iter().all(|zone| zone.detail.is_some())
     }
 }

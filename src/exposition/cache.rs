@@ -12,6 +12,7 @@ use jiff::Timestamp;
 
 use super::block::{Block, CachedZone};
 use super::bodies::ReusableBuffer;
+use super::deflate::Content;
 use super::gzip::{Compressor, Fragment, Member};
 use super::plain::PlainText;
 use super::text::header;
@@ -53,7 +54,7 @@ impl Headers {
         let mut compressed = |families: &mut dyn Iterator<Item = &'static Family>| {
             let headers = families.map(|family| header(format, family));
             headers
-                .map(|header| compressor.fragment(header.as_bytes()))
+                .map(|header| compressor.fragment(header.as_bytes(), Content::Lines))
                 .collect()
         };
         Self {
@@ -86,13 +87,16 @@ impl Cache {
     /// Updates the cache to the zones and states of `directory`.
     pub(super) fn refresh(&mut self, directory: Arc<Directory>) {
         if !Arc::ptr_eq(&self.directory, &directory) {
-            rearrange(&mut self.blocks, &directory.zones);
+            rearrange(&mut self.blocks, &in_blocks(&directory.zones));
+            self.directory = directory;
         }
-        let slots = directory.zones.chunks(ZONES_PER_BLOCK);
-        for (block, slots) in self.blocks.iter_mut().zip(slots) {
-            block.refresh(slots);
+        for block in &mut self.blocks {
+            block.refresh();
         }
-        self.directory = directory;
+    }
+
+    pub(super) fn is_gzip_used(&self) -> bool {
+        self.is_gzip_used
     }
 
     /// Compresses what has changed, in the blocks from the one at `start` on, up to about `budget`
@@ -105,11 +109,7 @@ impl Cache {
     ) -> Option<usize> {
         let mut text = Vec::new();
         for (index, block) in self.blocks.iter_mut().enumerate().skip(start) {
-            // Polls change small families all the time. After the first scrape, these wait for the
-            // next one, which compresses them once for all polls since.
-            if !self.is_gzip_used {
-                block.compress(now, &mut self.compressor, &mut text, &mut budget);
-            }
+            block.compress(now, &mut self.compressor, &mut text, &mut budget);
             if self.settings.detail {
                 block.compress_detail(&mut self.compressor, &mut text, &mut budget);
             }
@@ -172,8 +172,8 @@ impl Cache {
         live: &[u8],
         spare: ReusableBuffer,
     ) -> Vec<u8> {
-        self.prepare_all(now);
-        let live = self.compressor.fragment(live);
+        self.prepare(0, now, usize::MAX);
+        let live = self.compressor.fragment(live, Content::Lines);
 
         let mut member = Member::new();
         let [text_headers, openmetrics_headers] = &self.headers;
@@ -206,19 +206,23 @@ impl Cache {
         member.finish(spare)
     }
 
-    fn prepare_all(&mut self, now: Timestamp) {
-        let (mut text, mut budget) = (Vec::new(), usize::MAX);
-        for block in &mut self.blocks {
-            block.compress(now, &mut self.compressor, &mut text, &mut budget);
-            if self.settings.detail {
-                block.compress_detail(&mut self.compressor, &mut text, &mut budget);
-            }
-        }
-    }
-
     fn zones(&self) -> impl Iterator<Item = &CachedZone> + Clone {
         self.blocks.iter().flat_map(|block| &block.zones)
     }
+}
+
+/// The zones in the order of the exposition. Those of a block are polled at about the same time, so
+/// that few blocks change between two scrapes; within a block the order is the given one.
+fn in_blocks(slots: &[Arc<ZoneSlot>]) -> Vec<Arc<ZoneSlot>> {
+    let mut order: Vec<_> = slots.iter().enumerate().collect();
+    order.sort_by(|(_, a), (_, b)| a.phase.total_cmp(&b.phase));
+    for block in order.chunks_mut(ZONES_PER_BLOCK) {
+        block.sort_by_key(|(position, _)| *position);
+    }
+    order
+        .into_iter()
+        .map(|(_, slot)| Arc::clone(slot))
+        .collect()
 }
 
 /// Arranges the zones in the order of `slots`. A block whose zones are the same is kept. Elsewhere
@@ -232,7 +236,8 @@ fn rearrange(blocks: &mut Vec<Block>, slots: &[Arc<ZoneSlot>]) {
             unchanged.push(Some(block));
         } else {
             unchanged.push(None);
-            loose.extend(block.zones.into_iter().map(|zone| (zone.id.clone(), zone)));
+            let zones = block.zones.into_iter();
+            loose.extend(zones.map(|zone| (zone.id().clone(), zone)));
         }
     }
     let mut unchanged = unchanged.into_iter();
@@ -240,12 +245,23 @@ fn rearrange(blocks: &mut Vec<Block>, slots: &[Arc<ZoneSlot>]) {
         let block = unchanged.next().flatten();
         block.unwrap_or_else(|| {
             let zones = chunk.iter().map(|slot| {
-                let known = loose.remove(&slot.id);
-                known.unwrap_or_else(|| CachedZone::new(slot))
+                let slot = Arc::clone(slot);
+                match loose.remove(&slot.id) {
+                    Some(known) => known.with_slot(slot),
+                    None => CachedZone::new(slot),
+                }
             });
             Block::new(zones.collect())
         })
     }));
+}
+
+#[cfg(test)]
+impl Cache {
+    /// Whether every line is compressed.
+    pub(super) fn is_compressed(&self) -> bool {
+        self.blocks.iter().all(Block::is_compressed)
+    }
 }
 
 #[cfg(test)]
@@ -353,19 +369,45 @@ mod tests {
     }
 
     #[test]
-    fn everything_is_prepared_for_the_first_scrape_and_the_detail_for_later_ones() {
+    fn everything_can_be_prepared_a_little_at_a_time() {
         let slots: Vec<_> = (0..ZONES).map(|n| slot(zone(n, "us-east-1"))).collect();
         let mut cache = Cache::new(SETTINGS);
         cache.refresh(listing(&slots));
+        assert!(!cache.is_compressed());
         assert!(prepare(&mut cache, 1000) > 2);
-        for block in &cache.blocks {
-            assert_eq!(block.compressed(), (true, true));
-        }
-        cache.gzip(now(), Format::Text, ReusableBuffer::default(), |_| {});
+        assert!(cache.is_compressed());
         slots[30].publish(zone(30, "eu-west-1"));
         cache.refresh(listing(&slots));
-        assert_eq!(cache.blocks[1].compressed(), (false, false));
+        assert!(!cache.is_compressed());
         assert_eq!(prepare(&mut cache, 1_000_000), 1);
-        assert_eq!(cache.blocks[1].compressed(), (true, false));
+        assert!(cache.is_compressed());
+    }
+
+    #[test]
+    fn zones_that_are_polled_together_share_a_block() {
+        // Their phases are in another order than their names.
+        let phase = |n: u32| (f64::from(n) * 0.618).fract();
+        let slots: Vec<_> = (0..60)
+            .map(|n| {
+                let state = zone(n as usize, "us-east-1");
+                Arc::new(ZoneSlot::new(state.zone.id.clone(), state).with_phase(phase(n)))
+            })
+            .collect();
+        let mut cache = Cache::new(SETTINGS);
+        cache.refresh(listing(&slots));
+        for block in &mut cache.blocks {
+            block.mark(&mut cache.compressor, b"kept block\n", b"kept detail\n");
+        }
+        let mut polled = 0;
+        for slot in slots.iter().filter(|slot| slot.phase < 0.25) {
+            let state = slot.load();
+            slot.publish(ZoneState {
+                polls: state.polls + 1,
+                ..(*state).clone()
+            });
+            polled += 1;
+        }
+        assert!(polled > 10);
+        assert_eq!(kept(&mut cache, &slots), (BLOCK_FRAGMENTS - 1, ZONES));
     }
 }

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::ages::{AGES, Ages, PlaceTimes, Since, age, push_start};
 use super::checksum::{DigitChanges, Shift};
-use super::deflate::DIGIT_BITS;
+use super::deflate::{Content, DIGIT_BITS};
 use super::gzip::{Compressor, DigitCodes, Fragment};
 use super::numbers::{push_millis, push_whole};
 use crate::metric_families::{self, Family};
@@ -213,7 +213,7 @@ impl StaleLines {
             }
         }
         Self {
-            fragment: compressor.fragment(text),
+            fragment: compressor.fragment(text, Content::Lines),
             as_of: now,
             until,
         }

@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use super::bodies::ReusableBuffer;
 use super::checksum::{Checksum, DigitChanges};
-use super::deflate::LineDeflate;
+use super::deflate::{Content, LineDeflate};
 
 /// No file name, no time, unknown system (RFC 1952, section 2.3).
 const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
@@ -90,9 +90,9 @@ impl Compressor {
         }
     }
 
-    pub(super) fn fragment(&mut self, text: &[u8]) -> Fragment {
+    pub(super) fn fragment(&mut self, text: &[u8], content: Content) -> Fragment {
         self.buffer.clear();
-        self.deflate.compress(text, &mut self.buffer);
+        self.deflate.compress(text, content, &mut self.buffer);
         self.finished(text)
     }
 
@@ -108,7 +108,7 @@ impl Compressor {
             .deflate
             .compress_numbers(text, numbers, &mut self.buffer);
         if starts.is_none() {
-            return (self.fragment(text), None);
+            return (self.fragment(text, Content::Lines), None);
         }
         (self.finished(text), starts)
     }
@@ -203,7 +203,8 @@ mod tests {
 
     fn compressed(texts: &[Vec<u8>]) -> Vec<u8> {
         let mut compressor = Compressor::new();
-        let fragments: Vec<_> = texts.iter().map(|text| compressor.fragment(text)).collect();
+        let fragment = |text: &Vec<u8>| compressor.fragment(text, Content::Lines);
+        let fragments: Vec<_> = texts.iter().map(fragment).collect();
         let mut member = Member::new();
         let (first, rest) = fragments.split_at(fragments.len() / 2);
         for fragment in first {

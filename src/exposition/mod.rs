@@ -31,6 +31,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use jiff::Timestamp;
 use prometheus::{Registry, TextEncoder};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 pub use self::bodies::{Rendered, SHARED_AT_MOST};
@@ -75,15 +76,16 @@ pub struct Settings {
 /// [`Settings::whole_at_most`] in production; tests shorten it.
 pub const WHOLE_AT_MOST: usize = 64 << 20;
 
-/// How often [`Exposition::keep_prepared`] looks for changes.
-const PREPARE_INTERVAL: Duration = Duration::from_secs(1);
-
 /// The number of zones up to which ages are as of the scrape, because updating them is cheap in any
 /// case.
 const EXACT_AGES_AT_MOST: usize = 100;
 
-/// How many bytes of text are compressed before a waiting scrape comes first: about a millisecond.
+/// How many bytes of text [`Exposition::prepare`] compresses before it lets a scrape go first: a few
+/// milliseconds of work.
 const PREPARED_AT_ONCE: usize = 1 << 20;
+
+/// How long [`Exposition::prepare`] pauses for a scrape.
+const PREPARE_PAUSE: Duration = Duration::from_millis(1);
 
 /// What this program was built from.
 #[derive(Debug, Clone, Copy)]
@@ -230,18 +232,20 @@ impl Exposition {
         self.shared.bodies.shared(form)
     }
 
-    /// Compresses what changes when it changes, so that the next scrape does not need to. Runs until
-    /// the shutdown.
-    pub async fn keep_prepared(self, shutdown: CancellationToken) {
-        loop {
-            tokio::select! {
-                () = shutdown.cancelled() => return,
-                () = tokio::time::sleep(PREPARE_INTERVAL) => {}
+    /// Compresses everything once `ready` is true, so that the first scrape does not need to. What
+    /// changes later is compressed by the scrape that shows it: a text that nobody reads costs
+    /// nothing. Runs until the shutdown.
+    pub async fn prepare(self, mut ready: watch::Receiver<bool>, shutdown: CancellationToken) {
+        let preparing = async {
+            // An error means that the poller is gone, which ends the process.
+            if ready.wait_for(|ready| *ready).await.is_ok() {
+                let shared = Arc::clone(&self.shared);
+                // After a panic, the next scrape starts with an empty cache.
+                let _ = tokio::task::spawn_blocking(move || shared.prepare()).await;
             }
-            let shared = Arc::clone(&self.shared);
-            // After a panic, the next scrape starts with an empty cache.
-            let _ = tokio::task::spawn_blocking(move || shared.prepare()).await;
-        }
+        };
+        shutdown.run_until_cancelled(preparing).await;
+        shutdown.cancelled().await;
     }
 
     /// Includes or omits the families with a series for each mapping, from the next body on. Blocks
@@ -302,16 +306,18 @@ impl Shared {
         (second, since.unwrap_or_default())
     }
 
-    /// Compresses what has changed. Stops when a scrape starts, which does the rest itself.
+    /// Compresses everything, unless a compressed scrape does that first. Gives way to other scrapes.
     fn prepare(&self) {
         let mut next = Some(0);
         while let Some(start) = next {
             if self.waiting.load(Ordering::Relaxed) > 0 {
+                std::thread::sleep(PREPARE_PAUSE);
+                continue;
+            }
+            let mut cache = self.lock_cache();
+            if cache.is_gzip_used() {
                 return;
             }
-            let Ok(mut cache) = self.cache.try_lock() else {
-                return;
-            };
             if start == 0 {
                 cache.refresh(self.snapshot.directory());
             }

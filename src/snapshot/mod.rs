@@ -28,6 +28,9 @@ use crate::domain::{ZoneId, ZoneName};
 pub struct ZoneSlot {
     /// The zone's identifier.
     pub id: ZoneId,
+    /// Where in the poll interval the zone is polled, from 0 to 1. Zones with similar phases are
+    /// polled at about the same time.
+    pub phase: f64,
     state: ArcSwap<ZoneState>,
     next_poll: ArcSwapOption<Timestamp>,
 }
@@ -37,14 +40,26 @@ impl ZoneSlot {
     pub fn new(id: ZoneId, state: ZoneState) -> Self {
         Self {
             id,
+            phase: 0.0,
             state: ArcSwap::from_pointee(state),
             next_poll: ArcSwapOption::empty(),
         }
     }
 
+    /// The slot with this phase.
+    #[must_use]
+    pub fn with_phase(self, phase: f64) -> Self {
+        Self { phase, ..self }
+    }
+
     /// The zone as of its last complete poll.
     pub fn load(&self) -> Arc<ZoneState> {
         self.state.load_full()
+    }
+
+    /// Whether `state` is still the zone's state. Reads neither of the states.
+    pub fn holds(&self, state: &Arc<ZoneState>) -> bool {
+        Arc::ptr_eq(&self.state.load(), state)
     }
 
     /// When the zone's next poll is due, ignoring the rate limit; `None` if none is planned. While

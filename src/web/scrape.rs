@@ -172,8 +172,11 @@ impl Bodies {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
+    use prometheus::{IntGauge, Registry};
 
     use super::*;
+    use crate::exposition::{BuildInfo, Format, Settings, WHOLE_AT_MOST};
+    use crate::snapshot::Snapshot;
 
     fn body(len: usize) -> Rendered {
         Rendered {
@@ -201,6 +204,38 @@ mod tests {
         assert!(bodies.newest(Form::TEXT).is_none());
         drop((first, newest, second));
         assert!(bodies.has_room(Form::TEXT) && bodies.alive.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn two_scrapes_do_not_take_the_same_room() {
+        const LARGE: usize = BODY_BUDGET_BYTES * 3 / 10;
+        let registry = Registry::new();
+        let large = IntGauge::new("up", "x".repeat(LARGE)).unwrap();
+        registry.register(Box::new(large)).unwrap();
+        let settings = Settings {
+            detail: true,
+            whole_at_most: WHOLE_AT_MOST,
+            build: BuildInfo {
+                version: "",
+                revision: "",
+                rustc: "",
+            },
+        };
+        let exposition = Exposition::new(settings, Snapshot::default(), registry);
+        let scrapes = Scrapes::new(exposition, 0);
+        let openmetrics = Form {
+            format: Format::OpenMetrics,
+            ..Form::TEXT
+        };
+        let reading = [(); 2].map(|()| lock(&scrapes.bodies).enter(body(LARGE), Form::TEXT));
+        let learned = lock(&scrapes.bodies).enter(body(LARGE), openmetrics);
+        drop(learned);
+        tokio::time::advance(SHARED_AT_MOST).await;
+        // There is room for one more.
+        let (text, openmetrics) = tokio::join!(scrapes.body(Form::TEXT), scrapes.body(openmetrics));
+        let served = [text.unwrap(), openmetrics.unwrap()];
+        assert_eq!(served.iter().flatten().count(), 1);
+        drop(reading);
     }
 
     #[test]

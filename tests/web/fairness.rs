@@ -183,6 +183,45 @@ async fn slow_readers_hold_two_large_bodies_at_most() {
 }
 
 #[tokio::test]
+async fn a_scrape_waits_for_memory_while_steady_readers_get_their_bodies_whole() {
+    let metrics = UpMetric::of_bytes(LARGE);
+    let rendered = metrics.collections();
+    let options = Options {
+        metrics,
+        ..Options::default()
+    };
+    let server = options.start().await;
+    let (hurry, hurried) = watch::channel(false);
+    let mut readers = JoinSet::new();
+    // Two of these bodies take all the memory that there is for them.
+    for _ in 0..3 {
+        let mut stream = server.connect().await;
+        stream.write_all(GET_METRICS).await.unwrap();
+        let hurried = hurried.clone();
+        readers.spawn(async move {
+            let (mut part, mut received) = (vec![0; 256 << 10], 0);
+            while received < LARGE {
+                match timeout(PATIENCE, stream.read_exact(&mut part)).await {
+                    Ok(Ok(n)) => received += n,
+                    _ => return false,
+                }
+                // Slower than usual, but never as if it had stopped.
+                if !*hurried.borrow() {
+                    sleep(Duration::from_millis(50)).await;
+                }
+            }
+            true
+        });
+        // By then no body is shared for being so new.
+        sleep(Duration::from_millis(1100)).await;
+    }
+    assert_eq!(rendered.get(), 2, "the third waits");
+    hurry.send_replace(true);
+    assert_eq!(readers.join_all().await, [true; 3]);
+    assert_eq!(rendered.get(), 3);
+}
+
+#[tokio::test]
 async fn a_response_has_a_least_rate() {
     let mut options = Options {
         metrics: UpMetric::of_bytes(LARGE),

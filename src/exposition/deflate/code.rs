@@ -1,6 +1,5 @@
 //! The Huffman codes (RFC 1951, section 3.2).
 
-use super::DIGIT_BITS;
 use super::bits::BitWriter;
 
 /// The longest distance of a match.
@@ -13,29 +12,56 @@ const END_OF_BLOCK: usize = 256;
 /// The number of distance symbols in use.
 const DISTANCES: usize = 30;
 
-/// The code length of each character in the ASCII code, in bits. Based on the frequencies in an
-/// exposition, with some more weight for rare lower-case letters, which may be common in the names
-/// of other zones.
+/// The length of each symbol of a code for ASCII, in bits. Based on the frequencies in expositions with
+/// all kinds of addresses, times and names. Every digit has [`DIGIT_BITS`](super::DIGIT_BITS).
+struct AsciiLengths {
+    literals: [u8; 128],
+    /// The end of a block and each length symbol.
+    lengths: [u8; 30],
+    distances: [u8; DISTANCES],
+}
+
+/// For the small families of several zones.
 #[rustfmt::skip]
-const ASCII_LITERALS: [u8; 128] = [
-    13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 10, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13,
-    13, 13, 13, 13, 13, 13, 13, 13, 7, 12, 7, 12, 12, 12, 12, 12, 12, 12, 12, 12, 9, 6, 4, 12, 4,
-    3, 4, 5, 5, 4, 4, 4, 4, 5, 6, 12, 12, 9, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12,
-    12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 11, 11, 11, 11, 8, 11, 6, 7, 7,
-    6, 6, 7, 8, 8, 7, 9, 9, 8, 8, 7, 7, 7, 9, 7, 6, 7, 7, 9, 7, 8, 9, 8, 10, 11, 7, 11, 13,
-];
-/// The same for the end of a block and each length symbol.
+const LINES: AsciiLengths = AsciiLengths {
+    literals: [
+        13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 11, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13,
+        13, 13, 13, 13, 13, 13, 13, 13, 13, 7, 13, 7, 13, 13, 13, 13, 13, 13, 13, 13, 13, 11, 7, 6,
+        13, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 13, 13, 13, 10, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13,
+        13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13,
+        9, 13, 5, 6, 5, 5, 5, 6, 8, 9, 7, 13, 9, 7, 7, 7, 6, 7, 13, 7, 7, 7, 7, 10, 8, 8, 11, 9, 12,
+        13, 8, 13, 13,
+    ],
+    lengths: [
+        12, 13, 13, 13, 13, 13, 12, 13, 9, 7, 11, 11, 11, 10, 11, 11, 10, 10, 9, 9, 10, 8, 8, 8, 8,
+        8, 8, 8, 8, 8,
+    ],
+    distances: [
+        11, 11, 11, 11, 11, 11, 11, 11, 11, 11, 11, 11, 6, 2, 2, 3, 3, 4, 4, 6, 5, 6, 6, 7, 7, 8, 8,
+        10, 11, 11,
+    ],
+};
+
+/// For the detail of one zone.
 #[rustfmt::skip]
-const ASCII_LENGTHS: [u8; 30] = [
-    10, 11, 11, 11, 11, 11, 11, 11, 7, 8, 11, 11, 11, 10, 8, 11, 11, 7, 8, 10, 10, 11, 11, 11, 10,
-    5, 7, 11, 11, 11,
-];
-/// The same for each distance symbol.
-#[rustfmt::skip]
-const ASCII_DISTANCES: [u8; DISTANCES] = [
-    11, 11, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 6, 3, 1, 4, 4, 4, 5, 4, 5, 6, 7, 8, 9, 9,
-    9, 10, 10,
-];
+const DETAIL: AsciiLengths = AsciiLengths {
+    literals: [
+        13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 10, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13,
+        13, 13, 13, 13, 13, 13, 13, 13, 13, 9, 13, 7, 13, 13, 13, 13, 13, 13, 13, 13, 13, 8, 8, 4,
+        13, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 6, 13, 13, 8, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13,
+        13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 7,
+        13, 6, 7, 7, 7, 6, 7, 8, 10, 7, 12, 11, 8, 8, 7, 7, 8, 12, 7, 7, 8, 8, 10, 9, 11, 11, 8, 10,
+        13, 9, 13, 13,
+    ],
+    lengths: [
+        10, 13, 13, 13, 13, 13, 13, 13, 9, 11, 11, 11, 11, 11, 11, 11, 11, 5, 7, 11, 11, 10, 8, 8,
+        8, 5, 6, 8, 8, 8,
+    ],
+    distances: [
+        11, 11, 11, 11, 11, 11, 11, 11, 11, 11, 11, 11, 11, 11, 3, 1, 4, 4, 4, 4, 4, 5, 6, 8, 9, 11,
+        11, 11, 11, 10,
+    ],
+};
 
 /// Bits of the output: a symbol, possibly followed by its extra bits.
 #[derive(Debug, Clone, Copy, Default)]
@@ -72,34 +98,22 @@ impl Code {
         Self::new(header, &symbols, &[5; DISTANCES])
     }
 
-    /// The code for ASCII.
-    pub(super) fn ascii() -> Self {
-        Self::of_ascii(ASCII_LITERALS)
+    /// The code for the small families of several zones.
+    pub(super) fn lines() -> Self {
+        Self::of_ascii(&LINES)
     }
 
-    /// The code for ASCII in which all digits are equally long, [`DIGIT_BITS`].
-    pub(super) fn numbers() -> Self {
-        let mut literals = ASCII_LITERALS;
-        for (byte, bits) in (0_u8..).zip(&mut literals) {
-            match byte {
-                b'0'..=b'9' => *bits = DIGIT_BITS,
-                // Makes room for the digits.
-                b'.' => *bits += 1,
-                _ => {}
-            }
-        }
-        Self::of_ascii(literals)
+    /// The code for the detail of one zone.
+    pub(super) fn detail() -> Self {
+        Self::of_ascii(&DETAIL)
     }
 
-    fn of_ascii(literals: [u8; ASCII_LITERALS.len()]) -> Self {
+    fn of_ascii(lengths: &AsciiLengths) -> Self {
         // No other byte has a code.
-        let others = [0; 256 - ASCII_LITERALS.len()];
-        let symbols = [&literals[..], &others, &ASCII_LENGTHS].concat();
-        Self::new(
-            header(&symbols, &ASCII_DISTANCES),
-            &symbols,
-            &ASCII_DISTANCES,
-        )
+        let others = [0; 256 - 128];
+        let symbols = [&lengths.literals[..], &others, &lengths.lengths].concat();
+        let distances = &lengths.distances;
+        Self::new(header(&symbols, distances), &symbols, distances)
     }
 
     fn new(header: Vec<Bits>, symbols: &[u8], distances: &[u8; DISTANCES]) -> Self {

@@ -2,8 +2,9 @@
 
 use super::code::{MAX_DISTANCE, MAX_MATCH};
 
-/// The number of bytes that are hashed to find a long match: a vendor and most of a region.
-const LONG: usize = 40;
+/// The number of bytes that are hashed to find a long match: a vendor and most of a region, but
+/// nothing of the value that follows.
+const LONG: usize = 32;
 
 /// The number of bytes that are hashed to find a short match.
 const SHORT: usize = 8;

@@ -3,12 +3,17 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use jiff::Timestamp;
+use tokio::sync::watch;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 use super::super::{Body, Form, Rendered, Settings};
-use super::{SETTINGS, discovered, exposition};
+use super::{SETTINGS, data, directory, discovered, exposition, mapping, polled, time};
+use crate::findings::ZoneFindings;
 
 fn zones(names: &[&str]) -> crate::snapshot::Directory {
-    super::directory(names.iter().map(|name| discovered(name, name)).collect())
+    directory(names.iter().map(|name| discovered(name, name)).collect())
 }
 
 fn rendered(bytes: impl Into<Bytes>) -> Rendered {
@@ -91,6 +96,78 @@ async fn a_body_is_made_in_the_memory_of_the_last_one() {
         exposition.forget_bodies();
         assert_eq!(Vec::from(next).capacity(), room);
     }
+}
+
+#[tokio::test]
+async fn everything_is_compressed_once_after_the_first_round_and_then_for_scrapes_only() {
+    let exposition = exposition(SETTINGS, zones(&["a"]));
+    let is_compressed = || exposition.shared.lock_cache().is_compressed();
+    let (ready, seen) = watch::channel(false);
+    let shutdown = CancellationToken::new();
+    // An empty cache has nothing to compress.
+    exposition.render(Form::TEXT).await.unwrap();
+    assert!(!is_compressed());
+    let task = tokio::spawn(exposition.clone().prepare(seen.clone(), shutdown.clone()));
+    tokio::task::yield_now().await;
+    assert!(!is_compressed(), "not before the first round has ended");
+    ready.send_replace(true);
+    let prepared = async {
+        while !is_compressed() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    timeout(Duration::from_secs(20), prepared).await.unwrap();
+
+    exposition.render(Form::TEXT_GZIP).await.unwrap();
+    exposition.shared.snapshot.publish(zones(&["a", "b"]));
+    exposition.forget_bodies();
+    exposition.render(Form::TEXT).await.unwrap();
+    assert!(!is_compressed());
+    exposition.shared.prepare();
+    assert!(!is_compressed(), "the next compressed scrape does that");
+    exposition.render(Form::TEXT_GZIP).await.unwrap();
+    assert!(is_compressed());
+    shutdown.cancel();
+    timeout(Duration::from_secs(20), task)
+        .await
+        .unwrap()
+        .unwrap();
+}
+
+/// The ages in the text, and how far they are behind the time at which it was asked for.
+async fn ages_behind(zones: u8) -> Vec<(f64, f64)> {
+    let modified_on = "2026-01-01T00:00:00Z";
+    let zones = (0..zones).map(|n| {
+        let mappings = vec![mapping("192.0.2.1", "aws", "us-east-1", Some(modified_on))];
+        let data = data(mappings, ZoneFindings::default());
+        polled(&n.to_string(), "a.example", data)
+    });
+    let exposition = exposition(SETTINGS, directory(zones.collect()));
+    let age_at = |now: Timestamp| now.duration_since(time(modified_on)).as_secs_f64();
+    let mut found = Vec::new();
+    for _ in 0..5 {
+        let asked = age_at(Timestamp::now());
+        let body = exposition.render(Form::TEXT).await.unwrap().body;
+        exposition.forget_bodies();
+        let text = String::from_utf8(body.into_bytes().to_vec()).unwrap();
+        let mut lines = text.lines();
+        let line = lines.find(|line| line.starts_with("cloudflare_origin_region_oldest_"));
+        let (_, age) = line.unwrap().rsplit_once(' ').unwrap();
+        let age: f64 = age.parse().unwrap();
+        found.push((age, asked - age));
+    }
+    found
+}
+
+#[tokio::test]
+async fn ages_are_as_of_the_scrape_and_with_many_zones_as_of_the_last_second() {
+    let ages = ages_behind(100).await;
+    assert!(ages.iter().any(|(age, _)| age.fract() > 0.0), "{ages:?}");
+    // Milliseconds are cut off.
+    assert!(ages.iter().all(|(_, behind)| *behind < 0.001), "{ages:?}");
+    let ages = ages_behind(101).await;
+    assert!(ages.iter().all(|(age, _)| age.fract() == 0.0), "{ages:?}");
+    assert!(ages.iter().all(|(_, behind)| *behind < 1.0), "{ages:?}");
 }
 
 #[tokio::test]

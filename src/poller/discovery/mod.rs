@@ -84,7 +84,7 @@ impl Poller {
                     state = state::restored(stored, state, retain, wall);
                 }
                 let recorder = self.context.recorder.clone();
-                let slot = ZoneSlot::new(id.clone(), state);
+                let slot = ZoneSlot::new(id.clone(), state).with_phase(cadence.phase());
                 let mut polled = PolledZone::new(slot, cadence, config, recorder);
                 if let Some((stored, sources)) = known {
                     polled.resume(&stored, sources, retain, wall);

@@ -46,6 +46,11 @@ impl Cadence {
         }
     }
 
+    /// The position within the interval, from 0 to 1.
+    pub(super) fn phase(self) -> f64 {
+        self.phase
+    }
+
     /// The next due time after a poll at `now`; `random` in [0, 1) sets how early it is. Missed
     /// polls are skipped.
     pub(super) fn next(self, interval: Duration, now: Instant, random: f64) -> Instant {
