@@ -153,33 +153,28 @@ impl AccountRecords {
             is_partial: false,
             end: End::TooLong,
         };
+        followed.end = self.end_of(host, &mut followed);
+        followed
+    }
+
+    /// Where a host's chain ends. Notes its names and zones.
+    fn end_of(&self, host: &HostName, followed: &mut Followed) -> End {
         let mut current = host.clone();
         for _ in 0..=MAX_ALIASES {
             let Some((id, zone)) = self.zone_of(&current) else {
-                followed.end = End::Outside(current);
-                return followed;
+                return End::Outside(current);
             };
             if !followed.zones.contains(id) {
                 followed.zones.push(id.clone());
             }
             let Some(records) = &zone.records else {
-                followed.end = End::NotRead;
-                return followed;
+                return End::NotRead;
             };
             followed.is_partial |= !zone.is_complete;
             match find(records, &zone.apex, &current) {
-                [] => {
-                    followed.end = if zone.is_complete {
-                        End::Outside(current)
-                    } else {
-                        End::NotRead
-                    };
-                    return followed;
-                }
-                [(_, RecordTarget::NoOrigin(why)), ..] => {
-                    followed.end = End::NoOrigin(*why);
-                    return followed;
-                }
+                [] if zone.is_complete => return End::Outside(current),
+                [] => return End::NotRead,
+                [(_, RecordTarget::NoOrigin(why)), ..] => return End::NoOrigin(*why),
                 [(_, RecordTarget::Alias(target)), ..] => {
                     followed.chain.push(target.clone());
                     current = target.clone();
@@ -189,12 +184,11 @@ impl AccountRecords {
                         RecordTarget::Address(ip) => Some(*ip),
                         _ => None,
                     });
-                    followed.end = End::Addresses(ips.collect());
-                    return followed;
+                    return End::Addresses(ips.collect());
                 }
             }
         }
-        followed
+        End::TooLong
     }
 
     /// The zone with the longest name that contains the host.

@@ -1,7 +1,7 @@
 //! Reads audit logs. A zone that was written to is polled at once, and changes are attributed to
 //! their actors.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -88,6 +88,12 @@ impl AuditLogs {
         }
     }
 
+    /// The configured accounts that read logs.
+    fn readers(&self) -> BTreeSet<AccountName> {
+        let logs = self.logs.values();
+        logs.map(|log| log.reader.clone()).collect()
+    }
+
     pub(super) fn next_due(&self) -> Option<Instant> {
         self.logs.values().filter_map(|log| log.due).min()
     }
@@ -135,21 +141,15 @@ impl Poller {
                 }
             }
         }
-        let before: Vec<_> = self
-            .audit_logs
-            .logs
-            .values()
-            .map(|log| log.reader.clone())
-            .collect();
+        let before = self.audit_logs.readers();
         self.audit_logs.replace(readers, now);
-        for name in before {
-            let mut logs = self.audit_logs.logs.values();
-            if !logs.any(|log| log.reader == name) {
-                self.context.metrics.audit_log.forget(&name);
-            }
+        let after = self.audit_logs.readers();
+        let metrics = &self.context.metrics.audit_log;
+        for name in before.difference(&after) {
+            metrics.forget(name);
         }
-        for log in self.audit_logs.logs.values() {
-            self.context.metrics.audit_log.start(&log.reader);
+        for name in &after {
+            metrics.start(name);
         }
     }
 

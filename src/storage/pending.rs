@@ -61,20 +61,11 @@ pub(super) struct Flushed {
 }
 
 /// The updates between the other modules and the storage's thread.
+#[derive(Default)]
 pub(super) struct Pending {
     state: Mutex<State>,
     news: Condvar,
     flushed: watch::Sender<Flushed>,
-}
-
-impl Default for Pending {
-    fn default() -> Self {
-        Self {
-            state: Mutex::default(),
-            news: Condvar::new(),
-            flushed: watch::Sender::default(),
-        }
-    }
 }
 
 impl Pending {

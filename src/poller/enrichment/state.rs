@@ -24,20 +24,11 @@ use crate::poller::tasks::Urgency;
 const KEEP_SETTINGS: Duration = Duration::from_hours(2);
 
 /// The last successful response.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Recent<T> {
     answer: Option<(T, Instant)>,
     /// The first failure since then.
     failing_since: Option<Instant>,
-}
-
-impl<T> Default for Recent<T> {
-    fn default() -> Self {
-        Self {
-            answer: None,
-            failing_since: None,
-        }
-    }
 }
 
 impl Recent<Candidates> {

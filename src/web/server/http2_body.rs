@@ -20,7 +20,6 @@ use crate::web::response_body::{Held, ResponseBody};
 const CHUNK_BYTES: usize = 16 << 10;
 
 /// A body in chunks.
-#[derive(Debug)]
 pub(super) struct Chunks {
     body: ResponseBody,
     /// What was taken from the body and is not in a chunk yet.
