@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -57,17 +57,16 @@ pub(super) async fn serve(
         Limits::default(),
         shutdown.clone(),
     );
-    let alive = supervisor::keep_alive(parts.poller, shutdown.clone());
-    let mut tasks = vec![
-        tokio::spawn(poller.run(shutdown.clone())),
-        tokio::spawn(parts.hosts.run(shutdown.clone())),
-        tokio::spawn(parts.exposition.prepare(parts.ready, shutdown.clone())),
-        tokio::spawn(reloading),
-        tokio::spawn(alive),
-        tokio::spawn(serving),
-    ];
-    let rate_limits = rate_limits.map(|rate_limits| rate_limits.run(shutdown.clone()));
-    tasks.extend(rate_limits.map(tokio::spawn));
+    let mut tasks = JoinSet::new();
+    tasks.spawn(poller.run(shutdown.clone()));
+    tasks.spawn(parts.hosts.run(shutdown.clone()));
+    tasks.spawn(parts.exposition.prepare(parts.ready, shutdown.clone()));
+    tasks.spawn(reloading);
+    tasks.spawn(supervisor::keep_alive(parts.poller, shutdown.clone()));
+    tasks.spawn(serving);
+    if let Some(rate_limits) = rate_limits {
+        tasks.spawn(rate_limits.run(shutdown.clone()));
+    }
     supervisor::ready();
     let ended = supervise(tasks, &shutdown).await;
     if let Some(storage) = parts.storage {
@@ -80,25 +79,20 @@ pub(super) async fn serve(
 }
 
 /// Waits for all tasks. When one ends, whether by the shutdown or a bug, the others are stopped.
-async fn supervise(
-    tasks: Vec<JoinHandle<()>>,
-    shutdown: &CancellationToken,
-) -> Result<(), AppError> {
-    let watch = |task: JoinHandle<()>| {
-        let end = shutdown.clone().drop_guard();
-        tokio::spawn(async move {
-            let _end = end;
-            task.await
-        })
+async fn supervise(mut tasks: JoinSet<()>, shutdown: &CancellationToken) -> Result<(), AppError> {
+    let stopping = async {
+        shutdown.cancelled().await;
+        supervisor::stopping();
     };
-    let watched: Vec<_> = tasks.into_iter().map(watch).collect();
-    shutdown.cancelled().await;
-    supervisor::stopping();
-    let mut result = Ok(());
-    for task in watched {
-        if let Err(error) = task.await.and_then(|ended| ended) {
-            result = Err(AppError::Broken(format!("a task failed: {error}")));
+    let ending = async {
+        let mut result = Ok(());
+        while let Some(ended) = tasks.join_next().await {
+            shutdown.cancel();
+            if let Err(error) = ended {
+                result = Err(AppError::Broken(format!("a task failed: {error}")));
+            }
         }
-    }
-    result
+        result
+    };
+    tokio::join!(stopping, ending).1
 }

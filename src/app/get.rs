@@ -123,7 +123,7 @@ async fn look_up(clients: &[Client], zone: &str, ip: OriginIp) -> Answer {
     }
     Answer::Unknown(match failure {
         Some(error) => format!("cannot tell: {error}"),
-        None => format!("no account of the configuration has a zone {zone}"),
+        None => format!("no configured account has a zone {zone}"),
     })
 }
 

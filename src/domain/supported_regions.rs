@@ -1,7 +1,6 @@
 //! The regions that Cloudflare supports.
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use super::{Region, Vendor, usual_region};
@@ -49,16 +48,14 @@ impl FromIterator<(Vendor, SupportedRegion)> for SupportedRegions {
     /// Merges the data centres of a region that is listed more than once.
     fn from_iter<I: IntoIterator<Item = (Vendor, SupportedRegion)>>(rows: I) -> Self {
         let mut supported = Self::default();
-        for (vendor, mut row) in rows {
+        for (vendor, row) in rows {
             let usual = usual_region(&vendor, row.region.as_str()).into();
-            let region = match supported.vendors.entry(vendor).or_default().entry(usual) {
-                Entry::Vacant(entry) => entry.insert(row),
-                Entry::Occupied(entry) => {
-                    let known = entry.into_mut();
-                    known.upper_tier_colos.append(&mut row.upper_tier_colos);
-                    known
-                }
-            };
+            let regions = supported.vendors.entry(vendor).or_default();
+            let region = regions.entry(usual).or_insert_with(|| SupportedRegion {
+                region: row.region,
+                upper_tier_colos: Vec::new(),
+            });
+            region.upper_tier_colos.extend(row.upper_tier_colos);
             region.upper_tier_colos.sort_unstable();
             region.upper_tier_colos.dedup();
         }

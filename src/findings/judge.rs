@@ -150,11 +150,9 @@ impl Evaluator<'_> {
     }
 
     fn check_supported(&mut self, mapping: &Mapping) {
-        let is_listed = |list: &SupportedRegions| {
-            let found = list.find(&mapping.vendor, &mapping.region);
-            found.is_some()
-        };
-        if self.supported.is_some_and(|list| !is_listed(list)) {
+        let (vendor, region) = (&mapping.vendor, &mapping.region);
+        let is_unlisted = |list: &SupportedRegions| list.find(vendor, region).is_none();
+        if self.supported.is_some_and(is_unlisted) {
             self.wrong(mapping, Check::SupportedRegions, ExpectedPlace::default());
         }
     }

@@ -10,17 +10,16 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use jiff::Timestamp;
 use reqwest::Client;
 use tokio::sync::{Mutex, Notify, watch};
-use tokio::task::{JoinError, JoinSet};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::AbortOnDropHandle;
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 use super::fetch::{FetchError, Fetched, LocalReading, Version, fetch, local_reading};
 use super::restore::Outcome;
 use super::{Format, FormatError, Metrics, RangeSource, RangeTable, Settings, VendorTable};
 use crate::backoff::doubling;
 use crate::domain::{OriginIp, RangeVerdict, Vendor};
-use crate::file_io::ReadingError;
+use crate::panics::caught;
 
 /// The timeout of a refresh, including redirects and Azure's page: enough for 4 MiB at 1 Mbit/s.
 const REFRESH_TIMEOUT: Duration = Duration::from_mins(1);
@@ -76,8 +75,8 @@ enum RefreshError {
     Fetch(#[from] FetchError),
     #[error(transparent)]
     Format(#[from] FormatError),
-    #[error("it failed: {0}")]
-    Defect(#[from] JoinError),
+    #[error("it panicked")]
+    Panicked,
     #[error("the file has no address prefix")]
     Empty,
     #[error(
@@ -85,16 +84,6 @@ enum RefreshError {
          if that is right, restart to accept it"
     )]
     Shrunk { before: usize, now: usize },
-}
-
-impl RefreshError {
-    /// Whether it is a defect of this program.
-    fn is_defect(&self) -> bool {
-        matches!(
-            self,
-            Self::Defect(_) | Self::Fetch(FetchError::Reading(ReadingError::Failed(_)))
-        )
-    }
 }
 
 impl VendorRanges {
@@ -194,13 +183,13 @@ impl VendorRanges {
     }
 
     /// Reads one vendor's file and returns its prefixes. A failure is logged and counted.
-    async fn refresh(&self, feed: &Arc<Feed>) -> Result<Arc<VendorTable>, RefreshError> {
-        let Feed { format, source, .. } = &**feed;
+    async fn refresh(&self, feed: &Feed) -> Result<Arc<VendorTable>, RefreshError> {
+        let Feed { format, source, .. } = feed;
         let _turn = match source {
             RangeSource::File(_) => Some(self.shared.local_turn.lock().await),
             RangeSource::Url(_) | RangeSource::DownloadPage(_) => None,
         };
-        match contained(self.clone().update(Arc::clone(feed))).await {
+        match contained(self.update(feed)).await {
             Ok(table) => {
                 let (metrics, now) = (&self.shared.metrics, Timestamp::now());
                 metrics.succeeded(*format, &table, now);
@@ -219,28 +208,14 @@ impl VendorRanges {
                     "there are none yet"
                 };
                 let vendor = format.vendor();
-                if error.is_defect() {
-                    error!(
-                        %vendor,
-                        %source,
-                        %error,
-                        "a refresh of the vendor's address ranges panicked; please report this; {kept}"
-                    );
-                } else {
-                    warn!(
-                        %vendor,
-                        %source,
-                        %error,
-                        "cannot refresh the vendor's address ranges; {kept}"
-                    );
-                }
+                warn!(%vendor, %source, %error, "cannot refresh the vendor's address ranges; {kept}");
                 Err(error)
             }
         }
     }
 
     /// Updates one vendor's prefixes and returns those in use.
-    async fn update(self, feed: Arc<Feed>) -> Result<Arc<VendorTable>, RefreshError> {
+    async fn update(&self, feed: &Feed) -> Result<Arc<VendorTable>, RefreshError> {
         let format = feed.format;
         let in_use = self.shared.table.load().get(format).cloned();
         let version = feed.version.load_full();
@@ -258,7 +233,8 @@ impl VendorRanges {
             (Fetched::Unchanged, None) => return Err(RefreshError::Empty),
         };
         // Parsing 4 MiB takes too long for the threads that serve requests.
-        let table = tokio::task::spawn_blocking(move || format.parse(&bytes)).await??;
+        let parsed = tokio::task::spawn_blocking(move || format.parse(&bytes)).await;
+        let table = parsed.map_err(|_| RefreshError::Panicked)??;
         let confirmed = in_use.filter(|_| feed.is_confirmed.load(Ordering::Relaxed));
         check_size(table.len(), confirmed.map_or(0, |table| table.len()))?;
         let table = Arc::new(table);
@@ -288,13 +264,12 @@ impl VendorRanges {
 
 /// The result of a refresh within its timeout. A refresh that panics fails without affecting
 /// others.
-async fn contained<T: Send + 'static>(
-    refresh: impl Future<Output = Result<T, RefreshError>> + Send + 'static,
+async fn contained<T>(
+    refresh: impl Future<Output = Result<T, RefreshError>>,
 ) -> Result<T, RefreshError> {
-    // Dropping this future aborts the task.
-    let task = AbortOnDropHandle::new(tokio::spawn(refresh));
-    match tokio::time::timeout(REFRESH_TIMEOUT, task).await {
-        Ok(ended) => ended?,
+    match tokio::time::timeout(REFRESH_TIMEOUT, caught(refresh)).await {
+        Ok(Some(ended)) => ended,
+        Ok(None) => Err(RefreshError::Panicked),
         Err(_) => Err(RefreshError::TimedOut),
     }
 }
@@ -347,7 +322,7 @@ mod tests {
             panic!("a defect");
         });
         let failure = refresh.await.unwrap_err();
-        assert!(matches!(failure, RefreshError::Defect(_)), "{failure}");
+        assert!(matches!(failure, RefreshError::Panicked), "{failure}");
     }
 
     #[tokio::test(start_paused = true)]
@@ -402,7 +377,7 @@ mod tests {
         // The next attempt takes the result of the old read, and the one after it reads the file.
         drop(end);
         feed.local.lock().await.ended().await;
-        let taken_up = ranges.clone().update(Arc::clone(feed)).await.unwrap_err();
+        let taken_up = ranges.update(feed).await.unwrap_err();
         assert!(
             matches!(taken_up, RefreshError::Fetch(FetchError::NotAFile)),
             "{taken_up}"

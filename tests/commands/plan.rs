@@ -129,7 +129,7 @@ async fn a_source_that_cannot_be_read_leaves_an_empty_plan_uncertain() {
     ended
         .code(2)
         .says(&["Nothing to fix in what could be read."])
-        .complains(&["zone b.test: not everything that names its origins could be read"]);
+        .complains(&["zone b.test: some sources of its origins could not be read"]);
     setup.run(&["plan", "a.test"]).await.code(0);
 }
 

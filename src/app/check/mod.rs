@@ -154,7 +154,7 @@ async fn try_online(settings: &Settings, text: &mut String) -> Result<bool, AppE
     }
     if directory.zones.is_empty() {
         text.push_str(
-            "\nError: no zone is watched: the accounts list none that the configuration wants.\n",
+            "\nError: no zone is watched: the accounts list none that the configuration selects.\n",
         );
     }
     let base_url = &settings.cloudflare.base_url;

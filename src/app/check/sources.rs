@@ -20,18 +20,29 @@ const AUDIT_LOG_TIME: Duration = Duration::from_mins(1);
 /// The most zones that a row names.
 const ZONES_NAMED: usize = 5;
 
-/// The calls in display order, with what they read.
-const CALLS: [(Operation, &str); 10] = [
-    (Operation::DnsRecords, "DNS records"),
-    (Operation::LoadBalancers, "load balancers"),
-    (Operation::LoadBalancerPools, "load balancer pools"),
-    (Operation::OriginRules, "Origin Rules"),
-    (Operation::CloudConnector, "Cloud Connector rules"),
-    (Operation::PageRules, "page rules"),
-    (Operation::CloudflareIps, "Cloudflare's own addresses"),
-    (Operation::SupportedRegions, "supported regions"),
-    (Operation::TieredCache, "Tiered Cache"),
-    (Operation::SmartTieredCache, "Smart Tiered Cache"),
+const DNS: &str = "expect.from_dns";
+const LOAD_BALANCERS: &str = "expect.from_load_balancers";
+const RULES: &str = "expect.from_rules";
+const ANY: &str = "expect.from_dns, from_load_balancers, from_rules";
+const REGIONS: &str = "verify.supported_regions";
+const CACHE: &str = "verify.tiered_cache";
+
+/// The calls in display order, with what they read, and the configuration key that enables them.
+const CALLS: [(Operation, &str, &str); 10] = [
+    (Operation::DnsRecords, "DNS records", DNS),
+    (Operation::LoadBalancers, "load balancers", LOAD_BALANCERS),
+    (
+        Operation::LoadBalancerPools,
+        "load balancer pools",
+        LOAD_BALANCERS,
+    ),
+    (Operation::OriginRules, "Origin Rules", RULES),
+    (Operation::CloudConnector, "Cloud Connector rules", RULES),
+    (Operation::PageRules, "page rules", RULES),
+    (Operation::CloudflareIps, "Cloudflare's own addresses", ANY),
+    (Operation::SupportedRegions, "supported regions", REGIONS),
+    (Operation::TieredCache, "Tiered Cache", CACHE),
+    (Operation::SmartTieredCache, "Smart Tiered Cache", CACHE),
 ];
 
 /// The cells of a row of the table.
@@ -114,8 +125,9 @@ impl<'a> Sources<'a> {
     /// Renders one row per call, account and outcome.
     pub(super) fn render(&self) -> String {
         let mut rows = Vec::new();
-        for (operation, name) in CALLS {
-            self.push_rows(operation, name, self.key(operation), &mut rows);
+        for (operation, name, key) in CALLS {
+            let off = (!self.is_on(key)).then_some(key);
+            self.push_rows(operation, name, off, &mut rows);
         }
         for (vendor, outcome) in &self.ranges {
             let name = format!("vendor ranges of {vendor}");
@@ -151,27 +163,16 @@ impl<'a> Sources<'a> {
         }
     }
 
-    /// The configuration key that enables the call, if it is disabled.
-    fn key(&self, operation: Operation) -> Option<&'static str> {
+    fn is_on(&self, key: &str) -> bool {
         let (expect, verify) = (&self.settings.expect, self.settings.verify);
-        let (is_on, key) = match operation {
-            Operation::DnsRecords => (expect.from_dns, "expect.from_dns"),
-            Operation::LoadBalancers | Operation::LoadBalancerPools => {
-                (expect.from_load_balancers, "expect.from_load_balancers")
-            }
-            Operation::OriginRules | Operation::CloudConnector | Operation::PageRules => {
-                (expect.from_rules, "expect.from_rules")
-            }
-            Operation::SupportedRegions => (verify.supported_regions, "verify.supported_regions"),
-            Operation::TieredCache | Operation::SmartTieredCache => {
-                (verify.tiered_cache, "verify.tiered_cache")
-            }
-            _ => {
-                let is_on = expect.from_dns || expect.from_load_balancers || expect.from_rules;
-                (is_on, "expect.from_dns, from_load_balancers, from_rules")
-            }
-        };
-        (!is_on).then_some(key)
+        match key {
+            DNS => expect.from_dns,
+            LOAD_BALANCERS => expect.from_load_balancers,
+            RULES => expect.from_rules,
+            REGIONS => verify.supported_regions,
+            CACHE => verify.tiered_cache,
+            _ => expect.from_dns || expect.from_load_balancers || expect.from_rules,
+        }
     }
 }
 

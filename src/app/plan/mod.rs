@@ -54,8 +54,8 @@ pub(super) async fn run(
     }
     for zone in &unsure {
         logging::print(&format!(
-            "warning: zone {zone}: not everything that names its origins could be read, so the \
-             plan may lack some"
+            "warning: zone {zone}: some sources of its origins could not be read, so the plan may \
+             be incomplete"
         ));
     }
     output::write(None, text.as_bytes())?;
