@@ -81,14 +81,14 @@ struct UnderWay<T> {
     deadline: Instant,
 }
 
-/// Why a read returned nothing.
+/// Why a read returned nothing. The text follows the name of what is read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadingError {
     /// It exceeded its time limit, and may still be running.
-    #[error("it was not read within {} s", .0.as_secs())]
+    #[error("was not read within {} s", .0.as_secs())]
     TimedOut(Duration),
     /// It panicked, or the process is shutting down.
-    #[error("reading it failed: {0}")]
+    #[error("could not be read: {0}")]
     Failed(#[from] JoinError),
 }
 
@@ -208,7 +208,7 @@ pub(crate) mod tests {
         let end = reading.hang("old");
         let start = Instant::now();
         let (error, ()) = tokio::join!(reading.read(|| "new"), tokio::time::advance(LIMIT));
-        assert_eq!(error.unwrap_err().to_string(), "it was not read within 5 s");
+        assert_eq!(error.unwrap_err().to_string(), "was not read within 5 s");
         for _ in 0..3 {
             assert!(reading.read(|| "new").await.is_err());
             assert!(reading.read_anew(|| "new").await.is_err());

@@ -46,12 +46,10 @@ struct Queue {
 
 /// Sets up logging for the process. A second call has no effect.
 pub(super) fn init(settings: &LogSettings) {
+    let level = LevelFilter::from_level(settings.level);
     let filter = Targets::new()
-        .with_default(LIBRARIES.min(LevelFilter::from_level(settings.level)))
-        .with_target(
-            env!("CARGO_CRATE_NAME"),
-            LevelFilter::from_level(settings.level),
-        );
+        .with_default(LIBRARIES.min(level))
+        .with_target(env!("CARGO_CRATE_NAME"), level);
     let queue = QUEUE.get_or_init(|| {
         let (writer, worker) = NonBlockingBuilder::default()
             .buffered_lines_limit(QUEUE_LINES)

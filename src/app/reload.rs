@@ -15,7 +15,7 @@ use super::parts::{self, Parts};
 use super::{AppError, stored_ranges, supervisor};
 use crate::cloudflare::Client;
 use crate::config::{ConfigErrors, Settings};
-use crate::file_io::{Reading, ReadingError};
+use crate::file_io::Reading;
 use crate::http_client::HttpClient;
 use crate::metric_families;
 use crate::poller::{Reconfiguration, ReconfiguredAccount};
@@ -173,15 +173,7 @@ impl Reloader {
         let Some(loaded) = shutdown.run_until_cancelled(loading).await else {
             return Err("the daemon is stopping".to_owned());
         };
-        let (settings, http) = loaded.map_err(|error| match error {
-            ReadingError::TimedOut(limit) => {
-                let limit = limit.as_secs();
-                format!("the configuration was not read within {limit} s")
-            }
-            ReadingError::Failed(error) => {
-                format!("reading the configuration failed: {error}")
-            }
-        })??;
+        let (settings, http) = loaded.map_err(|error| format!("the configuration {error}"))??;
         for warning in &settings.warnings {
             warn!("{warning}");
         }

@@ -48,7 +48,7 @@ impl SecretFile {
     pub(super) async fn read(&mut self) -> Result<SecretString, String> {
         let (path, last) = (self.path.clone(), self.last.clone());
         let read = self.reading.read(move || read_secret(&path, last)).await;
-        let read = read.map_err(|error| error.to_string())??;
+        let read = read.map_err(|error| format!("it {error}"))??;
         let (_, secret) = self.last.insert(read);
         Ok(secret.clone())
     }

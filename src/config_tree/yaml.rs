@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, StrInput, Tag};
+use saphyr_parser::{Event, Marker, Parser, ScalarStyle, StrInput, Tag};
 
 use ::config::{Map, Value, ValueKind};
 
@@ -46,7 +46,15 @@ impl<'t> Builder<'t> {
         match self.parser.next_event() {
             Some(Ok((event, span))) => Ok((event, span.start)),
             // The parser's messages name what it expected and never quote the source.
-            Some(Err(error)) => Err(self.syntax(&error)),
+            Some(Err(error)) => {
+                // Variables contain JSON, which is a subset of YAML.
+                let language = match self.place {
+                    Place::Variable(_) => "JSON",
+                    _ => "YAML",
+                };
+                let problem = format!("is not valid {language}: {}", error.info());
+                Err(self.error(*error.marker(), problem))
+            }
             None => Ok((Event::StreamEnd, Marker::new(0, 0, 0))),
         }
     }
@@ -144,16 +152,6 @@ impl<'t> Builder<'t> {
             return Err(self.error(at, format!("has more than {MAX_NODES} values")));
         }
         Ok(())
-    }
-
-    fn syntax(&self, error: &ScanError) -> ConfigError {
-        // Variables contain JSON, which is a subset of YAML.
-        let language = match self.place {
-            Place::Variable(_) => "JSON",
-            _ => "YAML",
-        };
-        let problem = format!("is not valid {language}: {}", error.info());
-        self.error(*error.marker(), problem)
     }
 
     fn error(&self, at: Marker, problem: impl Into<String>) -> ConfigError {

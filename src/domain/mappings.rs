@@ -76,11 +76,8 @@ impl ZoneMappings {
 
     /// The mapping of one address.
     pub fn get(&self, ip: OriginIp) -> Option<&Mapping> {
-        let at = self
-            .sorted
-            .binary_search_by_key(&ip, |m| m.origin_ip)
-            .ok()?;
-        self.sorted.get(at)
+        let at = self.sorted.binary_search_by_key(&ip, |m| m.origin_ip);
+        self.sorted.get(at.ok()?)
     }
 
     /// The changes from this read to a newer one.

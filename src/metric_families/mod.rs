@@ -12,26 +12,17 @@ use prometheus::{
 };
 
 pub use self::table::*;
+use crate::words::words;
 
-/// The type of a family, as in the text format.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// Only increases, except across restarts.
-    Counter,
-    /// Goes up and down.
-    Gauge,
-    /// Observations in buckets.
-    Histogram,
-}
-
-impl Kind {
-    /// The type, as in the `# TYPE` line.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Counter => "counter",
-            Self::Gauge => "gauge",
-            Self::Histogram => "histogram",
-        }
+words! {
+    /// The type of a family, as in the `# TYPE` line of the text format.
+    pub enum Kind {
+        /// Only increases, except across restarts.
+        Counter = "counter",
+        /// Goes up and down.
+        Gauge = "gauge",
+        /// Observations in buckets.
+        Histogram = "histogram",
     }
 }
 

@@ -74,7 +74,7 @@ pub(super) enum FetchError {
     #[error("cannot read the file: {0}")]
     File(#[from] io::Error),
     /// The local file was not read in time, or reading it panicked.
-    #[error(transparent)]
+    #[error("it {0}")]
     Reading(#[from] ReadingError),
     /// The local path is a directory, a pipe or a device.
     #[error("it is not a regular file")]

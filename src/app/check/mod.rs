@@ -83,16 +83,22 @@ fn read(flags: &ProcessFlags, environment: &Environment) -> (Option<Settings>, B
         errors.insert(format!("{key}{error}"));
     }
     for account in &settings.accounts {
-        let (key, secret) = match &account.credentials {
-            Credentials::Token(secret) => ("api_token", secret),
-            Credentials::Key { key: secret, .. } => ("api_key", secret),
+        let (Credentials::Token(secret) | Credentials::Key { key: secret, .. }) =
+            &account.credentials;
+        let key = match &account.credentials {
+            Credentials::Token(Secret::Inline(_)) => "api_token",
+            Credentials::Token(Secret::File(_)) => "api_token_file",
+            Credentials::Key {
+                key: Secret::Inline(_),
+                ..
+            } => "api_key",
+            Credentials::Key {
+                key: Secret::File(_),
+                ..
+            } => "api_key_file",
         };
         if let Some(problem) = secret_check::problem(secret) {
-            let file = match secret {
-                Secret::Inline(_) => "",
-                Secret::File(_) => "_file",
-            };
-            errors.insert(format!("account {}: {key}{file}: {problem}", account.name));
+            errors.insert(format!("account {}: {key}: {problem}", account.name));
         }
     }
     (Some(settings), errors)
