@@ -96,7 +96,9 @@ async fn a_write_of_somebody_else_is_polled_at_once_and_has_its_actor() {
         Some(1.0)
     );
     assert_eq!(scrape.sum("zone_polls_total", &[("zone", GOOD)]), 1.0);
-    assert_eq!(daemon.logged(&["mapping removed", "192.0.2.1", EMAIL]), 1);
+    daemon
+        .assert_logged(&["mapping removed", "192.0.2.1", EMAIL], 1)
+        .await;
     let (_, changes) = daemon.get("/api/v1/changes").await;
     assert!(changes.contains(EMAIL), "{changes}");
     assert!(!daemon.last().text.contains(EMAIL));

@@ -201,7 +201,9 @@ async fn a_log_that_may_not_be_read_is_named_once_and_polls_go_on() {
     let scrape = daemon.until_polled_again(10.0).await;
     assert_eq!(scrape.value("exporter_token_valid", &[]), Some(1.0));
     assert_eq!(api.simulator.count(Operation::AuditLog), 1);
-    assert_eq!(daemon.logged(&["level=warn", "Account Settings: Read"]), 1);
+    daemon
+        .assert_logged(&["level=warn", "Account Settings: Read"], 1)
+        .await;
     daemon.stop().await;
 }
 

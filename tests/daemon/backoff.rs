@@ -41,6 +41,6 @@ async fn a_failing_zone_is_left_alone_for_half_a_minute_and_the_other_goes_on() 
     assert_eq!(api.readings(BAD).len(), 1);
     let scrape = daemon.last();
     assert_eq!(scrape.sum("zone_poll_errors_total", ON_BAD), 1.0);
-    assert_eq!(daemon.logged(&["poll failed", BAD]), 1);
+    daemon.assert_logged(&["poll failed", BAD], 1).await;
     daemon.stop().await;
 }

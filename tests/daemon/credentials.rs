@@ -54,7 +54,7 @@ async fn a_token_that_is_revoked_in_flight_is_told_and_its_return_too() {
     assert_eq!((scrape.mappings(BAD), scrape.mappings(GOOD)), (3, 3));
     assert_eq!(scrape.sum("exporter_api_retries_total", &[]), 0.0);
     let told = ["level=warn", "poll failed", "reason=unauthorized "];
-    assert_eq!(daemon.logged(&told), 2);
+    daemon.assert_logged(&told, 2).await;
     set(CredentialStatus::Active);
     daemon.until_read().await;
     daemon
@@ -98,7 +98,7 @@ async fn a_refused_token_slows_the_account_down_to_discovery_until_that_succeeds
         (Some(false), Some(false))
     );
     assert_eq!(scrape.mappings(GOOD), 3, "the last good data stays");
-    assert_eq!(daemon.logged(&refused), 1);
+    daemon.assert_logged(&refused, 1).await;
     api.simulator.clear_faults();
     daemon.until_read().await;
     let scrape = daemon.scrape().await;

@@ -1,12 +1,10 @@
 //! Zones come, go and change; the listing fails, and is empty for once.
 
-use std::time::{Duration, Instant};
-
 use cloudflare_origin_region_exporter::simulator::{
     Fault, FaultKind, Operation, World, zone_id_of,
 };
 
-use crate::support::{Api, BAD, Config, GOOD, ON_BAD, PATIENCE, TOKEN, fill, world};
+use crate::support::{Api, BAD, Config, GOOD, ON_BAD, TOKEN, fill, world};
 
 const DISCOVERY: &str = "exporter_discovery_up";
 const NO_ZONES: &str = r#"{"success": true, "errors": [], "messages": [], "result": [],
@@ -69,14 +67,10 @@ async fn a_row_of_the_list_that_cannot_be_read_loses_no_zone() {
     let fault = Fault::new(FaultKind::BadRow(row)).on(Operation::ListZones);
     api.simulator.add_fault(fault);
     let told = ["some zones of the list cannot be read"];
-    let start = Instant::now();
-    while daemon.logged(&told) < 1 {
-        assert!(start.elapsed() < PATIENCE, "{}", daemon.log());
-        daemon.until_polled_again(1.0).await;
-    }
+    daemon.until_logged(&told).await;
     // Later lists have the same row, which is no news.
     daemon.until_polled_again(3.0).await;
-    assert_eq!(daemon.logged(&told), 1);
+    daemon.assert_logged(&told, 1).await;
     let scrape = daemon.scrape().await;
     assert_eq!(scrape.count("zone_info", &[]), 2);
     assert_eq!(scrape.value(DISCOVERY, &[]), Some(1.0));
@@ -100,7 +94,7 @@ async fn a_zone_that_disappears_takes_all_its_series_along() {
         scrape.value("exporter_zones", &[("state", "polled")]),
         Some(1.0)
     );
-    assert_eq!(daemon.logged(&["zones changed", "gone=1 "]), 1);
+    daemon.assert_logged(&["zones changed", "gone=1 "], 1).await;
     daemon.until_polled_again(1.0).await;
     daemon.stop().await;
 }
@@ -192,7 +186,7 @@ async fn a_listing_that_is_empty_once_is_not_believed() {
             api.simulator.count(Operation::ListZones) >= before + 4
         })
         .await;
-    assert_eq!(daemon.logged(&[SUDDENLY_EMPTY]), 1);
+    daemon.assert_logged(&[SUDDENLY_EMPTY], 1).await;
     assert_eq!(api.readings(GOOD).len(), 1);
     daemon.stop().await;
 }
@@ -215,7 +209,7 @@ async fn a_listing_that_stays_empty_is_believed() {
         let zones = [("state", state)];
         assert_eq!(scrape.value("exporter_zones", &zones), Some(0.0));
     }
-    assert!(daemon.logged(&[SUDDENLY_EMPTY]) >= 1);
+    daemon.until_logged(&[SUDDENLY_EMPTY]).await;
     api.simulator.clear_faults();
     daemon.until_read().await;
     daemon.stop().await;
@@ -245,11 +239,7 @@ async fn a_listing_that_fails_changes_nothing() {
         let last_success = scrape.value(success, &[]);
         failures += 1;
         let told = ["level=warn", "listing zones failed\"", "error=\""];
-        let start = Instant::now();
-        while daemon.logged(&told) < failures && start.elapsed() < PATIENCE {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        assert_eq!(daemon.logged(&told), failures);
+        daemon.assert_logged(&told, failures).await;
         assert!(last_success.is_some());
         let scrape = daemon.until_polled_again(2.0).await;
         assert_eq!(scrape.value(success, &[]), last_success);

@@ -61,7 +61,7 @@ pub(crate) async fn fails<'a>(
         &format!("reason={reason} "),
         "error=\"",
     ];
-    assert_eq!(daemon.logged(&told), 1, "{}", daemon.log());
+    daemon.assert_logged(&told, 1).await;
     let memory = daemon.peak_memory();
     assert!(memory < MOST_MEMORY, "{memory} bytes were in use");
     daemon.last()
@@ -72,5 +72,7 @@ pub(crate) async fn recovers(api: &Api, daemon: &mut Daemon) {
     api.simulator.clear_faults();
     let after = daemon.until_read().await;
     assert_eq!(after.sum("mapping_changes_total", ON_BAD), 0.0);
-    assert_eq!(daemon.logged(&["poll succeeded again", BAD]), 1);
+    daemon
+        .assert_logged(&["poll succeeded again", BAD], 1)
+        .await;
 }

@@ -83,10 +83,9 @@ async fn pauses(when: RetryAfter, least: Duration) {
     assert!(longest_gap(&second) < least, "the other account goes on");
     assert_eq!(scrape.poll_errors(FOREIGN), 0.0);
     assert_eq!(scrape.poll_errors(GOOD), 0.0);
-    assert_eq!(
-        daemon.logged(&["rate limit is exceeded", "account=main"]),
-        1
-    );
+    daemon
+        .assert_logged(&["rate limit is exceeded", "account=main"], 1)
+        .await;
     daemon.stop().await;
 }
 
@@ -119,7 +118,7 @@ async fn a_refusal_that_names_nothing_pauses_for_five_minutes() {
         })
         .await;
     let until = scrape.value(BLOCKED_UNTIL, &main).unwrap();
-    assert_eq!(daemon.logged(&["rate limit is exceeded"]), 1);
+    daemon.assert_logged(&["rate limit is exceeded"], 1).await;
     let left = until - jiff::Timestamp::now().as_duration().as_secs_f64();
     assert!((280.0..=301.0).contains(&left), "{left} s");
     tokio::time::sleep(ON_THEIR_WAY).await;

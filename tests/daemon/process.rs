@@ -60,7 +60,9 @@ async fn a_reload_that_hangs_on_a_file_holds_up_neither_polls_nor_the_end() {
         assert!(made.unwrap().success());
         daemon.signal("HUP");
         daemon.until_polled_again(3.0).await;
-        assert_eq!(daemon.logged(&["configuration reload requested"]), 1);
+        daemon
+            .assert_logged(&["configuration reload requested"], 1)
+            .await;
         daemon.stop().await;
     }
 }

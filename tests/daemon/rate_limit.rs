@@ -42,7 +42,7 @@ async fn no_window_ever_sees_more_than_the_share() {
     }
     // 30 requests a round, of which ten are allowed in two seconds; listing takes next to nothing.
     let told = [LATE, "account=main", "fitting_interval=7s"];
-    assert_eq!(daemon.logged(&told), 1);
+    daemon.assert_logged(&told, 1).await;
     daemon.stop().await;
 }
 

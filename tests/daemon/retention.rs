@@ -57,7 +57,7 @@ async fn data_goes_after_the_retention_and_comes_back_without_counting_as_added(
     assert_eq!(scrape.up(BAD), Some(false));
     assert_eq!((scrape.up(GOOD), scrape.mappings(GOOD)), (Some(true), 3));
     let told = "dropped the data of a zone that fails for longer than poll.retain";
-    assert_eq!(daemon.logged(&[told, BAD]), 1);
+    daemon.assert_logged(&[told, BAD], 1).await;
 
     // Two go while nobody can see it: that is no change between successive good polls.
     api.simulator.update(|world| {

@@ -30,10 +30,9 @@ async fn row_is_rejected(row: serde_json::Value) {
     );
     assert_eq!(scrape.poll_errors(BAD), 0.0);
     // Once, not at every poll.
-    assert_eq!(
-        daemon.logged(&["skipped rows that are not mappings", BAD]),
-        1
-    );
+    daemon
+        .assert_logged(&["skipped rows that are not mappings", BAD], 1)
+        .await;
     daemon.stop().await;
 }
 

@@ -53,11 +53,9 @@ async fn filters_choose_by_name_and_what_matches_nothing_is_told() {
     }
     daemon.until_polled_again(3.0).await;
     for name in ["*.nowhere", "missing.example", "absent.example"] {
-        assert_eq!(
-            daemon.logged(&["no zone matches these names", name]),
-            1,
-            "{name}"
-        );
+        daemon
+            .assert_logged(&["no zone matches these names", name], 1)
+            .await;
     }
     assert_eq!(api.readings(BAD).len(), 0);
     daemon.stop().await;
@@ -97,10 +95,9 @@ async fn identifiers_name_exactly_the_zones_and_one_that_cannot_be_read_is_shown
     assert_eq!(scrape.count("zone_info", &[]), 3);
     assert_eq!(api.simulator.count(Operation::ListZones), 0);
     daemon.until_ready().await;
-    assert_eq!(
-        daemon.logged(&["no zone matches these names", ABSENT_ID]),
-        1
-    );
+    daemon
+        .assert_logged(&["no zone matches these names", ABSENT_ID], 1)
+        .await;
 
     // It appears later.
     api.simulator.update(|world| {
@@ -173,9 +170,8 @@ async fn a_zone_that_two_accounts_see_belongs_to_the_first_and_is_polled_once() 
     };
     assert_eq!(by("own.example"), ["token-2"]);
     assert!(!by(BAD).contains(&"token-2".to_owned()));
-    assert_eq!(
-        daemon.logged(&["zones are polled by an earlier account"]),
-        1
-    );
+    daemon
+        .assert_logged(&["zones are polled by an earlier account"], 1)
+        .await;
     daemon.stop().await;
 }

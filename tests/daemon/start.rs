@@ -27,10 +27,9 @@ async fn an_api_that_is_down_is_waited_for() {
     assert!(scrape.sum("exporter_api_requests_total", &refused) >= 1.0);
     let refused = [("operation", "list_zones"), ("reason", "connect")];
     assert!(scrape.sum("exporter_api_errors_total", &refused) >= 1.0);
-    assert_eq!(
-        daemon.logged(&["listing zones failed", "level=warn", "connect"]),
-        1
-    );
+    daemon
+        .assert_logged(&["listing zones failed", "level=warn", "connect"], 1)
+        .await;
     assert_eq!(daemon.get("/-/healthy").await.0, 200);
 
     let shutdown = CancellationToken::new();
@@ -39,7 +38,9 @@ async fn an_api_that_is_down_is_waited_for() {
     Simulator::start(listener, world(), shutdown).unwrap();
     let scrape = daemon.until_read().await;
     assert_eq!(scrape.value("exporter_discovery_up", &[]), Some(1.0));
-    assert_eq!(daemon.logged(&["listing zones succeeded again"]), 1);
+    daemon
+        .assert_logged(&["listing zones succeeded again"], 1)
+        .await;
     daemon.stop().await;
 }
 

@@ -72,7 +72,9 @@ async fn a_change_while_the_daemon_was_down_is_counted_and_logged() {
             s.value("mapping_changes_total", &removed) == Some(1.0)
         })
         .await;
-    assert_eq!(daemon.logged(&["mapping removed", BAD, "192.0.2.1"]), 1);
+    daemon
+        .assert_logged(&["mapping removed", BAD, "192.0.2.1"], 1)
+        .await;
     assert_eq!(daemon.last().sum("mapping_changes_total", &[]), 1.0);
     daemon.stop().await;
 }

@@ -272,33 +272,33 @@ impl Daemon {
         fs::read_to_string(self.folder.path().join("stderr")).unwrap()
     }
 
-    /// Lines of the log that hold all of these words.
+    /// Lines of the log so far that hold all of these words. A line is written shortly after what it
+    /// reports, by a thread of its own.
     pub(crate) fn logged(&self, words: &[&str]) -> usize {
-        /// A line is written shortly after what it reports, by a thread of its own.
-        const DELAY: Duration = Duration::from_millis(500);
-        let hits = || {
-            let log = self.log();
-            let lines = log.lines();
-            lines
-                .filter(|line| words.iter().all(|word| line.contains(word)))
-                .count()
-        };
-        let start = Instant::now();
-        loop {
-            match hits() {
-                0 if start.elapsed() < DELAY => std::thread::sleep(LOOK_AGAIN),
-                hits => return hits,
-            }
-        }
+        let log = self.log();
+        let lines = log.lines();
+        lines
+            .filter(|line| words.iter().all(|word| line.contains(word)))
+            .count()
     }
 
     /// Waits until a line of the log holds all of these words.
     pub(crate) async fn until_logged(&self, words: &[&str]) {
+        self.until_logged_times(words, 1).await;
+    }
+
+    /// Waits until so many lines of the log hold all of these words. There must not be more.
+    pub(crate) async fn assert_logged(&self, words: &[&str], times: usize) {
+        self.until_logged_times(words, times).await;
+        assert_eq!(self.logged(words), times, "{words:?}\n{}", self.log());
+    }
+
+    async fn until_logged_times(&self, words: &[&str], times: usize) {
         let start = Instant::now();
-        while self.logged(words) == 0 {
+        while self.logged(words) < times {
             assert!(
                 start.elapsed() < PATIENCE,
-                "not logged: {words:?}\n{}",
+                "not logged {times} times: {words:?}\n{}",
                 self.log()
             );
             sleep(LOOK_AGAIN).await;
