@@ -7,12 +7,15 @@
 //!   default
 //! - `tokens=NUMBER`: accepts `token-0` and so on instead; each token sees its share of the zones,
 //!   in an account of its own
+//! - `origins=NUMBER`: gives each zone this many DNS records, load balancers with a pool, and Origin
+//!   Rules; also serves the vendors' range files, and runs a name server
 //!
 //! For each line on standard input, it prints one line with the number of requests so far for each
 //! call, and the time since the last request. It exits at the end of the input. Some lines have an
 //! effect first: `change` moves one mapping of each zone to another region; `forget` forgets the
 //! requests so far; `edit N` moves a mapping of the zone with this number, writes to the audit log,
-//! and prints the zone and the new region instead of the counts.
+//! and prints the zone and the new region instead of the counts; `names` prints the address of the
+//! name server instead.
 
 #![expect(clippy::print_stdout, reason = "the report is what was asked for")]
 
@@ -21,8 +24,10 @@ use std::error::Error;
 use std::time::Duration;
 
 use cloudflare_origin_region_exporter::domain::Region;
+use cloudflare_origin_region_exporter::simulator::dns::NameServer;
 use cloudflare_origin_region_exporter::simulator::{
-    AuditedCall, Credential, RateLimit, Simulator, World,
+    AuditedCall, Credential, LoadBalancer, Pool, PoolOrigin, RateLimit, Simulator, StaticFile,
+    World, demo,
 };
 use jiff::{Timestamp, Unit};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
@@ -43,7 +48,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         _ => {
             return Err(
                 "usage: simulate ADDRESS ZONES MAPPINGS_PER_ZONE [PLACES_PER_ZONE] \
-                        [latency=MILLISECONDS] [window=SECONDS] [tokens=NUMBER]"
+                        [latency=MILLISECONDS] [window=SECONDS] [tokens=NUMBER] [origins=NUMBER]"
                     .into(),
             );
         }
@@ -69,11 +74,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
                 };
             }
             Some(("tokens", tokens)) => world = divided(world, tokens.parse()?),
+            Some(("origins", number)) => add_origins(&mut world, number.parse()?),
             _ => return Err(format!("unknown option {option}").into()),
         }
     }
     let end = CancellationToken::new();
     let api = Simulator::start(TcpListener::bind(address).await?, world, end.clone())?;
+    let names = NameServer::local(demo::hosts(), end.clone()).await?;
     let mut lines = BufReader::new(tokio::io::stdin()).lines();
     let (mut changes, mut edits) = (0, 0);
     while let Some(line) = lines.next_line().await? {
@@ -87,6 +94,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
             edits += 1;
             let edited = api.update(|world| edit(world, number, edits));
             println!("{}", edited.unwrap_or_default());
+            continue;
+        } else if line == "names" {
+            println!("names={}", names.address());
             continue;
         }
         println!("{}", report(&api));
@@ -122,6 +132,53 @@ fn divided(mut world: World, tokens: usize) -> World {
         zone.zone.owner = Some(format!("{:032}", number % tokens.max(1)).into());
     }
     world
+}
+
+/// Gives each zone records, load balancers and rules that name origins, by address and by host name,
+/// and serves the range files that the addresses are in.
+fn add_origins(world: &mut World, number: usize) {
+    let mut pools = Vec::new();
+    for zone in world.zones.values_mut() {
+        let name = zone.zone.name.to_string();
+        for at in 0..number {
+            let address = format!("3.80.2.{}", at % 192);
+            zone.record("A", &format!("www-{at}.{name}"), &address, true);
+            let host = format!("assets-{at}.{name}");
+            zone.record("CNAME", &host, "assets.origin.example", true);
+            zone.origin_rule("api.origin.example");
+            let pool = format!("{:032x}", pools.len());
+            zone.load_balancers.push(LoadBalancer {
+                id: pool.clone(),
+                name: format!("lb-{at}.{name}"),
+                default_pools: vec![pool.clone()],
+                fallback_pool: pool.clone(),
+                ..LoadBalancer::default()
+            });
+            let origins = ["3.80.2.10", "assets.origin.example"].map(|address| PoolOrigin {
+                name: address.to_owned(),
+                address: address.to_owned(),
+                enabled: true,
+                virtual_network_id: None,
+            });
+            pools.push(Pool {
+                id: pool,
+                name: format!("pool-{}", pools.len()),
+                enabled: true,
+                origins: origins.into(),
+            });
+        }
+    }
+    for account in world.accounts.values_mut().take(1) {
+        account.pools.append(&mut pools);
+    }
+    for file in demo::range_files() {
+        let served = StaticFile {
+            content_type: "application/json".to_owned(),
+            body: file.json.into(),
+            etag: None,
+        };
+        world.files.insert(file.path.to_owned(), served);
+    }
 }
 
 /// Moves the first mapping of a zone to a region that no other edit used, and writes to the audit

@@ -52,6 +52,7 @@ UNITS = {
     "samples": count,
     "text": megabytes,
     "gzip": kilobytes,
+    "storage on disk": kilobytes,
     "first gzip, CPU": milliseconds,
     "CPU a scrape": milliseconds,
     "CPU a scrape, 5 % changed": milliseconds,
@@ -109,6 +110,8 @@ def measure_in(stack, directory, zones, mappings):
     text = gzip.decompress(compressed)
     found["samples"] = sum(1 for line in text.splitlines() if not line.startswith(b"#"))
     found["text"], found["gzip"] = len(text), len(compressed)
+    stored = (directory / "daemon/storage").iterdir()
+    found["storage on disk"] = sum(file.stat().st_blocks * 512 for file in stored)
     log(f"growth, {size}: polls and scrapes")
     with contextlib.ExitStack() as own:
         twin = start(own, directory / "twin", api)

@@ -1,0 +1,96 @@
+"""The memory of a small installation: ten zones of 100 mappings."""
+
+import contextlib
+import re
+import tempfile
+import time
+from pathlib import Path
+
+from .exporter import Api, Exporter, configuration, value
+from .programs import log, wait_until
+from .table import megabytes, print_table
+
+ZONES, MAPPINGS = 10, 100
+# Of each kind and zone: DNS records, load balancers and rules.
+ORIGINS = 3
+VENDORS = ("aws", "azure", "gcp", "oci")
+SCRAPES = 20
+# A body is kept for up to a second.
+SCRAPE_SECONDS = 1.1
+PAGES = ("/", "/findings", "/changes", "/docs/", "/api/v1/zones", "/api/v1/origins")
+MOST = 20e6
+# Parts of the resident memory, by the name and the permissions of a mapping.
+PARTS = {
+    "- the program's code": lambda name, access: name == "program" and "x" in access,
+    "- the program's constants and data": lambda name, access: name == "program",
+    "- the system's libraries": lambda name, access: name.endswith(".so") or ".so." in name,
+    "- heap and stacks": lambda name, access: True,
+}
+
+
+def print_small():
+    rows = [measure("defaults", everything=False), measure("everything on", everything=True)]
+    print_table(rows)
+    print()
+
+
+def measure(name, everything):
+    with contextlib.ExitStack() as stack, tempfile.TemporaryDirectory() as directory:
+        return measure_in(stack, Path(directory), name, everything)
+
+
+def measure_in(stack, directory, name, everything):
+    log(f"memory of {ZONES} zones: {name}")
+    api = Api(stack, ZONES, MAPPINGS, f"origins={ORIGINS}")
+    flags = [f"--storage.path={directory / 'storage'}"] if everything else []
+    daemon = Exporter(stack, directory, settings(api, everything), *flags)
+    daemon.wait_until_ready()
+    if everything:
+        wait_until(lambda: is_complete(daemon), 60, "not everything was read")
+    for number in range(SCRAPES):
+        daemon.get("/metrics", ("gzip", "identity")[number % 2])
+        time.sleep(SCRAPE_SECONDS)
+    for page in PAGES:
+        daemon.get(page)
+    resident = daemon.memory()
+    row = {"": name, "resident memory": megabytes(resident)}
+    row.update({part: megabytes(size) for part, size in parts(daemon.process.pid).items()})
+    row["at most 20 MB"] = "yes" if resident <= MOST else "NO"
+    return row
+
+
+def settings(api, everything):
+    if not everything:
+        return configuration(api.address)
+    ranges = {vendor: f"http://{api.address}/ranges/{vendor}.json" for vendor in VENDORS}
+    return configuration(
+        api.address,
+        poll={"interval": "5s"},
+        audit_log={"enabled": True, "interval": "1s"},
+        expect={"from_dns": True, "from_load_balancers": True, "from_rules": True},
+        hosts={"nameservers": [api.command("names")["names"]]},
+        verify={"vendor_ranges": {"enabled": True, "sources": ranges}},
+    )
+
+
+def is_complete(daemon):
+    """Whether ranges and audit log were read, and hosts resolved."""
+    text = daemon.metrics()
+    return (value(text, "vendor_ranges_up") == len(VENDORS) and value(text, "exporter_audit_log_up") > 0
+            and value(text, "origin_hosts", state="resolved") > 0)
+
+
+def parts(pid):
+    """The resident bytes of each part."""
+    sizes = dict.fromkeys(PARTS, 0)
+    program = str(Path(f"/proc/{pid}/exe").resolve())
+    name = access = ""
+    for line in Path(f"/proc/{pid}/smaps").read_text().splitlines():
+        words = line.split()
+        if re.fullmatch(r"[0-9a-f]+-[0-9a-f]+", words[0]):
+            name, access = " ".join(words[5:]), words[1]
+            name = "program" if name == program else name
+        elif words[0] == "Rss:":
+            part = next(part for part, holds in PARTS.items() if holds(name, access))
+            sizes[part] += int(words[1]) * 1024
+    return sizes
