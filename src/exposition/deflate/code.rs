@@ -19,6 +19,8 @@ struct AsciiLengths {
     /// The end of a block and each length symbol.
     lengths: [u8; 30],
     distances: [u8; DISTANCES],
+    /// The code length alphabet, in which the header gives the other lengths.
+    code_lengths: [u8; 19],
 }
 
 /// For the small families of several zones.
@@ -33,13 +35,14 @@ const LINES: AsciiLengths = AsciiLengths {
         13, 8, 13, 13,
     ],
     lengths: [
-        12, 13, 13, 13, 13, 13, 12, 13, 9, 7, 11, 11, 11, 10, 11, 11, 10, 10, 9, 9, 10, 8, 8, 8, 8,
+        12, 13, 13, 13, 13, 13, 13, 13, 9, 7, 10, 13, 13, 10, 12, 13, 10, 10, 9, 9, 9, 8, 8, 8, 8,
         8, 8, 8, 8, 8,
     ],
     distances: [
         11, 11, 11, 11, 11, 11, 11, 11, 11, 11, 11, 11, 6, 2, 2, 3, 3, 4, 4, 6, 5, 6, 6, 7, 7, 8, 8,
         10, 11, 11,
     ],
+    code_lengths: [7, 0, 6, 5, 5, 4, 4, 3, 4, 4, 4, 4, 5, 2, 0, 0, 3, 0, 7],
 };
 
 /// For the detail of one zone.
@@ -48,19 +51,20 @@ const DETAIL: AsciiLengths = AsciiLengths {
     literals: [
         13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 10, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13,
         13, 13, 13, 13, 13, 13, 13, 13, 13, 9, 13, 7, 13, 13, 13, 13, 13, 13, 13, 13, 13, 8, 8, 4,
-        13, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 6, 13, 13, 8, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13,
+        11, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 6, 13, 13, 8, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13,
         13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 7,
-        13, 6, 7, 7, 7, 6, 7, 8, 10, 7, 12, 11, 8, 8, 7, 7, 8, 12, 7, 7, 8, 8, 10, 9, 11, 11, 8, 10,
-        13, 9, 13, 13,
+        13, 7, 7, 7, 7, 6, 6, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 10, 13, 9,
+        13, 13,
     ],
     lengths: [
-        10, 13, 13, 13, 13, 13, 13, 13, 9, 11, 11, 11, 11, 11, 11, 11, 11, 5, 7, 11, 11, 10, 8, 8,
+        11, 11, 11, 11, 11, 11, 11, 11, 11, 11, 11, 11, 11, 11, 11, 11, 11, 5, 11, 11, 10, 10, 8, 8,
         8, 5, 6, 8, 8, 8,
     ],
     distances: [
         11, 11, 11, 11, 11, 11, 11, 11, 11, 11, 11, 11, 11, 11, 3, 1, 4, 4, 4, 4, 4, 5, 6, 8, 9, 11,
         11, 11, 11, 10,
     ],
+    code_lengths: [6, 6, 0, 6, 5, 5, 4, 5, 3, 5, 4, 4, 0, 2, 0, 0, 2, 0, 6],
 };
 
 /// Bits of the output: a symbol, possibly followed by its extra bits.
@@ -113,7 +117,8 @@ impl Code {
         let others = [0; 256 - 128];
         let symbols = [&lengths.literals[..], &others, &lengths.lengths].concat();
         let distances = &lengths.distances;
-        Self::new(header(&symbols, distances), &symbols, distances)
+        let header = header(&symbols, distances, &lengths.code_lengths);
+        Self::new(header, &symbols, distances)
     }
 
     fn new(header: Vec<Bits>, symbols: &[u8], distances: &[u8; DISTANCES]) -> Self {
@@ -234,10 +239,7 @@ fn low_bits(value: usize, count: u32) -> Bits {
 }
 
 /// The header of a block with dynamic codes (RFC 1951, section 3.2.7).
-fn header(symbols: &[u8], distances: &[u8; DISTANCES]) -> Vec<Bits> {
-    /// The code lengths of the code length alphabet, by symbol. All symbols are used, so the code
-    /// is always complete.
-    const LENGTHS: [u8; 19] = [4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 5, 5, 5, 5, 5, 5];
+fn header(symbols: &[u8], distances: &[u8; DISTANCES], code_lengths: &[u8; 19]) -> Vec<Bits> {
     const ORDER: [usize; 19] = [
         16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15,
     ];
@@ -252,9 +254,9 @@ fn header(symbols: &[u8], distances: &[u8; DISTANCES]) -> Vec<Bits> {
         bits(30 - 1, 5),
         bits(19 - 4, 4),
     ];
-    let lengths = ORDER.iter().filter_map(|symbol| LENGTHS.get(*symbol));
+    let lengths = ORDER.iter().filter_map(|symbol| code_lengths.get(*symbol));
     header.extend(lengths.map(|length| bits((*length).into(), 3)));
-    let codes = canonical(&LENGTHS);
+    let codes = canonical(code_lengths);
     let code = |symbol: usize| codes.get(symbol).copied().unwrap_or_default();
     let all: Vec<u8> = symbols.iter().chain(distances).copied().collect();
     for run in all.chunk_by(|a, b| a == b) {
