@@ -46,6 +46,7 @@ class Comparison:
     def run(self):
         bare = self.measure_first_round()
         self.measure_storage(bare)
+        self.daemon.wait_until_calm()
         before = self.daemon.cpu()
         compressed = self.daemon.get("/metrics", "gzip")
         first = self.daemon.cpu() - before
@@ -148,8 +149,7 @@ class Comparison:
         """Another exporter, after its first round of polls."""
         daemon = Exporter(stack, self.directory / name, settings(self.api.address, *interval))
         daemon.wait_until_ready()
-        # It compresses everything once.
-        time.sleep(2)
+        daemon.wait_until_calm()
         return daemon
 
     def costs(self, daemon, twin, every):
