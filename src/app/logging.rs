@@ -6,7 +6,7 @@
 mod line;
 
 use std::io::Write as _;
-use std::sync::{Mutex, OnceLock, PoisonError, mpsc};
+use std::sync::{Mutex, OnceLock, mpsc};
 use std::time::Duration;
 use std::{io, panic, thread};
 
@@ -23,6 +23,7 @@ use tracing_subscriber::{Layer as _, fmt};
 use self::line::BoundedLines;
 use crate::config::{LogFormat, LogSettings};
 use crate::metric_families::{self, FromFamily as _};
+use crate::panics::lock;
 
 /// The most detailed level for libraries: at finer levels, they log headers and addresses, which
 /// may contain secrets.
@@ -110,8 +111,7 @@ pub(super) fn print(text: &str) {
 /// Writes the queued lines before the process exits. Waits for at most [`FLUSH_LIMIT`].
 pub(super) fn flush() {
     let Some(queue) = QUEUE.get() else { return };
-    let worker = queue.worker.lock();
-    let Some(worker) = worker.unwrap_or_else(PoisonError::into_inner).take() else {
+    let Some(worker) = lock(&queue.worker).take() else {
         return;
     };
     let (done, flushed) = mpsc::channel();

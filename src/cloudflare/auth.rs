@@ -52,16 +52,9 @@ impl AuthHeaders {
 /// cannot be read, the last good secret stays in use.
 #[derive(Debug)]
 pub(super) struct Authenticator {
-    scheme: Scheme,
+    credentials: Credentials,
     secrets: Secrets,
     cache: Mutex<Cache>,
-}
-
-/// How the secret is sent.
-#[derive(Debug)]
-enum Scheme {
-    Token,
-    Key { email: String },
 }
 
 #[derive(Debug)]
@@ -86,19 +79,15 @@ enum Source {
 impl Authenticator {
     /// Adds every secret that it uses to `secrets`.
     pub(super) fn new(credentials: Credentials, secrets: Secrets) -> Self {
-        let (scheme, secret) = match credentials {
-            Credentials::Token(secret) => (Scheme::Token, secret),
-            Credentials::Key { email, key } => (Scheme::Key { email }, key),
-        };
-        let source = match secret {
+        let source = match credentials.secret() {
             Secret::Inline(secret) => Source::Inline {
-                _known: secrets.add(&secret),
-                secret,
+                secret: secret.clone(),
+                _known: secrets.add(secret),
             },
-            Secret::File(path) => Source::File(SecretFile::new(path)),
+            Secret::File(path) => Source::File(SecretFile::new(path.clone())),
         };
         Self {
-            scheme,
+            credentials,
             secrets,
             cache: Mutex::new(Cache {
                 source,
@@ -111,7 +100,11 @@ impl Authenticator {
 
     /// Whether this is an API token, which can be verified, rather than a global key.
     pub(super) fn is_token(&self) -> bool {
-        matches!(self.scheme, Scheme::Token)
+        matches!(self.credentials, Credentials::Token(_))
+    }
+
+    pub(super) fn credentials(&self) -> &Credentials {
+        &self.credentials
     }
 
     /// The current headers. Fails with the reason, which may name a file but never its content.
@@ -178,12 +171,12 @@ impl Authenticator {
         };
         let bad_secret = || bad_secret("cannot be sent in a header");
         let mut headers = HeaderMap::new();
-        match &self.scheme {
-            Scheme::Token => {
+        match &self.credentials {
+            Credentials::Token(_) => {
                 let bearer = format!("Bearer {}", secret.expose_secret());
                 headers.insert(AUTHORIZATION, header(&bearer).ok_or_else(bad_secret)?);
             }
-            Scheme::Key { email } => {
+            Credentials::Key { email, .. } => {
                 let bad_email = "the configured e-mail address cannot be sent in a header";
                 let email = header(email).ok_or(bad_email)?;
                 let key = header(secret.expose_secret()).ok_or_else(bad_secret)?;

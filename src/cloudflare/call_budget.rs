@@ -1,9 +1,11 @@
 //! Limits the time that an operation may take.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use tokio::time::Instant;
+
+use crate::panics::lock;
 
 /// The time budget of one operation, such as a zone poll. All its requests share it. Attempts and
 /// backoff count; waiting for the rate limit, a pause or a permit does not.
@@ -64,7 +66,7 @@ impl CallBudget {
     /// How long it has waited for the rate limit, a pause or a permit, including a wait in
     /// progress. May be called from another task.
     pub fn waited(&self) -> Duration {
-        let waits = self.lock();
+        let waits = lock(&self.waits);
         waits.ended + waits.since.map_or(Duration::ZERO, |since| since.elapsed())
     }
 
@@ -88,14 +90,10 @@ impl CallBudget {
 
     /// Excludes the time until the guard is dropped.
     pub(super) fn waiting(&self) -> Waiting<'_> {
-        let mut waits = self.lock();
+        let mut waits = lock(&self.waits);
         waits.running += 1;
         waits.since.get_or_insert_with(Instant::now);
         Waiting(self)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Waits> {
-        self.waits.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -104,7 +102,7 @@ pub(super) struct Waiting<'a>(&'a CallBudget);
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        let mut waits = self.0.lock();
+        let mut waits = lock(&self.0.waits);
         waits.running -= 1;
         if waits.running == 0
             && let Some(since) = waits.since.take()

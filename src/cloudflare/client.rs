@@ -72,8 +72,6 @@ struct Inner {
 struct Config {
     settings: Settings,
     http: HttpClient,
-    /// The credentials behind the authenticator.
-    credentials: Credentials,
     authenticator: Arc<Authenticator>,
 }
 
@@ -100,7 +98,7 @@ impl Client {
         let pauses = Arc::clone(admission.pauses());
         let metrics = AccountMetrics::new(metrics.clone(), name.clone(), pauses);
         metrics.budget(settings.rate_limit.budget());
-        let authenticator = Authenticator::new(credentials.clone(), secrets.clone());
+        let authenticator = Authenticator::new(credentials, secrets.clone());
         Self {
             inner: Arc::new(Inner {
                 account: name,
@@ -110,7 +108,6 @@ impl Client {
                 config: ArcSwap::from_pointee(Config {
                     settings: settings.clone(),
                     http,
-                    credentials,
                     authenticator: Arc::new(authenticator),
                 }),
                 unreadable_zones: AtomicU64::new(0),
@@ -129,10 +126,10 @@ impl Client {
     ) -> bool {
         let inner = &*self.inner;
         let old = inner.config.load();
-        let has_new_credentials = old.credentials != credentials;
+        let has_new_credentials = *old.authenticator.credentials() != credentials;
         let authenticator = if has_new_credentials {
             let secrets = inner.secrets.clone();
-            Arc::new(Authenticator::new(credentials.clone(), secrets))
+            Arc::new(Authenticator::new(credentials, secrets))
         } else {
             Arc::clone(&old.authenticator)
         };
@@ -144,7 +141,6 @@ impl Client {
         inner.config.store(Arc::new(Config {
             settings: settings.clone(),
             http,
-            credentials,
             authenticator,
         }));
         has_new_credentials

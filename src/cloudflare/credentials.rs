@@ -40,3 +40,11 @@ pub enum Credentials {
         key: Secret,
     },
 }
+
+impl Credentials {
+    /// The token or key.
+    pub fn secret(&self) -> &Secret {
+        let (Self::Token(secret) | Self::Key { key: secret, .. }) = self;
+        secret
+    }
+}

@@ -1,7 +1,7 @@
 //! The client's own metrics.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -13,6 +13,7 @@ use super::pause::Pauses;
 use super::{Operation, Reason};
 use crate::domain::AccountName;
 use crate::metric_families::{self, FromFamily as _};
+use crate::panics::lock;
 
 /// A healthy API responds within 0.1 to 1 seconds; the last bound is the default time-out.
 const BUCKETS: [f64; 9] = [0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
@@ -98,13 +99,11 @@ impl BlockedUntil {
     }
 
     fn add(&self, account: &str, pauses: Arc<Pauses>) {
-        let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
-        accounts.insert(account.to_owned(), pauses);
+        lock(&self.accounts).insert(account.to_owned(), pauses);
     }
 
     fn forget(&self, account: &str) {
-        let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
-        accounts.remove(account);
+        lock(&self.accounts).remove(account);
         remove(&self.gauge, account);
     }
 }
@@ -115,8 +114,7 @@ impl Collector for BlockedUntil {
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
-        let accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
-        for (account, pauses) in &*accounts {
+        for (account, pauses) in &*lock(&self.accounts) {
             let until = pauses.blocked_until().map_or(0.0, unix_seconds);
             self.gauge.with_label_values(&[account]).set(until);
         }
@@ -182,11 +180,7 @@ impl AccountMetrics {
     }
 
     pub(super) fn standing(&self) -> Standing {
-        *self.standing_mut()
-    }
-
-    fn standing_mut(&self) -> MutexGuard<'_, Standing> {
-        self.standing.lock().unwrap_or_else(PoisonError::into_inner)
+        *lock(&self.standing)
     }
 
     /// Adds one to a series of the account.
@@ -227,7 +221,7 @@ impl AccountMetrics {
         reason = "a quota is far below 2^53; a lie may be inexact"
     )]
     pub(super) fn remaining(&self, requests: u64) {
-        self.standing_mut().remaining = Some(requests);
+        lock(&self.standing).remaining = Some(requests);
         self.set(|families| &families.remaining, requests as f64);
     }
 
@@ -246,7 +240,7 @@ impl AccountMetrics {
     /// make it valid: they may be older than the verification, or served from a cache. If calls are
     /// refused as well, the next accepted one shows that the token is good again.
     pub(super) fn token_verified(&self, active: bool) {
-        let mut standing = self.standing_mut();
+        let mut standing = lock(&self.standing);
         standing.verified_as_inactive = !active && !standing.call_refused;
         drop(standing);
         self.token_valid(active);
@@ -254,7 +248,7 @@ impl AccountMetrics {
 
     /// Records whether a call was accepted.
     pub(super) fn token_used(&self, accepted: bool) {
-        let mut standing = self.standing_mut();
+        let mut standing = lock(&self.standing);
         standing.call_refused = !accepted;
         standing.verified_as_inactive &= accepted;
         let valid = accepted && !standing.verified_as_inactive;
@@ -263,12 +257,12 @@ impl AccountMetrics {
     }
 
     fn token_valid(&self, valid: bool) {
-        self.standing_mut().token_valid = Some(valid);
+        lock(&self.standing).token_valid = Some(valid);
         self.set(|families| &families.token_valid, u8::from(valid).into());
     }
 
     pub(super) fn token_expiry(&self, expiry: Option<Timestamp>) {
-        self.standing_mut().token_expiry = expiry;
+        lock(&self.standing).token_expiry = expiry;
         match expiry {
             Some(expiry) => self.set(|families| &families.token_expiry, unix_seconds(expiry)),
             None => self.with(|families, account| remove(&families.token_expiry, account)),
@@ -277,7 +271,7 @@ impl AccountMetrics {
 
     /// Records that the account now uses a key, so that nothing is known about a token.
     pub(super) fn no_token(&self) {
-        let mut standing = self.standing_mut();
+        let mut standing = lock(&self.standing);
         *standing = Standing {
             remaining: standing.remaining,
             ..Standing::default()

@@ -1,10 +1,12 @@
 //! Periods in which an account must not send requests.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::time::Instant;
+
+use crate::panics::lock;
 
 /// The pauses of one account, on the monotonic clock. A later pause never shortens an earlier one.
 #[derive(Debug, Default)]
@@ -25,7 +27,7 @@ impl Pauses {
     /// active.
     pub(super) fn block(&self, pause: Duration, now: Timestamp) -> Option<Timestamp> {
         let until = Instant::now() + pause;
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         let was_blocked = state.blocked.is_some_and(|(end, _)| end > Instant::now());
         if state.blocked.is_none_or(|(end, _)| end < until) {
             let wall = now.saturating_add(pause).unwrap_or(Timestamp::MAX);
@@ -38,20 +40,20 @@ impl Pauses {
     /// Records that the quota is nearly used up.
     pub(super) fn wait_for_reset(&self, reset: Duration) {
         let until = Instant::now() + reset;
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         state.quota = state.quota.max(Some(until));
     }
 
     /// The end of the current pause, if any.
     pub(super) fn until(&self) -> Option<Instant> {
-        let state = self.lock();
+        let state = lock(&self.state);
         let blocked = state.blocked.map(|(until, _)| until);
         blocked.max(state.quota).filter(|&end| end > Instant::now())
     }
 
     /// The end of the current pause after a 429 on the wall clock, if any.
     pub(super) fn blocked_until(&self) -> Option<Timestamp> {
-        let (until, wall) = self.lock().blocked?;
+        let (until, wall) = lock(&self.state).blocked?;
         (until > Instant::now()).then_some(wall)
     }
 
@@ -60,10 +62,6 @@ impl Pauses {
         while let Some(until) = self.until() {
             tokio::time::sleep_until(until).await;
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

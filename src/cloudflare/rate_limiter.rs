@@ -6,12 +6,14 @@
 //! its response ended, so it counts for long enough, whenever the server saw it.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::Notify;
 use tokio::time::Instant;
+
+use crate::panics::lock;
 
 /// Ended requests that are closer together than this fraction of the window share one log entry,
 /// with the time of the latest. This limits the log for any budget, and frees a slot at most 0.3
@@ -124,7 +126,7 @@ impl Limiter {
 
     /// Changes the limit; earlier requests still count.
     pub(super) fn configure(&self, budget: u32, window: Duration) {
-        let mut log = self.lock();
+        let mut log = lock(&self.log);
         log.budget = budget.max(1).into();
         log.reserved = log.reserved.min(log.budget - 1);
         log.set_window(window, Instant::now());
@@ -134,12 +136,12 @@ impl Limiter {
 
     /// The most requests per window.
     pub(super) fn budget(&self) -> u32 {
-        u32::try_from(self.lock().budget).unwrap_or(u32::MAX)
+        u32::try_from(lock(&self.log).budget).unwrap_or(u32::MAX)
     }
 
     /// Reserves part of the budget for urgent requests.
     pub(super) fn reserve(&self, requests: u32) {
-        let mut log = self.lock();
+        let mut log = lock(&self.log);
         log.reserved = u64::from(requests).min(log.budget.saturating_sub(1));
         drop(log);
         self.notify();
@@ -152,14 +154,14 @@ impl Limiter {
     /// more requests than the next one counts.
     pub(super) fn require_grants(&self, wanted: &Arc<Notify>) {
         if self.grant_wanted.set(Arc::clone(wanted)).is_ok() {
-            let mut log = self.lock();
+            let mut log = lock(&self.log);
             log.granted = Some(log.taken);
         }
     }
 
     /// Raises the limit on `taken` to this.
     pub(super) fn grant(&self, up_to: u64) {
-        let mut log = self.lock();
+        let mut log = lock(&self.log);
         log.granted = log.granted.map(|granted| granted.max(up_to));
         drop(log);
         self.notify();
@@ -184,7 +186,7 @@ impl Limiter {
     ) {
         let now = Instant::now();
         let end = now + reset;
-        let mut log = self.lock();
+        let mut log = lock(&self.log);
         let own = log.in_flight + log.ended_count;
         let is_same_window = window.is_none_or(|window| window == log.window);
         let foreign = used.saturating_sub(if is_same_window { own } else { used });
@@ -197,7 +199,7 @@ impl Limiter {
 
     /// The requests in the window, those in flight as of `now`, and the total of slots taken.
     pub(super) fn state(&self, now: Timestamp) -> (Vec<PastRequests>, u64) {
-        let log = self.lock();
+        let log = lock(&self.log);
         let at = |time: Instant| now.saturating_sub(time.elapsed()).unwrap_or(now);
         let ended = log.ended.iter().map(|ended| PastRequests {
             at: at(ended.last),
@@ -214,7 +216,7 @@ impl Limiter {
     /// back, counts as now.
     pub(super) fn restore(&self, requests: &[PastRequests], now: Timestamp) {
         let instant = Instant::now();
-        let mut log = self.lock();
+        let mut log = lock(&self.log);
         let mut restored: Vec<_> = requests
             .iter()
             .map(|past| {
@@ -246,7 +248,7 @@ impl Limiter {
         let _waiting = (lane == Lane::Urgent).then(|| UrgentWait::start(self));
         let _turn = queue.turnstile.lock().await;
         loop {
-            let next_free = match self.lock().take(lane, Instant::now()) {
+            let next_free = match lock(&self.log).take(lane, Instant::now()) {
                 Take::Taken => return self.slot(),
                 Take::FreeAt(at) => Some(at),
                 Take::FreeLater => None,
@@ -269,7 +271,7 @@ impl Limiter {
 
     /// Takes a slot if one is free.
     pub(super) fn try_take(self: &Arc<Self>) -> Option<Slot> {
-        let taken = self.lock().take(Lane::Urgent, Instant::now());
+        let taken = lock(&self.log).take(Lane::Urgent, Instant::now());
         matches!(taken, Take::Taken).then(|| self.slot())
     }
 
@@ -284,10 +286,6 @@ impl Limiter {
     fn notify(&self) {
         self.urgent.changed.notify_one();
         self.regular.changed.notify_one();
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Log> {
-        self.log.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -304,14 +302,14 @@ struct UrgentWait<'a>(&'a Limiter);
 
 impl<'a> UrgentWait<'a> {
     fn start(limiter: &'a Limiter) -> Self {
-        limiter.lock().urgent_waiting += 1;
+        lock(&limiter.log).urgent_waiting += 1;
         Self(limiter)
     }
 }
 
 impl Drop for UrgentWait<'_> {
     fn drop(&mut self) {
-        self.0.lock().urgent_waiting -= 1;
+        lock(&self.0.log).urgent_waiting -= 1;
         self.0.notify();
     }
 }
@@ -406,7 +404,7 @@ impl Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.limiter.lock().end(Instant::now(), self.used);
+        lock(&self.limiter.log).end(Instant::now(), self.used);
         self.limiter.notify();
     }
 }

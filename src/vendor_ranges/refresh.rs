@@ -3,10 +3,9 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use arc_swap::{ArcSwap, ArcSwapOption};
+use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use reqwest::Client;
 use tokio::sync::{Mutex, Notify, watch};
@@ -14,12 +13,12 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::fetch::{FetchError, Fetched, LocalReading, Version, fetch, local_reading};
-use super::restore::Outcome;
+use super::fetch::{FetchError, Fetched, LocalReading, fetch, local_reading};
+use super::restore::FeedState;
 use super::{Format, FormatError, Metrics, RangeSource, RangeTable, Settings, VendorTable};
 use crate::backoff::doubling;
 use crate::domain::{OriginIp, RangeVerdict, Vendor};
-use crate::panics::caught;
+use crate::panics::{caught, lock};
 
 /// The timeout of a refresh, including redirects and Azure's page: enough for 4 MiB at 1 Mbit/s.
 const REFRESH_TIMEOUT: Duration = Duration::from_mins(1);
@@ -57,13 +56,8 @@ pub(super) struct Shared {
 pub(super) struct Feed {
     pub(super) format: Format,
     pub(super) source: RangeSource,
-    /// The version of the file whose prefixes are in use.
-    pub(super) version: ArcSwapOption<Version>,
     pub(super) local: LocalReading,
-    /// Whether this process has read or confirmed the prefixes in use. A table of an earlier
-    /// process may be replaced by one of any size.
-    pub(super) is_confirmed: AtomicBool,
-    pub(super) outcome: std::sync::Mutex<Outcome>,
+    pub(super) state: std::sync::Mutex<FeedState>,
 }
 
 /// Why a refresh failed.
@@ -97,10 +91,8 @@ impl VendorRanges {
                 Arc::new(Feed {
                     format,
                     source: configured.unwrap_or_else(|| format.default_source()),
-                    version: ArcSwapOption::empty(),
                     local: local_reading(),
-                    is_confirmed: AtomicBool::new(false),
-                    outcome: std::sync::Mutex::default(),
+                    state: std::sync::Mutex::default(),
                 })
             })
             .collect();
@@ -193,14 +185,13 @@ impl VendorRanges {
             Ok(table) => {
                 let (metrics, now) = (&self.shared.metrics, Timestamp::now());
                 metrics.succeeded(*format, &table, now);
-                feed.is_confirmed.store(true, Ordering::Relaxed);
-                feed.outcome().succeeded(now);
+                lock(&feed.state).succeeded(now);
                 self.shared.refreshed.notify_one();
                 Ok(table)
             }
             Err(error) => {
                 self.shared.metrics.failed(*format);
-                feed.outcome().failed();
+                lock(&feed.state).failed();
                 self.shared.refreshed.notify_one();
                 let kept = if self.shared.table.load().get(*format).is_some() {
                     "the last good ones stay in use"
@@ -218,14 +209,9 @@ impl VendorRanges {
     async fn update(&self, feed: &Feed) -> Result<Arc<VendorTable>, RefreshError> {
         let format = feed.format;
         let in_use = self.shared.table.load().get(format).cloned();
-        let version = feed.version.load_full();
-        let fetched = fetch(
-            &self.shared.http,
-            &feed.source,
-            version.as_deref(),
-            &feed.local,
-        )
-        .await?;
+        let version = lock(&feed.state).version.clone();
+        let http = &self.shared.http;
+        let fetched = fetch(http, &feed.source, version.as_ref(), &feed.local).await?;
         let (bytes, version) = match (fetched, &in_use) {
             (Fetched::File { bytes, version }, _) => (bytes, version),
             (Fetched::Unchanged, Some(table)) => return Ok(Arc::clone(table)),
@@ -235,14 +221,14 @@ impl VendorRanges {
         // Parsing 4 MiB takes too long for the threads that serve requests.
         let parsed = tokio::task::spawn_blocking(move || format.parse(&bytes)).await;
         let table = parsed.map_err(|_| RefreshError::Panicked)??;
-        let confirmed = in_use.filter(|_| feed.is_confirmed.load(Ordering::Relaxed));
+        let mut state = lock(&feed.state);
+        let confirmed = in_use.filter(|_| state.is_confirmed);
         check_size(table.len(), confirmed.map_or(0, |table| table.len()))?;
         let table = Arc::new(table);
-        let mut outcome = feed.outcome();
-        outcome.has_new_table = true;
-        feed.version.store(Some(Arc::new(version)));
+        state.has_new_table = true;
+        state.version = Some(version);
         self.replace_table(format, &table);
-        drop(outcome);
+        drop(state);
         info!(
             vendor = %format.vendor(),
             prefixes = table.len(),

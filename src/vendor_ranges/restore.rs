@@ -1,7 +1,6 @@
 //! Hands the ranges over: to the storage, from an earlier process, and at a reload.
 
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use tracing::debug;
@@ -10,18 +9,25 @@ use super::fetch::Version;
 use super::refresh::Feed;
 use super::{StoredRanges, StoredRefresh, VendorRanges, VendorTable};
 use crate::domain::Vendor;
+use crate::panics::lock;
 
-/// How the latest refresh of a vendor ended, and what is not stored yet.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Outcome {
+/// What is in use of a vendor, how the latest refresh ended, and what is not stored yet.
+#[derive(Debug, Clone, Default)]
+pub(super) struct FeedState {
+    /// The version of the file whose prefixes are in use.
+    pub(super) version: Option<Version>,
+    /// Whether this process has read or confirmed the prefixes in use. A table of an earlier
+    /// process may be replaced by one of any size.
+    pub(super) is_confirmed: bool,
     /// `None` before the first success.
     refresh: Option<StoredRefresh>,
     is_new: bool,
     pub(super) has_new_table: bool,
 }
 
-impl Outcome {
+impl FeedState {
     pub(super) fn succeeded(&mut self, now: Timestamp) {
+        self.is_confirmed = true;
         self.is_new = true;
         self.refresh = Some(StoredRefresh {
             succeeded: true,
@@ -35,12 +41,6 @@ impl Outcome {
             self.is_new |= refresh.succeeded;
             refresh.succeeded = false;
         }
-    }
-}
-
-impl Feed {
-    pub(super) fn outcome(&self) -> MutexGuard<'_, Outcome> {
-        self.outcome.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -67,12 +67,12 @@ impl VendorRanges {
             debug!(vendor, "stored address ranges left out");
             return;
         };
-        let version = ranges.version().cloned().map(Arc::new);
-        let outcome = Outcome {
+        let state = FeedState {
+            version: ranges.version().cloned(),
             refresh: Some(refresh),
-            ..Outcome::default()
+            ..FeedState::default()
         };
-        self.put_in_use(feed, &Arc::new(table), version, outcome);
+        self.put_in_use(feed, &Arc::new(table), state);
     }
 
     /// Uses the ranges of `old` until the first refresh, for vendors with the same source.
@@ -82,32 +82,23 @@ impl VendorRanges {
             let Some(old_feed) = old.shared.feeds.iter().find(same) else {
                 continue;
             };
-            let outcome = old_feed.outcome();
-            let table = old.table().get(feed.format).cloned();
-            let (version, outcome) = (old_feed.version.load_full(), *outcome);
-            let Some(table) = table else { continue };
-            let is_confirmed = old_feed.is_confirmed.load(Ordering::Relaxed);
-            feed.is_confirmed.store(is_confirmed, Ordering::Relaxed);
-            self.put_in_use(feed, &table, version, outcome);
+            // Table and version are replaced while the lock is held, so they belong together.
+            let state = lock(&old_feed.state);
+            if let Some(table) = old.table().get(feed.format) {
+                self.put_in_use(feed, table, state.clone());
+            }
         }
     }
 
-    fn put_in_use(
-        &self,
-        feed: &Feed,
-        table: &Arc<VendorTable>,
-        version: Option<Arc<Version>>,
-        outcome: Outcome,
-    ) {
+    fn put_in_use(&self, feed: &Feed, table: &Arc<VendorTable>, state: FeedState) {
         let (format, metrics) = (feed.format, &self.shared.metrics);
-        if let Some(refresh) = outcome.refresh {
+        if let Some(refresh) = state.refresh {
             metrics.in_use(format, table, refresh.last_success);
             if refresh.succeeded {
                 metrics.succeeded(format, table, refresh.last_success);
             }
         }
-        feed.version.store(version);
-        *feed.outcome() = outcome;
+        *lock(&feed.state) = state;
         self.replace_table(format, table);
     }
 
@@ -124,17 +115,16 @@ impl VendorRanges {
     }
 
     fn take_refreshed(&self, feed: &Feed) -> Option<Refreshed> {
-        let mut outcome = feed.outcome();
-        let refresh = outcome.refresh.filter(|_| outcome.is_new)?;
-        let has_new_table = outcome.has_new_table;
-        (outcome.is_new, outcome.has_new_table) = (false, false);
-        // Table and version are replaced while the lock is held, so they belong together.
+        let mut state = lock(&feed.state);
+        let refresh = state.refresh.filter(|_| state.is_new)?;
+        let has_new_table = state.has_new_table;
+        (state.is_new, state.has_new_table) = (false, false);
         let table = self.shared.table.load().get(feed.format).cloned();
-        let version = feed.version.load_full();
-        drop(outcome);
+        let version = state.version.clone();
+        drop(state);
         let table = table.filter(|_| has_new_table);
         let ranges =
-            table.and_then(|table| StoredRanges::new(&feed.source, version.as_deref(), &table));
+            table.and_then(|table| StoredRanges::new(&feed.source, version.as_ref(), &table));
         Some(Refreshed {
             vendor: feed.format.vendor(),
             refresh,

@@ -83,8 +83,6 @@ fn read(flags: &ProcessFlags, environment: &Environment) -> (Option<Settings>, B
         errors.insert(format!("{key}{error}"));
     }
     for account in &settings.accounts {
-        let (Credentials::Token(secret) | Credentials::Key { key: secret, .. }) =
-            &account.credentials;
         let key = match &account.credentials {
             Credentials::Token(Secret::Inline(_)) => "api_token",
             Credentials::Token(Secret::File(_)) => "api_token_file",
@@ -97,7 +95,7 @@ fn read(flags: &ProcessFlags, environment: &Environment) -> (Option<Settings>, B
                 ..
             } => "api_key_file",
         };
-        if let Some(problem) = secret_check::problem(secret) {
+        if let Some(problem) = secret_check::problem(account.credentials.secret()) {
             errors.insert(format!("account {}: {key}: {problem}", account.name));
         }
     }

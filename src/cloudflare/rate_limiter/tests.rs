@@ -123,7 +123,7 @@ async fn the_log_stays_small_whatever_the_budget() {
         limiter.take(Lane::Regular).await.mark_used();
         tokio::time::advance(Duration::from_millis(1)).await;
     }
-    let entries = limiter.lock().ended.len();
+    let entries = lock(&limiter.log).ended.len();
     assert!(entries <= 1 + ENTRIES_PER_WINDOW as usize, "{entries}");
     assert!(entries > 500, "{entries}");
 }
@@ -156,7 +156,7 @@ async fn a_merged_entry_is_forgotten_a_window_after_its_last_request() {
     let apart = Duration::from_millis(4);
     request(&limiter, Duration::ZERO).await;
     request(&limiter, apart).await;
-    assert_eq!(limiter.lock().ended.len(), 1, "the two share an entry");
+    assert_eq!(lock(&limiter.log).ended.len(), 1, "the two share an entry");
     // More than a window after the first request, but not after the last.
     tokio::time::advance(WINDOW.saturating_sub(apart / 2)).await;
     drop(limiter.take(Lane::Regular).await);
@@ -273,7 +273,7 @@ async fn what_is_remembered_of_a_day_stays_small() {
         limiter.take(Lane::Regular).await.mark_used();
         tokio::time::advance(Duration::from_secs(10)).await;
     }
-    let past = limiter.lock().past.len();
+    let past = lock(&limiter.log).past.len();
     assert!(past <= 1 + ENTRIES_PER_WINDOW as usize, "{past}");
     assert!(past > 500, "{past}");
 }
