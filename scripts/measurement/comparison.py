@@ -21,6 +21,7 @@ SCRAPE_SECONDS_OF_MANY = 30
 SCRAPES_AN_INTERVAL = 20
 # By how much the polls of two exporters may differ in the same time.
 POLLS_TOLERANCE = 0.05
+FEW_POLLS = 10
 CONNECTIONS = (1, 8)
 TEXT = "text/plain; version=0.0.4"
 OPEN_METRICS = "application/openmetrics-text; version=1.0.0"
@@ -168,10 +169,7 @@ class Comparison:
             cpu = [exporter.cpu() for exporter in both]
             scraped(count)
             spent, polls = (exporter.cpu() - then for exporter, then in zip(both, cpu))
-        after = [exporter.get("/metrics", "gzip") for exporter in both]
-        made = [polls_in(end) - polls_in(begin) for begin, end in zip(before, after)]
-        if abs(made[0] - made[1]) > POLLS_TOLERANCE * max(made):
-            self.log(f"WARNING: {made[0]} polls of the exporter, {made[1]} of its twin")
+        compare_polls(before, [exporter.get("/metrics", "gzip") for exporter in both])
         return (spent - polls) / count, polls / count
 
     def measure_load(self, servers):
@@ -227,9 +225,13 @@ def changes(api, every):
         thread.join()
 
 
-def polls_in(scrape):
-    """The number of polls in a compressed scrape."""
-    return int(value(gzip.decompress(scrape), "zone_polls_total"))
+def compare_polls(before, after):
+    """Warns if an exporter and its twin polled differently between these compressed scrapes."""
+    polls = [[value(gzip.decompress(scrape), "zone_polls_total") for scrape in scrapes]
+             for scrapes in (before, after)]
+    made, of_twin = (end - begin for begin, end in zip(*polls))
+    if abs(made - of_twin) > max(FEW_POLLS, POLLS_TOLERANCE * max(made, of_twin)):
+        log(f"WARNING: {made:.0f} polls of the exporter, {of_twin:.0f} of its twin")
 
 
 def scrape_plainly(daemon, count, every):

@@ -12,7 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from .comparison import changes, scrape_plainly
+from .comparison import changes, compare_polls, scrape_plainly
 from .exporter import Api, Exporter, configuration, fewest_lists
 from .programs import log
 from .table import megabytes, milliseconds, print_table
@@ -115,7 +115,6 @@ def measure_in(stack, directory, zones, mappings):
     log(f"growth, {size}: polls and scrapes")
     with contextlib.ExitStack() as own:
         twin = start(own, directory / "twin", api)
-        twin.get("/metrics", "gzip")
         found["a round of polls, CPU"], found["CPU a scrape"] = costs(daemon, twin)
         own.enter_context(changes(api, ROUND_SECONDS / 2))
         # From here each poll finds a change.
@@ -156,11 +155,13 @@ def costs(daemon, twin):
 
     The polls are those of a twin that is not scraped.
     """
+    both = (daemon, twin)
     # What changed before is not the cost of the scrapes that follow.
-    daemon.get("/metrics", "gzip")
-    before = daemon.cpu(), twin.cpu()
+    before = [exporter.get("/metrics", "gzip") for exporter in both]
+    cpu = [exporter.cpu() for exporter in both]
     scrape_plainly(daemon, SCRAPES, SCRAPE_SECONDS)
-    spent, polls = daemon.cpu() - before[0], twin.cpu() - before[1]
+    spent, polls = (exporter.cpu() - then for exporter, then in zip(both, cpu))
+    compare_polls(before, [exporter.get("/metrics", "gzip") for exporter in both])
     return polls, (spent - polls) / SCRAPES
 
 
