@@ -47,6 +47,9 @@ pub(super) struct Shared {
     /// Held while a local file is read and parsed. Each may take 64 MiB, so only one is read at a
     /// time.
     pub(super) local_turn: Mutex<()>,
+    /// Held while a file is parsed. The system's allocator keeps memory for each thread that parses,
+    /// so only one does.
+    parse_turn: Mutex<()>,
     pub(super) generation: watch::Sender<u64>,
     pub(super) refreshed: Notify,
 }
@@ -104,6 +107,7 @@ impl VendorRanges {
                 metrics: metrics.clone(),
                 table: ArcSwap::default(),
                 local_turn: Mutex::new(()),
+                parse_turn: Mutex::new(()),
                 generation: watch::Sender::new(0),
                 refreshed: Notify::new(),
             }),
@@ -218,9 +222,11 @@ impl VendorRanges {
             // Cannot happen: a version is kept only together with its table.
             (Fetched::Unchanged, None) => return Err(RefreshError::Empty),
         };
+        let turn = self.shared.parse_turn.lock().await;
         // Parsing 4 MiB takes too long for the threads that serve requests.
         let parsed = tokio::task::spawn_blocking(move || format.parse(&bytes)).await;
         let table = parsed.map_err(|_| RefreshError::Panicked)??;
+        drop(turn);
         let mut state = lock(&feed.state);
         let confirmed = in_use.filter(|_| state.is_confirmed);
         check_size(table.len(), confirmed.map_or(0, |table| table.len()))?;
