@@ -170,12 +170,15 @@ async fn after_a_pause_each_overdue_zone_comes_before_any_comes_twice() {
 async fn a_walk_under_way_waits_for_the_end_of_the_pause_and_goes_on() {
     let mut world = world();
     fill(world.zone_mut(GOOD), 250, "us-east-1");
+    fill(world.zone_mut(BAD), 150, "us-east-1");
     let api = Api::start(world).await;
-    let walk = Fault::new(FaultKind::Delay(Duration::from_millis(500))).on(Operation::ListMappings);
-    api.simulator.add_fault(walk.zone(GOOD).page(2));
-    let refusal = Fault::new(FaultKind::TooManyRequests(RetryAfter::Seconds(2)));
-    api.simulator
-        .add_fault(refusal.on(Operation::ListMappings).zone(BAD).times(1));
+    let on = |kind| Fault::new(kind).on(Operation::ListMappings);
+    let late = |millis| on(FaultKind::Delay(Duration::from_millis(millis)));
+    api.simulator.add_fault(late(1000).zone(GOOD).page(2));
+    // The refusal comes after the walk has begun, whichever zone is asked first.
+    api.simulator.add_fault(late(300).zone(BAD).page(1));
+    let refusal = on(FaultKind::TooManyRequests(RetryAfter::Seconds(2)));
+    api.simulator.add_fault(refusal.zone(BAD).page(2).times(1));
     let config = Config::polling("interval: 1h, timeout: 5s, retries: 0");
     let mut daemon = api.daemon(&config).await;
     let scrape = daemon.until_read().await;
