@@ -1,4 +1,4 @@
-//! Tells the program which commit and compiler it was built from, and packs its relocations.
+//! Tells the program which commit and compiler it was built from.
 //!
 //! `SOURCE_REVISION` names the commit where there is no checkout, as in an image build.
 
@@ -21,30 +21,6 @@ fn main() {
         .and_then(|text| text.split_whitespace().nth(1))
         .unwrap_or("unknown");
     println!("cargo::rustc-env=BUILD_RUSTC={version}");
-
-    if packs_relocations() {
-        println!("cargo::rustc-link-arg-bins=-Wl,-z,pack-relative-relocs");
-    }
-}
-
-/// Whether the program is for this machine, and its C library reads packed relocations, as glibc
-/// does since 2.36. Unpacked, they are half a megabyte, which every start reads into memory.
-fn packs_relocations() -> bool {
-    let of_cargo = |name: &str| std::env::var(name).unwrap_or_default();
-    if of_cargo("CARGO_CFG_TARGET_OS") != "linux"
-        || of_cargo("CARGO_CFG_TARGET_ENV") != "gnu"
-        || of_cargo("HOST") != of_cargo("TARGET")
-    {
-        return false;
-    }
-    // "glibc 2.36"
-    let glibc = output("getconf", &["GNU_LIBC_VERSION"]).unwrap_or_default();
-    let version = glibc.split_whitespace().nth(1).unwrap_or_default();
-    let mut numbers = version.split('.').map(str::parse::<u32>);
-    match (numbers.next(), numbers.next()) {
-        (Some(Ok(major)), Some(Ok(minor))) => (major, minor) >= (2, 36),
-        _ => false,
-    }
 }
 
 /// The commit that is checked out. The log of HEAD changes with every commit and checkout.
