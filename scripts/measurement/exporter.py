@@ -88,7 +88,7 @@ class Exporter:
             time.sleep(0.002)
 
     def wait_until_calm(self):
-        """Until it has compressed everything once, after the first round of polls."""
+        """Until it has compressed everything, after the first round of polls."""
         deadline = time.monotonic() + 60
         used = math.inf
         while used > CALM:

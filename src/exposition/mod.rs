@@ -87,6 +87,20 @@ const PREPARED_AT_ONCE: usize = 1 << 20;
 /// How long [`Exposition::prepare`] pauses for a scrape.
 const PREPARE_PAUSE: Duration = Duration::from_millis(1);
 
+/// How often, and how many times, [`Exposition::prepare`] compresses what has changed. Most scrape
+/// intervals are a minute at most.
+const PREPARE_INTERVAL: Duration = Duration::from_secs(1);
+const PREPARED_TIMES: usize = 120;
+
+/// Who has compressed the last changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Prepared {
+    /// [`Exposition::prepare`], for the first compressed scrape.
+    ForScrape,
+    /// A compressed scrape, as every one from then on.
+    ByScrape,
+}
+
 /// What this program was built from.
 #[derive(Debug, Clone, Copy)]
 pub struct BuildInfo {
@@ -232,16 +246,22 @@ impl Exposition {
         self.shared.bodies.shared(form)
     }
 
-    /// Compresses everything once `ready` is true, so that the first scrape does not need to. What
-    /// changes later is compressed by the scrape that shows it: a text that nobody reads costs
-    /// nothing. Runs until the shutdown.
+    /// Compresses everything when `ready` is true, and for two minutes what changes after that, so
+    /// that the first compressed scrape does not need to. From then on it is compressed by the scrape
+    /// that shows it: a text that nobody reads costs nothing. Runs until the shutdown.
     pub async fn prepare(self, mut ready: watch::Receiver<bool>, shutdown: CancellationToken) {
         let preparing = async {
             // An error means that the poller is gone, which ends the process.
-            if ready.wait_for(|ready| *ready).await.is_ok() {
+            if ready.wait_for(|ready| *ready).await.is_err() {
+                return;
+            }
+            for _ in 0..PREPARED_TIMES {
                 let shared = Arc::clone(&self.shared);
                 // After a panic, the next scrape starts with an empty cache.
-                let _ = tokio::task::spawn_blocking(move || shared.prepare()).await;
+                match tokio::task::spawn_blocking(move || shared.prepare()).await {
+                    Ok(Prepared::ForScrape) => tokio::time::sleep(PREPARE_INTERVAL).await,
+                    Ok(Prepared::ByScrape) | Err(_) => return,
+                }
             }
         };
         shutdown.run_until_cancelled(preparing).await;
@@ -306,8 +326,8 @@ impl Shared {
         (second, since.unwrap_or_default())
     }
 
-    /// Compresses everything, unless a compressed scrape does that first. Gives way to other scrapes.
-    fn prepare(&self) {
+    /// Compresses what has changed, unless there was a compressed scrape. Gives way to other scrapes.
+    fn prepare(&self) -> Prepared {
         let mut next = Some(0);
         while let Some(start) = next {
             if self.waiting.load(Ordering::Relaxed) > 0 {
@@ -316,13 +336,14 @@ impl Shared {
             }
             let mut cache = self.lock_cache();
             if cache.is_gzip_used() {
-                return;
+                return Prepared::ByScrape;
             }
             if start == 0 {
                 cache.refresh(self.snapshot.directory());
             }
             next = cache.prepare(start, self.as_of().0, PREPARED_AT_ONCE);
         }
+        Prepared::ForScrape
     }
 
     fn render_with(

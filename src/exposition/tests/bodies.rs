@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::super::{Body, Form, Rendered, Settings};
+use super::super::{Body, Form, Prepared, Rendered, Settings};
 use super::{SETTINGS, data, directory, discovered, exposition, mapping, polled, time};
 use crate::findings::ZoneFindings;
 
@@ -99,7 +99,7 @@ async fn a_body_is_made_in_the_memory_of_the_last_one() {
 }
 
 #[tokio::test]
-async fn everything_is_compressed_once_after_the_first_round_and_then_for_scrapes_only() {
+async fn changes_are_compressed_ahead_until_the_first_compressed_scrape() {
     let exposition = exposition(SETTINGS, zones(&["a"]));
     let is_compressed = || exposition.shared.lock_cache().is_compressed();
     let (ready, seen) = watch::channel(false);
@@ -117,21 +117,28 @@ async fn everything_is_compressed_once_after_the_first_round_and_then_for_scrape
         }
     };
     timeout(Duration::from_secs(20), prepared).await.unwrap();
-
-    exposition.render(Form::TEXT_GZIP).await.unwrap();
-    exposition.shared.snapshot.publish(zones(&["a", "b"]));
-    exposition.forget_bodies();
-    exposition.render(Form::TEXT).await.unwrap();
-    assert!(!is_compressed());
-    exposition.shared.prepare();
-    assert!(!is_compressed(), "the next compressed scrape does that");
-    exposition.render(Form::TEXT_GZIP).await.unwrap();
-    assert!(is_compressed());
     shutdown.cancel();
     timeout(Duration::from_secs(20), task)
         .await
         .unwrap()
         .unwrap();
+
+    exposition.shared.snapshot.publish(zones(&["a", "b"]));
+    exposition.forget_bodies();
+    exposition.render(Form::TEXT).await.unwrap();
+    assert!(!is_compressed());
+    assert_eq!(exposition.shared.prepare(), Prepared::ForScrape);
+    assert!(is_compressed(), "until the first compressed scrape");
+
+    exposition.render(Form::TEXT_GZIP).await.unwrap();
+    exposition.shared.snapshot.publish(zones(&["a", "b", "c"]));
+    exposition.forget_bodies();
+    exposition.render(Form::TEXT).await.unwrap();
+    assert!(!is_compressed());
+    assert_eq!(exposition.shared.prepare(), Prepared::ByScrape);
+    assert!(!is_compressed(), "the next compressed scrape does that");
+    exposition.render(Form::TEXT_GZIP).await.unwrap();
+    assert!(is_compressed());
 }
 
 /// The ages in the text, and how far they are behind the time at which it was asked for.
