@@ -26,8 +26,7 @@ use std::time::Duration;
 use cloudflare_origin_region_exporter::domain::Region;
 use cloudflare_origin_region_exporter::simulator::dns::NameServer;
 use cloudflare_origin_region_exporter::simulator::{
-    AuditedCall, Credential, LoadBalancer, Pool, PoolOrigin, RateLimit, Simulator, StaticFile,
-    World, demo,
+    AuditedCall, Credential, LoadBalancer, Pool, PoolOrigin, RateLimit, Simulator, World, demo,
 };
 use jiff::{Timestamp, Unit};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
@@ -171,14 +170,7 @@ fn add_origins(world: &mut World, number: usize) {
     for account in world.accounts.values_mut().take(1) {
         account.pools.append(&mut pools);
     }
-    for file in demo::range_files() {
-        let served = StaticFile {
-            content_type: "application/json".to_owned(),
-            body: file.json.into(),
-            etag: None,
-        };
-        world.files.insert(file.path.to_owned(), served);
-    }
+    demo::serve_range_files(world);
 }
 
 /// Moves the first mapping of a zone to a region that no other edit used, and writes to the audit

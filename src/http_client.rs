@@ -233,7 +233,7 @@ pub async fn read_body(mut response: Response, limit: usize) -> Result<Vec<u8>, 
 
 /// Whether the TLS handshake failed.
 pub fn is_tls_failure(error: &reqwest::Error) -> bool {
-    has_source::<rustls::Error>(error) || handshake_broke_off(error)
+    has_source::<rustls::Error>(error) || handshake_was_cut(error)
 }
 
 /// Whether the peer does not speak TLS: it answered the handshake with another protocol or hung up.
@@ -245,7 +245,7 @@ fn is_not_tls(error: &reqwest::Error) -> bool {
                 | rustls::InvalidMessage::UnknownProtocolVersion
         ))
     );
-    is_other_protocol || handshake_broke_off(error)
+    is_other_protocol || handshake_was_cut(error)
 }
 
 /// An error with its causes and a hint at the likely problem, on one line. Leaves out the URL,
@@ -294,6 +294,6 @@ pub fn has_source<E: Error + 'static>(error: &reqwest::Error) -> bool {
 }
 
 /// tokio-rustls reports a peer that hangs up during the handshake as a plain I/O error.
-fn handshake_broke_off(error: &reqwest::Error) -> bool {
+fn handshake_was_cut(error: &reqwest::Error) -> bool {
     error.is_connect() && sources(error).any(|cause| cause.to_string() == "tls handshake eof")
 }

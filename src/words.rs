@@ -1,7 +1,7 @@
 //! Enums whose values have words in labels, logs and JSON.
 
-/// Defines an enum with a word for each value, which is also its form in JSON and in the storage. The values are in
-/// order.
+/// Defines an enum with a word for each value, which is also its form in JSON and in the storage. The
+/// values are in order.
 macro_rules! words {
     (
         $(#[$attribute:meta])*

@@ -1,4 +1,4 @@
-//! The compressed lines of neighbouring zones.
+//! The compressed lines of zones that are polled at about the same time.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use super::{detail, zone_lines};
 use crate::domain::ZoneId;
 use crate::snapshot::{ZoneSlot, ZoneState};
 
-/// Neighbouring zones. Their detail is compressed zone by zone, their other families together.
+/// Zones that are polled at about the same time. Their detail is compressed zone by zone, their other families together.
 #[derive(Debug)]
 pub(super) struct Block {
     pub(super) zones: Vec<CachedZone>,

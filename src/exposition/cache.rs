@@ -2,8 +2,8 @@
 //!
 //! A zone's lines are rendered when its state changes, and its detail is compressed when its
 //! mappings change. The text of the detail, which is most of a large exposition, is not kept. The
-//! other families of a single zone are too small to compress well, so a block of neighbouring zones
-//! shares one fragment for each family.
+//! other families of a single zone are too small to compress well, so a block of zones that are polled
+//! at about the same time shares one fragment for each family.
 
 use std::collections::HashMap;
 use std::sync::Arc;

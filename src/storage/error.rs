@@ -93,7 +93,7 @@ impl From<redb::Error> for FileError {
     }
 }
 
-/// Whether the system reports what the file holds, and not that it cannot be read.
+/// Whether the error is about the contents of the file, not about access to it.
 fn is_of_contents(error: &io::Error) -> bool {
     matches!(
         error.kind(),

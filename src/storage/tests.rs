@@ -388,24 +388,8 @@ async fn something_else_in_the_place_of_the_folder_is_an_error() {
 #[tokio::test]
 async fn a_value_that_cannot_be_read_costs_no_change_of_the_history() {
     let folder = folder();
-    let opened = Opened::in_folder(folder.path());
-    let state = zone("a.example", 1, &mappings(1));
-    let added = vec![Details::new(ChangeKind::MappingAdded)];
-    let history = &opened.restored.history;
-    let changes = history.record(&state.zone, Timestamp::now(), added, |_| None);
-    opened.storage.put_zone(state, &changes);
-    opened.close().await;
-    // Reopening waits until its thread has released the file.
-    reopen(folder.path()).await.close().await;
-    let mut tries = 0;
-    let database = loop {
-        match redb::Database::open(file_of(&folder)) {
-            Ok(database) => break database,
-            Err(error) => assert!(tries < 500, "{error}"),
-        }
-        tries += 1;
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    };
+    let changes = closed_with_a_change(folder.path()).await;
+    let database = redb::Database::open(file_of(&folder)).unwrap();
     let transaction = database.begin_write().unwrap();
     let mut zones = transaction.open_table(tables::ZONES).unwrap();
     zones.insert("bad", b"bad".as_slice()).unwrap();

@@ -72,7 +72,7 @@ enum RefreshError {
     Fetch(#[from] FetchError),
     #[error(transparent)]
     Format(#[from] FormatError),
-    #[error("it panicked")]
+    #[error("the refresh panicked; please report this")]
     Panicked,
     #[error("the file has no address prefix")]
     Empty,

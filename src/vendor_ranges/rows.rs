@@ -59,7 +59,7 @@ pub(super) fn place(vendor: &Vendor, region: &str) -> Place {
 
 /// A row of a list in a vendor's file.
 pub(super) trait Row: DeserializeOwned {
-    /// Adds what counts of it.
+    /// Adds its prefixes to `rows`, if they count.
     fn keep(self, rows: &mut Rows);
 }
 

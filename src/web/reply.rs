@@ -38,7 +38,7 @@ impl Reply {
         Self::new(status, PLAIN_TEXT, Bytes::from(format!("{sentence}\n")))
     }
 
-    /// A refusal that a later attempt may not meet.
+    /// 503: the same request may succeed later.
     pub(super) fn unavailable(sentence: &str) -> Self {
         Self::text(StatusCode::SERVICE_UNAVAILABLE, sentence)
     }

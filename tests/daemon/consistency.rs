@@ -16,8 +16,8 @@ async fn a_scrape_during_a_walk_sees_the_old_state_whole() {
     let slow = Fault::new(FaultKind::Delay(Duration::from_millis(300)));
     api.simulator
         .add_fault(slow.on(Operation::ListMappings).zone(BAD).page(3));
-    // A change falls between two walks even where this test is slow: of a walk that a change falls
-    // into, no page can tell.
+    // Leaves time to change the mappings between two walks, on a slow machine too. No page shows that
+    // its list has changed during the walk.
     let mut daemon = api
         .daemon(&Config::polling("interval: 3s, retries: 0"))
         .await;

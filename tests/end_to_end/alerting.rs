@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cloudflare_origin_region_exporter::simulator::{Fault, FaultKind, Simulator, World};
+use cloudflare_origin_region_exporter::simulator::{Fault, FaultKind, Simulator, World, demo};
 use jiff::{Timestamp, ToSpan as _};
 use tempfile::tempdir;
 use tokio::time::{Instant, sleep};
@@ -194,7 +194,7 @@ fn healthy() -> World {
     zone.map("34.68.100.1", "gcp", "us-central1", Some(written));
     zone.map("2600:1f18:b:1::1", "gcp", "us-central1", Some(written));
     zone.record("AAAA", "www.shop.example", "2600:1f18:b:1::1", true);
-    ranges::serve(&mut world);
+    demo::serve_range_files(&mut world);
     world
 }
 

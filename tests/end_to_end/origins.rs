@@ -2,7 +2,7 @@
 //! unused one is gone, through DNS, the real Prometheus and Alertmanager, and Cloudflare's client.
 
 use cloudflare_origin_region_exporter::simulator::dns::{DnsHost, DnsHosts, NameServer};
-use cloudflare_origin_region_exporter::simulator::{Simulator, World};
+use cloudflare_origin_region_exporter::simulator::{Simulator, World, demo};
 use jiff::{Timestamp, ToSpan as _};
 use serde_json::Value;
 use tempfile::tempdir;
@@ -124,7 +124,7 @@ fn world() -> World {
     for ip in BEFORE {
         zone.map(ip, "aws", "us-east-1", Some(written));
     }
-    ranges::serve(&mut world);
+    demo::serve_range_files(&mut world);
     world
 }
 

@@ -20,15 +20,30 @@ const AUDIT_LOG_TIME: Duration = Duration::from_mins(1);
 /// The most zones that a row names.
 const ZONES_NAMED: usize = 5;
 
-const DNS: &str = "expect.from_dns";
-const LOAD_BALANCERS: &str = "expect.from_load_balancers";
-const RULES: &str = "expect.from_rules";
-const ANY: &str = "expect.from_dns, from_load_balancers, from_rules";
-const REGIONS: &str = "verify.supported_regions";
-const CACHE: &str = "verify.tiered_cache";
+/// A configuration key that enables calls, and whether it is on.
+type Switch = (&'static str, fn(&Settings) -> bool);
 
-/// The calls in display order, with what they read, and the configuration key that enables them.
-const CALLS: [(Operation, &str, &str); 10] = [
+const DNS: Switch = ("expect.from_dns", |settings| settings.expect.from_dns);
+const LOAD_BALANCERS: Switch = ("expect.from_load_balancers", |settings| {
+    settings.expect.from_load_balancers
+});
+const RULES: Switch = ("expect.from_rules", |settings| settings.expect.from_rules);
+const ANY: Switch = (
+    "expect.from_dns, from_load_balancers, from_rules",
+    |settings| {
+        let expect = &settings.expect;
+        expect.from_dns || expect.from_load_balancers || expect.from_rules
+    },
+);
+const REGIONS: Switch = ("verify.supported_regions", |settings| {
+    settings.verify.supported_regions
+});
+const CACHE: Switch = ("verify.tiered_cache", |settings| {
+    settings.verify.tiered_cache
+});
+
+/// The calls in display order, with what they read, and what enables them.
+const CALLS: [(Operation, &str, Switch); 10] = [
     (Operation::DnsRecords, "DNS records", DNS),
     (Operation::LoadBalancers, "load balancers", LOAD_BALANCERS),
     (
@@ -125,8 +140,8 @@ impl<'a> Sources<'a> {
     /// Renders one row per call, account and outcome.
     pub(super) fn render(&self) -> String {
         let mut rows = Vec::new();
-        for (operation, name, key) in CALLS {
-            let off = (!self.is_on(key)).then_some(key);
+        for (operation, name, (key, is_on)) in CALLS {
+            let off = (!is_on(self.settings)).then_some(key);
             self.push_rows(operation, name, off, &mut rows);
         }
         for (vendor, outcome) in &self.ranges {
@@ -160,18 +175,6 @@ impl<'a> Sources<'a> {
                 None => "not tried, no zone could be read".to_owned(),
             };
             rows.push(row(&name, permission, "", &outcome, ""));
-        }
-    }
-
-    fn is_on(&self, key: &str) -> bool {
-        let (expect, verify) = (&self.settings.expect, self.settings.verify);
-        match key {
-            DNS => expect.from_dns,
-            LOAD_BALANCERS => expect.from_load_balancers,
-            RULES => expect.from_rules,
-            REGIONS => verify.supported_regions,
-            CACHE => verify.tiered_cache,
-            _ => expect.from_dns || expect.from_load_balancers || expect.from_rules,
         }
     }
 }

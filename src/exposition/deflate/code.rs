@@ -12,8 +12,8 @@ const END_OF_BLOCK: usize = 256;
 /// The number of distance symbols in use.
 const DISTANCES: usize = 30;
 
-/// The length of each symbol of a code for ASCII, in bits. Based on the frequencies in expositions with
-/// all kinds of addresses, times and names. Every digit has [`DIGIT_BITS`](super::DIGIT_BITS).
+/// The length of each symbol of a code for ASCII, in bits. Based on the frequencies in expositions
+/// with all kinds of addresses, times and names. Every digit has [`DIGIT_BITS`](super::DIGIT_BITS).
 struct AsciiLengths {
     literals: [u8; 128],
     /// The end of a block and each length symbol.

@@ -75,8 +75,9 @@ impl LineDeflate {
         out.align();
     }
 
-    /// Like [`Self::compress`] with [`Content::Lines`], but digits in `numbers`, ascending parts of the text, can be replaced
-    /// in the compressed form: each takes [`DIGIT_BITS`] bits of its own, and no match refers to it.
+    /// Like [`Self::compress`] with [`Content::Lines`], but digits in `numbers`, ascending parts of
+    /// the text, can be replaced in the compressed form: each takes [`DIGIT_BITS`] bits of its own,
+    /// and no match refers to it.
     /// Returns where each number begins, in bits from the start of `out`. `None`, and nothing is
     /// appended, if the text is not ASCII or too long.
     pub(super) fn compress_numbers(

@@ -148,6 +148,12 @@ pub fn world(now: Timestamp) -> World {
     world.zones.insert(large.zone.id.clone(), large);
     add_findings(&mut world, now);
     hosts::name_hosts(&mut world);
+    serve_range_files(&mut world);
+    world
+}
+
+/// Serves the files of [`range_files`].
+pub fn serve_range_files(world: &mut World) {
     for file in range_files() {
         let served = StaticFile {
             content_type: "application/json".to_owned(),
@@ -156,7 +162,6 @@ pub fn world(now: Timestamp) -> World {
         };
         world.files.insert(file.path.to_owned(), served);
     }
-    world
 }
 
 /// Adds what is wrong from the start, so that every kind of finding occurs.
