@@ -19,26 +19,18 @@ use cloudflare_origin_region_exporter::snapshot::{
 use jiff::Timestamp;
 
 pub(crate) fn zone(id: &str, name: &str) -> ZoneState {
-    ZoneState {
-        zone: Zone {
-            name: ZoneName::parse(name).unwrap(),
-            status: "active".into(),
-            plan: "Enterprise Website".into(),
-            ..Zone::unknown(ZoneId::parse(id).unwrap())
-        },
-        account: AccountName::parse("production").unwrap(),
-        interval: Duration::from_mins(5),
-        stale_after: StaleAfter::Age(Duration::from_hours(24 * 180)),
-        last_poll: None,
-        last_success: None,
-        failing_since: None,
-        data: None,
-        tiered_cache: TieredCache::default(),
-        changes: None,
-        polls: 0,
-        errors: [].into(),
-        rejected_rows: 0,
-    }
+    let zone = Zone {
+        name: ZoneName::parse(name).unwrap(),
+        status: "active".into(),
+        plan: "Enterprise Website".into(),
+        ..Zone::unknown(ZoneId::parse(id).unwrap())
+    };
+    ZoneState::new(
+        zone,
+        AccountName::parse("production").unwrap(),
+        Duration::from_mins(5),
+        StaleAfter::Age(Duration::from_hours(24 * 180)),
+    )
 }
 
 pub(crate) fn mapping(ip: &str, vendor: &str, region: &str, modified_on: &str) -> Mapping {

@@ -20,7 +20,7 @@ use super::{BuildInfo, Exposition, Form, Settings, WHOLE_AT_MOST};
 use crate::domain::{
     AccountName, Mapping, OriginIp, Region, Vendor, Zone, ZoneId, ZoneMappings, ZoneName,
 };
-use crate::findings::{TieredCache, ZoneFindings};
+use crate::findings::ZoneFindings;
 use crate::snapshot::{
     ChangeCounts, Directory, LastPoll, Snapshot, StaleAfter, ZoneData, ZoneSlot, ZoneState,
 };
@@ -61,26 +61,18 @@ pub(super) fn data(mappings: Vec<Mapping>, findings: ZoneFindings) -> ZoneData {
 
 /// A zone that was discovered but not yet polled.
 pub(super) fn discovered(id: &str, name: &str) -> ZoneState {
-    ZoneState {
-        zone: Zone {
-            name: ZoneName::parse(name).unwrap(),
-            status: "active".into(),
-            plan: "Enterprise Website".into(),
-            ..Zone::unknown(ZoneId::parse(id).unwrap())
-        },
-        account: AccountName::parse("production").unwrap(),
-        interval: Duration::from_mins(5),
-        stale_after: StaleAfter::Age(Duration::from_hours(24)),
-        last_poll: None,
-        last_success: None,
-        failing_since: None,
-        data: None,
-        tiered_cache: TieredCache::default(),
-        changes: None,
-        polls: 0,
-        errors: [].into(),
-        rejected_rows: 0,
-    }
+    let zone = Zone {
+        name: ZoneName::parse(name).unwrap(),
+        status: "active".into(),
+        plan: "Enterprise Website".into(),
+        ..Zone::unknown(ZoneId::parse(id).unwrap())
+    };
+    ZoneState::new(
+        zone,
+        AccountName::parse("production").unwrap(),
+        Duration::from_mins(5),
+        StaleAfter::Age(Duration::from_hours(24)),
+    )
 }
 
 /// A zone after its first, successful poll.
