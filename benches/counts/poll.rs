@@ -37,7 +37,7 @@ pub(crate) fn polls(times: usize) {
             let mut state = (*slot.load()).clone();
             state.polls += 1;
             if let Some(data) = &mut state.data {
-                data.mappings = list.mappings.into();
+                data.mappings = list.rows.into();
             }
             slot.publish(black_box(state));
         }

@@ -95,8 +95,8 @@ impl From<ApiError> for AttemptError {
     }
 }
 
-/// Sends the request, reads the response with `parse`, and returns its status too. `on_head` is
-/// called with status and headers as soon as they arrive, before the body.
+/// Sends the request and reads the response with `parse`. `on_head` is called with status and
+/// headers as soon as they arrive, before the body. Leaves the status of an error to the caller.
 pub(super) async fn attempt<T>(
     connections: &Connections,
     auth: &AuthHeaders,
@@ -104,13 +104,13 @@ pub(super) async fn attempt<T>(
     limit: Duration,
     on_head: impl FnOnce(u16, &HeaderMap),
     parse: impl FnOnce(&[u8]) -> Result<T, BodyProblem>,
-) -> Result<(u16, T), AttemptError> {
+) -> Result<T, AttemptError> {
     let deadline = Instant::now() + limit;
     let too_slow = || format!("no complete response within {:.1} s", limit.as_secs_f64());
     let sending = connections
         .client()
         .get(request.url.clone())
-        .headers(auth.headers())
+        .headers(auth.headers.clone())
         .send();
     let response = timeout_at(deadline, sending)
         .await
@@ -122,10 +122,6 @@ pub(super) async fn attempt<T>(
     connections.answered(response.version());
     let status = response.status().as_u16();
     on_head(status, response.headers());
-    let with_status = |error: ApiError| ApiError {
-        status: Some(status),
-        ..error
-    };
     if !response.status().is_success() {
         // The status determines the class, so an unreadable body does not matter. The body of a
         // redirect is useless, and a 429 should fail at once.
@@ -143,32 +139,28 @@ pub(super) async fn attempt<T>(
     let reading = http_client::read_body(response, body_limit(request.operation));
     let body = timeout_at(deadline, reading)
         .await
-        .map_err(|_| with_status(request.error(Reason::Timeout, too_slow())))?
-        .map_err(|error| {
-            with_status(match error {
-                BodyError::TooLarge { .. } => request.error(Reason::TooLarge, error.to_string()),
-                BodyError::Transport(error) => transport(request, error),
-            })
+        .map_err(|_| request.error(Reason::Timeout, too_slow()))?
+        .map_err(|error| match error {
+            BodyError::TooLarge { .. } => request.error(Reason::TooLarge, error.to_string()),
+            BodyError::Transport(error) => transport(request, error),
         })?;
-    let body = auth.redact_body(body);
-    let answer = parse(&body).map_err(|problem| {
-        with_status(match problem {
-            BodyProblem::Malformed(detail) => {
-                let hint = base_url_hint(request.url, &body);
-                request.error(Reason::Malformed, format!("{detail}{hint}"))
+    let body = auth.secrets.redact_body(body);
+    let answer = parse(&body).map_err(|problem| match problem {
+        BodyProblem::Malformed(detail) => {
+            let hint = base_url_hint(request.url, &body);
+            request.error(Reason::Malformed, format!("{detail}{hint}"))
+        }
+        BodyProblem::TooLarge(detail) => request.error(Reason::TooLarge, detail),
+        BodyProblem::Unsuccessful => {
+            let errors = ApiErrors::read(&body);
+            let detail = format!("the API answered success: false{}", quoted(&errors, auth));
+            ApiError {
+                codes: errors.codes,
+                ..request.error(Reason::Unsuccessful, detail)
             }
-            BodyProblem::TooLarge(detail) => request.error(Reason::TooLarge, detail),
-            BodyProblem::Unsuccessful => {
-                let errors = ApiErrors::read(&body);
-                let detail = format!("the API answered success: false{}", quoted(&errors, auth));
-                ApiError {
-                    codes: errors.codes,
-                    ..request.error(Reason::Unsuccessful, detail)
-                }
-            }
-        })
+        }
     })?;
-    Ok((status, answer))
+    Ok(answer)
 }
 
 /// Whether an error shows that the credentials are valid: the API itself, not a proxy, recognises
@@ -229,7 +221,6 @@ fn refusal(request: Request<'_>, status: u16, body: &[u8], auth: &AuthHeaders) -
         advice(reason, request.operation, &errors)
     );
     ApiError {
-        status: Some(status),
         codes: errors.codes,
         ..request.error(reason, detail)
     }
@@ -270,7 +261,7 @@ fn quoted(errors: &ApiErrors, auth: &AuthHeaders) -> String {
     if errors.text.is_empty() {
         String::new()
     } else {
-        format!(" ({})", shown(&auth.redact(&errors.text)))
+        format!(" ({})", shown(&auth.secrets.redact(&errors.text)))
     }
 }
 

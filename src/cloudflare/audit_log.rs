@@ -6,7 +6,7 @@ use serde::Deserialize;
 use super::attempt::Request;
 use super::audit_entry::{AuditEntry, read_entry};
 use super::client::Client;
-use super::envelope::{self, BodyProblem, Lenient, Page, Rows};
+use super::envelope::{self, BodyProblem, Lenient, Rows};
 use super::{ApiError, CallBudget, Operation, Reason};
 
 /// Entries to request per page; the API's maximum.
@@ -78,12 +78,12 @@ pub(super) fn read_page(
     body: &[u8],
     actors: bool,
 ) -> Result<(Rows<AuditEntry>, Option<String>), BodyProblem> {
-    let Page { rows, rejected, .. } = envelope::page(body, |row| read_entry(row, actors))?;
-    if rows.is_empty() && rejected.count > 0 {
-        let problem = format!("none of {} entries can be read", rejected.count);
+    let (entries, _) = envelope::page(body, |row| read_entry(row, actors))?;
+    if entries.rows.is_empty() && !entries.is_complete() {
+        let problem = format!("none of {} entries can be read", entries.count());
         return Err(BodyProblem::Malformed(problem));
     }
-    Ok((Rows { rows, rejected }, cursor(body)))
+    Ok((entries, cursor(body)))
 }
 
 /// The cursor of the next page. The API's reference calls it `cursor`, Cloudflare's official Python

@@ -19,40 +19,21 @@ const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 const X_AUTH_EMAIL: HeaderName = HeaderName::from_static("x-auth-email");
 const X_AUTH_KEY: HeaderName = HeaderName::from_static("x-auth-key");
 
-/// The headers with a secret, and the secrets to redact from responses.
+/// The headers with a secret.
 #[derive(Debug)]
 pub(super) struct AuthHeaders {
-    headers: HeaderMap,
-    secrets: Secrets,
+    pub(super) headers: HeaderMap,
+    /// Redacts the secrets of this process from responses, because a hostile peer could echo them.
+    pub(super) secrets: Secrets,
     /// Keeps the secret registered for redaction.
     _secret: Arc<Known>,
-}
-
-impl AuthHeaders {
-    pub(super) fn headers(&self) -> HeaderMap {
-        self.headers.clone()
-    }
-
-    /// Removes this process's secrets from external text, because a hostile peer could echo them.
-    pub(super) fn redact(&self, text: &str) -> String {
-        self.secrets.redact(text)
-    }
-
-    /// Removes them from the body of a response.
-    pub(super) fn redact_body(&self, body: Vec<u8>) -> Vec<u8> {
-        self.secrets.redact_body(body)
-    }
-
-    fn is_same(&self, other: &Self) -> bool {
-        self.headers == other.headers
-    }
 }
 
 /// Builds the headers of an account's requests. A changed secret file is read again; while it
 /// cannot be read, the last good secret stays in use.
 #[derive(Debug)]
 pub(super) struct Authenticator {
-    credentials: Credentials,
+    pub(super) credentials: Credentials,
     secrets: Secrets,
     cache: Mutex<Cache>,
 }
@@ -69,10 +50,7 @@ struct Cache {
 #[derive(Debug)]
 enum Source {
     /// Registered for redaction at once, before it is first sent.
-    Inline {
-        secret: SecretString,
-        _known: Arc<Known>,
-    },
+    Inline(Arc<Known>),
     File(SecretFile),
 }
 
@@ -80,10 +58,7 @@ impl Authenticator {
     /// Adds every secret that it uses to `secrets`.
     pub(super) fn new(credentials: Credentials, secrets: Secrets) -> Self {
         let source = match credentials.secret() {
-            Secret::Inline(secret) => Source::Inline {
-                secret: secret.clone(),
-                _known: secrets.add(secret),
-            },
+            Secret::Inline(secret) => Source::Inline(secrets.add(secret)),
             Secret::File(path) => Source::File(SecretFile::new(path.clone())),
         };
         Self {
@@ -103,10 +78,6 @@ impl Authenticator {
         matches!(self.credentials, Credentials::Token(_))
     }
 
-    pub(super) fn credentials(&self) -> &Credentials {
-        &self.credentials
-    }
-
     /// The current headers. Fails with the reason, which may name a file but never its content.
     pub(super) async fn current(&self) -> Result<Arc<AuthHeaders>, String> {
         let mut cache = self.cache.lock().await;
@@ -123,39 +94,41 @@ impl Authenticator {
     pub(super) async fn newer_than(&self, used: &AuthHeaders) -> Option<Arc<AuthHeaders>> {
         let mut cache = self.cache.lock().await;
         if let Source::File(file) = &mut cache.source {
-            file.invalidate();
+            // A change may be too recent for the file's time stamps to show.
+            file.last = None;
         }
         let auth = self.refresh(&mut cache).await.ok()?;
-        (!auth.is_same(used)).then_some(auth)
+        (auth.headers != used.headers).then_some(auth)
     }
 
     async fn refresh(&self, cache: &mut Cache) -> Result<Arc<AuthHeaders>, String> {
         cache.checked = Some(Instant::now());
         let secret = match &mut cache.source {
-            Source::Inline { secret, .. } => {
+            Source::Inline(known) => {
+                let secret = &known.0;
                 secret_file::check(secret.expose_secret()).map_err(bad_secret)?;
                 secret.clone()
             }
             Source::File(file) => match (file.read().await, &cache.auth) {
                 (Ok(secret), _) => {
                     if std::mem::take(&mut cache.failing) {
-                        tracing::info!(file = %file.path().display(), "the secret can be read again");
+                        tracing::info!(file = %file.path.display(), "the secret can be read again");
                     }
                     secret
                 }
                 (Err(problem), Some(auth)) => {
                     if !std::mem::replace(&mut cache.failing, true) {
-                        let error = file_error(file.path(), &problem);
+                        let error = file_error(&file.path, &problem);
                         tracing::warn!(%error, "the last good secret stays in use");
                     }
                     return Ok(Arc::clone(auth));
                 }
-                (Err(problem), None) => return Err(file_error(file.path(), &problem)),
+                (Err(problem), None) => return Err(file_error(&file.path, &problem)),
             },
         };
         let auth = self.build(&secret)?;
         if let Some(old) = &cache.auth {
-            if old.is_same(&auth) {
+            if old.headers == auth.headers {
                 return Ok(Arc::clone(old));
             }
             tracing::info!("the secret has changed; the new one is in use");
@@ -231,7 +204,7 @@ mod tests {
         assert_eq!(auth.headers["x-auth-email"], "ops@example.com");
         assert_eq!(auth.headers["x-auth-key"], "s3cret");
         assert!(!format!("{auth:?} {authenticator:?}").contains("s3cret"));
-        assert_eq!(auth.redact("key s3cret!"), "key [redacted]!");
+        assert_eq!(auth.secrets.redact("key s3cret!"), "key [redacted]!");
     }
 
     #[tokio::test(start_paused = true)]
@@ -286,7 +259,7 @@ mod tests {
         let authenticator = from_file(file.path());
         let hang = async || match &mut authenticator.cache.lock().await.source {
             Source::File(file) => hang(file),
-            Source::Inline { .. } => panic!("no file"),
+            Source::Inline(_) => panic!("no file"),
         };
         let hanging = hang().await;
         let (without, ()) = tokio::join!(authenticator.current(), time_passes_by());
@@ -327,7 +300,7 @@ mod tests {
         let second = from_file.newer_than(&first).await.unwrap();
         drop((first, from_file, inline));
         assert_eq!(
-            second.redact("inline first second"),
+            second.secrets.redact("inline first second"),
             "[redacted] [redacted] [redacted]"
         );
     }

@@ -126,7 +126,7 @@ impl Client {
     ) -> bool {
         let inner = &*self.inner;
         let old = inner.config.load();
-        let has_new_credentials = *old.authenticator.credentials() != credentials;
+        let has_new_credentials = old.authenticator.credentials != credentials;
         let authenticator = if has_new_credentials {
             let secrets = inner.secrets.clone();
             Arc::new(Authenticator::new(credentials, secrets))
@@ -364,42 +364,44 @@ impl Inner {
         }
         admission.mark_used();
         let started = Instant::now();
-        let on_head = |status, headers: &HeaderMap| self.note_head(&config, status, headers);
+        let mut status = None;
+        let on_head = |code, headers: &HeaderMap| {
+            status = Some(code);
+            self.note_head(&config, code, headers);
+        };
         let connections = config.http.connections();
         let outcome = attempt::attempt(&connections, &auth, request, limit, on_head, parse).await;
         drop(admission);
-        let status = match &outcome {
-            Ok((status, _)) => Some(*status),
-            Err(AttemptError { error, .. }) => error.status,
-        };
         self.metrics
             .attempt(request.operation, status, started.elapsed());
-        let accepted = match &outcome {
-            Ok(_) => true,
-            Err(AttemptError { error, .. }) => attempt::accepts_the_credentials(error),
+        let mut failed = match outcome {
+            Ok(answer) => {
+                self.note_token(&config, request.operation, true);
+                return Ok(answer);
+            }
+            Err(failed) => failed,
         };
-        if accepted {
+        let error = &mut failed.error;
+        error.status = status;
+        if attempt::accepts_the_credentials(error) {
             self.note_token(&config, request.operation, true);
         }
-        outcome.map(|(_, answer)| answer).map_err(|failed| {
-            let error = &failed.error;
-            // A slow body is due to its sender; no response at all is due to the connection.
-            if error.reason == Reason::Timeout && error.status.is_none() {
-                config.http.timed_out(&connections);
-            }
-            let expected = (request.expected)(error);
-            if !expected {
-                self.metrics.error(request.operation, error.reason);
-            }
-            tracing::debug!(
-                account = %self.account,
-                reason = %error.reason,
-                %error,
-                expected,
-                "a request failed"
-            );
-            (failed, Some(auth))
-        })
+        // A slow body is due to its sender; no response at all is due to the connection.
+        if error.reason == Reason::Timeout && status.is_none() {
+            config.http.timed_out(&connections);
+        }
+        let expected = (request.expected)(error);
+        if !expected {
+            self.metrics.error(request.operation, error.reason);
+        }
+        tracing::debug!(
+            account = %self.account,
+            reason = %error.reason,
+            %error,
+            expected,
+            "a request failed"
+        );
+        Err((failed, Some(auth)))
     }
 
     /// Records what a response reports about the rate limit.

@@ -37,9 +37,15 @@ impl Client {
     ) -> Result<Rows<DnsRecord>, ApiError> {
         let url = self.zone_url(zone, "dns_records");
         let unique = |rows| unique(rows, |(id, _): &(String, _)| id.clone());
-        let (rows, rejected) = self.list::<ListDnsRecords, _>(&url, call, unique).await?;
-        let rows = rows.into_iter().filter_map(|(_, record)| record).collect();
-        Ok(Rows { rows, rejected })
+        let list = self.list::<ListDnsRecords, _>(&url, call, unique).await?;
+        Ok(Rows {
+            rows: list
+                .rows
+                .into_iter()
+                .filter_map(|(_, record)| record)
+                .collect(),
+            rejected: list.rejected,
+        })
     }
 }
 

@@ -77,35 +77,22 @@ pub(super) fn row<'a, T: Deserialize<'a>>(raw: &'a RawValue, expected: &str) -> 
     serde_json::from_str(raw.get()).map_err(|_| format!("not {expected}"))
 }
 
-/// One page of a list.
-#[derive(Debug)]
-pub(super) struct Page<T> {
-    /// The readable rows.
-    pub(super) rows: Vec<T>,
-    /// The number of all rows, readable or not.
-    pub(super) row_count: u64,
-    /// The unreadable rows, with at most [`RejectedRows::MAX_EXAMPLES`] examples.
-    pub(super) rejected: RejectedRows,
-    /// Its position in the list.
-    pub(super) info: PageInfo,
-}
-
-/// Parses a page row by row, so that a bad row does not affect others.
+/// Parses a page of a list, and its position in the list. Parses row by row, so that a bad row does
+/// not affect others.
 pub(super) fn page<T>(
     body: &[u8],
     read: impl FnMut(&RawValue) -> Result<T, String>,
-) -> Result<Page<T>, BodyProblem> {
+) -> Result<(Rows<T>, PageInfo), BodyProblem> {
     let (result, info) = Envelope::open(body)?;
     let json = &mut serde_json::Deserializer::from_str(result.get());
     let rows = json.deserialize_seq(RowVisitor { read });
     let rows = rows.map_err(|error| malformed(&error))?;
-    if rows.row_count > MAX_ROWS_PER_PAGE {
-        return Err(BodyProblem::TooLarge(format!(
-            "the answer has {} rows",
-            rows.row_count
-        )));
+    let count = rows.count();
+    if count > MAX_ROWS_PER_PAGE {
+        let problem = format!("the answer has {count} rows");
+        return Err(BodyProblem::TooLarge(problem));
     }
-    Ok(Page { info, ..rows })
+    Ok((rows, info))
 }
 
 struct RowVisitor<F> {
@@ -113,57 +100,58 @@ struct RowVisitor<F> {
 }
 
 impl<'de, T, F: FnMut(&RawValue) -> Result<T, String>> Visitor<'de> for RowVisitor<F> {
-    type Value = Page<T>;
+    type Value = Rows<T>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a list as the result")
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(mut self, mut seq: A) -> Result<Page<T>, A::Error> {
-        let mut page = Page {
-            rows: Vec::new(),
-            row_count: 0,
-            rejected: RejectedRows::default(),
-            info: PageInfo::default(),
-        };
-        while page.row_count < MAX_ROWS_PER_PAGE
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut seq: A) -> Result<Rows<T>, A::Error> {
+        let mut rows = Rows::default();
+        while rows.count() < MAX_ROWS_PER_PAGE
             && let Some(row) = seq.next_element::<&RawValue>()?
         {
-            page.row_count += 1;
-            match (self.read)(row) {
-                Ok(row) => page.rows.push(row),
-                Err(problem) => page.rejected.add(&problem, row.get()),
-            }
+            rows.add(row, (self.read)(row));
         }
+        // The page is too large, whatever else is in it.
         while seq.next_element::<IgnoredAny>()?.is_some() {
-            page.row_count += 1;
+            rows.rejected.count += 1;
         }
-        Ok(page)
+        Ok(rows)
     }
 }
 
-/// The rows of a list.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rows<T> {
+/// A list.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct List<R> {
     /// The readable rows.
-    pub rows: Vec<T>,
+    pub rows: R,
     /// The unreadable rows.
     pub rejected: RejectedRows,
 }
 
-impl<T> Default for Rows<T> {
-    fn default() -> Self {
-        Self {
-            rows: Vec::new(),
-            rejected: RejectedRows::default(),
-        }
+/// The rows of a list, in its order.
+pub type Rows<T> = List<Vec<T>>;
+
+impl<R> List<R> {
+    /// Whether every row was readable, so that a missing row does not exist.
+    pub fn is_complete(&self) -> bool {
+        self.rejected.count == 0
     }
 }
 
 impl<T> Rows<T> {
-    /// Whether every row was readable, so that a missing row does not exist.
-    pub fn is_complete(&self) -> bool {
-        self.rejected.count == 0
+    /// The number of all rows, readable or not.
+    pub(super) fn count(&self) -> u64 {
+        self.rows.len() as u64 + self.rejected.count
+    }
+
+    /// Adds a row, or the reason why it is unreadable.
+    pub(super) fn add(&mut self, raw: &RawValue, read: Result<T, String>) {
+        match read {
+            Ok(row) => self.rows.push(row),
+            Err(problem) => self.rejected.add(&problem, raw.get()),
+        }
     }
 }
 
@@ -180,7 +168,7 @@ impl RejectedRows {
     /// Enough for an operator to see a pattern.
     pub(super) const MAX_EXAMPLES: usize = 10;
 
-    pub(super) fn add(&mut self, problem: &str, row: &str) {
+    fn add(&mut self, problem: &str, row: &str) {
         self.count += 1;
         if self.examples.len() < Self::MAX_EXAMPLES {
             self.examples

@@ -3,7 +3,6 @@
 
 use jiff::Timestamp;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-use serde_json::value::RawValue;
 
 use super::MappingList;
 use super::audit_log::read_page;
@@ -63,24 +62,16 @@ pub fn headers(lines: &[u8]) {
 
 fn list<L: ListCall>(body: &[u8]) {
     let mut interner = Interner::default();
-    if let Some(page) = page(body, |row| L::read(row, &mut interner)) {
+    if let Ok((page, info)) = envelope::page(body, |row| L::read(row, &mut interner)) {
+        assert!(page.rejected.examples.len() <= RejectedRows::MAX_EXAMPLES);
+        for example in &page.rejected.examples {
+            one_short_line(example);
+        }
         let mut walk = Walk::new(L::PER_PAGE, L::MAX_PAGES);
+        let count = page.count();
         let keys = page.rows.into_iter().map(|(key, _)| key);
-        walk.accept(page.row_count, page.info, keys).ok();
+        walk.accept(count, info, keys).ok();
     }
-}
-
-fn page<T>(
-    body: &[u8],
-    read: impl FnMut(&RawValue) -> Result<T, String>,
-) -> Option<envelope::Page<T>> {
-    let page = envelope::page(body, read).ok()?;
-    assert_eq!(page.row_count, page.rows.len() as u64 + page.rejected.count);
-    assert!(page.rejected.examples.len() <= RejectedRows::MAX_EXAMPLES);
-    for example in &page.rejected.examples {
-        one_short_line(example);
-    }
-    Some(page)
 }
 
 /// External text that is shown can neither flood nor forge a log.

@@ -7,7 +7,7 @@ use url::Url;
 
 use super::attempt::Request;
 use super::client::Client;
-use super::envelope::{self, Interner, RejectedRows};
+use super::envelope::{self, Interner, List, RejectedRows};
 use super::pagination::{Progress, Walk, WalkError};
 use super::{ApiError, CallBudget, Operation, Reason};
 
@@ -36,16 +36,13 @@ impl Client {
         url: &Url,
         call: &CallBudget,
         collect: fn(Vec<L::Row>) -> Result<T, String>,
-    ) -> Result<(T, RejectedRows), ApiError> {
-        let mut reread = false;
-        loop {
-            match self.walk::<L, T>(url, call, collect).await {
-                Err(error) if error.reason == Reason::InconsistentPages && !reread => {
-                    tracing::debug!(account = %self.account(), %error, "reading the list again");
-                    reread = true;
-                }
-                outcome => return outcome,
+    ) -> Result<List<T>, ApiError> {
+        match self.walk::<L, T>(url, call, collect).await {
+            Err(error) if error.reason == Reason::InconsistentPages => {
+                tracing::debug!(account = %self.account(), %error, "reading the list again");
+                self.walk::<L, T>(url, call, collect).await
             }
+            outcome => outcome,
         }
     }
 
@@ -54,7 +51,7 @@ impl Client {
         url: &Url,
         call: &CallBudget,
         collect: fn(Vec<L::Row>) -> Result<T, String>,
-    ) -> Result<(T, RejectedRows), ApiError> {
+    ) -> Result<List<T>, ApiError> {
         let mut walk = Walk::new(L::PER_PAGE, L::MAX_PAGES);
         let mut interner = Interner::default();
         let mut rows = Vec::new();
@@ -68,22 +65,22 @@ impl Client {
                     .append_pair("per_page", &per_page.to_string());
             }
             let request = Request::new(L::OPERATION, &page_url);
-            let page = self
-                .get(request, call, |body| {
-                    envelope::page(body, |row| L::read(row, &mut interner))
-                })
-                .await?;
+            let page = self.get(request, call, |body| {
+                envelope::page(body, |row| L::read(row, &mut interner))
+            });
+            let (page, info) = page.await?;
+            let count = page.count();
             let (keys, new): (Vec<_>, Vec<_>) = page.rows.into_iter().unzip();
             let progress = walk
-                .accept(page.row_count, page.info, keys)
-                .map_err(|error| self.walk_error(request, error))?;
+                .accept(count, info, keys)
+                .map_err(|error| self.list_error(request, error))?;
             rows.extend(new);
             rejected.append(page.rejected);
             if progress == Progress::Done {
                 if rows.is_empty() && rejected.count > 0 {
                     let example = rejected.examples.first().map_or("", String::as_str);
                     let detail = format!("none of {} rows can be read ({example})", rejected.count);
-                    return Err(self.list_error(request, Reason::Malformed, detail));
+                    return Err(self.list_error(request, (Reason::Malformed, detail)));
                 }
                 if rejected.count > 0 {
                     tracing::debug!(
@@ -94,24 +91,15 @@ impl Client {
                         "some rows of the list cannot be read"
                     );
                 }
-                let list = collect(rows).map_err(|problem| {
-                    self.walk_error(request, WalkError::Inconsistent(problem))
+                let rows = collect(rows).map_err(|problem| {
+                    self.list_error(request, (Reason::InconsistentPages, problem))
                 })?;
-                return Ok((list, rejected));
+                return Ok(List { rows, rejected });
             }
         }
     }
 
-    fn walk_error(&self, request: Request<'_>, error: WalkError) -> ApiError {
-        match error {
-            WalkError::Inconsistent(detail) => {
-                self.list_error(request, Reason::InconsistentPages, detail)
-            }
-            WalkError::TooLarge(detail) => self.list_error(request, Reason::TooLarge, detail),
-        }
-    }
-
-    fn list_error(&self, request: Request<'_>, reason: Reason, detail: String) -> ApiError {
+    fn list_error(&self, request: Request<'_>, (reason, detail): WalkError) -> ApiError {
         self.metrics().error(request.operation, reason);
         request.error(reason, detail)
     }

@@ -57,8 +57,7 @@ impl Client {
         call: &CallBudget,
     ) -> Result<Rows<LoadBalancer>, ApiError> {
         let url = self.zone_url(zone, "load_balancers");
-        let (rows, rejected) = self.list::<ListLoadBalancers, _>(&url, call, Ok).await?;
-        Ok(Rows { rows, rejected })
+        self.list::<ListLoadBalancers, _>(&url, call, Ok).await
     }
 
     /// The pools of the Cloudflare account `owner`. Unreadable origins are left out, and counted as
@@ -69,11 +68,11 @@ impl Client {
         call: &CallBudget,
     ) -> Result<Rows<Pool>, ApiError> {
         let url = self.url(&["accounts", owner, "load_balancers", "pools"]);
-        let (read, mut rejected) = self.list::<ListPools, _>(&url, call, Ok).await?;
-        let mut rows = Vec::with_capacity(read.len());
-        for (pool, rejected_origins) in read {
-            rows.push(pool);
-            rejected.append(rejected_origins);
+        let list = self.list::<ListPools, _>(&url, call, Ok).await?;
+        let (rows, rejected_origins): (_, Vec<_>) = list.rows.into_iter().unzip();
+        let mut rejected = list.rejected;
+        for origins in rejected_origins {
+            rejected.append(origins);
         }
         Ok(Rows { rows, rejected })
     }
@@ -200,20 +199,16 @@ impl ListCall for ListPools {
 
     fn read(row: &RawValue, _: &mut Interner) -> Result<(PoolId, Self::Row), String> {
         let row: PoolRow<'_> = envelope::row(row, "a pool with an id")?;
-        let mut rejected = RejectedRows::default();
-        let origins = row.origins.into_iter().flatten();
-        let origins = origins.filter_map(|origin| {
-            let read = read_origin(origin);
-            read.map_err(|problem| rejected.add(&problem, origin.get()))
-                .ok()
-        });
-        let origins = origins.collect();
+        let mut origins = Rows::default();
+        for origin in row.origins.into_iter().flatten() {
+            origins.add(origin, read_origin(origin));
+        }
         let pool = Pool {
             id: PoolId::parse(&row.id).map_err(|error| format!("the id {error}"))?,
             enabled: is_enabled(&row.enabled, &row.disabled_at),
-            origins,
+            origins: origins.rows,
         };
-        Ok((pool.id.clone(), (pool, rejected)))
+        Ok((pool.id.clone(), (pool, origins.rejected)))
     }
 }
 

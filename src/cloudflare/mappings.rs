@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use super::attempt::Request;
 use super::client::Client;
-use super::envelope::{self, BodyProblem, Interner, RejectedRows};
+use super::envelope::{self, BodyProblem, Interner, Lenient, List};
 use super::list::ListCall;
 use super::{ApiError, CallBudget, Operation, Reason};
 use crate::domain::{Mapping, OriginIp, ZoneId, ZoneMappings};
@@ -20,23 +20,17 @@ pub const MAPPINGS_PER_PAGE: u64 = 100;
 const NOT_MAPPED: u32 = 1142;
 
 /// A zone's mappings from one complete read.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct MappingList {
-    /// The readable mappings.
-    pub mappings: ZoneMappings,
-    /// The rows that could not be parsed as a mapping.
-    pub rejected: RejectedRows,
-}
+pub type MappingList = List<ZoneMappings>;
 
 impl MappingList {
     /// The mappings in the body of one page, parsed as in [`Client::list_mappings`]. Fails with a
     /// description if it is not a valid response or its rows contradict each other.
     pub fn from_page(body: &[u8]) -> Result<Self, String> {
         let mut interner = Interner::default();
-        let page = envelope::page(body, |row| read(row, &mut interner))
+        let (page, _) = envelope::page(body, |row| read(row, &mut interner))
             .map_err(|problem| problem.to_string())?;
         Ok(Self {
-            mappings: collect(page.rows)?,
+            rows: collect(page.rows)?,
             rejected: page.rejected,
         })
     }
@@ -50,8 +44,7 @@ impl Client {
         call: &CallBudget,
     ) -> Result<MappingList, ApiError> {
         let url = self.zone_url(zone, "origin/cloud_regions");
-        let (mappings, rejected) = self.list::<ListMappings, _>(&url, call, collect).await?;
-        Ok(MappingList { mappings, rejected })
+        self.list::<ListMappings, _>(&url, call, collect).await
     }
 
     /// The mapping of one address; `None` if the API reports that there is none.
@@ -104,12 +97,8 @@ struct MappingRow<'a> {
     vendor: Cow<'a, str>,
     #[serde(borrow)]
     region: Cow<'a, str>,
-    #[serde(borrow)]
-    modified_on: Option<&'a RawValue>,
+    modified_on: Lenient<Timestamp>,
 }
-
-#[derive(Deserialize)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 impl ListCall for ListMappings {
     const OPERATION: Operation = Operation::ListMappings;
@@ -135,46 +124,41 @@ fn read(row: &RawValue, interner: &mut Interner) -> Result<Mapping, String> {
         region: interner
             .region(&row.region)
             .map_err(|e| invalid("region", &e))?,
-        modified_on: row.modified_on.and_then(timestamp),
+        modified_on: row.modified_on.0,
     })
-}
-
-/// A time in a response; an invalid one counts as absent.
-fn timestamp(raw: &RawValue) -> Option<Timestamp> {
-    let text: Text<'_> = serde_json::from_str(raw.get()).ok()?;
-    text.0.parse().ok()
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::envelope::{RejectedRows, Rows};
+    use super::super::pagination::PageInfo;
     use super::*;
     use crate::domain::Vendor;
 
-    fn page(body: &[u8]) -> Result<envelope::Page<Mapping>, BodyProblem> {
+    fn page(body: &[u8]) -> Result<(Rows<Mapping>, PageInfo), BodyProblem> {
         let mut interner = Interner::default();
         envelope::page(body, |row| read(row, &mut interner))
     }
 
-    fn rows(rows: &str) -> envelope::Page<Mapping> {
-        page(format!(r#"{{"success":true,"result":[{rows}]}}"#).as_bytes()).unwrap()
+    fn rows(rows: &str) -> Rows<Mapping> {
+        let body = format!(r#"{{"success":true,"result":[{rows}]}}"#);
+        page(body.as_bytes()).unwrap().0
     }
 
     #[test]
     fn the_documented_lists() {
-        let two = page(include_bytes!("../../tests/data/cloudflare/list-two.json")).unwrap();
-        assert_eq!(two.row_count, 2);
-        assert_eq!(two.info.total_count, Some(2));
+        let body = include_bytes!("../../tests/data/cloudflare/list-two.json");
+        let (two, info) = page(body).unwrap();
+        assert_eq!((two.count(), info.total_count), (2, Some(2)));
         let [first, second] = &two.rows[..] else {
             panic!("{two:?}")
         };
         assert_eq!(first.vendor, Vendor::Aws);
         assert_eq!(second.origin_ip.to_string(), "2001:db8::1");
         assert_eq!(second.modified_on, "2026-03-01T12:30:00Z".parse().ok());
-        let empty = page(include_bytes!(
-            "../../tests/data/cloudflare/list-empty.json"
-        ))
-        .unwrap();
-        assert_eq!((empty.row_count, empty.info.total_count), (0, Some(0)));
+        let body = include_bytes!("../../tests/data/cloudflare/list-empty.json");
+        let (empty, info) = page(body).unwrap();
+        assert_eq!((empty.count(), info.total_count), (0, Some(0)));
     }
 
     #[test]
@@ -188,7 +172,7 @@ mod tests {
                null, [], 7, "x",
                {"origin_ip":"192.0.2.4","vendor":"gcp","region":"us-central1","new":{"a":[1]}}"#,
         );
-        assert_eq!((read.row_count, read.rows.len()), (10, 2));
+        assert_eq!((read.count(), read.rows.len()), (10, 2));
         assert_eq!(read.rejected.count, 8);
         let first = &read.rejected.examples[0];
         assert!(

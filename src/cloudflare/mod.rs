@@ -43,7 +43,7 @@ pub use call_budget::CallBudget;
 pub use client::{AccountStatus, Client};
 pub use credentials::{Credentials, Secret};
 pub use dns_records::DnsRecord;
-pub use envelope::{RejectedRows, Rows};
+pub use envelope::{List, RejectedRows, Rows};
 pub use error::{ApiError, Operation, Reason};
 pub use load_balancers::{LoadBalancer, Pool, PoolOrigin};
 pub use mappings::{MAPPINGS_PER_PAGE, MappingList};

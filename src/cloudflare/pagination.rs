@@ -8,6 +8,8 @@ use std::hash::Hash;
 
 use serde::Deserialize;
 
+use super::Reason;
+
 /// A response's position in the list. Every field is optional; unknown fields are ignored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 pub(super) struct PageInfo {
@@ -26,14 +28,9 @@ pub(super) enum Progress {
     Done,
 }
 
-/// Why a list is rejected.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum WalkError {
-    /// Its pages contradict each other; it may have changed during the read.
-    Inconsistent(String),
-    /// It has more pages than any real list of its kind.
-    TooLarge(String),
-}
+/// Why a list is rejected: its pages contradict each other, because it may have changed during the
+/// read, or it has more pages than any real list of its kind.
+pub(super) type WalkError = (Reason, String);
 
 /// The pages of a list that were read so far. `K` identifies a row.
 #[derive(Debug)]
@@ -88,17 +85,17 @@ impl<K: Hash + Eq> Walk<K> {
         let page = self.page;
         // Repeated rows would hide that rows on later pages are missing.
         if repeats && rows > self.per_page {
-            return Err(WalkError::Inconsistent(format!(
+            return inconsistent(format!(
                 "page {page} has {rows} rows instead of {}, some of them twice",
                 self.per_page
-            )));
+            ));
         }
         let is_last = match (info.total_count, info.total_pages) {
             (Some(total), _) if self.rows > total => {
-                return Err(WalkError::Inconsistent(format!(
+                return inconsistent(format!(
                     "page {page} makes it {} rows, but total_count is {total}",
                     self.rows
-                )));
+                ));
             }
             (Some(total), _) => self.rows == total,
             (None, Some(pages)) => page >= pages,
@@ -108,10 +105,10 @@ impl<K: Hash + Eq> Walk<K> {
             return Ok(Progress::Done);
         }
         if rows != self.per_page {
-            return Err(WalkError::Inconsistent(format!(
+            return inconsistent(format!(
                 "page {page} has {rows} rows instead of {}, but is not the last",
                 self.per_page
-            )));
+            ));
         }
         if page >= self.max_pages {
             return Err(self.too_large());
@@ -122,7 +119,6 @@ impl<K: Hash + Eq> Walk<K> {
 
     fn check_info(&mut self, info: PageInfo) -> Result<(), WalkError> {
         let page = self.page;
-        let inconsistent = |what: String| Err(WalkError::Inconsistent(what));
         if let Some(answered) = info.page.filter(|&answered| answered != page) {
             return inconsistent(format!("page {answered} came instead of page {page}"));
         }
@@ -169,20 +165,23 @@ impl<K: Hash + Eq> Walk<K> {
             seen += 1;
             let first_on = *self.page_of_key.entry(key).or_insert(page);
             if first_on != page {
-                return Err(WalkError::Inconsistent(format!(
+                return inconsistent(format!(
                     "a row of page {first_on} comes again on page {page}"
-                )));
+                ));
             }
         }
         Ok(self.page_of_key.len() < before + seen)
     }
 
     fn too_large(&self) -> WalkError {
-        WalkError::TooLarge(format!(
-            "the list has more than {} pages of {} rows",
-            self.max_pages, self.per_page
-        ))
+        let (pages, rows) = (self.max_pages, self.per_page);
+        let problem = format!("the list has more than {pages} pages of {rows} rows");
+        (Reason::TooLarge, problem)
     }
+}
+
+fn inconsistent<T>(problem: String) -> Result<T, WalkError> {
+    Err((Reason::InconsistentPages, problem))
 }
 
 #[cfg(test)]
@@ -231,7 +230,7 @@ mod tests {
     }
 
     fn is_inconsistent(result: &Result<u64, WalkError>) -> bool {
-        matches!(result, Err(WalkError::Inconsistent(_)))
+        matches!(result, Err((Reason::InconsistentPages, _)))
     }
 
     #[test]
@@ -328,11 +327,11 @@ mod tests {
         let (keys, info) = honest(3, 16).remove(0);
         assert!(matches!(
             walk_of_many.accept(3, info, keys),
-            Err(WalkError::TooLarge(_))
+            Err((Reason::TooLarge, _))
         ));
         assert!(matches!(
             walk(3, &without_info(honest(3, 16))),
-            Err(WalkError::TooLarge(_))
+            Err((Reason::TooLarge, _))
         ));
         assert_eq!(walk(3, &honest(3, 15)), Ok(5));
     }

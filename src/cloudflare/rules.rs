@@ -67,10 +67,9 @@ impl Client {
         call: &CallBudget,
     ) -> Result<Rows<CloudConnectorRule>, ApiError> {
         let url = self.zone_url(zone, "cloud_connector/rules");
-        let list = self.list::<ListCloudConnectorRules, _>(&url, call, Ok);
-        let (rows, rejected) = list.await?;
-        let rows = rows.into_iter().flatten().collect();
-        Ok(Rows { rows, rejected })
+        let rows = |rules: Vec<Option<_>>| Ok(rules.into_iter().flatten().collect());
+        self.list::<ListCloudConnectorRules, _>(&url, call, rows)
+            .await
     }
 
     /// The hosts of the resolve overrides in a zone's active page rules.
@@ -82,9 +81,8 @@ impl Client {
         let mut url = self.zone_url(zone, "pagerules");
         // By default, the API also returns disabled rules.
         url.query_pairs_mut().append_pair("status", "active");
-        let (rows, rejected) = self.list::<ListPageRules, _>(&url, call, Ok).await?;
-        let rows = rows.into_iter().flatten().collect();
-        Ok(Rows { rows, rejected })
+        let rows = |rules: Vec<Vec<_>>| Ok(rules.into_iter().flatten().collect());
+        self.list::<ListPageRules, _>(&url, call, rows).await
     }
 }
 
@@ -143,17 +141,16 @@ pub(super) fn read_ruleset(body: &[u8]) -> Result<Rows<OriginTarget>, BodyProble
     }
     let mut read = Rows::default();
     for rule in rules {
-        match read_origin_rule(rule) {
-            Ok(host) => read.rows.extend(host),
-            Err(problem) => read.rejected.add(&problem, rule.get()),
-        }
+        read.add(rule, read_origin_rule(rule));
     }
-    if count > 0 && read.rejected.count == count {
-        return Err(BodyProblem::Malformed(format!(
-            "none of {count} rules can be read"
-        )));
+    if read.rows.is_empty() && count > 0 {
+        let problem = format!("none of {count} rules can be read");
+        return Err(BodyProblem::Malformed(problem));
     }
-    Ok(read)
+    Ok(Rows {
+        rows: read.rows.into_iter().flatten().collect(),
+        rejected: read.rejected,
+    })
 }
 
 pub(super) struct ListCloudConnectorRules;

@@ -16,8 +16,9 @@ const READ_TIMEOUT: Duration = Duration::from_secs(5);
 /// A secret file, and what the last read returned.
 #[derive(Debug)]
 pub(super) struct SecretFile {
-    path: PathBuf,
-    last: Option<ReadSecret>,
+    pub(super) path: PathBuf,
+    /// The next read treats the file as changed if this is `None`.
+    pub(super) last: Option<ReadSecret>,
     reading: Reading<Result<ReadSecret, String>>,
 }
 
@@ -30,16 +31,6 @@ impl SecretFile {
             last: None,
             reading: Reading::new(READ_TIMEOUT),
         }
-    }
-
-    pub(super) fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Makes the next read treat the file as changed, because a change may be too recent for its
-    /// time stamps to show.
-    pub(super) fn invalidate(&mut self) {
-        self.last = None;
     }
 
     /// The content, without surrounding white space. Fails with a description if it is not a valid

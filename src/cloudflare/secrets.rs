@@ -24,7 +24,7 @@ pub struct Secrets {
 
 /// A secret that stays registered while this is held, and for some time after.
 #[derive(Debug)]
-pub(super) struct Known(SecretString);
+pub(super) struct Known(pub(super) SecretString);
 
 impl Secrets {
     /// Registers a secret. Forgets the oldest unused ones, so that at most [`MAX_REPLACED`] remain.

@@ -26,7 +26,8 @@ impl Client {
     pub async fn list_zones(&self, call: &CallBudget) -> Result<Rows<Zone>, ApiError> {
         let url = self.url(&["zones"]);
         let unique = |zones| unique(zones, |zone: &Zone| zone.id.clone());
-        let (rows, rejected) = self.list::<ListZones, _>(&url, call, unique).await?;
+        let list = self.list::<ListZones, _>(&url, call, unique).await?;
+        let rejected = &list.rejected;
         if self.unreadable_zones_changed(rejected.count) && rejected.count > 0 {
             tracing::warn!(
                 account = %self.account(),
@@ -35,7 +36,7 @@ impl Client {
                 "some zones of the list cannot be read and are left out"
             );
         }
-        Ok(Rows { rows, rejected })
+        Ok(list)
     }
 
     /// One zone.

@@ -137,7 +137,10 @@ impl Account {
         let mut old = shown.clone();
         old.tiered_cache = zone.enrichment.tiered_cache(now, retain);
         let (new, due) = match list {
-            Ok(MappingList { mappings, rejected }) => {
+            Ok(MappingList {
+                rows: mappings,
+                rejected,
+            }) => {
                 if let Some(at) = zone.expiry.take() {
                     self.expiries.remove(&(at, id.clone()));
                 }

@@ -104,7 +104,7 @@ async fn an_answer_that_repeats_the_secret_of_another_account_is_shown_without_i
         assert!(error.detail.contains("([redacted])"), "{error}");
     }
     let list = asks.list_mappings(&zone(), &call()).await.unwrap();
-    assert_eq!(list.mappings.as_slice()[0].region.as_str(), "[redacted]");
+    assert_eq!(list.rows.as_slice()[0].region.as_str(), "[redacted]");
     assert!(list.rejected.examples[0].contains("[redacted]"), "{list:?}");
     assert!(!format!("{list:?}").contains(other), "{list:?}");
 }

@@ -295,7 +295,7 @@ async fn a_fault_that_passes_harms_nothing() {
     })
     .await;
     let list = set.client.list_mappings(&zone(), &call()).await.unwrap();
-    assert!(list.mappings.is_empty());
+    assert!(list.rows.is_empty());
     assert_eq!(
         set.metric(r#"api_retries_total{account="main",operation="list_mappings"}"#),
         Some(1.0)

@@ -11,7 +11,7 @@ async fn the_documented_list_is_read_with_the_token() {
     let set = Set::up(move |_| answer(200, body)).await;
     let client = set.client.clone();
     let list = tokio::spawn(async move { client.list_mappings(&zone(), &call()).await });
-    assert_eq!(list.await.unwrap().unwrap().mappings.len(), 2);
+    assert_eq!(list.await.unwrap().unwrap().rows.len(), 2);
     let seen = set.server.seen();
     assert_eq!(seen.len(), 1);
     assert_eq!(
@@ -45,7 +45,7 @@ async fn the_fewest_requests_read_a_full_zone_and_many_zones() {
     })
     .await;
     let list = set.client.list_mappings(&zone(), &call()).await.unwrap();
-    assert_eq!(list.mappings.len(), 3500);
+    assert_eq!(list.rows.len(), 3500);
     assert_eq!(set.server.seen().len(), 35);
     assert_eq!(
         set.client.list_zones(&call()).await.unwrap().rows.len(),
@@ -67,7 +67,7 @@ async fn a_list_that_changes_while_it_is_read_is_read_again() {
     })
     .await;
     let list = set.client.list_mappings(&zone(), &call()).await.unwrap();
-    assert_eq!(list.mappings.len(), 150);
+    assert_eq!(list.rows.len(), 150);
     assert_eq!(set.server.seen().len(), 4);
 }
 

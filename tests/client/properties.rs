@@ -188,7 +188,7 @@ proptest! {
             (read(client).await, server.seen().len())
         });
         let list = list.unwrap();
-        prop_assert_eq!(list.mappings.len(), total);
+        prop_assert_eq!(list.rows.len(), total);
         prop_assert_eq!(list.rejected.count, 0);
         prop_assert_eq!(requests, total.div_ceil(PER_PAGE).max(1));
     }
@@ -213,7 +213,7 @@ proptest! {
             }
             Ok(list) => {
                 prop_assert_eq!(list.rejected.count, u64::from(unreadable));
-                prop_assert_eq!(list.mappings.len(), total - usize::from(unreadable));
+                prop_assert_eq!(list.rows.len(), total - usize::from(unreadable));
             }
         }
     }
