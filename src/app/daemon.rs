@@ -8,7 +8,7 @@ use tracing::{info, warn};
 
 use super::parts::Parts;
 use super::rate_limits::RateLimits;
-use super::reload::{Load, Reloader};
+use super::reload::{self, Load};
 use super::{AppError, logging, signals, sources, supervisor};
 use crate::build_info;
 use crate::config::Settings;
@@ -46,8 +46,8 @@ pub(super) async fn serve(
     logging::register(&parts.registry)?;
     let metrics = web::Metrics::register(&parts.registry)?;
     protection.register(&parts.registry)?;
-    let reloader = Reloader::new(load, settings.clone(), parts.clone())?;
-    let (reload, reloading) = reloader.start(shutdown.clone())?;
+    let (reload, reloading) =
+        reload::start(load, settings.clone(), parts.clone(), shutdown.clone())?;
     let sources = sources::of(&parts, reload);
     let router = Router::new(&settings.web, sources, metrics);
     let serving = web::serve(

@@ -12,6 +12,8 @@ use crate::cloudflare::{ApiError, CallBudget, Client, Metrics, Secrets};
 use crate::config::Settings;
 use crate::config::cli::GetFormat;
 use crate::domain::{Mapping, OriginIp, Zone, ZoneId};
+use crate::http_client::HttpClient;
+use crate::poller::ConfiguredAccount;
 
 /// The time limit for the whole lookup.
 const BUDGET: Duration = Duration::from_mins(2);
@@ -29,14 +31,10 @@ pub(super) async fn run(
     ip: OriginIp,
     format: GetFormat,
 ) -> Result<ExitCode, AppError> {
-    let http = parts::build_http_client(&settings)?;
-    let clients = parts::clients(
-        &settings,
-        &http,
-        &Metrics::register(&Registry::new())?,
-        &Secrets::default(),
-    );
-    let answer = look_up(&clients, zone, ip).await;
+    let http = HttpClient::new(settings.cloudflare.ca_file.as_deref())?;
+    let metrics = Metrics::register(&Registry::new())?;
+    let accounts = parts::accounts(&settings, &http, &metrics, &Secrets::default(), &[]);
+    let answer = look_up(&accounts, zone, ip).await;
     let text = match format {
         GetFormat::Text => answer.text(zone, ip),
         GetFormat::Json => answer.json(zone, ip).to_string(),
@@ -94,10 +92,10 @@ impl Answer {
 /// Queries the accounts that have the zone, and returns the first answer. Active zones take
 /// precedence over others with the same name; several that remain are ambiguous. A failing account
 /// makes the answer unknown only if no other one answers.
-async fn look_up(clients: &[Client], zone: &str, ip: OriginIp) -> Answer {
+async fn look_up(accounts: &[ConfiguredAccount], zone: &str, ip: OriginIp) -> Answer {
     let mut failure = None;
     let mut named: Vec<(&Client, Zone)> = Vec::new();
-    for client in clients {
+    for ConfiguredAccount { client, .. } in accounts {
         match find(client, zone, &CallBudget::new(BUDGET)).await {
             Ok(zones) => named.extend(zones.into_iter().map(|zone| (client, zone))),
             Err(error) => failure = Some(error),

@@ -14,10 +14,12 @@ use crate::cloudflare::{self, Client, Secrets};
 use crate::config::Settings;
 use crate::exposition::{self, BuildInfo, Exposition, WHOLE_AT_MOST};
 use crate::history::{CAPACITY_WITHOUT_STORAGE, History};
-use crate::http_client::{HttpClient, HttpClientError};
+use crate::http_client::HttpClient;
 use crate::metric_families;
 use crate::origin_hosts::{self, OriginHosts};
-use crate::poller::{self, EvaluationConfig, Poller, PollerHandle, Recorder, Shard};
+use crate::poller::{
+    self, ConfiguredAccount, EvaluationConfig, Poller, PollerHandle, Recorder, Shard,
+};
 use crate::snapshot::Snapshot;
 use crate::storage::{self, Parts as StoredParts, Restored, Storage};
 use crate::vendor_ranges::{self, VendorRanges};
@@ -48,14 +50,12 @@ impl Parts {
     pub(super) fn new(settings: &Settings) -> Result<(Self, Poller), AppError> {
         let registry = Registry::new();
         let snapshot = Snapshot::default();
-        let http = build_http_client(settings)?;
+        let http = HttpClient::new(settings.cloudflare.ca_file.as_deref())?;
         let api_metrics = cloudflare::Metrics::register(&registry)?;
         let secrets = Secrets::default();
-        let clients = clients(settings, &http, &api_metrics, &secrets);
-        let selections = settings
-            .accounts
-            .iter()
-            .map(|account| account.zones.clone());
+        let accounts = accounts(settings, &http, &api_metrics, &secrets, &[]);
+        let clients = accounts.iter().map(|account| account.client.clone());
+        let clients = Arc::new(ArcSwap::from_pointee(clients.collect()));
         let range_metrics = vendor_ranges::Metrics::register(&registry)?;
         let ranges = VendorRanges::new(
             &settings.vendor_ranges,
@@ -66,9 +66,7 @@ impl Parts {
         let hosts = OriginHosts::new(settings.hosts.clone(), host_metrics)
             .map_err(|error| AppError::Broken(format!("cannot resolve host names: {error}")))?;
         let (poller, handle, ready) = Poller::new(
-            settings.poller.clone(),
-            evaluation(settings, &ranges, &hosts),
-            clients.iter().cloned().zip(selections).collect(),
+            poller_configuration(settings, &ranges, &hosts, accounts),
             snapshot.clone(),
             poller::Metrics::register(&registry)?,
         );
@@ -85,7 +83,7 @@ impl Parts {
         let parts = Self {
             registry,
             snapshot,
-            clients: Arc::new(ArcSwap::from_pointee(clients)),
+            clients,
             poller: handle,
             ready,
             exposition,
@@ -130,43 +128,52 @@ impl Parts {
     }
 }
 
-/// The HTTP client for all accounts and the vendors' ranges.
-pub(super) fn build_http_client(settings: &Settings) -> Result<HttpClient, HttpClientError> {
-    HttpClient::new(settings.cloudflare.ca_file.as_deref())
-}
-
-/// The API clients of all accounts, in the order of the configuration.
-pub(super) fn clients(
+/// All accounts with their API clients, in the order of the configuration. An account that has one
+/// of the `old` clients keeps it, with its rate limit and counters.
+pub(super) fn accounts(
     settings: &Settings,
     http: &HttpClient,
     metrics: &cloudflare::Metrics,
     secrets: &Secrets,
-) -> Vec<Client> {
-    let client = |account: &poller::AccountSettings| {
-        Client::new(
-            &settings.cloudflare,
-            account.name.clone(),
-            account.credentials.clone(),
-            http.clone(),
-            metrics,
-            secrets,
-        )
+    old: &[Client],
+) -> Vec<ConfiguredAccount> {
+    let account = |account: &poller::AccountSettings| {
+        let (api, credentials) = (&settings.cloudflare, account.credentials.clone());
+        let old = old.iter().find(|client| *client.account() == account.name);
+        let (client, credentials_changed) = if let Some(client) = old {
+            let changed = client.reconfigure(api, credentials, http.clone());
+            (client.clone(), changed)
+        } else {
+            let name = account.name.clone();
+            let client = Client::new(api, name, credentials, http.clone(), metrics, secrets);
+            (client, true)
+        };
+        ConfiguredAccount {
+            client,
+            zones: account.zones.clone(),
+            credentials_changed,
+        }
     };
-    settings.accounts.iter().map(client).collect()
+    settings.accounts.iter().map(account).collect()
 }
 
-/// What mappings are evaluated against.
-pub(super) fn evaluation(
+/// What the poller takes from the configuration.
+pub(super) fn poller_configuration(
     settings: &Settings,
     ranges: &VendorRanges,
     hosts: &OriginHosts,
-) -> EvaluationConfig {
-    EvaluationConfig {
-        expect: settings.expect.clone(),
-        verify: settings.verify,
-        audit_log: settings.audit_log,
-        ranges: ranges.clone(),
-        hosts: hosts.clone(),
+    accounts: Vec<ConfiguredAccount>,
+) -> poller::Configuration {
+    poller::Configuration {
+        settings: settings.poller.clone(),
+        evaluation: EvaluationConfig {
+            expect: settings.expect.clone(),
+            verify: settings.verify,
+            audit_log: settings.audit_log,
+            ranges: ranges.clone(),
+            hosts: hosts.clone(),
+        },
+        accounts,
     }
 }
 

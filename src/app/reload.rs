@@ -1,11 +1,10 @@
 //! Reloads the configuration while the daemon runs, all or nothing.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use prometheus::{Gauge, Registry};
+use prometheus::Gauge;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -18,9 +17,8 @@ use crate::config::{ConfigErrors, Settings};
 use crate::file_io::Reading;
 use crate::http_client::HttpClient;
 use crate::metric_families;
-use crate::poller::{Reconfiguration, ReconfiguredAccount};
 use crate::vendor_ranges::VendorRanges;
-use crate::web::Reloading;
+use crate::web::Reload;
 
 /// Reads the configuration, as at startup.
 pub(super) type Load = Arc<dyn Fn() -> Result<Settings, ConfigErrors> + Send + Sync>;
@@ -39,100 +37,95 @@ type Outcome = Result<String, String>;
 const IN_FORCE: &str = "The new configuration is in force. Flags, among them the addresses to \
                         listen on, stay as they are until a restart.";
 
+/// The error of a reload that the shutdown interrupts.
+const STOPPING: &str = "the daemon is stopping";
+
 /// Everything that a reload changes. A single task runs the reloads in sequence.
-pub(super) struct Reloader {
+struct Reloader {
     load: Load,
     reading: Reading<Read>,
     settings: Settings,
     parts: Parts,
     /// Stops the refreshes of the vendors' ranges.
     ranges_end: CancellationToken,
-    metrics: Metrics,
+    successful: Gauge,
+    success_timestamp: Gauge,
 }
 
 /// The configuration that was read, or its mistakes.
 type Read = Result<(Settings, HttpClient), String>;
 
-struct Metrics {
-    successful: Gauge,
-    success_timestamp: Gauge,
-}
-
-/// Requests reloads. Clones reach the same task.
-#[derive(Clone)]
-pub(super) struct ReloadHandle(mpsc::Sender<oneshot::Sender<Outcome>>);
-
-impl ReloadHandle {
-    /// Reloads and returns the result.
-    pub(super) fn reload(&self) -> Reloading {
-        let Self(requests) = self.clone();
+/// Refreshes the vendors' ranges, and reloads at each SIGHUP or request, until the shutdown.
+/// `settings` is the current configuration; `load` reads it again.
+pub(super) fn start(
+    load: Load,
+    settings: Settings,
+    parts: Parts,
+    shutdown: CancellationToken,
+) -> Result<(Reload, impl Future<Output = ()> + Send + 'static), AppError> {
+    let fail = |error| AppError::Broken(format!("cannot handle signals: {error}"));
+    let mut hangup = signal(SignalKind::hangup()).map_err(fail)?;
+    let (sender, mut requests) = mpsc::channel::<oneshot::Sender<Outcome>>(WAITING);
+    let mut reloader = Reloader::new(load, settings, parts)?;
+    let task = async move {
+        reloader.run_ranges(&shutdown);
+        loop {
+            let (mut signalled, mut waiting) = (false, Vec::new());
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                _ = hangup.recv() => signalled = true,
+                Some(first) = requests.recv() => waiting.push(first),
+            }
+            // One reload answers all earlier requests.
+            while let Ok(next) = requests.try_recv() {
+                waiting.push(next);
+            }
+            tokio::select! {
+                biased;
+                _ = hangup.recv() => signalled = true,
+                () = std::future::ready(()) => {}
+            }
+            if signalled {
+                info!(signal = "SIGHUP", "configuration reload requested");
+            }
+            if !waiting.is_empty() {
+                info!(
+                    requests = waiting.len(),
+                    "configuration reload requested over HTTP"
+                );
+            }
+            let outcome = reloader.reload(&shutdown).await;
+            for request in waiting {
+                // The client may be gone.
+                drop(request.send(outcome.clone()));
+            }
+        }
+    };
+    let reload: Reload = Arc::new(move || {
+        let requests = sender.clone();
         Box::pin(async move {
             let (answer, outcome) = oneshot::channel();
-            let ending = || "the daemon is stopping".to_owned();
-            requests.send(answer).await.map_err(|_| ending())?;
-            outcome.await.map_err(|_| ending())?
+            requests.send(answer).await.map_err(|_| STOPPING)?;
+            outcome.await.map_err(|_| STOPPING)?
         })
-    }
+    });
+    Ok((reload, task))
 }
 
 impl Reloader {
-    /// `settings` is the current configuration; `load` reads it again.
-    pub(super) fn new(load: Load, settings: Settings, parts: Parts) -> Result<Self, AppError> {
-        let metrics = Metrics::register(&parts.registry)?;
-        metrics.succeeded(Timestamp::now());
-        Ok(Self {
+    fn new(load: Load, settings: Settings, parts: Parts) -> prometheus::Result<Self> {
+        let registry = &parts.registry;
+        let reloader = Self {
             load,
             reading: Reading::new(READING_LIMIT),
             settings,
+            successful: metric_families::CONFIG_LAST_RELOAD_SUCCESSFUL.register(registry)?,
+            success_timestamp: metric_families::CONFIG_LAST_RELOAD_SUCCESS.register(registry)?,
             parts,
             ranges_end: CancellationToken::new(),
-            metrics,
-        })
-    }
-
-    /// Refreshes the vendors' ranges, and reloads at each SIGHUP or request, until the shutdown.
-    pub(super) fn start(
-        mut self,
-        shutdown: CancellationToken,
-    ) -> Result<(ReloadHandle, impl Future<Output = ()> + Send + 'static), AppError> {
-        let fail = |error| AppError::Broken(format!("cannot handle signals: {error}"));
-        let mut hangup = signal(SignalKind::hangup()).map_err(fail)?;
-        let (sender, mut requests) = mpsc::channel::<oneshot::Sender<Outcome>>(WAITING);
-        let task = async move {
-            self.run_ranges(&shutdown);
-            loop {
-                let (mut signalled, mut waiting) = (false, Vec::new());
-                tokio::select! {
-                    () = shutdown.cancelled() => return,
-                    _ = hangup.recv() => signalled = true,
-                    Some(first) = requests.recv() => waiting.push(first),
-                }
-                // One reload answers all earlier requests.
-                while let Ok(next) = requests.try_recv() {
-                    waiting.push(next);
-                }
-                tokio::select! {
-                    biased;
-                    _ = hangup.recv() => signalled = true,
-                    () = std::future::ready(()) => {}
-                }
-                if signalled {
-                    info!(signal = "SIGHUP", "configuration reload requested");
-                }
-                if !waiting.is_empty() {
-                    info!(
-                        requests = waiting.len(),
-                        "configuration reload requested over HTTP"
-                    );
-                }
-                let outcome = self.reload(&shutdown).await;
-                for request in waiting {
-                    // The client may be gone.
-                    drop(request.send(outcome.clone()));
-                }
-            }
         };
-        Ok((ReloadHandle(sender), task))
+        reloader.succeeded();
+        Ok(reloader)
     }
 
     async fn reload(&mut self, shutdown: &CancellationToken) -> Outcome {
@@ -141,14 +134,14 @@ impl Reloader {
         supervisor::ready();
         match &outcome {
             Ok(_) => {
-                self.metrics.succeeded(Timestamp::now());
+                self.succeeded();
                 info!(
                     accounts = self.settings.accounts.len(),
                     "configuration reloaded"
                 );
             }
             Err(problems) => {
-                self.metrics.successful.set(0.0);
+                self.successful.set(0.0);
                 for problem in problems.lines() {
                     error!(
                         problem,
@@ -167,31 +160,40 @@ impl Reloader {
         // Reading a file may hang. The shutdown does not wait for it.
         let loading = self.reading.read_anew(move || {
             let settings = load().map_err(|errors| errors.to_string())?;
-            let http = parts::build_http_client(&settings).map_err(|error| error.to_string())?;
-            Ok((settings, http))
+            let http = HttpClient::new(settings.cloudflare.ca_file.as_deref());
+            Ok((settings, http.map_err(|error| error.to_string())?))
         });
-        let Some(loaded) = shutdown.run_until_cancelled(loading).await else {
-            return Err("the daemon is stopping".to_owned());
-        };
+        let loaded = shutdown
+            .run_until_cancelled(loading)
+            .await
+            .ok_or(STOPPING)?;
         let (settings, http) = loaded.map_err(|error| format!("the configuration {error}"))??;
         for warning in &settings.warnings {
             warn!("{warning}");
         }
         let hosts = self.parts.hosts.reconfigure(settings.hosts.clone());
         hosts.map_err(|error| format!("cannot resolve host names: {error}"))?;
-        let (accounts, gone) = self.replace_clients(&settings, &http);
+        let (metrics, secrets) = (&self.parts.api_metrics, &self.parts.secrets);
+        let old = self.parts.clients.load_full();
+        let accounts = parts::accounts(&settings, &http, metrics, secrets, &old);
+        let clients: Vec<_> = accounts
+            .iter()
+            .map(|account| account.client.clone())
+            .collect();
+        self.parts.clients.store(Arc::new(clients));
         self.replace_ranges(&settings, &http, shutdown);
-        let change = Reconfiguration {
-            settings: settings.poller.clone(),
-            evaluation: parts::evaluation(&settings, &self.parts.ranges, &self.parts.hosts),
-            accounts,
-        };
-        if !self.parts.poller.reconfigure(change).await {
-            return Err("the daemon is stopping".to_owned());
+        let (ranges, hosts) = (&self.parts.ranges, &self.parts.hosts);
+        let configuration = parts::poller_configuration(&settings, ranges, hosts, accounts);
+        if !self.parts.poller.reconfigure(configuration).await {
+            return Err(STOPPING.to_owned());
         }
         let history = &self.parts.history;
         history.configure(&settings.history, Timestamp::now());
-        for client in &gone {
+        let stays = |client: &Client| {
+            let mut accounts = settings.accounts.iter();
+            accounts.any(|account| account.name == *client.account())
+        };
+        for client in old.iter().filter(|client| !stays(client)) {
             client.forget_metrics();
         }
         let (exposition, detail) = (self.parts.exposition.clone(), settings.detail);
@@ -199,43 +201,6 @@ impl Reloader {
         drop(tokio::task::spawn_blocking(move || exposition.show_detail(detail)).await);
         self.settings = settings;
         Ok(IN_FORCE.to_owned())
-    }
-
-    /// Replaces the clients, and returns the accounts, and the clients of removed accounts.
-    /// Remaining accounts keep their client, with its rate limit and counters.
-    fn replace_clients(
-        &self,
-        settings: &Settings,
-        http: &HttpClient,
-    ) -> (Vec<ReconfiguredAccount>, Vec<Client>) {
-        let clients = self.parts.clients.load();
-        let mut old: HashMap<_, _> = clients
-            .iter()
-            .map(|client| (client.account().clone(), client.clone()))
-            .collect();
-        let mut accounts = Vec::new();
-        for account in &settings.accounts {
-            let api = &settings.cloudflare;
-            let credentials = account.credentials.clone();
-            let kept = old.remove(&account.name);
-            let (client, credentials_changed) = if let Some(client) = kept {
-                let changed = client.reconfigure(api, credentials, http.clone());
-                (client, changed)
-            } else {
-                let (metrics, secrets) = (&self.parts.api_metrics, &self.parts.secrets);
-                let name = account.name.clone();
-                let client = Client::new(api, name, credentials, http.clone(), metrics, secrets);
-                (client, true)
-            };
-            accounts.push(ReconfiguredAccount {
-                client,
-                zones: account.zones.clone(),
-                credentials_changed,
-            });
-        }
-        let clients = accounts.iter().map(|account| account.client.clone());
-        self.parts.clients.store(Arc::new(clients.collect()));
-        (accounts, old.into_values().collect())
     }
 
     /// Ranges with unchanged settings stay loaded, and so do those with an unchanged source.
@@ -267,19 +232,11 @@ impl Reloader {
         }
         self.ranges_end = end;
     }
-}
 
-impl Metrics {
-    fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
-        Ok(Self {
-            successful: metric_families::CONFIG_LAST_RELOAD_SUCCESSFUL.register(registry)?,
-            success_timestamp: metric_families::CONFIG_LAST_RELOAD_SUCCESS.register(registry)?,
-        })
-    }
-
-    fn succeeded(&self, at: Timestamp) {
+    fn succeeded(&self) {
+        let now = Timestamp::now().as_duration();
         self.successful.set(1.0);
-        self.success_timestamp.set(at.as_duration().as_secs_f64());
+        self.success_timestamp.set(now.as_secs_f64());
     }
 }
 
@@ -356,26 +313,21 @@ mod tests {
             read()
         });
         let (parts, poller) = Parts::new(&settings).unwrap();
-        let reloader = Reloader::new(load, settings, parts).unwrap();
         let shutdown = CancellationToken::new();
         let _end = shutdown.clone().drop_guard();
         tokio::spawn(poller.run(shutdown.clone()));
-        let (handle, task) = reloader.start(shutdown.clone()).unwrap();
+        let (reload, task) = start(load, settings, parts, shutdown).unwrap();
         tokio::spawn(task);
 
-        let first = tokio::spawn(handle.reload());
+        let first = tokio::spawn(reload());
         begun.recv().await.unwrap();
         let mut others = tokio::task::JoinSet::new();
         for _ in 0..REQUESTS {
-            others.spawn(handle.reload());
+            let mut request = reload();
+            let waiting = tokio::time::timeout(Duration::ZERO, &mut request).await;
+            assert!(waiting.is_err(), "a reload is in progress");
+            others.spawn(request);
         }
-        let all_wait = async {
-            while WAITING - handle.0.capacity() < REQUESTS {
-                tokio::task::yield_now().await;
-            }
-        };
-        let all_wait = tokio::time::timeout(READING_LIMIT, all_wait).await;
-        all_wait.expect("all requests wait");
         proceed.send(()).unwrap();
         assert_eq!(first.await.unwrap(), Ok(IN_FORCE.to_owned()));
         begun.recv().await.unwrap();

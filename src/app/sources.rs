@@ -3,12 +3,11 @@
 use std::sync::Arc;
 
 use super::parts::{Clients, Parts};
-use super::reload::ReloadHandle;
 use crate::cloudflare::{CallBudget, Client};
-use crate::web::{Accounts, ApiUrl, LookUp, LookUpError, Sources};
+use crate::web::{Accounts, ApiUrl, LookUp, LookUpError, Reload, Sources};
 
 /// The components as the server uses them.
-pub(super) fn of(parts: &Parts, reload: ReloadHandle) -> Sources {
+pub(super) fn of(parts: &Parts, reload: Reload) -> Sources {
     Sources {
         exposition: parts.exposition.clone(),
         snapshot: parts.snapshot.clone(),
@@ -17,7 +16,7 @@ pub(super) fn of(parts: &Parts, reload: ReloadHandle) -> Sources {
         accounts: accounts(Arc::clone(&parts.clients)),
         api_url: api_url(Arc::clone(&parts.clients)),
         look_up: look_up(Arc::clone(&parts.clients)),
-        reload: Arc::new(move || reload.reload()),
+        reload,
     }
 }
 

@@ -9,17 +9,17 @@ use crate::cloudflare::Client;
 const WAITING: usize = 16;
 
 /// A new configuration.
-pub struct Reconfiguration {
+pub struct Configuration {
     /// The settings of the poller.
     pub settings: Settings,
     /// What mappings are evaluated against.
     pub evaluation: EvaluationConfig,
     /// The accounts, in the order of the configuration.
-    pub accounts: Vec<ReconfiguredAccount>,
+    pub accounts: Vec<ConfiguredAccount>,
 }
 
-/// An account of a new configuration.
-pub struct ReconfiguredAccount {
+/// An account of a configuration.
+pub struct ConfiguredAccount {
     /// Its client. A remaining account keeps its client.
     pub client: Client,
     /// The selection of its zones.
@@ -30,7 +30,7 @@ pub struct ReconfiguredAccount {
 
 /// A command for the poller.
 pub(super) enum Command {
-    Reconfigure(Box<Reconfiguration>, oneshot::Sender<()>),
+    Reconfigure(Box<Configuration>, oneshot::Sender<()>),
     Ping(oneshot::Sender<()>),
 }
 
@@ -48,7 +48,7 @@ pub(super) fn channel() -> (PollerHandle, Commands) {
 
 impl PollerHandle {
     /// Applies a configuration and waits until it is in use. False if the poller has ended.
-    pub async fn reconfigure(&self, change: Reconfiguration) -> bool {
+    pub async fn reconfigure(&self, change: Configuration) -> bool {
         let change = Box::new(change);
         self.ask(|done| Command::Reconfigure(change, done)).await
     }

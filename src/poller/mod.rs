@@ -46,7 +46,7 @@ use self::audit_log::AuditLogs;
 use self::cloudflare_ips::CloudflareIps;
 use self::discovery::Released;
 use self::handle::{Command, Commands};
-pub use self::handle::{PollerHandle, Reconfiguration, ReconfiguredAccount};
+pub use self::handle::{Configuration, ConfiguredAccount, PollerHandle};
 use self::hosts::HostLookup;
 pub use self::metrics::Metrics;
 use self::recorder::Memory;
@@ -56,7 +56,7 @@ pub use self::report::{SourceOutcome, SourceReading};
 pub use self::schedule::estimate::{Demand, Load};
 pub use self::settings::{AccountSettings, Settings, Shard, ZoneOverride, ZoneSelection};
 use self::tasks::Tasks;
-use crate::cloudflare::{AuditLogSettings, Client};
+use crate::cloudflare::AuditLogSettings;
 use crate::domain::{AccountName, ZoneId};
 use crate::findings::{ExpectSettings, VerifySettings};
 use crate::origin_hosts::OriginHosts;
@@ -126,12 +126,15 @@ impl Poller {
     /// A poller for these accounts, in the order of the configuration. The receiver becomes true
     /// once the daemon is ready, and stays true.
     pub fn new(
-        settings: Settings,
-        evaluation: EvaluationConfig,
-        accounts: Vec<(Client, ZoneSelection)>,
+        configuration: Configuration,
         snapshot: Snapshot,
         metrics: Metrics,
     ) -> (Self, PollerHandle, watch::Receiver<bool>) {
+        let Configuration {
+            settings,
+            evaluation,
+            accounts,
+        } = configuration;
         let started = Instant::now();
         let (ready, readiness) = watch::channel(false);
         let ranges_changed = evaluation.ranges.changed();
@@ -139,9 +142,9 @@ impl Poller {
         metrics.interval.set(settings.interval.as_secs_f64());
         let accounts = accounts
             .into_iter()
-            .map(|(client, selection)| {
+            .map(|ConfiguredAccount { client, zones, .. }| {
                 let name = client.account().clone();
-                (name, Account::new(client, selection, started))
+                (name, Account::new(client, zones, started))
             })
             .collect();
         let poller = Self {

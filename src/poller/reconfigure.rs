@@ -6,13 +6,13 @@ use super::account::Account;
 use super::discovery::Released;
 use super::enrichment::refresh::Regions;
 use super::token::TokenCheck;
-use super::{Poller, Reconfiguration, ReconfiguredAccount};
+use super::{Configuration, ConfiguredAccount, Poller};
 
 impl Poller {
     /// Keeps the state of remaining accounts and zones.
-    pub(super) fn reconfigure(&mut self, change: Reconfiguration) {
+    pub(super) fn reconfigure(&mut self, change: Configuration) {
         let now = Instant::now();
-        let Reconfiguration {
+        let Configuration {
             settings,
             evaluation,
             accounts,
@@ -48,10 +48,10 @@ impl Poller {
     /// Remaining accounts keep their zones and schedules. Returns the zones of removed accounts,
     /// which another account may list too. The tasks of removed accounts are cancelled, so that
     /// removed credentials are no longer used.
-    fn replace_accounts(&mut self, accounts: Vec<ReconfiguredAccount>, now: Instant) -> Released {
+    fn replace_accounts(&mut self, accounts: Vec<ConfiguredAccount>, now: Instant) -> Released {
         let mut old = std::mem::take(&mut self.accounts);
         for new in accounts {
-            let ReconfiguredAccount {
+            let ConfiguredAccount {
                 client,
                 zones,
                 credentials_changed,

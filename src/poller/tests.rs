@@ -47,13 +47,12 @@ pub(super) fn config() -> EvaluationConfig {
 /// A poller without accounts.
 fn poller() -> (Poller, PollerHandle) {
     let metrics = Metrics::register(&Registry::new()).unwrap();
-    let (poller, handle, _) = Poller::new(
-        settings(),
-        config(),
-        Vec::new(),
-        Snapshot::default(),
-        metrics,
-    );
+    let configuration = Configuration {
+        settings: settings(),
+        evaluation: config(),
+        accounts: Vec::new(),
+    };
+    let (poller, handle, _) = Poller::new(configuration, Snapshot::default(), metrics);
     (poller, handle)
 }
 

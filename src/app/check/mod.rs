@@ -11,12 +11,12 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use self::sources::Sources;
-use super::parts::{self, Parts};
-use super::{AppError, logging, output, secret_check, table};
+use super::parts::Parts;
+use super::{AppError, USAGE, logging, output, secret_check, table};
 use crate::cloudflare::{CallBudget, Client, Credentials, Secret, TokenState, TokenStatus};
 use crate::config::{self, ConfigErrors, Environment, ProcessFlags, Settings};
 use crate::config_tree::nearest;
-use crate::http_client::HttpClientError;
+use crate::http_client::{HttpClient, HttpClientError};
 use crate::poller::{Demand, Load};
 use crate::snapshot::rows::ZoneRow;
 use crate::snapshot::{AccountState, Directory};
@@ -25,8 +25,6 @@ use crate::web::Protection;
 /// The time limit for verifying one token.
 const BUDGET: Duration = Duration::from_mins(1);
 
-/// The configuration is invalid.
-const BAD: u8 = 2;
 /// An account or zone could not be read, or there is no zone.
 const FAILED: u8 = 1;
 
@@ -42,7 +40,7 @@ pub(super) async fn run(
         for error in errors {
             logging::print(&format!("error: {error}"));
         }
-        return Ok(ExitCode::from(BAD));
+        return Ok(ExitCode::from(USAGE));
     };
     let mut text = format!(
         "The configuration is good: {} account(s), each zone polled every {}.\n",
@@ -75,7 +73,7 @@ fn read(flags: &ProcessFlags, environment: &Environment) -> (Option<Settings>, B
         }
     };
     // This reads the authorities, as the daemon does at startup.
-    if let Err(error) = parts::build_http_client(&settings) {
+    if let Err(error) = HttpClient::new(settings.cloudflare.ca_file.as_deref()) {
         let key = match error {
             HttpClientError::CaFile { .. } => "cloudflare.ca_file: ",
             HttpClientError::Client(_) => "",
