@@ -11,7 +11,7 @@ use tracing::Level;
 use url::{Host, Url};
 
 use super::LogFormat;
-use crate::config_tree::{Located, Place, parsed, parsed_types};
+use crate::config_tree::{Located, Place, TEXT, parsed, parsed_types};
 use crate::domain::{AccountName, HostName, OriginIp, Region, Vendor, ZoneGlob, ZoneId};
 use crate::vendor_ranges::RangeSource;
 use crate::web;
@@ -72,7 +72,7 @@ fn show(duration: Duration) -> String {
 
 impl<'de, const MIN: u64, const MAX: u64> Deserialize<'de> for Within<MIN, MAX> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        parsed(deserializer, Self::parse)
+        parsed(TEXT, deserializer, Self::parse)
     }
 }
 
@@ -82,7 +82,7 @@ pub(super) struct OrNever<const MIN: u64, const MAX: u64>(pub(super) Option<Dura
 
 impl<'de, const MIN: u64, const MAX: u64> Deserialize<'de> for OrNever<MIN, MAX> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        parsed(deserializer, |text| match text {
+        parsed(TEXT, deserializer, |text| match text {
             "never" => Ok(Self(None)),
             text => Within::<MIN, MAX>::parse(text)
                 .map(|Within(duration)| Self(Some(duration)))
@@ -94,14 +94,14 @@ impl<'de, const MIN: u64, const MAX: u64> Deserialize<'de> for OrNever<MIN, MAX>
 parsed_types! {
     /// A number greater than 0 and at most 1.
     #[derive(Debug, Clone, Copy)]
-    pub(super) Share(f64) by parsed_number = |text| {
+    pub(super) Share(f64) of NUMBER = |text| {
         let share = text.parse().ok();
         let share = share.filter(|share| *share > 0.0 && *share <= 1.0);
         share.ok_or("a number above 0 and at most 1")
     };
     /// A secret: text that is valid in a header. It is never shown.
     #[derive(Debug, Clone)]
-    pub(super) Secret(SecretString) by parsed_secret = parse_secret;
+    pub(super) Secret(SecretString) of SECRET = parse_secret;
     /// The name of an account.
     #[derive(Debug, Clone)]
     pub(super) Name(AccountName) = |text| {

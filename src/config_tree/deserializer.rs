@@ -11,7 +11,7 @@ use serde::de::{self, DeserializeOwned, Deserializer, Error as _, IntoDeserializ
 use serde::forward_to_deserialize_any;
 
 use super::origin::{Origin, REPEATED, REPETITION};
-use super::types::{LOCATED, Location, NUMBER, SECRET};
+use super::types::{LOCATED, LOCATION, NUMBER, SECRET, TEXT};
 use super::words::{is_keylike, join, may_be_secret, may_hold_credentials, show, unknown_key};
 use super::{ConfigError, ConfigErrors, Place};
 
@@ -44,8 +44,8 @@ impl Reader {
                 Ok(value) => return Ok(value),
                 Err(error) => root.locate(error),
             };
-            if let Some((address, mistake)) = error.located.map(|located| *located) {
-                self.mistakes.push(mistake);
+            if let Error::Located(address, mistake) = error {
+                self.mistakes.push(*mistake);
                 cut(&mut self.document, address);
             }
         }
@@ -143,23 +143,16 @@ impl<'a> Node<'a> {
             .flatten()
             .filter(|(_, value)| !is_cut(value))
         {
-            let path = Path::Key(&self.path, key);
-            let place = || Origin::of(value).key_place();
             if value.kind == REPEATED {
-                let key = key
-                    .rsplit_once(REPETITION)
-                    .map_or(key.as_str(), |(key, _)| key);
-                let shown = Path::Key(&self.path, key).show();
-                let error = Error::custom("this key is there twice");
-                return Err(error.located(value, || (place(), shown, None)));
+                let key = key.split(REPETITION).next().unwrap_or_default();
+                return Err(self.wrong_key(key, value, "this key is there twice".to_owned()));
             }
             if let Some(known) = known.filter(|known| !known.contains(&key.as_str())) {
                 let shown = if is_keylike(key) { key } else { "…" };
-                let shown = Path::Key(&self.path, shown).show();
-                let error = Error::custom(unknown_key(key, known));
-                return Err(error.located(value, || (place(), shown, None)));
+                return Err(self.wrong_key(shown, value, unknown_key(key, known)));
             }
             if known.is_none() || value.kind != ValueKind::Nil {
+                let path = Path::Key(&self.path, key);
                 entries.push((key.as_str(), Node { value, path }));
             }
         }
@@ -176,26 +169,42 @@ impl<'a> Node<'a> {
         self.locate(Error::custom(format_args!("expected {what}")))
     }
 
+    fn wrong_key(&self, shown: &str, value: &Value, problem: String) -> Error {
+        let mistake = ConfigError {
+            place: Origin::of(value).key_place(),
+            path: Path::Key(&self.path, shown).show(),
+            problem,
+            found: None,
+        };
+        Error::located(value, mistake)
+    }
+
     /// Adds this value's place to the error, unless it already has one. The value is shown if
     /// another was expected, except for text where a list or map belongs: it may be a misplaced
     /// secret.
     fn locate(&self, error: Error) -> Error {
-        let misplaced = matches!(&*error.problem, "expected a list" | "expected a map");
-        let expected = error.problem.starts_with("expected ");
-        error.located(self.value, || {
-            let path = self.path.show();
-            let found = match &self.value.kind {
-                _ if !expected => None,
-                ValueKind::Array(_) => Some("a list".to_owned()),
-                ValueKind::Table(_) => Some("a map".to_owned()),
-                ValueKind::String(_) if misplaced => Some("a text".to_owned()),
-                ValueKind::String(text) => {
-                    (!may_be_secret(&path) && !may_hold_credentials(text)).then(|| show(text))
-                }
-                _ => Some("nothing".to_owned()),
-            };
-            (Origin::of(self.value).place, path, found)
-        })
+        let Error::Problem(problem) = error else {
+            return error;
+        };
+        let path = self.path.show();
+        let misplaced = matches!(&*problem, "expected a list" | "expected a map");
+        let found = match &self.value.kind {
+            _ if !problem.starts_with("expected ") => None,
+            ValueKind::Array(_) => Some("a list".to_owned()),
+            ValueKind::Table(_) => Some("a map".to_owned()),
+            ValueKind::String(_) if misplaced => Some("a text".to_owned()),
+            ValueKind::String(text) => {
+                (!may_be_secret(&path) && !may_hold_credentials(text)).then(|| show(text))
+            }
+            _ => Some("nothing".to_owned()),
+        };
+        let mistake = ConfigError {
+            place: Origin::of(self.value).place,
+            path,
+            problem,
+            found,
+        };
+        Error::located(self.value, mistake)
     }
 }
 
@@ -248,10 +257,14 @@ impl<'de> Deserializer<'de> for Node<'_> {
 
     fn deserialize_struct<V: Visitor<'de>>(
         self,
-        _: &'static str,
+        name: &'static str,
         known: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Error> {
+        if name == LOCATED {
+            let fields = known.iter().map(|&field| (field, self));
+            return visitor.visit_map(MapDeserializer::new(fields));
+        }
         self.visit_map(visitor, Some(known))
     }
 
@@ -261,12 +274,12 @@ impl<'de> Deserializer<'de> for Node<'_> {
         visitor: V,
     ) -> Result<V::Value, Error> {
         match (name, self.scalar()) {
-            (LOCATED, _) => {
-                let place = Origin::of(self.value).place;
-                let path = self.path.show();
-                let location = Location { place, path }.encode();
-                visitor.visit_map(MapDeserializer::new(std::iter::once((location, self))))
+            (LOCATION, _) => {
+                let location = (Origin::of(self.value).place, self.path.show());
+                let location = serde_json::to_string(&location).map_err(Error::custom)?;
+                self.visit_text(visitor, &location)
             }
+            (TEXT, _) => self.deserialize_any(visitor),
             (SECRET, Some((text, quoted))) if quoted || can_only_be_text(text) => {
                 self.visit_text(visitor, text)
             }
@@ -291,41 +304,24 @@ impl IntoDeserializer<'_, Error> for Node<'_> {
     }
 }
 
-/// What is wrong with a value; once located, also the value's address and the mistake to report.
+/// What is wrong with a value; once located, the value's address and the mistake to report.
 #[derive(Debug, thiserror::Error)]
-#[error("{problem}")]
-struct Error {
-    problem: String,
-    located: Option<Box<(usize, ConfigError)>>,
+enum Error {
+    #[error("{0}")]
+    Problem(String),
+    #[error("{1}")]
+    Located(usize, Box<ConfigError>),
 }
 
 impl Error {
-    fn located(
-        mut self,
-        value: &Value,
-        describe: impl FnOnce() -> (Place, String, Option<String>),
-    ) -> Self {
-        if self.located.is_none() {
-            let (place, path, found) = describe();
-            let problem = self.problem.clone();
-            let mistake = ConfigError {
-                place,
-                path,
-                problem,
-                found,
-            };
-            self.located = Some(Box::new((ptr::from_ref(value).addr(), mistake)));
-        }
-        self
+    fn located(value: &Value, mistake: ConfigError) -> Self {
+        Self::Located(ptr::from_ref(value).addr(), Box::new(mistake))
     }
 }
 
 impl de::Error for Error {
     fn custom<T: fmt::Display>(problem: T) -> Self {
-        Self {
-            problem: problem.to_string(),
-            located: None,
-        }
+        Self::Problem(problem.to_string())
     }
 }
 

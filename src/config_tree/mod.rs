@@ -20,8 +20,8 @@ pub use deserializer::Reader;
 pub use error::{ConfigError, ConfigErrors};
 pub use origin::Place;
 pub(crate) use origin::{plain, scalar};
-pub(crate) use types::parsed_types;
-pub use types::{Entries, Located, Location, Number, parsed, parsed_number, parsed_secret};
+pub use types::{Entries, Located, Location, Number};
+pub(crate) use types::{NUMBER, SECRET, TEXT, parsed, parsed_types};
 pub(crate) use words::{nearest, unknown_key};
 
 /// The deepest nesting. The limit keeps recursion from overflowing the stack.

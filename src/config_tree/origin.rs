@@ -1,69 +1,51 @@
 //! Where a value was set, and how it was written.
 
 use std::fmt;
-use std::sync::Arc;
 
 use ::config::{Map, Value, ValueKind};
+use serde::{Deserialize, Serialize};
 
 /// Where a value was set.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Place {
     /// A line of a file, from 1; line 0 is the whole file.
     File {
         /// The file as the operator named it.
-        name: Arc<str>,
+        name: String,
         /// The line.
         line: usize,
     },
     /// An environment variable.
-    Variable(Arc<str>),
+    Variable(String),
     /// The whole environment.
+    #[default]
     Environment,
     /// A command line flag.
-    Flag(Arc<str>),
+    Flag(String),
 }
 
 impl Place {
     /// A whole file.
     pub fn file(name: &str) -> Self {
         Self::File {
-            name: Arc::from(name),
+            name: name.to_owned(),
             line: 0,
         }
     }
 
     /// An environment variable.
     pub fn variable(name: &str) -> Self {
-        Self::Variable(Arc::from(name))
+        Self::Variable(name.to_owned())
     }
 
     /// The same file at this line; other places are unchanged.
     pub(super) fn at_line(&self, line: usize) -> Self {
         match self {
             Self::File { name, .. } => Self::File {
-                name: Arc::clone(name),
+                name: name.clone(),
                 line,
             },
             other => other.clone(),
-        }
-    }
-
-    /// The place of a value as text.
-    pub(super) fn encode(&self) -> String {
-        match self {
-            Self::File { name, line } => format!("{line} {name}"),
-            Self::Variable(name) => format!("- {name}"),
-            Self::Flag(name) => format!("+ {name}"),
-            Self::Environment => String::new(),
-        }
-    }
-
-    pub(super) fn decode(text: &str) -> Self {
-        match text.split_once(' ') {
-            Some(("-", name)) => Self::variable(name),
-            Some(("+", name)) => Self::Flag(Arc::from(name)),
-            Some((line, name)) => Self::file(name).at_line(line.parse().unwrap_or(0)),
-            None => Self::Environment,
         }
     }
 }
@@ -80,8 +62,9 @@ impl fmt::Display for Place {
     }
 }
 
-/// The source of a [`Value`], encoded in the single string that `config` keeps.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The source of a [`Value`], as JSON in the single string that `config` keeps. A map that was
+/// created for a variable inside it has none.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Origin {
     /// A quoted scalar is text. Others are of any type that their text fits.
     pub(super) quoted: bool,
@@ -92,16 +75,9 @@ pub(super) struct Origin {
 }
 
 impl Origin {
-    /// A map that was created for a variable inside it has no origin.
     pub(super) fn of(value: &Value) -> Self {
-        let mut parts = value.origin().unwrap_or_default().splitn(3, ' ');
-        let mut number = || parts.next().and_then(|number| number.parse().ok());
-        let (quoted, key_line) = (number() == Some(1), number().unwrap_or(0));
-        Self {
-            quoted,
-            key_line,
-            place: Place::decode(parts.next().unwrap_or_default()),
-        }
+        let origin = value.origin().map(serde_json::from_str);
+        origin.and_then(Result::ok).unwrap_or_default()
     }
 
     pub(super) fn key_place(&self) -> Place {
@@ -109,13 +85,7 @@ impl Origin {
     }
 
     fn value(&self, kind: ValueKind) -> Value {
-        let Self {
-            quoted,
-            key_line,
-            place,
-        } = self;
-        let text = format!("{} {key_line} {}", u8::from(*quoted), place.encode());
-        Value::new(Some(&text), kind)
+        Value::new(serde_json::to_string(self).ok().as_ref(), kind)
     }
 }
 

@@ -2,22 +2,24 @@
 //! name, parsed text, bounded numbers.
 
 use std::fmt;
-use std::marker::PhantomData;
 
 use ::config::Map;
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
+use serde::de::{Error, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use super::ConfigError;
 use super::origin::Place;
 use super::words::{may_be_secret, may_hold_credentials, show};
 
-/// Newtype names that tell the deserializer what to return: a value with its location, as a map
-/// with one entry; text that is quoted or unambiguous; an unquoted scalar.
-pub(super) const LOCATED: &str = "config_tree::Located";
-pub(super) const SECRET: &str = "config_tree::Secret";
-pub(super) const NUMBER: &str = "config_tree::Number";
-/// Paths contain no control characters.
-const SEPARATOR: char = '\0';
+/// Newtype names that tell the deserializer what to return: the location of a value; any text; text
+/// that no parser reads as a number or boolean; an unquoted scalar, or an empty text for anything
+/// else.
+pub(super) const LOCATION: &str = "config_tree::Location";
+pub(crate) const TEXT: &str = "config_tree::Text";
+pub(crate) const SECRET: &str = "config_tree::Secret";
+pub(crate) const NUMBER: &str = "config_tree::Number";
+/// The struct whose fields are all read from the same value.
+pub(super) const LOCATED: &str = "Located";
 
 /// Where a value is: its place and the path of its key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,22 +49,17 @@ impl Location {
             ..self.error(format!("expected {what}"))
         }
     }
+}
 
-    pub(super) fn encode(&self) -> String {
-        format!("{}{SEPARATOR}{}", self.path, self.place.encode())
-    }
-
-    fn decode(text: &str) -> Self {
-        let (path, place) = text.split_once(SEPARATOR).unwrap_or((text, ""));
-        Self {
-            place: Place::decode(place),
-            path: path.to_owned(),
-        }
+impl<'de> Deserialize<'de> for Location {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let (place, path) = parsed(LOCATION, from, |text| serde_json::from_str(text))?;
+        Ok(Self { place, path })
     }
 }
 
 /// A value and its location.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Deserialize)]
 pub struct Located<T> {
     /// Its location.
     pub at: Location,
@@ -73,51 +70,13 @@ pub struct Located<T> {
 /// A map keyed by name, in document order.
 pub type Entries<T> = Map<String, Located<T>>;
 
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Located<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Entry<T>(PhantomData<T>);
-
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for Entry<T> {
-            type Value = Located<T>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a value with its location")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let entry = map.next_entry::<String, T>()?;
-                let (at, value) = entry.ok_or_else(|| A::Error::invalid_length(0, &self))?;
-                let at = Location::decode(&at);
-                Ok(Located { at, value })
-            }
-        }
-
-        deserializer.deserialize_newtype_struct(LOCATED, Entry(PhantomData))
-    }
-}
-
-/// Parses text into a value; the error of `parse` describes what was expected.
-pub fn parsed<'de, D: Deserializer<'de>, T, E: fmt::Display>(
+/// Parses a text of this kind into a value; the error of `parse` describes what was expected.
+pub(crate) fn parsed<'de, D: Deserializer<'de>, T, E: fmt::Display>(
+    kind: &'static str,
     deserializer: D,
     parse: impl FnOnce(&str) -> Result<T, E>,
 ) -> Result<T, D::Error> {
-    deserializer.deserialize_str(Text(parse))
-}
-
-/// Like [`parsed`], but only for text that no parser reads as a number or boolean.
-pub fn parsed_secret<'de, D: Deserializer<'de>, T, E: fmt::Display>(
-    deserializer: D,
-    parse: impl FnOnce(&str) -> Result<T, E>,
-) -> Result<T, D::Error> {
-    deserializer.deserialize_newtype_struct(SECRET, Text(parse))
-}
-
-/// Like [`parsed`], for an unquoted scalar; `parse` gets an empty string for anything else.
-pub fn parsed_number<'de, D: Deserializer<'de>, T, E: fmt::Display>(
-    deserializer: D,
-    parse: impl FnOnce(&str) -> Result<T, E>,
-) -> Result<T, D::Error> {
-    deserializer.deserialize_newtype_struct(NUMBER, Text(parse))
+    deserializer.deserialize_newtype_struct(kind, Text(parse))
 }
 
 struct Text<F>(F);
@@ -141,7 +100,7 @@ pub struct Number<const MIN: u32, const MAX: u32>(pub u32);
 
 impl<'de, const MIN: u32, const MAX: u32> Deserialize<'de> for Number<MIN, MAX> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        parsed_number(deserializer, |text| {
+        parsed(NUMBER, deserializer, |text| {
             // Some YAML parsers read a leading zero as octal, others do not.
             let unambiguous = text == "0" || !text.starts_with(['0', '+']);
             let number = text.parse().ok().filter(|_| unambiguous);
@@ -152,21 +111,22 @@ impl<'de, const MIN: u32, const MAX: u32> Deserialize<'de> for Number<MIN, MAX> 
     }
 }
 
-/// Defines newtypes that are parsed from text: by [`parsed`], or `by` another function here. `$parse`
-/// returns the value, or what was expected.
+/// Defines newtypes that are parsed from text: any, or `of` another kind. `$parse` returns the
+/// value, or what was expected.
 macro_rules! parsed_types {
-    (@reader) => { $crate::config_tree::parsed };
-    (@reader $reader:ident) => { $crate::config_tree::$reader };
+    (@kind) => { $crate::config_tree::TEXT };
+    (@kind $kind:ident) => { $crate::config_tree::$kind };
     ($(
         $(#[$attribute:meta])*
-        $visibility:vis $name:ident($inner:ty) $(by $reader:ident)? = $parse:expr;
+        $visibility:vis $name:ident($inner:ty) $(of $kind:ident)? = $parse:expr;
     )*) => {$(
         $(#[$attribute])*
         $visibility struct $name($visibility $inner);
 
         impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-                parsed_types!(@reader $($reader)?)(from, $parse).map(Self)
+                let kind = parsed_types!(@kind $($kind)?);
+                $crate::config_tree::parsed(kind, from, $parse).map(Self)
             }
         }
     )*};
