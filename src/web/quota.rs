@@ -1,7 +1,7 @@
 //! Limits how many responses of a kind are built or sent at once. When the limit is reached, a
 //! response to a slow client is aborted to make room.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -20,19 +20,12 @@ const CUT_TIMEOUT: Duration = Duration::from_millis(200);
 #[derive(Debug, Clone)]
 pub(super) struct Quota {
     permits: Arc<Semaphore>,
-    sent: Arc<Mutex<Sent>>,
-}
-
-/// The responses being sent.
-#[derive(Debug, Default)]
-struct Sent {
-    next_id: u64,
-    responses: Vec<Response>,
+    /// The responses being sent, oldest first.
+    sent: Arc<Mutex<Vec<Weak<Response>>>>,
 }
 
 #[derive(Debug)]
 struct Response {
-    id: u64,
     started: Instant,
     activity: Arc<Activity>,
 }
@@ -41,7 +34,7 @@ struct Response {
 #[derive(Debug)]
 pub(super) struct Lease {
     quota: Quota,
-    id: Option<u64>,
+    response: Option<Arc<Response>>,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -65,7 +58,7 @@ impl Quota {
         };
         Some(Lease {
             quota: self.clone(),
-            id: None,
+            response: None,
             _permit: permit,
         })
     }
@@ -74,39 +67,27 @@ impl Quota {
     /// one.
     pub(super) fn cut_slowest(&self) -> bool {
         let mut sent = lock(&self.sent);
-        let slow = sent.responses.iter().position(|response| {
+        let slow = sent.iter().filter_map(Weak::upgrade).find(|response| {
             response.started.elapsed() >= SLOW_AFTER || response.activity.is_stalled()
         });
-        match slow {
-            Some(slow) => {
-                sent.responses.remove(slow).activity.cut();
-                true
-            }
-            None => false,
+        if let Some(slow) = &slow {
+            sent.retain(|response| response.as_ptr() != Arc::as_ptr(slow));
+            slow.activity.cut();
         }
+        slow.is_some()
     }
 }
 
 impl Lease {
     /// Records that the response is now being sent on this connection.
     pub(super) fn sent_on(&mut self, activity: &Arc<Activity>) {
-        let mut sent = lock(&self.quota.sent);
-        let id = sent.next_id;
-        sent.next_id += 1;
-        sent.responses.push(Response {
-            id,
+        let response = Arc::new(Response {
             started: Instant::now(),
             activity: Arc::clone(activity),
         });
-        self.id = Some(id);
-    }
-}
-
-impl Drop for Lease {
-    fn drop(&mut self) {
-        if let Some(id) = self.id {
-            let mut sent = lock(&self.quota.sent);
-            sent.responses.retain(|response| response.id != id);
-        }
+        let mut sent = lock(&self.quota.sent);
+        sent.retain(|response| response.strong_count() > 0);
+        sent.push(Arc::downgrade(&response));
+        self.response = Some(response);
     }
 }

@@ -30,18 +30,15 @@ pub(in crate::web) struct Activity {
     sending: Mutex<Vec<Weak<Sending>>>,
 }
 
-/// Whether a connection can be closed to make room, and how long it has been in this state. The
-/// first variant is closed first.
+/// Why a connection can be closed to make room. The first variant is closed first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Standing {
+pub(super) enum Spare {
     /// The client does not read its response.
-    Stalled(Duration),
+    Stalled,
     /// The client has sent nothing.
-    Silent(Duration),
+    Silent,
     /// No request is in flight: the client is in the handshake, in its request head, or idle.
-    Waiting(Duration),
-    /// A request is in flight.
-    Busy,
+    Waiting,
 }
 
 impl Activity {
@@ -94,36 +91,34 @@ impl Activity {
         sending
     }
 
-    pub(super) fn standing(&self) -> Standing {
+    /// Why the connection can be closed to make room, and for how long. `None` if a request is in
+    /// flight and the client reads.
+    pub(super) fn spare(&self) -> Option<(Spare, Duration)> {
         if self.in_flight.load(Ordering::Relaxed) > 0 {
             let stalled = self.stalled_for();
-            return if stalled >= STALLED_AFTER {
-                Standing::Stalled(stalled)
-            } else {
-                Standing::Busy
-            };
+            return (stalled >= STALLED_AFTER).then_some((Spare::Stalled, stalled));
         }
-        let waited = self
-            .now()
-            .saturating_sub(self.waiting_since.load(Ordering::Relaxed));
-        let waited = Duration::from_millis(waited);
-        if self.received.load(Ordering::Relaxed) {
-            Standing::Waiting(waited)
+        let spare = if self.received.load(Ordering::Relaxed) {
+            Spare::Waiting
         } else {
-            Standing::Silent(waited)
-        }
+            Spare::Silent
+        };
+        Some((
+            spare,
+            self.since(self.waiting_since.load(Ordering::Relaxed)),
+        ))
     }
 
     /// Whether the client reads so slowly that its connection may be closed to make room.
     pub(in crate::web) fn is_stalled(&self) -> bool {
-        matches!(self.standing(), Standing::Stalled(_))
+        matches!(self.spare(), Some((Spare::Stalled, _)))
     }
 
     /// How long the client has read nothing of one of its responses.
     fn stalled_for(&self) -> Duration {
         let blocked = match self.blocked_since.load(Ordering::Relaxed) {
             0 => Duration::ZERO,
-            since => Duration::from_millis(self.now().saturating_sub(since - 1)),
+            since => self.since(since - 1),
         };
         self.oldest_progress()
             .map_or(blocked, |progress| blocked.max(progress.elapsed()))
@@ -161,6 +156,10 @@ impl Activity {
             deadlines.into_iter().chain(stalled).min()
         })
         .await;
+    }
+
+    fn since(&self, time: u64) -> Duration {
+        Duration::from_millis(self.now().saturating_sub(time))
     }
 
     fn now(&self) -> u64 {
@@ -231,14 +230,14 @@ mod tests {
     async fn a_connection_is_silent_then_waiting_then_busy_then_waiting_again() {
         let activity = activity();
         advance(SECOND).await;
-        assert_eq!(activity.standing(), Standing::Silent(SECOND));
+        assert_eq!(activity.spare(), Some((Spare::Silent, SECOND)));
         activity.mark_received();
-        assert_eq!(activity.standing(), Standing::Waiting(SECOND));
+        assert_eq!(activity.spare(), Some((Spare::Waiting, SECOND)));
         let (one, other) = (activity.busy(), activity.busy());
         drop(one);
-        assert_eq!(activity.standing(), Standing::Busy);
+        assert_eq!(activity.spare(), None);
         drop(other);
-        assert_eq!(activity.standing(), Standing::Waiting(Duration::ZERO));
+        assert_eq!(activity.spare(), Some((Spare::Waiting, Duration::ZERO)));
     }
 
     #[tokio::test(start_paused = true)]
@@ -247,9 +246,9 @@ mod tests {
         let _busy = activity.busy();
         activity.set_blocked(true);
         advance(SECOND).await;
-        assert_eq!(activity.standing(), Standing::Stalled(SECOND));
+        assert_eq!(activity.spare(), Some((Spare::Stalled, SECOND)));
         activity.set_blocked(false);
-        assert_eq!(activity.standing(), Standing::Busy);
+        assert_eq!(activity.spare(), None);
 
         let slow = activity.send(100 * SECOND, true);
         let fast = activity.send(100 * SECOND, true);

@@ -2,7 +2,7 @@
 //!
 //! Anyone can open connections and send nothing, or send requests and not read. If new connections
 //! had to wait for these, a few hundred would lock out every scraper. So nothing waits: a new
-//! connection takes a free place, or replaces a connection that can be closed (see [`Standing`]),
+//! connection takes a free place, or replaces a connection that can be closed (see [`Spare`](super::activity::Spare)),
 //! from the peer with the most. If all are busy, it gets one of a few reserved places, which serve
 //! only health checks.
 
@@ -16,7 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::activity::{Activity, Standing};
+use super::activity::Activity;
 use super::peer::Peer;
 use crate::panics::lock;
 
@@ -110,7 +110,7 @@ impl Open {
         self.connections.len() - self.reserved
     }
 
-    /// Closes a connection of the first kind in the order of [`Standing`]. Within a kind it takes
+    /// Closes a connection of the first kind in the order of `Spare`. Within a kind it takes
     /// the peer with the most connections, and of these the one longest in this state.
     fn cut_one(&mut self, among: impl Fn(&Connection) -> bool) -> bool {
         let spare = self
@@ -118,12 +118,7 @@ impl Open {
             .iter()
             .filter(|(_, connection)| among(connection))
             .filter_map(|(&id, connection)| {
-                let (kind, time) = match connection.activity.standing() {
-                    Standing::Stalled(time) => (0, time),
-                    Standing::Silent(time) => (1, time),
-                    Standing::Waiting(time) => (2, time),
-                    Standing::Busy => return None,
-                };
+                let (kind, time) = connection.activity.spare()?;
                 let of_peer = self.by_peer.get(&connection.peer).copied().unwrap_or(0);
                 // The identifier decides between equal times: the oldest goes first.
                 Some(((kind, Reverse(of_peer), Reverse(time), id), id))
@@ -172,8 +167,9 @@ impl Open {
 /// The place of a connection, which is freed on drop.
 #[derive(Debug)]
 pub(super) struct Place {
-    activity: Arc<Activity>,
-    reserved: bool,
+    pub(super) activity: Arc<Activity>,
+    /// Whether it serves only health checks.
+    pub(super) reserved: bool,
     _descriptor: OwnedSemaphorePermit,
     _entry: Entry,
 }
@@ -182,17 +178,6 @@ pub(super) struct Place {
 struct Entry {
     admission: Arc<Admission>,
     id: u64,
-}
-
-impl Place {
-    pub(super) fn activity(&self) -> &Arc<Activity> {
-        &self.activity
-    }
-
-    /// Whether it serves only health checks.
-    pub(super) fn is_reserved(&self) -> bool {
-        self.reserved
-    }
 }
 
 impl Drop for Entry {
@@ -228,7 +213,7 @@ mod tests {
 
     impl Client {
         fn busy(mut self) -> Self {
-            self.busy = Some(self.place.activity().busy());
+            self.busy = Some(self.place.activity.busy());
             self
         }
 
@@ -241,7 +226,7 @@ mod tests {
     async fn the_silent_one_that_has_waited_longest_makes_room() {
         let admission = Admission::new(4);
         let speaking = open(&admission, 1).await.unwrap();
-        speaking.place.activity().mark_received();
+        speaking.place.activity.mark_received();
         let first = open(&admission, 1).await.unwrap();
         let second = open(&admission, 2).await.unwrap();
         let third = open(&admission, 2).await.unwrap();
@@ -271,14 +256,14 @@ mod tests {
         let mut spare = Vec::new();
         for _ in 0..RESERVED {
             let client = open(&admission, 3).await.unwrap().busy();
-            assert!(client.place.is_reserved());
+            assert!(client.place.reserved);
             spare.push(client);
         }
         assert!(open(&admission, 4).await.is_none());
         assert!(!one.is_cut() && !two.is_cut());
         drop(one);
         let next = open(&admission, 4).await.unwrap();
-        assert!(!next.place.is_reserved());
+        assert!(!next.place.reserved);
         drop(spare);
         assert!(open(&admission, 4).await.is_some());
     }
@@ -288,7 +273,7 @@ mod tests {
         let admission = Admission::new(2);
         let silent = open(&admission, 1).await.unwrap();
         let stalled = open(&admission, 2).await.unwrap().busy();
-        stalled.place.activity().set_blocked(true);
+        stalled.place.activity.set_blocked(true);
         tokio::time::advance(Duration::from_secs(1)).await;
         assert!(open(&admission, 3).await.is_some());
         assert!(stalled.is_cut() && !silent.is_cut());

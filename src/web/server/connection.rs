@@ -13,6 +13,7 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper::{Request, Response, Version};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulConnection;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
@@ -43,22 +44,22 @@ const HTTPS_EXPECTED: &[u8] =
 
 /// The state that all connections share.
 pub(super) struct Context {
-    router: Router,
-    protection: Arc<Protection>,
-    protocols: Protocols,
-    limits: Limits,
+    pub(super) router: Router,
+    pub(super) protection: Arc<Protection>,
+    pub(super) protocols: Protocols,
+    pub(super) limits: Limits,
     /// When cancelled, no more requests are accepted.
-    shutdown: CancellationToken,
+    pub(super) shutdown: CancellationToken,
 }
 
 /// The settings of HTTP/1.1 and HTTP/2.
-struct Protocols {
+pub(super) struct Protocols {
     http1: http1::Builder,
     http2: http2::Builder<TokioExecutor>,
 }
 
 impl Protocols {
-    fn new(limits: &Limits) -> Self {
+    pub(super) fn new(limits: &Limits) -> Self {
         let mut http1 = http1::Builder::new();
         // The buffer must hold the largest head. Response bodies bypass it: `writev` writes them in
         // place.
@@ -81,33 +82,18 @@ impl Protocols {
 }
 
 impl Context {
-    pub(super) fn new(
-        router: Router,
-        protection: Arc<Protection>,
-        limits: Limits,
-        shutdown: CancellationToken,
-    ) -> Self {
-        Self {
-            router,
-            protection,
-            protocols: Protocols::new(&limits),
-            limits,
-            shutdown,
-        }
-    }
-
     /// Serves a connection until it ends.
     pub(super) async fn serve(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, place: &Place) {
         // Responses are written in one piece, so Nagle's algorithm would only delay them.
         if let Err(error) = stream.set_nodelay(true) {
             debug!(%peer, %error, "cannot set TCP_NODELAY");
         }
-        let activity = Arc::clone(place.activity());
+        let activity = Arc::clone(&place.activity);
         let stream = WriteTimeout::new(stream, self.limits.stall_timeout, Arc::clone(&activity));
         let exchange = Exchange {
             client: Client {
                 peer: peer.ip().into(),
-                on_reserved_place: place.is_reserved(),
+                on_reserved_place: place.reserved,
             },
             address: peer,
             activity,
@@ -163,28 +149,16 @@ impl Context {
     where
         S: AsyncRead + AsyncWrite + Unpin + 'static,
     {
-        let peer = exchange.address;
         let service = service_fn(|request: Request<Incoming>| async move {
             let (response, _) = exchange.answer(request).await;
             Ok::<_, Infallible>(response)
         });
         let http = &self.protocols.http1;
-        let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
-        let mut overdue = pin!(exchange.activity.overdue(self.limits.stall_timeout));
-        tokio::select! {
-            outcome = connection.as_mut() => return log_end(peer, outcome),
-            () = overdue.as_mut() => return log_slow(peer),
-            () = self.shutdown.cancelled() => connection.as_mut().graceful_shutdown(),
-        }
-        tokio::select! {
-            outcome = connection => log_end(peer, outcome),
-            () = overdue => log_slow(peer),
-            () = self.closing(&exchange.activity) => {}
-        }
+        let connection = http.serve_connection(TokioIo::new(stream), service);
+        self.drive(connection, exchange.address, &exchange.activity)
+            .await;
     }
 
-    /// Also closes idle connections and those whose client does not read a response: hyper has no
-    /// time-out for either.
     async fn http2<S>(&self, stream: S, exchange: Exchange)
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
@@ -199,7 +173,18 @@ impl Context {
             }
         });
         let http = &self.protocols.http2;
-        let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
+        let connection = http.serve_connection(TokioIo::new(stream), service);
+        self.drive(connection, peer, &activity).await;
+    }
+
+    /// Drives a connection until it ends or is closed: at the shutdown, if it is idle, or if its
+    /// client does not read a response. hyper has no time-out for the last, and none for idle
+    /// HTTP/2 connections.
+    async fn drive<C>(&self, connection: C, peer: SocketAddr, activity: &Activity)
+    where
+        C: GracefulConnection<Error = hyper::Error>,
+    {
+        let mut connection = pin!(connection);
         let limits = &self.limits;
         let mut overdue = pin!(activity.overdue(limits.stall_timeout));
         tokio::select! {
@@ -214,7 +199,7 @@ impl Context {
             () = activity.idle(limits.head_timeout + limits.drain_timeout) => {
                 debug!(%peer, "the client does not close; connection cut");
             }
-            () = self.closing(&activity) => {}
+            () = self.closing(activity) => {}
         }
     }
 }

@@ -25,7 +25,7 @@ pub use self::listen::{ListenError, Listener, bind, is_listen_address};
 pub(super) use self::peer::Peer;
 
 use self::admission::Admission;
-use self::connection::Context;
+use self::connection::{Context, Protocols};
 use super::protection::Protection;
 use super::router::Router;
 
@@ -50,12 +50,13 @@ pub async fn serve(
     let protection = Arc::new(protection);
     let server = Arc::new(Server {
         admission: Admission::new(limits.connections),
-        context: Arc::new(Context::new(
+        context: Arc::new(Context {
             router,
-            Arc::clone(&protection),
+            protection: Arc::clone(&protection),
+            protocols: Protocols::new(&limits),
             limits,
-            shutdown.clone(),
-        )),
+            shutdown: shutdown.clone(),
+        }),
         shutdown,
         cut: CancellationToken::new(),
         tasks: TaskTracker::new(),

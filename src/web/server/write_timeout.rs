@@ -130,7 +130,7 @@ mod tests {
     use tokio::time::sleep;
     use tokio_util::sync::CancellationToken;
 
-    use super::super::activity::Standing;
+    use super::super::activity::Spare;
     use super::*;
 
     const LIMIT: Duration = Duration::from_secs(30);
@@ -146,9 +146,9 @@ mod tests {
         let mut stream = limited(near);
         let activity = Arc::clone(&stream.activity);
         far.write_all(b"x").await.unwrap();
-        assert!(matches!(activity.standing(), Standing::Silent(_)));
+        assert!(matches!(activity.spare(), Some((Spare::Silent, _))));
         stream.read_u8().await.unwrap();
-        assert!(matches!(activity.standing(), Standing::Waiting(_)));
+        assert!(matches!(activity.spare(), Some((Spare::Waiting, _))));
 
         let _busy = activity.busy();
         let writer = tokio::spawn(async move { stream.write_all(&[0; 8]).await.map(|()| stream) });
