@@ -66,7 +66,7 @@ impl ProcessFlags {
             let matches = std::iter::once(matches).chain(after_command);
             let given = matches.filter_map(|matches| matches.get_many(flag.get_id().as_str()));
             let texts = given.flatten().map(String::as_str);
-            let place = Place::Flag(format!("--{}", flag.get_long().unwrap_or_default()).into());
+            let place = Place::Flag(format!("--{}", flag.get_long().unwrap_or_default()));
             arguments.extend(value(&flag, texts, &place));
         }
         let mut reader = Reader::new(layers::stack([Layer(variables), Layer(arguments)]));

@@ -22,14 +22,15 @@ mod router;
 mod scrape;
 mod server;
 mod settings;
+mod sources;
 mod web_config;
 
 pub use metrics::Metrics;
-pub use pages::{Accounts, ApiUrl};
 pub use probe::{LookUp, LookUpError, LookingUp, Wanted};
 pub use protection::{Protection, ProtectionError};
 pub use reload::{Reload, Reloading};
-pub use router::{Router, Sources};
+pub use router::Router;
 pub use server::{Limits, ListenError, Listener, bind, is_listen_address, serve};
 pub use settings::Settings;
-pub use web_config::{ClientAuth, Curve, PasswordHash, Pem, RateLimit, TlsSettings, WebConfig};
+pub use sources::{Accounts, ApiUrl, Sources};
+pub use web_config::{ClientAuth, PasswordHash, Pem, RateLimit, TlsSettings, WebConfig};

@@ -1,46 +1,25 @@
 //! Maps paths to handlers.
 
+use std::sync::Arc;
+
 use hyper::http::request::Parts;
 use hyper::{Method, StatusCode};
 use jiff::Timestamp;
-use tokio::sync::watch;
 
 use super::Settings;
-use super::api::{Api, Resource};
+use super::api::{Api, MAX_ANSWERS, Resource};
 use super::cross_site::is_cross_site;
-use super::metrics::{Handler, Metrics};
-use super::pages::{Accounts, ApiUrl, MAX_PAGES, Page, Pages};
-use super::probe::{LookUp, Probes};
+use super::metrics::Metrics;
+use super::pages::{MAX_PAGES, Page, Pages};
+use super::probe::Probes;
 use super::protection::InForce;
 use super::quota::Quota;
-use super::reload::{self, Reload};
+use super::reload;
 use super::render_pool::RenderPool;
 use super::reply::Reply;
 use super::scrape::Scrapes;
 use super::server::Peer;
-use crate::exposition::Exposition;
-use crate::history::History;
-use crate::snapshot::Snapshot;
-
-/// The data and actions behind the routes.
-pub struct Sources {
-    /// The metrics.
-    pub exposition: Exposition,
-    /// The zones.
-    pub snapshot: Snapshot,
-    /// The changes.
-    pub history: History,
-    /// Becomes true when the first round of polls has finished.
-    pub ready: watch::Receiver<bool>,
-    /// The accounts.
-    pub accounts: Accounts,
-    /// The base URL of Cloudflare's API.
-    pub api_url: ApiUrl,
-    /// Looks up one mapping at Cloudflare.
-    pub look_up: LookUp,
-    /// Reloads the configuration; served only if enabled in the settings.
-    pub reload: Reload,
-}
+use super::sources::Sources;
 
 /// Routes and answers requests.
 pub struct Router {
@@ -49,8 +28,8 @@ pub struct Router {
     api: Api,
     pages: Pages,
     probes: Probes,
-    ready: watch::Receiver<bool>,
-    reload: Option<Reload>,
+    enable_lifecycle: bool,
+    sources: Arc<Sources>,
     metrics: Metrics,
 }
 
@@ -77,28 +56,25 @@ enum Route {
 impl Router {
     /// A router over `sources`.
     pub fn new(settings: &Settings, sources: Sources, metrics: Metrics) -> Self {
+        let sources = Arc::new(sources);
         let pool = RenderPool::new();
         Self {
             telemetry_path: settings.telemetry_path.clone(),
-            scrapes: Scrapes::new(sources.exposition, settings.max_requests),
-            api: Api::new(
-                sources.snapshot.clone(),
-                sources.history.clone(),
-                pool.clone(),
-            ),
-            probes: Probes::new(sources.look_up, sources.snapshot.clone()),
+            scrapes: Scrapes::new(sources.exposition.clone(), settings.max_requests),
+            api: Api {
+                sources: Arc::clone(&sources),
+                pool: pool.clone(),
+                quota: Quota::new(MAX_ANSWERS),
+            },
             pages: Pages {
-                snapshot: sources.snapshot,
-                history: sources.history,
-                accounts: sources.accounts,
-                api_url: sources.api_url,
-                ready: sources.ready.clone(),
+                sources: Arc::clone(&sources),
                 pool,
                 quota: Quota::new(MAX_PAGES),
                 telemetry_path: settings.telemetry_path.clone(),
             },
-            ready: sources.ready,
-            reload: settings.enable_lifecycle.then_some(sources.reload),
+            probes: Probes::new(Arc::clone(&sources.look_up), sources.snapshot.clone()),
+            enable_lifecycle: settings.enable_lifecycle,
+            sources,
             metrics,
         }
     }
@@ -140,7 +116,10 @@ impl Router {
                 StatusCode::FORBIDDEN,
                 "A page of another site sent this request; this path does not answer those.",
             ),
-            Route::Reload => reload::answer(self.reload.as_ref(), &request.method).await,
+            Route::Reload => {
+                let reload = self.enable_lifecycle.then_some(&self.sources.reload);
+                reload::answer(reload, &request.method).await
+            }
             _ if !matches!(request.method, Method::GET | Method::HEAD) => {
                 Reply::method_not_allowed("GET, HEAD")
             }
@@ -172,7 +151,7 @@ impl Router {
     }
 
     fn readiness(&self) -> Reply {
-        if *self.ready.borrow() {
+        if *self.sources.ready.borrow() {
             Reply::text(StatusCode::OK, "Ready")
         } else {
             Reply::unavailable("Not ready: the first round of polls has not ended yet.")
@@ -181,16 +160,17 @@ impl Router {
 }
 
 impl Route {
-    fn handler(&self) -> Handler {
+    /// The value of the label `handler`.
+    fn handler(&self) -> &'static str {
         match self {
-            Self::Metrics => Handler::Metrics,
-            Self::Healthy => Handler::Healthy,
-            Self::Ready => Handler::Ready,
-            Self::Reload => Handler::Reload,
-            Self::Page(_) => Handler::Landing,
-            Self::Api(_) => Handler::Api,
-            Self::Probe => Handler::Probe,
-            Self::NotFound => Handler::Other,
+            Self::Metrics => "metrics",
+            Self::Healthy => "healthy",
+            Self::Ready => "ready",
+            Self::Reload => "reload",
+            Self::Page(_) => "landing",
+            Self::Api(_) => "api",
+            Self::Probe => "probe",
+            Self::NotFound => "other",
         }
     }
 }

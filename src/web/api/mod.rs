@@ -12,6 +12,7 @@ mod query;
 mod zones;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use hyper::StatusCode;
 use jiff::Timestamp;
@@ -22,13 +23,12 @@ use self::query::Query;
 use super::quota::Quota;
 use super::render_pool::RenderPool;
 use super::reply::Reply;
-use crate::history::History;
-use crate::snapshot::{Directory, Snapshot};
+use super::sources::Sources;
 use crate::words::words;
 
 /// Responses that are built or sent at once; further requests get 503. The largest responses are a
 /// few megabytes, and clients may read slowly.
-const MAX_ANSWERS: usize = 16;
+pub(super) const MAX_ANSWERS: usize = 16;
 
 words! {
     /// The resources of the API, with their paths below `/api/v1/`.
@@ -64,10 +64,9 @@ impl Resource {
 
 /// The JSON API.
 pub(super) struct Api {
-    snapshot: Snapshot,
-    history: History,
-    pool: RenderPool,
-    quota: Quota,
+    pub(super) sources: Arc<Sources>,
+    pub(super) pool: RenderPool,
+    pub(super) quota: Quota,
 }
 
 /// A window of the matching rows, keyed by the name of their resource.
@@ -81,15 +80,6 @@ struct Listing<R> {
 }
 
 impl Api {
-    pub(super) fn new(snapshot: Snapshot, history: History, pool: RenderPool) -> Self {
-        Self {
-            snapshot,
-            history,
-            pool,
-            quota: Quota::new(MAX_ANSWERS),
-        }
-    }
-
     /// Answers a request as of `now`.
     pub(super) async fn answer(&self, resource: Resource, query: &str, now: Timestamp) -> Reply {
         let Some(lease) = self.quota.acquire().await else {
@@ -102,11 +92,8 @@ impl Api {
             Ok(query) => query,
             Err(error) => return refuse(StatusCode::BAD_REQUEST, &error),
         };
-        let (snapshot, history) = (self.snapshot.clone(), self.history.clone());
-        let make = move || {
-            let directory = &snapshot.directory();
-            list(directory, &history, resource, &query, now).with_lease(lease)
-        };
+        let sources = Arc::clone(&self.sources);
+        let make = move || list(&sources, resource, &query, now).with_lease(lease);
         self.pool.reply(make).await
     }
 }
@@ -120,13 +107,8 @@ fn refuse(status: StatusCode, error: &str) -> Reply {
     Reply::json(status, &json!({ "error": error }))
 }
 
-fn list(
-    directory: &Directory,
-    history: &History,
-    resource: Resource,
-    query: &Query,
-    now: Timestamp,
-) -> Reply {
+fn list(sources: &Sources, resource: Resource, query: &Query, now: Timestamp) -> Reply {
+    let directory = &sources.snapshot.directory();
     match resource {
         Resource::Zones => reply("zones", query, zones::list(directory, query, now)),
         Resource::Mappings => reply("mappings", query, mappings::list(directory, query)),
@@ -136,7 +118,7 @@ fn list(
         }
         Resource::Origins => reply("origins", query, origins::expected(directory, query)),
         Resource::Changes => {
-            let page = changes::page(history, query, now);
+            let page = changes::page(&sources.history, query, now);
             let rows = page.changes.iter().map(|change| &**change).collect();
             reply("changes", query, (page.total, rows))
         }

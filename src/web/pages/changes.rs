@@ -7,31 +7,24 @@ use super::change_table;
 use super::layout::{self, MAX_SEARCH_CHARS, PAGE_SIZE, Paging, Parameters, Site};
 use crate::history::{self, ChangeKind, History};
 
-/// The filters and page of the request.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The filters of the request.
+#[derive(Debug)]
 pub(super) struct Query {
+    parameters: Parameters,
     /// A zone's full name or identifier; empty for all zones.
     zone: String,
     kind: Option<ChangeKind>,
-    /// From 1.
-    page: usize,
 }
 
 impl Query {
     /// Parses `?zone=…&kind=…&page=…`. Invalid values count as absent.
     pub(super) fn parse(query: &str) -> Self {
-        let parameters = Parameters::parse(query);
+        let parameters = Parameters::parse(query, &["zone", "kind", "page"]);
         Self {
             zone: parameters.search_text("zone"),
             kind: ChangeKind::parse(parameters.get("kind")),
-            page: parameters.page("page"),
+            parameters,
         }
-    }
-
-    fn link_to(&self, page: usize) -> String {
-        let kind = self.kind.map_or("", ChangeKind::as_str);
-        let page = page.to_string();
-        layout::link("", &[("zone", &self.zone), ("kind", kind), ("page", &page)])
     }
 
     fn wanted(&self, offset: usize) -> history::Query {
@@ -47,9 +40,13 @@ impl Query {
 
 /// The page as of `now`.
 pub(super) fn page(history: &History, query: &Query, site: &Site<'_>, now: Timestamp) -> Markup {
-    let offset = query.page.saturating_sub(1).saturating_mul(PAGE_SIZE);
+    let offset = query
+        .parameters
+        .page("page")
+        .saturating_sub(1)
+        .saturating_mul(PAGE_SIZE);
     let mut found = history.query(&query.wanted(offset), now);
-    let paging = Paging::new(found.total, query.page);
+    let paging = Paging::new(found.total, &query.parameters, "page");
     if paging.range().start != offset {
         found = history.query(&query.wanted(paging.range().start), now);
     }
@@ -62,7 +59,7 @@ pub(super) fn page(history: &History, query: &Query, site: &Site<'_>, now: Times
         } @else {
             p.quiet { (found.total) " in all." }
             (change_table::table(found.changes.iter().map(|change| &**change), now))
-            (paging.links("Pages of changes", |page| query.link_to(page)))
+            (paging.links("Pages of changes"))
         }
         p.quiet { "The same as JSON: " a href="/api/v1/changes" { "changes" } }
     };

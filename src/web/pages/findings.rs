@@ -27,36 +27,25 @@ const ORDER: [FindingKind; 6] = [
 /// The number of findings of each kind; kinds without any are left out.
 type Counts = BTreeMap<FindingKind, usize>;
 
-/// The filters and page of the request.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The filters of the request.
+#[derive(Debug)]
 pub(super) struct Query {
+    parameters: Parameters,
     kind: Option<FindingKind>,
     /// Part of a zone's name, an address, a host, a vendor or a region, in lower case.
     search: String,
-    /// From 1.
-    page: usize,
 }
 
 impl Query {
     /// Parses `?finding=…&q=…&page=…`. Invalid values count as absent.
     pub(super) fn parse(query: &str) -> Self {
-        let parameters = Parameters::parse(query);
+        let parameters = Parameters::parse(query, &["finding", "q", "page"]);
         let kind = parameters.get("finding");
         Self {
             kind: ORDER.into_iter().find(|known| known.as_str() == kind),
             search: parameters.search_text("q"),
-            page: parameters.page("page"),
+            parameters,
         }
-    }
-
-    fn link(&self) -> String {
-        let kind = self.kind.map_or("", FindingKind::as_str);
-        let page = match self.page {
-            1 => String::new(),
-            page => page.to_string(),
-        };
-        let parameters = [("finding", kind), ("q", &self.search), ("page", &page)];
-        layout::link("/findings", &parameters)
     }
 }
 
@@ -102,7 +91,7 @@ pub(super) fn page(
         .filter_map(|kind| counts.get_key_value(kind))
         .collect();
     let total = counted.iter().map(|(_, count)| **count).sum();
-    let paging = Paging::new(total, query.page);
+    let paging = Paging::new(total, &query.parameters, "page");
     let rows = rows(&zones, &search, &counted, paging.range(), now);
     let content = html! {
         h1 { "Findings" }
@@ -113,7 +102,7 @@ pub(super) fn page(
         } @else {
             p.quiet { (total) " in all." }
             (finding_table::of_zones(rows.iter(), now))
-            (paging.links("Pages of findings", |page| Query { page, ..query.clone() }.link()))
+            (paging.links("Pages of findings"))
         }
         p.quiet {
             "The same as JSON: " a href="/api/v1/findings" { "findings" } ". "
@@ -193,11 +182,10 @@ fn filters(query: &Query, numbers: [(FindingKind, Option<usize>); ORDER.len()]) 
         }
         ul.tiles aria-label="By kind" {
             @for (kind, number) in numbers {
-                (layout::tile(kind.as_str(), number, true, &Query {
-                    kind: Some(kind),
-                    page: 1,
-                    search: query.search.clone(),
-                }.link()))
+                (layout::tile(kind.as_str(), number, true, &layout::link(
+                    "/findings",
+                    &[("finding", kind.as_str()), ("q", &query.search)],
+                )))
             }
         }
     }

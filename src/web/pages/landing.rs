@@ -9,15 +9,14 @@ use crate::snapshot::rows::ZoneRow;
 use crate::snapshot::{AccountState, Directory, ZoneCounts};
 use crate::words::words;
 
-/// The filters and page of the request.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The filters of the request.
+#[derive(Debug)]
 pub(super) struct Query {
+    parameters: Parameters,
     /// Part of a zone's name, its whole name in any spelling, or its identifier, in lower case;
     /// empty for all zones.
     search: String,
     show: Show,
-    /// From 1.
-    page: usize,
 }
 
 words! {
@@ -57,11 +56,11 @@ impl Show {
 impl Query {
     /// Parses `?q=…&show=…&page=…`. Invalid values count as absent.
     pub(super) fn parse(query: &str) -> Self {
-        let parameters = Parameters::parse(query);
+        let parameters = Parameters::parse(query, &["q", "show", "page"]);
         Self {
             search: parameters.search_text("q"),
             show: Show::parse(parameters.get("show")).unwrap_or(Show::All),
-            page: parameters.page("page"),
+            parameters,
         }
     }
 
@@ -74,11 +73,6 @@ impl Query {
 
     fn is_all(&self) -> bool {
         self.search.is_empty() && self.show == Show::All
-    }
-
-    fn link_to(&self, page: usize) -> String {
-        let (show, page) = (self.show.as_str(), page.to_string());
-        layout::link("", &[("q", &self.search), ("show", show), ("page", &page)])
     }
 }
 
@@ -158,12 +152,12 @@ impl Landing<'_> {
 
     fn zone_list(&self, zones: &[ZoneRow], query: &Query) -> Markup {
         let found: Vec<_> = zones.iter().filter(|zone| query.takes(zone)).collect();
-        let paging = Paging::new(found.len(), query.page);
+        let paging = Paging::new(found.len(), &query.parameters, "page");
         html! {
             (search(query))
             p.quiet { (summary(query, zones.len(), found.len())) }
             (zone_table(paging.of(&found), self.now))
-            (paging.links("Pages of zones", |page| query.link_to(page)))
+            (paging.links("Pages of zones"))
         }
     }
 

@@ -78,19 +78,26 @@ pub(super) fn shell(title: &str, site: &Site<'_>, content: &Markup) -> Markup {
 }
 
 /// A position in a paged table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Paging {
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Paging<'a> {
+    parameters: &'a Parameters,
+    /// The parameter with the number of the page.
+    name: &'static str,
     /// From 1.
     page: usize,
     pages: usize,
 }
 
-impl Paging {
+impl<'a> Paging<'a> {
     /// The requested page of a table with this many rows; the last page if there are fewer.
-    pub(super) fn new(rows: usize, asked: usize) -> Self {
+    pub(super) fn new(rows: usize, parameters: &'a Parameters, name: &'static str) -> Self {
         let pages = rows.div_ceil(PAGE_SIZE).max(1);
-        let page = asked.clamp(1, pages);
-        Self { page, pages }
+        Self {
+            parameters,
+            name,
+            page: parameters.page(name).clamp(1, pages),
+            pages,
+        }
     }
 
     /// The indices of the page's rows.
@@ -105,8 +112,9 @@ impl Paging {
     }
 
     /// Links to the previous and next page; empty if there is only one page.
-    pub(super) fn links(self, label: &str, link: impl Fn(usize) -> String) -> Markup {
-        let Self { page, pages } = self;
+    pub(super) fn links(self, label: &str) -> Markup {
+        let Self { page, pages, .. } = self;
+        let link = |page: usize| self.parameters.link(self.name, &page.to_string());
         html! {
             @if pages > 1 {
                 nav.pages aria-label=(label) {
@@ -119,25 +127,49 @@ impl Paging {
     }
 }
 
-/// The parameters of a page's query. Of several with one name the last counts; invalid values count
-/// as absent.
-pub(super) struct Parameters(HashMap<String, String>);
+/// The known parameters of a page's query. Of several with one name the last counts; invalid values
+/// count as absent.
+#[derive(Debug)]
+pub(super) struct Parameters {
+    known: &'static [&'static str],
+    given: HashMap<String, String>,
+}
 
 impl Parameters {
-    pub(super) fn parse(query: &str) -> Self {
-        let parameters = form_urlencoded::parse(query.as_bytes());
-        Self(parameters.into_owned().collect())
+    pub(super) fn parse(query: &str, known: &'static [&'static str]) -> Self {
+        let given = form_urlencoded::parse(query.as_bytes()).into_owned();
+        Self {
+            known,
+            given: given.collect(),
+        }
     }
 
-    /// A value; empty if it is absent.
+    /// A value, truncated to [`MAX_SEARCH_CHARS`]; empty if it is absent.
     pub(super) fn get(&self, name: &str) -> &str {
-        self.0.get(name).map_or("", String::as_str)
+        let value = self.given.get(name).map_or("", String::as_str);
+        prefix(value, MAX_SEARCH_CHARS)
     }
 
-    /// A search text in lower case, truncated to [`MAX_SEARCH_CHARS`].
+    /// A search text in lower case.
     pub(super) fn search_text(&self, name: &str) -> String {
-        let text = self.get(name).trim().to_lowercase();
-        prefix(&text, MAX_SEARCH_CHARS).to_owned()
+        self.get(name).trim().to_lowercase()
+    }
+
+    /// A link to the same page with another value of one parameter.
+    fn link(&self, changed: &str, value: &str) -> String {
+        let value_of = |name| {
+            if name == changed {
+                value
+            } else {
+                self.get(name)
+            }
+        };
+        let parameters: Vec<_> = self
+            .known
+            .iter()
+            .map(|&name| (name, value_of(name)))
+            .collect();
+        link("", &parameters)
     }
 
     /// The number of a page, from 1.
@@ -327,11 +359,16 @@ mod tests {
     #[test]
     fn a_page_beyond_the_last_is_the_last() {
         let rows: Vec<_> = (0..250).collect();
-        let shown = |asked| Paging::new(rows.len(), asked).of(&rows).len();
+        let shown = |asked: usize| {
+            let parameters = Parameters::parse(&format!("page={asked}"), &["page"]);
+            Paging::new(rows.len(), &parameters, "page").of(&rows).len()
+        };
         assert_eq!(
             [0, 1, 2, 3, 4, usize::MAX].map(shown),
             [100, 100, 100, 50, 50, 50]
         );
-        assert_eq!(Paging::new(0, 7).of(&[(); 0]).len(), 0);
+        let parameters = Parameters::parse("page=7", &["page"]);
+        let paging = Paging::new(0, &parameters, "page");
+        assert_eq!(paging.of(&[(); 0]).len(), 0);
     }
 }

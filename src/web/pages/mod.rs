@@ -17,25 +17,16 @@ use std::sync::Arc;
 use hyper::StatusCode;
 use jiff::Timestamp;
 use percent_encoding::percent_decode_str;
-use tokio::sync::watch;
 
 use self::landing::Landing;
 use self::layout::Site;
 use super::quota::Quota;
 use super::render_pool::RenderPool;
 use super::reply::Reply;
-use crate::cloudflare::AccountStatus;
-use crate::history::History;
-use crate::snapshot::Snapshot;
+use super::sources::Sources;
 
 /// Pages that are built or sent at once; further requests get 503. A page has up to 120 kB.
 pub(super) const MAX_PAGES: usize = 64;
-
-/// Returns the current status of all accounts.
-pub type Accounts = Arc<dyn Fn() -> Vec<AccountStatus> + Send + Sync>;
-
-/// Returns the base URL of Cloudflare's API.
-pub type ApiUrl = Arc<dyn Fn() -> String + Send + Sync>;
 
 /// A page.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,11 +65,7 @@ impl Page {
 /// Serves the pages.
 #[derive(Clone)]
 pub(super) struct Pages {
-    pub(super) snapshot: Snapshot,
-    pub(super) history: History,
-    pub(super) accounts: Accounts,
-    pub(super) api_url: ApiUrl,
-    pub(super) ready: watch::Receiver<bool>,
+    pub(super) sources: Arc<Sources>,
     pub(super) pool: RenderPool,
     pub(super) quota: Quota,
     /// The path of the metrics, to which every page links.
@@ -96,29 +83,30 @@ impl Pages {
     }
 
     fn render(&self, page: Page, query: &str) -> Reply {
-        let directory = &self.snapshot.directory();
+        let sources = &self.sources;
+        let (directory, history) = (&sources.snapshot.directory(), &sources.history);
         let now = Timestamp::now();
         let site = &Site {
             metrics: &self.telemetry_path,
-            ready: *self.ready.borrow(),
+            ready: *sources.ready.borrow(),
         };
         let page = match page {
             Page::Landing => {
                 let landing = Landing {
                     directory,
-                    accounts: &(self.accounts)(),
+                    accounts: &(sources.accounts)(),
                     now,
                 };
                 landing.page(&landing::Query::parse(query), site)
             }
             Page::Findings => findings::page(directory, &findings::Query::parse(query), site, now),
-            Page::Changes => changes::page(&self.history, &changes::Query::parse(query), site, now),
+            Page::Changes => changes::page(history, &changes::Query::parse(query), site, now),
             Page::Zone(zone) => match *directory.find(&zone) {
                 [slot] => {
                     let page = zone::Page {
                         slot,
-                        history: &self.history,
-                        api_url: &(self.api_url)(),
+                        history,
+                        api_url: &(sources.api_url)(),
                         now,
                     };
                     page.render(&zone::Query::parse(query), site)

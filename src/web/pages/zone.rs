@@ -19,25 +19,21 @@ use crate::snapshot::{ZoneSlot, ZoneState};
 /// The most changes on the page; the changes page has the rest.
 const CHANGES_SHOWN: usize = 20;
 
-/// The search and the pages of the request.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The search of the request.
+#[derive(Debug)]
 pub(super) struct Query {
+    parameters: Parameters,
     /// Part of an address, a vendor or a region, in lower case; empty for all.
     search: String,
-    /// Page of the mappings, from 1.
-    mappings: usize,
-    /// Page of the findings, from 1.
-    findings: usize,
 }
 
 impl Query {
     /// Parses `?q=…&mappings=…&findings=…`. Invalid values count as absent.
     pub(super) fn parse(query: &str) -> Self {
-        let parameters = Parameters::parse(query);
+        let parameters = Parameters::parse(query, &["q", "mappings", "findings"]);
         Self {
             search: parameters.search_text("q"),
-            mappings: parameters.page("mappings"),
-            findings: parameters.page("findings"),
+            parameters,
         }
     }
 
@@ -50,15 +46,6 @@ impl Query {
                 .iter()
                 .flatten()
                 .any(|word| word.to_lowercase().contains(&self.search))
-    }
-
-    fn link(&self) -> String {
-        let (mappings, findings) = (self.mappings.to_string(), self.findings.to_string());
-        let search = ("q", &*self.search);
-        layout::link(
-            "",
-            &[search, ("mappings", &mappings), ("findings", &findings)],
-        )
     }
 }
 
@@ -291,15 +278,13 @@ fn found(state: &ZoneState, query: &Query, now: Timestamp) -> Vec<FindingRow> {
 }
 
 fn findings(state: &ZoneState, found: &[FindingRow], query: &Query, now: Timestamp) -> Markup {
-    let paging = Paging::new(found.len(), query.findings);
+    let paging = Paging::new(found.len(), &query.parameters, "findings");
     if found.is_empty() {
         return none(state);
     }
     html! {
         (finding_table::of_zone(paging.of(found).iter(), now))
-        (paging.links("Pages of findings", |findings| {
-            Query { findings, ..query.clone() }.link()
-        }))
+        (paging.links("Pages of findings"))
     }
 }
 
@@ -318,7 +303,7 @@ fn mappings(state: &ZoneState, query: &Query, now: Timestamp) -> Markup {
             )
         })
         .collect();
-    let paging = Paging::new(found.len(), query.mappings);
+    let paging = Paging::new(found.len(), &query.parameters, "mappings");
     if found.is_empty() {
         return none(state);
     }
@@ -340,9 +325,7 @@ fn mappings(state: &ZoneState, query: &Query, now: Timestamp) -> Markup {
     };
     html! {
         (layout::table(heads, paging.of(&found).iter().map(row)))
-        (paging.links("Pages of mappings", |mappings| {
-            Query { mappings, ..query.clone() }.link()
-        }))
+        (paging.links("Pages of mappings"))
     }
 }
 

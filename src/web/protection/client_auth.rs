@@ -1,6 +1,6 @@
 //! Verifies client certificates.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,15 +31,6 @@ pub(super) struct ClientVerifier {
     /// If set, the certificate must contain one of these names.
     allowed_names: Option<Vec<String>>,
     algorithms: WebPkiSupportedAlgorithms,
-}
-
-/// Why a certificate from a trusted authority is rejected.
-#[derive(Debug, thiserror::Error)]
-enum Refused {
-    #[error("the certificate is not valid now or not made for clients")]
-    Unfit,
-    #[error("none of the certificate's names is in client_allowed_sans")]
-    Name,
 }
 
 impl ClientVerifier {
@@ -78,7 +69,9 @@ impl ClientVerifier {
             return if is_fit(&parse(certificate)?, now) {
                 Ok(())
             } else {
-                Err(refused(Refused::Unfit))
+                Err(refused(
+                    "the certificate is not valid now or not made for clients",
+                ))
             };
         }
         match &self.authorities {
@@ -96,7 +89,9 @@ impl ClientVerifier {
         if names(&parse(certificate)?).any(|name| allowed.contains(&name)) {
             Ok(())
         } else {
-            Err(refused(Refused::Name))
+            Err(refused(
+                "none of the certificate's names is in client_allowed_sans",
+            ))
         }
     }
 }
@@ -151,8 +146,10 @@ impl ClientCertVerifier for ClientVerifier {
     }
 }
 
-fn refused(why: Refused) -> Error {
-    CertificateError::Other(OtherError(Arc::new(why))).into()
+/// The error for a certificate from a trusted authority.
+fn refused(why: &str) -> Error {
+    let why = Box::<dyn std::error::Error + Send + Sync>::from(why);
+    CertificateError::Other(OtherError(Arc::from(why))).into()
 }
 
 fn parse<'a>(certificate: &'a CertificateDer<'_>) -> Result<X509Certificate<'a>, Error> {
@@ -195,9 +192,7 @@ pub(in crate::web) fn names_of(certificate: &[u8]) -> Option<Vec<String>> {
 }
 
 fn address(bytes: &[u8]) -> Option<IpAddr> {
-    if let Ok(bytes) = <[u8; 4]>::try_from(bytes) {
-        return Some(Ipv4Addr::from(bytes).into());
-    }
-    let bytes = <[u8; 16]>::try_from(bytes).ok()?;
-    Some(IpAddr::from(Ipv6Addr::from(bytes)).to_canonical())
+    let v4 = <[u8; 4]>::try_from(bytes).map(IpAddr::from);
+    let address = v4.or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from));
+    Some(address.ok()?.to_canonical())
 }

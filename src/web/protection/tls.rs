@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use rustls::crypto::ring::{self, kx_group};
-use rustls::crypto::{CryptoProvider, SupportedKxGroup};
+use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::NoServerSessionStorage;
@@ -16,7 +15,7 @@ use tracing::warn;
 use super::certificate::not_after;
 use super::client_auth::ClientVerifier;
 use crate::file_io;
-use crate::web::{ClientAuth, Curve, Pem, TlsSettings};
+use crate::web::{ClientAuth, Pem, TlsSettings};
 
 /// The largest file of certificates; all public authorities together take 250 kB.
 const MAX_PEM_BYTES: usize = 1 << 20;
@@ -71,17 +70,9 @@ fn provider(settings: &TlsSettings) -> CryptoProvider {
         });
     }
     if !settings.curves.is_empty() {
-        provider.kx_groups = settings.curves.iter().map(|&curve| group(curve)).collect();
+        provider.kx_groups.clone_from(&settings.curves);
     }
     provider
-}
-
-fn group(curve: Curve) -> &'static dyn SupportedKxGroup {
-    match curve {
-        Curve::X25519 => kx_group::X25519,
-        Curve::P256 => kx_group::SECP256R1,
-        Curve::P384 => kx_group::SECP384R1,
-    }
 }
 
 fn certificates(pem: &Pem) -> Result<Vec<CertificateDer<'static>>, String> {

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -155,7 +155,7 @@ impl Context {
         });
         let http = &self.protocols.http1;
         let connection = http.serve_connection(TokioIo::new(stream), service);
-        self.drive(connection, exchange.address, &exchange.activity)
+        self.drive(pin!(connection), exchange.address, &exchange.activity)
             .await;
     }
 
@@ -174,17 +174,16 @@ impl Context {
         });
         let http = &self.protocols.http2;
         let connection = http.serve_connection(TokioIo::new(stream), service);
-        self.drive(connection, peer, &activity).await;
+        self.drive(pin!(connection), peer, &activity).await;
     }
 
     /// Drives a connection until it ends or is closed: at the shutdown, if it is idle, or if its
     /// client does not read a response. hyper has no time-out for the last, and none for idle
     /// HTTP/2 connections.
-    async fn drive<C>(&self, connection: C, peer: SocketAddr, activity: &Activity)
+    async fn drive<C>(&self, mut connection: Pin<&mut C>, peer: SocketAddr, activity: &Activity)
     where
         C: GracefulConnection<Error = hyper::Error>,
     {
-        let mut connection = pin!(connection);
         let limits = &self.limits;
         let mut overdue = pin!(activity.overdue(limits.stall_timeout));
         tokio::select! {

@@ -26,7 +26,7 @@ use crate::config_tree::{
 };
 use crate::file_io;
 
-pub use tls::{ClientAuth, Curve, Pem, TlsSettings};
+pub use tls::{ClientAuth, Pem, TlsSettings};
 
 /// The largest file: a few hundred certificates and users.
 const MAX_BYTES: usize = 1 << 20;

@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use rustls::crypto::ring;
+use rustls::crypto::SupportedKxGroup;
+use rustls::crypto::ring::{self, kx_group};
 use rustls::{CipherSuite, SupportedCipherSuite};
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -30,7 +31,7 @@ pub struct TlsSettings {
     /// The cipher suites of TLS 1.2, in no particular order; empty means the defaults of rustls.
     pub cipher_suites: Vec<CipherSuite>,
     /// The key exchange groups by preference; empty means the defaults of rustls.
-    pub curves: Vec<Curve>,
+    pub curves: Vec<&'static dyn SupportedKxGroup>,
 }
 
 /// The source of a certificate or key in PEM form. A file takes precedence over inline text.
@@ -55,17 +56,6 @@ pub enum ClientAuth {
     VerifyIfGiven,
     /// A required certificate, which is verified.
     RequireAndVerify,
-}
-
-/// A key exchange group.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Curve {
-    /// X25519
-    X25519,
-    /// NIST P-256
-    P256,
-    /// NIST P-384
-    P384,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -101,9 +91,20 @@ parsed_types! {
         "" => Ok(None),
         text => ClientAuth::parse(text).map(Some),
     };
-    VersionName(Version) = Version::parse;
+    VersionName(Version) = |text| match text {
+        "TLS10" | "TLS11" => Ok(Version::Old),
+        "TLS12" => Ok(Version::Tls12),
+        "TLS13" => Ok(Version::Tls13),
+        _ => Err("TLS12 or TLS13"),
+    };
     CipherSuiteName(SupportedCipherSuite) = parse_cipher_suite;
-    CurveName(Curve) = Curve::parse;
+    CurveName(&'static dyn SupportedKxGroup) = |text| match text {
+        "X25519" => Ok(kx_group::X25519),
+        "CurveP256" => Ok(kx_group::SECP256R1),
+        "CurveP384" => Ok(kx_group::SECP384R1),
+        "CurveP521" => Err("X25519, CurveP256 or CurveP384; CurveP521 is not served here"),
+        _ => Err("X25519, CurveP256 or CurveP384"),
+    };
 }
 
 impl TlsSettings {
@@ -267,32 +268,11 @@ impl ClientAuth {
     }
 }
 
-impl Curve {
-    fn parse(text: &str) -> Result<Self, &'static str> {
-        match text {
-            "X25519" => Ok(Self::X25519),
-            "CurveP256" => Ok(Self::P256),
-            "CurveP384" => Ok(Self::P384),
-            "CurveP521" => Err("X25519, CurveP256 or CurveP384; CurveP521 is not served here"),
-            _ => Err("X25519, CurveP256 or CurveP384"),
-        }
-    }
-}
-
-impl Version {
-    fn parse(text: &str) -> Result<Self, &'static str> {
-        match text {
-            "TLS10" | "TLS11" => Ok(Self::Old),
-            "TLS12" => Ok(Self::Tls12),
-            "TLS13" => Ok(Self::Tls13),
-            _ => Err("TLS12 or TLS13"),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::tests::{error, parse};
+    use rustls::NamedGroup;
+
     use super::*;
 
     fn tls(extra: &str) -> TlsSettings {
@@ -414,7 +394,8 @@ mod tests {
             tls.cipher_suites,
             [CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256]
         );
-        assert_eq!(tls.curves, [Curve::P384, Curve::X25519]);
+        let curves: Vec<_> = tls.curves.iter().map(|curve| curve.name()).collect();
+        assert_eq!(curves, [NamedGroup::secp384r1, NamedGroup::X25519]);
         for (text, part) in [
             (
                 "cipher_suites: [TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA]",
