@@ -253,14 +253,12 @@ fn is_not_tls(error: &reqwest::Error) -> bool {
 pub fn describe(error: reqwest::Error) -> String {
     let error = error.without_url();
     let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.ends_with(&cause_text) {
+    for cause in sources(&error).skip(1) {
+        let cause = cause.to_string();
+        if !text.ends_with(&cause) {
             text.push_str(": ");
-            text.push_str(&cause_text);
+            text.push_str(&cause);
         }
-        source = cause.source();
     }
     if is_not_tls(&error) {
         text.push_str("; the server may not speak TLS on this port: check scheme and port");

@@ -86,39 +86,16 @@ async fn start_api(
     Simulator::start(listener, demo::world(Timestamp::now()), shutdown).map_err(fail)
 }
 
-/// The configuration that an operator of the simulated zones would write.
+/// The configuration of the simulated zones.
 fn configuration(api: &Simulator, names: &NameServer) -> String {
-    let mut text = format!(
-        "poll: {{ interval: 15s, discovery_interval: 30s, retain: 10m }}\n\
-         cloudflare: {{ base_url: \"{}\", rate_limit: {{ requests: {} }} }}\n\
-         accounts: [{{ name: demo, api_token: {} }}]\n\
-         audit_log: {{ enabled: true, interval: 1s }}\n\
-         expect:\n\
-         \x20 from_dns: true\n\
-         \x20 from_load_balancers: true\n\
-         \x20 from_rules: true\n\
-         \x20 zones:\n\
-         \x20   example.com:\n\
-         \x20     - {{ origin_ip: 3.80.2.10, vendor: aws, region: us-east-1 }}\n\
-         \x20   blog.example:\n\
-         \x20     - {{ origin_ip: 2600:1f18:a:1::20, vendor: aws, region: eu-west-1 }}\n\
-         hosts: {{ nameservers: [\"{}\"] }}\n\
-         verify:\n\
-         \x20 vendor_ranges:\n\
-         \x20   enabled: true\n\
-         \x20   sources:\n",
-        api.base_url(),
-        demo::REQUESTS,
-        demo::TOKEN,
-        names.address(),
-    );
+    let mut text = include_str!("demo.yaml")
+        .replace("$BASE_URL", &api.base_url())
+        .replace("$REQUESTS", &demo::REQUESTS.to_string())
+        .replace("$TOKEN", demo::TOKEN)
+        .replace("$NAMESERVER", &names.address().to_string());
     for file in demo::range_files() {
-        let _ = writeln!(
-            text,
-            "      {}: \"{}\"",
-            file.vendor,
-            api.file_url(file.path)
-        );
+        let url = api.file_url(file.path);
+        let _ = writeln!(text, "      {}: \"{url}\"", file.vendor);
     }
     text
 }

@@ -4,7 +4,6 @@ use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -15,8 +14,8 @@ use crate::config::Settings;
 use crate::config::cli::OnceFormat;
 use crate::exposition::Form;
 use crate::metric_families::{self, Family};
+use crate::snapshot::Directory;
 use crate::snapshot::rows::{Finding, FindingRow, MappingRow, ZoneRow};
-use crate::snapshot::{Directory, ZoneState};
 
 /// The result for JSON output.
 #[derive(Debug, Serialize)]
@@ -151,7 +150,6 @@ fn without_process_wide_series(text: &str) -> String {
 
 impl Report {
     fn of(directory: &Directory, now: Timestamp) -> Self {
-        let states: Vec<Arc<ZoneState>> = directory.zones.iter().map(|slot| slot.load()).collect();
         let errors = directory.accounts.iter().filter_map(|account| {
             let error = account.error.clone()?;
             Some(AccountError {
@@ -159,16 +157,19 @@ impl Report {
                 error,
             })
         });
+        let (mut zones, mut mappings, mut findings) = (Vec::new(), Vec::new(), Vec::new());
+        for slot in &directory.zones {
+            let state = &slot.load();
+            zones.push(ZoneRow::of(state, None, now));
+            let of_zone = state.data.iter().flat_map(|data| data.mappings.as_slice());
+            mappings.extend(of_zone.map(|mapping| MappingRow::of(state, mapping)));
+            let of_zone = Finding::all(state, now);
+            findings.extend(of_zone.map(|finding| FindingRow::of(state, finding)));
+        }
         Self {
-            zones: states
-                .iter()
-                .map(|state| ZoneRow::of(state, None, now))
-                .collect(),
-            mappings: states.iter().flat_map(|state| mappings(state)).collect(),
-            findings: states
-                .iter()
-                .flat_map(|state| findings(state, now))
-                .collect(),
+            zones,
+            mappings,
+            findings,
             errors: errors.collect(),
         }
     }
@@ -267,15 +268,6 @@ impl Report {
         let titles = ["zone", "origin", "finding", "mapped to", "expected"];
         table::render(titles, rows)
     }
-}
-
-fn mappings(state: &ZoneState) -> impl Iterator<Item = MappingRow> {
-    let mappings = state.data.iter().flat_map(|data| data.mappings.as_slice());
-    mappings.map(|mapping| MappingRow::of(state, mapping))
-}
-
-fn findings(state: &ZoneState, now: Timestamp) -> impl Iterator<Item = FindingRow> {
-    Finding::all(state, now).map(|finding| FindingRow::of(state, finding))
 }
 
 fn place(vendor: Option<&str>, region: Option<&str>) -> String {

@@ -75,7 +75,11 @@ impl Parts {
             exposition::Settings {
                 detail: settings.detail,
                 whole_at_most: WHOLE_AT_MOST,
-                build: BUILD,
+                build: BuildInfo {
+                    version: build_info::VERSION,
+                    revision: build_info::REVISION,
+                    rustc: build_info::RUSTC,
+                },
             },
             snapshot.clone(),
             registry.clone(),
@@ -176,12 +180,6 @@ pub(super) fn poller_configuration(
         accounts,
     }
 }
-
-const BUILD: BuildInfo = BuildInfo {
-    version: build_info::VERSION,
-    revision: build_info::REVISION,
-    rustc: build_info::RUSTC,
-};
 
 fn register_shard(shard: Shard, registry: &Registry) -> Result<(), prometheus::Error> {
     let ordinal: GaugeVec = metric_families::SHARD_ORDINAL.register(registry)?;

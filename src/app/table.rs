@@ -9,7 +9,11 @@ pub(super) fn render<const N: usize>(
     rows: impl IntoIterator<Item = [String; N]>,
 ) -> String {
     let titles = titles.map(str::to_uppercase);
-    let rows = rows.into_iter().map(|row| row.map(|cell| clean(&cell)));
+    let clean = |cell: String| match &*cell {
+        "" => "-".to_owned(),
+        cell => cell.replace(char::is_control, "?"),
+    };
+    let rows = rows.into_iter().map(|row| row.map(clean));
     let rows: Vec<_> = std::iter::once(titles).chain(rows).collect();
     let mut widths = [0; N];
     for row in &rows {
@@ -28,13 +32,6 @@ pub(super) fn render<const N: usize>(
         text.push('\n');
     }
     text
-}
-
-fn clean(cell: &str) -> String {
-    if cell.is_empty() {
-        return "-".to_owned();
-    }
-    cell.replace(char::is_control, "?")
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::call_budget::CallKind;
 use super::headers::{LONGEST_PAUSE, Quota};
 use super::metrics::AccountMetrics;
+use super::on_drop::OnDrop;
 use super::pause::Pauses;
 use super::rate_limiter::{Lane, Limiter, RateLimitState, Slot};
 use super::{CallBudget, RateLimit, Settings};
@@ -30,10 +31,10 @@ const PROBES_IN_FLIGHT: usize = 4;
 /// The rate limit, the pauses and the concurrency of one account.
 #[derive(Debug)]
 pub(super) struct Admission {
-    limiter: Arc<Limiter>,
+    pub(super) limiter: Arc<Limiter>,
     urgent_limiter: Arc<Limiter>,
     probe_limiter: Arc<Limiter>,
-    pauses: Arc<Pauses>,
+    pub(super) pauses: Arc<Pauses>,
     permits: ArcSwap<Permits>,
     probe_permits: Arc<Semaphore>,
 }
@@ -117,10 +118,6 @@ impl Admission {
         self.permits.load().count
     }
 
-    pub(super) fn pauses(&self) -> &Arc<Pauses> {
-        &self.pauses
-    }
-
     /// Records the quota that a response reports; see [`Limiter::note_quota`].
     pub(super) fn note_quota(&self, quota: Quota, configured: RateLimit) {
         let limit = quota.limit.unwrap_or(configured.requests.into());
@@ -146,10 +143,6 @@ impl Admission {
         (state, taken)
     }
 
-    pub(super) fn limiter(&self) -> &Limiter {
-        &self.limiter
-    }
-
     /// Restores the state of an earlier process.
     pub(super) fn restore(&self, state: &RateLimitState, now: Timestamp) {
         self.limiter.restore(&state.requests, now);
@@ -166,7 +159,8 @@ impl Admission {
     pub(super) async fn admit(&self, call: &CallBudget, metrics: &AccountMetrics) -> Permit {
         let _waiting = call.waiting();
         loop {
-            let throttled = Throttled::start(metrics);
+            let started = Instant::now();
+            let throttled = OnDrop(|| metrics.throttled(started.elapsed()));
             self.pauses.wait().await;
             // The limit that the call counts against besides the budget.
             let share_slot = match call.kind() {
@@ -214,26 +208,5 @@ impl Permit {
         if let Some(slot) = &mut self.share_slot {
             slot.mark_used();
         }
-    }
-}
-
-/// Counts the wait for the rate limit, even if it is abandoned.
-struct Throttled<'a> {
-    metrics: &'a AccountMetrics,
-    started: Instant,
-}
-
-impl<'a> Throttled<'a> {
-    fn start(metrics: &'a AccountMetrics) -> Self {
-        Self {
-            metrics,
-            started: Instant::now(),
-        }
-    }
-}
-
-impl Drop for Throttled<'_> {
-    fn drop(&mut self) {
-        self.metrics.throttled(self.started.elapsed());
     }
 }

@@ -54,6 +54,11 @@ impl<'a> Request<'a> {
         }
     }
 
+    /// The request, for a caller that expects these failures.
+    pub(super) fn expecting(self, expected: fn(&ApiError) -> bool) -> Self {
+        Self { expected, ..self }
+    }
+
     pub(super) fn error(&self, reason: Reason, detail: impl Into<String>) -> ApiError {
         ApiError {
             operation: self.operation,

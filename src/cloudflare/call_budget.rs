@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::on_drop::OnDrop;
 use crate::panics::lock;
 
 /// The time budget of one operation, such as a zone poll. All its requests share it. Attempts and
@@ -89,26 +90,19 @@ impl CallBudget {
     }
 
     /// Excludes the time until the guard is dropped.
-    pub(super) fn waiting(&self) -> Waiting<'_> {
+    pub(super) fn waiting(&self) -> OnDrop<impl FnMut()> {
         let mut waits = lock(&self.waits);
         waits.running += 1;
         waits.since.get_or_insert_with(Instant::now);
-        Waiting(self)
-    }
-}
-
-/// A wait in progress.
-pub(super) struct Waiting<'a>(&'a CallBudget);
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        let mut waits = lock(&self.0.waits);
-        waits.running -= 1;
-        if waits.running == 0
-            && let Some(since) = waits.since.take()
-        {
-            waits.ended += since.elapsed();
-        }
+        OnDrop(|| {
+            let mut waits = lock(&self.waits);
+            waits.running -= 1;
+            if waits.running == 0
+                && let Some(since) = waits.since.take()
+            {
+                waits.ended += since.elapsed();
+            }
+        })
     }
 }
 

@@ -95,7 +95,7 @@ impl Client {
         secrets: &Secrets,
     ) -> Self {
         let admission = Admission::new(settings);
-        let pauses = Arc::clone(admission.pauses());
+        let pauses = Arc::clone(&admission.pauses);
         let metrics = AccountMetrics::new(metrics.clone(), name.clone(), pauses);
         metrics.budget(settings.rate_limit.budget());
         let authenticator = Authenticator::new(credentials, secrets.clone());
@@ -154,12 +154,12 @@ impl Client {
     /// The end of the current pause, after a 429 or because the quota is nearly used up; `None` if
     /// there is none.
     pub fn paused_until(&self) -> Option<Instant> {
-        self.inner.admission.pauses().until()
+        self.inner.admission.pauses.until()
     }
 
     /// Whether a 429 currently blocks all requests of this account.
     pub fn is_blocked(&self) -> bool {
-        self.inner.admission.pauses().blocked_until().is_some()
+        self.inner.admission.pauses.blocked_until().is_some()
     }
 
     /// The most requests in flight.
@@ -199,12 +199,12 @@ impl Client {
     /// From now on, sends only as many requests as [`Client::grant_requests`] allows. `wanted` is
     /// notified when a request waits for a grant.
     pub fn require_grants(&self, wanted: &Arc<Notify>) {
-        self.inner.admission.limiter().require_grants(wanted);
+        self.inner.admission.limiter.require_grants(wanted);
     }
 
     /// Allows requests up to this total.
     pub fn grant_requests(&self, up_to: u64) {
-        self.inner.admission.limiter().grant(up_to);
+        self.inner.admission.limiter.grant(up_to);
     }
 
     /// The recent requests and the end of a pause, to be kept across restarts, and the total number
@@ -413,7 +413,7 @@ impl Inner {
         if status == 429 {
             let now = Timestamp::now();
             let pause = headers::pause_after_429(headers, now);
-            if let Some(until) = self.admission.pauses().block(pause, now) {
+            if let Some(until) = self.admission.pauses.block(pause, now) {
                 tracing::warn!(
                     account = %self.account,
                     %until,
@@ -425,7 +425,7 @@ impl Inner {
             let limit = config.settings.rate_limit;
             self.admission.note_quota(quota, limit);
             if quota.is_nearly_spent(limit.requests) {
-                self.admission.pauses().wait_for_reset(quota.reset);
+                self.admission.pauses.wait_for_reset(quota.reset);
             }
         }
     }

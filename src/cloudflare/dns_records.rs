@@ -36,16 +36,11 @@ impl Client {
         call: &CallBudget,
     ) -> Result<Rows<DnsRecord>, ApiError> {
         let url = self.zone_url(zone, "dns_records");
-        let unique = |rows| unique(rows, |(id, _): &(String, _)| id.clone());
-        let list = self.list::<ListDnsRecords, _>(&url, call, unique).await?;
-        Ok(Rows {
-            rows: list
-                .rows
-                .into_iter()
-                .filter_map(|(_, record)| record)
-                .collect(),
-            rejected: list.rejected,
-        })
+        let records = |rows| {
+            let rows = unique(rows, |(id, _): &(String, _)| id.clone())?;
+            Ok(rows.into_iter().filter_map(|(_, record)| record).collect())
+        };
+        self.list::<ListDnsRecords, _>(&url, call, records).await
     }
 }
 

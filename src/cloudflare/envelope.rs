@@ -1,6 +1,6 @@
 //! The API's envelope and values, parsed leniently where nothing depends on them.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::pagination::PageInfo;
-use crate::domain::{InvalidName, Region, Vendor};
+use crate::domain::{InvalidName, Region};
 use crate::truncate::truncated;
 
 /// More rows than the largest requested page.
@@ -282,21 +282,11 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Lenient<T> {
 /// Makes equal strings of a listing share one allocation.
 #[derive(Debug, Default)]
 pub(super) struct Interner {
-    vendors: HashMap<String, Vendor>,
     regions: HashSet<Region>,
     texts: HashSet<Arc<str>>,
 }
 
 impl Interner {
-    pub(super) fn vendor(&mut self, name: &str) -> Result<Vendor, InvalidName> {
-        if let Some(vendor) = self.vendors.get(name) {
-            return Ok(vendor.clone());
-        }
-        let vendor = Vendor::parse(name)?;
-        self.vendors.insert(name.to_owned(), vendor.clone());
-        Ok(vendor)
-    }
-
     pub(super) fn region(&mut self, name: &str) -> Result<Region, InvalidName> {
         if let Some(region) = self.regions.get(name) {
             return Ok(region.clone());

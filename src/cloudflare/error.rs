@@ -108,6 +108,29 @@ words! {
     }
 }
 
+impl Reason {
+    /// Whether a failure of this class is transient.
+    pub(super) fn is_transient(self) -> bool {
+        match self {
+            Self::Timeout
+            | Self::Connect
+            | Self::Tls
+            | Self::Http
+            | Self::RateLimited
+            | Self::ServerError
+            | Self::Malformed
+            | Self::Unsuccessful
+            | Self::InconsistentPages => true,
+            Self::Unauthorized
+            | Self::Forbidden
+            | Self::NotFound
+            | Self::NoRoute
+            | Self::ClientError
+            | Self::TooLarge => false,
+        }
+    }
+}
+
 /// A failed call, described for the operator. Contains no secrets.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}: {detail}", operation.as_str())]
@@ -125,24 +148,12 @@ pub struct ApiError {
 }
 
 impl ApiError {
+    pub(super) fn is_not_found(&self) -> bool {
+        self.reason == Reason::NotFound
+    }
+
     /// Whether the failure is transient.
     pub fn is_transient(&self) -> bool {
-        match self.reason {
-            Reason::Timeout
-            | Reason::Connect
-            | Reason::Tls
-            | Reason::Http
-            | Reason::RateLimited
-            | Reason::ServerError
-            | Reason::Malformed
-            | Reason::Unsuccessful
-            | Reason::InconsistentPages => true,
-            Reason::Unauthorized
-            | Reason::Forbidden
-            | Reason::NotFound
-            | Reason::NoRoute
-            | Reason::ClientError
-            | Reason::TooLarge => false,
-        }
+        self.reason.is_transient()
     }
 }

@@ -36,7 +36,10 @@ pub struct Metrics {
 impl Metrics {
     /// Creates and registers the families. Fails if they are already registered.
     pub fn register(registry: &Registry) -> prometheus::Result<Self> {
-        let blocked = BlockedUntil::new()?;
+        let blocked = BlockedUntil {
+            gauge: GaugeVec::from_family(&metric_families::API_BLOCKED_UNTIL)?,
+            accounts: Arc::default(),
+        };
         registry.register(Box::new(blocked.clone()))?;
         Ok(Self {
             requests: metric_families::API_REQUESTS.register(registry)?,
@@ -61,7 +64,7 @@ impl Metrics {
         remove(&self.duration, account);
         remove(&self.remaining, account);
         remove(&self.budget, account);
-        self.blocked.forget(account);
+        lock(&self.blocked.accounts).remove(account);
         remove(&self.throttled, account);
         remove(&self.token_valid, account);
         remove(&self.token_expiry, account);
@@ -87,25 +90,7 @@ fn remove<T: MetricVecBuilder>(family: &MetricVec<T>, account: &str) {
 #[derive(Debug, Clone)]
 struct BlockedUntil {
     gauge: GaugeVec,
-    accounts: Arc<Mutex<BTreeMap<String, Arc<Pauses>>>>,
-}
-
-impl BlockedUntil {
-    fn new() -> prometheus::Result<Self> {
-        Ok(Self {
-            gauge: GaugeVec::from_family(&metric_families::API_BLOCKED_UNTIL)?,
-            accounts: Arc::default(),
-        })
-    }
-
-    fn add(&self, account: &str, pauses: Arc<Pauses>) {
-        lock(&self.accounts).insert(account.to_owned(), pauses);
-    }
-
-    fn forget(&self, account: &str) {
-        lock(&self.accounts).remove(account);
-        remove(&self.gauge, account);
-    }
+    accounts: Arc<Mutex<BTreeMap<AccountName, Arc<Pauses>>>>,
 }
 
 impl Collector for BlockedUntil {
@@ -114,9 +99,11 @@ impl Collector for BlockedUntil {
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
-        for (account, pauses) in &*lock(&self.accounts) {
+        let accounts = lock(&self.accounts);
+        self.gauge.reset();
+        for (account, pauses) in &*accounts {
             let until = pauses.blocked_until().map_or(0.0, unix_seconds);
-            self.gauge.with_label_values(&[account]).set(until);
+            self.gauge.with_label_values(&[account.as_str()]).set(until);
         }
         self.gauge.collect()
     }
@@ -146,7 +133,7 @@ pub(super) struct Standing {
 
 impl AccountMetrics {
     pub(super) fn new(families: Metrics, account: AccountName, pauses: Arc<Pauses>) -> Self {
-        families.blocked.add(account.as_str(), pauses);
+        lock(&families.blocked.accounts).insert(account.clone(), pauses);
         // Start these at 0, so that the first 429 and the first wait are visible as an increase.
         let (operation, reason) = (Operation::ListMappings, Reason::RateLimited);
         families

@@ -22,6 +22,7 @@ mod list;
 mod load_balancers;
 mod mappings;
 mod metrics;
+mod on_drop;
 mod origin_target;
 mod pagination;
 mod pause;

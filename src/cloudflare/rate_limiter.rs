@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::on_drop::OnDrop;
 use crate::panics::lock;
 
 /// Ended requests that are closer together than this fraction of the window share one log entry,
@@ -245,7 +246,14 @@ impl Limiter {
             Lane::Regular => &self.regular,
             Lane::Urgent => &self.urgent,
         };
-        let _waiting = (lane == Lane::Urgent).then(|| UrgentWait::start(self));
+        // Regular requests wait while an urgent one does.
+        let _waiting = (lane == Lane::Urgent).then(|| {
+            lock(&self.log).urgent_waiting += 1;
+            OnDrop(|| {
+                lock(&self.log).urgent_waiting -= 1;
+                self.notify();
+            })
+        });
         let _turn = queue.turnstile.lock().await;
         loop {
             let next_free = match lock(&self.log).take(lane, Instant::now()) {
@@ -295,23 +303,6 @@ enum Take {
     /// Free when a request ends or no urgent request waits.
     FreeLater,
     FreeWhenGranted,
-}
-
-/// A waiting urgent request; regular requests wait until it is dropped.
-struct UrgentWait<'a>(&'a Limiter);
-
-impl<'a> UrgentWait<'a> {
-    fn start(limiter: &'a Limiter) -> Self {
-        lock(&limiter.log).urgent_waiting += 1;
-        Self(limiter)
-    }
-}
-
-impl Drop for UrgentWait<'_> {
-    fn drop(&mut self) {
-        lock(&self.0.log).urgent_waiting -= 1;
-        self.0.notify();
-    }
 }
 
 impl Log {

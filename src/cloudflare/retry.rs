@@ -13,22 +13,10 @@ const LONGEST: Duration = Duration::from_secs(10);
 /// Whether the same request is likely to succeed soon.
 pub(super) fn is_worth_retrying(reason: Reason, status: Option<u16>) -> bool {
     match reason {
-        Reason::Timeout
-        | Reason::Connect
-        | Reason::Tls
-        | Reason::ServerError
-        | Reason::Malformed
-        | Reason::Unsuccessful => true,
         // A connection may hold the next time; a redirect remains one.
         Reason::Http => !status.is_some_and(|status| (300..400).contains(&status)),
-        Reason::Unauthorized
-        | Reason::Forbidden
-        | Reason::NotFound
-        | Reason::NoRoute
-        | Reason::RateLimited
-        | Reason::ClientError
-        | Reason::InconsistentPages
-        | Reason::TooLarge => false,
+        Reason::RateLimited | Reason::InconsistentPages => false,
+        _ => reason.is_transient(),
     }
 }
 

@@ -8,7 +8,7 @@ use super::client::Client;
 use super::envelope::{self, BodyProblem, Interner, Lenient, Rows};
 use super::list::ListCall;
 use super::origin_target::OriginTarget;
-use super::{ApiError, CallBudget, Operation, Reason};
+use super::{ApiError, CallBudget, Operation};
 use crate::domain::{Vendor, ZoneId};
 
 /// An enabled Cloud Connector rule.
@@ -45,17 +45,15 @@ impl From<&str> for StorageProvider {
 }
 
 impl Client {
-    /// The hosts to which a zone's enabled Origin Rules send requests; empty without such rules.
+    /// The hosts to which a zone's enabled Origin Rules send requests; empty without such rules, for
+    /// which the API answers 404.
     pub async fn origin_rules(
         &self,
         zone: &ZoneId,
         call: &CallBudget,
     ) -> Result<Rows<OriginTarget>, ApiError> {
         let url = self.zone_url(zone, "rulesets/phases/http_request_origin/entrypoint");
-        let request = Request {
-            expected: has_no_ruleset,
-            ..Request::new(Operation::OriginRules, &url)
-        };
+        let request = Request::new(Operation::OriginRules, &url).expecting(ApiError::is_not_found);
         let rules = self.get_optional(request, call, read_ruleset).await?;
         Ok(rules.unwrap_or_default())
     }
@@ -84,10 +82,6 @@ impl Client {
         let rows = |rules: Vec<Vec<_>>| Ok(rules.into_iter().flatten().collect());
         self.list::<ListPageRules, _>(&url, call, rows).await
     }
-}
-
-fn has_no_ruleset(error: &ApiError) -> bool {
-    error.reason == Reason::NotFound
 }
 
 #[derive(Deserialize)]

@@ -23,10 +23,8 @@ impl Client {
         call: &CallBudget,
     ) -> Result<Option<SupportedRegions>, ApiError> {
         let url = self.zone_url(zone, "origin/cloud_regions/supported_regions");
-        let request = Request {
-            expected: says_tiered_cache_is_off,
-            ..Request::new(Operation::SupportedRegions, &url)
-        };
+        let request = Request::new(Operation::SupportedRegions, &url);
+        let request = request.expecting(says_tiered_cache_is_off);
         let read = |body: &[u8]| envelope::result(body).map(RegionsRow::into_regions);
         self.get_optional(request, call, read).await
     }
@@ -45,10 +43,8 @@ impl Client {
         call: &CallBudget,
     ) -> Result<bool, ApiError> {
         let url = self.zone_url(zone, "cache/tiered_cache_smart_topology_enable");
-        let request = Request {
-            expected: says_never_set,
-            ..Request::new(Operation::SmartTieredCache, &url)
-        };
+        let request = Request::new(Operation::SmartTieredCache, &url);
+        let request = request.expecting(ApiError::is_not_found);
         let setting = self.get_optional(request, call, read_setting).await?;
         Ok(setting.unwrap_or(false))
     }
@@ -58,10 +54,6 @@ impl Client {
 /// credentials, permissions or the path.
 fn says_tiered_cache_is_off(error: &ApiError) -> bool {
     matches!(error.reason, Reason::ClientError | Reason::NotFound)
-}
-
-fn says_never_set(error: &ApiError) -> bool {
-    error.reason == Reason::NotFound
 }
 
 #[derive(Deserialize)]

@@ -18,7 +18,8 @@ pub struct TokenStatus {
 }
 
 /// The state of a token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum TokenState {
     /// It is valid.
     Active,
@@ -27,8 +28,10 @@ pub enum TokenState {
     /// It has expired.
     Expired,
     /// A state unknown to this program.
+    #[serde(skip)]
     Unknown,
     /// The account uses a global key, which cannot be verified; no request was sent.
+    #[serde(skip)]
     NotAToken,
 }
 
@@ -73,10 +76,7 @@ impl Client {
         call: &CallBudget,
     ) -> Result<TokenStatus, ApiError> {
         let url = &self.url(path);
-        let request = Request {
-            expected,
-            ..Request::new(Operation::VerifyToken, url)
-        };
+        let request = Request::new(Operation::VerifyToken, url).expecting(expected);
         let read = |body: &[u8]| envelope::result(body).map(TokenRow::into_status);
         self.get(request, call, read).await
     }
@@ -92,20 +92,15 @@ fn does_not_fit(error: &ApiError) -> bool {
 
 #[derive(Deserialize)]
 pub(super) struct TokenRow {
-    status: Lenient<String>,
-    expires_on: Lenient<String>,
+    status: Lenient<TokenState>,
+    expires_on: Lenient<Timestamp>,
 }
 
 impl TokenRow {
     pub(super) fn into_status(self) -> TokenStatus {
         TokenStatus {
-            state: match self.status.0.as_deref() {
-                Some("active") => TokenState::Active,
-                Some("disabled") => TokenState::Disabled,
-                Some("expired") => TokenState::Expired,
-                _ => TokenState::Unknown,
-            },
-            expires_on: self.expires_on.0.and_then(|time| time.parse().ok()),
+            state: self.status.0.unwrap_or(TokenState::Unknown),
+            expires_on: self.expires_on.0,
         }
     }
 }

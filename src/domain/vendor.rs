@@ -26,11 +26,11 @@ impl Vendor {
 
     /// Parses a name of 1 to 100 bytes; known names match in any case.
     pub fn parse(text: &str) -> Result<Self, InvalidName> {
-        let name = label(text, Self::MAX_BYTES)?;
-        Ok(Self::KNOWN
-            .into_iter()
-            .find(|known| known.as_str().eq_ignore_ascii_case(&name))
-            .unwrap_or(Self::Other(name)))
+        let is_name = |known: &Self| known.as_str().eq_ignore_ascii_case(text.trim());
+        match Self::KNOWN.into_iter().find(is_name) {
+            Some(known) => Ok(known),
+            None => label(text, Self::MAX_BYTES).map(Self::Other),
+        }
     }
 
     /// The name as Cloudflare spells it.

@@ -82,19 +82,19 @@ fn read(flags: &ProcessFlags, environment: &Environment) -> (Option<Settings>, B
     }
     for account in &settings.accounts {
         let key = match &account.credentials {
-            Credentials::Token(Secret::Inline(_)) => "api_token",
-            Credentials::Token(Secret::File(_)) => "api_token_file",
-            Credentials::Key {
-                key: Secret::Inline(_),
-                ..
-            } => "api_key",
-            Credentials::Key {
-                key: Secret::File(_),
-                ..
-            } => "api_key_file",
+            Credentials::Token(_) => "api_token",
+            Credentials::Key { .. } => "api_key",
         };
-        if let Some(problem) = secret_check::problem(account.credentials.secret()) {
-            errors.insert(format!("account {}: {key}: {problem}", account.name));
+        let secret = account.credentials.secret();
+        let suffix = match secret {
+            Secret::Inline(_) => "",
+            Secret::File(_) => "_file",
+        };
+        if let Some(problem) = secret_check::problem(secret) {
+            errors.insert(format!(
+                "account {}: {key}{suffix}: {problem}",
+                account.name
+            ));
         }
     }
     (Some(settings), errors)
