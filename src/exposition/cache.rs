@@ -390,7 +390,9 @@ mod tests {
         let slots: Vec<_> = (0..60)
             .map(|n| {
                 let state = zone(n as usize, "us-east-1");
-                Arc::new(ZoneSlot::new(state.zone.id.clone(), state).with_phase(phase(n)))
+                let mut slot = ZoneSlot::new(state.zone.id.clone(), state);
+                slot.phase = phase(n);
+                Arc::new(slot)
             })
             .collect();
         let mut cache = Cache::new(SETTINGS);

@@ -154,7 +154,7 @@ impl Recorder {
         let since = time.saturating_sub(CLOCK_SKEW).unwrap_or(Timestamp::MIN);
         let mut explained = BTreeSet::new();
         // The first change of an address or finding after the write is the one that it made.
-        for change in self.history().of_zone_since(zone, since).iter().rev() {
+        for change in self.history.of_zone_since(zone, since).iter().rev() {
             let details = &change.details;
             if is_cause(write, time, details, change.time)
                 && explained.insert(subject(details))

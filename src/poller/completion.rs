@@ -3,20 +3,18 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::task::Id;
 use tokio::time::Instant;
 use tracing::warn;
 
 use super::account::Account;
 use super::enrichment::confirm::Lookups;
 use super::evaluate::Criteria;
-use super::state::{self, PollEnd, PollResult};
 use super::tasks::{Ended, Outcome};
 use super::token::TokenCheck;
-use super::{Context, Poller, SourceOutcome};
+use super::{Context, Poller, SourceOutcome, state};
 use crate::cloudflare::{ApiError, MappingList, Operation, Reason};
 use crate::domain::ZoneId;
-use crate::snapshot::ZoneState;
+use crate::snapshot::{LastPoll, ZoneState};
 
 impl Poller {
     pub(super) fn complete(&mut self, ended: Ended) {
@@ -59,16 +57,24 @@ impl Poller {
         match ended.outcome {
             Outcome::Listed(list) => {
                 account.listed(list);
-                account.listing_ended(context, now);
+                account.listing_ended(ended.id, context, now);
                 self.listings_changed = true;
             }
             Outcome::LookedUp(id, zone) => {
                 account.listing.looked_up(id, zone);
-                account.listing_ended(context, now);
+                account.listing_ended(ended.id, context, now);
                 self.listings_changed = true;
             }
             Outcome::Polled(id, list, duration) => {
-                account.poll_ended(&id, ended.id, list, duration, context, now);
+                if account.polling.end(&id, ended.id) {
+                    context.metrics.lag.ended(&ended.account, &id);
+                    if let Err(error) = &list
+                        && error.reason == Reason::Unauthorized
+                    {
+                        account.suspect_credentials(context, now);
+                    }
+                    account.polled(&id, list, duration, context, now);
+                }
             }
             Outcome::Enriched(id, enriched) => {
                 if account.enriched(&id, ended.id, *enriched, context, now) {
@@ -90,32 +96,11 @@ impl Poller {
     pub(super) fn show_upper_tiers(&self) {
         let accounts = self.accounts.values();
         let known = accounts.filter_map(|account| account.regions.known.clone());
-        self.context
-            .metrics
-            .upper_tiers
-            .set(&known.collect::<Vec<_>>());
+        self.context.metrics.upper_tiers.set(known.collect());
     }
 }
 
 impl Account {
-    fn poll_ended(
-        &mut self,
-        id: &ZoneId,
-        task: Id,
-        list: Result<MappingList, ApiError>,
-        duration: Duration,
-        context: &Context,
-        now: Instant,
-    ) {
-        if self.polling.end(id, task) {
-            context.metrics.lag.ended(&self.state.name, id);
-            if list.as_ref().err().map(|error| error.reason) == Some(Reason::Unauthorized) {
-                self.suspect_credentials(context, now);
-            }
-            self.polled(id, list, duration, context, now);
-        }
-    }
-
     /// Publishes the zone's new state and schedules its next poll.
     fn polled(
         &mut self,
@@ -129,9 +114,10 @@ impl Account {
             return;
         };
         let retain = context.settings.retain;
-        let end = PollEnd {
-            at: Timestamp::now(),
+        let poll = LastPoll {
+            ended: Timestamp::now(),
             duration,
+            error: None,
         };
         let mut shown = ZoneState::clone(&zone.slot.load());
         let mut old = shown.clone();
@@ -157,13 +143,9 @@ impl Account {
                     shown || is_complete && unconfirmed.contains(ip)
                 });
                 zone.enrichment.request_origins();
-                let result = PollResult {
-                    mappings,
-                    findings,
-                    rejected: rejected.count,
-                };
                 let due = zone.succeeded(&old, &rejected, now);
-                (state::succeeded(&old, result, end), due)
+                let new = state::succeeded(&old, mappings, findings, rejected.count, poll);
+                (new, due)
             }
             Err(error) => {
                 if zone.failures == 0 && old.data.is_some() {
@@ -172,7 +154,7 @@ impl Account {
                     self.expiries.insert((at, id.clone()));
                 }
                 let due = zone.failed(&old, &error, now);
-                (state::failed(&old, &error, end), due)
+                (state::failed(&old, &error, poll), due)
             }
         };
         zone.publish(&shown, new);

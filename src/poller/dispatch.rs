@@ -45,7 +45,7 @@ impl Account {
                 let had_zones = !self.listing.zones.is_empty();
                 let work = tasks::list(client.clone(), had_zones);
                 let task = tasks.spawn(name, Operation::ListZones, work, Outcome::Listed);
-                self.listing.running.push(task);
+                self.listing.running.insert(task.id(), task);
             }
             ZoneSelection::Ids(ids) => {
                 for id in ids {
@@ -57,7 +57,7 @@ impl Account {
                     let id = id.clone();
                     let outcome = move |zone| Outcome::LookedUp(id, zone);
                     let task = tasks.spawn(name, Operation::GetZone, work, outcome);
-                    self.listing.running.push(task);
+                    self.listing.running.insert(task.id(), task);
                 }
             }
         }

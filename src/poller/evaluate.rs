@@ -3,14 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use ipnet::IpNet;
 use tokio::time::Instant;
 
 use super::account::Account;
 use super::enrichment::refresh::Regions;
-use super::hosts::HostLookup;
 use super::zone::PolledZone;
-use super::{Context, EvaluationConfig, Poller, log_events, state};
+use super::{Context, Poller, log_events, state};
 use crate::domain::{HostName, OriginIp, SupportedRegions, ZoneId, ZoneMappings};
 use crate::findings::{
     self, Evaluation, Evidence, ExpectedOrigin, HostAnswer, RangesUse, SourceState, ZoneFindings,
@@ -23,24 +21,16 @@ const TIME_SLICE: Duration = Duration::from_millis(5);
 /// What all zones of an account are currently evaluated against.
 #[derive(Clone, Copy)]
 pub(super) struct Criteria<'a> {
-    pub(super) config: &'a EvaluationConfig,
-    pub(super) hosts: &'a HostLookup,
-    /// Cloudflare's own addresses.
-    pub(super) cloudflare: &'a [IpNet],
-    pub(super) supported: Option<&'a SupportedRegions>,
-    /// How long the last data of a failing source counts.
-    pub(super) retain: Duration,
-    pub(super) now: Instant,
+    context: &'a Context,
+    supported: Option<&'a SupportedRegions>,
+    now: Instant,
 }
 
 impl<'a> Criteria<'a> {
     pub(super) fn new(context: &'a Context, regions: &'a Regions, now: Instant) -> Self {
         Self {
-            config: &context.evaluation,
-            hosts: &context.hosts,
-            cloudflare: &context.cloudflare_ips.ranges,
+            context,
             supported: regions.known.as_deref(),
-            retain: context.settings.retain,
             now,
         }
     }
@@ -56,7 +46,12 @@ impl PolledZone {
         criteria: Criteria<'_>,
         show: impl Fn(&OriginIp, bool) -> bool,
     ) -> ZoneFindings {
-        let ranges = &criteria.config.ranges;
+        let Criteria {
+            context,
+            supported,
+            now,
+        } = criteria;
+        let ranges = &context.evaluation.ranges;
         let table = ranges.table();
         let verdict = |ip| table.verdict(ip);
         let ranges = match (ranges.is_enabled(), ranges.all_loaded()) {
@@ -64,10 +59,9 @@ impl PolledZone {
             (true, false) => RangesUse::NotLoaded(&verdict),
             (true, true) => RangesUse::Loaded(&verdict),
         };
-        let expect = &criteria.config.expect;
-        let discovered = self
-            .enrichment
-            .discovered(expect, criteria.now, criteria.retain);
+        let expect = &context.evaluation.expect;
+        let retain = context.settings.retain;
+        let discovered = self.enrichment.discovered(expect, now, retain);
         let declared_hosts = self.declared_hosts.iter().map(|declared| &declared.host);
         let sources = [
             &discovered.load_balancers,
@@ -77,7 +71,7 @@ impl PolledZone {
         let candidates = sources.into_iter().filter_map(SourceState::candidates);
         let named = declared_hosts.chain(candidates.flat_map(|candidates| &candidates.hosts));
         let id = &self.slot.id;
-        let (hosts, paths) = criteria.hosts.answers(id, named, &self.enrichment.paths);
+        let (hosts, paths) = context.hosts.answers(id, named, &self.enrichment.paths);
         if self.enrichment.paths != paths {
             self.enrichment.paths = paths;
             self.recorder
@@ -89,8 +83,8 @@ impl PolledZone {
             ignore: &expect.ignore,
             discovered: &discovered,
             hosts: &hosts,
-            cloudflare: criteria.cloudflare,
-            supported: criteria.supported,
+            cloudflare: &context.cloudflare_ips.ranges,
+            supported,
             ranges,
         };
         let Evaluation {
@@ -105,14 +99,14 @@ impl PolledZone {
             was_read,
             is_resolved,
             expect.unused_after,
-            criteria.now,
+            now,
         );
         let state = self.slot.load();
         // After a restart, keep the findings of the earlier process until the hosts are resolved.
         let is_restored = !self.enrichment.was_enriched;
         if let Some(data) = &state.data
             && is_restored
-            && self.enrichment.usage.waits_for_hosts(criteria.now)
+            && self.enrichment.usage.waits_for_hosts(now)
         {
             self.enrichment.lookups.unconfirmed.clear();
             return ZoneFindings::clone(&data.findings);
@@ -144,7 +138,8 @@ impl PolledZone {
         show: impl Fn(&OriginIp, bool) -> bool,
     ) {
         let old = self.slot.load();
-        let tiered_cache = self.enrichment.tiered_cache(criteria.now, criteria.retain);
+        let retain = criteria.context.settings.retain;
+        let tiered_cache = self.enrichment.tiered_cache(criteria.now, retain);
         let data = old.data.as_ref();
         let findings = data.map(|data| self.evaluate(&data.mappings, criteria, show));
         if let Some(new) = state::evaluated(&old, findings, tiered_cache) {
@@ -227,26 +222,23 @@ mod tests {
     use crate::poller::discovery::ZoneConfig;
     use crate::poller::recorder::Recorder;
     use crate::poller::schedule::Cadence;
-    use crate::poller::tests::config;
+    use crate::poller::tests::context;
     use crate::snapshot::{StaleAfter, ZoneData, ZoneSlot};
 
     fn ip(last: u8) -> OriginIp {
         OriginIp::parse(&format!("192.0.2.{last}")).unwrap()
     }
 
-    fn criteria<'a>(config: &'a EvaluationConfig, hosts: &'a HostLookup) -> Criteria<'a> {
+    fn criteria(context: &Context) -> Criteria<'_> {
         Criteria {
-            config,
-            hosts,
-            cloudflare: &[],
+            context,
             supported: None,
-            retain: Duration::from_hours(1),
             now: Instant::now(),
         }
     }
 
     /// A zone that declares the origins 1 to 4, maps 1 and reports 2 as missing.
-    fn zone(config: &EvaluationConfig, hosts: &HostLookup) -> PolledZone {
+    fn zone(context: &Context) -> PolledZone {
         let mapping = Mapping {
             origin_ip: ip(1),
             vendor: Vendor::Aws,
@@ -280,7 +272,7 @@ mod tests {
             zone_config,
             Recorder::default(),
         );
-        zone.evaluate_again(criteria(config, hosts), |address, _| *address == ip(2));
+        zone.evaluate_again(criteria(context), |address, _| *address == ip(2));
         zone
     }
 
@@ -292,14 +284,13 @@ mod tests {
 
     #[test]
     fn an_origin_that_seems_missing_for_the_first_time_is_held_back() {
-        let config = config();
-        let hosts = HostLookup::new(config.hosts.clone());
-        let mut zone = zone(&config, &hosts);
+        let context = context();
+        let mut zone = zone(&context);
         assert_eq!(missing(&zone), [ip(2)]);
-        zone.evaluate_again(criteria(&config, &hosts), |_, shown| shown);
+        zone.evaluate_again(criteria(&context), |_, shown| shown);
         assert_eq!(missing(&zone), [ip(2)]);
         assert_eq!(zone.enrichment.lookups.unconfirmed, [ip(3), ip(4)].into());
-        zone.evaluate_again(criteria(&config, &hosts), |address, shown| {
+        zone.evaluate_again(criteria(&context), |address, shown| {
             shown || *address == ip(3)
         });
         assert_eq!(missing(&zone), [ip(2), ip(3)]);
@@ -318,13 +309,12 @@ mod tests {
 
     #[test]
     fn an_origin_that_was_missing_from_the_first_reading_on_is_no_change_when_it_is_confirmed() {
-        let config = config();
-        let hosts = HostLookup::new(config.hosts.clone());
-        let mut zone = zone(&config, &hosts);
+        let context = context();
+        let mut zone = zone(&context);
         let first = zone.slot.load();
         // Its lookup takes longer than the next poll.
-        zone.evaluate_again(criteria(&config, &hosts), |_, shown| shown);
-        zone.evaluate_again(criteria(&config, &hosts), |_, _| true);
+        zone.evaluate_again(criteria(&context), |_, shown| shown);
+        zone.evaluate_again(criteria(&context), |_, _| true);
         let confirmed = zone.slot.load();
         assert_eq!(missing(&zone), [ip(2), ip(3), ip(4)]);
         assert_eq!(appeared(&first, &confirmed), []);
@@ -340,21 +330,20 @@ mod tests {
             place: ExpectedPlace::default(),
         };
         zone.declared = zone.declared.iter().cloned().chain([later]).collect();
-        zone.evaluate_again(criteria(&config, &hosts), |_, shown| shown);
+        zone.evaluate_again(criteria(&context), |_, shown| shown);
         let held_back = zone.slot.load();
         assert_eq!(missing(&zone), [ip(2), ip(3), ip(4)]);
-        zone.evaluate_again(criteria(&config, &hosts), |_, _| true);
+        zone.evaluate_again(criteria(&context), |_, _| true);
         let shown = zone.slot.load();
         assert_eq!(appeared(&held_back, &shown), [ip(1), ip(5)]);
     }
 
     #[test]
     fn an_evaluation_that_finds_nothing_new_publishes_nothing() {
-        let config = config();
-        let hosts = HostLookup::new(config.hosts.clone());
-        let mut zone = zone(&config, &hosts);
+        let context = context();
+        let mut zone = zone(&context);
         let before = zone.slot.load();
-        zone.evaluate_again(criteria(&config, &hosts), |_, shown| shown);
+        zone.evaluate_again(criteria(&context), |_, shown| shown);
         assert!(Arc::ptr_eq(&before, &zone.slot.load()));
     }
 }

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::discovery::listing::Listing;
 use crate::cloudflare::{DnsRecord, OriginTarget, Rows};
-use crate::domain::{AccountName, HostName, HostState, RecordName, Zone, ZoneId};
+use crate::domain::{AccountName, HostName, HostState, RecordName, ZoneId};
 use crate::findings::{HostAnswer, LeftOutReason};
 use crate::origin_hosts::{
     AccountRecords, End, Followed, Host, NoOrigin, OriginHosts, RecordTarget, chain_place,
@@ -19,7 +20,7 @@ pub(super) type Paths = BTreeMap<HostName, Followed>;
 
 /// Follows hosts through the records of the listed zones, and resolves those that lead outside.
 pub(super) struct HostLookup {
-    resolver: OriginHosts,
+    pub(super) resolver: OriginHosts,
     records: AccountRecords,
     /// Every listed zone, with the account that reads its records.
     listed: HashMap<ZoneId, AccountName>,
@@ -58,10 +59,6 @@ impl HostLookup {
             failing: HashMap::new(),
             dependencies: Mutex::default(),
         }
-    }
-
-    pub(super) fn resolver(&self) -> &OriginHosts {
-        &self.resolver
     }
 
     /// What is known about the hosts of a zone, and where they lead. Hosts that require DNS are
@@ -167,21 +164,17 @@ impl HostLookup {
     /// Sets the zones that the accounts list, filtered or not, and whether the lists are complete.
     /// If several accounts list a zone, the first one reads its records. Returns whether the listed
     /// zones have changed.
-    pub(super) fn list<'a>(
-        &mut self,
-        accounts: impl IntoIterator<Item = (&'a AccountName, &'a BTreeMap<ZoneId, Zone>)>,
-        is_complete: bool,
-    ) -> bool {
-        self.is_listed = is_complete;
+    pub(super) fn list(&mut self, accounts: &[(&AccountName, &Listing)]) -> bool {
+        self.is_listed = accounts.iter().all(|(_, listing)| listing.complete);
         let mut listed = HashMap::new();
-        for (account, zones) in accounts {
-            for (id, zone) in zones {
+        for (account, listing) in accounts {
+            for (id, zone) in &listing.zones {
                 let Some(apex) = HostName::parse(zone.name.as_str()) else {
                     continue;
                 };
                 listed.entry(id.clone()).or_insert_with(|| {
                     self.records.list(id, &apex, zone.is_active());
-                    account.clone()
+                    AccountName::clone(account)
                 });
             }
         }

@@ -32,7 +32,7 @@ mod zone;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use indexmap::IndexMap;
@@ -45,11 +45,11 @@ use self::account::Account;
 use self::audit_log::AuditLogs;
 use self::cloudflare_ips::CloudflareIps;
 use self::discovery::Released;
+use self::enrichment::state::StoredSources;
 use self::handle::{Command, Commands};
 pub use self::handle::{Configuration, ConfiguredAccount, PollerHandle};
 use self::hosts::HostLookup;
 pub use self::metrics::Metrics;
-use self::recorder::Memory;
 pub use self::recorder::Recorder;
 use self::records::RecordReadings;
 pub use self::report::{SourceOutcome, SourceReading};
@@ -61,6 +61,7 @@ use crate::domain::{AccountName, ZoneId};
 use crate::findings::{ExpectSettings, VerifySettings};
 use crate::origin_hosts::OriginHosts;
 use crate::snapshot::{Snapshot, UnmatchedZones};
+use crate::storage::StoredZone;
 use crate::vendor_ranges::VendorRanges;
 
 /// The daemon becomes ready after this long in any case, so that a slow or broken account does not
@@ -98,7 +99,7 @@ pub struct Poller {
     audit_logs: AuditLogs,
     unmatched: UnmatchedZones,
     /// The stored state of zones that are not found yet.
-    memory: Memory,
+    memory: HashMap<ZoneId, (StoredZone, StoredSources)>,
     /// The number of zones found since the start, which spreads them over the interval.
     found: u32,
     /// Whether the listings differ from the published directory.
@@ -165,7 +166,7 @@ impl Poller {
             records: RecordReadings::default(),
             audit_logs: AuditLogs::default(),
             unmatched: UnmatchedZones::default(),
-            memory: Memory::default(),
+            memory: HashMap::new(),
             found: 0,
             listings_changed: true,
             ranges_changed,
@@ -191,24 +192,21 @@ impl Poller {
     pub async fn run_once(mut self) -> Vec<SourceReading> {
         self.context.once = true;
         let end = CancellationToken::new();
-        let resolver = self.context.hosts.resolver().clone();
+        let resolver = self.context.hosts.resolver.clone();
         tokio::spawn(resolver.run(end.clone()));
         let _end = end.drop_guard();
         let mut resolving_until = None;
         let mut evaluated_settled = false;
         loop {
             self.start_due();
-            let over = self.accounts.values().all(Account::first_round_over)
-                && self.tasks.is_empty()
-                && self
-                    .accounts
-                    .values()
-                    .all(|account| account.evaluations.is_empty());
+            let is_over =
+                |account: &Account| account.first_round_over() && account.evaluations.is_empty();
+            let over = self.tasks.is_empty() && self.accounts.values().all(is_over);
             if over {
                 resolving_until.get_or_insert(Instant::now() + RESOLVE_ONCE);
             }
             let is_late = resolving_until.is_some_and(|until| until <= Instant::now());
-            let is_settled = self.context.hosts.resolver().is_settled();
+            let is_settled = self.context.hosts.resolver.is_settled();
             evaluated_settled &= is_settled;
             if over && is_settled && !evaluated_settled {
                 // The last hosts may have resolved after the last evaluation.
@@ -287,15 +285,15 @@ impl Poller {
             Ok(()) = self.ranges_changed.changed() => {
                 self.accounts.values_mut().for_each(Account::request_evaluations);
             }
-            hosts = self.context.hosts.resolver().changed() => {
+            hosts = self.context.hosts.resolver.changed() => {
                 let zones: BTreeSet<ZoneId> = hosts
                     .iter()
-                    .flat_map(|host| self.context.hosts.resolver().zones(host))
+                    .flat_map(|host| self.context.hosts.resolver.zones(host))
                     .collect();
                 self.request_evaluation_of(zones);
             }
-            names = self.context.hosts.resolver().unsaved(), if self.context.recorder.stores() => {
-                self.context.recorder.hosts(self.context.hosts.resolver(), &names);
+            names = self.context.hosts.resolver.unsaved(), if self.context.recorder.storage.is_some() => {
+                self.context.recorder.hosts(&self.context.hosts.resolver, &names);
             }
             Some(command) = self.commands.recv() => self.obey(command),
             () = timer => {}

@@ -24,16 +24,13 @@ impl Poller {
         let released = self.replace_accounts(accounts, now);
         self.ranges_changed = self.context.evaluation.ranges.changed();
         let soonest = now + self.context.settings.discovery_interval;
-        let (expect, verify) = (
-            &self.context.evaluation.expect,
-            self.context.evaluation.verify,
-        );
+        let evaluation = &self.context.evaluation;
         for account in self.accounts.values_mut() {
             account.listing.due = account.listing.due.map(|due| due.min(soonest));
             for zone in account.zones.values_mut() {
-                zone.enrichment.reconfigure(&old_expect, expect, verify);
+                zone.enrichment.reconfigure(&old_expect, evaluation);
             }
-            if !verify.supported_regions {
+            if !evaluation.verify.supported_regions {
                 account.regions = Regions::default();
             }
             account.request_evaluations();

@@ -1,6 +1,6 @@
 //! Records the poller's results in the history, and in the storage if there is one.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -23,8 +23,8 @@ use crate::storage::{Kind, Parts, Storage, StoredZone};
 /// Records published changes. Clones share the history and the storage.
 #[derive(Debug, Clone)]
 pub struct Recorder {
-    history: History,
-    storage: Option<Storage>,
+    pub(super) history: History,
+    pub(super) storage: Option<Storage>,
     /// Writes from the audit log whose changes may not have been seen yet.
     writes: Arc<Mutex<RecentWrites>>,
 }
@@ -45,10 +45,6 @@ impl Recorder {
             storage,
             writes: Arc::default(),
         }
-    }
-
-    pub(super) fn history(&self) -> &History {
-        &self.history
     }
 
     pub(super) fn writes(&self) -> MutexGuard<'_, RecentWrites> {
@@ -90,11 +86,6 @@ impl Recorder {
         self.put(new, &changes);
     }
 
-    /// Records a new zone.
-    pub(super) fn found(&self, slot: &ZoneSlot) {
-        self.put(slot.load(), &[]);
-    }
-
     /// Records that a zone is no longer polled.
     pub(super) fn left(&self, id: &ZoneId) {
         if let Some(storage) = &self.storage {
@@ -107,11 +98,6 @@ impl Recorder {
         if let Some(storage) = &self.storage {
             storage.put(Kind::Sources, id.as_str(), sources());
         }
-    }
-
-    /// Whether there is a storage.
-    pub(super) fn stores(&self) -> bool {
-        self.storage.is_some()
     }
 
     /// Records origin hosts that changed or were removed.
@@ -131,24 +117,11 @@ impl Recorder {
         }
     }
 
-    fn put(&self, state: Arc<ZoneState>, changes: &[Arc<Change>]) {
+    /// Records the state of a zone.
+    pub(super) fn put(&self, state: Arc<ZoneState>, changes: &[Arc<Change>]) {
         if let Some(storage) = &self.storage {
             storage.put_zone(state, changes);
         }
-    }
-}
-
-/// The stored state of zones that are not found yet.
-#[derive(Debug, Default)]
-pub(super) struct Memory {
-    zones: BTreeMap<ZoneId, StoredZone>,
-    sources: HashMap<ZoneId, StoredSources>,
-}
-
-impl Memory {
-    /// Takes the stored state of a zone.
-    pub(super) fn take(&mut self, id: &ZoneId) -> Option<(StoredZone, Option<StoredSources>)> {
-        Some((self.zones.remove(id)?, self.sources.remove(id)))
     }
 }
 
@@ -162,7 +135,7 @@ impl Poller {
     ) {
         self.context.recorder = recorder;
         let hosts: Vec<StoredHost> = parts.all(Kind::Host).map(|(_, host)| host).collect();
-        self.context.hosts.resolver().restore(&hosts);
+        self.context.hosts.resolver.restore(&hosts);
         for (name, account) in &mut self.accounts {
             let listing = &mut account.listing;
             let wanted = |id: &ZoneId| match &listing.selection {
@@ -181,13 +154,11 @@ impl Poller {
         let positions = parts.all(Kind::AuditLog);
         let positions = positions.map(|(owner, position)| (owner.to_owned(), position));
         self.audit_logs.restore(positions.collect());
-        let sources = parts.all(Kind::Sources);
-        self.memory = Memory {
-            sources: sources
-                .filter_map(|(id, sources)| Some((ZoneId::parse(id).ok()?, sources)))
-                .collect(),
-            zones,
-        };
+        let zones = zones.into_iter().map(|(id, zone)| {
+            let sources = parts.get(Kind::Sources, id.as_str());
+            (id, (zone, sources.unwrap_or_default()))
+        });
+        self.memory = zones.collect();
         self.assign_listed(Instant::now());
     }
 }
@@ -198,7 +169,7 @@ impl PolledZone {
     pub(super) fn resume(
         &mut self,
         stored: &StoredZone,
-        sources: Option<StoredSources>,
+        sources: StoredSources,
         retain: Duration,
         now: Timestamp,
     ) {
@@ -216,7 +187,7 @@ impl PolledZone {
         let pause = last.map(|poll| elapsed(poll.ended, now));
         self.enrichment.resume(
             stored.state.tiered_cache,
-            sources.unwrap_or_default(),
+            sources,
             pause.unwrap_or_default(),
             instant,
         );

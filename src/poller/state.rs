@@ -11,21 +11,6 @@ use crate::findings::{TieredCache, ZoneFindings};
 use crate::snapshot::{LastPoll, ZoneData, ZoneState};
 use crate::storage::StoredZone;
 
-/// The mappings of a successful poll, and the findings.
-pub(super) struct PollResult {
-    pub(super) mappings: ZoneMappings,
-    pub(super) findings: ZoneFindings,
-    /// The number of unreadable rows.
-    pub(super) rejected: u64,
-}
-
-/// When a poll ended, and how long it took.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct PollEnd {
-    pub(super) at: Timestamp,
-    pub(super) duration: Duration,
-}
-
 /// The state of a zone that is found again after a restart. Data younger than `retain` is shown.
 pub(super) fn restored(
     stored: &StoredZone,
@@ -54,47 +39,47 @@ pub(super) fn elapsed(since: Timestamp, now: Timestamp) -> Duration {
     Duration::try_from(now.duration_since(since)).unwrap_or_default()
 }
 
-/// The state after a successful poll. Unchanged mappings and findings keep their allocations, so
-/// that readers can detect that nothing changed.
-pub(super) fn succeeded(old: &ZoneState, result: PollResult, end: PollEnd) -> ZoneState {
+/// The state after a successful poll with `rejected` unreadable rows. Unchanged mappings and findings
+/// keep their allocations, so that readers can detect that nothing changed.
+pub(super) fn succeeded(
+    old: &ZoneState,
+    mappings: ZoneMappings,
+    findings: ZoneFindings,
+    rejected: u64,
+    poll: LastPoll,
+) -> ZoneState {
     let mut changes = old.changes.unwrap_or_default();
     if let Some(data) = &old.data {
-        let seen = data.mappings.changes(&result.mappings);
+        let seen = data.mappings.changes(&mappings);
         changes.added += seen.added as u64;
         changes.removed += seen.removed as u64;
         changes.changed += seen.changed as u64;
     }
     let shared = old.data.as_ref();
     let data = ZoneData {
-        mappings: keep(shared.map(|data| &data.mappings), result.mappings),
-        findings: keep(shared.map(|data| &data.findings), result.findings),
+        mappings: keep(shared.map(|data| &data.mappings), mappings),
+        findings: keep(shared.map(|data| &data.findings), findings),
     };
     ZoneState {
-        last_poll: Some(LastPoll {
-            ended: end.at,
-            duration: end.duration,
-            error: None,
-        }),
-        last_success: Some(end.at),
+        last_success: Some(poll.ended),
+        last_poll: Some(poll),
         failing_since: None,
         data: Some(data),
         changes: Some(changes),
         polls: old.polls + 1,
-        rejected_rows: old.rejected_rows + result.rejected,
+        rejected_rows: old.rejected_rows + rejected,
         ..old.clone()
     }
 }
 
 /// The state after a failed poll. The current mappings and findings are kept.
-pub(super) fn failed(old: &ZoneState, error: &ApiError, end: PollEnd) -> ZoneState {
+pub(super) fn failed(old: &ZoneState, error: &ApiError, poll: LastPoll) -> ZoneState {
     let mut new = old.clone();
-    let text = Some(error.to_string());
+    new.failing_since = old.failing_since.or(Some(poll.ended));
     new.last_poll = Some(LastPoll {
-        ended: end.at,
-        duration: end.duration,
-        error: text,
+        error: Some(error.to_string()),
+        ..poll
     });
-    new.failing_since = old.failing_since.or(Some(end.at));
     new.polls += 1;
     *new.errors.entry(error.reason).or_default() += 1;
     new

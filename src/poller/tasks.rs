@@ -51,14 +51,14 @@ pub(super) struct Ended {
 pub(super) struct Running(AbortHandle);
 
 impl Running {
-    pub(super) fn is(&self, task: Id) -> bool {
-        self.0.id() == task
+    pub(super) fn id(&self) -> Id {
+        self.0.id()
     }
 
     /// Clears the current task if it is the one that has ended. An earlier one may have ended just
     /// as it was cancelled.
     pub(super) fn end(current: &mut Option<Self>, ended: Id) -> bool {
-        current.take_if(|running| running.is(ended)).is_some()
+        current.take_if(|running| running.id() == ended).is_some()
     }
 }
 
@@ -119,7 +119,7 @@ impl ZoneTasks {
     /// was cancelled.
     pub(super) fn end(&mut self, zone: &ZoneId, task: Id) -> bool {
         let running = self.0.get(zone);
-        let is_current = running.is_some_and(|(running, _)| running.is(task));
+        let is_current = running.is_some_and(|(running, _)| running.id() == task);
         if is_current {
             self.0.remove(zone);
         }

@@ -56,6 +56,11 @@ fn poller() -> (Poller, PollerHandle) {
     (poller, handle)
 }
 
+/// What the accounts of such a poller share.
+pub(super) fn context() -> Context {
+    poller().0.context
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_poller_with_a_poll_that_hangs_does_not_count_as_alive() {
     let (poller, handle) = poller();

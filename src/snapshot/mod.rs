@@ -46,12 +46,6 @@ impl ZoneSlot {
         }
     }
 
-    /// The slot with this phase.
-    #[must_use]
-    pub fn with_phase(self, phase: f64) -> Self {
-        Self { phase, ..self }
-    }
-
     /// The zone as of its last complete poll.
     pub fn load(&self) -> Arc<ZoneState> {
         self.state.load_full()

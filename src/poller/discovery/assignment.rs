@@ -1,26 +1,17 @@
 //! Assigns the listed zones to accounts and shards. Pure: no I/O and no clock.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::hash::Hasher as _;
 
 use siphasher::sip::SipHasher13;
 
+use super::listing::Listing;
 use crate::domain::{AccountName, Zone, ZoneId, ZoneName};
 use crate::poller::{Settings, Shard, ZoneSelection};
 use crate::snapshot::{UnmatchedZones, ZoneCounts};
 
 /// The most duplicates to log.
 const NAMED_DUPLICATES: usize = 10;
-
-/// The listing of one account.
-pub(super) struct AccountZones<'a> {
-    pub(super) name: &'a AccountName,
-    pub(super) selection: &'a ZoneSelection,
-    /// By identifier.
-    pub(super) zones: &'a BTreeMap<ZoneId, Zone>,
-    /// Whether the listing is complete, so that a zone that is not in it does not exist.
-    pub(super) complete: bool,
-}
 
 /// The zones to poll, and the reasons for leaving out others.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -47,18 +38,17 @@ pub(super) struct ListedZones {
 /// Assigns each selected zone to the first account that lists it. `expected` are the names under
 /// `expect.zones`.
 pub(super) fn assign<'a>(
-    accounts: impl Iterator<Item = AccountZones<'a>>,
+    accounts: &[(&AccountName, &Listing)],
     settings: &Settings,
     expected: impl Iterator<Item = &'a str>,
 ) -> Assignment {
-    let accounts: Vec<_> = accounts.collect();
     let mut result = Assignment::default();
     let mut wanted = HashSet::new();
-    for account in &accounts {
+    for (name, listing) in accounts {
         let mut listed = ListedZones::default();
         let counts = &mut listed.counts;
-        for (id, zone) in account.zones {
-            if !account.selection.wants(zone) {
+        for (id, zone) in &listing.zones {
+            if !listing.selection.wants(zone) {
                 counts.filtered += 1;
             } else if !wanted.insert(id.clone()) {
                 counts.duplicate += 1;
@@ -69,15 +59,15 @@ pub(super) fn assign<'a>(
                 counts.other_shard += 1;
             } else {
                 counts.polled += 1;
-                let owner = account.name.clone();
-                result.zones.insert(id.clone(), (owner, zone.clone()));
+                let owned = (AccountName::clone(name), zone.clone());
+                result.zones.insert(id.clone(), owned);
             }
         }
-        result.accounts.insert(account.name.clone(), listed);
-        if let ZoneSelection::Filter { include, .. } = account.selection
-            && account.complete
+        result.accounts.insert(AccountName::clone(name), listed);
+        if let ZoneSelection::Filter { include, .. } = &listing.selection
+            && listing.complete
         {
-            let zones = || account.zones.values();
+            let zones = || listing.zones.values();
             let unmatched = include
                 .iter()
                 .filter(|glob| !zones().any(|zone| glob.matches(&zone.name)));
@@ -87,9 +77,9 @@ pub(super) fn assign<'a>(
                 .extend(unmatched.map(ToString::to_string));
         }
     }
-    result.names = names(&accounts, &wanted);
+    result.names = names(accounts, &wanted);
     // Until every account has listed its zones, an unmatched name may still appear.
-    if accounts.iter().all(|account| account.complete) {
+    if accounts.iter().all(|(_, listing)| listing.complete) {
         let ids: HashSet<&str> = wanted.iter().map(ZoneId::as_str).collect();
         let is_unmatched = |name: &&str| {
             !ids.contains(name) && !result.names.contains_key(&ZoneName::normal_of(name))
@@ -102,9 +92,12 @@ pub(super) fn assign<'a>(
     result
 }
 
-fn names(accounts: &[AccountZones<'_>], wanted: &HashSet<ZoneId>) -> HashMap<String, ZoneId> {
+fn names(
+    accounts: &[(&AccountName, &Listing)],
+    wanted: &HashSet<ZoneId>,
+) -> HashMap<String, ZoneId> {
     let mut names = HashMap::new();
-    let zones = accounts.iter().flat_map(|account| account.zones);
+    let zones = accounts.iter().flat_map(|(_, listing)| &listing.zones);
     for (id, zone) in zones.filter(|(id, _)| wanted.contains(*id)) {
         let name = zone.name.normal();
         if zone.is_active() {
@@ -147,6 +140,7 @@ impl Shard {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use tokio::time::Instant;
 
     use super::*;
     use crate::domain::ZoneGlob;
@@ -177,6 +171,13 @@ mod tests {
         }
     }
 
+    fn listing(selection: ZoneSelection, zones: Vec<(ZoneId, Zone)>, complete: bool) -> Listing {
+        let mut listing = Listing::new(selection, Instant::now());
+        listing.zones = zones.into_iter().collect();
+        listing.complete = complete;
+        listing
+    }
+
     #[test]
     fn filters_are_globs_over_names() {
         let selection = filter(&["*.example.com", "example.org"], &["old.*"]);
@@ -197,24 +198,12 @@ mod tests {
     #[test]
     fn a_zone_that_two_accounts_list_belongs_to_the_first() {
         let [first, second] = ["first", "second"].map(|n| AccountName::parse(n).unwrap());
-        let zones_of_first = BTreeMap::from([zone("a", "a.test")]);
-        let zones_of_second = BTreeMap::from([zone("a", "a.test"), zone("b", "b.test")]);
-        let everything = filter(&[], &[]);
-        let listings = [
-            AccountZones {
-                name: &first,
-                selection: &everything,
-                zones: &zones_of_first,
-                complete: true,
-            },
-            AccountZones {
-                name: &second,
-                selection: &everything,
-                zones: &zones_of_second,
-                complete: true,
-            },
-        ];
-        let result = assign(listings.into_iter(), &settings(), std::iter::empty());
+        let everything = || filter(&[], &[]);
+        let of_first = listing(everything(), vec![zone("a", "a.test")], true);
+        let zones = vec![zone("a", "a.test"), zone("b", "b.test")];
+        let of_second = listing(everything(), zones, true);
+        let listings = [(&first, &of_first), (&second, &of_second)];
+        let result = assign(&listings, &settings(), std::iter::empty());
         let owner = |id: &str| &result.zones[&ZoneId::parse(id).unwrap()].0;
         assert_eq!((owner("a"), owner("b")), (&first, &second));
         assert_eq!(
@@ -234,8 +223,7 @@ mod tests {
     #[test]
     fn names_without_a_zone_are_reported_once_every_account_has_listed() {
         let account = AccountName::parse("default").unwrap();
-        let zones = BTreeMap::from([zone("a", "a.test"), zone("x", "excluded.test")]);
-        let selection = filter(&["*.test", "*.nowhere"], &["excluded.*"]);
+        let selection = || filter(&["*.test", "*.nowhere"], &["excluded.*"]);
         let mut settings = settings();
         settings.overrides = ["A.test", "a", "gone.test", "excluded.test"]
             .map(|zone| ZoneOverride {
@@ -245,17 +233,13 @@ mod tests {
             })
             .to_vec();
         let expected = || ["a.test", "missing.test"].into_iter();
-        let listing = |complete| {
-            std::iter::once(AccountZones {
-                name: &account,
-                selection: &selection,
-                zones: &zones,
-                complete,
-            })
+        let result = |complete| {
+            let zones = vec![zone("a", "a.test"), zone("x", "excluded.test")];
+            let listing = listing(selection(), zones, complete);
+            assign(&[(&account, &listing)], &settings, expected())
         };
-        let result = assign(listing(false), &settings, expected());
-        assert_eq!(result.unmatched, UnmatchedZones::default());
-        let result = assign(listing(true), &settings, expected());
+        assert_eq!(result(false).unmatched, UnmatchedZones::default());
+        let result = result(true);
         assert_eq!(result.unmatched.include, ["*.nowhere"]);
         assert_eq!(result.unmatched.expect, ["missing.test"]);
         assert_eq!(

@@ -1,8 +1,9 @@
 //! The zone listing of an account, and its schedule.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jiff::Timestamp;
+use tokio::task::Id;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
@@ -26,10 +27,8 @@ pub(in crate::poller) struct Listing {
     pub(in crate::poller) absent: BTreeSet<ZoneId>,
     /// When the zones are listed next; `None` during a listing.
     pub(in crate::poller) due: Option<Instant>,
-    /// The calls in progress, some of which may have ended.
-    pub(in crate::poller) running: Vec<Running>,
-    /// The number of responses that the current listing still waits for.
-    outstanding: usize,
+    /// The calls in progress.
+    pub(in crate::poller) running: HashMap<Id, Running>,
     /// The first failure of the current listing.
     error: Option<ApiError>,
     /// Whether a call of the current listing succeeded.
@@ -48,8 +47,7 @@ impl Listing {
             complete: false,
             absent: BTreeSet::new(),
             due: Some(now),
-            running: Vec::new(),
-            outstanding: 0,
+            running: HashMap::new(),
             error: None,
             succeeded: false,
             failures: 0,
@@ -62,11 +60,6 @@ impl Listing {
         self.due = None;
         self.error = None;
         self.succeeded = false;
-        self.running.clear();
-        self.outstanding = match &self.selection {
-            ZoneSelection::Filter { .. } => 1,
-            ZoneSelection::Ids(ids) => ids.len(),
-        };
     }
 
     /// Changes the selection of zones.
@@ -154,15 +147,14 @@ impl Account {
         });
     }
 
-    /// Counts a response of the current listing. After the last one, records the result and
-    /// schedules the next listing.
-    pub(in crate::poller) fn listing_ended(&mut self, context: &Context, now: Instant) {
+    /// Ends a call of the current listing. After the last one, records the result and schedules the
+    /// next listing.
+    pub(in crate::poller) fn listing_ended(&mut self, task: Id, context: &Context, now: Instant) {
         let listing = &mut self.listing;
-        listing.outstanding = listing.outstanding.saturating_sub(1);
-        if listing.outstanding > 0 {
+        listing.running.remove(&task);
+        if !listing.running.is_empty() {
             return;
         }
-        listing.running.clear();
         if std::mem::take(&mut listing.again) {
             listing.due = Some(now);
             return;

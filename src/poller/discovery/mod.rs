@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use self::assignment::{AccountZones, Assignment, assign};
+use self::assignment::{Assignment, assign};
 use super::account::Account;
 use super::schedule::Cadence;
 use super::zone::PolledZone;
@@ -36,15 +36,10 @@ impl Poller {
     /// dropped, and the others keep their state. So do `released` zones that an account lists.
     pub(super) fn reassign(&mut self, mut released: Released, now: Instant) {
         let listings = self.accounts.iter();
-        let listings = listings.map(|(name, account)| (name, &account.listing.zones));
-        let is_complete = self
-            .accounts
-            .values()
-            .all(|account| account.listing.complete);
-        if self.context.hosts.list(listings, is_complete) {
-            let accounts = self.accounts.values_mut();
-            accounts.for_each(Account::request_evaluations);
-        }
+        let listings: Vec<_> = listings
+            .map(|(name, account)| (name, &account.listing))
+            .collect();
+        let has_other_zones = self.context.hosts.list(&listings);
         let declared = &self.context.evaluation.expect.zones;
         let Assignment {
             zones,
@@ -52,15 +47,14 @@ impl Poller {
             names,
             mut unmatched,
         } = assign(
-            self.accounts.iter().map(|(name, account)| AccountZones {
-                name,
-                selection: &account.listing.selection,
-                zones: &account.listing.zones,
-                complete: account.listing.complete,
-            }),
+            &listings,
             &self.context.settings,
             declared.iter().map(|declared| declared.zone.as_str()),
         );
+        if has_other_zones {
+            let accounts = self.accounts.values_mut();
+            accounts.for_each(Account::request_evaluations);
+        }
         released.extend(self.release(|id| zones.get(id).map(|(owner, _)| owner)));
         let mut found = 0;
         for (id, (owner, zone)) in zones {
@@ -79,17 +73,18 @@ impl Poller {
                 found += 1;
                 let mut state = ZoneState::new(zone, owner, config.interval, config.stale_after);
                 let (retain, wall) = (self.context.settings.retain, Timestamp::now());
-                let known = self.memory.take(&id);
+                let known = self.memory.remove(&id);
                 if let Some((stored, _)) = &known {
                     state = state::restored(stored, state, retain, wall);
                 }
                 let recorder = self.context.recorder.clone();
-                let slot = ZoneSlot::new(id.clone(), state).with_phase(cadence.phase());
+                let mut slot = ZoneSlot::new(id.clone(), state);
+                slot.phase = cadence.phase();
                 let mut polled = PolledZone::new(slot, cadence, config, recorder);
                 if let Some((stored, sources)) = known {
                     polled.resume(&stored, sources, retain, wall);
                 }
-                self.context.recorder.found(&polled.slot);
+                self.context.recorder.put(polled.slot.load(), &[]);
                 account.add(polled, now, &self.context);
                 // This process has not polled it yet, even if stored state is known.
                 account.untried.insert(id);

@@ -13,7 +13,8 @@ use crate::cloudflare::{
     ApiError, CallBudget, Client, DnsRecord, LoadBalancer, Operation, Reason, Rows,
 };
 use crate::domain::{PoolId, RecordName, Zone};
-use crate::findings::{Candidates, ExpectSettings, SupportedRegions, VerifySettings};
+use crate::findings::{Candidates, ExpectSettings, SupportedRegions};
+use crate::poller::EvaluationConfig;
 use crate::poller::tasks::Urgency;
 
 /// The time limit for each call, excluding waits for the rate limit. A call that hangs does not
@@ -96,11 +97,8 @@ impl Enriched {
     }
 
     /// Drops data that a new configuration no longer requests.
-    pub(in crate::poller) fn retain_wanted(
-        &mut self,
-        expect: &ExpectSettings,
-        verify: VerifySettings,
-    ) {
+    pub(in crate::poller) fn retain_wanted(&mut self, config: &EvaluationConfig) {
+        let (expect, verify) = (&config.expect, config.verify);
         self.sources.retain(|call, _| is_on(*call, expect));
         if !expect.from_dns {
             self.records = None;
@@ -165,9 +163,9 @@ impl Enrichment {
         if wanted.dns {
             let call = budget();
             // Include records that are not proxied, because hosts may resolve through them.
-            let records = client.dns_records(zone, &call);
-            let balanced = enriched.balanced.as_ref().unwrap_or(&self.balanced);
-            let answer = records.await.map(|records| {
+            let answer = client.dns_records(zone, &call).await.map(|records| {
+                enriched.note_rows(Operation::DnsRecords, &records);
+                let balanced = enriched.balanced.as_ref().unwrap_or(&self.balanced);
                 let candidates = of_records(&records, balanced);
                 enriched.records = Some(records);
                 candidates
@@ -185,6 +183,9 @@ impl Enrichment {
                         .await
                         .map(of_cloud_connector),
                 };
+                if answer.as_ref().is_ok_and(|read| read.has_unreadable) {
+                    enriched.unreadable.insert(operation);
+                }
                 enriched.sources.insert(operation, answer);
             }
         }
@@ -196,13 +197,6 @@ impl Enrichment {
                 .settings
                 .insert(Operation::SmartTieredCache, answer);
         }
-        let partly_read = enriched.sources.iter().filter(|(call, answer)| {
-            // The rows of load balancers and pools are noted separately.
-            **call != Operation::LoadBalancers
-                && answer.as_ref().is_ok_and(|read| read.has_unreadable)
-        });
-        let partly_read: Vec<_> = partly_read.map(|(call, _)| *call).collect();
-        enriched.unreadable.extend(partly_read);
         enriched
     }
 

@@ -35,8 +35,7 @@ impl Account {
             return;
         };
         let state = &mut zone.enrichment;
-        let (expect, verify) = (&context.evaluation.expect, context.evaluation.verify);
-        let wanted = state.wanted(expect, verify, &self.regions, now);
+        let wanted = state.wanted(&context.evaluation, &self.regions, now);
         let needed = wanted.anything() || state.lookups.are_needed();
         if self.enriching.contains(id) {
             return;
@@ -107,8 +106,8 @@ impl Account {
         if self.polling.contains(id) || state.data.is_none() {
             return;
         }
-        let (expect, verify) = (&context.evaluation.expect, context.evaluation.verify);
-        let wanted = zone.enrichment.wanted(expect, verify, &self.regions, now);
+        let evaluation = &context.evaluation;
+        let wanted = zone.enrichment.wanted(evaluation, &self.regions, now);
         let client = self.client.clone();
         let urgency = zone.enrichment.urgency;
         let task = if wanted.anything() {
@@ -164,8 +163,7 @@ impl Account {
         if !self.enriching.end(id, task) {
             return false;
         }
-        let (expect, verify) = (&context.evaluation.expect, context.evaluation.verify);
-        enriched.retain_wanted(expect, verify);
+        enriched.retain_wanted(&context.evaluation);
         for error in enriched.failures() {
             self.log_optional_failure(id, error);
         }
@@ -195,9 +193,9 @@ impl Account {
     /// Queues a zone that may return the supported regions, after one that does not. Zones whose
     /// mappings are not known are not enriched.
     fn queue_another_zone_for_regions(&mut self, context: &Context, now: Instant) {
-        let (expect, verify) = (&context.evaluation.expect, context.evaluation.verify);
         let next = self.zones.iter().find(|(_, zone)| {
-            let wanted = zone.enrichment.wanted(expect, verify, &self.regions, now);
+            let evaluation = &context.evaluation;
+            let wanted = zone.enrichment.wanted(evaluation, &self.regions, now);
             wanted.supported_regions && zone.slot.load().data.is_some()
         });
         if let Some(id) = next.map(|(id, _)| id.clone()) {

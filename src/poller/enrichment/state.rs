@@ -14,9 +14,8 @@ use super::refresh::{RefreshTimer, Regions};
 use super::usage::UsageWatch;
 use crate::cloudflare::{ApiError, Operation, Pool, Rows};
 use crate::domain::{PoolId, RecordName};
-use crate::findings::{
-    Candidates, Discovered, ExpectSettings, SourceState, TieredCache, Usage, VerifySettings,
-};
+use crate::findings::{Candidates, Discovered, ExpectSettings, SourceState, TieredCache, Usage};
+use crate::poller::EvaluationConfig;
 use crate::poller::hosts::Paths;
 use crate::poller::tasks::Urgency;
 
@@ -206,9 +205,9 @@ impl EnrichmentState {
     pub(in crate::poller) fn reconfigure(
         &mut self,
         old: &ExpectSettings,
-        new: &ExpectSettings,
-        verify: VerifySettings,
+        config: &EvaluationConfig,
     ) {
+        let new = &config.expect;
         self.sources.retain(|call, _| fetch::is_on(*call, new));
         if !new.from_load_balancers {
             self.balanced = Arc::default();
@@ -217,7 +216,7 @@ impl EnrichmentState {
         if !new.from_rules {
             self.rules_timer.reset();
         }
-        if !verify.tiered_cache {
+        if !config.verify.tiered_cache {
             self.settings.clear();
             self.settings_timer.reset();
         }
@@ -228,11 +227,11 @@ impl EnrichmentState {
     /// The data to read now.
     pub(in crate::poller) fn wanted(
         &self,
-        expect: &ExpectSettings,
-        verify: VerifySettings,
+        config: &EvaluationConfig,
         regions: &Regions,
         now: Instant,
     ) -> Wanted {
+        let (expect, verify) = (&config.expect, config.verify);
         Wanted {
             dns: expect.from_dns && self.origins_due,
             load_balancers: expect.from_load_balancers && self.origins_due,

@@ -7,11 +7,12 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::cloudflare::OriginTarget;
-use crate::domain::{Mapping, OriginIp, Region, Vendor, ZoneMappings, ZoneName};
+use crate::domain::{Mapping, OriginIp, Region, Vendor, Zone, ZoneMappings, ZoneName};
 use crate::findings::{
     self, Candidates, Discovered, Evidence, RangesUse, SourceState, ZoneFindings,
 };
 use crate::origin_hosts::{self, Addresses, Failure, Now, Outcome, Settings};
+use crate::poller::ZoneSelection;
 
 fn host(name: &str) -> HostName {
     HostName::parse(name).unwrap()
@@ -39,9 +40,11 @@ fn list(lookup: &mut HostLookup, names: &[&str], is_complete: bool) {
         };
         (id(name), zone)
     };
-    let zones: BTreeMap<_, _> = names.iter().map(zone).collect();
+    let mut listing = Listing::new(ZoneSelection::Ids(Vec::new()), Instant::now());
+    listing.zones = names.iter().map(zone).collect();
+    listing.complete = is_complete;
     let account = AccountName::parse("main").unwrap();
-    lookup.list([(&account, &zones)], is_complete);
+    lookup.list(&[(&account, &listing)]);
 }
 
 fn record(name: &str, target: &str) -> DnsRecord {

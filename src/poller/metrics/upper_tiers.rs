@@ -10,47 +10,42 @@ use crate::findings::SupportedRegions;
 use crate::metric_families::{self, FromFamily as _};
 use crate::panics::lock;
 
-/// `upper_tier_info`. The series are rebuilt with each list of regions, so that stale ones
-/// disappear.
+/// `upper_tier_info`. Each scrape builds the series anew, so that stale ones disappear.
 #[derive(Debug, Clone)]
 pub(in crate::poller) struct UpperTiers {
-    series: Arc<Mutex<GaugeVec>>,
-    /// For its description; never has series.
-    empty: GaugeVec,
+    /// The regions that each account lists.
+    regions: Arc<Mutex<Vec<Arc<SupportedRegions>>>>,
+    gauge: GaugeVec,
 }
 
 impl UpperTiers {
     pub(in crate::poller) fn new() -> Result<Self, prometheus::Error> {
         Ok(Self {
-            series: Arc::new(Mutex::new(gauge()?)),
-            empty: gauge()?,
+            regions: Arc::default(),
+            gauge: GaugeVec::from_family(&metric_families::UPPER_TIER_INFO)?,
         })
     }
 
     /// Sets the regions that each account lists.
-    pub(in crate::poller) fn set(&self, regions: &[Arc<SupportedRegions>]) {
-        // The same options have created a gauge before.
-        let Ok(gauge) = gauge() else { return };
-        for (vendor, row) in regions.iter().flat_map(|regions| regions.iter()) {
-            for colo in &row.upper_tier_colos {
-                let labels = [vendor.as_str(), row.region.as_str(), colo];
-                gauge.with_label_values(&labels).set(1.0);
-            }
-        }
-        *lock(&self.series) = gauge;
+    pub(in crate::poller) fn set(&self, regions: Vec<Arc<SupportedRegions>>) {
+        *lock(&self.regions) = regions;
     }
-}
-
-fn gauge() -> Result<GaugeVec, prometheus::Error> {
-    GaugeVec::from_family(&metric_families::UPPER_TIER_INFO)
 }
 
 impl Collector for UpperTiers {
     fn desc(&self) -> Vec<&Desc> {
-        self.empty.desc()
+        self.gauge.desc()
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
-        lock(&self.series).collect()
+        let regions = lock(&self.regions);
+        self.gauge.reset();
+        for (vendor, row) in regions.iter().flat_map(|regions| regions.iter()) {
+            for colo in &row.upper_tier_colos {
+                let labels = [vendor.as_str(), row.region.as_str(), colo];
+                self.gauge.with_label_values(&labels).set(1.0);
+            }
+        }
+        self.gauge.collect()
     }
 }

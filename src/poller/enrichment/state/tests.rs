@@ -1,6 +1,7 @@
 use super::*;
 use crate::cloudflare::Reason;
 use crate::domain::{SupportedRegions, ZoneId};
+use crate::findings::VerifySettings;
 
 const MINUTE: Duration = Duration::from_mins(1);
 const HOUR: Duration = Duration::from_hours(1);
@@ -24,7 +25,15 @@ fn failure_of<T>(reason: Reason) -> Result<T, ApiError> {
 }
 
 fn wanted(state: &EnrichmentState, regions: &Regions, at: Instant) -> Wanted {
-    state.wanted(&discovery(), EVERYTHING, regions, at)
+    state.wanted(&config(discovery()), regions, at)
+}
+
+fn config(expect: ExpectSettings) -> EvaluationConfig {
+    EvaluationConfig {
+        expect,
+        verify: EVERYTHING,
+        ..crate::poller::tests::config()
+    }
 }
 
 fn discovery() -> ExpectSettings {
@@ -132,13 +141,12 @@ fn settings_are_read_once_an_hour_and_origins_after_each_poll() {
 fn what_a_cancelled_task_would_have_read_is_due_again() {
     let start = Instant::now();
     let mut state = EnrichmentState::default();
-    let expect = ExpectSettings {
+    let config = config(ExpectSettings {
         from_rules: true,
         ..discovery()
-    };
+    });
     state.request_origins();
-    let wanted =
-        |state: &EnrichmentState| state.wanted(&expect, EVERYTHING, &Regions::default(), start);
+    let wanted = |state: &EnrichmentState| state.wanted(&config, &Regions::default(), start);
     let asked = wanted(&state);
     assert!(asked.dns && asked.rules && asked.tiered_cache);
     state.started(asked, start);
@@ -259,8 +267,8 @@ fn a_reload_reads_only_sources_that_are_new() {
     let mut state = EnrichmentState::default();
     let mut dns_only = discovery();
     dns_only.from_load_balancers = false;
-    state.reconfigure(&dns_only, &dns_only, EVERYTHING);
+    state.reconfigure(&dns_only, &config(dns_only.clone()));
     assert!(!wanted(&state, &Regions::default(), start).dns);
-    state.reconfigure(&dns_only, &discovery(), EVERYTHING);
+    state.reconfigure(&dns_only, &config(discovery()));
     assert!(wanted(&state, &Regions::default(), start).load_balancers);
 }
