@@ -24,16 +24,8 @@ pub struct ZoneMappings {
     sorted: Box<[Mapping]>,
 }
 
-/// The differences between two reads of a zone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Changes {
-    /// Addresses that only the newer read has.
-    pub added: usize,
-    /// Addresses that only the older read has.
-    pub removed: usize,
-    /// Addresses in both whose vendor or region differs. A new `modified_on` alone does not count.
-    pub changed: usize,
-}
+/// The mapping of an address in an older and in a newer read; `None` where there is none.
+pub type Difference<'a> = (Option<&'a Mapping>, Option<&'a Mapping>);
 
 /// Two rows have the same address but different vendors or regions.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -80,24 +72,23 @@ impl ZoneMappings {
         self.sorted.get(at.ok()?)
     }
 
-    /// The changes from this read to a newer one.
-    pub fn changes(&self, newer: &Self) -> Changes {
-        let mut changes = Changes::default();
+    /// What was added, removed or changed from this read to a newer one, by address. A different
+    /// `modified_on` alone does not count.
+    pub fn differences<'a>(&'a self, newer: &'a Self) -> Vec<Difference<'a>> {
+        let mut differences = Vec::new();
         let mut old = self.sorted.iter().peekable();
         for new in &newer.sorted {
-            while old.next_if(|o| o.origin_ip < new.origin_ip).is_some() {
-                changes.removed += 1;
+            while let Some(removed) = old.next_if(|o| o.origin_ip < new.origin_ip) {
+                differences.push((Some(removed), None));
             }
-            match old.next_if(|o| o.origin_ip == new.origin_ip) {
-                None => changes.added += 1,
-                Some(o) if (&o.vendor, &o.region) != (&new.vendor, &new.region) => {
-                    changes.changed += 1;
-                }
-                Some(_) => {}
+            let before = old.next_if(|o| o.origin_ip == new.origin_ip);
+            let is_same = |o: &Mapping| (&o.vendor, &o.region) == (&new.vendor, &new.region);
+            if !before.is_some_and(is_same) {
+                differences.push((before, Some(new)));
             }
         }
-        changes.removed += old.count();
-        changes
+        differences.extend(old.map(|removed| (Some(removed), None)));
+        differences
     }
 }
 
@@ -163,6 +154,10 @@ mod tests {
         );
     }
 
+    fn ip(text: &str) -> OriginIp {
+        OriginIp::parse(text).unwrap()
+    }
+
     fn zone(rows: &[(&str, &str)]) -> ZoneMappings {
         ZoneMappings::from_rows(rows.iter().map(|(ip, r)| row(ip, r, None)).collect()).unwrap()
     }
@@ -176,13 +171,10 @@ mod tests {
             ("2001:db8::1", "a"),
         ]);
         let new = zone(&[("192.0.2.2", "b"), ("192.0.2.3", "a"), ("192.0.2.4", "a")]);
-        let expected = Changes {
-            added: 1,
-            removed: 2,
-            changed: 1,
-        };
-        assert_eq!(old.changes(&new), expected);
-        assert_eq!(old.changes(&old), Changes::default());
+        let at = |text| (old.get(ip(text)), new.get(ip(text)));
+        let expected = ["192.0.2.1", "192.0.2.2", "192.0.2.3", "2001:db8::1"].map(at);
+        assert_eq!(old.differences(&new), expected);
+        assert_eq!(old.differences(&old), []);
     }
 
     #[test]
@@ -190,7 +182,7 @@ mod tests {
         let old = zone(&[("192.0.2.1", "a")]);
         let touched = row("192.0.2.1", "a", Some("2026-03-01T12:00:00Z"));
         let new = ZoneMappings::from_rows(vec![touched]).unwrap();
-        assert_eq!(old.changes(&new), Changes::default());
+        assert_eq!(old.differences(&new), []);
     }
 
     proptest! {
@@ -205,11 +197,14 @@ mod tests {
                 });
                 ZoneMappings::from_rows(rows.collect()).unwrap()
             };
-            let changes = make(&old).changes(&make(&new));
-            prop_assert_eq!(changes.added, new.keys().filter(|ip| !old.contains_key(ip)).count());
-            prop_assert_eq!(changes.removed, old.keys().filter(|ip| !new.contains_key(ip)).count());
-            let moved = |(ip, region): &(&u8, &u8)| old.get(ip).is_some_and(|was| was != *region);
-            prop_assert_eq!(changes.changed, new.iter().filter(moved).count());
+            let (older, newer) = (make(&old), make(&new));
+            let differs = |last: &u8| old.get(last) != new.get(last);
+            let expected: Vec<Difference<'_>> = (0..20)
+                .filter(differs)
+                .map(|last| ip(&format!("192.0.2.{last}")))
+                .map(|ip| (older.get(ip), newer.get(ip)))
+                .collect();
+            prop_assert_eq!(older.differences(&newer), expected);
         }
     }
 }

@@ -19,7 +19,7 @@ mod zone_pattern;
 
 pub use host_name::{HostName, RecordName};
 pub use host_state::HostState;
-pub use mappings::{Changes, ConflictingRows, Mapping, ZoneMappings};
+pub use mappings::{ConflictingRows, Difference, Mapping, ZoneMappings};
 pub use names::{AccountName, InvalidName, PoolId, Region, ZoneId, ZoneName};
 pub use origin_ip::{InvalidOriginIp, OriginIp};
 pub use place::ExpectedPlace;

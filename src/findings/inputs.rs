@@ -38,26 +38,22 @@ impl Candidates {
     /// Adds a host, or leaves it out if it cannot lead to an origin's address.
     pub fn add_host(&mut self, host: HostName) {
         if host.has_no_origin_address() {
-            self.leave_out_host(host, LeftOutReason::NoOriginAddress);
+            self.leave_out(None, Some(host), LeftOutReason::NoOriginAddress);
         } else {
             self.hosts.insert(host);
         }
     }
 
-    /// Adds an address that is not an origin.
-    pub fn leave_out_address(&mut self, ip: OriginIp, reason: LeftOutReason) {
+    /// Adds an address or a host that is not an origin.
+    pub fn leave_out(
+        &mut self,
+        origin_ip: Option<OriginIp>,
+        host: Option<HostName>,
+        reason: LeftOutReason,
+    ) {
         self.left_out.insert(Unusable {
-            origin_ip: Some(ip),
-            host: None,
-            reason,
-        });
-    }
-
-    /// Adds a host that is not an origin.
-    pub fn leave_out_host(&mut self, host: HostName, reason: LeftOutReason) {
-        self.left_out.insert(Unusable {
-            origin_ip: None,
-            host: Some(host),
+            origin_ip,
+            host,
             reason,
         });
     }
@@ -129,6 +125,11 @@ impl Discovered {
         ]
         .into_iter()
         .filter_map(|(source, state)| Some((source, state.candidates()?)))
+    }
+
+    /// Every host that a source names.
+    pub fn hosts(&self) -> impl Iterator<Item = &HostName> {
+        self.known().flat_map(|(_, candidates)| &candidates.hosts)
     }
 
     fn all(&self) -> [&SourceState; 3] {
@@ -244,7 +245,6 @@ impl Evidence<'_> {
     /// The hosts that the zone's sources name, judged or not.
     pub(super) fn hosts_of_zone(&self) -> impl Iterator<Item = &HostName> {
         let declared = self.declared_hosts.iter().map(|origin| &origin.host);
-        let discovered = self.discovered.known();
-        declared.chain(discovered.flat_map(|(_, candidates)| &candidates.hosts))
+        declared.chain(self.discovered.hosts())
     }
 }

@@ -11,7 +11,7 @@ use super::zone::PolledZone;
 use super::{Context, Poller, log_events, state};
 use crate::domain::{HostName, OriginIp, SupportedRegions, ZoneId, ZoneMappings};
 use crate::findings::{
-    self, Evaluation, Evidence, ExpectedOrigin, HostAnswer, RangesUse, SourceState, ZoneFindings,
+    self, Evaluation, Evidence, ExpectedOrigin, HostAnswer, RangesUse, ZoneFindings,
 };
 use crate::snapshot::ZoneState;
 
@@ -63,13 +63,7 @@ impl PolledZone {
         let retain = context.settings.retain;
         let discovered = self.enrichment.discovered(expect, now, retain);
         let declared_hosts = self.declared_hosts.iter().map(|declared| &declared.host);
-        let sources = [
-            &discovered.load_balancers,
-            &discovered.rules,
-            &discovered.dns,
-        ];
-        let candidates = sources.into_iter().filter_map(SourceState::candidates);
-        let named = declared_hosts.chain(candidates.flat_map(|candidates| &candidates.hosts));
+        let named = declared_hosts.chain(discovered.hosts());
         let id = &self.slot.id;
         let (hosts, paths) = context.hosts.answers(id, named, &self.enrichment.paths);
         if self.enrichment.paths != paths {

@@ -50,10 +50,13 @@ pub(super) fn succeeded(
 ) -> ZoneState {
     let mut changes = old.changes.unwrap_or_default();
     if let Some(data) = &old.data {
-        let seen = data.mappings.changes(&mappings);
-        changes.added += seen.added as u64;
-        changes.removed += seen.removed as u64;
-        changes.changed += seen.changed as u64;
+        for difference in data.mappings.differences(&mappings) {
+            match difference {
+                (None, _) => changes.added += 1,
+                (_, None) => changes.removed += 1,
+                (Some(_), Some(_)) => changes.changed += 1,
+            }
+        }
     }
     let shared = old.data.as_ref();
     let data = ZoneData {

@@ -107,9 +107,9 @@ fn what_is_left_out_is_counted_once_with_all_its_sources_and_hosts() {
 #[test]
 fn what_a_source_shows_to_be_no_origin_is_left_out_unless_another_needs_it() {
     let mut candidates = Candidates::default();
-    candidates.leave_out_address(ip("10.1.1.1"), LeftOutReason::VirtualNetwork);
-    candidates.leave_out_address(ip("100::"), LeftOutReason::Worker);
-    candidates.leave_out_address(ip("3.1.0.1"), LeftOutReason::ReadOnly);
+    candidates.leave_out(Some(ip("10.1.1.1")), None, LeftOutReason::VirtualNetwork);
+    candidates.leave_out(Some(ip("100::")), None, LeftOutReason::Worker);
+    candidates.leave_out(Some(ip("3.1.0.1")), None, LeftOutReason::ReadOnly);
     let source = SourceState::Read {
         candidates: Arc::new(candidates),
         is_current: true,

@@ -22,7 +22,7 @@ pub(super) fn of_cloud_connector(rules: Rows<CloudConnectorRule>) -> Candidates 
     for rule in rules.rows {
         match rule.host {
             OriginTarget::Host(host) if rule.provider == StorageProvider::R2 => {
-                candidates.leave_out_host(host, LeftOutReason::NoOriginAddress);
+                candidates.leave_out(None, Some(host), LeftOutReason::NoOriginAddress);
             }
             target => add(&mut candidates, target),
         }
@@ -48,8 +48,12 @@ pub(super) fn of_records(records: &Rows<DnsRecord>, balanced: &BTreeSet<RecordNa
         };
         match (unusable, record.target.clone()) {
             (None, target) => add(&mut candidates, target),
-            (Some(reason), OriginTarget::Address(ip)) => candidates.leave_out_address(ip, reason),
-            (Some(reason), OriginTarget::Host(host)) => candidates.leave_out_host(host, reason),
+            (Some(reason), OriginTarget::Address(ip)) => {
+                candidates.leave_out(Some(ip), None, reason)
+            }
+            (Some(reason), OriginTarget::Host(host)) => {
+                candidates.leave_out(None, Some(host), reason)
+            }
         }
     }
     candidates
@@ -80,7 +84,7 @@ pub(super) fn of_pools(pools: &Rows<Pool>, ids: &BTreeSet<PoolId>) -> Candidates
     for origin in origins {
         match &origin.target {
             OriginTarget::Address(ip) if origin.in_virtual_network => {
-                candidates.leave_out_address(*ip, LeftOutReason::VirtualNetwork);
+                candidates.leave_out(Some(*ip), None, LeftOutReason::VirtualNetwork);
             }
             target => add(&mut candidates, target.clone()),
         }
