@@ -101,14 +101,10 @@ impl Account {
         POLLS_PER_REQUEST * self.client.concurrency()
     }
 
-    /// The most zones that may be read at once because of a write, in addition to the others.
-    pub(super) fn max_urgent(&self) -> usize {
-        self.max_polling()
-    }
-
-    /// Whether another zone may be polled because of a write.
+    /// Whether another zone may be polled because of a write: as many as regular ones may be polled
+    /// in addition.
     pub(super) fn has_room_for_prompted(&self) -> bool {
-        self.polling.len() < self.max_polling() + self.max_urgent()
+        self.polling.len() < 2 * self.max_polling()
     }
 
     /// The most concurrent enrichments. Each has one request in flight, so hung ones leave at least
@@ -189,7 +185,7 @@ impl Account {
         metrics.lag.ended(self.name(), id);
         self.enriching.cancel(id);
         self.regions.forget_zone(id);
-        zone.enrichment.cancelled();
+        zone.enrichment.request_everything();
         Some((zone, due))
     }
 

@@ -30,7 +30,7 @@ pub(super) struct AuditLogs {
     /// By the identifier of the Cloudflare account.
     logs: BTreeMap<Arc<str>, AuditLog>,
     /// The positions of logs that are not read now, including those stored by an earlier process.
-    stored: BTreeMap<String, AuditLogPosition>,
+    pub(super) stored: BTreeMap<String, AuditLogPosition>,
 }
 
 /// One log.
@@ -48,26 +48,7 @@ struct AuditLog {
     failing: Option<Reason>,
 }
 
-impl AuditLog {
-    fn new(reader: AccountName, position: AuditLogPosition, now: Instant) -> Self {
-        Self {
-            reader,
-            position,
-            due: Some(now),
-            task: None,
-            up: None,
-            last_success: None,
-            failing: None,
-        }
-    }
-}
-
 impl AuditLogs {
-    /// Takes the positions stored by an earlier process.
-    pub(super) fn restore(&mut self, stored: BTreeMap<String, AuditLogPosition>) {
-        self.stored = stored;
-    }
-
     /// Replaces the logs to read. New ones are due at once. If the reader of a log changes, the new
     /// one continues at the same position.
     fn replace(&mut self, readers: BTreeMap<Arc<str>, AccountName>, now: Instant) {
@@ -80,11 +61,16 @@ impl AuditLogs {
             stays
         });
         for (owner, reader) in readers {
-            if !self.logs.contains_key(&owner) {
-                let position = self.stored.remove(&*owner).unwrap_or_default();
-                self.logs
-                    .insert(owner, AuditLog::new(reader, position, now));
-            }
+            let stored = self.stored.remove(&*owner);
+            self.logs.entry(owner).or_insert_with(|| AuditLog {
+                reader,
+                position: stored.unwrap_or_default(),
+                due: Some(now),
+                task: None,
+                up: None,
+                last_success: None,
+                failing: None,
+            });
         }
     }
 
@@ -201,19 +187,16 @@ impl Poller {
     pub(super) fn audit_log_read(
         &mut self,
         owner: &Arc<str>,
+        reader: &AccountName,
         task: Id,
         reading: Result<(AuditLogReading, Timestamp), ApiError>,
         now: Instant,
     ) {
         let settings = self.context.evaluation.audit_log;
-        let Some(log) = self.audit_logs.logs.get(owner) else {
-            return;
-        };
-        let reader = log.reader.clone();
         let logs = self.audit_logs.logs.values();
-        let logs = logs.filter(|log| log.reader == reader).count();
+        let logs = logs.filter(|log| log.reader == *reader).count();
         let (Some(account), Some(log)) = (
-            self.accounts.get(&reader),
+            self.accounts.get(reader),
             self.audit_logs.logs.get_mut(owner),
         ) else {
             return;
@@ -243,7 +226,7 @@ impl Poller {
                 log.due = Some(now + pause);
                 self.context.recorder.writes().forget_old(Timestamp::now());
                 for entry in new {
-                    self.audited(owner, &reader, entry, now);
+                    self.audited(owner, reader, entry, now);
                 }
             }
             Err(error) => {
@@ -267,8 +250,8 @@ impl Poller {
                 log.due = Some(now + pause);
             }
         }
-        if let Some((up, last)) = self.audit_logs.of_reader(&reader) {
-            self.context.metrics.audit_log.read(&reader, up, last);
+        if let Some((up, last)) = self.audit_logs.of_reader(reader) {
+            self.context.metrics.audit_log.read(reader, up, last);
         }
     }
 

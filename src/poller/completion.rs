@@ -32,7 +32,7 @@ impl Poller {
                 self.cloudflare_ips_read(ended.id, ranges, now);
             }
             Outcome::AuditLogRead(owner, reading) => {
-                self.audit_log_read(&owner, ended.id, reading, now);
+                self.audit_log_read(&owner, &ended.account, ended.id, reading, now);
             }
             _ => self.account_completed(ended, now),
         }
@@ -44,10 +44,7 @@ impl Poller {
             for (operation, outcome) in enriched.outcomes() {
                 self.report(&ended.account, Some(id), operation, outcome);
             }
-            if enriched.sources.contains_key(&Operation::DnsRecords) {
-                let (records, balanced) = (enriched.records.as_ref(), enriched.balanced.as_deref());
-                self.enriched_records(&ended.account, id, records, balanced, now);
-            }
+            self.enriched_records(&ended.account, id, enriched, now);
         }
         // The account may have been removed just as the task ended.
         let Some(account) = self.accounts.get_mut(&ended.account) else {

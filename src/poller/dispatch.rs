@@ -117,6 +117,7 @@ impl Account {
             .prompted
             .map_or(now, |at| (at + PROMPT_INTERVAL).max(now));
         zone.prompt.get_or_insert(earliest);
+        zone.enrichment.urgency = Urgency::Urgent;
         zone.enrichment.request_everything();
         let due = zone.due.unwrap_or(earliest);
         if earliest <= now {

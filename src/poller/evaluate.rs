@@ -9,7 +9,7 @@ use super::account::Account;
 use super::enrichment::refresh::Regions;
 use super::zone::PolledZone;
 use super::{Context, Poller, log_events, state};
-use crate::domain::{HostName, OriginIp, SupportedRegions, ZoneId, ZoneMappings};
+use crate::domain::{HostName, OriginIp, SupportedRegions, ZoneMappings};
 use crate::findings::{
     self, Evaluation, Evidence, ExpectedOrigin, HostAnswer, RangesUse, ZoneFindings,
 };
@@ -172,14 +172,6 @@ fn was_determined(state: &ZoneState, origin: &ExpectedOrigin) -> bool {
 }
 
 impl Account {
-    fn evaluate_again(&mut self, id: &ZoneId, context: &Context, now: Instant) {
-        if let Some(zone) = self.zones.get_mut(id) {
-            let criteria = Criteria::new(context, &self.regions, now);
-            zone.evaluate_again(criteria, |_, shown| shown);
-            self.queue_enrichment(id, context, now);
-        }
-    }
-
     /// Reports the missing origins that a single round could not look up, in zones whose list of
     /// mappings was complete.
     pub(super) fn publish_unconfirmed(&mut self, context: &Context) {
@@ -199,7 +191,11 @@ impl Poller {
             while started.elapsed() < TIME_SLICE
                 && let Some(id) = account.evaluations.pop_first()
             {
-                account.evaluate_again(&id, &self.context, started);
+                if let Some(zone) = account.zones.get_mut(&id) {
+                    let criteria = Criteria::new(&self.context, &account.regions, started);
+                    zone.evaluate_again(criteria, |_, shown| shown);
+                    account.queue_enrichment(&id, &self.context, started);
+                }
             }
         }
     }

@@ -238,7 +238,7 @@ impl Poller {
         }
         // Listings that end together are processed together.
         if std::mem::take(&mut self.listings_changed) {
-            self.assign_listed(now);
+            self.reassign(Released::new(), now);
         }
         for account in self.accounts.values_mut() {
             account.start_due(&self.context, &mut self.tasks, now);
@@ -256,13 +256,6 @@ impl Poller {
             }
             self.ready.send_replace(true);
         }
-    }
-
-    /// Assigns the listed zones and publishes the directory.
-    fn assign_listed(&mut self, now: Instant) {
-        self.reassign(Released::new(), now);
-        self.assign_audit_logs(now);
-        self.publish_directory();
     }
 
     /// Waits for the next results, or until something is due.

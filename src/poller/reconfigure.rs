@@ -37,9 +37,7 @@ impl Poller {
         }
         self.show_upper_tiers();
         self.reassign(released, now);
-        self.assign_audit_logs(now);
         self.retry_audit_logs(now);
-        self.publish_directory();
     }
 
     /// Remaining accounts keep their zones and schedules. Returns the zones of removed accounts,

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::attribution::RecentWrites;
+use super::discovery::Released;
 use super::enrichment::state::StoredSources;
 use super::state::elapsed;
 use super::zone::PolledZone;
@@ -153,13 +154,13 @@ impl Poller {
         }
         let positions = parts.all(Kind::AuditLog);
         let positions = positions.map(|(owner, position)| (owner.to_owned(), position));
-        self.audit_logs.restore(positions.collect());
+        self.audit_logs.stored = positions.collect();
         let zones = zones.into_iter().map(|(id, zone)| {
             let sources = parts.get(Kind::Sources, id.as_str());
             (id, (zone, sources.unwrap_or_default()))
         });
         self.memory = zones.collect();
-        self.assign_listed(Instant::now());
+        self.reassign(Released::new(), Instant::now());
     }
 }
 

@@ -9,6 +9,7 @@ use tokio::task::Id;
 use tokio::time::Instant;
 
 use super::Poller;
+use super::enrichment::fetch::Enriched;
 use super::schedule::poll_backoff;
 use super::tasks::{Outcome, POLL_BUDGET, Running};
 use crate::cloudflare::{ApiError, CallBudget, DnsRecord, Operation, Rows};
@@ -153,24 +154,25 @@ impl Poller {
         );
     }
 
-    /// Handles the records that an enrichment has read; `None` if it failed. `balanced` are the host
-    /// names of load balancers, if these were read too.
+    /// Handles the records that an enrichment has read, or failed to read.
     pub(super) fn enriched_records(
         &mut self,
         account: &AccountName,
         id: &ZoneId,
-        records: Option<&Rows<DnsRecord>>,
-        balanced: Option<&BTreeSet<RecordName>>,
+        enriched: &Enriched,
         now: Instant,
     ) {
+        let is_wanted = self.context.evaluation.expect.from_dns
+            && enriched.sources.contains_key(&Operation::DnsRecords);
         let account = self.accounts.get(account);
         let zone = account.and_then(|account| account.zones.get(id));
-        let Some(zone) = zone.filter(|_| self.context.evaluation.expect.from_dns) else {
+        let Some(zone) = zone.filter(|_| is_wanted) else {
             return;
         };
         let known = Arc::clone(&zone.enrichment.balanced);
-        let balanced = balanced.unwrap_or(&known);
-        self.learn_records(id, records.map(|records| (records, balanced)), now);
+        let balanced = enriched.balanced.as_ref().unwrap_or(&known);
+        let records = enriched.records.as_ref();
+        self.learn_records(id, records.map(|records| (records, &**balanced)), now);
     }
 
     fn learn_records(

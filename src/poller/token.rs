@@ -87,24 +87,23 @@ impl Account {
         self.token.verification = None;
         self.token.due = now + VERIFY_INTERVAL;
         let account = self.name();
-        match answer {
+        self.token.verification_refused = match answer {
             Ok(TokenStatus {
                 state: TokenState::Active,
                 expires_on,
             }) => {
                 debug!(%account, ?expires_on, "token verified");
-                self.token.verification_refused = false;
+                false
             }
             Ok(TokenStatus { state, .. }) => {
                 warn!(%account, ?state, "token is not active");
-                self.token.verification_refused =
-                    matches!(state, TokenState::Disabled | TokenState::Expired);
+                matches!(state, TokenState::Disabled | TokenState::Expired)
             }
             Err(error) => {
                 debug!(%account, %error, "token verification failed");
-                self.token.verification_refused = error.reason == Reason::Unauthorized;
+                error.reason == Reason::Unauthorized
             }
-        }
+        };
         self.judge_credentials(context, now);
     }
 

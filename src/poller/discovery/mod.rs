@@ -32,8 +32,9 @@ pub(super) struct ZoneConfig {
 }
 
 impl Poller {
-    /// Reconciles the polled zones with the listings: new zones are due at once, missing ones are
-    /// dropped, and the others keep their state. So do `released` zones that an account lists.
+    /// Reconciles the polled zones with the listings and publishes the directory: new zones are due
+    /// at once, missing ones are dropped, and the others keep their state. So do `released` zones
+    /// that an account lists.
     pub(super) fn reassign(&mut self, mut released: Released, now: Instant) {
         let listings = self.accounts.iter();
         let listings: Vec<_> = listings
@@ -111,6 +112,8 @@ impl Poller {
             unmatched.ids.extend(absent);
         }
         self.log_unmatched(unmatched);
+        self.assign_audit_logs(now);
+        self.publish_directory();
     }
 
     /// Removes missing zones and those of another account from their accounts.
@@ -172,7 +175,7 @@ impl Poller {
         }
     }
 
-    pub(super) fn publish_directory(&self) {
+    fn publish_directory(&self) {
         self.snapshot.publish(Directory {
             zones: self
                 .accounts

@@ -63,7 +63,7 @@ impl Account {
         while let Some(id) = self.enrichments.front() {
             let zone = self.zones.get(id);
             let room = if zone.is_some_and(|zone| zone.enrichment.urgency == Urgency::Urgent) {
-                max + self.max_urgent()
+                max + self.max_polling()
             } else if first_round {
                 0
             } else {
@@ -85,7 +85,7 @@ impl Account {
             self.enriching.cancel(id);
             self.regions.forget_zone(id);
             if let Some(zone) = self.zones.get_mut(id) {
-                zone.enrichment.cancelled();
+                zone.enrichment.request_everything();
             }
         }
     }

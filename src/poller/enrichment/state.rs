@@ -248,9 +248,8 @@ impl EnrichmentState {
         self.origins_due = true;
     }
 
-    /// Makes sources and settings due, after a write to the zone.
+    /// Makes sources and settings due, after a write to the zone or a cancelled task.
     pub(in crate::poller) fn request_everything(&mut self) {
-        self.urgency = Urgency::Urgent;
         self.origins_due = true;
         self.rules_timer.reset();
         self.settings_timer.reset();
@@ -312,13 +311,6 @@ impl EnrichmentState {
         if let Some(pools) = enriched.pools_in_use.take() {
             self.pools_in_use = pools;
         }
-    }
-
-    /// Handles a cancelled task: its work is due again.
-    pub(in crate::poller) fn cancelled(&mut self) {
-        self.origins_due = true;
-        self.rules_timer.reset();
-        self.settings_timer.reset();
     }
 }
 

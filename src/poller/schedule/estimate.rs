@@ -78,12 +78,8 @@ impl Load {
         if demand.record_zones > 0 {
             load.add(pages(demand.record_zones, 1), None);
         }
-        let hourly = if expect.from_rules { RULES } else { 0 }
-            + if demand.verify.tiered_cache {
-                SETTINGS
-            } else {
-                0
-            };
+        let hourly = RULES * usize::from(expect.from_rules)
+            + SETTINGS * usize::from(demand.verify.tiered_cache);
         if hourly > 0 && !states.is_empty() {
             load.add(pages(hourly * states.len(), 1), Some(HOURLY));
         }

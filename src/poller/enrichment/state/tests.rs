@@ -151,7 +151,7 @@ fn what_a_cancelled_task_would_have_read_is_due_again() {
     assert!(asked.dns && asked.rules && asked.tiered_cache);
     state.started(asked, start);
     assert!(!wanted(&state).rules);
-    state.cancelled();
+    state.request_everything();
     assert_eq!(wanted(&state), asked);
 }
 
