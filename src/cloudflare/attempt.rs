@@ -60,13 +60,7 @@ impl<'a> Request<'a> {
     }
 
     pub(super) fn error(&self, reason: Reason, detail: impl Into<String>) -> ApiError {
-        ApiError {
-            operation: self.operation,
-            reason,
-            detail: detail.into(),
-            status: None,
-            codes: Vec::new(),
-        }
+        ApiError::new(self.operation, reason, detail)
     }
 }
 

@@ -148,6 +148,17 @@ pub struct ApiError {
 }
 
 impl ApiError {
+    /// A failure without a response.
+    pub fn new(operation: Operation, reason: Reason, detail: impl Into<String>) -> Self {
+        Self {
+            operation,
+            reason,
+            detail: detail.into(),
+            status: None,
+            codes: Vec::new(),
+        }
+    }
+
     pub(super) fn is_not_found(&self) -> bool {
         self.reason == Reason::NotFound
     }

@@ -6,7 +6,7 @@ use super::places::Places;
 use super::supported::spell;
 use super::{
     Candidates, Evidence, ExpectedOrigin, HostAnswer, LeftOut, LeftOutReason, MAX_UNRESOLVED_HOSTS,
-    RangesUse, RotatingHost, Source, Sources, UnresolvedHost, ZoneFindings,
+    RangesUse, RotatingHost, Source, SourceState, Sources, UnresolvedHost, ZoneFindings,
 };
 use crate::domain::{HostName, HostState, OriginIp, RangeVerdict};
 
@@ -102,19 +102,20 @@ impl<'a> Builder<'a> {
     /// Takes what the other sources name. Sources that are not judged contribute only to what is
     /// named.
     fn discover(&mut self) {
-        let judged = !matches!(self.evidence.ranges, RangesUse::NotLoaded(_));
-        for (source, candidates) in self.evidence.discovered.judged() {
-            if judged {
-                self.sources.insert(source, 0);
+        let discovered = self.evidence.discovered;
+        let has_ranges = !matches!(self.evidence.ranges, RangesUse::NotLoaded(_));
+        // Without the load balancers it is not known which DNS records are in use.
+        let has_load_balancers = discovered.load_balancers != SourceState::NotRead;
+        for (source, candidates) in discovered.known() {
+            self.note_named(source, candidates);
+            if has_ranges && (source != Source::Dns || has_load_balancers) {
                 self.take(source, candidates);
             }
-        }
-        for (source, candidates) in self.evidence.discovered.known() {
-            self.note_named(source, candidates);
         }
     }
 
     fn take(&mut self, source: Source, candidates: &'a Candidates) {
+        self.sources.insert(source, 0);
         for ip in &candidates.addresses {
             self.name_address(source, *ip);
         }

@@ -108,14 +108,6 @@ pub struct Discovered {
 }
 
 impl Discovered {
-    /// The sources that can be judged. Without the load balancers it is not known which DNS records
-    /// are in use.
-    pub(super) fn judged(&self) -> impl Iterator<Item = (Source, &Candidates)> {
-        let has_load_balancers = self.load_balancers != SourceState::NotRead;
-        self.known()
-            .filter(move |(source, _)| *source != Source::Dns || has_load_balancers)
-    }
-
     /// What is known of every source, judged or not.
     pub(super) fn known(&self) -> impl Iterator<Item = (Source, &Candidates)> {
         [

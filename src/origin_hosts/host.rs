@@ -120,7 +120,7 @@ pub struct Host {
     failures: u8,
     pub(super) rotation: Rotation,
     /// The wall clock minus the monotonic clock, in milliseconds, at the end of the last lookup.
-    wall_offset: i64,
+    pub(super) wall_offset: i64,
 }
 
 /// An address that counts, because it was in an answer within the window.
@@ -194,7 +194,7 @@ impl Host {
 
     /// Whether answers keep bringing new addresses, so that the host may turn out to be rotating.
     pub fn is_settling(&self) -> bool {
-        self.rotation.is_settling()
+        self.rotation.is_settling
     }
 
     /// Whether the host has more addresses than are remembered.
@@ -234,11 +234,6 @@ impl Host {
             || !self.ips().eq(other.ips())
     }
 
-    /// Whether another state of the host has a different number of negative answers in a row.
-    pub(super) fn has_other_negatives(&self, other: &Self) -> bool {
-        self.negatives != other.negatives
-    }
-
     /// The host after a lookup, and the time until the next one.
     pub fn after(&self, outcome: &Outcome, settings: &Settings, now: Now) -> (Self, Duration) {
         let mut host = self.clone();
@@ -274,7 +269,7 @@ impl Host {
         host
     }
 
-    fn judge(&mut self, settings: &Settings) {
+    pub(super) fn judge(&mut self, settings: &Settings) {
         let count = self.addresses.len();
         self.rotation
             .judge(count, self.overflowed.is_some(), settings.rotating_above);
@@ -365,16 +360,10 @@ impl Host {
         let time = monotonic.saturating_add(self.wall_offset);
         Timestamp::from_millisecond(time).unwrap_or(Timestamp::UNIX_EPOCH)
     }
-
-    /// Sets what a stored host does not contain.
-    pub(super) fn restored(&mut self, settings: &Settings, now: Now) {
-        self.judge(settings);
-        self.wall_offset = now.wall_offset();
-    }
 }
 
 impl Now {
-    fn wall_offset(self) -> i64 {
+    pub(super) fn wall_offset(self) -> i64 {
         self.wall.as_millisecond().saturating_sub(self.monotonic)
     }
 

@@ -77,7 +77,7 @@ impl OriginHosts {
         }
         let mut state = lock(&self.shared.state);
         let now = self.shared.now().monotonic;
-        let forgotten = state.schedule.want(zone, hosts, now);
+        let forgotten = state.schedule.want(zone, &hosts, now);
         self.shared.forget(state, forgotten);
         self.shared.wake.notify_one();
     }
@@ -240,7 +240,7 @@ impl Shared {
         let due = now.monotonic.saturating_add(pause);
         state.schedule.finish(name, due, now.monotonic);
         let changed = host.differs(&before);
-        let anyway = changed || host.has_other_negatives(&before);
+        let anyway = changed || host.negatives != before.negatives;
         let from = now.monotonic.saturating_sub(STORE_EVERY);
         let unsaved = state.schedule.offer(name, anyway, from, now.monotonic);
         log_transition(&before, &host);

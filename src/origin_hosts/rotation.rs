@@ -22,20 +22,16 @@ pub(super) struct Rotation {
     pub(super) novelties: u8,
     /// How many quiet answers it takes until the last full answer counts as complete.
     pub(super) doubts: u8,
-    is_settling: bool,
+    /// Whether the host may turn out to be rotating: answers keep bringing new addresses, or the last
+    /// full answer may have been incomplete. This ends once answers bring no new addresses, or once
+    /// the number of answers that did exceeds the limit.
+    pub(super) is_settling: bool,
 }
 
 impl Rotation {
     /// Whether the host has more addresses than mappings can follow.
     pub(super) fn is_rotating(&self) -> bool {
         self.above.is_some()
-    }
-
-    /// Whether the host may turn out to be rotating: answers keep bringing new addresses, or the last
-    /// full answer may have been incomplete. This ends once answers bring no new addresses, or once
-    /// the number of answers that did exceeds the limit.
-    pub(super) fn is_settling(&self) -> bool {
-        self.is_settling
     }
 
     /// Takes an answer. `known` are the addresses before it.
@@ -107,7 +103,7 @@ mod tests {
                 }
             }
             rotation.judge(known.len(), false, ABOVE);
-            settling.push(rotation.is_settling());
+            settling.push(rotation.is_settling);
         }
         (settling, rotation.is_rotating())
     }
@@ -157,17 +153,17 @@ mod tests {
         let mut rotation = Rotation::default();
         rotation.note(&[], &ips(0..8));
         rotation.judge(8, false, ABOVE);
-        assert!(rotation.is_settling());
+        assert!(rotation.is_settling);
         rotation.interrupt();
         rotation.judge(8, false, ABOVE);
-        assert!(rotation.is_settling(), "a failure shows nothing");
+        assert!(rotation.is_settling, "a failure shows nothing");
         rotation = Rotation::default();
 
         // With a short window hardly any address counts.
         let settling = (0..30).map(|answer| {
             rotation.note(&[], &ips(answer..answer + 1));
             rotation.judge(1, false, ABOVE);
-            rotation.is_settling()
+            rotation.is_settling
         });
         let settling: Vec<_> = settling.collect();
         let until = settling.iter().rposition(|is_settling| *is_settling);

@@ -85,7 +85,8 @@ impl Host {
         host.rotation.above = stored.rotating_above;
         host.rotation.novelties = stored.novelties;
         host.rotation.doubts = stored.doubts;
-        host.restored(settings, now);
+        host.judge(settings);
+        host.wall_offset = now.wall_offset();
         host
     }
 }

@@ -107,17 +107,6 @@ impl Account {
         self.polling.len() < 2 * self.max_polling()
     }
 
-    /// The most concurrent enrichments. Each has one request in flight, so hung ones leave at least
-    /// half of two or more requests to polls. One zone is enriched even while polls wait; otherwise
-    /// an account with constantly waiting polls would never read DNS records.
-    pub(super) fn max_enriching(&self, poll_waits: bool) -> usize {
-        if poll_waits {
-            1
-        } else {
-            (self.client.concurrency() / 2).max(1)
-        }
-    }
-
     /// Whether the listing and every zone were tried once, or a pause or refused credentials
     /// prevent it.
     pub(super) fn tried(&self) -> bool {

@@ -154,12 +154,12 @@ impl Account {
                 (state::failed(&old, &error, poll), due)
             }
         };
-        zone.publish(&shown, new);
+        zone.publish(&shown, new, &context.recorder);
         self.evaluations.remove(id);
         self.untried.remove(id);
         self.settled |= self.first_round_over();
         self.schedule(id, due, context);
-        self.expire(now);
+        self.expire(context, now);
         self.queue_enrichment(id, context, now);
     }
 
@@ -175,7 +175,7 @@ impl Account {
     }
 
     /// Drops the data of zones that have been failing for longer than the retention.
-    pub(super) fn expire(&mut self, now: Instant) {
+    pub(super) fn expire(&mut self, context: &Context, now: Instant) {
         let is_due = |(at, _): &(Instant, ZoneId)| *at <= now;
         while self.expiries.first().is_some_and(is_due)
             && let Some((_, id)) = self.expiries.pop_first()
@@ -187,7 +187,7 @@ impl Account {
             let old = zone.slot.load();
             warn!(zone = %old.zone.name, zone_id = %id,
                   "dropped the data of a zone that fails for longer than poll.retain");
-            zone.publish(&old, state::expired(&old));
+            zone.publish(&old, state::expired(&old), &context.recorder);
         }
     }
 }

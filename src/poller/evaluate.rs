@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use super::account::Account;
 use super::enrichment::refresh::Regions;
+use super::recorder::Recorder;
 use super::zone::PolledZone;
 use super::{Context, Poller, log_events, state};
 use crate::domain::{HostName, OriginIp, SupportedRegions, ZoneMappings};
@@ -68,8 +69,8 @@ impl PolledZone {
         let (hosts, paths) = context.hosts.answers(id, named, &self.enrichment.paths);
         if self.enrichment.paths != paths {
             self.enrichment.paths = paths;
-            self.recorder
-                .sources(id, || self.enrichment.stored_sources());
+            let stored = || self.enrichment.stored_sources();
+            context.recorder.sources(id, stored);
         }
         let evidence = Evidence {
             declared: &self.declared,
@@ -137,16 +138,16 @@ impl PolledZone {
         let data = old.data.as_ref();
         let findings = data.map(|data| self.evaluate(&data.mappings, criteria, show));
         if let Some(new) = state::evaluated(&old, findings, tiered_cache) {
-            self.publish(&old, new);
+            self.publish(&old, new, &criteria.context.recorder);
         }
     }
 
     /// Publishes the zone's next state. All changes of mappings and findings pass through here.
-    pub(super) fn publish(&self, old: &ZoneState, new: ZoneState) {
+    pub(super) fn publish(&self, old: &ZoneState, new: ZoneState, recorder: &Recorder) {
         log_events::log_left_out(old, &new);
         log_events::log_unsupported_declarations(old, &new);
         self.slot.publish(new);
-        self.recorder.published(old, &self.slot);
+        recorder.published(old, &self.slot);
     }
 }
 
@@ -210,7 +211,6 @@ mod tests {
     use crate::findings::{DeclaredOrigin, ExpectedPlace};
     use crate::history;
     use crate::poller::discovery::ZoneConfig;
-    use crate::poller::recorder::Recorder;
     use crate::poller::schedule::Cadence;
     use crate::poller::tests::context;
     use crate::snapshot::{StaleAfter, ZoneData, ZoneSlot};
@@ -256,12 +256,7 @@ mod tests {
             declared_hosts: [].into(),
         };
         let cadence = Cadence::nth(Instant::now(), 0);
-        let mut zone = PolledZone::new(
-            ZoneSlot::new(id, state),
-            cadence,
-            zone_config,
-            Recorder::default(),
-        );
+        let mut zone = PolledZone::new(ZoneSlot::new(id, state), cadence, zone_config);
         zone.evaluate_again(criteria(context), |address, _| *address == ip(2));
         zone
     }

@@ -234,7 +234,7 @@ impl Poller {
     fn start_due(&mut self) {
         let now = Instant::now();
         for account in self.accounts.values_mut() {
-            account.expire(now);
+            account.expire(&self.context, now);
         }
         // Listings that end together are processed together.
         if std::mem::take(&mut self.listings_changed) {

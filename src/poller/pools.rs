@@ -134,8 +134,8 @@ impl Account {
                 }
             }
             if changed {
-                let recorder = &zone.recorder;
-                recorder.sources(&id, || zone.enrichment.stored_sources());
+                let stored = || zone.enrichment.stored_sources();
+                context.recorder.sources(&id, stored);
                 self.evaluations.insert(id.clone());
             }
             if is_being_enriched {

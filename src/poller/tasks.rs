@@ -181,13 +181,8 @@ impl Tasks {
 fn panicked(account: &AccountName, operation: Operation) -> ApiError {
     let name = operation.as_str();
     error!(%account, operation = name, "poller task panicked; please report this");
-    ApiError {
-        operation,
-        reason: Reason::Malformed,
-        detail: "this program failed on the answer; please report it".to_owned(),
-        status: None,
-        codes: Vec::new(),
-    }
+    let detail = "this program failed on the answer; please report it";
+    ApiError::new(operation, Reason::Malformed, detail)
 }
 
 /// Lists an account's zones. If the list is unexpectedly empty, reads it again.

@@ -58,13 +58,8 @@ impl TokenCheck {
 
     /// The error of polls while the credentials are refused.
     pub(super) fn refusal() -> ApiError {
-        ApiError {
-            operation: Operation::ListMappings,
-            reason: Reason::Unauthorized,
-            detail: "no request was sent, because the credentials are refused".to_owned(),
-            status: None,
-            codes: Vec::new(),
-        }
+        let detail = "no request was sent, because the credentials are refused";
+        ApiError::new(Operation::ListMappings, Reason::Unauthorized, detail)
     }
 }
 

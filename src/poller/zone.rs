@@ -8,7 +8,6 @@ use tracing::{debug, info, warn};
 
 use super::discovery::ZoneConfig;
 use super::enrichment::state::EnrichmentState;
-use super::recorder::Recorder;
 use super::schedule::{Cadence, poll_backoff};
 use crate::cloudflare::{ApiError, Reason, RejectedRows};
 use crate::findings::{DeclaredHost, DeclaredOrigin};
@@ -39,7 +38,6 @@ pub(super) struct PolledZone {
     pub(super) enrichment: EnrichmentState,
     /// The data to compare the next successful poll with, if none is shown.
     pub(super) baseline: Option<ZoneData>,
-    pub(super) recorder: Recorder,
     /// Unreadable rows of its last successful poll, so that they are logged only once.
     rejected: u64,
     /// Why its last poll failed, so that each failure is logged only once.
@@ -47,12 +45,7 @@ pub(super) struct PolledZone {
 }
 
 impl PolledZone {
-    pub(super) fn new(
-        slot: ZoneSlot,
-        cadence: Cadence,
-        config: ZoneConfig,
-        recorder: Recorder,
-    ) -> Self {
+    pub(super) fn new(slot: ZoneSlot, cadence: Cadence, config: ZoneConfig) -> Self {
         Self {
             slot: Arc::new(slot),
             cadence,
@@ -65,7 +58,6 @@ impl PolledZone {
             declared_hosts: config.declared_hosts,
             enrichment: EnrichmentState::default(),
             baseline: None,
-            recorder,
             rejected: 0,
             failing: None,
         }

@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use redb::{ReadTransaction, ReadableDatabase, ReadableTable as _, TableHandle as _};
 
 use super::StoredZone;
-use super::error::{BadFile, BadFileKind, FileError};
+use super::error::{BadFileKind, FileError};
+use super::parts::{Kind, Parts};
 use super::record::{self, Invalid};
 use super::tables::{
     ACTIVITY, CHANGES, FINDINGS, FORMAT, MAPPINGS, MAX_PARTS, MAX_VALUE_BYTES, MAX_ZONES, META,
@@ -24,8 +26,8 @@ pub(super) struct Contents {
     /// The latest changes, ascending by identifier.
     pub(super) changes: Vec<Change>,
     pub(super) last_change: u64,
-    /// JSON by kind and key.
-    pub(super) parts: BTreeMap<(String, String), Vec<u8>>,
+    /// The values of other modules, without kinds that this version does not know.
+    pub(super) parts: Parts,
     pub(super) session: Option<u64>,
     /// The key of the latest activity value; `activities` is the number of entries in all of them.
     pub(super) last_activity: u64,
@@ -42,22 +44,17 @@ impl Contents {
         if !is_ours(&transaction)? {
             return Ok(Self::default());
         }
-        let mut contents = Self::default();
-        contents.read_meta(&transaction)?;
+        let meta = transaction.open_table(META)?;
+        let number = |key| meta.get(key).map(|found| found.map(|value| value.value()));
+        let mut contents = Self {
+            session: number(META_SESSION)?,
+            last_change: number(META_LAST_CHANGE)?.unwrap_or_default(),
+            ..Self::default()
+        };
         contents.read_zones(&transaction)?;
         contents.read_changes(&transaction)?;
         contents.read_parts(&transaction)?;
         Ok(contents)
-    }
-
-    fn read_meta(&mut self, transaction: &ReadTransaction) -> Result<(), FileError> {
-        let table = transaction.open_table(META)?;
-        let number = |key| -> Result<Option<u64>, FileError> {
-            Ok(table.get(key)?.map(|value| value.value()))
-        };
-        self.session = number(META_SESSION)?;
-        self.last_change = number(META_LAST_CHANGE)?.unwrap_or_default();
-        Ok(())
     }
 
     fn read_zones(&mut self, transaction: &ReadTransaction) -> Result<(), FileError> {
@@ -135,9 +132,9 @@ impl Contents {
         for row in transaction.open_table(PARTS)?.iter()?.take(MAX_PARTS) {
             let (key, value) = row?;
             let (kind, key) = key.value();
-            let bytes = bounded(value.value()).map(<[u8]>::to_vec);
-            if let Some(bytes) = self.take(bytes) {
-                self.parts.insert((kind.to_owned(), key.to_owned()), bytes);
+            let bytes = bounded(value.value()).map(Bytes::copy_from_slice);
+            if let (Some(bytes), Some(kind)) = (self.take(bytes), Kind::parse(kind)) {
+                self.parts.values.insert((kind, key.to_owned()), bytes);
             }
         }
         Ok(())
@@ -164,18 +161,17 @@ fn is_ours(transaction: &ReadTransaction) -> Result<bool, FileError> {
     } else {
         None
     };
-    let (kind, detail) = match format {
-        Some(FORMAT) => return Ok(true),
-        Some(newer) if newer > FORMAT => (
-            BadFileKind::Newer,
-            format!("its format {newer} is later than {FORMAT}"),
-        ),
-        _ => (
-            BadFileKind::Foreign,
-            "it is a database of another program".to_owned(),
-        ),
-    };
-    Err(BadFile { kind, detail }.into())
+    match format {
+        Some(FORMAT) => Ok(true),
+        Some(newer) if newer > FORMAT => {
+            let detail = format!("its format {newer} is later than {FORMAT}");
+            Err(FileError::bad(BadFileKind::Newer, detail))
+        }
+        _ => {
+            let detail = "it is a database of another program";
+            Err(FileError::bad(BadFileKind::Foreign, detail))
+        }
+    }
 }
 
 fn bounded(bytes: &[u8]) -> Result<&[u8], Invalid> {

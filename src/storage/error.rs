@@ -31,16 +31,6 @@ pub enum OpenError {
     Thread(io::Error),
 }
 
-/// Why a file cannot be used as the storage.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{detail}")]
-pub(super) struct BadFile {
-    /// Determines the name under which the file is set aside.
-    pub(super) kind: BadFileKind,
-    /// What is wrong, for the log.
-    pub(super) detail: String,
-}
-
 words! {
     /// What is wrong with a file, as part of the name under which it is set aside.
     pub(super) enum BadFileKind {
@@ -59,14 +49,26 @@ words! {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum FileError {
     /// The file is unusable.
-    #[error(transparent)]
-    Bad(#[from] BadFile),
+    #[error("{detail}")]
+    Bad {
+        /// Determines the name under which the file is set aside.
+        kind: BadFileKind,
+        /// What is wrong, for the log.
+        detail: String,
+    },
     /// Another process holds the file's lock.
     #[error("it is in use by another process")]
     Busy,
     /// The system reports an error; a retry may succeed.
     #[error(transparent)]
     Io(#[from] io::Error),
+}
+
+impl FileError {
+    pub(super) fn bad(kind: BadFileKind, detail: impl Into<String>) -> Self {
+        let detail = detail.into();
+        Self::Bad { kind, detail }
+    }
 }
 
 impl From<redb::Error> for FileError {
@@ -88,8 +90,7 @@ impl From<redb::Error> for FileError {
             | E::TableDoesNotExist(_) => BadFileKind::Foreign,
             error => return Self::Io(io::Error::other(error.to_string())),
         };
-        let detail = error.to_string();
-        Self::Bad(BadFile { kind, detail })
+        Self::bad(kind, error.to_string())
     }
 }
 
@@ -128,9 +129,9 @@ mod tests {
         let full = redb::StorageError::Io(io::ErrorKind::StorageFull.into());
         assert!(matches!(full.into(), FileError::Io(_)));
         let foreign = redb::StorageError::Io(io::ErrorKind::InvalidData.into());
-        assert!(matches!(foreign.into(), FileError::Bad(_)));
+        assert!(matches!(foreign.into(), FileError::Bad { .. }));
         let damaged = redb::StorageError::Corrupted("x".to_owned());
-        assert!(matches!(damaged.into(), FileError::Bad(_)));
+        assert!(matches!(damaged.into(), FileError::Bad { .. }));
         let busy = redb::DatabaseError::DatabaseAlreadyOpen;
         assert!(matches!(busy.into(), FileError::Busy));
     }

@@ -10,12 +10,11 @@ use redb::backends::{FileBackend, InMemoryBackend};
 use redb::{Database, StorageBackend, WriteTransaction};
 
 use super::contents::Contents;
-use super::error::{BadFile, BadFileKind, FileError};
+use super::error::{BadFileKind, FileError};
 use super::tables::MAX_FILE_BYTES;
 
 /// The database's cache. It is small because everything that is served is in memory anyway.
 const CACHE_BYTES: usize = 4 << 20;
-const COPIED_AT_ONCE: usize = 1 << 20;
 
 /// The open database.
 #[derive(Debug)]
@@ -55,22 +54,19 @@ impl StorageFile {
             Err(error) => return Err(error.into()),
         };
         if !metadata.is_file() || metadata.len() > MAX_FILE_BYTES {
-            return Err(bad(BadFileKind::Foreign, "it is not a file of a storage"));
+            return Err(FileError::bad(
+                BadFileKind::Foreign,
+                "it is not a file of a storage",
+            ));
         }
-        let mut file = File::open(path)?;
+        let mut bytes = Vec::new();
+        File::open(path)?
+            .take(MAX_FILE_BYTES)
+            .read_to_end(&mut bytes)?;
         guarded(|| {
             let copy = InMemoryBackend::new();
-            copy.set_len(metadata.len())?;
-            let mut chunk = vec![0; COPIED_AT_ONCE];
-            let mut offset = 0;
-            loop {
-                let read = file.read(&mut chunk)?;
-                let Some(bytes) = chunk.get(..read).filter(|bytes| !bytes.is_empty()) else {
-                    break;
-                };
-                copy.write(offset, bytes)?;
-                offset += read as u64;
-            }
+            copy.set_len(bytes.len() as u64)?;
+            copy.write(0, &bytes)?;
             Contents::read(&open_database(copy)?).map(Some)
         })
     }
@@ -109,17 +105,15 @@ fn open_database(backend: impl StorageBackend) -> Result<Database, FileError> {
     Ok(database)
 }
 
-fn bad(kind: BadFileKind, detail: impl Into<String>) -> FileError {
-    let detail = detail.into();
-    FileError::Bad(BadFile { kind, detail })
-}
-
 /// Opens or creates the file with access for its owner only.
 fn open_private(path: &Path) -> Result<(File, fs::Metadata), FileError> {
     // Opening a pipe would block until its other end is opened.
     match fs::symlink_metadata(path) {
         Ok(found) if !found.is_file() => {
-            return Err(bad(BadFileKind::Foreign, "it is not a regular file"));
+            return Err(FileError::bad(
+                BadFileKind::Foreign,
+                "it is not a regular file",
+            ));
         }
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
         Ok(_) | Err(_) => {}
@@ -133,7 +127,10 @@ fn open_private(path: &Path) -> Result<(File, fs::Metadata), FileError> {
         .open(path)?;
     let metadata = file.metadata()?;
     if metadata.len() > MAX_FILE_BYTES {
-        return Err(bad(BadFileKind::Foreign, "it is larger than any storage"));
+        return Err(FileError::bad(
+            BadFileKind::Foreign,
+            "it is larger than any storage",
+        ));
     }
     if metadata.permissions().mode() & 0o077 != 0 {
         file.set_permissions(Permissions::from_mode(0o600))?;
@@ -150,6 +147,6 @@ fn guarded<T>(call: impl FnOnce() -> Result<T, FileError>) -> Result<T, FileErro
             .or_else(|| panic.downcast_ref::<&str>().copied());
         let text = text.unwrap_or("no message");
         let detail = format!("the database panicked: {text}");
-        Err(bad(BadFileKind::Damaged, detail))
+        Err(FileError::bad(BadFileKind::Damaged, detail))
     })
 }

@@ -38,6 +38,7 @@ pub use parts::{Kind, Parts};
 pub use settings::Settings;
 pub use zone::StoredZone;
 
+use self::contents::Contents;
 use self::parts::encoder;
 use self::pending::{Pending, ZoneUpdate};
 use self::writer::Writer;
@@ -98,12 +99,12 @@ impl Storage {
         let storage = Self {
             inner: Arc::new(Inner { pending }),
         };
-        let (contents, parts) = if let Ok(start) = started.recv_timeout(OPEN_PATIENCE) {
+        let contents = if let Ok(start) = started.recv_timeout(OPEN_PATIENCE) {
             start?
         } else {
             warn!(path = %settings.path.display(), patience = ?OPEN_PATIENCE,
                   "the storage was not read in time: going on without what is stored, which is set aside");
-            Default::default()
+            Contents::default()
         };
         drop(started);
         let zones = contents.zones.into_iter();
@@ -116,7 +117,7 @@ impl Storage {
                 contents.last_change,
                 now,
             ),
-            parts,
+            parts: contents.parts,
         };
         // Set only here, so this cannot fail.
         drop(shared_history.set(restored.history.clone()));

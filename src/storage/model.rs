@@ -59,21 +59,9 @@ struct Written {
 }
 
 impl Model {
-    /// An empty model that replaces everything in the file.
-    pub(super) fn anew() -> Self {
-        Self {
-            rewrite: true,
-            ..Self::default()
-        }
-    }
-
     /// Loads the contents of the file. Everything is written again if `rewrite`, or if invalid
     /// values were left out, which removes these from the file.
-    pub(super) fn load(
-        contents: &Contents,
-        parts: &BTreeMap<PartKey, Bytes>,
-        rewrite: bool,
-    ) -> Self {
+    pub(super) fn load(contents: &Contents, rewrite: bool) -> Self {
         let rewrite = rewrite || contents.rejected > 0;
         let changes = contents.changes.iter().filter(|_| rewrite);
         let zones = contents.zones.iter().map(|(id, (number, zone))| {
@@ -90,7 +78,7 @@ impl Model {
         let numbers = contents.zones.values().map(|(number, _)| number);
         Self {
             zones: zones.collect(),
-            parts: parts.clone(),
+            parts: contents.parts.values.clone(),
             next_number: numbers.max().map_or(0, |number| number.saturating_add(1)),
             rewrite,
             dirty_changes: changes
@@ -171,7 +159,7 @@ impl Model {
         let old = |entry: &Entry| entry.zone.last_seen() < before;
         let ids: Vec<_> = self.zones.extract_if(.., |_, entry| old(entry)).collect();
         for (id, _) in ids {
-            let of_zone = |(kind, key): &PartKey| kind.is_of_zone() && key == id.as_str();
+            let of_zone = |(kind, key): &PartKey| *kind == Kind::Sources && key == id.as_str();
             let parts = self.parts.extract_if(.., |key, _| of_zone(key));
             self.dirty_parts.extend(parts.map(|(key, _)| key));
             self.dirty_zones.insert(id);
@@ -279,10 +267,10 @@ impl Model {
             }
             let old = written.and_then(|written| written.data.as_ref());
             if let Some(new) = &entry.zone.state.data {
-                if old.is_none_or(|old| !is_same(&old.mappings, &new.mappings)) {
+                if old.is_none_or(|old| old.mappings != new.mappings) {
                     mappings.insert(key, record::encode_mappings(&new.mappings).as_slice())?;
                 }
-                if old.is_none_or(|old| !is_same(&old.findings, &new.findings)) {
+                if old.is_none_or(|old| old.findings != new.findings) {
                     findings.insert(key, record::encode_findings(&new.findings).as_slice())?;
                 }
             } else {
@@ -336,16 +324,4 @@ impl Model {
         self.dirty_changes.clear();
         self.rewrite = false;
     }
-}
-
-fn is_same<T: PartialEq>(old: &Arc<T>, new: &Arc<T>) -> bool {
-    Arc::ptr_eq(old, new) || old == new
-}
-
-/// The stored values of a file, without kinds that this version does not know.
-pub(super) fn known_parts(contents: &mut Contents) -> BTreeMap<PartKey, Bytes> {
-    std::mem::take(&mut contents.parts)
-        .into_iter()
-        .filter_map(|((kind, key), bytes)| Some(((Kind::parse(&kind)?, key), bytes.into())))
-        .collect()
 }

@@ -27,13 +27,6 @@ words! {
     }
 }
 
-impl Kind {
-    /// Whether the key is a zone identifier, so that the value is removed with the zone.
-    pub(super) fn is_of_zone(self) -> bool {
-        self == Self::Sources
-    }
-}
-
 /// The key of one value.
 pub(super) type PartKey = (Kind, String);
 
@@ -51,7 +44,7 @@ pub(super) fn encoder(value: impl Serialize + Send + 'static) -> Encode {
 }
 
 /// The values of an earlier process.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq)]
 pub struct Parts {
     pub(super) values: BTreeMap<PartKey, Bytes>,
 }

@@ -112,8 +112,7 @@ impl Pending {
             let now = Instant::now();
             let gathered = state.since.map(|since| since + GATHER);
             let lazily = state.lazy_since.map(|since| since + GATHER_LAZILY);
-            let due = gathered.into_iter().chain(lazily).chain([until]).min();
-            let due = due.unwrap_or(until);
+            let due = gathered.into_iter().chain(lazily).fold(until, Instant::min);
             let flush = state.batch.flush > self.flushed.borrow().flush;
             if flush || state.batch.last || now >= due {
                 if state.batch.last || lazily.is_some_and(|due| now >= due) {

@@ -356,7 +356,8 @@ async fn zones_that_nobody_lists_any_more_are_forgotten_after_thirty_days() {
         poll.ended = long_ago;
     }
     old.last_success = Some(long_ago);
-    let mut model = model::Model::anew();
+    let mut model = model::Model::default();
+    model.rewrite = true;
     let mut batch = pending::Batch::default();
     let update = |state| ZoneUpdate {
         state: Some(state),

@@ -9,25 +9,26 @@ use jiff::Timestamp;
 use tracing::{debug, error, info, warn};
 
 use super::contents::Contents;
-use super::error::{BadFile, BadFileKind, FileError, OpenError};
+use super::error::{BadFileKind, FileError, OpenError};
 use super::file::StorageFile;
 use super::folder::Folder;
 use super::metrics::{Metrics, Operation};
-use super::model::{Model, known_parts};
-use super::parts::Parts;
+use super::model::Model;
 use super::pending::Pending;
+use crate::backoff::doubling;
 use crate::history::History;
 
 /// If nothing is written, a removed folder is noticed within this time.
 const LOOK_AFTER: Duration = Duration::from_secs(10);
-/// A failed attempt is retried after a second, doubling up to this.
+/// A failed attempt is retried after this time, which doubles with each further one.
+const MIN_BACKOFF: Duration = Duration::from_secs(1);
 const MAX_BACKOFF: Duration = Duration::from_secs(5);
 /// How often old zones are removed.
 const FORGET_EVERY: Duration = Duration::from_hours(1);
 
 /// The outcome of opening the storage at the start. If it could not be opened yet, the contents are
 /// those of a copy, or empty, and opening is retried.
-pub(super) type Start = Result<(Contents, Parts), OpenError>;
+pub(super) type Start = Result<Contents, OpenError>;
 
 pub(super) struct Writer {
     path: PathBuf,
@@ -100,16 +101,13 @@ impl Writer {
                 self.read_copy()
             }
         };
-        let parts = Parts {
-            values: known_parts(&mut contents),
-        };
-        self.model = Model::load(&contents, &parts.values, self.file.is_none());
+        self.model = Model::load(&contents, self.file.is_none());
         self.model.forget(Timestamp::now());
         contents.zones.retain(|id, _| self.model.has_zone(id));
         self.restored_session = contents.session;
         // Shows at once whether the storage can be written.
         self.write();
-        Ok((contents, parts))
+        Ok(contents)
     }
 
     /// The program gave up waiting and does not know what the file holds. As another session, this
@@ -118,7 +116,8 @@ impl Writer {
         self.session = fastrand::u64(1..);
         self.restored_session = None;
         self.file = None;
-        self.model = Model::anew();
+        self.model = Model::default();
+        self.model.rewrite = true;
     }
 
     /// Waits for updates and writes them. Returns whether more may follow.
@@ -199,17 +198,13 @@ impl Writer {
     fn open(&mut self) -> Result<Contents, OpenError> {
         self.file = None;
         self.announced = false;
-        let folder = self.open_folder()?;
+        let folder = match self.folder.take().filter(Folder::is_in_place) {
+            Some(folder) => folder,
+            None => Folder::open(&self.path)?,
+        };
         let contents = self.open_file(&folder);
         self.folder = Some(folder);
         contents
-    }
-
-    fn open_folder(&mut self) -> Result<Folder, OpenError> {
-        match self.folder.take().filter(Folder::is_in_place) {
-            Some(folder) => Ok(folder),
-            None => Folder::open(&self.path),
-        }
     }
 
     fn open_file(&mut self, folder: &Folder) -> Result<Contents, OpenError> {
@@ -222,15 +217,13 @@ impl Writer {
             if self.has_contents_of(contents.session) {
                 return Ok((file, contents));
             }
-            Err(FileError::Bad(BadFile {
-                kind: BadFileKind::Unread,
-                detail: "it was not read at the start".to_owned(),
-            }))
+            let detail = "it was not read at the start";
+            Err(FileError::bad(BadFileKind::Unread, detail))
         });
         let opened = opened.or_else(|error| match error {
-            FileError::Bad(bad) => {
-                let aside = folder.set_aside(bad.kind, Timestamp::now())?;
-                error!(path = %path.display(), set_aside = %aside.display(), reason = %bad,
+            FileError::Bad { kind, detail } => {
+                let aside = folder.set_aside(kind, Timestamp::now())?;
+                error!(path = %path.display(), set_aside = %aside.display(), reason = detail,
                        "the storage's file cannot be used: starting with a new one");
                 self.metrics.failed(Operation::Read);
                 StorageFile::open(&path)
@@ -249,7 +242,7 @@ impl Writer {
             }
             Err(FileError::Busy) => Err(OpenError::Busy(self.path.clone())),
             Err(FileError::Io(source)) => Err(io_error(source)),
-            Err(FileError::Bad(bad)) => Err(io_error(std::io::Error::other(bad.detail))),
+            Err(FileError::Bad { detail, .. }) => Err(io_error(std::io::Error::other(detail))),
         }
     }
 
@@ -286,7 +279,6 @@ impl Writer {
         self.metrics.failed(operation);
         self.metrics.down();
         self.failures = self.failures.saturating_add(1);
-        let backoff = Duration::from_secs(1 << self.failures.min(4).saturating_sub(1));
-        self.next_try = Instant::now() + backoff.min(MAX_BACKOFF);
+        self.next_try = Instant::now() + doubling(MIN_BACKOFF, self.failures, MAX_BACKOFF);
     }
 }

@@ -18,7 +18,7 @@ use super::zone::PolledZone;
 use super::{Context, Poller, state};
 use crate::domain::{AccountName, Zone, ZoneId, ZoneName};
 use crate::findings::{DeclaredHost, DeclaredOrigin};
-use crate::snapshot::{Directory, StaleAfter, UnmatchedZones, ZoneSlot, ZoneState};
+use crate::snapshot::{Directory, StaleAfter, ZoneSlot, ZoneState};
 
 /// Zones that no account currently polls, with their former due times.
 pub(super) type Released = HashMap<ZoneId, (PolledZone, Option<Instant>)>;
@@ -78,10 +78,9 @@ impl Poller {
                 if let Some((stored, _)) = &known {
                     state = state::restored(stored, state, retain, wall);
                 }
-                let recorder = self.context.recorder.clone();
                 let mut slot = ZoneSlot::new(id.clone(), state);
                 slot.phase = cadence.phase();
-                let mut polled = PolledZone::new(slot, cadence, config, recorder);
+                let mut polled = PolledZone::new(slot, cadence, config);
                 if let Some((stored, sources)) = known {
                     polled.resume(&stored, sources, retain, wall);
                 }
@@ -111,7 +110,14 @@ impl Poller {
             let absent = account.listing.absent.iter().map(ToString::to_string);
             unmatched.ids.extend(absent);
         }
-        self.log_unmatched(unmatched);
+        if unmatched != self.unmatched {
+            for (key, names) in unmatched.by_key() {
+                if !names.is_empty() {
+                    warn!(key, ?names, "no zone matches these names");
+                }
+            }
+            self.unmatched = unmatched;
+        }
         self.assign_audit_logs(now);
         self.publish_directory();
     }
@@ -164,17 +170,6 @@ impl Poller {
         }
     }
 
-    fn log_unmatched(&mut self, unmatched: UnmatchedZones) {
-        if unmatched != self.unmatched {
-            for (key, names) in unmatched.by_key() {
-                if !names.is_empty() {
-                    warn!(key, ?names, "no zone matches these names");
-                }
-            }
-            self.unmatched = unmatched;
-        }
-    }
-
     fn publish_directory(&self) {
         self.snapshot.publish(Directory {
             zones: self
@@ -217,7 +212,7 @@ impl Account {
         if (&old.zone, &old.account, old.interval, old.stale_after)
             != (&new.zone, &new.account, new.interval, new.stale_after)
         {
-            polled.publish(&old, new);
+            polled.publish(&old, new, &context.recorder);
         }
         if polled.declared != config.declared || polled.declared_hosts != config.declared_hosts {
             polled.declared = config.declared;

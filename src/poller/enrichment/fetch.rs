@@ -219,13 +219,11 @@ impl Enrichment {
                 candidates.has_unreadable |= !balancers.is_complete();
                 Ok(candidates)
             }
-            None => Err(ApiError {
-                operation: Operation::LoadBalancerPools,
-                reason: Reason::NotFound,
-                detail: "the API does not say which account owns the zone".to_owned(),
-                status: None,
-                codes: Vec::new(),
-            }),
+            None => {
+                let (operation, reason) = (Operation::LoadBalancerPools, Reason::NotFound);
+                let detail = "the API does not say which account owns the zone";
+                Err(ApiError::new(operation, reason, detail))
+            }
         }
     }
 }
@@ -236,13 +234,7 @@ mod tests {
 
     #[test]
     fn every_failure_is_reported() {
-        let error = |operation| ApiError {
-            operation,
-            reason: Reason::Timeout,
-            detail: String::new(),
-            status: None,
-            codes: Vec::new(),
-        };
+        let error = |operation| ApiError::new(operation, Reason::Timeout, "");
         let enriched = Enriched {
             sources: BTreeMap::from([
                 (Operation::DnsRecords, Err(error(Operation::DnsRecords))),

@@ -54,12 +54,19 @@ impl Account {
         }
     }
 
-    /// Enriches as many zones as polls leave room for. Urgent ones, which are first in the queue,
-    /// do not wait for room.
+    /// Enriches as many zones as polls leave room for. Each has one request in flight, so hung ones
+    /// leave at least half of two or more requests to polls. One zone is enriched even while polls
+    /// wait; otherwise an account with constantly waiting polls would never read DNS records. Urgent
+    /// ones, which are first in the queue, do not wait for room.
     pub(super) fn start_enrichments(&mut self, context: &Context, tasks: &mut Tasks, now: Instant) {
         let first_round = !self.settled && !self.untried.is_empty();
         let poll_waits = self.queue.first_due().is_some_and(|due| due <= now);
-        let max = self.max_enriching(poll_waits);
+        let half = if poll_waits {
+            0
+        } else {
+            self.client.concurrency() / 2
+        };
+        let max = half.max(1);
         while let Some(id) = self.enrichments.front() {
             let zone = self.zones.get(id);
             let room = if zone.is_some_and(|zone| zone.enrichment.urgency == Urgency::Urgent) {
@@ -178,8 +185,8 @@ impl Account {
         let changed = self.regions.answered(id, enriched.supported_regions);
         let criteria = Criteria::new(context, &self.regions, now);
         zone.evaluate_again(criteria, |_, shown| shown);
-        let recorder = &zone.recorder;
-        recorder.sources(id, || zone.enrichment.stored_sources());
+        let stored = || zone.enrichment.stored_sources();
+        context.recorder.sources(id, stored);
         if changed {
             self.request_evaluations();
         }

@@ -9,7 +9,10 @@ use crate::history::{Actor, Change, Details};
 
 /// A change without its identifier, which is the key.
 #[derive(Serialize, Deserialize)]
+#[serde(remote = "Change")]
 struct Record {
+    #[serde(skip)]
+    id: u64,
     #[serde(with = "timestamp")]
     time: Timestamp,
     zone: ZoneName,
@@ -18,32 +21,14 @@ struct Record {
     actor: Option<Actor>,
 }
 
+#[derive(Serialize, Deserialize)]
+struct Stored(#[serde(with = "Record")] Change);
+
 pub(in super::super) fn encode_change(change: &Change) -> Vec<u8> {
-    let Change {
-        time,
-        zone,
-        zone_id,
-        details,
-        actor,
-        ..
-    } = change.clone();
-    encode(&Record {
-        time,
-        zone,
-        zone_id,
-        details,
-        actor,
-    })
+    encode(&Stored(change.clone()))
 }
 
 pub(in super::super) fn decode_change(id: u64, bytes: &[u8]) -> Result<Change, Invalid> {
-    let record: Record = decode(bytes)?;
-    Ok(Change {
-        id,
-        time: record.time,
-        zone: record.zone,
-        zone_id: record.zone_id,
-        details: record.details,
-        actor: record.actor,
-    })
+    let Stored(change) = decode(bytes)?;
+    Ok(Change { id, ..change })
 }

@@ -15,13 +15,7 @@ fn failure<T>() -> Result<T, ApiError> {
 }
 
 fn failure_of<T>(reason: Reason) -> Result<T, ApiError> {
-    Err(ApiError {
-        operation: Operation::DnsRecords,
-        reason,
-        detail: String::new(),
-        status: None,
-        codes: Vec::new(),
-    })
+    Err(ApiError::new(Operation::DnsRecords, reason, ""))
 }
 
 fn wanted(state: &EnrichmentState, regions: &Regions, at: Instant) -> Wanted {
