@@ -77,7 +77,7 @@ impl OriginHosts {
         }
         let mut state = lock(&self.shared.state);
         let now = self.shared.now().monotonic;
-        let forgotten = state.schedule.want(zone, &hosts, now);
+        let forgotten = state.schedule.want(zone, hosts, now);
         self.shared.forget(state, forgotten);
         self.shared.wake.notify_one();
     }

@@ -49,7 +49,7 @@ impl Schedule {
     pub(super) fn want(
         &mut self,
         zone: &ZoneId,
-        hosts: &BTreeSet<HostName>,
+        hosts: BTreeSet<HostName>,
         now: i64,
     ) -> Vec<HostName> {
         let mut forgotten = Vec::new();
@@ -60,12 +60,13 @@ impl Schedule {
         // Each name is in memory once, however many zones want it.
         let mut kept = Vec::with_capacity(hosts.len());
         for host in hosts {
-            match before.binary_search(host) {
+            match before.binary_search(&host) {
                 Ok(at) => kept.extend(before.get(at).cloned()),
-                Err(_) => kept.push(self.acquire(host, zone, now, &mut forgotten)),
+                Err(_) => kept.push(self.acquire(&host, zone, now, &mut forgotten)),
             }
         }
-        for host in before.iter().filter(|host| !hosts.contains(*host)) {
+        let is_left = |host: &&HostName| kept.binary_search(host).is_err();
+        for host in before.iter().filter(is_left) {
             self.release(host, zone, now);
         }
         self.admit_waiting(now, &mut forgotten);
@@ -315,10 +316,10 @@ mod tests {
     #[test]
     fn a_host_is_asked_for_when_it_is_due_while_any_zone_wants_it() {
         let mut schedule = Schedule::default();
-        schedule.want(&zone("a"), &hosts([1, 2]), 0);
+        schedule.want(&zone("a"), hosts([1, 2]), 0);
         let all: BTreeSet<_> = schedule.all().map(|known| known.name().clone()).collect();
         assert_eq!(all, hosts([1, 2]));
-        schedule.want(&zone("b"), &hosts([2]), 0);
+        schedule.want(&zone("b"), hosts([2]), 0);
         assert_eq!(schedule.zones(&host(2)).len(), 2);
         assert_eq!(schedule.next(0), Some(host(1)));
         assert_eq!(schedule.next(0), Some(host(2)));
@@ -328,22 +329,22 @@ mod tests {
         assert_eq!(schedule.next_time(), Some(30_000));
         assert_eq!(schedule.next(29_999), None);
 
-        schedule.want(&zone("a"), &hosts([]), 10);
+        schedule.want(&zone("a"), hosts([]), 10);
         assert_eq!(schedule.next(100_000), Some(host(2)), "zone b wants it");
         assert_eq!(schedule.next(100_000), None);
-        schedule.want(&zone("b"), &hosts([]), 20);
+        schedule.want(&zone("b"), hosts([]), 20);
         schedule.finish(&host(2), 130_000, 30);
         assert_eq!(schedule.next(1_000_000), None, "nobody wants any");
         // A host that comes back keeps its due time.
-        schedule.want(&zone("a"), &hosts([2]), 40);
+        schedule.want(&zone("a"), hosts([2]), 40);
         assert_eq!(schedule.next_time(), Some(130_000));
     }
 
     #[test]
     fn a_host_that_nobody_wants_is_forgotten_after_an_hour() {
         let mut schedule = Schedule::default();
-        schedule.want(&zone("a"), &hosts([1]), 0);
-        schedule.want(&zone("a"), &hosts([]), 1000);
+        schedule.want(&zone("a"), hosts([1]), 0);
+        schedule.want(&zone("a"), hosts([]), 1000);
         assert_eq!(schedule.next_time(), Some(IDLE + 1000));
         assert_eq!(schedule.forget_idle(IDLE + 999), []);
         assert_eq!(schedule.forget_idle(IDLE + 1000), [host(1)]);
@@ -354,18 +355,18 @@ mod tests {
     #[test]
     fn more_hosts_than_there_is_room_for_wait_for_it() {
         let mut schedule = Schedule::default();
-        schedule.want(&zone("a"), &hosts(0..MAX_HOSTS), 0);
-        let forgotten = schedule.want(&zone("b"), &hosts([MAX_HOSTS, MAX_HOSTS + 1]), 0);
+        schedule.want(&zone("a"), hosts(0..MAX_HOSTS), 0);
+        let forgotten = schedule.want(&zone("b"), hosts([MAX_HOSTS, MAX_HOSTS + 1]), 0);
         assert_eq!(forgotten, []);
         assert_eq!(schedule.refused(), 2);
         assert_eq!(schedule.get(&host(MAX_HOSTS)), None);
-        let forgotten = schedule.want(&zone("a"), &hosts(1..MAX_HOSTS), 1);
+        let forgotten = schedule.want(&zone("a"), hosts(1..MAX_HOSTS), 1);
         assert_eq!(forgotten, [host(0)], "makes room for what is wanted");
         assert!(schedule.get(&host(MAX_HOSTS)).is_some());
         assert_eq!(schedule.refused(), 1);
-        schedule.want(&zone("b"), &hosts([]), 2);
+        schedule.want(&zone("b"), hosts([]), 2);
         assert_eq!(schedule.refused(), 0);
-        schedule.want(&zone("b"), &hosts([0]), 2);
+        schedule.want(&zone("b"), hosts([0]), 2);
         schedule.remember(Host::new(host(MAX_HOSTS + 7)), 3);
         assert_eq!(schedule.get(&host(MAX_HOSTS + 7)), None, "full");
     }

@@ -114,7 +114,7 @@ impl Account {
         let poll = LastPoll {
             ended: Timestamp::now(),
             duration,
-            error: None,
+            error: list.as_ref().err().map(ToString::to_string),
         };
         let mut shown = ZoneState::clone(&zone.slot.load());
         let mut old = shown.clone();
@@ -151,7 +151,7 @@ impl Account {
                     self.expiries.insert((at, id.clone()));
                 }
                 let due = zone.failed(&old, &error, now);
-                (state::failed(&old, &error, poll), due)
+                (state::failed(&old, error.reason, poll), due)
             }
         };
         zone.publish(&shown, new, &context.recorder);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::cloudflare::ApiError;
+use crate::cloudflare::Reason;
 use crate::domain::ZoneMappings;
 use crate::findings::{TieredCache, ZoneFindings};
 use crate::snapshot::{LastPoll, ZoneData, ZoneState};
@@ -76,15 +76,12 @@ pub(super) fn succeeded(
 }
 
 /// The state after a failed poll. The current mappings and findings are kept.
-pub(super) fn failed(old: &ZoneState, error: &ApiError, poll: LastPoll) -> ZoneState {
+pub(super) fn failed(old: &ZoneState, reason: Reason, poll: LastPoll) -> ZoneState {
     let mut new = old.clone();
     new.failing_since = old.failing_since.or(Some(poll.ended));
-    new.last_poll = Some(LastPoll {
-        error: Some(error.to_string()),
-        ..poll
-    });
+    new.last_poll = Some(poll);
     new.polls += 1;
-    *new.errors.entry(error.reason).or_default() += 1;
+    *new.errors.entry(reason).or_default() += 1;
     new
 }
 

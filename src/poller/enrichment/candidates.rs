@@ -49,10 +49,10 @@ pub(super) fn of_records(records: &Rows<DnsRecord>, balanced: &BTreeSet<RecordNa
         match (unusable, record.target.clone()) {
             (None, target) => add(&mut candidates, target),
             (Some(reason), OriginTarget::Address(ip)) => {
-                candidates.leave_out(Some(ip), None, reason)
+                candidates.leave_out(Some(ip), None, reason);
             }
             (Some(reason), OriginTarget::Host(host)) => {
-                candidates.leave_out(None, Some(host), reason)
+                candidates.leave_out(None, Some(host), reason);
             }
         }
     }
