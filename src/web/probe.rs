@@ -1,6 +1,5 @@
 //! Live lookups of single mappings, following the multi-target exporter pattern.
 
-use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::future::Future;
 use std::pin::Pin;
@@ -77,9 +76,9 @@ pub(super) struct Probes {
     failures: LogLimit,
 }
 
-/// The number of probes in progress by peer.
+/// The peer of each probe in progress.
 #[derive(Default)]
-struct UnderWay(Mutex<HashMap<Peer, usize>>);
+struct UnderWay(Mutex<Vec<Peer>>);
 
 /// A probe that counts as in progress until this is dropped.
 struct Entry<'a> {
@@ -90,12 +89,12 @@ struct Entry<'a> {
 impl UnderWay {
     /// `None` if there are too many.
     fn enter(&self, peer: Peer) -> Option<Entry<'_>> {
-        let mut by_peer = lock(&self.0);
-        let of_peer = by_peer.get(&peer).copied().unwrap_or(0);
-        if of_peer >= MAX_PROBES_OF_PEER || by_peer.values().sum::<usize>() >= MAX_PROBES {
+        let mut peers = lock(&self.0);
+        let of_peer = peers.iter().filter(|other| **other == peer).count();
+        if of_peer >= MAX_PROBES_OF_PEER || peers.len() >= MAX_PROBES {
             return None;
         }
-        by_peer.insert(peer, of_peer + 1);
+        peers.push(peer);
         let under_way = self;
         Some(Entry { under_way, peer })
     }
@@ -103,12 +102,9 @@ impl UnderWay {
 
 impl Drop for Entry<'_> {
     fn drop(&mut self) {
-        let mut by_peer = lock(&self.under_way.0);
-        if let Some(count) = by_peer.get_mut(&self.peer) {
-            *count -= 1;
-            if *count == 0 {
-                by_peer.remove(&self.peer);
-            }
+        let mut peers = lock(&self.under_way.0);
+        if let Some(own) = peers.iter().position(|peer| *peer == self.peer) {
+            peers.swap_remove(own);
         }
     }
 }

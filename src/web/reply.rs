@@ -45,7 +45,7 @@ impl Reply {
 
     /// An exposition; the lease ends when its last byte is sent.
     pub(super) fn metrics(counted: Arc<Counted>, form: Form, lease: Lease) -> Self {
-        let body = counted.body().clone();
+        let body = counted.body.clone();
         let mut reply = Self::new(StatusCode::OK, form.format.content_type(), body)
             .with(VARY, "Accept, Accept-Encoding")
             .with_lease(lease);

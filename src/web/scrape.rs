@@ -46,16 +46,10 @@ struct Bodies {
 /// A body of one exposition. It counts once, however many clients read it.
 #[derive(Debug)]
 pub(super) struct Counted {
-    body: Body,
+    pub(super) body: Body,
     form: Form,
     /// The time of its ages.
     as_of: Instant,
-}
-
-impl Counted {
-    pub(super) fn body(&self) -> &Body {
-        &self.body
-    }
 }
 
 impl Scrapes {

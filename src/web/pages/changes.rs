@@ -40,11 +40,8 @@ impl Query {
 
 /// The page as of `now`.
 pub(super) fn page(history: &History, query: &Query, site: &Site<'_>, now: Timestamp) -> Markup {
-    let offset = query
-        .parameters
-        .page("page")
-        .saturating_sub(1)
-        .saturating_mul(PAGE_SIZE);
+    let page = query.parameters.page("page");
+    let offset = page.saturating_sub(1).saturating_mul(PAGE_SIZE);
     let mut found = history.query(&query.wanted(offset), now);
     let paging = Paging::new(found.total, &query.parameters, "page");
     if paging.range().start != offset {

@@ -184,7 +184,7 @@ fn filters(query: &Query, numbers: [(FindingKind, Option<usize>); ORDER.len()]) 
             @for (kind, number) in numbers {
                 (layout::tile(kind.as_str(), number, true, &layout::link(
                     "/findings",
-                    &[("finding", kind.as_str()), ("q", &query.search)],
+                    [("finding", kind.as_str()), ("q", &query.search)],
                 )))
             }
         }

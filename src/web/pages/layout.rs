@@ -4,7 +4,7 @@
 //! run no scripts.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
@@ -114,7 +114,7 @@ impl<'a> Paging<'a> {
     /// Links to the previous and next page; empty if there is only one page.
     pub(super) fn links(self, label: &str) -> Markup {
         let Self { page, pages, .. } = self;
-        let link = |page: usize| self.parameters.link(self.name, &page.to_string());
+        let link = |page| self.parameters.link(self.name, page);
         html! {
             @if pages > 1 {
                 nav.pages aria-label=(label) {
@@ -127,27 +127,25 @@ impl<'a> Paging<'a> {
     }
 }
 
-/// The known parameters of a page's query. Of several with one name the last counts; invalid values
-/// count as absent.
+/// The known parameters of a page's query, truncated to [`MAX_SEARCH_CHARS`]. Of several with one
+/// name the last counts; invalid values count as absent.
 #[derive(Debug)]
-pub(super) struct Parameters {
-    known: &'static [&'static str],
-    given: HashMap<String, String>,
-}
+pub(super) struct Parameters(BTreeMap<&'static str, String>);
 
 impl Parameters {
-    pub(super) fn parse(query: &str, known: &'static [&'static str]) -> Self {
-        let given = form_urlencoded::parse(query.as_bytes()).into_owned();
-        Self {
-            known,
-            given: given.collect(),
+    pub(super) fn parse(query: &str, known: &[&'static str]) -> Self {
+        let mut parameters = BTreeMap::new();
+        for (key, value) in form_urlencoded::parse(query.as_bytes()) {
+            if let Some(name) = known.iter().find(|name| **name == key) {
+                parameters.insert(*name, prefix(&value, MAX_SEARCH_CHARS).to_owned());
+            }
         }
+        Self(parameters)
     }
 
-    /// A value, truncated to [`MAX_SEARCH_CHARS`]; empty if it is absent.
+    /// A value; empty if it is absent.
     pub(super) fn get(&self, name: &str) -> &str {
-        let value = self.given.get(name).map_or("", String::as_str);
-        prefix(value, MAX_SEARCH_CHARS)
+        self.0.get(name).map_or("", String::as_str)
     }
 
     /// A search text in lower case.
@@ -155,21 +153,11 @@ impl Parameters {
         self.get(name).trim().to_lowercase()
     }
 
-    /// A link to the same page with another value of one parameter.
-    fn link(&self, changed: &str, value: &str) -> String {
-        let value_of = |name| {
-            if name == changed {
-                value
-            } else {
-                self.get(name)
-            }
-        };
-        let parameters: Vec<_> = self
-            .known
-            .iter()
-            .map(|&name| (name, value_of(name)))
-            .collect();
-        link("", &parameters)
+    /// A link to another page of the same table.
+    fn link(&self, name: &'static str, page: usize) -> String {
+        let mut parameters = self.0.clone();
+        parameters.insert(name, page.to_string());
+        link("", parameters)
     }
 
     /// The number of a page, from 1.
@@ -179,8 +167,12 @@ impl Parameters {
 }
 
 /// A link with the parameters that have a value.
-pub(super) fn link(path: &str, parameters: &[(&str, &str)]) -> String {
-    let given = parameters.iter().filter(|(_, value)| !value.is_empty());
+pub(super) fn link<V: AsRef<str>>(
+    path: &str,
+    parameters: impl IntoIterator<Item = (&'static str, V)>,
+) -> String {
+    let parameters = parameters.into_iter();
+    let given = parameters.filter(|(_, value)| !value.as_ref().is_empty());
     let mut query = form_urlencoded::Serializer::for_suffix(format!("{path}?"), path.len() + 1);
     query.extend_pairs(given).finish()
 }

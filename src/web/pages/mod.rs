@@ -103,13 +103,8 @@ impl Pages {
             Page::Changes => changes::page(history, &changes::Query::parse(query), site, now),
             Page::Zone(zone) => match *directory.find(&zone) {
                 [slot] => {
-                    let page = zone::Page {
-                        slot,
-                        history,
-                        api_url: &(sources.api_url)(),
-                        now,
-                    };
-                    page.render(&zone::Query::parse(query), site)
+                    let (query, api_url) = (zone::Query::parse(query), (sources.api_url)());
+                    zone::page(slot, history, &api_url, &query, site, now)
                 }
                 [] => return Reply::page(StatusCode::NOT_FOUND, zone::not_found(site)),
                 ref zones => {

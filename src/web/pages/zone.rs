@@ -86,52 +86,47 @@ pub(super) fn ambiguous(zones: &[&Arc<ZoneSlot>], site: &Site<'_>) -> Markup {
     )
 }
 
-/// The page of one zone.
-pub(super) struct Page<'a> {
-    pub(super) slot: &'a ZoneSlot,
-    pub(super) history: &'a History,
-    /// The base URL of Cloudflare's API.
-    pub(super) api_url: &'a str,
-    pub(super) now: Timestamp,
-}
-
-impl Page<'_> {
-    /// Renders the requested part of the zone.
-    pub(super) fn render(&self, query: &Query, site: &Site<'_>) -> Markup {
-        let now = self.now;
-        let state = self.slot.load();
-        let zone = ZoneRow::of(&state, self.slot.next_poll(), now);
-        let found = found(&state, query, now);
-        let content = html! {
-            p { a href="/" { "← All zones" } }
-            h1 { (zone.zone) }
-            (tiles(&zone))
-            (warnings(&zone))
-            (search(&zone, query))
-            h2 #findings { "Findings" }
-            (findings(&state, &found, query, now))
-            (plan::block(&state, &found, self.api_url, now))
-            h2 { "Changes" }
-            (changes(&zone, self.history, now))
-            h2 { "Zone" }
-            (facts(&zone, now))
-            (origins::hosts(&state, query))
-            h2 #mappings { "Mappings" }
-            (mappings(&state, query, now))
-            (origins::left_out(&state))
-            p.quiet {
-                "The same as JSON: "
-                a href={ "/api/v1/zones?zone=" (zone.zone_id) } { "zone" } ", "
-                a href={ "/api/v1/findings?zone=" (zone.zone_id) } { "findings" } ", "
-                a href={ "/api/v1/plan?zone=" (zone.zone_id) } { "plan" } ", "
-                a href={ "/api/v1/mappings?zone=" (zone.zone_id) } { "mappings" } ", "
-                a href={ "/api/v1/origins?zone=" (zone.zone_id) } { "expected origins" } ", "
-                a href={ "/api/v1/origins?left_out=true&zone=" (zone.zone_id) } { "left out" } ", "
-                a href={ "/api/v1/changes?zone=" (zone.zone_id) } { "changes" }
-            }
-        };
-        layout::shell(&zone.zone, site, &content)
-    }
+/// The requested part of the page of one zone. `api_url` is the base URL of Cloudflare's API.
+pub(super) fn page(
+    slot: &ZoneSlot,
+    history: &History,
+    api_url: &str,
+    query: &Query,
+    site: &Site<'_>,
+    now: Timestamp,
+) -> Markup {
+    let state = slot.load();
+    let zone = ZoneRow::of(&state, slot.next_poll(), now);
+    let found = found(&state, query, now);
+    let content = html! {
+        p { a href="/" { "← All zones" } }
+        h1 { (zone.zone) }
+        (tiles(&zone))
+        (warnings(&zone))
+        (search(&zone, query))
+        h2 #findings { "Findings" }
+        (findings(&state, &found, query, now))
+        (plan::block(&state, &found, api_url, now))
+        h2 { "Changes" }
+        (changes(&zone, history, now))
+        h2 { "Zone" }
+        (facts(&zone, now))
+        (origins::hosts(&state, query))
+        h2 #mappings { "Mappings" }
+        (mappings(&state, query, now))
+        (origins::left_out(&state))
+        p.quiet {
+            "The same as JSON: "
+            a href={ "/api/v1/zones?zone=" (zone.zone_id) } { "zone" } ", "
+            a href={ "/api/v1/findings?zone=" (zone.zone_id) } { "findings" } ", "
+            a href={ "/api/v1/plan?zone=" (zone.zone_id) } { "plan" } ", "
+            a href={ "/api/v1/mappings?zone=" (zone.zone_id) } { "mappings" } ", "
+            a href={ "/api/v1/origins?zone=" (zone.zone_id) } { "expected origins" } ", "
+            a href={ "/api/v1/origins?left_out=true&zone=" (zone.zone_id) } { "left out" } ", "
+            a href={ "/api/v1/changes?zone=" (zone.zone_id) } { "changes" }
+        }
+    };
+    layout::shell(&zone.zone, site, &content)
 }
 
 fn warnings(zone: &ZoneRow) -> Markup {

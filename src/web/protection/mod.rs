@@ -59,7 +59,8 @@ pub struct Protection {
 #[derive(Default)]
 pub(super) struct InForce {
     tls: Option<Tls>,
-    headers: Vec<(HeaderName, HeaderValue)>,
+    /// Headers that are added to every response.
+    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
     users: Option<Users>,
     bucket: Option<Arc<Bucket>>,
 }
@@ -169,8 +170,10 @@ impl InForce {
     fn load(path: &Path, files: &mut Files) -> Result<Self, ProtectionError> {
         files.add(path);
         let config = WebConfig::load(path).map_err(|errors| ProtectionError(errors.to_string()))?;
-        for file in config.tls.iter().flat_map(pem_files) {
-            files.add(file);
+        for pem in config.tls.iter().flat_map(TlsSettings::pems) {
+            if let Pem::File(path) = pem {
+                files.add(path);
+            }
         }
         let tls = config.tls.as_ref().map(|tls| {
             tls::load(tls, config.http2).map_err(|problem| {
@@ -198,7 +201,7 @@ impl InForce {
             new.inherit(old);
         }
         if let (Some(new), Some(old)) = (&mut self.bucket, &old.bucket)
-            && new.limit() == old.limit()
+            && new.limit == old.limit
         {
             *new = Arc::clone(old);
         }
@@ -207,11 +210,6 @@ impl InForce {
     /// The TLS configuration; `None` without TLS.
     pub(super) fn tls(&self) -> Option<&Arc<ServerConfig>> {
         self.tls.as_ref().map(|tls| &tls.config)
-    }
-
-    /// Headers that are added to every response.
-    pub(super) fn headers(&self) -> &[(HeaderName, HeaderValue)] {
-        &self.headers
     }
 
     /// The response to a request that is not allowed; `None` if it is.
@@ -232,16 +230,4 @@ impl InForce {
             )),
         }
     }
-}
-
-fn pem_files(tls: &TlsSettings) -> impl Iterator<Item = &Path> {
-    let pems = [
-        Some(&tls.certificate),
-        Some(&tls.key),
-        tls.client_ca.as_ref(),
-    ];
-    pems.into_iter().flatten().filter_map(|pem| match pem {
-        Pem::File(path) => Some(path.as_path()),
-        Pem::Inline(_) => None,
-    })
 }

@@ -12,7 +12,7 @@ use crate::web::RateLimit;
 /// rate algorithm).
 #[derive(Debug)]
 pub(super) struct Bucket {
-    limit: RateLimit,
+    pub(super) limit: RateLimit,
     full_at: Mutex<Instant>,
 }
 
@@ -23,10 +23,6 @@ impl Bucket {
             limit,
             full_at: Mutex::new(now),
         }
-    }
-
-    pub(super) fn limit(&self) -> RateLimit {
-        self.limit
     }
 
     /// Takes a token, if there is one.

@@ -232,7 +232,7 @@ impl Exchange {
         let allowance = context.limits.allowance(reply.body_len());
         let is_http1 = head.version < Version::HTTP_2;
         let sending = self.activity.send(allowance, !is_http1);
-        let mut response = reply.with_headers(protection.headers()).into_response(
+        let mut response = reply.with_headers(&protection.headers).into_response(
             &head.method,
             &self.activity,
             (busy, Arc::clone(&sending)),

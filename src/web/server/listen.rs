@@ -17,7 +17,7 @@ const BACKLOG: i32 = 1024;
 /// A bound address.
 #[derive(Debug)]
 pub struct Listener {
-    socket: TcpListener,
+    pub(super) socket: TcpListener,
     local: SocketAddr,
 }
 
@@ -25,10 +25,6 @@ impl Listener {
     /// The address, with the actual port if port 0 was requested.
     pub fn local_addr(&self) -> SocketAddr {
         self.local
-    }
-
-    pub(super) fn socket(&self) -> &TcpListener {
-        &self.socket
     }
 
     fn new(socket: std::net::TcpListener) -> io::Result<Self> {

@@ -95,7 +95,7 @@ impl Server {
             .run_until_cancelled(async {
                 let mut warned = None::<Instant>;
                 loop {
-                    match listener.socket().accept().await {
+                    match listener.socket.accept().await {
                         Ok((stream, peer)) => self.admit(stream, peer).await,
                         Err(error) => {
                             if warned.is_none_or(|at| at.elapsed() >= ACCEPT_PAUSE) {

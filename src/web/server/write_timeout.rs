@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::{Sleep, sleep};
 
 use super::activity::Activity;
 
@@ -23,10 +23,8 @@ pub(super) struct WriteTimeout<S> {
     stream: S,
     limit: Duration,
     activity: Arc<Activity>,
-    received: bool,
-    /// Created at the first stall, then reused.
+    /// Runs while the stream accepts no data.
     timer: Option<Pin<Box<Sleep>>>,
-    stalled: bool,
 }
 
 impl<S> WriteTimeout<S> {
@@ -35,9 +33,7 @@ impl<S> WriteTimeout<S> {
             stream,
             limit,
             activity,
-            received: false,
             timer: None,
-            stalled: false,
         }
     }
 
@@ -51,21 +47,16 @@ impl<S> WriteTimeout<S> {
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<T>> {
         if outcome.is_ready() {
-            if self.stalled {
-                self.stalled = false;
+            if self.timer.take().is_some() {
                 self.activity.set_blocked(false);
             }
             return outcome;
         }
         let limit = self.limit;
-        let timer = self
-            .timer
-            .get_or_insert_with(|| Box::pin(sleep_until(Instant::now())));
-        if !self.stalled {
-            self.stalled = true;
+        let timer = self.timer.get_or_insert_with(|| {
             self.activity.set_blocked(true);
-            timer.as_mut().reset(Instant::now() + limit);
-        }
+            Box::pin(sleep(limit))
+        });
         timer.as_mut().poll(cx).map(|()| {
             Err(io::Error::new(
                 io::ErrorKind::TimedOut,
@@ -82,8 +73,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for WriteTimeout<S> {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let outcome = Pin::new(&mut self.stream).poll_read(cx, buf);
-        if !self.received && !buf.filled().is_empty() {
-            self.received = true;
+        if !buf.filled().is_empty() {
             self.activity.mark_received();
         }
         outcome
@@ -127,7 +117,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for WriteTimeout<S> {
 #[cfg(test)]
 mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
-    use tokio::time::sleep;
+    use tokio::time::Instant;
     use tokio_util::sync::CancellationToken;
 
     use super::super::activity::Spare;

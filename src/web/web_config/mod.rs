@@ -9,13 +9,11 @@ mod tls;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
+use std::str::FromStr as _;
 use std::time::Duration;
 
 use bcrypt::HashParts;
-use hyper::header::{
-    CONTENT_SECURITY_POLICY, HeaderName, HeaderValue, STRICT_TRANSPORT_SECURITY,
-    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS, X_XSS_PROTECTION,
-};
+use hyper::header::{HeaderName, HeaderValue};
 use jiff::SignedDuration;
 
 use serde::Deserialize;
@@ -158,31 +156,25 @@ fn read(path: &Path) -> Result<String, String> {
 
 /// Only the security headers of the shared format can be set.
 fn headers(keys: Entries<String>, reader: &mut Reader) -> Vec<(HeaderName, HeaderValue)> {
-    // The format accepts no other spelling of these names.
-    let known: [(&str, HeaderName, &[&str]); 5] = [
-        ("Strict-Transport-Security", STRICT_TRANSPORT_SECURITY, &[]),
-        (
-            "X-Content-Type-Options",
-            X_CONTENT_TYPE_OPTIONS,
-            &["nosniff"],
-        ),
-        ("X-Frame-Options", X_FRAME_OPTIONS, &["deny", "sameorigin"]),
-        ("X-XSS-Protection", X_XSS_PROTECTION, &[]),
-        ("Content-Security-Policy", CONTENT_SECURITY_POLICY, &[]),
-    ];
     let mut headers = Vec::new();
     for (key, Located { at, value }) in keys {
-        let Some((_, name, values)) = known.iter().find(|(spelling, ..)| *spelling == key) else {
-            reader.push(at.error("this header cannot be configured"));
-            continue;
+        // The format accepts no other spelling of these names.
+        let values: &[&str] = match key.as_str() {
+            "X-Content-Type-Options" => &["nosniff"],
+            "X-Frame-Options" => &["deny", "sameorigin"],
+            "Strict-Transport-Security" | "X-XSS-Protection" | "Content-Security-Policy" => &[],
+            _ => {
+                reader.push(at.error("this header cannot be configured"));
+                continue;
+            }
         };
         if !values.is_empty() && !values.contains(&value.as_str()) {
             reader.push(at.expected(values.join(" or "), &value));
             continue;
         }
-        match HeaderValue::from_str(&value) {
-            Ok(value) => headers.push((name.clone(), value)),
-            Err(_) => reader.push(at.expected("the value of a header", &value)),
+        match (HeaderName::from_str(&key), HeaderValue::from_str(&value)) {
+            (Ok(name), Ok(value)) => headers.push((name, value)),
+            _ => reader.push(at.expected("the value of a header", &value)),
         }
     }
     headers

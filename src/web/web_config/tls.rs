@@ -163,6 +163,14 @@ impl TlsSettings {
     }
 }
 
+impl TlsSettings {
+    /// All certificates and keys.
+    pub(in crate::web) fn pems(&self) -> impl Iterator<Item = &Pem> {
+        let own = [&self.certificate, &self.key];
+        own.into_iter().chain(&self.client_ca)
+    }
+}
+
 fn pem(file: &str, inline: &str, folder: &Path) -> Option<Pem> {
     match (file, inline) {
         ("", "") => None,
