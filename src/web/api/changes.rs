@@ -5,8 +5,6 @@ use jiff::Timestamp;
 use super::query::Query;
 use crate::history::{self, History, Page};
 
-pub(super) const PARAMETERS: &str = "zone origin_ip kind finding since until limit offset";
-
 /// The matching changes, newest first.
 pub(super) fn page(history: &History, query: &Query, now: Timestamp) -> Page {
     let wanted = history::Query {

@@ -6,8 +6,6 @@ use super::query::Query;
 use crate::snapshot::Directory;
 use crate::snapshot::rows::{Finding, FindingRow};
 
-pub(super) const PARAMETERS: &str = "zone vendor region origin_ip finding limit offset";
-
 /// The matching findings.
 pub(super) fn list(
     directory: &Directory,

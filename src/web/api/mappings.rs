@@ -4,8 +4,6 @@ use super::query::Query;
 use crate::snapshot::Directory;
 use crate::snapshot::rows::MappingRow;
 
-pub(super) const PARAMETERS: &str = "zone vendor region origin_ip limit offset";
-
 /// The matching mappings.
 pub(super) fn list(directory: &Directory, query: &Query) -> (usize, Vec<MappingRow>) {
     let zones: Vec<_> = query.zones(directory).map(|(_, state)| state).collect();

@@ -52,12 +52,11 @@ impl Resource {
     /// The query parameters that it accepts.
     fn parameters(self) -> &'static str {
         match self {
-            Self::Zones => zones::PARAMETERS,
-            Self::Mappings => mappings::PARAMETERS,
-            Self::Findings => findings::PARAMETERS,
-            Self::Origins => origins::PARAMETERS,
-            Self::Changes => changes::PARAMETERS,
-            Self::Plan => plan::PARAMETERS,
+            Self::Zones | Self::Mappings => "zone vendor region origin_ip limit offset",
+            Self::Findings => "zone vendor region origin_ip finding limit offset",
+            Self::Origins => "zone vendor region origin_ip left_out limit offset",
+            Self::Changes => "zone origin_ip kind finding since until limit offset",
+            Self::Plan => "zone prune limit offset",
         }
     }
 }

@@ -4,8 +4,6 @@ use super::query::Query;
 use crate::snapshot::Directory;
 use crate::snapshot::rows::{LeftOutRow, OriginRow};
 
-pub(super) const PARAMETERS: &str = "zone vendor region origin_ip left_out limit offset";
-
 /// The matching expected origins.
 pub(super) fn expected(directory: &Directory, query: &Query) -> (usize, Vec<OriginRow>) {
     let zones: Vec<_> = query.zones(directory).map(|(_, state)| state).collect();

@@ -5,8 +5,6 @@ use jiff::Timestamp;
 use super::query::Query;
 use crate::snapshot::{Directory, PlanRow, Prune};
 
-pub(super) const PARAMETERS: &str = "zone prune limit offset";
-
 /// The plans of the matching zones whose mappings are known. The size of a plan depends on the
 /// zone's findings.
 pub(super) fn list(directory: &Directory, query: &Query, now: Timestamp) -> (usize, Vec<PlanRow>) {

@@ -6,8 +6,6 @@ use super::query::Query;
 use crate::snapshot::Directory;
 use crate::snapshot::rows::ZoneRow;
 
-pub(super) const PARAMETERS: &str = "zone vendor region origin_ip limit offset";
-
 /// The matching zones; with a filter on mappings, those that have a matching mapping.
 pub(super) fn list(directory: &Directory, query: &Query, now: Timestamp) -> (usize, Vec<ZoneRow>) {
     let matching = query.zones(directory).filter(|(_, state)| {

@@ -9,22 +9,19 @@ use crate::history::{Change, ChangeKind};
 
 /// The changes, each with its zone.
 pub(super) fn table<'a>(changes: impl Iterator<Item = &'a Change>, now: Timestamp) -> Markup {
-    let heads = ["When", "Zone", "Change", "Origin", "Before", "After", "By"];
-    layout::table(
-        heads,
-        changes.map(|change| {
-            let (before, after) = places(change);
-            [
-                layout::when(Some(change.time), now),
-                html! { a href={ "/zones/" (change.zone_id) } { (change.zone) } },
-                what(change),
-                origin(change),
-                before,
-                after,
-                by(change, now),
-            ]
-        }),
-    )
+    layout::table(changes.map(|change| {
+        let (before, after) = places(change);
+        let zone = html! { a href={ "/zones/" (change.zone_id) } { (change.zone) } };
+        [
+            ("When", layout::when(Some(change.time), now)),
+            ("Zone", zone),
+            ("Change", what(change)),
+            ("Origin", origin(change)),
+            ("Before", before),
+            ("After", after),
+            ("By", by(change, now)),
+        ]
+    }))
 }
 
 fn what(change: &Change) -> Markup {

@@ -9,39 +9,29 @@ use crate::snapshot::rows::FindingRow;
 
 /// The findings of one zone.
 pub(super) fn of_zone<'a>(rows: impl Iterator<Item = &'a FindingRow>, now: Timestamp) -> Markup {
-    let heads = ["Origin", "Finding", "Why", "Mapped to", "Expected", "Fix"];
-    layout::table(heads, rows.map(|row| cells(row, now)))
+    layout::table(rows.map(|row| cells(row, now)))
 }
 
 /// The findings of several zones.
 pub(super) fn of_zones<'a>(rows: impl Iterator<Item = &'a FindingRow>, now: Timestamp) -> Markup {
-    let heads = [
-        "Zone",
-        "Finding",
-        "Origin",
-        "Why",
-        "Mapped to",
-        "Expected",
-        "Fix",
-    ];
-    let rows = rows.map(|row| {
+    layout::table(rows.map(|row| {
         let zone = html! { a href={ "/zones/" (row.zone_id) } { (row.zone) } };
         let [origin, kind, why, mapped, expected, fix] = cells(row, now);
-        [zone, kind, origin, why, mapped, expected, fix]
-    });
-    layout::table(heads, rows)
+        [("Zone", zone), kind, origin, why, mapped, expected, fix]
+    }))
 }
 
 /// Origin, kind, reason, actual place, expected place and fix.
-fn cells(row: &FindingRow, now: Timestamp) -> [Markup; 6] {
+fn cells(row: &FindingRow, now: Timestamp) -> [(&'static str, Markup); 6] {
     let (vendor, region) = (&row.expected_vendor, &row.expected_region);
+    let expected = layout::place(vendor.as_deref(), region.as_deref(), "–");
     [
-        origin(row),
-        html! { span.bad { (row.finding.as_str()) } },
-        why(row, now),
-        mapped(row),
-        layout::place(vendor.as_deref(), region.as_deref(), "–"),
-        fix(row),
+        ("Origin", origin(row)),
+        ("Finding", html! { span.bad { (row.finding.as_str()) } }),
+        ("Why", why(row, now)),
+        ("Mapped to", mapped(row)),
+        ("Expected", expected),
+        ("Fix", fix(row)),
     ]
 }
 

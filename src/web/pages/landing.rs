@@ -92,6 +92,8 @@ impl Landing<'_> {
             .map(|slot| ZoneRow::of(&slot.load(), slot.next_poll(), self.now))
             .collect();
         zones.sort_by_key(|zone| (zone.up != Some(false), !zone.has_problem()));
+        let found: Vec<_> = zones.iter().filter(|zone| query.takes(zone)).collect();
+        let paging = Paging::new(found.len(), &query.parameters, "page");
         let content = html! {
             h1 { "Zones and their origins" }
             (self.alarms(site))
@@ -103,7 +105,13 @@ impl Landing<'_> {
             h2 { "Accounts" }
             (self.account_table())
             h2 #zones { "Zones" }
-            (self.zone_list(&zones, query))
+            (search(query))
+            p.quiet {
+                @if query.is_all() { (zones.len()) " in all, those with problems first." }
+                @else { (found.len()) " of " (zones.len()) " match." }
+            }
+            (zone_table(paging.of(&found), self.now))
+            (paging.links("Pages of zones"))
         };
         layout::shell("Zones", site, &content)
     }
@@ -150,57 +158,48 @@ impl Landing<'_> {
         }
     }
 
-    fn zone_list(&self, zones: &[ZoneRow], query: &Query) -> Markup {
-        let found: Vec<_> = zones.iter().filter(|zone| query.takes(zone)).collect();
-        let paging = Paging::new(found.len(), &query.parameters, "page");
-        html! {
-            (search(query))
-            p.quiet { (summary(query, zones.len(), found.len())) }
-            (zone_table(paging.of(&found), self.now))
-            (paging.links("Pages of zones"))
-        }
-    }
-
     fn account_table(&self) -> Markup {
-        let heads = [
-            "Account",
-            "Zone listing",
-            "Token",
-            "Own budget",
-            "Left at Cloudflare",
-            "Zones",
-            "Last error",
-        ];
         let accounts = &self.directory.accounts;
         let rows = accounts.iter().map(|account| self.account_row(account));
         html! {
             @if accounts.is_empty() {
                 p.quiet { "No account has been read yet." }
             } @else {
-                (layout::table(heads, rows))
+                (layout::table(rows))
             }
         }
     }
 
-    fn account_row(&self, account: &AccountState) -> [Markup; 7] {
+    fn account_row(&self, account: &AccountState) -> [(&'static str, Markup); 7] {
         let now = self.now;
         let mut statuses = self.accounts.iter();
         let status = statuses.find(|status| status.name == account.name);
+        let listing = html! {
+            (layout::state(account.up)) ", last good " (layout::when(account.last_success, now))
+        };
+        let remaining = html! {
+            @match status.and_then(|status| status.remaining) {
+                Some(remaining) => { (remaining) " requests" },
+                None => span.quiet { "unknown" },
+            }
+        };
         [
-            html! { (account.name) },
-            html! {
-                (layout::state(account.up)) ", last good " (layout::when(account.last_success, now))
-            },
-            html! { @if let Some(status) = status { (token(status, now)) } },
-            html! { @if let Some(status) = status { (budget(status, now)) } },
-            html! {
-                @match status.and_then(|status| status.remaining) {
-                    Some(remaining) => { (remaining) " requests" },
-                    None => span.quiet { "unknown" },
-                }
-            },
-            html! { (zone_counts(account)) },
-            html! { (layout::error(account.error.as_deref())) },
+            ("Account", html! { (account.name) }),
+            ("Zone listing", listing),
+            (
+                "Token",
+                html! { @if let Some(status) = status { (token(status, now)) } },
+            ),
+            (
+                "Own budget",
+                html! { @if let Some(status) = status { (budget(status, now)) } },
+            ),
+            ("Left at Cloudflare", remaining),
+            ("Zones", html! { (zone_counts(account)) }),
+            (
+                "Last error",
+                html! { (layout::error(account.error.as_deref())) },
+            ),
         ]
     }
 }
@@ -296,51 +295,38 @@ fn search(query: &Query) -> Markup {
     }
 }
 
-fn summary(query: &Query, all: usize, found: usize) -> String {
-    if query.is_all() {
-        format!("{all} in all, those with problems first.")
-    } else {
-        format!("{found} of {all} match.")
-    }
-}
-
 fn zone_table(zones: &[&ZoneRow], now: Timestamp) -> Markup {
-    let heads = [
-        "Zone",
-        "Poll",
-        "Mappings",
-        "Missing",
-        "Wrong",
-        "Unused",
-        "Stale",
-        "Last good poll",
-        "Next poll",
-        "Last error",
-    ];
     let rows = zones.iter().map(|zone| zone_row(zone, now));
     html! {
         @if zones.is_empty() {
             p.quiet { "No zone." }
         } @else {
-            div.zones { (layout::table(heads, rows)) }
+            div.zones { (layout::table(rows)) }
         }
     }
 }
 
-fn zone_row(zone: &ZoneRow, now: Timestamp) -> [Markup; 10] {
+fn zone_row(zone: &ZoneRow, now: Timestamp) -> [(&'static str, Markup); 10] {
+    let mappings = html! {
+        (layout::count(zone.mappings))
+        @if zone.idle == Some(true) { " " span.bad { "idle" } }
+    };
     [
-        html! { a href={ "/zones/" (zone.zone_id) } { (zone.zone) } },
-        layout::state(zone.up),
-        html! {
-            (layout::count(zone.mappings))
-            @if zone.idle == Some(true) { " " span.bad { "idle" } }
-        },
-        layout::findings(zone.missing),
-        layout::findings(zone.wrong),
-        layout::findings(zone.unused),
-        layout::findings(zone.stale),
-        layout::when(zone.last_success, now),
-        layout::ahead(zone.next_poll, now),
-        html! { (layout::error(zone.error.as_deref())) },
+        (
+            "Zone",
+            html! { a href={ "/zones/" (zone.zone_id) } { (zone.zone) } },
+        ),
+        ("Poll", layout::state(zone.up)),
+        ("Mappings", mappings),
+        ("Missing", layout::findings(zone.missing)),
+        ("Wrong", layout::findings(zone.wrong)),
+        ("Unused", layout::findings(zone.unused)),
+        ("Stale", layout::findings(zone.stale)),
+        ("Last good poll", layout::when(zone.last_success, now)),
+        ("Next poll", layout::ahead(zone.next_poll, now)),
+        (
+            "Last error",
+            html! { (layout::error(zone.error.as_deref())) },
+        ),
     ]
 }

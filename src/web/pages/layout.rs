@@ -4,8 +4,8 @@
 //! run no scripts.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
+use indexmap::IndexMap;
 use jiff::Timestamp;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use url::form_urlencoded;
@@ -127,17 +127,18 @@ impl<'a> Paging<'a> {
     }
 }
 
-/// The known parameters of a page's query, truncated to [`MAX_SEARCH_CHARS`]. Of several with one
-/// name the last counts; invalid values count as absent.
+/// The known parameters of a page's query, truncated to [`MAX_SEARCH_CHARS`] and empty if they are
+/// absent. Of several with one name the last counts; invalid values count as absent.
 #[derive(Debug)]
-pub(super) struct Parameters(BTreeMap<&'static str, String>);
+pub(super) struct Parameters(IndexMap<&'static str, String>);
 
 impl Parameters {
     pub(super) fn parse(query: &str, known: &[&'static str]) -> Self {
-        let mut parameters = BTreeMap::new();
+        let mut parameters: IndexMap<_, _> =
+            known.iter().map(|&name| (name, String::new())).collect();
         for (key, value) in form_urlencoded::parse(query.as_bytes()) {
-            if let Some(name) = known.iter().find(|name| **name == key) {
-                parameters.insert(*name, prefix(&value, MAX_SEARCH_CHARS).to_owned());
+            if let Some(parameter) = parameters.get_mut(&*key) {
+                prefix(&value, MAX_SEARCH_CHARS).clone_into(parameter);
             }
         }
         Self(parameters)
@@ -213,18 +214,20 @@ pub(super) fn state(good: Option<bool>) -> Markup {
     }
 }
 
-/// A table with row headers in the first column.
+/// A table of at least one row. Each cell has the name of its column; the first is the header of its
+/// row.
 pub(super) fn table<const N: usize>(
-    heads: [&str; N],
-    rows: impl Iterator<Item = [Markup; N]>,
+    rows: impl Iterator<Item = [(&'static str, Markup); N]>,
 ) -> Markup {
+    let mut rows = rows.peekable();
+    let heads = rows.peek().map(|row| row.each_ref().map(|(head, _)| *head));
     html! {
         table.cards {
-            thead { tr { @for head in heads { th scope="col" { (head) } } } }
+            thead { tr { @for head in heads.into_iter().flatten() { th scope="col" { (head) } } } }
             tbody {
                 @for row in rows {
                     tr {
-                        @for (number, (head, cell)) in heads.iter().zip(row).enumerate() {
+                        @for (number, (head, cell)) in row.into_iter().enumerate() {
                             @if number == 0 {
                                 th scope="row" { (cell) }
                             } @else {

@@ -60,7 +60,11 @@ pub(super) fn hosts(state: &ZoneState, query: &Query) -> Markup {
                 (None, None) => "has addresses",
             }
         };
-        [html! { (name) }, state, addresses(host, is_mapped)]
+        [
+            ("Host", html! { (name) }),
+            ("State", state),
+            ("Addresses", addresses(host, is_mapped)),
+        ]
     };
     let unnamed = unnamed(&data.findings);
     html! {
@@ -71,7 +75,7 @@ pub(super) fn hosts(state: &ZoneState, query: &Query) -> Markup {
                 p { "The first " (HOSTS_SHOWN) " of " (hosts.len()) "." }
             }
             @if !hosts.is_empty() {
-                (layout::table(["Host", "State", "Addresses"], hosts.iter().take(HOSTS_SHOWN).map(cells)))
+                (layout::table(hosts.iter().take(HOSTS_SHOWN).map(cells)))
             }
         }
     }
@@ -143,10 +147,16 @@ pub(super) fn left_out(state: &ZoneState) -> Markup {
     let total = left_out.count();
     let cells = |row: &LeftOutRow| {
         [
-            html! { (row.origin_ip.as_deref().unwrap_or("–")) },
-            html! { (row.hosts.join(", ")) },
-            html! { (row.sources.join(", ").replace('_', " ")) },
-            html! { (row.reason.replace('_', " ")) },
+            (
+                "Origin",
+                html! { (row.origin_ip.as_deref().unwrap_or("–")) },
+            ),
+            ("Hosts", html! { (row.hosts.join(", ")) }),
+            (
+                "Sources",
+                html! { (row.sources.join(", ").replace('_', " ")) },
+            ),
+            ("Reason", html! { (row.reason.replace('_', " ")) }),
         ]
     };
     html! {
@@ -156,7 +166,7 @@ pub(super) fn left_out(state: &ZoneState) -> Markup {
                 "What the zone’s records, load balancers and rules name, and what needs no mapping."
                 @if total > rows.len() { " The first " (rows.len()) " of " (total) "." }
             }
-            (layout::table(["Origin", "Hosts", "Sources", "Reason"], rows.iter().map(cells)))
+            (layout::table(rows.iter().map(cells)))
         }
     }
 }

@@ -70,10 +70,10 @@ pub(super) fn ambiguous(zones: &[&Arc<ZoneSlot>], site: &Site<'_>) -> Markup {
     let rows = states.iter().map(|state| {
         let id = state.zone.id.as_str();
         [
-            html! { a href={ "/zones/" (id) } { (id) } },
-            html! { (state.zone.name) },
-            html! { (state.account) },
-            html! { (or_unknown(&state.zone.status)) },
+            ("Identifier", html! { a href={ "/zones/" (id) } { (id) } }),
+            ("Zone", html! { (state.zone.name) }),
+            ("Account", html! { (state.account) }),
+            ("Status", html! { (or_unknown(&state.zone.status)) }),
         ]
     });
     layout::shell(
@@ -81,7 +81,7 @@ pub(super) fn ambiguous(zones: &[&Arc<ZoneSlot>], site: &Site<'_>) -> Markup {
         site,
         &html! {
             h1 { "Several zones have this name" }
-            (layout::table(["Identifier", "Zone", "Account", "Status"], rows))
+            (layout::table(rows))
         },
     )
 }
@@ -302,7 +302,6 @@ fn mappings(state: &ZoneState, query: &Query, now: Timestamp) -> Markup {
     if found.is_empty() {
         return none(state);
     }
-    let heads = ["Origin", "Vendor", "Region", "Last modified"];
     let row = |row: &MappingRow| {
         let modified = html! {
             @if row.modified_on.is_some() {
@@ -312,14 +311,14 @@ fn mappings(state: &ZoneState, query: &Query, now: Timestamp) -> Markup {
             }
         };
         [
-            html! { (row.origin_ip) },
-            html! { (row.vendor) },
-            html! { (row.region) },
-            modified,
+            ("Origin", html! { (row.origin_ip) }),
+            ("Vendor", html! { (row.vendor) }),
+            ("Region", html! { (row.region) }),
+            ("Last modified", modified),
         ]
     };
     html! {
-        (layout::table(heads, paging.of(&found).iter().map(row)))
+        (layout::table(paging.of(&found).iter().map(row)))
         (paging.links("Pages of mappings"))
     }
 }
