@@ -11,9 +11,7 @@ use super::cli;
 use super::environment::Environment;
 use super::file::sections;
 use super::layers::{self, Layer};
-use super::values::{
-    FilePath, LevelName, ListenAddress, LogFormatName, ShardName, Switch, TelemetryPath,
-};
+use super::values::{FilePath, LevelName, ListenAddress, LogFormatName, ShardName, TelemetryPath};
 use super::{LogFormat, LogSettings};
 use crate::config_tree::{ConfigError, ConfigErrors, Number, Place, Reader, plain};
 use crate::poller::Shard;
@@ -33,8 +31,8 @@ sections! {
         web_listen_address: Vec<ListenAddress> = vec![ListenAddress(LISTEN_ADDRESS.to_owned())],
         web_telemetry_path: TelemetryPath = TelemetryPath(TELEMETRY_PATH.to_owned()),
         web_config_file: Option<FilePath> = None,
-        web_systemd_socket: Switch = Switch(false),
-        web_enable_lifecycle: Switch = Switch(false),
+        web_systemd_socket: bool = false,
+        web_enable_lifecycle: bool = false,
         web_max_requests: Number<1, 100_000> = Number(MAX_REQUESTS),
         log_level: LevelName = LevelName(Level::INFO),
         log_format: LogFormatName = LogFormatName(LogFormat::Logfmt),
@@ -87,8 +85,8 @@ impl ProcessFlags {
             telemetry_path: self.web_telemetry_path.0.clone(),
             max_requests: self.web_max_requests.0 as usize,
             web_config_file: path(self.web_config_file.as_ref()),
-            systemd_socket: self.web_systemd_socket.0,
-            enable_lifecycle: self.web_enable_lifecycle.0,
+            systemd_socket: self.web_systemd_socket,
+            enable_lifecycle: self.web_enable_lifecycle,
         }
     }
 

@@ -160,13 +160,6 @@ parsed_types! {
     /// An address to listen on.
     #[derive(Debug, Clone)]
     pub(super) ListenAddress(String) = listen_address;
-    /// A flag that is on or off.
-    #[derive(Debug, Clone, Copy)]
-    pub(super) Switch(bool) = |text| match text.to_ascii_lowercase().as_str() {
-        "true" | "t" | "1" | "yes" | "y" | "on" => Ok(true),
-        "false" | "f" | "0" | "no" | "n" | "off" => Ok(false),
-        _ => Err("true or false"),
-    };
     /// The path of the metrics.
     #[derive(Debug, Clone)]
     pub(super) TelemetryPath(String) = telemetry_path;

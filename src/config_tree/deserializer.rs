@@ -11,8 +11,8 @@ use serde::de::{self, DeserializeOwned, Deserializer, Error as _, IntoDeserializ
 use serde::forward_to_deserialize_any;
 
 use super::origin::{Origin, REPEATED, REPETITION};
-use super::types::{LOCATED, LOCATION, NUMBER, SECRET, TEXT};
-use super::words::{is_keylike, join, may_be_secret, may_hold_credentials, show, unknown_key};
+use super::types::{LOCATED, LOCATION, Location, NUMBER, SECRET, TEXT};
+use super::words::{is_keylike, join, shown, unknown_key};
 use super::{ConfigError, ConfigErrors, Place};
 
 /// Stops after this many mistakes. Each one costs another pass over the document.
@@ -170,13 +170,11 @@ impl<'a> Node<'a> {
     }
 
     fn wrong_key(&self, shown: &str, value: &Value, problem: String) -> Error {
-        let mistake = ConfigError {
+        let at = Location {
             place: Origin::of(value).key_place(),
             path: Path::Key(&self.path, shown).show(),
-            problem,
-            found: None,
         };
-        Error::located(value, mistake)
+        Error::located(value, at.error(problem))
     }
 
     /// Adds this value's place to the error, unless it already has one. The value is shown if
@@ -193,9 +191,7 @@ impl<'a> Node<'a> {
             ValueKind::Array(_) => Some("a list".to_owned()),
             ValueKind::Table(_) => Some("a map".to_owned()),
             ValueKind::String(_) if misplaced => Some("a text".to_owned()),
-            ValueKind::String(text) => {
-                (!may_be_secret(&path) && !may_hold_credentials(text)).then(|| show(text))
-            }
+            ValueKind::String(text) => shown(&path, text),
             _ => Some("nothing".to_owned()),
         };
         let mistake = ConfigError {
@@ -219,12 +215,12 @@ impl<'de> Deserializer<'de> for Node<'_> {
         }
     }
 
-    /// `true` or `false`; a variable may also be `1`, `0`, `yes` or `no`.
+    /// `true` or `false`; a variable or a flag may also be one of the words of [`parse_boolean`].
     fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        let in_variable = matches!(Origin::of(self.value).place, Place::Variable(_));
+        let in_file = matches!(Origin::of(self.value).place, Place::File { .. });
         let truth = match self.scalar() {
-            Some((text, false)) if in_variable => parse_boolean(text),
-            Some((text, false)) => text.to_ascii_lowercase().parse().ok(),
+            Some((text, false)) if in_file => text.to_ascii_lowercase().parse().ok(),
+            Some((text, false)) => parse_boolean(text),
             _ => None,
         };
         visitor.visit_bool(truth.ok_or_else(|| self.expected("true or false"))?)
@@ -325,16 +321,17 @@ impl de::Error for Error {
     }
 }
 
-/// `true`, `1`, `yes`, `false`, `0` or `no`.
+/// The usual words for true and false.
 fn parse_boolean(text: &str) -> Option<bool> {
     match text.to_ascii_lowercase().as_str() {
-        "true" | "1" | "yes" => Some(true),
-        "false" | "0" | "no" => Some(false),
+        "true" | "t" | "1" | "yes" | "y" | "on" => Some(true),
+        "false" | "f" | "0" | "no" | "n" | "off" => Some(false),
         _ => None,
     }
 }
 
 /// Whether unquoted text cannot be read as a number or boolean by any other parser.
 fn can_only_be_text(text: &str) -> bool {
-    text.parse::<f64>().is_err() && parse_boolean(text).is_none()
+    let is_boolean = matches!(&*text.to_ascii_lowercase(), "true" | "false" | "yes" | "no");
+    text.parse::<f64>().is_err() && !is_boolean
 }

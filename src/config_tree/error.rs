@@ -44,8 +44,9 @@ impl fmt::Display for ConfigError {
     }
 }
 
-/// Every mistake in a configuration; at least one.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Every mistake in a configuration, at least one; as text, one line per mistake.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
 pub struct ConfigErrors(Vec<ConfigError>);
 
 impl ConfigErrors {
@@ -69,13 +70,3 @@ impl From<ConfigError> for ConfigErrors {
         Self(vec![error])
     }
 }
-
-/// One line per mistake.
-impl fmt::Display for ConfigErrors {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let lines: Vec<_> = self.0.iter().map(ToString::to_string).collect();
-        f.write_str(&lines.join("\n"))
-    }
-}
-
-impl std::error::Error for ConfigErrors {}

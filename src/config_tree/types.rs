@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer};
 
 use super::ConfigError;
 use super::origin::Place;
-use super::words::{may_be_secret, may_hold_credentials, show};
+use super::words::shown;
 
 /// Newtype names that tell the deserializer what to return: the location of a value; any text; text
 /// that no parser reads as a number or boolean; an unquoted scalar, or an empty text for anything
@@ -43,9 +43,8 @@ impl Location {
 
     /// An error that names what was expected; `found` is shown unless it may be a secret.
     pub fn expected(&self, what: impl fmt::Display, found: &str) -> ConfigError {
-        let hidden = may_be_secret(&self.path) || may_hold_credentials(found);
         ConfigError {
-            found: (!hidden).then(|| show(found)),
+            found: shown(&self.path, found),
             ..self.error(format!("expected {what}"))
         }
     }

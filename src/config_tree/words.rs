@@ -26,7 +26,7 @@ pub(crate) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> O
 }
 
 /// Quotes a value for a message, truncated if it is long.
-pub(super) fn show(text: &str) -> String {
+fn show(text: &str) -> String {
     format!("{:?}", truncated(text, SHOWN_CHARS))
 }
 
@@ -46,15 +46,13 @@ pub(super) fn is_keylike(key: &str) -> bool {
     key.len() <= 30 && !key.contains(|c: char| c.is_ascii_digit())
 }
 
-/// Whether a key, or one above it, suggests a secret.
-pub(super) fn may_be_secret(path: &str) -> bool {
+/// The value at this path in quotes, unless it may be a secret: if a key of the path suggests one, or
+/// if it may be a URL with a user and password, or with a signature in its query.
+pub(super) fn shown(path: &str, text: &str) -> Option<String> {
     let path = path.to_ascii_lowercase();
-    SECRET_WORDS.iter().any(|word| path.contains(word))
-}
-
-/// Whether a value may be a URL with a user and password, or with a signature in its query.
-pub(super) fn may_hold_credentials(text: &str) -> bool {
-    text.contains('@') || (text.contains("://") && text.contains('?'))
+    let may_be_secret = SECRET_WORDS.iter().any(|word| path.contains(word));
+    let may_hold_credentials = text.contains('@') || (text.contains("://") && text.contains('?'));
+    (!may_be_secret && !may_hold_credentials).then(|| show(text))
 }
 
 #[cfg(test)]

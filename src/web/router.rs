@@ -125,7 +125,10 @@ impl Router {
             }
             Route::Metrics => self.scrapes.answer(&request.headers).await,
             Route::Healthy => Reply::text(StatusCode::OK, "Healthy"),
-            Route::Ready => self.readiness(),
+            Route::Ready if *self.sources.ready.borrow() => Reply::text(StatusCode::OK, "Ready"),
+            Route::Ready => {
+                Reply::unavailable("Not ready: the first round of polls has not ended yet.")
+            }
             Route::Page(page) => self.pages.answer(page, query).await,
             Route::Api(resource) => self.api.answer(resource, query, Timestamp::now()).await,
             Route::Probe => self.probes.answer(query, &request.headers, peer).await,
@@ -147,14 +150,6 @@ impl Router {
                     .or_else(|| resource().map(Route::Api))
                     .unwrap_or(Route::NotFound)
             }
-        }
-    }
-
-    fn readiness(&self) -> Reply {
-        if *self.sources.ready.borrow() {
-            Reply::text(StatusCode::OK, "Ready")
-        } else {
-            Reply::unavailable("Not ready: the first round of polls has not ended yet.")
         }
     }
 }

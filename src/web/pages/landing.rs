@@ -92,6 +92,7 @@ impl Landing<'_> {
             .map(|slot| ZoneRow::of(&slot.load(), slot.next_poll(), self.now))
             .collect();
         zones.sort_by_key(|zone| (zone.up != Some(false), !zone.has_problem()));
+        let accounts = &self.directory.accounts;
         let found: Vec<_> = zones.iter().filter(|zone| query.takes(zone)).collect();
         let paging = Paging::new(found.len(), &query.parameters, "page");
         let content = html! {
@@ -103,14 +104,24 @@ impl Landing<'_> {
             }
             @if !zones.is_empty() { (tiles(&zones)) }
             h2 { "Accounts" }
-            (self.account_table())
+            @if accounts.is_empty() {
+                p.quiet { "No account has been read yet." }
+            } @else {
+                (layout::table(accounts.iter().map(|account| self.account_row(account))))
+            }
             h2 #zones { "Zones" }
             (search(query))
             p.quiet {
                 @if query.is_all() { (zones.len()) " in all, those with problems first." }
                 @else { (found.len()) " of " (zones.len()) " match." }
             }
-            (zone_table(paging.of(&found), self.now))
+            @if found.is_empty() {
+                p.quiet { "No zone." }
+            } @else {
+                div.zones {
+                    (layout::table(paging.of(&found).iter().map(|zone| zone_row(zone, self.now))))
+                }
+            }
             (paging.links("Pages of zones"))
         };
         layout::shell("Zones", site, &content)
@@ -155,18 +166,6 @@ impl Landing<'_> {
             "The filters of the configuration exclude every zone."
         } else {
             "The accounts list no zones: check which zones their tokens may read."
-        }
-    }
-
-    fn account_table(&self) -> Markup {
-        let accounts = &self.directory.accounts;
-        let rows = accounts.iter().map(|account| self.account_row(account));
-        html! {
-            @if accounts.is_empty() {
-                p.quiet { "No account has been read yet." }
-            } @else {
-                (layout::table(rows))
-            }
         }
     }
 
@@ -291,17 +290,6 @@ fn search(query: &Query) -> Markup {
             }
             button { "Show" }
             @if !query.is_all() { a href="/" { "All zones" } }
-        }
-    }
-}
-
-fn zone_table(zones: &[&ZoneRow], now: Timestamp) -> Markup {
-    let rows = zones.iter().map(|zone| zone_row(zone, now));
-    html! {
-        @if zones.is_empty() {
-            p.quiet { "No zone." }
-        } @else {
-            div.zones { (layout::table(rows)) }
         }
     }
 }

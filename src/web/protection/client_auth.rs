@@ -5,15 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::client::danger::HandshakeSignatureValid;
-use rustls::crypto::{
-    CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature,
-};
+use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, UnixTime};
-use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{
-    CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError, RootCertStore,
-    SignatureScheme,
+    CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError, SignatureScheme,
 };
 use x509_parser::prelude::{ASN1Time, FromDer as _, GeneralName, X509Certificate};
 
@@ -23,42 +19,17 @@ use crate::web::ClientAuth;
 /// that it holds the key of its certificate.
 #[derive(Debug)]
 pub(super) struct ClientVerifier {
-    auth: ClientAuth,
+    pub(super) auth: ClientAuth,
     /// Verifies against the authorities; without it no certificate is accepted.
-    authorities: Option<Arc<dyn ClientCertVerifier>>,
+    pub(super) authorities: Option<Arc<dyn ClientCertVerifier>>,
     /// The raw authorities: a client may present one of them as its own certificate.
-    trusted: Vec<CertificateDer<'static>>,
+    pub(super) trusted: Vec<CertificateDer<'static>>,
     /// If set, the certificate must contain one of these names.
-    allowed_names: Option<Vec<String>>,
-    algorithms: WebPkiSupportedAlgorithms,
+    pub(super) allowed_names: Option<Vec<String>>,
+    pub(super) algorithms: WebPkiSupportedAlgorithms,
 }
 
 impl ClientVerifier {
-    /// `roots` are the usable authorities; `trusted` are those that a client may present as its own
-    /// certificate.
-    pub(super) fn new(
-        auth: ClientAuth,
-        roots: RootCertStore,
-        trusted: Vec<CertificateDer<'static>>,
-        allowed_names: Option<Vec<String>>,
-        provider: &Arc<CryptoProvider>,
-    ) -> Result<Self, String> {
-        let authorities = if roots.is_empty() {
-            None
-        } else {
-            let provider = Arc::clone(provider);
-            let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
-            Some(builder.build().map_err(|error| error.to_string())?)
-        };
-        Ok(Self {
-            auth,
-            authorities,
-            trusted,
-            allowed_names,
-            algorithms: provider.signature_verification_algorithms,
-        })
-    }
-
     fn check_authority(
         &self,
         certificate: &CertificateDer<'_>,

@@ -16,11 +16,12 @@ impl Files {
 
     /// The current state of the same files.
     pub(super) fn now(&self) -> Self {
-        let mut now = Self::default();
-        for (path, _) in &self.0 {
-            now.add(path);
-        }
-        now
+        let files = self.0.iter();
+        Self(
+            files
+                .map(|(path, _)| (path.clone(), fingerprint(path)))
+                .collect(),
+        )
     }
 }
 

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::NoServerSessionStorage;
+use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::version::{TLS12, TLS13};
 use rustls::{RootCertStore, ServerConfig};
 use secrecy::{ExposeSecret as _, SecretSlice};
@@ -117,15 +117,17 @@ fn client_verifier(
     }
     // Only configured authorities may be a client's own certificate; the machine's are for servers.
     let trusted = settings.client_ca.as_ref().map(|_| authorities);
-    ClientVerifier::new(
+    let authorities = (usable > 0).then(|| {
+        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider)).build()
+    });
+    let authorities = authorities.transpose();
+    Ok(Arc::new(ClientVerifier {
         auth,
-        roots,
-        trusted.unwrap_or_default(),
-        settings.client_allowed_sans.clone(),
-        provider,
-    )
-    .map(Arc::new)
-    .map_err(|error| format!("client_ca: {error}"))
+        authorities: authorities.map_err(|error| format!("client_ca: {error}"))?,
+        trusted: trusted.unwrap_or_default(),
+        allowed_names: settings.client_allowed_sans.clone(),
+        algorithms: provider.signature_verification_algorithms,
+    }))
 }
 
 fn read(setting: &str, pem: &Pem) -> Result<SecretSlice<u8>, String> {

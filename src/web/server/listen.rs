@@ -70,8 +70,8 @@ async fn bind_one(address: &str) -> Result<Listener, ListenError> {
         ))
     })?;
     let bound = match parsed {
-        Address::Every(port) => listen_everywhere(port),
-        Address::Host(host, port) => {
+        ("", port) => listen_everywhere(port),
+        (host, port) => {
             let found = lookup_host((host, port)).await.map_err(|error| {
                 ListenError::of(address, format!("its host cannot be resolved: {error}"))
             })?;
@@ -89,18 +89,13 @@ async fn bind_one(address: &str) -> Result<Listener, ListenError> {
     })
 }
 
-#[derive(Debug, PartialEq, Eq)]
-enum Address<'a> {
-    Every(u16),
-    Host(&'a str, u16),
-}
-
 /// Whether the text is `host:port`, `[IPv6]:port` or `:port`.
 pub fn is_listen_address(text: &str) -> bool {
     parse(text).is_some()
 }
 
-fn parse(address: &str) -> Option<Address<'_>> {
+/// The host, which is empty for every address, and the port.
+fn parse(address: &str) -> Option<(&str, u16)> {
     let (host, port) = address.rsplit_once(':')?;
     let port = port.parse().ok().filter(|_| !port.starts_with('+'))?;
     let is_plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
@@ -109,13 +104,9 @@ fn parse(address: &str) -> Option<Address<'_>> {
     match host.strip_prefix('[') {
         Some(host) => {
             let ip = host.strip_suffix(']')?;
-            is_ipv6(ip).map(|_| Address::Host(ip, port))
+            is_ipv6(ip).map(|_| (ip, port))
         }
-        None if host.is_empty() => Some(Address::Every(port)),
-        None => host
-            .bytes()
-            .all(is_plain)
-            .then_some(Address::Host(host, port)),
+        None => host.bytes().all(is_plain).then_some((host, port)),
     }
 }
 
@@ -190,12 +181,12 @@ mod tests {
     #[test]
     fn addresses_are_hosts_with_ports() {
         for (text, expected) in [
-            (":10955", Address::Every(10955)),
-            (":0", Address::Every(0)),
-            ("localhost:9", Address::Host("localhost", 9)),
-            ("0.0.0.0:9", Address::Host("0.0.0.0", 9)),
-            ("[::1]:9", Address::Host("::1", 9)),
-            ("[fe80::1%eth0]:9", Address::Host("fe80::1%eth0", 9)),
+            (":10955", ("", 10955)),
+            (":0", ("", 0)),
+            ("localhost:9", ("localhost", 9)),
+            ("0.0.0.0:9", ("0.0.0.0", 9)),
+            ("[::1]:9", ("::1", 9)),
+            ("[fe80::1%eth0]:9", ("fe80::1%eth0", 9)),
         ] {
             assert_eq!(parse(text), Some(expected), "{text}");
         }
