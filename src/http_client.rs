@@ -182,23 +182,16 @@ pub fn check_ca_file(path: &Path) -> Result<(), HttpClientError> {
 }
 
 fn add_ca_file(roots: &mut RootCertStore, path: &Path) -> Result<(), HttpClientError> {
-    let fail = |problem: String| HttpClientError::CaFile {
-        path: path.to_owned(),
-        problem,
+    let mut add = || -> Result<(), Box<dyn Error>> {
+        let pem = file_io::bounded(path, CA_FILE_LIMIT)?;
+        let mut certificates = CertificateDer::pem_slice_iter(&pem).peekable();
+        certificates.peek().ok_or("it holds no PEM certificate")?;
+        certificates.try_for_each(|certificate| Ok(roots.add(certificate?)?))
     };
-    let pem = file_io::bounded(path, CA_FILE_LIMIT).map_err(|error| fail(error.to_string()))?;
-    let mut found = 0;
-    for certificate in CertificateDer::pem_slice_iter(&pem) {
-        let certificate = certificate.map_err(|error| fail(error.to_string()))?;
-        roots
-            .add(certificate)
-            .map_err(|error| fail(error.to_string()))?;
-        found += 1;
-    }
-    if found == 0 {
-        return Err(fail("it holds no PEM certificate".to_owned()));
-    }
-    Ok(())
+    add().map_err(|error| HttpClientError::CaFile {
+        path: path.to_owned(),
+        problem: error.to_string(),
+    })
 }
 
 /// Why a body could not be read.

@@ -107,12 +107,8 @@ fn welcome(api: &Simulator, listeners: &[Listener], scheme: &str, telemetry_path
         let _ = writeln!(text, "  page     {scheme}://{address}/");
         let _ = writeln!(text, "  metrics  {scheme}://{address}{telemetry_path}");
     }
-    let _ = writeln!(
-        text,
-        "  API      {}  (token: {})",
-        api.base_url(),
-        demo::TOKEN
-    );
+    let (url, token) = (api.base_url(), demo::TOKEN);
+    let _ = writeln!(text, "  API      {url}  (token: {token})");
     text.push_str(
         "\nMappings come, go and change; one zone fails now and then. Ctrl-C ends it.\n\n",
     );

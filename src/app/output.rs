@@ -25,16 +25,13 @@ pub(super) struct OutputError {
 /// Replacing is atomic: readers see the old content or the new one, and the old one stays if
 /// writing fails. Mode and owner are kept. Symbolic links are followed to the file to replace.
 pub(super) fn write(file: Option<&Path>, content: &[u8]) -> Result<(), OutputError> {
-    match file.filter(|path| path.as_os_str() != "-") {
-        Some(path) => write_file(path, content).map_err(|error| OutputError {
-            path: path.to_owned(),
-            error,
-        }),
-        None => print(content).map_err(|error| OutputError {
-            path: PathBuf::from("standard output"),
-            error,
-        }),
-    }
+    let file = file.filter(|path| path.as_os_str() != "-");
+    let written = match file {
+        Some(path) => write_file(path, content),
+        None => print(content),
+    };
+    let path = file.unwrap_or(Path::new("standard output")).to_owned();
+    written.map_err(|error| OutputError { path, error })
 }
 
 /// A reader that closes early (`| head`) is not an error.

@@ -210,9 +210,8 @@ impl Reloader {
         http: &HttpClient,
         shutdown: &CancellationToken,
     ) {
-        let (old, new) = (&self.settings, settings);
-        if old.vendor_ranges != new.vendor_ranges
-            || old.cloudflare.ca_file != new.cloudflare.ca_file
+        if self.settings.vendor_ranges != settings.vendor_ranges
+            || self.settings.cloudflare.ca_file != settings.cloudflare.ca_file
         {
             self.ranges_end.cancel();
             let http = http.connections().client().clone();

@@ -34,7 +34,7 @@ pub(super) struct AuthHeaders {
 #[derive(Debug)]
 pub(super) struct Authenticator {
     pub(super) credentials: Credentials,
-    secrets: Secrets,
+    pub(super) secrets: Secrets,
     cache: Mutex<Cache>,
 }
 

@@ -59,10 +59,8 @@ pub struct AccountStatus {
 }
 
 struct Inner {
-    account: AccountName,
     admission: Admission,
     metrics: AccountMetrics,
-    secrets: Secrets,
     config: ArcSwap<Config>,
     /// Rows of the last list of zones that could not be read.
     unreadable_zones: AtomicU64,
@@ -78,7 +76,7 @@ struct Config {
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client")
-            .field("account", &self.inner.account)
+            .field("account", &self.inner.metrics.account)
             .finish_non_exhaustive()
     }
 }
@@ -96,15 +94,13 @@ impl Client {
     ) -> Self {
         let admission = Admission::new(settings);
         let pauses = Arc::clone(&admission.pauses);
-        let metrics = AccountMetrics::new(metrics.clone(), name.clone(), pauses);
+        let metrics = AccountMetrics::new(metrics.clone(), name, pauses);
         metrics.budget(settings.rate_limit.budget());
         let authenticator = Authenticator::new(credentials, secrets.clone());
         Self {
             inner: Arc::new(Inner {
-                account: name,
                 admission,
                 metrics,
-                secrets: secrets.clone(),
                 config: ArcSwap::from_pointee(Config {
                     settings: settings.clone(),
                     http,
@@ -127,12 +123,11 @@ impl Client {
         let inner = &*self.inner;
         let old = inner.config.load();
         let has_new_credentials = old.authenticator.credentials != credentials;
-        let authenticator = if has_new_credentials {
-            let secrets = inner.secrets.clone();
-            Arc::new(Authenticator::new(credentials, secrets))
-        } else {
-            Arc::clone(&old.authenticator)
-        };
+        let mut authenticator = Arc::clone(&old.authenticator);
+        if has_new_credentials {
+            let secrets = authenticator.secrets.clone();
+            authenticator = Arc::new(Authenticator::new(credentials, secrets));
+        }
         if !authenticator.is_token() {
             inner.metrics.no_token();
         }
@@ -148,7 +143,7 @@ impl Client {
 
     /// The account's name in the configuration.
     pub fn account(&self) -> &AccountName {
-        &self.inner.account
+        &self.inner.metrics.account
     }
 
     /// The end of the current pause, after a 429 or because the quota is nearly used up; `None` if
@@ -186,7 +181,7 @@ impl Client {
             Timestamp::now().checked_add(left).ok()
         });
         AccountStatus {
-            name: inner.account.clone(),
+            name: inner.metrics.account.clone(),
             has_token: self.has_token(),
             token_valid: standing.token_valid,
             token_expires_on: standing.token_expiry,
@@ -325,7 +320,7 @@ impl Client {
                 tokio::time::sleep(backoff).await;
             }
             tracing::debug!(
-                account = %inner.account,
+                account = %inner.metrics.account,
                 operation = request.operation.as_str(),
                 "trying again"
             );
@@ -395,7 +390,7 @@ impl Inner {
             self.metrics.error(request.operation, error.reason);
         }
         tracing::debug!(
-            account = %self.account,
+            account = %self.metrics.account,
             reason = %error.reason,
             %error,
             expected,
@@ -415,7 +410,7 @@ impl Inner {
             let pause = headers::pause_after_429(headers, now);
             if let Some(until) = self.admission.pauses.block(pause, now) {
                 tracing::warn!(
-                    account = %self.account,
+                    account = %self.metrics.account,
                     %until,
                     "Cloudflare's rate limit is exceeded; nothing is sent for this account until \
                      then"

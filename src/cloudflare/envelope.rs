@@ -205,26 +205,20 @@ impl ApiErrors {
             .unwrap_or_default();
         let mut read = Self::default();
         let mut shown = Vec::new();
-        for (number, error) in errors.iter().take(MAX_ERRORS).enumerate() {
+        for error in errors.iter().take(MAX_ERRORS) {
             let code = error.get("code").and_then(code);
             read.codes.extend(code);
             let chain = error.get("error_chain").and_then(|chain| chain.as_array());
             let chain = chain.into_iter().flatten().take(MAX_ERRORS);
             read.codes
                 .extend(chain.filter_map(|error| error.get("code").and_then(self::code)));
-            if number >= SHOWN_ERRORS {
-                continue;
-            }
             let message = error.get("message").and_then(|message| message.as_str());
-            let words = code
-                .map(|code| code.to_string())
-                .into_iter()
-                .chain(message.map(ToOwned::to_owned));
-            let words: Vec<_> = words.collect();
-            if !words.is_empty() {
-                shown.push(words.join(" "));
-            }
+            let code = code.map(|code| code.to_string()).unwrap_or_default();
+            let text = format!("{code} {}", message.unwrap_or_default());
+            shown.push(text.trim().to_owned());
         }
+        shown.retain(|text| !text.is_empty());
+        shown.truncate(SHOWN_ERRORS);
         read.text = shown.join("; ");
         read
     }

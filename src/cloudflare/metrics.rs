@@ -1,7 +1,7 @@
 //! The client's own metrics.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -114,8 +114,8 @@ impl Collector for BlockedUntil {
 pub(super) struct AccountMetrics {
     /// `None` once the account is removed, so that a call still in progress does not recreate its
     /// series.
-    families: RwLock<Option<Metrics>>,
-    account: AccountName,
+    families: Mutex<Option<Metrics>>,
+    pub(super) account: AccountName,
     standing: Mutex<Standing>,
 }
 
@@ -141,7 +141,7 @@ impl AccountMetrics {
             .with_label_values(&[account.as_str(), operation.as_str(), reason.as_str()]);
         families.throttled.with_label_values(&[account.as_str()]);
         Self {
-            families: RwLock::new(Some(families)),
+            families: Mutex::new(Some(families)),
             account,
             standing: Mutex::default(),
         }
@@ -149,19 +149,14 @@ impl AccountMetrics {
 
     /// Removes all series of the account, and stops counting.
     pub(super) fn forget(&self) {
-        let mut families = self
-            .families
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
-        if let Some(families) = families.take() {
+        if let Some(families) = lock(&self.families).take() {
             families.forget(self.account.as_str());
         }
     }
 
     /// Updates the series, unless the account was removed.
     fn with(&self, change: impl FnOnce(&Metrics, &str)) {
-        let families = self.families.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(families) = &*families {
+        if let Some(families) = &*lock(&self.families) {
             change(families, self.account.as_str());
         }
     }

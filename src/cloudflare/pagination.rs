@@ -41,6 +41,7 @@ pub(super) struct Walk<K> {
     is_paged: bool,
     page: u64,
     rows: u64,
+    /// The totals of the first page, without its number.
     first: PageInfo,
     page_of_key: HashMap<K, u64>,
 }
@@ -122,18 +123,13 @@ impl<K: Hash + Eq> Walk<K> {
         if let Some(answered) = info.page.filter(|&answered| answered != page) {
             return inconsistent(format!("page {answered} came instead of page {page}"));
         }
+        let totals = PageInfo { page: None, ..info };
         if page == 1 {
-            self.first = info;
+            self.first = totals;
             if let Some(fewer) = info.per_page.filter(|&n| n >= 1 && n < self.per_page) {
                 self.per_page = fewer;
             }
-        } else if (info.total_count, info.total_pages, info.per_page)
-            != (
-                self.first.total_count,
-                self.first.total_pages,
-                self.first.per_page,
-            )
-        {
+        } else if totals != self.first {
             return inconsistent(format!(
                 "total_count, total_pages or per_page changed from page 1 to page {page}"
             ));
