@@ -144,7 +144,7 @@ pub(super) async fn attempt<T>(
             BodyError::Transport(error) => transport(request, error),
         })?;
     let body = auth.secrets.redact_body(body);
-    let answer = parse(&body).map_err(|problem| match problem {
+    Ok(parse(&body).map_err(|problem| match problem {
         BodyProblem::Malformed(detail) => {
             let hint = base_url_hint(request.url, &body);
             request.error(Reason::Malformed, format!("{detail}{hint}"))
@@ -158,8 +158,7 @@ pub(super) async fn attempt<T>(
                 ..request.error(Reason::Unsuccessful, detail)
             }
         }
-    })?;
-    Ok(answer)
+    })?)
 }
 
 /// Whether an error shows that the credentials are valid: the API itself, not a proxy, recognises

@@ -1,6 +1,5 @@
 //! The authentication headers, kept up to date.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -106,24 +105,26 @@ impl Authenticator {
         let secret = match &mut cache.source {
             Source::Inline(known) => {
                 let secret = &known.0;
-                secret_file::check(secret.expose_secret()).map_err(bad_secret)?;
+                secret_file::check(secret.expose_secret())
+                    .map_err(|problem| format!("the configured token or key {problem}"))?;
                 secret.clone()
             }
-            Source::File(file) => match (file.read().await, &cache.auth) {
-                (Ok(secret), _) => {
+            Source::File(file) => match file.read().await {
+                Ok(secret) => {
                     if std::mem::take(&mut cache.failing) {
                         tracing::info!(file = %file.path.display(), "the secret can be read again");
                     }
                     secret
                 }
-                (Err(problem), Some(auth)) => {
+                Err(problem) => {
+                    let path = file.path.display();
+                    let error = format!("cannot read the secret in {path}: {problem}");
+                    let auth = cache.auth.as_ref().ok_or_else(|| error.clone())?;
                     if !std::mem::replace(&mut cache.failing, true) {
-                        let error = file_error(&file.path, &problem);
                         tracing::warn!(%error, "the last good secret stays in use");
                     }
                     return Ok(Arc::clone(auth));
                 }
-                (Err(problem), None) => return Err(file_error(&file.path, &problem)),
             },
         };
         let auth = self.build(&secret)?;
@@ -137,24 +138,22 @@ impl Authenticator {
     }
 
     fn build(&self, secret: &SecretString) -> Result<AuthHeaders, String> {
-        let header = |text: &str| {
-            let mut value = HeaderValue::from_str(text).ok()?;
+        let header = |text: &str, name: &str| {
+            let mut value = HeaderValue::from_str(text)
+                .map_err(|_| format!("the configured {name} cannot be sent in a header"))?;
             value.set_sensitive(true);
-            Some(value)
+            Ok::<_, String>(value)
         };
-        let bad_secret = || bad_secret("cannot be sent in a header");
         let mut headers = HeaderMap::new();
         match &self.credentials {
             Credentials::Token(_) => {
                 let bearer = format!("Bearer {}", secret.expose_secret());
-                headers.insert(AUTHORIZATION, header(&bearer).ok_or_else(bad_secret)?);
+                headers.insert(AUTHORIZATION, header(&bearer, "token or key")?);
             }
             Credentials::Key { email, .. } => {
-                let bad_email = "the configured e-mail address cannot be sent in a header";
-                let email = header(email).ok_or(bad_email)?;
-                let key = header(secret.expose_secret()).ok_or_else(bad_secret)?;
-                headers.insert(X_AUTH_EMAIL, email);
-                headers.insert(X_AUTH_KEY, key);
+                let key = secret.expose_secret();
+                headers.insert(X_AUTH_EMAIL, header(email, "e-mail address")?);
+                headers.insert(X_AUTH_KEY, header(key, "token or key")?);
             }
         }
         Ok(AuthHeaders {
@@ -165,16 +164,10 @@ impl Authenticator {
     }
 }
 
-fn bad_secret(problem: &str) -> String {
-    format!("the configured token or key {problem}")
-}
-
-fn file_error(path: &Path, problem: &str) -> String {
-    format!("cannot read the secret in {}: {problem}", path.display())
-}
-
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::super::secret_file::tests::{hang, time_passes_by};
     use super::*;
 

@@ -85,7 +85,7 @@ pub(super) fn page<T>(
 ) -> Result<(Rows<T>, PageInfo), BodyProblem> {
     let (result, info) = Envelope::open(body)?;
     let json = &mut serde_json::Deserializer::from_str(result.get());
-    let rows = json.deserialize_seq(RowVisitor { read });
+    let rows = json.deserialize_seq(RowVisitor(read));
     let rows = rows.map_err(|error| malformed(&error))?;
     let count = rows.count();
     if count > MAX_ROWS_PER_PAGE {
@@ -95,9 +95,7 @@ pub(super) fn page<T>(
     Ok((rows, info))
 }
 
-struct RowVisitor<F> {
-    read: F,
-}
+struct RowVisitor<F>(F);
 
 impl<'de, T, F: FnMut(&RawValue) -> Result<T, String>> Visitor<'de> for RowVisitor<F> {
     type Value = Rows<T>;
@@ -111,7 +109,7 @@ impl<'de, T, F: FnMut(&RawValue) -> Result<T, String>> Visitor<'de> for RowVisit
         while rows.count() < MAX_ROWS_PER_PAGE
             && let Some(row) = seq.next_element::<&RawValue>()?
         {
-            rows.add(row, (self.read)(row));
+            rows.add(row, (self.0)(row));
         }
         // The page is too large, whatever else is in it.
         while seq.next_element::<IgnoredAny>()?.is_some() {

@@ -123,20 +123,6 @@ impl PoolNames {
     }
 }
 
-impl BalancerRow {
-    fn pools(self) -> BTreeSet<PoolId> {
-        let overrides = [self.rules, self.pool_sets].into_iter().flatten().flatten();
-        let overrides = overrides
-            .filter(|entry| !entry.disabled.unwrap_or(false))
-            .filter_map(|entry| entry.overrides);
-        self.pools
-            .ids()
-            .chain(overrides.flat_map(PoolNames::ids))
-            .filter_map(|id| PoolId::parse(&id).ok())
-            .collect()
-    }
-}
-
 impl ListCall for ListLoadBalancers {
     const OPERATION: Operation = Operation::LoadBalancers;
     type Row = LoadBalancer;
@@ -144,15 +130,18 @@ impl ListCall for ListLoadBalancers {
 
     fn read(row: &RawValue, _: &mut Interner) -> Result<(String, LoadBalancer), String> {
         let row: BalancerRow = envelope::row(row, "a load balancer as documented")?;
+        let overrides = [row.rules, row.pool_sets].into_iter().flatten().flatten();
+        let overrides = overrides
+            .filter(|entry| !entry.disabled.unwrap_or(false))
+            .filter_map(|entry| entry.overrides);
+        let pools = row.pools.ids().chain(overrides.flat_map(PoolNames::ids));
         let balancer = LoadBalancer {
             name: row.name.0.as_deref().and_then(RecordName::parse),
             enabled: row.enabled.0.unwrap_or(true),
             proxied: row.proxied.0.unwrap_or(false),
-            pools: BTreeSet::new(),
+            pools: pools.filter_map(|id| PoolId::parse(&id).ok()).collect(),
         };
-        let id = row.id.clone();
-        let pools = row.pools();
-        Ok((id, LoadBalancer { pools, ..balancer }))
+        Ok((row.id, balancer))
     }
 }
 
