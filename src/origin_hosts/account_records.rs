@@ -33,15 +33,15 @@ struct Zone {
 /// are adjacent. A wildcard ends in `*`.
 type Key = Box<str>;
 
-/// The target of a record.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The target of a record. The first one of a name, in this order, decides how the name is treated.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RecordTarget {
-    /// An address: A or AAAA.
-    Address(OriginIp),
-    /// Another name: CNAME.
-    Alias(HostName),
     /// The name is in use, but has no origin address here.
     NoOrigin(NoOrigin),
+    /// Another name: CNAME.
+    Alias(HostName),
+    /// An address: A or AAAA.
+    Address(OriginIp),
 }
 
 /// Why a record leads to no origin.
@@ -135,7 +135,7 @@ impl AccountRecords {
                 .into_iter()
                 .map(|(name, target)| (key_of(&name), target));
             let mut records: Vec<_> = keyed.collect();
-            records.sort_unstable_by(|a, b| (&a.0, rank(&a.1)).cmp(&(&b.0, rank(&b.1))));
+            records.sort_unstable();
             records.dedup();
             records.into_boxed_slice()
         });
@@ -273,15 +273,6 @@ fn key_of(name: &RecordName) -> Key {
 fn reversed(name: &str) -> String {
     let labels: Vec<_> = name.rsplit('.').collect();
     labels.join(".")
-}
-
-/// The order of a name's records. The first one decides how the name is treated.
-fn rank(target: &RecordTarget) -> (u8, Option<OriginIp>, Option<&HostName>) {
-    match target {
-        RecordTarget::NoOrigin(_) => (0, None, None),
-        RecordTarget::Alias(name) => (1, None, Some(name)),
-        RecordTarget::Address(ip) => (2, Some(*ip), None),
-    }
 }
 
 #[cfg(test)]

@@ -140,29 +140,21 @@ fn before_project(rest: &str) -> Option<&str> {
 
 /// `us-east-1`, `us-gov-west-1`; Oracle's regions (`us-ashburn-1`) have the same form.
 fn like_aws(label: &str) -> bool {
-    let mut words = label.split('-');
-    let area = words
-        .next()
-        .is_some_and(|word| word.len() == 2 && is_word(word));
-    let number = words.next_back().is_some_and(|word| {
-        (1..=2).contains(&word.len()) && word.bytes().all(|byte| byte.is_ascii_digit())
-    });
-    let mut count = 0;
-    let place = words.all(|word| {
-        count += 1;
-        is_word(word)
-    });
-    area && number && place && count > 0
+    let words: Vec<_> = label.split('-').collect();
+    let [area, place @ .., number] = &*words else {
+        return false;
+    };
+    let is_number =
+        (1..=2).contains(&number.len()) && number.bytes().all(|byte| byte.is_ascii_digit());
+    let is_place = !place.is_empty() && place.iter().all(|word| is_word(word));
+    area.len() == 2 && is_word(area) && is_place && is_number
 }
 
 /// `westeurope`, `eastus2`, `eastus2euap`.
 fn like_azure(label: &str) -> bool {
     label.len() >= 5
         && label.bytes().all(|byte| byte.is_ascii_alphanumeric())
-        && label
-            .as_bytes()
-            .first_chunk()
-            .is_some_and(|start: &[u8; 4]| start.iter().all(u8::is_ascii_alphabetic))
+        && label.bytes().take(4).all(|byte| byte.is_ascii_alphabetic())
 }
 
 /// `us-central1`, `europe-west12`.

@@ -1,5 +1,7 @@
 //! Reports the results of all calls except polls, in a single round.
 
+use std::collections::BTreeSet;
+
 use super::Poller;
 use super::enrichment::fetch::Enriched;
 use crate::cloudflare::{ApiError, Operation};
@@ -53,16 +55,14 @@ impl Enriched {
             if let Operation::LoadBalancers = operation
                 && !matches!(answer, Err(error) if error.operation == operation)
             {
-                let mut pools = SourceOutcome::NotNeeded;
-                if self
-                    .pools_in_use
-                    .as_ref()
-                    .is_some_and(|pools| !pools.is_empty())
-                {
-                    let has_unreadable = has_unreadable(Operation::LoadBalancerPools);
-                    pools = SourceOutcome::of(answer, has_unreadable);
-                }
-                outcomes.push((Operation::LoadBalancerPools, pools));
+                let pools = Operation::LoadBalancerPools;
+                let are_unused = self.pools_in_use.as_ref().is_none_or(BTreeSet::is_empty);
+                let of_pools = if are_unused {
+                    SourceOutcome::NotNeeded
+                } else {
+                    SourceOutcome::of(answer, has_unreadable(pools))
+                };
+                outcomes.push((pools, of_pools));
                 outcome = SourceOutcome::of(&Ok(()), has_unreadable(operation));
             }
             outcomes.push((operation, outcome));

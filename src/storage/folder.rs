@@ -29,19 +29,13 @@ impl Folder {
             path: path.to_owned(),
             source,
         };
-        match fs::metadata(path) {
-            Ok(found) if found.is_dir() => {}
-            Ok(_) => return Err(OpenError::NotAFolder(path.to_owned())),
-            Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
-                return Err(OpenError::NotAFolder(path.to_owned()));
+        let created = DirBuilder::new().recursive(true).mode(0o700).create(path);
+        created.map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => {
+                OpenError::NotAFolder(path.to_owned())
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => DirBuilder::new()
-                .recursive(true)
-                .mode(0o700)
-                .create(path)
-                .map_err(io_error)?,
-            Err(error) => return Err(io_error(error)),
-        }
+            _ => io_error(error),
+        })?;
         let handle = File::open(path).map_err(io_error)?;
         let lock = match handle.try_lock() {
             Ok(()) => Some(handle),

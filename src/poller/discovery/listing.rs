@@ -84,32 +84,6 @@ impl Listing {
         }
     }
 
-    /// Processes a list of all zones. An unreadable row may be any zone, so a list with such a row
-    /// removes only zones that are also inaccessible.
-    fn listed(
-        &mut self,
-        list: Result<Rows<Zone>, ApiError>,
-        is_inaccessible: impl Fn(&ZoneId) -> bool,
-    ) {
-        if matches!(self.selection, ZoneSelection::Ids(_)) {
-            return;
-        }
-        match list {
-            Ok(list) => {
-                self.succeeded = true;
-                self.complete = list.is_complete();
-                if self.complete {
-                    self.zones.clear();
-                } else {
-                    self.zones.retain(|id, _| !is_inaccessible(id));
-                }
-                let zones = list.rows.into_iter().map(|zone| (zone.id.clone(), zone));
-                self.zones.extend(zones);
-            }
-            Err(error) => self.error = Some(error),
-        }
-    }
-
     /// Processes the response for a configured identifier. "No such zone" is a valid response.
     pub(in crate::poller) fn looked_up(&mut self, id: ZoneId, answer: Result<Zone, ApiError>) {
         if !matches!(&self.selection, ZoneSelection::Ids(ids) if ids.contains(&id)) {
@@ -140,11 +114,27 @@ impl Listing {
 }
 
 impl Account {
+    /// Processes a list of all zones. An unreadable row may be any zone, so a list with such a row
+    /// removes only zones that are also inaccessible.
     pub(in crate::poller) fn listed(&mut self, list: Result<Rows<Zone>, ApiError>) {
-        let zones = &self.zones;
-        self.listing.listed(list, |id| {
-            zones.get(id).is_some_and(PolledZone::is_inaccessible)
-        });
+        let listing = &mut self.listing;
+        if matches!(listing.selection, ZoneSelection::Ids(_)) {
+            return;
+        }
+        match list {
+            Ok(list) => {
+                listing.succeeded = true;
+                listing.complete = list.is_complete();
+                let is_complete = listing.complete;
+                let is_gone = |id: &ZoneId| {
+                    is_complete || self.zones.get(id).is_some_and(PolledZone::is_inaccessible)
+                };
+                listing.zones.retain(|id, _| !is_gone(id));
+                let zones = list.rows.into_iter().map(|zone| (zone.id.clone(), zone));
+                listing.zones.extend(zones);
+            }
+            Err(error) => listing.error = Some(error),
+        }
     }
 
     /// Ends a call of the current listing. After the last one, records the result and schedules the

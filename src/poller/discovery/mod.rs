@@ -142,31 +142,19 @@ impl Poller {
     fn config_of(&self, id: &ZoneId, names: &HashMap<String, ZoneId>) -> ZoneConfig {
         let means =
             |name: &str| name == id.as_str() || names.get(&ZoneName::normal_of(name)) == Some(id);
-        let mut overrides = self
-            .context
-            .settings
-            .overrides
-            .iter()
-            .filter(|own| means(&own.zone));
+        let settings = &self.context.settings;
+        let mut overrides = settings.overrides.iter().filter(|own| means(&own.zone));
+        let interval = overrides.clone().find_map(|own| own.interval);
+        let stale_after = overrides.find_map(|own| own.stale_after);
         let declared = self.context.evaluation.expect.zones.iter();
         let declared = declared.filter(|declared| means(&declared.zone));
+        let origins = declared.clone().flat_map(|declared| &declared.origins);
+        let hosts = declared.flat_map(|declared| &declared.hosts);
         ZoneConfig {
-            interval: overrides
-                .clone()
-                .find_map(|own| own.interval)
-                .unwrap_or(self.context.settings.interval),
-            stale_after: overrides
-                .find_map(|own| own.stale_after)
-                .unwrap_or(self.context.settings.stale_after),
-            declared: declared
-                .clone()
-                .flat_map(|declared| &declared.origins)
-                .cloned()
-                .collect(),
-            declared_hosts: declared
-                .flat_map(|declared| &declared.hosts)
-                .cloned()
-                .collect(),
+            interval: interval.unwrap_or(settings.interval),
+            stale_after: stale_after.unwrap_or(settings.stale_after),
+            declared: origins.cloned().collect(),
+            declared_hosts: hosts.cloned().collect(),
         }
     }
 
