@@ -28,7 +28,24 @@ impl<'a> Places<'a> {
             ranges: evidence.ranges,
             unsupported: Vec::new(),
         };
-        places.declare(evidence);
+        // A declared address takes precedence over a declared host, and among hosts the first by
+        // name.
+        for origin in evidence.declared {
+            let place = places.usable(&origin.origin_ip, &origin.place, evidence.supported);
+            places.declared.entry(origin.origin_ip).or_insert(place);
+        }
+        let mut hosts: Vec<_> = evidence.declared_hosts.iter().collect();
+        hosts.sort_by(|a, b| a.host.cmp(&b.host));
+        for origin in hosts {
+            let place = places.usable(&origin.host, &origin.place, evidence.supported);
+            let answer = evidence.hosts.get(&origin.host);
+            if !answer.is_some_and(HostAnswer::is_complete) {
+                places.open.push(place.clone());
+            }
+            for ip in answer.iter().flat_map(|answer| &answer.addresses) {
+                places.declared.entry(*ip).or_insert_with(|| place.clone());
+            }
+        }
         places
     }
 
@@ -68,27 +85,6 @@ impl<'a> Places<'a> {
         match self.ranges {
             RangesUse::Off => RangeVerdict::Unknown,
             RangesUse::Loaded(verdict) | RangesUse::NotLoaded(verdict) => verdict(ip),
-        }
-    }
-
-    /// Takes the declarations. A declared address takes precedence over a declared host, and among
-    /// hosts the first by name.
-    fn declare(&mut self, evidence: &Evidence<'_>) {
-        let mut hosts: Vec<_> = evidence.declared_hosts.iter().collect();
-        hosts.sort_by(|a, b| a.host.cmp(&b.host));
-        for origin in evidence.declared {
-            let place = self.usable(&origin.origin_ip, &origin.place, evidence.supported);
-            self.declared.entry(origin.origin_ip).or_insert(place);
-        }
-        for origin in hosts {
-            let place = self.usable(&origin.host, &origin.place, evidence.supported);
-            let answer = evidence.hosts.get(&origin.host);
-            if !answer.is_some_and(HostAnswer::is_complete) {
-                self.open.push(place.clone());
-            }
-            for ip in answer.iter().flat_map(|answer| &answer.addresses) {
-                self.declared.entry(*ip).or_insert_with(|| place.clone());
-            }
         }
     }
 

@@ -96,12 +96,13 @@ impl AccountRecords {
         if known.is_some_and(|zone| zone.apex == *apex && zone.is_active == is_active) {
             return;
         }
-        let known = self.take(id);
+        let known = self.take(id).map(|zone| (zone.records, zone.is_complete));
+        let (records, is_complete) = known.unwrap_or_default();
         let zone = Zone {
             apex: apex.clone(),
             is_active,
-            is_complete: known.as_ref().is_some_and(|zone| zone.is_complete),
-            records: known.and_then(|zone| zone.records),
+            is_complete,
+            records,
         };
         self.zones.insert(id.clone(), zone);
         let zones = &self.zones;

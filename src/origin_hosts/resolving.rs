@@ -156,19 +156,14 @@ impl OriginHosts {
         let mut lookups = JoinSet::new();
         loop {
             let next = self.start_due(&mut lookups);
-            let has_room = lookups.len() < HOSTS_IN_FLIGHT;
-            let due = async {
-                match next {
-                    Some(time) if has_room => sleep_until(self.shared.instant(time)).await,
-                    _ => std::future::pending().await,
-                }
-            };
+            let next = next.filter(|_| lookups.len() < HOSTS_IN_FLIGHT);
+            let due = sleep_until(self.shared.instant(next.unwrap_or(0)));
             tokio::select! {
                 () = shutdown.cancelled() => return,
                 Some(Ok((host, outcome))) = lookups.join_next() => {
                     self.shared.apply(&host, &outcome);
                 }
-                () = due => {}
+                () = due, if next.is_some() => {}
                 () = self.shared.wake.notified() => {}
             }
         }

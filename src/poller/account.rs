@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
+use super::discovery::Released;
 use super::discovery::listing::Listing;
 use super::enrichment::pool_cache::PoolCache;
 use super::enrichment::refresh::Regions;
@@ -151,12 +152,20 @@ impl Account {
         self.schedule(&id, due, context);
     }
 
-    /// Removes a zone and cancels its tasks. Returns it with its due time.
-    pub(super) fn take(
+    /// Removes the zones that leave. Returns them with their due times.
+    pub(super) fn release(
         &mut self,
-        id: &ZoneId,
+        leaves: impl Fn(&ZoneId) -> bool,
         metrics: &Metrics,
-    ) -> Option<(PolledZone, Option<Instant>)> {
+    ) -> Released {
+        let leaving = self.zones.keys().filter(|id| leaves(id));
+        let leaving: Vec<_> = leaving.cloned().collect();
+        let taken = leaving.into_iter().map(|id| (self.take(&id, metrics), id));
+        taken.filter_map(|(zone, id)| Some((id, zone?))).collect()
+    }
+
+    /// Removes a zone and cancels its tasks. Returns it with its due time.
+    fn take(&mut self, id: &ZoneId, metrics: &Metrics) -> Option<(PolledZone, Option<Instant>)> {
         let mut zone = self.zones.remove(id)?;
         let due = zone.due.take();
         if let Some(due) = due {

@@ -158,9 +158,10 @@ impl Recorder {
             let details = &change.details;
             if is_cause(write, time, details, change.time)
                 && explained.insert(subject(details))
-                && change.actor.is_none()
+                && let Some(change) = self.history.set_actor(change.id, actor.clone())
+                && let Some(storage) = &self.storage
             {
-                self.set_actor(change.id, actor.clone());
+                storage.put_change(change);
             }
         }
         let write = RecentWrite {

@@ -37,7 +37,7 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 use tokio::sync::watch;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
@@ -261,12 +261,7 @@ impl Poller {
     /// Waits for the next results, or until something is due.
     async fn next_event(&mut self) {
         let wake = self.next_wake();
-        let timer = async {
-            match wake {
-                Some(at) => tokio::time::sleep_until(at).await,
-                None => std::future::pending().await,
-            }
-        };
+        let timer = sleep_until(wake.unwrap_or_else(Instant::now));
         tokio::select! {
             Some(ended) = self.tasks.next() => {
                 self.complete(ended);
@@ -289,7 +284,7 @@ impl Poller {
                 self.context.recorder.hosts(&self.context.hosts.resolver, &names);
             }
             Some(command) = self.commands.recv() => self.obey(command),
-            () = timer => {}
+            () = timer, if wake.is_some() => {}
         }
     }
 

@@ -67,13 +67,7 @@ impl Poller {
         }
         let mut released = Released::new();
         for (name, mut account) in old {
-            for id in account.zones.keys().cloned().collect::<Vec<_>>() {
-                released.extend(
-                    account
-                        .take(&id, &self.context.metrics)
-                        .map(|zone| (id, zone)),
-                );
-            }
+            released.extend(account.release(|_| true, &self.context.metrics));
             self.context.metrics.lag.forget(&name);
             self.context.metrics.audit_log.forget(&name);
         }

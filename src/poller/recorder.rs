@@ -15,7 +15,7 @@ use super::zone::PolledZone;
 use super::{Poller, ZoneSelection};
 use crate::cloudflare::AuditLogPosition;
 use crate::domain::{HostName, ZoneId};
-use crate::history::{self, Actor, CAPACITY_WITHOUT_STORAGE, Change, History};
+use crate::history::{self, CAPACITY_WITHOUT_STORAGE, Change, History};
 use crate::origin_hosts::{OriginHosts, StoredHost};
 use crate::panics::lock;
 use crate::snapshot::{ZoneSlot, ZoneState};
@@ -50,15 +50,6 @@ impl Recorder {
 
     pub(super) fn writes(&self) -> MutexGuard<'_, RecentWrites> {
         lock(&self.writes)
-    }
-
-    /// Records the actor of a change.
-    pub(super) fn set_actor(&self, change: u64, actor: Actor) {
-        if let Some(change) = self.history.set_actor(change, actor)
-            && let Some(storage) = &self.storage
-        {
-            storage.put_change(change);
-        }
     }
 
     /// Records the position in an audit log. A position without new entries may be stored later.

@@ -169,12 +169,7 @@ impl Tasks {
 
     /// Returns a task that has already ended.
     pub(super) fn try_next(&mut self) -> Option<Ended> {
-        while let Some(joined) = self.0.try_join_next() {
-            if let Ok(ended) = joined {
-                return Some(ended);
-            }
-        }
-        None
+        std::iter::from_fn(|| self.0.try_join_next()).find_map(Result::ok)
     }
 }
 

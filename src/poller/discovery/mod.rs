@@ -16,7 +16,7 @@ use super::account::Account;
 use super::schedule::Cadence;
 use super::zone::PolledZone;
 use super::{Context, Poller, state};
-use crate::domain::{AccountName, Zone, ZoneId, ZoneName};
+use crate::domain::{Zone, ZoneId, ZoneName};
 use crate::findings::{DeclaredHost, DeclaredOrigin};
 use crate::snapshot::{Directory, StaleAfter, ZoneSlot, ZoneState};
 
@@ -56,7 +56,10 @@ impl Poller {
             let accounts = self.accounts.values_mut();
             accounts.for_each(Account::request_evaluations);
         }
-        released.extend(self.release(|id| zones.get(id).map(|(owner, _)| owner)));
+        for (name, account) in &mut self.accounts {
+            let leaves = |id: &ZoneId| zones.get(id).is_none_or(|(owner, _)| owner != name);
+            released.extend(account.release(leaves, &self.context.metrics));
+        }
         let mut found = 0;
         for (id, (owner, zone)) in zones {
             let config = self.config_of(&id, &names);
@@ -120,21 +123,6 @@ impl Poller {
         }
         self.assign_audit_logs(now);
         self.publish_directory();
-    }
-
-    /// Removes missing zones and those of another account from their accounts.
-    fn release<'a>(&mut self, owner: impl Fn(&ZoneId) -> Option<&'a AccountName>) -> Released {
-        let mut released = Released::new();
-        for (name, account) in &mut self.accounts {
-            let leaving = account.zones.keys().filter(|id| owner(id) != Some(name));
-            let leaving: Vec<ZoneId> = leaving.cloned().collect();
-            for id in leaving {
-                if let Some(zone) = account.take(&id, &self.context.metrics) {
-                    released.insert(id, zone);
-                }
-            }
-        }
-        released
     }
 
     /// The configuration of one zone. Entries by name and by identifier are merged; for each value
