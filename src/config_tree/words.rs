@@ -51,7 +51,16 @@ pub(super) fn is_keylike(key: &str) -> bool {
 pub(super) fn shown(path: &str, text: &str) -> Option<String> {
     let path = path.to_ascii_lowercase();
     let may_be_secret = SECRET_WORDS.iter().any(|word| path.contains(word));
-    let may_hold_credentials = text.contains('@') || (text.contains("://") && text.contains('?'));
+    let authority = text.split_once("://").map_or("", |(_, rest)| rest);
+    let is_port = |text: &str| {
+        text.split('/')
+            .next()
+            .is_some_and(|port| port.parse::<u16>().is_ok())
+    };
+    let has_password = authority
+        .split_once(':')
+        .is_some_and(|(_, port)| !is_port(port));
+    let may_hold_credentials = text.contains('@') || authority.contains('?') || has_password;
     (!may_be_secret && !may_hold_credentials).then(|| show(text))
 }
 
@@ -87,5 +96,22 @@ mod tests {
         assert_eq!(show("a\nb"), "\"a\\nb\"");
         assert_eq!(show(&"x".repeat(10_000)).chars().count(), SHOWN_CHARS + 3);
         assert_eq!(join("a", "b\nc"), "a.b\\nc");
+    }
+
+    #[test]
+    fn a_url_with_a_password_is_not_shown() {
+        for (url, is_shown) in [
+            ("ftp://example.com:21/x", true),
+            ("https://user:secret@example.com", false),
+            ("https://user:secret", false),
+            ("https://user:12345678", false),
+            ("https://example.com/?signature=x", false),
+        ] {
+            assert_eq!(
+                shown("cloudflare.base_url", url).is_some(),
+                is_shown,
+                "{url}"
+            );
+        }
     }
 }
