@@ -30,11 +30,8 @@ pub(super) fn read(
 ) -> Vec<AccountSettings> {
     let mut names = BTreeSet::new();
     let mut selected = Vec::new();
-    for Located {
-        at,
-        value: mut account,
-    } in accounts
-    {
+    for account in accounts {
+        let (at, mut account) = (account.at, account.value);
         match &account.name {
             None if reader.is_wrong(&format!("{}.name", at.path)) => {}
             None => reader.push(at.error("expected a name for this account (key \"name\")")),
@@ -132,9 +129,8 @@ fn credentials(
 }
 
 fn selection(zones: Option<Located<Zones>>, reader: &mut Reader) -> ZoneSelection {
-    let (at, zones) = zones.map_or((None, Zones::default()), |zones| {
-        (Some(zones.at), zones.value)
-    });
+    let (at, zones) = zones.map(|zones| (zones.at, zones.value)).unzip();
+    let zones: Zones = zones.unwrap_or_default();
     let include: Vec<_> = zones.include.into_iter().map(|glob| glob.0).collect();
     let exclude: Vec<_> = zones.exclude.into_iter().map(|glob| glob.0).collect();
     if zones.ids.is_empty() {

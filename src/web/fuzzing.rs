@@ -7,7 +7,7 @@ use std::sync::Arc;
 use hyper::HeaderMap;
 use hyper::header::{ACCEPT_ENCODING, AUTHORIZATION, HeaderValue};
 
-use super::api::{self, Resource};
+use super::api::Resource;
 use super::negotiation::negotiate;
 use super::probe::{LONGEST_TIMEOUT, Probes, TIMEOUT_HEADER, time_limit};
 use super::web_config::WebConfig;
@@ -27,7 +27,7 @@ pub fn web_config(text: &str) {
 pub fn query(text: &str) {
     pages::parse_query(text);
     for resource in Resource::ALL {
-        api::parse_query(resource, text).ok();
+        resource.query(text).ok();
     }
 }
 

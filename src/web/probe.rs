@@ -215,7 +215,11 @@ pub(super) fn time_limit(headers: &HeaderMap) -> Result<Duration, String> {
 fn exposition(outcome: &Result<Option<Mapping>, String>, took: Duration) -> String {
     let mut text = match outcome {
         Ok(_) => String::new(),
-        Err(error) => comment(error),
+        // A comment for people who open the URL; scrapers ignore it.
+        Err(error) => {
+            let line = error.replace(char::is_control, " ");
+            format!("# The look-up failed: {line}\n")
+        }
     };
     let mut add = |name: &str, help: &str, labels: &str, value: f64| {
         // Writing to a string cannot fail.
@@ -274,15 +278,6 @@ fn escaped(text: &str) -> String {
     text.replace('\n', r"\n")
 }
 
-/// The error as a comment, for people who open the URL; scrapers ignore comments.
-fn comment(error: &str) -> String {
-    let line: String = error
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect();
-    format!("# The look-up failed: {line}\n")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -334,6 +329,8 @@ mod tests {
 
     #[test]
     fn an_error_stays_in_its_comment() {
-        assert_eq!(comment("a\nb 1\r"), "# The look-up failed: a b 1 \n");
+        let text = exposition(&Err("a\nb 1\r".to_owned()), Duration::ZERO);
+        let first = text.lines().next();
+        assert_eq!(first, Some("# The look-up failed: a b 1 "));
     }
 }

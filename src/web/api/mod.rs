@@ -49,15 +49,16 @@ words! {
 }
 
 impl Resource {
-    /// The query parameters that it accepts.
-    fn parameters(self) -> &'static str {
-        match self {
+    /// Parses the query of a request; each resource accepts its own parameters.
+    pub(super) fn query(self, text: &str) -> Result<Query, String> {
+        let parameters = match self {
             Self::Zones | Self::Mappings => "zone vendor region origin_ip limit offset",
             Self::Findings => "zone vendor region origin_ip finding limit offset",
             Self::Origins => "zone vendor region origin_ip left_out limit offset",
             Self::Changes => "zone origin_ip kind finding since until limit offset",
             Self::Plan => "zone prune limit offset",
-        }
+        };
+        Query::parse(text, parameters)
     }
 }
 
@@ -87,7 +88,7 @@ impl Api {
                 &format!("{MAX_ANSWERS} requests are being answered already; try again"),
             );
         };
-        let query = match parse_query(resource, query) {
+        let query = match resource.query(query) {
             Ok(query) => query,
             Err(error) => return refuse(StatusCode::BAD_REQUEST, &error),
         };
@@ -95,11 +96,6 @@ impl Api {
         let make = move || list(&sources, resource, &query, now).with_lease(lease);
         self.pool.reply(make).await
     }
-}
-
-/// Parses the query of a request.
-pub(super) fn parse_query(resource: Resource, query: &str) -> Result<Query, String> {
-    Query::parse(query, resource.parameters())
 }
 
 fn refuse(status: StatusCode, error: &str) -> Reply {

@@ -90,7 +90,8 @@ impl Admission {
         let has_room = if of_peer >= (self.limit / PEER_SHARE).max(1) {
             open.cut_one(|connection| !connection.reserved && connection.peer == peer)
         } else {
-            open.regular() < self.limit || open.cut_one(|connection| !connection.reserved)
+            let regular = open.connections.len() - open.reserved;
+            regular < self.limit || open.cut_one(|connection| !connection.reserved)
         };
         let reserved = !has_room;
         if reserved && open.reserved >= RESERVED && !open.cut_one(|other| other.reserved) {
@@ -106,10 +107,6 @@ impl Admission {
 }
 
 impl Open {
-    fn regular(&self) -> usize {
-        self.connections.len() - self.reserved
-    }
-
     /// Closes a connection of the first kind in the order of `Spare`. Within a kind it takes
     /// the peer with the most connections, and of these the one longest in this state.
     fn cut_one(&mut self, among: impl Fn(&Connection) -> bool) -> bool {

@@ -161,9 +161,7 @@ impl TlsSettings {
             curves: keys.curve_preferences.iter().map(|curve| curve.0).collect(),
         })
     }
-}
 
-impl TlsSettings {
     /// All certificates and keys.
     pub(in crate::web) fn pems(&self) -> impl Iterator<Item = &Pem> {
         let own = [&self.certificate, &self.key];
