@@ -27,7 +27,7 @@ fn table() -> (RangeTable, &'static str) {
             None => PathBuf::from(EXCERPTS).join(excerpt),
         };
         let bytes = std::fs::read(path).unwrap();
-        table = table.with(format, Arc::new(format.parse(&bytes).unwrap()));
+        table = table.with(format, Arc::new(format.parse(bytes.as_slice()).unwrap()));
     }
     let name = match published {
         Some(_) => "the published files",

@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use super::{Body, Form};
 
-/// A body is shared for this multiple of its rendering time. While a body takes up to 50 ms to
-/// render, rendering uses at most a twentieth of the time, regardless of the number of scrapes.
+/// A body is shared for this multiple of its rendering time. While a body takes up to 20 ms to
+/// render, rendering uses at most a fiftieth of the time, regardless of the number of scrapes.
 /// Sharing of larger bodies is bounded by [`SHARED_AT_MOST`].
-const SHARED_FOR_COST: u32 = 20;
+const SHARED_FOR_COST: u32 = 50;
 
 /// The longest time for which a body is shared. Also the largest error of an age.
 pub const SHARED_AT_MOST: Duration = Duration::from_secs(1);

@@ -1,7 +1,9 @@
 //! One read of one source, bounded in size. The caller bounds its time.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -10,17 +12,22 @@ use reqwest::header::{
 };
 use reqwest::{Client, Response, StatusCode};
 use serde::{Deserialize, Serialize};
+use tokio::io::AsyncWriteExt as _;
 use tokio::sync::Mutex;
+use tokio_util::io::SyncIoBridge;
 use url::Url;
 
-use super::RangeSource;
 use super::download_page::latest_link;
-use crate::file_io::{self, Reading, ReadingError, Size};
+use super::{Format, ParseError, RangeSource, VendorTable};
+use crate::file_io::{Reading, ReadingError, Size};
 use crate::http_client::{BodyError, describe, read_body};
 
 /// The most bytes of a file. The largest one (Azure's) has 4 MiB and grows, but not to sixteen
 /// times that.
 const MAX_FILE_BYTES: usize = 64 << 20;
+/// How much of a response may wait to be parsed. A file is parsed while it is read: as a whole it
+/// would be the largest thing in memory, and the system's allocator keeps such memory.
+const PARSE_BUFFER_BYTES: usize = 64 << 10;
 /// The most time for reading a local file. A read that takes longer is stuck in the file system.
 /// Less than the timeout of a refresh.
 const FILE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -34,9 +41,9 @@ const MAX_REDIRECTS: usize = 3;
 pub(super) enum Fetched {
     /// The source has not changed since the last good read.
     Unchanged,
-    /// The whole file.
-    File {
-        bytes: Vec<u8>,
+    /// The prefixes of the whole file.
+    Table {
+        table: Arc<VendorTable>,
         /// Lets the next read detect that nothing changed.
         version: Version,
     },
@@ -61,6 +68,12 @@ pub(super) enum FetchError {
     /// No connection, no complete response, or a connection that was cut.
     #[error("{0}")]
     Transport(String),
+    /// The file was not read to its end, or is not in the vendor's format.
+    #[error(transparent)]
+    Parse(#[from] ParseError),
+    /// The parser panicked.
+    #[error("parsing it panicked; please report this")]
+    Panicked,
     /// A response other than 200.
     #[error("the server answered {0}")]
     Status(StatusCode),
@@ -108,6 +121,7 @@ pub(super) fn local_reading() -> LocalReading {
 /// which belongs to the vendor.
 pub(super) async fn fetch(
     http: &Client,
+    format: Format,
     source: &RangeSource,
     last: Option<&Version>,
     local: &LocalReading,
@@ -116,9 +130,11 @@ pub(super) async fn fetch(
         RangeSource::File(path) => {
             let (path, last) = (path.clone(), last.cloned());
             let mut local = local.lock().await;
-            local.read(move || read_file(&path, last.as_ref())).await?
+            local
+                .read(move || read_file(format, &path, last.as_ref()))
+                .await?
         }
-        RangeSource::Url(url) => download(http, url, last).await,
+        RangeSource::Url(url) => download(http, format, url, last).await,
         RangeSource::DownloadPage(page) => {
             let response = get(http, page, &[]).await?;
             if response.status() != StatusCode::OK {
@@ -126,15 +142,18 @@ pub(super) async fn fetch(
             }
             let html = read_body(response, MAX_PAGE_BYTES).await?;
             let url = latest_link(page, &html).ok_or(FetchError::NoLink)?;
-            download(http, &url, last).await
+            download(http, format, &url, last).await
         }
     }
 }
 
-fn read_file(path: &Path, last: Option<&Version>) -> Result<Fetched, FetchError> {
+fn read_file(format: Format, path: &Path, last: Option<&Version>) -> Result<Fetched, FetchError> {
     let metadata = std::fs::metadata(path)?;
     if !metadata.is_file() {
         return Err(FetchError::NotAFile);
+    }
+    if metadata.len() > MAX_FILE_BYTES as u64 {
+        return Err(FetchError::TooLarge(MAX_FILE_BYTES));
     }
     let version = Version::File {
         modified: Timestamp::try_from(metadata.modified()?).unwrap_or_default(),
@@ -143,11 +162,18 @@ fn read_file(path: &Path, last: Option<&Version>) -> Result<Fetched, FetchError>
     if last == Some(&version) {
         return Ok(Fetched::Unchanged);
     }
-    let bytes = file_io::bounded(path, MAX_FILE_BYTES)?;
-    Ok(Fetched::File { bytes, version })
+    // A file that grows while it is read is cut here, and is not in the format then.
+    let file = File::open(path)?.take(MAX_FILE_BYTES as u64);
+    let table = Arc::new(format.parse(file)?);
+    Ok(Fetched::Table { table, version })
 }
 
-async fn download(http: &Client, url: &Url, last: Option<&Version>) -> Result<Fetched, FetchError> {
+async fn download(
+    http: &Client,
+    format: Format,
+    url: &Url,
+    last: Option<&Version>,
+) -> Result<Fetched, FetchError> {
     let conditions = conditions(url, last);
     let response = get(http, url, &conditions).await?;
     match response.status() {
@@ -161,12 +187,33 @@ async fn download(http: &Client, url: &Url, last: Option<&Version>) -> Result<Fe
                 etag: header(ETAG),
                 last_modified: header(LAST_MODIFIED),
             };
-            let bytes = read_body(response, MAX_FILE_BYTES).await?;
-            Ok(Fetched::File { bytes, version })
+            let table = Arc::new(parse_body(response, format).await?);
+            Ok(Fetched::Table { table, version })
         }
         StatusCode::NOT_MODIFIED if !conditions.is_empty() => Ok(Fetched::Unchanged),
         status => Err(FetchError::Status(status)),
     }
+}
+
+/// Parses the body while it arrives, on a blocking thread.
+async fn parse_body(mut response: Response, format: Format) -> Result<VendorTable, FetchError> {
+    let (mut unparsed, body) = tokio::io::duplex(PARSE_BUFFER_BYTES);
+    let body = SyncIoBridge::new(body);
+    let parsing = tokio::task::spawn_blocking(move || format.parse(body));
+    let mut bytes = 0;
+    while let Some(chunk) = response.chunk().await.map_err(BodyError::from)? {
+        bytes += chunk.len();
+        if bytes > MAX_FILE_BYTES {
+            return Err(FetchError::TooLarge(MAX_FILE_BYTES));
+        }
+        // The parser stops at a mistake.
+        if unparsed.write_all(&chunk).await.is_err() {
+            break;
+        }
+    }
+    drop(unparsed);
+    let parsed = parsing.await.map_err(|_| FetchError::Panicked)?;
+    Ok(parsed?)
 }
 
 /// Headers that request the file only if it has changed since it was read from this address.

@@ -2,6 +2,8 @@
 //!
 //! While a file is read, only the prefix and region of each row are kept.
 
+use std::io::{self, BufReader, Read};
+
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
@@ -32,12 +34,20 @@ pub enum Format {
     Oci,
 }
 
-/// A file that is not in its vendor's format.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the file is not in {}'s published format: {problem}", format.vendor())]
-pub struct FormatError {
-    format: Format,
-    problem: String,
+/// Why a file was not parsed.
+#[derive(Debug, thiserror::Error)]
+pub enum ParseError {
+    /// It was not read to its end.
+    #[error("cannot read the file: {0}")]
+    Read(#[from] io::Error),
+    /// It is not in its vendor's format.
+    #[error("the file is not in {}'s published format: {problem}", format.vendor())]
+    Format {
+        /// The vendor's format.
+        format: Format,
+        /// What is wrong, and where.
+        problem: String,
+    },
 }
 
 impl Format {
@@ -73,19 +83,25 @@ impl Format {
         }
     }
 
-    /// Parses a whole file. Rows with an invalid prefix are rejected and counted.
-    pub fn parse(self, file: &[u8]) -> Result<VendorTable, FormatError> {
+    /// Parses a whole file while reading it. Rows with an invalid prefix are rejected and counted.
+    pub fn parse(self, file: impl Read) -> Result<VendorTable, ParseError> {
+        let file = BufReader::new(file);
         let parsed = match self {
-            Self::Aws => serde_json::from_slice(file).map(AwsFile::into_table),
+            Self::Aws => serde_json::from_reader(file).map(AwsFile::into_table),
             Self::Azure => {
-                serde_json::from_slice(file).map(|file: AzureFile| file.values.into_table(None))
+                serde_json::from_reader(file).map(|file: AzureFile| file.values.into_table(None))
             }
-            Self::Gcp => serde_json::from_slice(file).map(GcpFile::into_table),
-            Self::Oci => serde_json::from_slice(file).map(OciFile::into_table),
+            Self::Gcp => serde_json::from_reader(file).map(GcpFile::into_table),
+            Self::Oci => serde_json::from_reader(file).map(OciFile::into_table),
         };
-        parsed.map_err(|error| FormatError {
-            format: self,
-            problem: error.to_string().chars().take(MAX_PROBLEM_CHARS).collect(),
+        parsed.map_err(|error| {
+            if error.is_io() {
+                return ParseError::Read(error.into());
+            }
+            ParseError::Format {
+                format: self,
+                problem: error.to_string().chars().take(MAX_PROBLEM_CHARS).collect(),
+            }
         })
     }
 }

@@ -16,7 +16,7 @@ mod settings;
 mod stored;
 mod table;
 
-pub use format::{Format, FormatError};
+pub use format::{Format, ParseError};
 pub use metrics::Metrics;
 pub use refresh::VendorRanges;
 pub use restore::Refreshed;

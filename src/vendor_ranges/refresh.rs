@@ -15,7 +15,7 @@ use tracing::{info, warn};
 
 use super::fetch::{FetchError, Fetched, LocalReading, fetch, local_reading};
 use super::restore::FeedState;
-use super::{Format, FormatError, Metrics, RangeSource, RangeTable, Settings, VendorTable};
+use super::{Format, Metrics, RangeSource, RangeTable, Settings, VendorTable};
 use crate::backoff::doubling;
 use crate::domain::{OriginIp, RangeVerdict, Vendor};
 use crate::panics::{caught, lock};
@@ -44,12 +44,9 @@ pub(super) struct Shared {
     pub(super) http: Client,
     pub(super) metrics: Metrics,
     pub(super) table: ArcSwap<RangeTable>,
-    /// Held while a local file is read and parsed. Each may take 64 MiB, so only one is read at a
-    /// time.
+    /// Held while a local file is read, so that one thread parses all of them: the system's
+    /// allocator keeps memory for each thread.
     pub(super) local_turn: Mutex<()>,
-    /// Held while a file is parsed. The system's allocator keeps memory for each thread that parses,
-    /// so only one does.
-    parse_turn: Mutex<()>,
     pub(super) generation: watch::Sender<u64>,
     pub(super) refreshed: Notify,
 }
@@ -70,8 +67,6 @@ enum RefreshError {
     TimedOut,
     #[error(transparent)]
     Fetch(#[from] FetchError),
-    #[error(transparent)]
-    Format(#[from] FormatError),
     #[error("the refresh panicked; please report this")]
     Panicked,
     #[error("the file has no address prefix")]
@@ -107,7 +102,6 @@ impl VendorRanges {
                 metrics: metrics.clone(),
                 table: ArcSwap::default(),
                 local_turn: Mutex::new(()),
-                parse_turn: Mutex::new(()),
                 generation: watch::Sender::new(0),
                 refreshed: Notify::new(),
             }),
@@ -215,22 +209,16 @@ impl VendorRanges {
         let in_use = self.shared.table.load().get(format).cloned();
         let version = lock(&feed.state).version.clone();
         let http = &self.shared.http;
-        let fetched = fetch(http, &feed.source, version.as_ref(), &feed.local).await?;
-        let (bytes, version) = match (fetched, &in_use) {
-            (Fetched::File { bytes, version }, _) => (bytes, version),
+        let fetched = fetch(http, format, &feed.source, version.as_ref(), &feed.local).await?;
+        let (table, version) = match (fetched, &in_use) {
+            (Fetched::Table { table, version }, _) => (table, version),
             (Fetched::Unchanged, Some(table)) => return Ok(Arc::clone(table)),
             // Cannot happen: a version is kept only together with its table.
             (Fetched::Unchanged, None) => return Err(RefreshError::Empty),
         };
-        let turn = self.shared.parse_turn.lock().await;
-        // Parsing 4 MiB takes too long for the threads that serve requests.
-        let parsed = tokio::task::spawn_blocking(move || format.parse(&bytes)).await;
-        let table = parsed.map_err(|_| RefreshError::Panicked)??;
-        drop(turn);
         let mut state = lock(&feed.state);
         let confirmed = in_use.filter(|_| state.is_confirmed);
         check_size(table.len(), confirmed.map_or(0, |table| table.len()))?;
-        let table = Arc::new(table);
         state.has_new_table = true;
         state.version = Some(version);
         self.replace_table(format, &table);

@@ -151,7 +151,7 @@ mod tests {
             let vendor = format.vendor();
             let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/ip-ranges");
             let file = std::fs::read(format!("{directory}/{vendor}.json")).unwrap();
-            let table = format.parse(&file).unwrap();
+            let table = format.parse(file.as_slice()).unwrap();
             let stored = StoredRanges::new(&from, Some(&version), &table).unwrap();
             let json = serde_json::to_vec(&stored).unwrap();
             let read: StoredRanges = serde_json::from_slice(&json).unwrap();
@@ -168,7 +168,7 @@ mod tests {
     fn another_source_and_what_cannot_be_read_have_no_table() {
         let from = source("https://ranges.example/x.json");
         let file = br#"{"prefixes": [{"ipv4Prefix": "34.1.0.0/16", "scope": "us-west1"}]}"#;
-        let table = Format::Gcp.parse(file).unwrap();
+        let table = Format::Gcp.parse(file.as_slice()).unwrap();
         let good = StoredRanges::new(&from, None, &table).unwrap();
         assert!(good.table(&from).is_some());
         assert!(
@@ -190,7 +190,7 @@ mod tests {
     #[test]
     fn an_address_that_may_be_secret_is_not_stored() {
         let file = br#"{"prefixes": [{"ipv4Prefix": "34.1.0.0/16", "scope": "us-west1"}]}"#;
-        let table = Format::Gcp.parse(file).unwrap();
+        let table = Format::Gcp.parse(file.as_slice()).unwrap();
         for url in [
             "https://user:hunter2@ranges.example/x.json",
             "https://ranges.example/x.json?sig=hunter2",

@@ -26,7 +26,7 @@ fn the_published_files_are_read_whole() {
     ] {
         let bytes = std::fs::read(Path::new(&directory).join(file)).unwrap();
         let start = Instant::now();
-        let loaded = Arc::new(format.parse(&bytes).unwrap());
+        let loaded = Arc::new(format.parse(bytes.as_slice()).unwrap());
         println!(
             "{file}: {} prefixes, {} bytes, published {:?}, parsed in {:?}",
             loaded.len(),
