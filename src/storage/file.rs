@@ -14,7 +14,7 @@ use super::error::{BadFileKind, FileError};
 use super::tables::MAX_FILE_BYTES;
 
 /// The database's cache. It is small because everything that is served is in memory anyway.
-const CACHE_BYTES: usize = 4 << 20;
+const CACHE_BYTES: usize = 1 << 20;
 
 /// The open database.
 #[derive(Debug)]

@@ -35,7 +35,8 @@ pub(super) type Encode = Box<dyn FnOnce() -> Option<Bytes> + Send>;
 
 pub(super) fn encoder(value: impl Serialize + Send + 'static) -> Encode {
     Box::new(move || match serde_json::to_vec(&value) {
-        Ok(bytes) => Some(bytes.into()),
+        // The value stays in memory, without what the buffer was too large.
+        Ok(bytes) => Some(bytes.into_boxed_slice().into()),
         Err(error) => {
             warn!(%error, "a value cannot be stored");
             None

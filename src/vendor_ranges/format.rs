@@ -11,7 +11,7 @@ use serde::Deserialize;
 use url::Url;
 
 use super::RangeSource;
-use super::rows::{Row, Rows, fold_rows, place};
+use super::rows::{Row, Rows, fold_rows};
 use super::table::{Place, VendorTable};
 use crate::domain::Vendor;
 
@@ -127,7 +127,7 @@ struct AwsRow {
 impl Row for AwsRow {
     fn keep(self, rows: &mut Rows) {
         let place = match self.service.as_deref() {
-            Some("AMAZON") => place(&Vendor::Aws, self.region.as_deref().unwrap_or_default()),
+            Some("AMAZON") => rows.place(&Vendor::Aws, self.region.as_deref().unwrap_or_default()),
             Some("GLOBALACCELERATOR" | "CLOUDFRONT") => Place::Edge,
             _ => return,
         };
@@ -161,7 +161,7 @@ struct GcpRow {
 
 impl Row for GcpRow {
     fn keep(self, rows: &mut Rows) {
-        let place = place(&Vendor::Gcp, self.scope.as_deref().unwrap_or_default());
+        let place = rows.place(&Vendor::Gcp, self.scope.as_deref().unwrap_or_default());
         rows.add(self.prefix.as_deref(), place);
     }
 }
@@ -210,11 +210,11 @@ impl Row for AzureTag {
             "AzureFrontDoor.Frontend" | "AzureTrafficManager" => Place::Edge,
             "AzureCloud" => Place::Nowhere,
             name => match name.strip_prefix("AzureCloud.") {
-                Some(region) => place(&Vendor::Azure, region),
+                Some(region) => rows.place(&Vendor::Azure, region),
                 None => return,
             },
         };
-        rows.append(self.properties.prefixes.at(&place));
+        rows.append_at(self.properties.prefixes, place);
     }
 }
 
@@ -247,7 +247,8 @@ impl Row for OciRow {
 
 impl Row for OciRegion {
     fn keep(self, rows: &mut Rows) {
-        rows.append(self.cidrs.at(&place(&Vendor::Oci, &self.region)));
+        let place = rows.place(&Vendor::Oci, &self.region);
+        rows.append_at(self.cidrs, place);
     }
 }
 

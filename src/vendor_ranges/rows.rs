@@ -3,6 +3,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 
+use indexmap::IndexSet;
 use ipnet::IpNet;
 use jiff::Timestamp;
 use serde::de::{DeserializeOwned, Deserializer, Error as _, SeqAccess, Visitor};
@@ -17,44 +18,79 @@ pub(super) const MAX_ROWS: usize = 1_000_000;
 /// The rows of a list that are kept.
 #[derive(Debug, Default)]
 pub(super) struct Rows {
-    pub(super) rows: Vec<(IpNet, Place)>,
-    pub(super) rejected: usize,
+    nets: Vec<(IpNet, Place)>,
+    /// Each region once: a row has only its index.
+    regions: IndexSet<Region>,
+    rejected: usize,
 }
 
 impl Rows {
+    /// No rows yet, but some that were rejected.
+    pub(super) fn with_rejected(rejected: usize) -> Self {
+        Self {
+            rejected,
+            ..Self::default()
+        }
+    }
+
+    /// The place of a region in a vendor's spelling. Some words mean no region.
+    pub(super) fn place(&mut self, vendor: &Vendor, region: &str) -> Place {
+        if region.eq_ignore_ascii_case("global") {
+            return Place::Nowhere;
+        }
+        match Region::parse(&usual_region(vendor, region)) {
+            Ok(region) => self.place_of(region),
+            Err(_) => Place::Nowhere,
+        }
+    }
+
+    /// The place of a region.
+    pub(super) fn place_of(&mut self, region: Region) -> Place {
+        let (index, _) = self.regions.insert_full(region);
+        // No vendor has that many regions.
+        u16::try_from(index).map_or(Place::Nowhere, Place::Region)
+    }
+
     /// Adds a row. Its prefix may be missing or invalid.
     pub(super) fn add(&mut self, prefix: Option<&str>, place: Place) {
         match prefix.and_then(|prefix| prefix.parse::<IpNet>().ok()) {
-            Some(net) => self.rows.push((net.trunc(), place)),
+            Some(net) => self.add_net(net, place),
             None => self.rejected += 1,
         }
     }
 
+    /// Adds a row with a valid prefix.
+    pub(super) fn add_net(&mut self, net: IpNet, place: Place) {
+        self.nets.push((net.trunc(), place));
+    }
+
     /// Adds the rows of a list.
     pub(super) fn append(&mut self, list: Self) {
-        self.rows.extend(list.rows);
+        let places: Vec<_> = list.regions.into_iter().map(|r| self.place_of(r)).collect();
+        let here = |place| match place {
+            Place::Region(index) => places.get(usize::from(index)).copied().unwrap_or(place),
+            place => place,
+        };
+        let rows = list.nets.into_iter();
+        self.nets
+            .extend(rows.map(|(net, place)| (net, here(place))));
         self.rejected += list.rejected;
     }
 
-    /// The rows of a list, all at one place.
-    pub(super) fn at(mut self, place: &Place) -> Self {
-        for (_, of_row) in &mut self.rows {
-            of_row.clone_from(place);
-        }
-        self
+    /// Adds the rows of a list, all at one place.
+    pub(super) fn append_at(&mut self, list: Self, place: Place) {
+        let rows = list.nets.into_iter();
+        self.nets.extend(rows.map(|(net, _)| (net, place)));
+        self.rejected += list.rejected;
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.nets.len()
     }
 
     pub(super) fn into_table(self, published: Option<Timestamp>) -> VendorTable {
-        VendorTable::new(self.rows, published, self.rejected)
+        VendorTable::new(self.nets, self.regions, published, self.rejected)
     }
-}
-
-/// The place of a region in a vendor's spelling. Some words mean no region.
-pub(super) fn place(vendor: &Vendor, region: &str) -> Place {
-    let is_named = !region.eq_ignore_ascii_case("global");
-    let region = Region::parse(&usual_region(vendor, region)).ok();
-    let region = region.filter(|_| is_named);
-    region.map_or(Place::Nowhere, Place::Region)
 }
 
 /// A row of a list in a vendor's file.
@@ -80,7 +116,7 @@ pub(super) fn fold_rows<'de, R: Row, D: Deserializer<'de>>(
             let mut rows = Rows::default();
             while let Some(row) = list.next_element::<R>()? {
                 row.keep(&mut rows);
-                if rows.rows.len() > MAX_ROWS {
+                if rows.len() > MAX_ROWS {
                     return Err(A::Error::custom(format_args!("more than {MAX_ROWS} rows")));
                 }
             }

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use ipnet::IpNet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::RangeSource;
 use super::fetch::Version;
+use super::rows::Rows;
 use super::table::{Place, VendorTable};
 use crate::domain::Region;
 
@@ -68,10 +68,10 @@ impl StoredRanges {
                 Place::Nowhere => &mut stored.nowhere,
                 Place::Several => &mut stored.several,
                 Place::Edge => &mut stored.edge,
-                Place::Region(region) => match stored.regions.get_mut(region.as_str()) {
-                    Some(list) => list,
-                    None => stored.regions.entry(region.to_string()).or_default(),
-                },
+                Place::Region(_) => {
+                    let region = table.region(place)?.to_string();
+                    stored.regions.entry(region).or_default()
+                }
             };
             let space = if list.is_empty() { "" } else { " " };
             // Writing to a string does not fail.
@@ -85,15 +85,15 @@ impl StoredRanges {
         if self.source != source.to_string() {
             return None;
         }
-        let mut places = Vec::new();
+        let mut rows = Rows::with_rejected(self.rejected);
         for (region, list) in &self.regions {
-            let place = Place::Region(Region::parse(region).ok()?);
-            add(&mut places, list, &place)?;
+            let place = rows.place_of(Region::parse(region).ok()?);
+            add(&mut rows, list, place)?;
         }
-        add(&mut places, &self.nowhere, &Place::Nowhere)?;
-        add(&mut places, &self.several, &Place::Several)?;
-        add(&mut places, &self.edge, &Place::Edge)?;
-        let table = VendorTable::new(places, self.published, self.rejected);
+        add(&mut rows, &self.nowhere, Place::Nowhere)?;
+        add(&mut rows, &self.several, Place::Several)?;
+        add(&mut rows, &self.edge, Place::Edge)?;
+        let table = rows.into_table(self.published);
         (!table.is_empty()).then_some(table)
     }
 
@@ -104,13 +104,12 @@ impl StoredRanges {
 }
 
 /// Adds the prefixes of a list. `None` if one is invalid, or if there are too many.
-fn add(places: &mut Vec<(IpNet, Place)>, list: &str, place: &Place) -> Option<()> {
+fn add(rows: &mut Rows, list: &str, place: Place) -> Option<()> {
     for net in list.split_ascii_whitespace() {
-        if places.len() >= MAX_PREFIXES {
+        if rows.len() >= MAX_PREFIXES {
             return None;
         }
-        let net: IpNet = net.parse().ok()?;
-        places.push((net.trunc(), place.clone()));
+        rows.add_net(net.parse().ok()?, place);
     }
     Some(())
 }
@@ -157,7 +156,15 @@ mod tests {
             let read: StoredRanges = serde_json::from_slice(&json).unwrap();
             let again = read.table(&from).unwrap();
             assert!(table.len() > 1, "{vendor}");
-            assert!(again.places().eq(table.places()), "{vendor}");
+            let named = |table: &VendorTable| {
+                let places = table.places();
+                let named = places.map(|(net, place)| match table.region(place) {
+                    Some(region) => (net, region.to_string()),
+                    None => (net, format!("{place:?}")),
+                });
+                named.collect::<Vec<_>>()
+            };
+            assert_eq!(named(&again), named(&table), "{vendor}");
             assert_eq!(again.published(), table.published());
             assert_eq!(again.rejected(), table.rejected());
             assert_eq!(read.version(), Some(&version));

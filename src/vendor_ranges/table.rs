@@ -1,6 +1,6 @@
 //! Address prefixes and their places.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ipnet::IpNet;
@@ -39,20 +39,20 @@ impl RangeTable {
     /// same prefix, which they do not, the first by name would win.
     pub fn verdict(&self, ip: OriginIp) -> RangeVerdict {
         let host = IpNet::from(ip.addr());
-        let mut longest: Option<(u8, Format, &Place)> = None;
+        let mut longest: Option<(u8, Format, Option<&Region>)> = None;
         for (format, table) in &self.vendors {
             if let Some((net, place)) = table.prefixes.get_lpm(&host) {
                 let length = net.prefix_len();
                 if longest.is_none_or(|(longest, ..)| length > longest) {
-                    longest = Some((length, *format, place));
+                    longest = Some((length, *format, table.region(*place)));
                 }
             }
         }
         match longest {
-            Some((_, format, Place::Region(region))) => {
+            Some((_, format, Some(region))) => {
                 RangeVerdict::InRegion(format.vendor(), region.clone())
             }
-            Some((_, format, _)) => RangeVerdict::InVendor(format.vendor()),
+            Some((_, format, None)) => RangeVerdict::InVendor(format.vendor()),
             None if self.is_complete() => RangeVerdict::NotInRanges,
             None => RangeVerdict::Unknown,
         }
@@ -63,7 +63,7 @@ impl RangeTable {
 #[derive(Debug)]
 pub struct VendorTable {
     prefixes: JointPrefixMap<IpNet, Place>,
-    len: usize,
+    regions: Vec<Region>,
     published: Option<Timestamp>,
     rejected: usize,
 }
@@ -72,39 +72,46 @@ impl VendorTable {
     /// Builds the table. `rejected` is the number of invalid rows in the file.
     pub(super) fn new(
         rows: impl IntoIterator<Item = (IpNet, Place)>,
+        regions: impl IntoIterator<Item = Region>,
         published: Option<Timestamp>,
         rejected: usize,
     ) -> Self {
-        let mut regions = HashSet::new();
         let mut prefixes = JointPrefixMap::new();
         for (net, place) in rows {
-            let place = place.shared(&mut regions);
             prefixes
                 .entry(net)
-                .and_modify(|known: &mut Place| known.merge(&place))
+                .and_modify(|known: &mut Place| known.merge(place))
                 .or_insert(place);
         }
         Self {
-            len: prefixes.len(),
             prefixes,
+            regions: regions.into_iter().collect(),
             published,
             rejected,
         }
     }
 
+    /// The region of a place, if it is in one.
+    pub(super) fn region(&self, place: Place) -> Option<&Region> {
+        match place {
+            Place::Region(index) => self.regions.get(usize::from(index)),
+            Place::Nowhere | Place::Several | Place::Edge => None,
+        }
+    }
+
     /// Each prefix with its place, in the order of the prefixes.
-    pub(super) fn places(&self) -> impl Iterator<Item = (IpNet, &Place)> {
-        self.prefixes.iter()
+    pub(super) fn places(&self) -> impl Iterator<Item = (IpNet, Place)> {
+        self.prefixes.iter().map(|(net, place)| (net, *place))
     }
 
     /// The number of prefixes, without duplicates.
     pub fn len(&self) -> usize {
-        self.len
+        self.prefixes.len()
     }
 
     /// Whether there are no prefixes.
     pub fn is_empty(&self) -> bool {
-        self.len == 0
+        self.prefixes.is_empty()
     }
 
     /// When the vendor published the file, if it says so.
@@ -124,12 +131,12 @@ impl VendorTable {
 }
 
 /// What is known of a prefix.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
     /// Only the vendor.
     Nowhere,
-    /// The vendor and the region.
-    Region(Region),
+    /// The vendor and the region, by its index in the table's list of regions.
+    Region(u16),
     /// Several regions, which is treated like none.
     Several,
     /// An edge service, which is anycast: its addresses are not in any region.
@@ -137,26 +144,14 @@ pub(super) enum Place {
 }
 
 impl Place {
-    /// All prefixes of a region share its name in memory.
-    fn shared(self, regions: &mut HashSet<Region>) -> Self {
-        let Self::Region(region) = self else {
-            return self;
-        };
-        if let Some(known) = regions.get(&region) {
-            return Self::Region(known.clone());
-        }
-        regions.insert(region.clone());
-        Self::Region(region)
-    }
-
     /// Merges two rows of one prefix. An edge service has no region, whatever the other row says. A
     /// region wins over none, and two different regions contradict each other. The order of the
     /// rows does not matter.
-    fn merge(&mut self, other: &Self) {
-        match (&*self, other) {
+    fn merge(&mut self, other: Self) {
+        match (*self, other) {
             (Self::Edge, _) | (_, Self::Nowhere) => {}
             (_, Self::Edge) => *self = Self::Edge,
-            (Self::Nowhere, _) => *self = other.clone(),
+            (Self::Nowhere, _) => *self = other,
             (known, other) if known == other => {}
             _ => *self = Self::Several,
         }
@@ -165,21 +160,25 @@ impl Place {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use proptest::prelude::*;
 
     use super::*;
     use crate::domain::Vendor;
+    use crate::vendor_ranges::rows::Rows;
 
     fn table(rows: &[(&str, &str)]) -> Arc<VendorTable> {
-        let row = |(net, region): &(&str, &str)| {
+        let mut read = Rows::default();
+        for (net, region) in rows {
             let place = match Region::parse(region) {
                 Ok(_) if *region == "edge" => Place::Edge,
-                Ok(region) => Place::Region(region),
+                Ok(region) => read.place_of(region),
                 Err(_) => Place::Nowhere,
             };
-            (net.parse().unwrap(), place)
-        };
-        Arc::new(VendorTable::new(rows.iter().map(row), None, 0))
+            read.add(Some(net), place);
+        }
+        Arc::new(read.into_table(None))
     }
 
     fn complete(aws: &[(&str, &str)], gcp: &[(&str, &str)]) -> RangeTable {
@@ -308,12 +307,9 @@ mod tests {
                 Some((net, _)) if ip % 2 == 0 => net.addr(),
                 _ => std::net::Ipv4Addr::from(ip).into(),
             };
-            let ranges = nets.iter().map(|(net, region)| {
-                let region = Region::parse(region);
-                (*net, region.map_or(Place::Nowhere, Place::Region))
-            });
-            let loaded = Arc::new(VendorTable::new(ranges, None, 0));
-            let table = complete(&[], &[]).with(Format::Aws, loaded);
+            let texts: Vec<_> = nets.iter().map(|(net, region)| (net.to_string(), region)).collect();
+            let rows: Vec<_> = texts.iter().map(|(net, region)| (net.as_str(), region.as_str())).collect();
+            let table = complete(&rows, &[]);
             let length = nets.iter().filter(|(net, _)| net.contains(&ip)).map(|(net, _)| net.prefix_len()).max();
             let regions: HashSet<_> = nets
                 .iter()
