@@ -159,7 +159,7 @@ impl Storage {
     pub fn put(&self, kind: Kind, key: &str, value: impl Serialize + Send + 'static) {
         self.inner.pending.add(|batch| {
             let key = (kind, key.to_owned());
-            batch.parts.insert(key, Some(encoder(value)));
+            batch.parts.insert(key, Some(encoder(kind, value)));
         });
     }
 
@@ -167,7 +167,7 @@ impl Storage {
     /// values are written together.
     pub fn put_lazily(&self, kind: Kind, key: &str, value: impl Serialize + Send + 'static) {
         let key = (kind, key.to_owned());
-        self.inner.pending.add_lazily(key, encoder(value));
+        self.inner.pending.add_lazily(key, encoder(kind, value));
     }
 
     /// Removes a value of another part.

@@ -1,13 +1,20 @@
 //! What other modules keep in the storage: JSON values by kind and key.
 
 use std::collections::BTreeMap;
+use std::io::{self, BufReader, BufWriter, Read as _};
 
 use bytes::Bytes;
+use flate2::Compression;
+use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tracing::warn;
 
 use crate::words::words;
+
+/// The most bytes of a value that was compressed. The largest one has half a megabyte.
+const MAX_JSON_BYTES: u64 = 16 << 20;
 
 words! {
     /// A kind of value of another module.
@@ -27,21 +34,39 @@ words! {
     }
 }
 
+impl Kind {
+    /// Whether values are large and rarely written. They are compressed, because they stay in memory
+    /// too.
+    fn is_compressed(self) -> bool {
+        self == Self::Ranges
+    }
+}
+
 /// The key of one value.
 pub(super) type PartKey = (Kind, String);
 
 /// Encodes a value, on the storage's own thread.
 pub(super) type Encode = Box<dyn FnOnce() -> Option<Bytes> + Send>;
 
-pub(super) fn encoder(value: impl Serialize + Send + 'static) -> Encode {
-    Box::new(move || match serde_json::to_vec(&value) {
-        // The value stays in memory, without what the buffer was too large.
+pub(super) fn encoder(kind: Kind, value: impl Serialize + Send + 'static) -> Encode {
+    Box::new(move || match encode(kind, &value) {
+        // The value stays in memory, so it gets no more than it needs.
         Ok(bytes) => Some(bytes.into_boxed_slice().into()),
         Err(error) => {
             warn!(%error, "a value cannot be stored");
             None
         }
     })
+}
+
+fn encode(kind: Kind, value: &impl Serialize) -> io::Result<Vec<u8>> {
+    if !kind.is_compressed() {
+        return Ok(serde_json::to_vec(value)?);
+    }
+    let gzip = GzEncoder::new(Vec::new(), Compression::default());
+    let mut json = BufWriter::new(gzip);
+    serde_json::to_writer(&mut json, value)?;
+    json.into_inner()?.finish()
 }
 
 /// The values of an earlier process.
@@ -68,14 +93,35 @@ impl Parts {
 
 /// Decodes a value. One that another version wrote differently is treated as missing.
 fn read<T: DeserializeOwned>(kind: Kind, key: &str, bytes: &[u8]) -> Option<T> {
-    serde_json::from_slice(bytes)
+    decode(kind, bytes)
         .inspect_err(|error| warn!(kind = kind.as_str(), key, %error, "a stored value is not read"))
         .ok()
+}
+
+fn decode<T: DeserializeOwned>(kind: Kind, bytes: &[u8]) -> serde_json::Result<T> {
+    if kind.is_compressed() {
+        let json = GzDecoder::new(bytes).take(MAX_JSON_BYTES);
+        return serde_json::from_reader(BufReader::new(json));
+    }
+    serde_json::from_slice(bytes)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_large_value_is_compressed_and_bounded() {
+        let prefixes = "192.0.2.0/24 ".repeat(1_000);
+        let bytes = encoder(Kind::Ranges, prefixes.clone())().unwrap();
+        assert!(bytes.len() * 10 < prefixes.len(), "{}", bytes.len());
+        assert_eq!(read(Kind::Ranges, "aws", &bytes), Some(prefixes));
+        let plain = encoder(Kind::Window, "not compressed")().unwrap();
+        assert_eq!(read::<String>(Kind::Ranges, "aws", &plain), None);
+        let long = "x".repeat(usize::try_from(MAX_JSON_BYTES).unwrap());
+        let bytes = encoder(Kind::Ranges, long)().unwrap();
+        assert_eq!(read::<String>(Kind::Ranges, "aws", &bytes), None);
+    }
 
     #[test]
     fn values_are_found_by_kind_and_key_and_bad_ones_are_left_out() {

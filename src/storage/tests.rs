@@ -364,9 +364,10 @@ async fn zones_that_nobody_lists_any_more_are_forgotten_after_thirty_days() {
         left: false,
     };
     batch.zones.insert(id("old.example"), update(Arc::new(old)));
-    batch
-        .parts
-        .insert((Kind::Sources, "old-example".to_owned()), Some(encoder(1)));
+    batch.parts.insert(
+        (Kind::Sources, "old-example".to_owned()),
+        Some(encoder(Kind::Sources, 1)),
+    );
     let recent = zone("recent.example", 1, &mappings(1));
     batch.zones.insert(id("recent.example"), update(recent));
     model.add(batch, long_ago);
