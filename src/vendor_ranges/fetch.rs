@@ -14,10 +14,12 @@ use reqwest::{Client, Response, StatusCode};
 use serde::{Deserialize, Serialize};
 use tokio::io::AsyncWriteExt as _;
 use tokio::sync::Mutex;
+use tokio::time::timeout;
 use tokio_util::io::SyncIoBridge;
 use url::Url;
 
 use super::download_page::latest_link;
+use super::refresh::Feed;
 use super::{Format, ParseError, RangeSource, VendorTable};
 use crate::file_io::{Reading, ReadingError, Size};
 use crate::http_client::{BodyError, describe, read_body};
@@ -28,6 +30,10 @@ const MAX_FILE_BYTES: usize = 64 << 20;
 /// How much of a response may wait to be parsed. A file is parsed while it is read: as a whole it
 /// would be the largest thing in memory, and the system's allocator keeps such memory.
 const PARSE_BUFFER_BYTES: usize = 64 << 10;
+/// The most time for reading and parsing a response's body, of which one is read at a time: enough for
+/// 4 MiB at 1 Mbit/s, and less than the timeout of a refresh, so that a slow server leaves time for
+/// the other vendors' files.
+pub(super) const BODY_TIMEOUT: Duration = Duration::from_secs(40);
 /// The most time for reading a local file. A read that takes longer is stuck in the file system.
 /// Less than the timeout of a refresh.
 const FILE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -71,6 +77,9 @@ pub(super) enum FetchError {
     /// The file was not read to its end, or is not in the vendor's format.
     #[error(transparent)]
     Parse(#[from] ParseError),
+    /// The body was not read in time.
+    #[error("it was not sent within {} seconds", BODY_TIMEOUT.as_secs())]
+    TooSlow,
     /// The parser panicked.
     #[error("parsing it panicked; please report this")]
     Panicked,
@@ -117,24 +126,24 @@ pub(super) fn local_reading() -> LocalReading {
     Mutex::new(Reading::new(FILE_TIMEOUT))
 }
 
-/// Reads the source, unless it is still the version `last`. A local file is read through `local`,
-/// which belongs to the vendor.
+/// Reads the feed's source, unless it is still the version `last`. A response's body is read while
+/// `turn` is held.
 pub(super) async fn fetch(
     http: &Client,
-    format: Format,
-    source: &RangeSource,
+    feed: &Feed,
     last: Option<&Version>,
-    local: &LocalReading,
+    turn: &Mutex<()>,
 ) -> Result<Fetched, FetchError> {
-    match source {
+    let format = feed.format;
+    match &feed.source {
         RangeSource::File(path) => {
             let (path, last) = (path.clone(), last.cloned());
-            let mut local = local.lock().await;
-            local
+            let mut reading = feed.local.lock().await;
+            reading
                 .read(move || read_file(format, &path, last.as_ref()))
                 .await?
         }
-        RangeSource::Url(url) => download(http, format, url, last).await,
+        RangeSource::Url(url) => download(http, format, url, last, turn).await,
         RangeSource::DownloadPage(page) => {
             let response = get(http, page, &[]).await?;
             if response.status() != StatusCode::OK {
@@ -142,7 +151,7 @@ pub(super) async fn fetch(
             }
             let html = read_body(response, MAX_PAGE_BYTES).await?;
             let url = latest_link(page, &html).ok_or(FetchError::NoLink)?;
-            download(http, format, &url, last).await
+            download(http, format, &url, last, turn).await
         }
     }
 }
@@ -173,6 +182,7 @@ async fn download(
     format: Format,
     url: &Url,
     last: Option<&Version>,
+    turn: &Mutex<()>,
 ) -> Result<Fetched, FetchError> {
     let conditions = conditions(url, last);
     let response = get(http, url, &conditions).await?;
@@ -187,7 +197,9 @@ async fn download(
                 etag: header(ETAG),
                 last_modified: header(LAST_MODIFIED),
             };
-            let table = Arc::new(parse_body(response, format).await?);
+            let _turn = turn.lock().await;
+            let parsed = timeout(BODY_TIMEOUT, parse_body(response, format)).await;
+            let table = Arc::new(parsed.map_err(|_| FetchError::TooSlow)??);
             Ok(Fetched::Table { table, version })
         }
         StatusCode::NOT_MODIFIED if !conditions.is_empty() => Ok(Fetched::Unchanged),

@@ -44,9 +44,10 @@ pub(super) struct Shared {
     pub(super) http: Client,
     pub(super) metrics: Metrics,
     pub(super) table: ArcSwap<RangeTable>,
-    /// Held while a local file is read, so that one thread parses all of them: the system's
-    /// allocator keeps memory for each thread.
+    /// Held while a local file is read, and while a response's body is. So one file is parsed at a
+    /// time: the system's allocator keeps memory for each thread that parses.
     pub(super) local_turn: Mutex<()>,
+    body_turn: Mutex<()>,
     pub(super) generation: watch::Sender<u64>,
     pub(super) refreshed: Notify,
 }
@@ -102,6 +103,7 @@ impl VendorRanges {
                 metrics: metrics.clone(),
                 table: ArcSwap::default(),
                 local_turn: Mutex::new(()),
+                body_turn: Mutex::new(()),
                 generation: watch::Sender::new(0),
                 refreshed: Notify::new(),
             }),
@@ -209,7 +211,8 @@ impl VendorRanges {
         let in_use = self.shared.table.load().get(format).cloned();
         let version = lock(&feed.state).version.clone();
         let http = &self.shared.http;
-        let fetched = fetch(http, format, &feed.source, version.as_ref(), &feed.local).await?;
+        let turn = &self.shared.body_turn;
+        let fetched = fetch(http, feed, version.as_ref(), turn).await?;
         let (table, version) = match (fetched, &in_use) {
             (Fetched::Table { table, version }, _) => (table, version),
             (Fetched::Unchanged, Some(table)) => return Ok(Arc::clone(table)),
@@ -277,8 +280,11 @@ fn next_wait(failures: u32, refresh: Duration) -> Duration {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
 
     use super::*;
+    use crate::vendor_ranges::fetch::BODY_TIMEOUT;
 
     #[test]
     fn failures_are_tried_again_with_doubling_waits_and_never_later_than_the_interval() {
@@ -422,6 +428,65 @@ mod tests {
         drop(hangs);
         assert!(first.await.unwrap().is_err());
         assert!(second.await.unwrap().is_ok());
+    }
+
+    /// The address of a server that sends `file`, of which it announces `length` bytes, to each client.
+    async fn server(file: &'static [u8], length: usize) -> RangeSource {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            let mut open = Vec::new();
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let _request = stream.read(&mut [0; 4096]).await;
+                let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n");
+                stream.write_all(head.as_bytes()).await.unwrap();
+                stream.write_all(file).await.unwrap();
+                open.push(stream);
+            }
+        });
+        RangeSource::Url(format!("http://{address}/").parse().unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_server_that_stalls_leaves_time_for_the_next_file() {
+        let gcp = include_bytes!("../../tests/data/ip-ranges/gcp.json");
+        let oci = include_bytes!("../../tests/data/ip-ranges/oci.json");
+        let settings = Settings {
+            enabled: true,
+            refresh: Duration::from_hours(24),
+            sources: [
+                (Format::Gcp.vendor(), server(gcp, gcp.len() + 1).await),
+                (Format::Oci.vendor(), server(oci, oci.len()).await),
+            ]
+            .into(),
+        };
+        let http = crate::http_client::client_builder(None).unwrap();
+        let metrics = Metrics::register(&prometheus::Registry::new()).unwrap();
+        let ranges = VendorRanges::new(&settings, http.build().unwrap(), &metrics);
+        let refresh = |format| {
+            let ranges = ranges.clone();
+            let feeds = &ranges.shared.feeds;
+            let feed = Arc::clone(feeds.iter().find(|feed| feed.format == format).unwrap());
+            tokio::spawn(async move { ranges.refresh(&feed).await })
+        };
+        let stalled = refresh(Format::Gcp);
+        let held = async {
+            while ranges.shared.body_turn.try_lock().is_ok() {
+                tokio::task::yield_now().await;
+            }
+        };
+        let held = tokio::time::timeout(Duration::from_secs(20), held).await;
+        held.expect("the response that stalls holds the turn");
+        let next = refresh(Format::Oci);
+        tokio::time::pause();
+        tokio::time::advance(BODY_TIMEOUT).await;
+        tokio::time::resume();
+        let problem = stalled.await.unwrap().unwrap_err();
+        assert!(
+            matches!(problem, RefreshError::Fetch(FetchError::TooSlow)),
+            "{problem}"
+        );
+        assert!(next.await.unwrap().is_ok());
     }
 
     #[test]
