@@ -195,10 +195,7 @@ impl Landing<'_> {
             ),
             ("Left at Cloudflare", remaining),
             ("Zones", html! { (zone_counts(account)) }),
-            (
-                "Last error",
-                html! { (layout::error(account.error.as_deref())) },
-            ),
+            ("Last error", layout::error(account.error.as_deref())),
         ]
     }
 }
@@ -295,15 +292,13 @@ fn search(query: &Query) -> Markup {
 }
 
 fn zone_row(zone: &ZoneRow, now: Timestamp) -> [(&'static str, Markup); 10] {
+    let name = html! { a href={ "/zones/" (zone.zone_id) } { (zone.zone) } };
     let mappings = html! {
         (layout::count(zone.mappings))
         @if zone.idle == Some(true) { " " span.bad { "idle" } }
     };
     [
-        (
-            "Zone",
-            html! { a href={ "/zones/" (zone.zone_id) } { (zone.zone) } },
-        ),
+        ("Zone", name),
         ("Poll", layout::state(zone.up)),
         ("Mappings", mappings),
         ("Missing", layout::findings(zone.missing)),
@@ -312,9 +307,6 @@ fn zone_row(zone: &ZoneRow, now: Timestamp) -> [(&'static str, Markup); 10] {
         ("Stale", layout::findings(zone.stale)),
         ("Last good poll", layout::when(zone.last_success, now)),
         ("Next poll", layout::ahead(zone.next_poll, now)),
-        (
-            "Last error",
-            html! { (layout::error(zone.error.as_deref())) },
-        ),
+        ("Last error", layout::error(zone.error.as_deref())),
     ]
 }

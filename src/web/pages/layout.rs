@@ -3,8 +3,6 @@
 //! Values may come from outside, so the template engine escapes them. Pages load no resources and
 //! run no scripts.
 
-use std::borrow::Cow;
-
 use indexmap::IndexMap;
 use jiff::Timestamp;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
@@ -322,8 +320,8 @@ pub(super) fn span(seconds: i64) -> String {
 }
 
 /// An error text, truncated if it is very long.
-pub(super) fn error(text: Option<&str>) -> Cow<'_, str> {
-    truncated(text.unwrap_or_default(), MAX_ERROR_CHARS)
+pub(super) fn error(text: Option<&str>) -> Markup {
+    html! { (truncated(text.unwrap_or_default(), MAX_ERROR_CHARS)) }
 }
 
 #[cfg(test)]
