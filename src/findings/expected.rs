@@ -8,7 +8,7 @@ use super::{
     Candidates, Evidence, ExpectedOrigin, HostAnswer, LeftOut, LeftOutReason, MAX_UNRESOLVED_HOSTS,
     RangesUse, RotatingHost, Source, SourceState, Sources, UnresolvedHost, ZoneFindings,
 };
-use crate::domain::{HostName, HostState, OriginIp, RangeVerdict};
+use crate::domain::{HostName, HostState, OriginIp};
 
 /// The addresses that the sources name, whether or not an origin is expected there.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -261,13 +261,10 @@ impl<'a> Builder<'a> {
     }
 
     fn is_outside_ranges(&self, ip: OriginIp) -> bool {
-        match self.evidence.ranges {
-            RangesUse::Off | RangesUse::NotLoaded(_) => false,
-            RangesUse::Loaded(verdict) => matches!(
-                verdict(ip),
-                RangeVerdict::NotInRanges | RangeVerdict::Unknown
-            ),
-        }
+        let RangesUse::Loaded(verdict) = self.evidence.ranges else {
+            return false;
+        };
+        verdict(ip).place().is_unknown()
     }
 
     /// The hosts that are resolved, without those that have no origin address.

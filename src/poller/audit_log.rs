@@ -214,9 +214,7 @@ impl Poller {
                 log.last_success = Some(Timestamp::now());
                 let (has_more, pages) = (reading.has_more, reading.pages);
                 let new = log.position.accept(reading, before);
-                self.context
-                    .recorder
-                    .audit_log(owner, &log.position, !new.is_empty());
+                self.context.recorder.audit_log(owner, &log.position);
                 let least = least_interval(logs, pages, client);
                 let pause = if has_more {
                     least

@@ -52,14 +52,10 @@ impl Recorder {
         lock(&self.writes)
     }
 
-    /// Records the position in an audit log. A position without new entries may be stored later.
-    pub(super) fn audit_log(&self, owner: &str, position: &AuditLogPosition, has_new: bool) {
+    /// Records the position in an audit log.
+    pub(super) fn audit_log(&self, owner: &str, position: &AuditLogPosition) {
         if let Some(storage) = &self.storage {
-            if has_new {
-                storage.put(Kind::AuditLog, owner, position.clone());
-            } else {
-                storage.put_lazily(Kind::AuditLog, owner, position.clone());
-            }
+            storage.put(Kind::AuditLog, owner, position.clone());
         }
     }
 

@@ -163,13 +163,6 @@ impl Storage {
         });
     }
 
-    /// Stores a value that may be up to a minute out of date, such as a last-seen time. Many such
-    /// values are written together.
-    pub fn put_lazily(&self, kind: Kind, key: &str, value: impl Serialize + Send + 'static) {
-        let key = (kind, key.to_owned());
-        self.inner.pending.add_lazily(key, encoder(kind, value));
-    }
-
     /// Removes a value of another part.
     pub fn remove(&self, kind: Kind, key: &str) {
         self.inner.pending.add(|batch| {

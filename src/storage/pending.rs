@@ -16,8 +16,6 @@ use crate::snapshot::ZoneState;
 /// How long updates are gathered. Even with the duration of a write, the file is less than a second
 /// behind.
 const GATHER: Duration = Duration::from_millis(750);
-/// How long values are gathered whose latest form matters little.
-const GATHER_LAZILY: Duration = Duration::from_mins(1);
 
 /// What is new for a zone.
 #[derive(Debug, Default)]
@@ -44,11 +42,8 @@ pub(super) struct Batch {
 #[derive(Default)]
 struct State {
     batch: Batch,
-    lazy: HashMap<PartKey, Encode>,
     /// When the first update of the batch came.
     since: Option<Instant>,
-    /// When the first lazy value came.
-    lazy_since: Option<Instant>,
 }
 
 /// The outcome of a flush.
@@ -83,17 +78,6 @@ impl Pending {
         }
     }
 
-    /// Adds a value that is to be written within a minute.
-    pub(super) fn add_lazily(&self, key: PartKey, value: Encode) {
-        let mut state = lock(&self.state);
-        if let Some(prompt) = state.batch.parts.get_mut(&key) {
-            *prompt = Some(value);
-            return;
-        }
-        state.lazy.insert(key, value);
-        state.lazy_since.get_or_insert_with(Instant::now);
-    }
-
     /// Requests that everything is written now. Returns the number of the flush.
     pub(super) fn flush(&self, last: bool) -> u64 {
         let mut state = lock(&self.state);
@@ -110,15 +94,16 @@ impl Pending {
         let mut state = lock(&self.state);
         loop {
             let now = Instant::now();
-            let gathered = state.since.map(|since| since + GATHER);
-            let lazily = state.lazy_since.map(|since| since + GATHER_LAZILY);
-            let due = gathered.into_iter().chain(lazily).fold(until, Instant::min);
+            let due = state.since.map_or(until, |since| until.min(since + GATHER));
             let flush = state.batch.flush > self.flushed.borrow().flush;
             if flush || state.batch.last || now >= due {
-                if state.batch.last || lazily.is_some_and(|due| now >= due) {
-                    state.take_lazy();
-                }
-                return state.take();
+                state.since = None;
+                let next = Batch {
+                    flush: state.batch.flush,
+                    last: state.batch.last,
+                    ..Batch::default()
+                };
+                return std::mem::replace(&mut state.batch, next);
             }
             let waited = self.news.wait_timeout(state, due - now);
             (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
@@ -132,25 +117,5 @@ impl Pending {
 
     pub(super) fn flushes(&self) -> watch::Receiver<Flushed> {
         self.flushed.subscribe()
-    }
-}
-
-impl State {
-    fn take_lazy(&mut self) {
-        self.lazy_since = None;
-        for (key, value) in self.lazy.drain() {
-            // A value that was added to be written at once is newer.
-            self.batch.parts.entry(key).or_insert(Some(value));
-        }
-    }
-
-    fn take(&mut self) -> Batch {
-        self.since = None;
-        let next = Batch {
-            flush: self.batch.flush,
-            last: self.batch.last,
-            ..Batch::default()
-        };
-        std::mem::replace(&mut self.batch, next)
     }
 }

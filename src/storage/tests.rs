@@ -160,7 +160,7 @@ async fn what_was_put_is_there_after_a_restart() {
         .put_zone(zone("gone.example", 1, &mappings(1)), &[]);
     first.storage.zone_left(&id("gone.example"));
     first.storage.put(Kind::Host, "origin.example", [1, 2, 3]);
-    first.storage.put_lazily(Kind::Host, "lazy.example", 7);
+    first.storage.put(Kind::Host, "other.example", 7);
     first.storage.put(Kind::Host, "removed.example", 8);
     first.storage.remove(Kind::Host, "removed.example");
     first.close().await;

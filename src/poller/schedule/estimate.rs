@@ -70,27 +70,23 @@ impl Load {
         }
         let of_account = owners
             .values()
-            .filter(|readers| readers.contains(&account))
+            .filter(|readers| readers.iter().any(|(_, name)| *name == account))
             .count();
-        if expect.from_load_balancers && of_account > 0 {
+        if expect.from_load_balancers {
             load.add(pages(of_account, 1), None);
         }
-        if demand.record_zones > 0 {
-            load.add(pages(demand.record_zones, 1), None);
-        }
+        load.add(pages(demand.record_zones, 1), None);
         let hourly = RULES * usize::from(expect.from_rules)
             + SETTINGS * usize::from(demand.verify.tiered_cache);
-        if hourly > 0 && !states.is_empty() {
-            load.add(pages(hourly * states.len(), 1), Some(HOURLY));
-        }
+        load.add(pages(hourly * states.len(), 1), Some(HOURLY));
         // Verifying the token, and reading the regions once for all zones.
         let once = 1 + usize::from(demand.verify.supported_regions);
         load.add(pages(once, 1), Some(HOURLY));
         let read = owners
             .values()
-            .filter(|readers| readers.first() == Some(&account))
+            .filter(|readers| readers.first().is_some_and(|(_, name)| *name == account))
             .count();
-        if demand.audit_log.enabled && read > 0 {
+        if demand.audit_log.enabled {
             load.audit_logs = pages(read, 1) / demand.audit_log.interval.as_secs_f64();
         }
         load
@@ -99,17 +95,15 @@ impl Load {
     /// Listing this many zones; `own_interval` is set if it differs from the common interval.
     pub fn listing(zones: usize, own_interval: Option<Duration>) -> Self {
         let mut load = Self::default();
-        load.add(pages(zones, ZONES_PER_PAGE), own_interval);
+        load.add(pages(zones.max(1), ZONES_PER_PAGE), own_interval);
         load
     }
 
     /// Adds a zone with `beside` calls besides its mappings; `own_interval` is set if it has one.
     /// An unread zone counts as one page.
     pub fn add_zone(&mut self, mappings: usize, beside: usize, own_interval: Option<Duration>) {
-        self.add(pages(mappings, MAPPINGS_PER_PAGE), own_interval);
-        if beside > 0 {
-            self.add(pages(beside, 1), own_interval);
-        }
+        self.add(pages(mappings.max(1), MAPPINGS_PER_PAGE), own_interval);
+        self.add(pages(beside, 1), own_interval);
     }
 
     fn add(&mut self, requests: f64, own_interval: Option<Duration>) {
@@ -148,30 +142,30 @@ impl Load {
     }
 }
 
+/// Configured accounts, by their position in the configuration.
+type Readers<'a> = BTreeSet<(Option<usize>, &'a AccountName)>;
+
 /// The configured accounts with zones in each Cloudflare account; the first one reads its audit
 /// log.
 fn owners<'a>(
     directory: &'a Directory,
     states: &'a [Arc<ZoneState>],
-) -> BTreeMap<&'a str, Vec<&'a AccountName>> {
+) -> BTreeMap<&'a str, Readers<'a>> {
     let accounts = directory.accounts.iter().enumerate();
     let position: HashMap<_, _> = accounts.map(|(n, account)| (&account.name, n)).collect();
-    let mut owners: BTreeMap<&str, BTreeSet<(Option<usize>, &AccountName)>> = BTreeMap::new();
+    let mut owners: BTreeMap<&str, Readers<'_>> = BTreeMap::new();
     for state in states {
         if let Some(owner) = &state.zone.owner {
             let readers = owners.entry(owner).or_default();
             readers.insert((position.get(&state.account).copied(), &state.account));
         }
     }
-    let readers = owners.into_iter();
-    readers
-        .map(|(owner, readers)| (owner, readers.into_iter().map(|(_, name)| name).collect()))
-        .collect()
+    owners
 }
 
 #[expect(clippy::cast_precision_loss, reason = "page counts are far below 2^52")]
 fn pages(rows: usize, per_page: u64) -> f64 {
-    (rows as u64).div_ceil(per_page).max(1) as f64
+    (rows as u64).div_ceil(per_page) as f64
 }
 
 #[cfg(test)]
