@@ -5,6 +5,8 @@ import functools
 import http.server
 import os
 import re
+import ssl
+import subprocess
 import tempfile
 import threading
 import time
@@ -56,11 +58,12 @@ def measure_in(stack, directory, name, everything, published):
     log(f"memory of {ZONES} zones: {name}")
     api = Api(stack, ZONES, MAPPINGS, f"origins={ORIGINS}")
     ranges = {vendor: f"http://{api.address}/ranges/{vendor}.json" for vendor in VENDORS}
+    certificate = directory / "certificate.pem"
     if published:
-        address = serve_files(stack, published)
-        ranges = {vendor: f"http://{address}/{file}" for vendor, file in PUBLISHED.items()}
+        address = serve_files(stack, published, certificate)
+        ranges = {vendor: f"https://{address}/{file}" for vendor, file in PUBLISHED.items()}
     flags = [f"--storage.path={directory / 'storage'}"] if everything else []
-    daemon = Exporter(stack, directory, settings(api, ranges, everything), *flags)
+    daemon = Exporter(stack, directory, settings(api, ranges, everything, certificate), *flags)
     daemon.wait_until_ready()
     if everything:
         wait_until(lambda: is_complete(daemon), 60, "not everything was read")
@@ -76,23 +79,33 @@ def measure_in(stack, directory, name, everything, published):
     return row
 
 
-def serve_files(stack, directory):
-    """Serves a directory's files over HTTP, and returns the address."""
+def serve_files(stack, directory, certificate):
+    """Serves a directory's files over TLS, as the vendors do, and returns the address."""
     class Handler(http.server.SimpleHTTPRequestHandler):
         def log_message(self, *_):
             pass
 
+    key = certificate.with_suffix(".key")
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+         "-subj", "/CN=ranges", "-addext", "subjectAltName=IP:127.0.0.1",
+         "-addext", "basicConstraints=critical,CA:FALSE", "-keyout", key, "-out", certificate],
+        check=True, capture_output=True,
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
     handler = functools.partial(Handler, directory=directory)
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     stack.callback(server.shutdown)
     return f"127.0.0.1:{server.server_address[1]}"
 
 
-def settings(api, ranges, everything):
+def settings(api, ranges, everything, certificate):
     if not everything:
         return configuration(api.address)
-    return configuration(
+    content = configuration(
         api.address,
         poll={"interval": "5s"},
         audit_log={"enabled": True, "interval": "1s"},
@@ -100,6 +113,9 @@ def settings(api, ranges, everything):
         hosts={"nameservers": [api.command("names")["names"]]},
         verify={"vendor_ranges": {"enabled": True, "sources": ranges}},
     )
+    if certificate.exists():
+        content["cloudflare"]["ca_file"] = str(certificate)
+    return content
 
 
 def is_complete(daemon):
