@@ -11,7 +11,7 @@ use serde::Deserialize;
 use url::Url;
 
 use super::RangeSource;
-use super::rows::{Row, Rows, fold_rows};
+use super::rows::{Nets, Row, Rows, fold_rows};
 use super::table::{Place, VendorTable};
 use crate::domain::Vendor;
 
@@ -125,6 +125,8 @@ struct AwsRow {
 }
 
 impl Row for AwsRow {
+    type List = Rows;
+
     fn keep(self, rows: &mut Rows) {
         let place = match self.service.as_deref() {
             Some("AMAZON") => rows.place(&Vendor::Aws, self.region.as_deref().unwrap_or_default()),
@@ -160,6 +162,8 @@ struct GcpRow {
 }
 
 impl Row for GcpRow {
+    type List = Rows;
+
     fn keep(self, rows: &mut Rows) {
         let place = rows.place(&Vendor::Gcp, self.scope.as_deref().unwrap_or_default());
         rows.add(self.prefix.as_deref(), place);
@@ -191,20 +195,23 @@ struct AzureTag {
 struct AzureProperties {
     #[serde(rename = "addressPrefixes", default)]
     #[serde(deserialize_with = "fold_rows::<AzurePrefix, _>")]
-    prefixes: Rows,
+    prefixes: Nets,
 }
 
 #[derive(Deserialize)]
 struct AzurePrefix(String);
 
 impl Row for AzurePrefix {
-    /// The tag's region is not known yet here, because its name may follow the list.
-    fn keep(self, rows: &mut Rows) {
-        rows.add(Some(&self.0), Place::Nowhere);
+    type List = Nets;
+
+    fn keep(self, nets: &mut Nets) {
+        nets.add(Some(&self.0));
     }
 }
 
 impl Row for AzureTag {
+    type List = Rows;
+
     fn keep(self, rows: &mut Rows) {
         let place = match self.name.as_str() {
             "AzureFrontDoor.Frontend" | "AzureTrafficManager" => Place::Edge,
@@ -230,7 +237,7 @@ struct OciFile {
 struct OciRegion {
     region: String,
     #[serde(deserialize_with = "fold_rows::<OciRow, _>", default)]
-    cidrs: Rows,
+    cidrs: Nets,
 }
 
 #[derive(Deserialize)]
@@ -239,13 +246,16 @@ struct OciRow {
 }
 
 impl Row for OciRow {
-    /// The region is not known yet here, because its name may follow the list.
-    fn keep(self, rows: &mut Rows) {
-        rows.add(self.cidr.as_deref(), Place::Nowhere);
+    type List = Nets;
+
+    fn keep(self, nets: &mut Nets) {
+        nets.add(self.cidr.as_deref());
     }
 }
 
 impl Row for OciRegion {
+    type List = Rows;
+
     fn keep(self, rows: &mut Rows) {
         let place = rows.place(&Vendor::Oci, &self.region);
         rows.append_at(self.cidrs, place);

@@ -72,7 +72,7 @@ impl VendorRanges {
             refresh: Some(refresh),
             ..FeedState::default()
         };
-        self.put_in_use(feed, &Arc::new(table), state);
+        self.put_in_use(feed, table, state);
     }
 
     /// Uses the ranges of `old` until the first refresh, for vendors with the same source.
@@ -124,7 +124,7 @@ impl VendorRanges {
         drop(state);
         let table = table.filter(|_| has_new_table);
         let ranges =
-            table.and_then(|table| StoredRanges::new(&feed.source, version.as_ref(), &table));
+            table.and_then(|table| StoredRanges::new(&feed.source, version.as_ref(), table));
         Some(Refreshed {
             vendor: feed.format.vendor(),
             refresh,

@@ -8,31 +8,31 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 use serde::de::{DeserializeOwned, Deserializer, Error as _, SeqAccess, Visitor};
 
-use super::table::{Place, VendorTable};
+use super::table::{Place, Prefixes, VendorTable};
 use crate::domain::{Region, Vendor, usual_region};
 
 /// The most rows of a file: more than any vendor publishes. The largest file has 26,000 that count.
 /// This bounds the memory that a file can take.
 pub(super) const MAX_ROWS: usize = 1_000_000;
 
-/// The rows of a list that are kept.
+/// The rows of a file that are kept.
 #[derive(Debug, Default)]
 pub(super) struct Rows {
-    nets: Vec<(IpNet, Place)>,
-    /// Each region once: a row has only its index.
+    prefixes: Prefixes,
+    /// Each region once: a prefix has only its index.
     regions: IndexSet<Region>,
+    count: usize,
+    rejected: usize,
+}
+
+/// The prefixes of a list whose place is not known yet, because it may follow the list.
+#[derive(Debug, Default)]
+pub(super) struct Nets {
+    nets: Vec<IpNet>,
     rejected: usize,
 }
 
 impl Rows {
-    /// No rows yet, but some that were rejected.
-    pub(super) fn with_rejected(rejected: usize) -> Self {
-        Self {
-            rejected,
-            ..Self::default()
-        }
-    }
-
     /// The place of a region in a vendor's spelling. Some words mean no region.
     pub(super) fn place(&mut self, vendor: &Vendor, region: &str) -> Place {
         if region.eq_ignore_ascii_case("global") {
@@ -53,74 +53,116 @@ impl Rows {
 
     /// Adds a row. Its prefix may be missing or invalid.
     pub(super) fn add(&mut self, prefix: Option<&str>, place: Place) {
-        match prefix.and_then(|prefix| prefix.parse::<IpNet>().ok()) {
+        match parse(prefix) {
             Some(net) => self.add_net(net, place),
             None => self.rejected += 1,
         }
     }
 
-    /// Adds a row with a valid prefix.
-    pub(super) fn add_net(&mut self, net: IpNet, place: Place) {
-        self.nets.push((net.trunc(), place));
-    }
-
     /// Adds the rows of a list.
     pub(super) fn append(&mut self, list: Self) {
-        let places: Vec<_> = list.regions.into_iter().map(|r| self.place_of(r)).collect();
-        let here = |place| match place {
-            Place::Region(index) => places.get(usize::from(index)).copied().unwrap_or(place),
-            place => place,
-        };
-        let rows = list.nets.into_iter();
-        self.nets
-            .extend(rows.map(|(net, place)| (net, here(place))));
+        let regions = list.regions.into_iter();
+        let places: Vec<_> = regions.map(|region| self.place_of(region)).collect();
+        for (net, place) in list.prefixes {
+            let place = match place {
+                Place::Region(index) => places.get(usize::from(index)).copied(),
+                place => Some(place),
+            };
+            self.add_net(net, place.unwrap_or(Place::Nowhere));
+        }
         self.rejected += list.rejected;
     }
 
-    /// Adds the rows of a list, all at one place.
-    pub(super) fn append_at(&mut self, list: Self, place: Place) {
-        let rows = list.nets.into_iter();
-        self.nets.extend(rows.map(|(net, _)| (net, place)));
+    /// Adds the prefixes of a list, all at one place.
+    pub(super) fn append_at(&mut self, list: Nets, place: Place) {
+        for net in list.nets {
+            self.add_net(net, place);
+        }
         self.rejected += list.rejected;
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.nets.len()
+    /// Adds a row with a valid prefix.
+    pub(super) fn add_net(&mut self, net: IpNet, place: Place) {
+        self.count += 1;
+        self.prefixes
+            .entry(net)
+            .and_modify(|known| known.merge(place))
+            .or_insert(place);
+    }
+
+    pub(super) fn into_prefixes(self) -> Prefixes {
+        self.prefixes
     }
 
     pub(super) fn into_table(self, published: Option<Timestamp>) -> VendorTable {
-        VendorTable::new(self.nets, self.regions, published, self.rejected)
+        let regions = self.regions.into_iter().collect();
+        VendorTable::new(self.prefixes, regions, published, self.rejected)
+    }
+}
+
+impl Nets {
+    /// Adds a prefix, which may be missing or invalid.
+    pub(super) fn add(&mut self, prefix: Option<&str>) {
+        match parse(prefix) {
+            Some(net) => self.nets.push(net),
+            None => self.rejected += 1,
+        }
+    }
+}
+
+fn parse(prefix: Option<&str>) -> Option<IpNet> {
+    Some(prefix?.parse::<IpNet>().ok()?.trunc())
+}
+
+/// What is kept of the rows of a list.
+pub(super) trait List: Default {
+    /// The number of rows that were kept.
+    fn count(&self) -> usize;
+}
+
+impl List for Rows {
+    fn count(&self) -> usize {
+        self.count
+    }
+}
+
+impl List for Nets {
+    fn count(&self) -> usize {
+        self.nets.len()
     }
 }
 
 /// A row of a list in a vendor's file.
 pub(super) trait Row: DeserializeOwned {
-    /// Adds its prefixes to `rows`, if they count.
-    fn keep(self, rows: &mut Rows);
+    /// What is kept of such rows.
+    type List: List;
+
+    /// Adds its prefixes to `list`, if they count.
+    fn keep(self, list: &mut Self::List);
 }
 
 /// Reads a list row by row.
 pub(super) fn fold_rows<'de, R: Row, D: Deserializer<'de>>(
     deserializer: D,
-) -> Result<Rows, D::Error> {
+) -> Result<R::List, D::Error> {
     struct Fold<R>(PhantomData<R>);
 
     impl<'de, R: Row> Visitor<'de> for Fold<R> {
-        type Value = Rows;
+        type Value = R::List;
 
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.write_str("a list")
         }
 
-        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Rows, A::Error> {
-            let mut rows = Rows::default();
-            while let Some(row) = list.next_element::<R>()? {
-                row.keep(&mut rows);
-                if rows.len() > MAX_ROWS {
+        fn visit_seq<A: SeqAccess<'de>>(self, mut rows: A) -> Result<R::List, A::Error> {
+            let mut list = R::List::default();
+            while let Some(row) = rows.next_element::<R>()? {
+                row.keep(&mut list);
+                if list.count() > MAX_ROWS {
                     return Err(A::Error::custom(format_args!("more than {MAX_ROWS} rows")));
                 }
             }
-            Ok(rows)
+            Ok(list)
         }
     }
 

@@ -1,15 +1,15 @@
 //! A vendor's prefixes, in a form that survives a restart.
 
-use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::sync::Arc;
 
+use ipnet::IpNet;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::RangeSource;
 use super::fetch::Version;
-use super::rows::Rows;
-use super::table::{Place, VendorTable};
+use super::rows::{Row, Rows, fold_rows};
+use super::table::{Place, Prefixes, VendorTable};
 use crate::domain::Region;
 
 /// The most prefixes of a table that is stored. The largest published file has 26,000, which take
@@ -17,21 +17,12 @@ use crate::domain::Region;
 const MAX_PREFIXES: usize = 250_000;
 
 /// A vendor's prefixes, and the version that lets the next refresh detect that nothing changed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct StoredRanges {
     /// Where they were read, without anything that may be secret.
     source: String,
     version: Option<Version>,
-    published: Option<Timestamp>,
-    rejected: usize,
-    /// Prefixes by region, separated by spaces.
-    regions: BTreeMap<String, String>,
-    /// Prefixes without a region.
-    nowhere: String,
-    /// Prefixes to which the file gives several regions.
-    several: String,
-    /// Prefixes of edge services.
-    edge: String,
+    table: Arc<VendorTable>,
 }
 
 /// How the latest refresh of a vendor ended.
@@ -48,53 +39,19 @@ impl StoredRanges {
     pub(super) fn new(
         source: &RangeSource,
         version: Option<&Version>,
-        table: &VendorTable,
+        table: Arc<VendorTable>,
     ) -> Option<Self> {
-        if table.len() > MAX_PREFIXES {
-            return None;
-        }
-        let mut stored = Self {
+        (table.len() <= MAX_PREFIXES).then(|| Self {
             source: source.to_string(),
             version: version.filter(|version| may_be_stored(version)).cloned(),
-            published: table.published(),
-            rejected: table.rejected(),
-            regions: BTreeMap::new(),
-            nowhere: String::new(),
-            several: String::new(),
-            edge: String::new(),
-        };
-        for (net, place) in table.places() {
-            let list = match place {
-                Place::Nowhere => &mut stored.nowhere,
-                Place::Several => &mut stored.several,
-                Place::Edge => &mut stored.edge,
-                Place::Region(_) => {
-                    let region = table.region(place)?.to_string();
-                    stored.regions.entry(region).or_default()
-                }
-            };
-            let space = if list.is_empty() { "" } else { " " };
-            // Writing to a string does not fail.
-            let _ = write!(list, "{space}{net}");
-        }
-        Some(stored)
+            table,
+        })
     }
 
-    /// The table, if it was read from `source` and all of it is valid.
-    pub(super) fn table(&self, source: &RangeSource) -> Option<VendorTable> {
-        if self.source != source.to_string() {
-            return None;
-        }
-        let mut rows = Rows::with_rejected(self.rejected);
-        for (region, list) in &self.regions {
-            let place = rows.place_of(Region::parse(region).ok()?);
-            add(&mut rows, list, place)?;
-        }
-        add(&mut rows, &self.nowhere, Place::Nowhere)?;
-        add(&mut rows, &self.several, Place::Several)?;
-        add(&mut rows, &self.edge, Place::Edge)?;
-        let table = rows.into_table(self.published);
-        (!table.is_empty()).then_some(table)
+    /// The table, if it was read from `source` and is not empty.
+    pub(super) fn table(&self, source: &RangeSource) -> Option<&Arc<VendorTable>> {
+        let is_usable = self.source == source.to_string() && !self.table.is_empty();
+        is_usable.then_some(&self.table)
     }
 
     /// The version of the source.
@@ -103,15 +60,49 @@ impl StoredRanges {
     }
 }
 
-/// Adds the prefixes of a list. `None` if one is invalid, or if there are too many.
-fn add(rows: &mut Rows, list: &str, place: Place) -> Option<()> {
-    for net in list.split_ascii_whitespace() {
-        if rows.len() >= MAX_PREFIXES {
-            return None;
-        }
-        rows.add_net(net.parse().ok()?, place);
+/// Writes prefixes one by one. A copy as text would take as much memory again.
+pub(super) fn write_prefixes<S: Serializer>(
+    prefixes: &Prefixes,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(prefixes)
+}
+
+/// A table as it is read, before its places are checked.
+#[derive(Deserialize)]
+pub(super) struct UncheckedTable {
+    #[serde(deserialize_with = "fold_rows::<StoredPrefix, _>")]
+    prefixes: Rows,
+    regions: Vec<Region>,
+    published: Option<Timestamp>,
+    rejected: usize,
+}
+
+#[derive(Deserialize)]
+struct StoredPrefix(IpNet, Place);
+
+impl Row for StoredPrefix {
+    type List = Rows;
+
+    fn keep(self, rows: &mut Rows) {
+        rows.add_net(self.0.trunc(), self.1);
     }
-    Some(())
+}
+
+impl TryFrom<UncheckedTable> for VendorTable {
+    type Error = &'static str;
+
+    fn try_from(read: UncheckedTable) -> Result<Self, Self::Error> {
+        let (prefixes, regions) = (read.prefixes.into_prefixes(), read.regions);
+        let is_known = |place: &Place| match place {
+            Place::Region(index) => usize::from(*index) < regions.len(),
+            Place::Nowhere | Place::Several | Place::Edge => true,
+        };
+        if !prefixes.iter().all(|(_, place)| is_known(place)) {
+            return Err("a prefix is in an unknown region");
+        }
+        Ok(Self::new(prefixes, regions, read.published, read.rejected))
+    }
 }
 
 /// Whether the version names no address that may contain a secret. Otherwise it is not stored, and
@@ -150,21 +141,14 @@ mod tests {
             let vendor = format.vendor();
             let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/ip-ranges");
             let file = std::fs::read(format!("{directory}/{vendor}.json")).unwrap();
-            let table = format.parse(file.as_slice()).unwrap();
-            let stored = StoredRanges::new(&from, Some(&version), &table).unwrap();
+            let table = Arc::new(format.parse(file.as_slice()).unwrap());
+            let stored = StoredRanges::new(&from, Some(&version), Arc::clone(&table)).unwrap();
             let json = serde_json::to_vec(&stored).unwrap();
             let read: StoredRanges = serde_json::from_slice(&json).unwrap();
             let again = read.table(&from).unwrap();
             assert!(table.len() > 1, "{vendor}");
-            let named = |table: &VendorTable| {
-                let places = table.places();
-                let named = places.map(|(net, place)| match table.region(place) {
-                    Some(region) => (net, region.to_string()),
-                    None => (net, format!("{place:?}")),
-                });
-                named.collect::<Vec<_>>()
-            };
-            assert_eq!(named(&again), named(&table), "{vendor}");
+            let whole = |table: &VendorTable| serde_json::to_value(table).unwrap();
+            assert_eq!(whole(again), whole(&table), "{vendor}");
             assert_eq!(again.published(), table.published());
             assert_eq!(again.rejected(), table.rejected());
             assert_eq!(read.version(), Some(&version));
@@ -175,35 +159,37 @@ mod tests {
     fn another_source_and_what_cannot_be_read_have_no_table() {
         let from = source("https://ranges.example/x.json");
         let file = br#"{"prefixes": [{"ipv4Prefix": "34.1.0.0/16", "scope": "us-west1"}]}"#;
-        let table = Format::Gcp.parse(file.as_slice()).unwrap();
-        let good = StoredRanges::new(&from, None, &table).unwrap();
+        let table = Arc::new(Format::Gcp.parse(file.as_slice()).unwrap());
+        let good = StoredRanges::new(&from, None, table).unwrap();
         assert!(good.table(&from).is_some());
         assert!(
             good.table(&source("https://other.example/x.json"))
                 .is_none()
         );
-        let bad = StoredRanges {
-            edge: "34.1.0.0/16 x".to_owned(),
-            ..good.clone()
-        };
-        assert!(bad.table(&from).is_none());
-        let empty = StoredRanges {
-            regions: BTreeMap::new(),
-            ..good
-        };
+        let json = serde_json::to_string(&good).unwrap();
+        let read = |json: &str| serde_json::from_str::<StoredRanges>(json);
+        assert!(read(&json).unwrap().table(&from).is_some());
+        for (old, new) in [("34.1.0.0/16", "34.1.0.0/x"), (r#""us-west1""#, "")] {
+            assert!(json.contains(old), "{json}");
+            assert!(read(&json.replace(old, new)).is_err(), "{old}");
+        }
+        let prefix = r#"["34.1.0.0/16",{"Region":0}]"#;
+        assert!(json.contains(prefix), "{json}");
+        let empty = read(&json.replace(prefix, "")).unwrap();
         assert!(empty.table(&from).is_none());
     }
 
     #[test]
     fn an_address_that_may_be_secret_is_not_stored() {
         let file = br#"{"prefixes": [{"ipv4Prefix": "34.1.0.0/16", "scope": "us-west1"}]}"#;
-        let table = Format::Gcp.parse(file.as_slice()).unwrap();
+        let table = Arc::new(Format::Gcp.parse(file.as_slice()).unwrap());
         for url in [
             "https://user:hunter2@ranges.example/x.json",
             "https://ranges.example/x.json?sig=hunter2",
             "https://ranges.example/x.json#hunter2",
         ] {
-            let stored = StoredRanges::new(&source(url), Some(&version(url)), &table).unwrap();
+            let stored = StoredRanges::new(&source(url), Some(&version(url)), Arc::clone(&table));
+            let stored = stored.unwrap();
             let json = serde_json::to_string(&stored).unwrap();
             assert!(!json.contains("hunter2"), "{json}");
             assert!(stored.table(&source(url)).is_some());

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use jiff::Timestamp;
 use prefix_trie::joint::JointPrefixMap;
+use serde::{Deserialize, Serialize};
 
 use super::Format;
+use super::stored::{UncheckedTable, write_prefixes};
 use crate::domain::{OriginIp, RangeVerdict, Region};
 
 /// The prefixes of every vendor whose file was loaded.
@@ -59,10 +61,15 @@ impl RangeTable {
     }
 }
 
+/// Prefixes with their places.
+pub(super) type Prefixes = JointPrefixMap<IpNet, Place>;
+
 /// The prefixes of one vendor.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(try_from = "UncheckedTable")]
 pub struct VendorTable {
-    prefixes: JointPrefixMap<IpNet, Place>,
+    #[serde(serialize_with = "write_prefixes")]
+    prefixes: Prefixes,
     regions: Vec<Region>,
     published: Option<Timestamp>,
     rejected: usize,
@@ -71,21 +78,14 @@ pub struct VendorTable {
 impl VendorTable {
     /// Builds the table. `rejected` is the number of invalid rows in the file.
     pub(super) fn new(
-        rows: impl IntoIterator<Item = (IpNet, Place)>,
-        regions: impl IntoIterator<Item = Region>,
+        prefixes: Prefixes,
+        regions: Vec<Region>,
         published: Option<Timestamp>,
         rejected: usize,
     ) -> Self {
-        let mut prefixes = JointPrefixMap::new();
-        for (net, place) in rows {
-            prefixes
-                .entry(net)
-                .and_modify(|known: &mut Place| known.merge(place))
-                .or_insert(place);
-        }
         Self {
             prefixes,
-            regions: regions.into_iter().collect(),
+            regions,
             published,
             rejected,
         }
@@ -97,11 +97,6 @@ impl VendorTable {
             Place::Region(index) => self.regions.get(usize::from(index)),
             Place::Nowhere | Place::Several | Place::Edge => None,
         }
-    }
-
-    /// Each prefix with its place, in the order of the prefixes.
-    pub(super) fn places(&self) -> impl Iterator<Item = (IpNet, Place)> {
-        self.prefixes.iter().map(|(net, place)| (net, *place))
     }
 
     /// The number of prefixes, without duplicates.
@@ -131,7 +126,7 @@ impl VendorTable {
 }
 
 /// What is known of a prefix.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Place {
     /// Only the vendor.
     Nowhere,
@@ -147,7 +142,7 @@ impl Place {
     /// Merges two rows of one prefix. An edge service has no region, whatever the other row says. A
     /// region wins over none, and two different regions contradict each other. The order of the
     /// rows does not matter.
-    fn merge(&mut self, other: Self) {
+    pub(super) fn merge(&mut self, other: Self) {
         match (*self, other) {
             (Self::Edge, _) | (_, Self::Nowhere) => {}
             (_, Self::Edge) => *self = Self::Edge,
