@@ -10,8 +10,9 @@ use super::text::header;
 use super::{Format, detail, zone_lines};
 
 /// The minimum length of a piece, except for the last one. Small enough for a piece to stay in the
-/// processor's cache until it is sent. A piece ends with the lines of a zone.
-const PIECE_BYTES: usize = 128 << 10;
+/// processor's cache until it is sent, and large enough that the client is seldom woken for little.
+/// A piece ends with the lines of a zone.
+const PIECE_BYTES: usize = 512 << 10;
 
 /// The text of one exposition, as of one moment. Holds the data from which it is rendered.
 #[derive(Debug)]
