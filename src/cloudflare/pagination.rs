@@ -41,7 +41,7 @@ pub(super) struct Walk<K> {
     is_paged: bool,
     page: u64,
     rows: u64,
-    /// The totals of the first page, without its number.
+    /// What the first page says of the whole list. Its own number is left out.
     first: PageInfo,
     page_of_key: HashMap<K, u64>,
 }

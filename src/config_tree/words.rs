@@ -51,16 +51,15 @@ pub(super) fn is_keylike(key: &str) -> bool {
 pub(super) fn shown(path: &str, text: &str) -> Option<String> {
     let path = path.to_ascii_lowercase();
     let may_be_secret = SECRET_WORDS.iter().any(|word| path.contains(word));
-    let authority = text.split_once("://").map_or("", |(_, rest)| rest);
-    let is_port = |text: &str| {
-        text.split('/')
-            .next()
-            .is_some_and(|port| port.parse::<u16>().is_ok())
-    };
-    let has_password = authority
+    let rest = text.split_once("://").map_or("", |(_, rest)| rest);
+    let authority = rest.split('/').next().unwrap_or_default();
+    // The address of an IPv6 host has colons of its own.
+    let after_address = authority.rsplit(']').next().unwrap_or_default();
+    let is_port = |text: &str| text.len() <= 5 && text.bytes().all(|byte| byte.is_ascii_digit());
+    let has_password = after_address
         .split_once(':')
         .is_some_and(|(_, port)| !is_port(port));
-    let may_hold_credentials = text.contains('@') || authority.contains('?') || has_password;
+    let may_hold_credentials = text.contains('@') || rest.contains('?') || has_password;
     (!may_be_secret && !may_hold_credentials).then(|| show(text))
 }
 
@@ -102,6 +101,9 @@ mod tests {
     fn a_url_with_a_password_is_not_shown() {
         for (url, is_shown) in [
             ("ftp://example.com:21/x", true),
+            ("ftp://example.com/a:b", true),
+            ("ftp://[2001:db8::1]:21/x", true),
+            ("https://example.com:99999/", true),
             ("https://user:secret@example.com", false),
             ("https://user:secret", false),
             ("https://user:12345678", false),

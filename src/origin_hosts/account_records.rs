@@ -33,7 +33,8 @@ struct Zone {
 /// are adjacent. A wildcard ends in `*`.
 type Key = Box<str>;
 
-/// The target of a record. The first one of a name, in this order, decides how the name is treated.
+/// The target of a record, in the order of precedence: the first target of a name decides how the
+/// name is treated.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RecordTarget {
     /// The name is in use, but has no origin address here.

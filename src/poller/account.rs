@@ -102,8 +102,8 @@ impl Account {
         POLLS_PER_REQUEST * self.client.concurrency()
     }
 
-    /// Whether another zone may be polled because of a write: as many as regular ones may be polled
-    /// in addition.
+    /// Whether another zone may be polled because of a write. Such polls run in addition to regular
+    /// ones, up to the same number.
     pub(super) fn has_room_for_prompted(&self) -> bool {
         self.polling.len() < 2 * self.max_polling()
     }

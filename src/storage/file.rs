@@ -67,6 +67,7 @@ impl StorageFile {
             let copy = InMemoryBackend::new();
             copy.set_len(bytes.len() as u64)?;
             copy.write(0, &bytes)?;
+            drop(bytes);
             Contents::read(&open_database(copy)?).map(Some)
         })
     }

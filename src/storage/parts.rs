@@ -1,4 +1,4 @@
-//! What other modules keep in the storage: JSON values by kind and key.
+//! What other modules keep in the storage: JSON values by kind and key, large kinds compressed.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufReader, BufWriter, Read as _};
@@ -13,7 +13,7 @@ use tracing::warn;
 
 use crate::words::words;
 
-/// The most bytes of a value that was compressed. The largest one has half a megabyte.
+/// The most bytes of a value that was compressed. The largest one has less than a megabyte.
 const MAX_JSON_BYTES: u64 = 16 << 20;
 
 words! {
@@ -53,7 +53,7 @@ pub(super) fn encoder(kind: Kind, value: impl Serialize + Send + 'static) -> Enc
         // The value stays in memory, so it gets no more than it needs.
         Ok(bytes) => Some(bytes.into_boxed_slice().into()),
         Err(error) => {
-            warn!(%error, "a value cannot be stored");
+            warn!(kind = kind.as_str(), %error, "a value cannot be stored");
             None
         }
     })

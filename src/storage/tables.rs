@@ -19,7 +19,7 @@ pub(super) const FINDINGS: TableDefinition<'_, &str, &[u8]> = TableDefinition::n
 pub(super) const ACTIVITY: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("activity");
 /// The changes of the history by their identifiers.
 pub(super) const CHANGES: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("changes");
-/// The values of other modules: JSON by kind and key.
+/// The values of other modules by kind and key: JSON, compressed if it is large.
 pub(super) const PARTS: TableDefinition<'_, (&str, &str), &[u8]> = TableDefinition::new("parts");
 
 /// Key of [`META`]: the version of the layout.

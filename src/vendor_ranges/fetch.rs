@@ -30,9 +30,10 @@ const MAX_FILE_BYTES: usize = 64 << 20;
 /// How much of a response may wait to be parsed. A file is parsed while it is read: as a whole it
 /// would be the largest thing in memory, and the system's allocator keeps such memory.
 const PARSE_BUFFER_BYTES: usize = 64 << 10;
-/// The most time for reading and parsing a response's body, of which one is read at a time: enough for
-/// 4 MiB at 1 Mbit/s, and less than the timeout of a refresh, so that a slow server leaves time for
-/// the other vendors' files.
+/// The time limit for the head of a response, redirects included, and for Azure's page.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(20);
+/// The time limit for reading and parsing one file's body: enough for 4 MiB at 1 Mbit/s. Bodies are
+/// read one after another, and a body waits for those of the three other vendors at most.
 pub(super) const BODY_TIMEOUT: Duration = Duration::from_secs(40);
 /// The most time for reading a local file. A read that takes longer is stuck in the file system.
 /// Less than the timeout of a refresh.
@@ -77,9 +78,9 @@ pub(super) enum FetchError {
     /// The file was not read to its end, or is not in the vendor's format.
     #[error(transparent)]
     Parse(#[from] ParseError),
-    /// The body was not read in time.
-    #[error("it was not sent within {} seconds", BODY_TIMEOUT.as_secs())]
-    TooSlow,
+    /// The head or the body was not read in time.
+    #[error("it was not read within {} seconds", .0.as_secs())]
+    TooSlow(Duration),
     /// The parser panicked.
     #[error("parsing it panicked; please report this")]
     Panicked,
@@ -145,11 +146,7 @@ pub(super) async fn fetch(
         }
         RangeSource::Url(url) => download(http, format, url, last, turn).await,
         RangeSource::DownloadPage(page) => {
-            let response = get(http, page, &[]).await?;
-            if response.status() != StatusCode::OK {
-                return Err(FetchError::Status(response.status()));
-            }
-            let html = read_body(response, MAX_PAGE_BYTES).await?;
+            let html = within(HEAD_TIMEOUT, read_page(http, page)).await?;
             let url = latest_link(page, &html).ok_or(FetchError::NoLink)?;
             download(http, format, &url, last, turn).await
         }
@@ -185,7 +182,7 @@ async fn download(
     turn: &Mutex<()>,
 ) -> Result<Fetched, FetchError> {
     let conditions = conditions(url, last);
-    let response = get(http, url, &conditions).await?;
+    let response = within(HEAD_TIMEOUT, get(http, url, &conditions)).await?;
     match response.status() {
         StatusCode::OK => {
             let header = |name| {
@@ -198,13 +195,29 @@ async fn download(
                 last_modified: header(LAST_MODIFIED),
             };
             let _turn = turn.lock().await;
-            let parsed = timeout(BODY_TIMEOUT, parse_body(response, format)).await;
-            let table = Arc::new(parsed.map_err(|_| FetchError::TooSlow)??);
+            let table = Arc::new(within(BODY_TIMEOUT, parse_body(response, format)).await?);
             Ok(Fetched::Table { table, version })
         }
         StatusCode::NOT_MODIFIED if !conditions.is_empty() => Ok(Fetched::Unchanged),
         status => Err(FetchError::Status(status)),
     }
+}
+
+/// Ends what takes longer than `limit`.
+async fn within<T>(
+    limit: Duration,
+    step: impl Future<Output = Result<T, FetchError>>,
+) -> Result<T, FetchError> {
+    let ended = timeout(limit, step).await;
+    ended.map_err(|_| FetchError::TooSlow(limit))?
+}
+
+async fn read_page(http: &Client, page: &Url) -> Result<Vec<u8>, FetchError> {
+    let response = get(http, page, &[]).await?;
+    if response.status() != StatusCode::OK {
+        return Err(FetchError::Status(response.status()));
+    }
+    Ok(read_body(response, MAX_PAGE_BYTES).await?)
 }
 
 /// Parses the body while it arrives, on a blocking thread.

@@ -12,8 +12,7 @@ use super::rows::{Row, Rows, fold_rows};
 use super::table::{Place, Prefixes, VendorTable};
 use crate::domain::Region;
 
-/// The most prefixes of a table that is stored. The largest published file has 26,000, which take
-/// half a megabyte.
+/// The most prefixes of a table that is stored. The largest published file has 26,000.
 const MAX_PREFIXES: usize = 250_000;
 
 /// A vendor's prefixes, and the version that lets the next refresh detect that nothing changed.

@@ -178,8 +178,8 @@ impl Context {
     }
 
     /// Drives a connection until it ends or is closed: at the shutdown, if it is idle, or if its
-    /// client does not read a response. hyper has no time-out for the last, and none for idle
-    /// HTTP/2 connections.
+    /// client does not read a response. hyper times out neither such a client nor an idle HTTP/2
+    /// connection.
     async fn drive<C>(&self, mut connection: Pin<&mut C>, peer: SocketAddr, activity: &Activity)
     where
         C: GracefulConnection<Error = hyper::Error>,
