@@ -287,8 +287,10 @@ async fn a_replica_that_is_gone_is_an_alert() {
         .holds(&format!("sum_over_time({recorded}[1m]) > 90"))
         .await;
 
-    second.kill().await;
+    // Prometheus takes a few seconds to drop a target, as long as it takes to call one down.
     watch(of_two.path(), &both[..1]);
+    of_two.holds("count(up) == 1").await;
+    second.kill().await;
     of_two.notified("ReplicaMissing", "firing", 1).await;
     of_two
         .fired(&["MappingMissing", "ReplicaMissing"], &[])
