@@ -334,8 +334,9 @@ async fn a_second_cluster_that_disappears_is_an_alert_of_that_cluster() {
     let found = clusters.notified("MappingMissing", "firing", 1).await;
     assert_eq!(found[0]["labels"]["cluster"], "two");
 
-    second.kill().await;
     watch(clusters.path(), &both[..1]);
+    clusters.holds("count(up) == 1").await;
+    second.kill().await;
     let found = clusters.notified("ExporterVanished", "firing", 1).await;
     assert_eq!(found[0]["labels"]["cluster"], "two");
     // Longer than alerts fire on after their condition has ended.
