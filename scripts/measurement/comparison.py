@@ -198,12 +198,13 @@ class Comparison:
         """The median run of each load, which is an address, an encoding and a format."""
         runs = {name: [] for name in loads}
         # In turns, so that what else the machine does meets all.
-        for _ in range(self.arguments.repeat):
+        for _ in range(1 + self.arguments.repeat):
             for name, (address, encoding, accept) in loads.items():
                 runs[name].append(peers.wrk(address, encoding, accept, connections,
                                             self.arguments.seconds))
-        return {name: sorted(of, key=lambda run: run["rate"])[(len(of) - 1) // 2]
-                for name, of in runs.items()}
+        # The first run of each warms it up.
+        counted = {name: sorted(of[1:], key=lambda run: run["rate"]) for name, of in runs.items()}
+        return {name: of[(len(of) - 1) // 2] for name, of in counted.items()}
 
 
 @contextlib.contextmanager
