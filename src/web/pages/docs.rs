@@ -18,48 +18,39 @@ struct Text {
     content: &'static str,
 }
 
-macro_rules! text {
-    ($path:literal, $subject:literal) => {
-        Text {
+macro_rules! texts {
+    ($($path:literal: $subject:literal,)*) => {
+        [$(Text {
             path: $path,
             subject: $subject,
             content: include_str!(concat!("../../../", $path)),
-        }
+        }),*]
     };
 }
 
-const TEXTS: [Text; 21] = [
-    text!("docs/first-alert.md", "From zero to the first alert"),
-    text!("docs/alerts.md", "Alerts, and what each means"),
-    text!(
-        "deploy/runbooks.md",
-        "Runbooks: what to do about each alert"
-    ),
-    text!("docs/dashboards.md", "Dashboards"),
-    text!("docs/metrics.md", "Metrics"),
-    text!("docs/configuration.md", "Configuration"),
-    text!(
-        "docs/web-configuration.md",
-        "TLS, users and limits of the web server"
-    ),
-    text!("docs/origins.md", "How origins are known"),
-    text!("docs/storage.md", "Storage and history"),
-    text!("docs/api.md", "JSON API"),
-    text!("docs/probe.md", "Probing one origin"),
-    text!("docs/installation.md", "Installation"),
-    text!(
-        "docs/reliability.md",
-        "Reliability: every fault and what happens"
-    ),
-    text!("docs/security.md", "Security"),
-    text!("docs/performance.md", "Performance"),
-    text!("docs/scaling.md", "Scaling"),
-    text!("docs/architecture.md", "Architecture"),
-    text!("docs/releasing.md", "Releasing"),
-    text!("README.md", "Overview"),
-    text!("CONTRIBUTING.md", "Contributing"),
-    text!("CHANGELOG.md", "Changelog"),
-];
+const TEXTS: [Text; 21] = texts! {
+    "docs/first-alert.md": "From zero to the first alert",
+    "docs/alerts.md": "Alerts, and what each means",
+    "deploy/runbooks.md": "Runbooks: what to do about each alert",
+    "docs/dashboards.md": "Dashboards",
+    "docs/metrics.md": "Metrics",
+    "docs/configuration.md": "Configuration",
+    "docs/web-configuration.md": "TLS, users and limits of the web server",
+    "docs/origins.md": "How origins are known",
+    "docs/storage.md": "Storage and history",
+    "docs/api.md": "JSON API",
+    "docs/probe.md": "Probing one origin",
+    "docs/installation.md": "Installation",
+    "docs/reliability.md": "Reliability: every fault and what happens",
+    "docs/security.md": "Security",
+    "docs/performance.md": "Performance",
+    "docs/scaling.md": "Scaling",
+    "docs/architecture.md": "Architecture",
+    "docs/releasing.md": "Releasing",
+    "README.md": "Overview",
+    "CONTRIBUTING.md": "Contributing",
+    "CHANGELOG.md": "Changelog",
+};
 
 /// The document with this name, or a list of all documents if the name is empty.
 pub(super) fn answer(name: &str, site: &Site<'_>) -> Reply {

@@ -7,11 +7,12 @@ use jiff::Timestamp;
 use maud::{Markup, html};
 
 use super::finding_table;
-use super::layout::{self, MAX_SEARCH_CHARS, Paging, Parameters, Site};
+use super::layout::{self, Site};
+use super::query::{self, Field, Paging, Parameters};
 use crate::domain::OriginIp;
 use crate::findings::FindingKind;
 use crate::snapshot::rows::{Finding, FindingRow};
-use crate::snapshot::{Directory, ZoneState, is_judged};
+use crate::snapshot::{ZoneState, is_judged};
 
 /// The order of the kinds on the page, most costly first. An origin with a missing or wrong mapping
 /// is being served through the wrong upper tier; the others only may be.
@@ -27,40 +28,19 @@ const ORDER: [FindingKind; 6] = [
 /// The number of findings of each kind; kinds without any are left out.
 type Counts = BTreeMap<FindingKind, usize>;
 
-/// The filters of the request.
-#[derive(Debug)]
-pub(super) struct Query {
-    parameters: Parameters,
-    kind: Option<FindingKind>,
-    /// Part of a zone's name, an address, a host, a vendor or a region, in lower case.
-    search: String,
-}
-
-impl Query {
-    /// Parses `?finding=…&q=…&page=…`. Invalid values count as absent.
-    pub(super) fn parse(query: &str) -> Self {
-        let parameters = Parameters::parse(query, &["finding", "q", "page"]);
-        let kind = parameters.get("finding");
-        Self {
-            kind: ORDER.into_iter().find(|known| known.as_str() == kind),
-            search: parameters.search_text("q"),
-            parameters,
-        }
-    }
-}
-
-/// A search text and the values it is compared with.
-struct Search<'a> {
-    text: &'a str,
+/// A search text in lower case (part of a zone's name, an address, a host, a vendor or a region), and
+/// the address that it spells.
+struct Search {
+    text: String,
     address: Option<OriginIp>,
 }
 
-impl Search<'_> {
+impl Search {
     fn takes(&self, state: &ZoneState, finding: Finding<'_>) -> bool {
-        let contains = |text: &str| text.to_lowercase().contains(self.text);
+        let contains = |text: &str| text.to_lowercase().contains(&self.text);
         self.text.is_empty()
-            || layout::names(state.zone.name.as_str(), self.text)
-            || state.zone.id.as_str().eq_ignore_ascii_case(self.text)
+            || query::names(state.zone.name.as_str(), &self.text)
+            || state.zone.id.as_str().eq_ignore_ascii_case(&self.text)
             || finding.origin_ip().is_some_and(|origin_ip| {
                 self.address == Some(origin_ip) || contains(&origin_ip.to_string())
             })
@@ -71,34 +51,41 @@ impl Search<'_> {
     }
 }
 
-/// The page as of `now`. Paging limits its size.
-pub(super) fn page(
-    directory: &Directory,
-    query: &Query,
-    site: &Site<'_>,
-    now: Timestamp,
-) -> Markup {
-    let zones: Vec<_> = directory.zones.iter().map(|slot| slot.load()).collect();
+/// The page for `?finding=…&q=…&page=…`. Paging limits its size.
+pub(super) fn page(query: &str, site: &Site<'_>) -> Markup {
+    let mut parameters = Parameters::parse(query, &["finding", "q", "page"]);
+    let wanted = parameters.kind("finding", FindingKind::parse);
+    let text = parameters.search_text("q");
     let search = Search {
-        text: &query.search,
-        address: OriginIp::parse(&query.search).ok(),
+        address: OriginIp::parse(&text).ok(),
+        text,
     };
+    let now = site.now;
+    let slots = site.directory.zones.iter();
+    let zones: Vec<_> = slots.map(|slot| slot.load()).collect();
     let counts = count(&zones, &search, now);
-    let kinds = ORDER
-        .iter()
-        .filter(|kind| query.kind.is_none_or(|wanted| wanted == **kind));
+    let kinds = ORDER.iter();
+    let kinds = kinds.filter(|kind| wanted.is_none_or(|wanted| wanted == **kind));
     let counted: Vec<_> = kinds
         .filter_map(|kind| counts.get_key_value(kind))
         .collect();
     let total = counted.iter().map(|(_, count)| **count).sum();
-    let paging = Paging::new(total, &query.parameters, "page");
+    let paging = Paging::new(total, &parameters, "page");
     let rows = rows(&zones, &search, &counted, paging.range(), now);
+    let text = Field(
+        "q",
+        "Search in the findings",
+        "Part of a zone, address, host or region",
+    );
+    let field = Field("finding", "Kind of finding", "all kinds");
+    let kinds = ORDER.map(|kind| (kind.as_str(), kind.to_string()));
     let content = html! {
         h1 { "Findings" }
         p { "What is wrong with the mappings of all zones. What matters most comes first." }
-        (filters(query, tile_numbers(&zones, &counts)))
+        (parameters.form("/findings", text, Some((field, &kinds)), "All findings"))
+        (tiles(&zones, &counts, &search.text))
         @if rows.is_empty() {
-            p.quiet { (none(directory, query)) }
+            p.quiet { (none(&zones, wanted.is_none() && search.text.is_empty())) }
         } @else {
             p.quiet { (total) " in all." }
             (finding_table::of_zones(rows.iter(), now))
@@ -113,7 +100,7 @@ pub(super) fn page(
 }
 
 /// How many findings of each kind match the search.
-fn count(zones: &[Arc<ZoneState>], search: &Search<'_>, now: Timestamp) -> Counts {
+fn count(zones: &[Arc<ZoneState>], search: &Search, now: Timestamp) -> Counts {
     let mut counts = Counts::new();
     for state in zones {
         for finding in Finding::all(state, now).filter(|finding| search.takes(state, *finding)) {
@@ -127,7 +114,7 @@ fn count(zones: &[Arc<ZoneState>], search: &Search<'_>, now: Timestamp) -> Count
 /// kinds in their order, with the number of findings.
 fn rows(
     zones: &[Arc<ZoneState>],
-    search: &Search<'_>,
+    search: &Search,
     counted: &[(&FindingKind, &usize)],
     window: std::ops::Range<usize>,
     now: Timestamp,
@@ -151,51 +138,26 @@ fn rows(
     rows
 }
 
-/// The counts of the kinds that are evaluated for at least one zone.
-fn tile_numbers(
-    zones: &[Arc<ZoneState>],
-    counts: &Counts,
-) -> [(FindingKind, Option<usize>); ORDER.len()] {
-    ORDER.map(|kind| {
-        let count = counts.get(&kind).copied();
-        let is_judged = || zones.iter().any(|state| is_judged(state, kind));
-        (kind, count.or_else(|| is_judged().then_some(0)))
-    })
-}
-
-fn filters(query: &Query, numbers: [(FindingKind, Option<usize>); ORDER.len()]) -> Markup {
+/// The counts of the kinds; a dash for those that are evaluated for no zone.
+fn tiles(zones: &[Arc<ZoneState>], counts: &Counts, search: &str) -> Markup {
     html! {
-        form method="get" action="/findings" role="search" {
-            input type="search" name="q" value=(query.search) maxlength=(MAX_SEARCH_CHARS)
-                placeholder="Part of a zone, address, host or region"
-                aria-label="Search in the findings";
-            select name="finding" aria-label="Kind of finding" {
-                option value="" selected[query.kind.is_none()] { "all kinds" }
-                @for kind in ORDER {
-                    option value=(kind.as_str()) selected[query.kind == Some(kind)] { (kind.as_str()) }
-                }
-            }
-            button { "Show" }
-            @if query.kind.is_some() || !query.search.is_empty() {
-                a href="/findings" { "All findings" }
-            }
-        }
         ul.tiles aria-label="By kind" {
-            @for (kind, number) in numbers {
-                (layout::tile(kind.as_str(), number, true, &layout::link(
+            @for kind in ORDER {
+                @let is_judged = || zones.iter().any(|state| is_judged(state, kind));
+                @let number = counts.get(&kind).copied().or_else(|| is_judged().then_some(0));
+                (layout::tile(kind.as_str(), number, true, &query::link(
                     "/findings",
-                    [("finding", kind.as_str()), ("q", &query.search)],
+                    [("finding", kind.as_str()), ("q", search)],
                 )))
             }
         }
     }
 }
 
-fn none(directory: &Directory, query: &Query) -> &'static str {
-    let is_read = |slot: &Arc<crate::snapshot::ZoneSlot>| slot.load().data.is_some();
-    if query.kind.is_some() || !query.search.is_empty() {
+fn none(zones: &[Arc<ZoneState>], is_everything: bool) -> &'static str {
+    if !is_everything {
         "Nothing matches."
-    } else if directory.zones.iter().any(is_read) {
+    } else if zones.iter().any(|state| state.data.is_some()) {
         "Nothing is wrong with the zones that could be read."
     } else {
         "No zone has been read yet, so nothing is known."

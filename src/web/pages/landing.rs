@@ -3,27 +3,16 @@
 use jiff::Timestamp;
 use maud::{Markup, html};
 
-use super::layout::{self, MAX_SEARCH_CHARS, Paging, Parameters, Site};
+use super::layout::{self, Site};
+use super::query::{self, Field, Paging, Parameters};
 use crate::cloudflare::AccountStatus;
 use crate::snapshot::rows::ZoneRow;
-use crate::snapshot::{AccountState, Directory, ZoneCounts};
+use crate::snapshot::{AccountState, ZoneCounts};
 use crate::words::words;
-
-/// The filters of the request.
-#[derive(Debug)]
-pub(super) struct Query {
-    parameters: Parameters,
-    /// Part of a zone's name, its whole name in any spelling, or its identifier, in lower case;
-    /// empty for all zones.
-    search: String,
-    show: Show,
-}
 
 words! {
     /// Which zones are shown.
     enum Show {
-        /// Every zone.
-        All = "",
         /// Zones that cannot be read or have findings.
         Problems = "problems",
         /// Zones whose last poll failed.
@@ -36,7 +25,6 @@ words! {
 impl Show {
     fn label(self) -> &'static str {
         match self {
-            Self::All => "all zones",
             Self::Problems => "with problems",
             Self::Failing => "failing",
             Self::Unread => "not read yet",
@@ -45,7 +33,6 @@ impl Show {
 
     fn takes(self, zone: &ZoneRow) -> bool {
         match self {
-            Self::All => true,
             Self::Problems => zone.has_problem(),
             Self::Failing => zone.up == Some(false),
             Self::Unread => zone.up.is_none(),
@@ -53,151 +40,132 @@ impl Show {
     }
 }
 
-impl Query {
-    /// Parses `?q=…&show=…&page=…`. Invalid values count as absent.
-    pub(super) fn parse(query: &str) -> Self {
-        let parameters = Parameters::parse(query, &["q", "show", "page"]);
-        Self {
-            search: parameters.search_text("q"),
-            show: Show::parse(parameters.get("show")).unwrap_or(Show::All),
-            parameters,
+/// The page for `?q=…&show=…&page=…`. Paging limits its size, so that it opens quickly with any
+/// number of zones.
+pub(super) fn page(query: &str, site: &Site<'_>) -> Markup {
+    let mut parameters = Parameters::parse(query, &["q", "show", "page"]);
+    let show = parameters.kind("show", Show::parse);
+    let search = parameters.search_text("q");
+    let now = site.now;
+    let (slots, accounts) = (&site.directory.zones, &site.directory.accounts);
+    let mut zones: Vec<ZoneRow> = slots
+        .iter()
+        .map(|slot| ZoneRow::of(&slot.load(), slot.next_poll(), now))
+        .collect();
+    zones.sort_by_key(|zone| (zone.up != Some(false), !zone.has_problem()));
+    let is_wanted = |zone: &&ZoneRow| {
+        show.is_none_or(|show| show.takes(zone))
+            && (search.is_empty()
+                || query::names(&zone.zone, &search)
+                || zone.zone_id.eq_ignore_ascii_case(&search))
+    };
+    let found: Vec<_> = zones.iter().filter(is_wanted).collect();
+    let paging = Paging::new(found.len(), &parameters, "page");
+    let statuses = (site.sources.accounts)();
+    let text = Field("q", "Search for a zone", "Part of a name, or an id");
+    let field = Field("show", "Which zones", "all zones");
+    let shows = Show::ALL.map(|show| (show.as_str(), show.label().to_owned()));
+    let content = html! {
+        h1 { "Zones and their origins" }
+        (alarms(&statuses, site))
+        p {
+            "Where Cloudflare’s Tiered Cache believes your origins to be, and which of these "
+            "mappings are missing, wrong, stale or without effect."
         }
-    }
+        @if !zones.is_empty() { (tiles(&zones)) }
+        h2 { "Accounts" }
+        @if accounts.is_empty() {
+            p.quiet { "No account has been read yet." }
+        } @else {
+            (layout::table(accounts.iter().map(|account| account_row(account, &statuses, now))))
+        }
+        h2 #zones { "Zones" }
+        (parameters.form("/", text, Some((field, &shows)), "All zones"))
+        p.quiet {
+            @if show.is_none() && search.is_empty() {
+                (zones.len()) " in all, those with problems first."
+            } @else {
+                (found.len()) " of " (zones.len()) " match."
+            }
+        }
+        @if found.is_empty() {
+            p.quiet { "No zone." }
+        } @else {
+            div.zones {
+                (layout::table(paging.of(&found).iter().map(|zone| zone_row(zone, now))))
+            }
+        }
+        (paging.links("Pages of zones"))
+    };
+    layout::shell("Zones", site, &content)
+}
 
-    fn takes(&self, zone: &ZoneRow) -> bool {
-        let found = self.search.is_empty()
-            || layout::names(&zone.zone, &self.search)
-            || zone.zone_id.eq_ignore_ascii_case(&self.search);
-        found && self.show.takes(zone)
-    }
-
-    fn is_all(&self) -> bool {
-        self.search.is_empty() && self.show == Show::All
+/// Problems that make the rest of the page incomplete.
+fn alarms(statuses: &[AccountStatus], site: &Site<'_>) -> Markup {
+    let alarm = |text: &Markup| html! { p.notice.bad role="alert" { (text) } };
+    html! {
+        @for status in statuses.iter().filter(|status| status.token_valid == Some(false)) {
+            (alarm(&html! {
+                "Cloudflare refuses the API token of account " strong { (status.name) }
+                ". Its zones cannot be read until the token is replaced."
+            }))
+        }
+        @for account in site.directory.accounts.iter().filter(|account| account.up == Some(false)) {
+            (alarm(&html! {
+                "The zones of account " strong { (account.name) } " cannot be listed: "
+                (layout::error(account.error.as_deref()))
+            }))
+        }
+        @if site.is_ready() && site.directory.zones.is_empty() {
+            (alarm(&html! {
+                strong { "No zone is watched." } " " (why_no_zone(&site.directory.accounts))
+            }))
+        }
     }
 }
 
-/// The data of the page.
-#[derive(Debug)]
-pub(super) struct Landing<'a> {
-    pub(super) directory: &'a Directory,
-    pub(super) accounts: &'a [AccountStatus],
-    pub(super) now: Timestamp,
+fn why_no_zone(accounts: &[AccountState]) -> &'static str {
+    let any = |of: fn(&ZoneCounts) -> usize| accounts.iter().any(|account| of(&account.zones) > 0);
+    if accounts
+        .iter()
+        .all(|account| account.last_success.is_none())
+    {
+        "No account could list its zones."
+    } else if any(|zones| zones.other_shard) {
+        "Other shards poll all zones."
+    } else if any(|zones| zones.filtered) {
+        "The filters of the configuration exclude every zone."
+    } else {
+        "The accounts list no zones: check which zones their tokens may read."
+    }
 }
 
-impl Landing<'_> {
-    /// Renders the page. Paging limits its size, so that it opens quickly with any number of zones.
-    pub(super) fn page(&self, query: &Query, site: &Site<'_>) -> Markup {
-        let slots = self.directory.zones.iter();
-        let mut zones: Vec<ZoneRow> = slots
-            .map(|slot| ZoneRow::of(&slot.load(), slot.next_poll(), self.now))
-            .collect();
-        zones.sort_by_key(|zone| (zone.up != Some(false), !zone.has_problem()));
-        let accounts = &self.directory.accounts;
-        let found: Vec<_> = zones.iter().filter(|zone| query.takes(zone)).collect();
-        let paging = Paging::new(found.len(), &query.parameters, "page");
-        let content = html! {
-            h1 { "Zones and their origins" }
-            (self.alarms(site))
-            p {
-                "Where Cloudflare’s Tiered Cache believes your origins to be, and which of these "
-                "mappings are missing, wrong, stale or without effect."
-            }
-            @if !zones.is_empty() { (tiles(&zones)) }
-            h2 { "Accounts" }
-            @if accounts.is_empty() {
-                p.quiet { "No account has been read yet." }
-            } @else {
-                (layout::table(accounts.iter().map(|account| self.account_row(account))))
-            }
-            h2 #zones { "Zones" }
-            (search(query))
-            p.quiet {
-                @if query.is_all() { (zones.len()) " in all, those with problems first." }
-                @else { (found.len()) " of " (zones.len()) " match." }
-            }
-            @if found.is_empty() {
-                p.quiet { "No zone." }
-            } @else {
-                div.zones {
-                    (layout::table(paging.of(&found).iter().map(|zone| zone_row(zone, self.now))))
-                }
-            }
-            (paging.links("Pages of zones"))
-        };
-        layout::shell("Zones", site, &content)
-    }
-
-    /// Problems that make the rest of the page incomplete.
-    fn alarms(&self, site: &Site<'_>) -> Markup {
-        let alarm = |text: &Markup| html! { p.notice.bad role="alert" { (text) } };
-        html! {
-            @for status in self.accounts.iter().filter(|status| status.token_valid == Some(false)) {
-                (alarm(&html! {
-                    "Cloudflare refuses the API token of account " strong { (status.name) }
-                    ". Its zones cannot be read until the token is replaced."
-                }))
-            }
-            @for account in self.directory.accounts.iter().filter(|account| account.up == Some(false)) {
-                (alarm(&html! {
-                    "The zones of account " strong { (account.name) } " cannot be listed: "
-                    (layout::error(account.error.as_deref()))
-                }))
-            }
-            @if site.ready && self.directory.zones.is_empty() {
-                (alarm(&html! {
-                    strong { "No zone is watched." } " " (self.why_no_zone())
-                }))
-            }
+fn account_row(
+    account: &AccountState,
+    statuses: &[AccountStatus],
+    now: Timestamp,
+) -> [(&'static str, Markup); 7] {
+    let status = statuses.iter().find(|status| status.name == account.name);
+    let listing = html! {
+        (layout::state(account.up)) ", last good " (layout::when(account.last_success, now))
+    };
+    let token = html! { @if let Some(status) = status { (token(status, now)) } };
+    let budget = html! { @if let Some(status) = status { (budget(status, now)) } };
+    let remaining = html! {
+        @match status.and_then(|status| status.remaining) {
+            Some(remaining) => { (remaining) " requests" },
+            None => span.quiet { "unknown" },
         }
-    }
-
-    fn why_no_zone(&self) -> &'static str {
-        let accounts = &self.directory.accounts;
-        let any =
-            |of: fn(&ZoneCounts) -> usize| accounts.iter().any(|account| of(&account.zones) > 0);
-        if accounts
-            .iter()
-            .all(|account| account.last_success.is_none())
-        {
-            "No account could list its zones."
-        } else if any(|zones| zones.other_shard) {
-            "Other shards poll all zones."
-        } else if any(|zones| zones.filtered) {
-            "The filters of the configuration exclude every zone."
-        } else {
-            "The accounts list no zones: check which zones their tokens may read."
-        }
-    }
-
-    fn account_row(&self, account: &AccountState) -> [(&'static str, Markup); 7] {
-        let now = self.now;
-        let mut statuses = self.accounts.iter();
-        let status = statuses.find(|status| status.name == account.name);
-        let listing = html! {
-            (layout::state(account.up)) ", last good " (layout::when(account.last_success, now))
-        };
-        let remaining = html! {
-            @match status.and_then(|status| status.remaining) {
-                Some(remaining) => { (remaining) " requests" },
-                None => span.quiet { "unknown" },
-            }
-        };
-        [
-            ("Account", html! { (account.name) }),
-            ("Zone listing", listing),
-            (
-                "Token",
-                html! { @if let Some(status) = status { (token(status, now)) } },
-            ),
-            (
-                "Own budget",
-                html! { @if let Some(status) = status { (budget(status, now)) } },
-            ),
-            ("Left at Cloudflare", remaining),
-            ("Zones", html! { (zone_counts(account)) }),
-            ("Last error", layout::error(account.error.as_deref())),
-        ]
-    }
+    };
+    [
+        ("Account", html! { (account.name) }),
+        ("Zone listing", listing),
+        ("Token", token),
+        ("Own budget", budget),
+        ("Left at Cloudflare", remaining),
+        ("Zones", html! { (zone_counts(account)) }),
+        ("Last error", layout::error(account.error.as_deref())),
+    ]
 }
 
 /// The most important numbers, each with a link to what it counts.
@@ -273,22 +241,6 @@ fn zone_counts(account: &AccountState) -> String {
         .filter(|(number, what)| *number > 0 || *what == "polled")
         .map(|(number, what)| format!("{number} {what}"));
     words.collect::<Vec<_>>().join(", ")
-}
-
-fn search(query: &Query) -> Markup {
-    html! {
-        form method="get" action="/" role="search" {
-            input type="search" name="q" value=(query.search) maxlength=(MAX_SEARCH_CHARS)
-                placeholder="Part of a name, or an id" aria-label="Search for a zone";
-            select name="show" aria-label="Which zones" {
-                @for show in Show::ALL {
-                    option value=(show.as_str()) selected[query.show == show] { (show.label()) }
-                }
-            }
-            button { "Show" }
-            @if !query.is_all() { a href="/" { "All zones" } }
-        }
-    }
 }
 
 fn zone_row(zone: &ZoneRow, now: Timestamp) -> [(&'static str, Markup); 10] {

@@ -1,33 +1,36 @@
-//! Shared parts of the pages: frame, paging, formatting of values.
+//! Shared parts of the pages: frame, tables, formatting of values.
 //!
 //! Values may come from outside, so the template engine escapes them. Pages load no resources and
 //! run no scripts.
 
-use indexmap::IndexMap;
 use jiff::Timestamp;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
-use url::form_urlencoded;
 
 use crate::build_info;
-use crate::domain::ZoneName;
-use crate::truncate::{prefix, truncated};
+use crate::snapshot::Directory;
+use crate::truncate::truncated;
 use crate::web::api::Resource;
+use crate::web::sources::Sources;
 
 const STYLE: &str = include_str!("page.css");
-/// Table rows per page: a few screens, and about 70 kB.
-pub(super) const PAGE_SIZE: usize = 100;
 /// The most characters of an error on a page; the log has the full text.
 const MAX_ERROR_CHARS: usize = 300;
-/// The longest search text; zone names are not longer.
-pub(super) const MAX_SEARCH_CHARS: usize = 255;
 
-/// What every page links to or shows.
-#[derive(Debug, Clone, Copy)]
+/// What the pages show and link to.
+#[derive(Clone, Copy)]
 pub(super) struct Site<'a> {
+    pub(super) sources: &'a Sources,
+    pub(super) directory: &'a Directory,
     /// The path of the metrics.
     pub(super) metrics: &'a str,
+    pub(super) now: Timestamp,
+}
+
+impl Site<'_> {
     /// Whether the first round of polls has finished.
-    pub(super) ready: bool,
+    pub(super) fn is_ready(&self) -> bool {
+        *self.sources.ready.borrow()
+    }
 }
 
 /// A complete page with this content.
@@ -62,7 +65,7 @@ pub(super) fn shell(title: &str, site: &Site<'_>, content: &Markup) -> Markup {
                     }
                 }
                 main {
-                    @if !site.ready {
+                    @if !site.is_ready() {
                         p.notice role="status" {
                             "The first round of polls has not ended yet. Some zones are still missing."
                         }
@@ -73,113 +76,6 @@ pub(super) fn shell(title: &str, site: &Site<'_>, content: &Markup) -> Markup {
             }
         }
     }
-}
-
-/// A position in a paged table.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Paging<'a> {
-    parameters: &'a Parameters,
-    /// The parameter with the number of the page.
-    name: &'static str,
-    /// From 1.
-    page: usize,
-    pages: usize,
-}
-
-impl<'a> Paging<'a> {
-    /// The requested page of a table with this many rows; the last page if there are fewer.
-    pub(super) fn new(rows: usize, parameters: &'a Parameters, name: &'static str) -> Self {
-        let pages = rows.div_ceil(PAGE_SIZE).max(1);
-        Self {
-            parameters,
-            name,
-            page: parameters.page(name).clamp(1, pages),
-            pages,
-        }
-    }
-
-    /// The indices of the page's rows.
-    pub(super) fn range(self) -> std::ops::Range<usize> {
-        let start = (self.page - 1) * PAGE_SIZE;
-        start..start + PAGE_SIZE
-    }
-
-    /// The rows of the page.
-    pub(super) fn of<T>(self, rows: &[T]) -> &[T] {
-        rows.chunks(PAGE_SIZE).nth(self.page - 1).unwrap_or(&[])
-    }
-
-    /// Links to the previous and next page; empty if there is only one page.
-    pub(super) fn links(self, label: &str) -> Markup {
-        let Self { page, pages, .. } = self;
-        let link = |page| self.parameters.link(self.name, page);
-        html! {
-            @if pages > 1 {
-                nav.pages aria-label=(label) {
-                    @if page > 1 { a rel="prev" href=(link(page - 1)) { "Previous" } }
-                    span { "Page " (page) " of " (pages) }
-                    @if page < pages { a rel="next" href=(link(page + 1)) { "Next" } }
-                }
-            }
-        }
-    }
-}
-
-/// The known parameters of a page's query, truncated to [`MAX_SEARCH_CHARS`] and empty if they are
-/// absent. Of several with one name the last counts; invalid values count as absent.
-#[derive(Debug)]
-pub(super) struct Parameters(IndexMap<&'static str, String>);
-
-impl Parameters {
-    pub(super) fn parse(query: &str, known: &[&'static str]) -> Self {
-        let mut parameters: IndexMap<_, _> =
-            known.iter().map(|&name| (name, String::new())).collect();
-        for (key, value) in form_urlencoded::parse(query.as_bytes()) {
-            if let Some(parameter) = parameters.get_mut(&*key) {
-                prefix(&value, MAX_SEARCH_CHARS).clone_into(parameter);
-            }
-        }
-        Self(parameters)
-    }
-
-    /// A value; empty if it is absent.
-    pub(super) fn get(&self, name: &str) -> &str {
-        self.0.get(name).map_or("", String::as_str)
-    }
-
-    /// A search text in lower case.
-    pub(super) fn search_text(&self, name: &str) -> String {
-        self.get(name).trim().to_lowercase()
-    }
-
-    /// A link to another page of the same table.
-    fn link(&self, name: &'static str, page: usize) -> String {
-        let mut parameters = self.0.clone();
-        parameters.insert(name, page.to_string());
-        link("", parameters)
-    }
-
-    /// The number of a page, from 1.
-    pub(super) fn page(&self, name: &str) -> usize {
-        self.get(name).parse().unwrap_or(1)
-    }
-}
-
-/// A link with the parameters that have a value.
-pub(super) fn link<V: AsRef<str>>(
-    path: &str,
-    parameters: impl IntoIterator<Item = (&'static str, V)>,
-) -> String {
-    let parameters = parameters.into_iter();
-    let given = parameters.filter(|(_, value)| !value.as_ref().is_empty());
-    let mut query = form_urlencoded::Serializer::for_suffix(format!("{path}?"), path.len() + 1);
-    query.extend_pairs(given).finish()
-}
-
-/// Whether a search text is part of a zone's name, or the name in another spelling.
-pub(super) fn names(zone: &str, search: &str) -> bool {
-    let is_other_spelling = || ZoneName::parse(zone).is_ok_and(|zone| zone.matches(search));
-    zone.to_lowercase().contains(search) || is_other_spelling()
 }
 
 /// A number with a link to what it counts. A number of bad things is red unless it is 0. An unknown
@@ -347,21 +243,5 @@ mod tests {
             assert_eq!(ago(NOW - distance, NOW), before);
             assert_eq!(until(NOW + distance, NOW), after);
         }
-    }
-
-    #[test]
-    fn a_page_beyond_the_last_is_the_last() {
-        let rows: Vec<_> = (0..250).collect();
-        let shown = |asked: usize| {
-            let parameters = Parameters::parse(&format!("page={asked}"), &["page"]);
-            Paging::new(rows.len(), &parameters, "page").of(&rows).len()
-        };
-        assert_eq!(
-            [0, 1, 2, 3, 4, usize::MAX].map(shown),
-            [100, 100, 100, 50, 50, 50]
-        );
-        let parameters = Parameters::parse("page=7", &["page"]);
-        let paging = Paging::new(0, &parameters, "page");
-        assert_eq!(paging.of(&[(); 0]).len(), 0);
     }
 }

@@ -10,6 +10,7 @@ mod layout;
 mod markdown;
 mod origins;
 mod plan;
+mod query;
 mod zone;
 
 use std::sync::Arc;
@@ -18,7 +19,6 @@ use hyper::StatusCode;
 use jiff::Timestamp;
 use percent_encoding::percent_decode_str;
 
-use self::landing::Landing;
 use self::layout::Site;
 use super::quota::Quota;
 use super::render_pool::RenderPool;
@@ -78,50 +78,31 @@ impl Pages {
             return Reply::unavailable("Too many pages are being read. Try again.");
         };
         let (pages, query) = (self.clone(), query.to_owned());
-        let render = move || pages.render(page, &query).with_lease(lease);
+        let render = move || pages.render(&page, &query).with_lease(lease);
         self.pool.reply(render).await
     }
 
-    fn render(&self, page: Page, query: &str) -> Reply {
-        let sources = &self.sources;
-        let (directory, history) = (&sources.snapshot.directory(), &sources.history);
-        let now = Timestamp::now();
+    fn render(&self, page: &Page, query: &str) -> Reply {
         let site = &Site {
+            sources: &self.sources,
+            directory: &self.sources.snapshot.directory(),
             metrics: &self.telemetry_path,
-            ready: *sources.ready.borrow(),
+            now: Timestamp::now(),
         };
         let page = match page {
-            Page::Landing => {
-                let landing = Landing {
-                    directory,
-                    accounts: &(sources.accounts)(),
-                    now,
-                };
-                landing.page(&landing::Query::parse(query), site)
-            }
-            Page::Findings => findings::page(directory, &findings::Query::parse(query), site, now),
-            Page::Changes => changes::page(history, &changes::Query::parse(query), site, now),
-            Page::Zone(zone) => match *directory.find(&zone) {
-                [slot] => {
-                    let (query, api_url) = (zone::Query::parse(query), (sources.api_url)());
-                    zone::page(slot, history, &api_url, &query, site, now)
-                }
-                [] => return Reply::page(StatusCode::NOT_FOUND, zone::not_found(site)),
-                ref zones => {
-                    let page = zone::ambiguous(zones, site);
-                    return Reply::page(StatusCode::MULTIPLE_CHOICES, page);
-                }
-            },
-            Page::Docs(name) => return docs::answer(&name, site),
+            Page::Landing => landing::page(query, site),
+            Page::Findings => findings::page(query, site),
+            Page::Changes => changes::page(query, site),
+            Page::Zone(zone) => return zone::answer(zone, query, site),
+            Page::Docs(name) => return docs::answer(name, site),
         };
         Reply::page(StatusCode::OK, page)
     }
 }
 
-/// Parses a query as every page does, for `fuzzing`.
+/// Parses a query as the pages do, for `fuzzing`.
 pub(super) fn parse_query(text: &str) {
-    landing::Query::parse(text);
-    findings::Query::parse(text);
-    changes::Query::parse(text);
-    zone::Query::parse(text);
+    let parameters = query::Parameters::parse(text, &["q", "page"]);
+    parameters.search_text("q");
+    parameters.page("page");
 }

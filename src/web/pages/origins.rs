@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 use maud::{Markup, html};
 
 use super::layout;
-use super::zone::Query;
-use crate::domain::HostState;
-use crate::domain::{HostName, OriginIp};
+use super::zone::Search;
+use crate::domain::{HostName, HostState, OriginIp};
 use crate::findings::ZoneFindings;
 use crate::snapshot::ZoneState;
 use crate::snapshot::rows::LeftOutRow;
@@ -38,7 +37,7 @@ impl Host {
 }
 
 /// The hosts that resolve to origins, with their addresses.
-pub(super) fn hosts(state: &ZoneState, query: &Query) -> Markup {
+pub(super) fn hosts(state: &ZoneState, search: &Search) -> Markup {
     let Some(data) = &state.data else {
         return html! {};
     };
@@ -46,8 +45,8 @@ pub(super) fn hosts(state: &ZoneState, query: &Query) -> Markup {
     hosts.retain(|(name, host)| {
         let words = [Some(name.as_str())];
         let mut addresses = host.addresses.keys().map(ToString::to_string);
-        addresses.any(|ip| query.takes(Some(&ip), &words))
-            || (host.addresses.is_empty() && query.takes(Some(""), &words))
+        addresses.any(|ip| search.takes(Some(&ip), &words))
+            || (host.addresses.is_empty() && search.takes(Some(""), &words))
     });
     let is_mapped = |ip: OriginIp| data.mappings.get(ip).is_some();
     hosts.sort_by_key(|(_, host)| host.is_good());

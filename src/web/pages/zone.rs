@@ -4,70 +4,69 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hyper::StatusCode;
 use jiff::Timestamp;
 use maud::{Markup, html};
 
 use super::change_table;
 use super::finding_table;
-use super::layout::{self, MAX_SEARCH_CHARS, Paging, Parameters, Site};
+use super::layout::{self, Site};
+use super::query::{Field, Paging, Parameters};
 use super::{origins, plan};
 use crate::domain::OriginIp;
-use crate::history::{self, History};
+use crate::history;
 use crate::snapshot::rows::{Finding, FindingRow, MappingRow, ZoneRow};
 use crate::snapshot::{ZoneSlot, ZoneState};
+use crate::web::reply::Reply;
 
 /// The most changes on the page; the changes page has the rest.
 const CHANGES_SHOWN: usize = 20;
-
 /// The search of the request.
-#[derive(Debug)]
-pub(super) struct Query {
-    parameters: Parameters,
+pub(super) struct Search {
     /// Part of an address, a vendor or a region, in lower case; empty for all.
-    search: String,
+    text: String,
+    /// The address that it spells.
+    address: Option<String>,
 }
 
-impl Query {
-    /// Parses `?q=…&mappings=…&findings=…`. Invalid values count as absent.
-    pub(super) fn parse(query: &str) -> Self {
-        let parameters = Parameters::parse(query, &["q", "mappings", "findings"]);
-        Self {
-            search: parameters.search_text("q"),
-            parameters,
-        }
-    }
-
+impl Search {
     /// Whether the search matches an address, or part of it or of these words.
     pub(super) fn takes(&self, origin_ip: Option<&str>, words: &[Option<&str>]) -> bool {
-        let spelled = OriginIp::parse(&self.search).map(|ip| ip.to_string());
-        spelled.is_ok_and(|ip| origin_ip == Some(&ip))
-            || origin_ip.is_none_or(|ip| ip.contains(&self.search))
-            || words
-                .iter()
-                .flatten()
-                .any(|word| word.to_lowercase().contains(&self.search))
+        let mut words = words.iter().flatten();
+        (self.address.is_some() && self.address.as_deref() == origin_ip)
+            || origin_ip.is_none_or(|ip| ip.contains(&self.text))
+            || words.any(|word| word.to_lowercase().contains(&self.text))
     }
 }
 
-/// The page for an unknown zone.
-pub(super) fn not_found(site: &Site<'_>) -> Markup {
-    layout::shell(
-        "No such zone",
-        site,
-        &html! {
-            h1 { "No such zone" }
-            p {
-                "This process polls no zone of this name or identifier. It may have left its account, "
-                "or another shard polls it. " a href="/" { "All zones" }
-            }
-        },
-    )
+/// The page of the zone with this name or identifier.
+pub(super) fn answer(zone: &str, query: &str, site: &Site<'_>) -> Reply {
+    let (status, title, content) = match *site.directory.find(zone) {
+        [slot] => return Reply::page(StatusCode::OK, page(slot, query, site)),
+        [] => (StatusCode::NOT_FOUND, "No such zone", not_found()),
+        ref zones => (
+            StatusCode::MULTIPLE_CHOICES,
+            "Several zones",
+            ambiguous(zones),
+        ),
+    };
+    Reply::page(status, layout::shell(title, site, &content))
 }
 
-/// The page for a name that several zones share, if no zone takes precedence.
-pub(super) fn ambiguous(zones: &[&Arc<ZoneSlot>], site: &Site<'_>) -> Markup {
-    let states: Vec<_> = zones.iter().map(|slot| slot.load()).collect();
-    let rows = states.iter().map(|state| {
+fn not_found() -> Markup {
+    html! {
+        h1 { "No such zone" }
+        p {
+            "This process polls no zone of this name or identifier. It may have left its account, "
+            "or another shard polls it. " a href="/" { "All zones" }
+        }
+    }
+}
+
+/// The zones that share a name, if none takes precedence.
+fn ambiguous(zones: &[&Arc<ZoneSlot>]) -> Markup {
+    let rows = zones.iter().map(|slot| {
+        let state = slot.load();
         let id = state.zone.id.as_str();
         [
             ("Identifier", html! { a href={ "/zones/" (id) } { (id) } }),
@@ -76,44 +75,46 @@ pub(super) fn ambiguous(zones: &[&Arc<ZoneSlot>], site: &Site<'_>) -> Markup {
             ("Status", html! { (or_unknown(&state.zone.status)) }),
         ]
     });
-    layout::shell(
-        "Several zones",
-        site,
-        &html! {
-            h1 { "Several zones have this name" }
-            (layout::table(rows))
-        },
-    )
+    html! {
+        h1 { "Several zones have this name" }
+        (layout::table(rows))
+    }
 }
 
-/// The requested part of the page of one zone. `api_url` is the base URL of Cloudflare's API.
-pub(super) fn page(
-    slot: &ZoneSlot,
-    history: &History,
-    api_url: &str,
-    query: &Query,
-    site: &Site<'_>,
-    now: Timestamp,
-) -> Markup {
+/// The page for `?q=…&mappings=…&findings=…`: a search, and the pages of the two tables.
+fn page(slot: &ZoneSlot, query: &str, site: &Site<'_>) -> Markup {
+    let parameters = Parameters::parse(query, &["q", "mappings", "findings"]);
+    let text = parameters.search_text("q");
+    let search = Search {
+        address: OriginIp::parse(&text).ok().map(|ip| ip.to_string()),
+        text,
+    };
+    let now = site.now;
     let state = slot.load();
     let zone = ZoneRow::of(&state, slot.next_poll(), now);
-    let found = found(&state, query, now);
+    let found = found(&state, &search, now);
+    let field = Field(
+        "q",
+        "Search in this zone",
+        "Part of an address, vendor or region",
+    );
+    let path = format!("/zones/{}", zone.zone_id);
     let content = html! {
         p { a href="/" { "← All zones" } }
         h1 { (zone.zone) }
         (tiles(&zone))
         (warnings(&zone))
-        (search(&zone, query))
+        (parameters.form(&path, field, None, "Everything"))
         h2 #findings { "Findings" }
-        (findings(&state, &found, query, now))
-        (plan::block(&state, &found, api_url, now))
+        (findings(&state, &found, &parameters, now))
+        (plan::block(&state, &found, &(site.sources.api_url)(), now))
         h2 { "Changes" }
-        (changes(&zone, history, now))
+        (changes(&zone, site))
         h2 { "Zone" }
         (facts(&zone, now))
-        (origins::hosts(&state, query))
+        (origins::hosts(&state, &search))
         h2 #mappings { "Mappings" }
-        (mappings(&state, query, now))
+        (mappings(&state, &search, &parameters, now))
         (origins::left_out(&state))
         p.quiet {
             "The same as JSON: "
@@ -242,21 +243,8 @@ fn duration(seconds: f64) -> String {
     humantime::format_duration(milliseconds.unwrap_or_default()).to_string()
 }
 
-fn search(zone: &ZoneRow, query: &Query) -> Markup {
-    let path = format!("/zones/{}", zone.zone_id);
-    html! {
-        form method="get" action=(path) role="search" {
-            input type="search" name="q" value=(query.search) maxlength=(MAX_SEARCH_CHARS)
-                placeholder="Part of an address, vendor or region"
-                aria-label="Search in this zone";
-            button { "Search" }
-            @if !query.search.is_empty() { a href=(path) { "Everything" } }
-        }
-    }
-}
-
 /// The findings that match the search.
-fn found(state: &ZoneState, query: &Query, now: Timestamp) -> Vec<FindingRow> {
+fn found(state: &ZoneState, search: &Search, now: Timestamp) -> Vec<FindingRow> {
     Finding::all(state, now)
         .map(|finding| FindingRow::of(state, finding))
         .filter(|row| {
@@ -267,13 +255,18 @@ fn found(state: &ZoneState, query: &Query, now: Timestamp) -> Vec<FindingRow> {
                 &row.expected_region,
                 &row.host,
             ];
-            query.takes(row.origin_ip.as_deref(), &words.map(Option::as_deref))
+            search.takes(row.origin_ip.as_deref(), &words.map(Option::as_deref))
         })
         .collect()
 }
 
-fn findings(state: &ZoneState, found: &[FindingRow], query: &Query, now: Timestamp) -> Markup {
-    let paging = Paging::new(found.len(), &query.parameters, "findings");
+fn findings(
+    state: &ZoneState,
+    found: &[FindingRow],
+    parameters: &Parameters,
+    now: Timestamp,
+) -> Markup {
+    let paging = Paging::new(found.len(), parameters, "findings");
     if found.is_empty() {
         return none(state);
     }
@@ -287,18 +280,15 @@ fn none(state: &ZoneState) -> Markup {
     html! { p.quiet { @if state.data.is_some() { "None." } @else { "None are known." } } }
 }
 
-fn mappings(state: &ZoneState, query: &Query, now: Timestamp) -> Markup {
-    let mappings = state.mappings().iter();
-    let found: Vec<MappingRow> = mappings
-        .map(|mapping| MappingRow::of(state, mapping))
-        .filter(|row| {
-            query.takes(
-                Some(&row.origin_ip),
-                &[Some(&*row.vendor), Some(&*row.region)],
-            )
-        })
-        .collect();
-    let paging = Paging::new(found.len(), &query.parameters, "mappings");
+fn mappings(state: &ZoneState, search: &Search, parameters: &Parameters, now: Timestamp) -> Markup {
+    let rows = state.mappings().iter();
+    let rows = rows.map(|mapping| MappingRow::of(state, mapping));
+    let is_wanted = |row: &MappingRow| {
+        let words = [Some(&*row.vendor), Some(&*row.region)];
+        search.takes(Some(&row.origin_ip), &words)
+    };
+    let found: Vec<_> = rows.filter(is_wanted).collect();
+    let paging = Paging::new(found.len(), parameters, "mappings");
     if found.is_empty() {
         return none(state);
     }
@@ -324,18 +314,18 @@ fn mappings(state: &ZoneState, query: &Query, now: Timestamp) -> Markup {
 }
 
 /// The latest changes of the zone.
-fn changes(zone: &ZoneRow, history: &History, now: Timestamp) -> Markup {
+fn changes(zone: &ZoneRow, site: &Site<'_>) -> Markup {
     let query = history::Query {
         zone: Some(zone.zone_id.clone()),
         limit: CHANGES_SHOWN,
         ..history::Query::default()
     };
-    let found = history.query(&query, now);
+    let found = site.sources.history.query(&query, site.now);
     html! {
         @if found.changes.is_empty() {
             p.quiet { "None are known." }
         } @else {
-            (change_table::table(found.changes.iter().map(|change| &**change), now))
+            (change_table::table(found.changes.iter().map(|change| &**change), site.now))
             @if found.total > CHANGES_SHOWN {
                 p { a href={ "/changes?zone=" (zone.zone_id) } { "All " (found.total) " changes" } }
             }
