@@ -3,13 +3,7 @@
 //! A request scans the whole snapshot to count matching rows, but builds only the rows that it
 //! returns. So its memory is bounded by the limit, however many mappings there are.
 
-mod changes;
-mod findings;
-mod mappings;
-mod origins;
-mod plan;
 mod query;
-mod zones;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,6 +18,8 @@ use super::quota::Quota;
 use super::render_pool::RenderPool;
 use super::reply::Reply;
 use super::sources::Sources;
+use crate::snapshot::rows::{Finding, FindingRow, LeftOutRow, MappingRow, OriginRow, ZoneRow};
+use crate::snapshot::{PlanRow, Prune, ZoneState};
 use crate::words::words;
 
 /// Responses that are built or sent at once; further requests get 503. The largest responses are a
@@ -33,17 +29,17 @@ pub(super) const MAX_ANSWERS: usize = 16;
 words! {
     /// The resources of the API, with their paths below `/api/v1/`.
     pub(super) enum Resource {
-        /// [`zones`]
+        /// Zones; with a filter on mappings, those that have a matching mapping.
         Zones = "zones",
-        /// [`mappings`]
+        /// Mappings.
         Mappings = "mappings",
-        /// [`findings`]
+        /// Findings.
         Findings = "findings",
-        /// [`origins`]
+        /// Expected origins, or the addresses that are left out.
         Origins = "origins",
-        /// [`changes`]
+        /// Changes, newest first.
         Changes = "changes",
-        /// [`plan`]
+        /// The plans of zones whose mappings are known. The size of a plan depends on the findings.
         Plan = "plan",
     }
 }
@@ -104,28 +100,97 @@ fn refuse(status: StatusCode, error: &str) -> Reply {
 
 fn list(sources: &Sources, resource: Resource, query: &Query, now: Timestamp) -> Reply {
     let directory = &sources.snapshot.directory();
+    let zones: Vec<_> = query.zones(directory).collect();
+    let states = || zones.iter().map(|(_, state)| state);
     match resource {
-        Resource::Zones => reply("zones", query, zones::list(directory, query, now)),
-        Resource::Mappings => reply("mappings", query, mappings::list(directory, query)),
-        Resource::Findings => reply("findings", query, findings::list(directory, query, now)),
+        Resource::Zones => {
+            let has_mapping = |state: &ZoneState| {
+                let mut mappings = state.mappings().iter();
+                query.takes_any_mapping() || mappings.any(|mapping| query.takes_mapping(mapping))
+            };
+            let matching = zones.iter().filter(|(_, state)| has_mapping(state));
+            reply("zones", query, matching, |(slot, state)| {
+                ZoneRow::of(state, slot.next_poll(), now)
+            })
+        }
+        Resource::Mappings => {
+            let matching = states().flat_map(|state| {
+                let mappings = state.mappings().iter().map(move |mapping| (state, mapping));
+                mappings.filter(|(_, mapping)| query.takes_mapping(mapping))
+            });
+            reply("mappings", query, matching, |(state, mapping)| {
+                MappingRow::of(state, mapping)
+            })
+        }
+        Resource::Findings => {
+            let matching = states().flat_map(|state| {
+                let findings = Finding::all(state, now).map(move |finding| (state, finding));
+                findings.filter(|(_, finding)| query.takes_finding(*finding))
+            });
+            reply("findings", query, matching, |(state, finding)| {
+                FindingRow::of(state, finding)
+            })
+        }
         Resource::Origins if query.left_out == Some(true) => {
-            reply("origins", query, origins::left_out(directory, query))
+            let matching = states().flat_map(|state| {
+                let left_out = state
+                    .findings()
+                    .map_or(&[][..], |found| &found.left_out)
+                    .iter();
+                let left_out = left_out.map(move |left_out| (state, left_out));
+                left_out.filter(|(_, left_out)| query.takes_left_out(left_out))
+            });
+            reply("origins", query, matching, |(state, left_out)| {
+                LeftOutRow::of(state, left_out)
+            })
         }
-        Resource::Origins => reply("origins", query, origins::expected(directory, query)),
+        Resource::Origins => {
+            let matching = states().flat_map(|state| {
+                let origins = state
+                    .findings()
+                    .map_or(&[][..], |found| &found.origins)
+                    .iter();
+                let origins = origins.map(move |origin| (state, origin));
+                origins.filter(|(_, origin)| query.takes_origin(origin))
+            });
+            reply("origins", query, matching, |(state, origin)| {
+                OriginRow::of(state, origin)
+            })
+        }
         Resource::Changes => {
-            let page = changes::page(&sources.history, query, now);
+            let page = sources.history.query(&query.filter, now);
             let rows = page.changes.iter().map(|change| &**change).collect();
-            reply("changes", query, (page.total, rows))
+            listing("changes", query, page.total, rows)
         }
-        Resource::Plan => reply("zones", query, plan::list(directory, query, now)),
+        Resource::Plan => {
+            let prune = match query.prune {
+                Some(true) => Prune::Unused,
+                _ => Prune::Nothing,
+            };
+            let known = states().filter(|state| state.data.is_some());
+            reply("zones", query, known, |state| {
+                PlanRow::of(state, prune, now)
+            })
+        }
     }
 }
 
-fn reply<R: Serialize>(name: &'static str, query: &Query, (total, rows): (usize, Vec<R>)) -> Reply {
+/// Counts all matching rows and builds those in the window.
+fn reply<T, R: Serialize>(
+    name: &'static str,
+    query: &Query,
+    matching: impl Iterator<Item = T>,
+    build: impl Fn(T) -> R,
+) -> Reply {
+    let (total, rows) = query.window(matching, build);
+    listing(name, query, total, rows)
+}
+
+fn listing<R: Serialize>(name: &'static str, query: &Query, total: usize, rows: Vec<R>) -> Reply {
     let listing = Listing {
         total,
-        limit: query.limit,
-        offset: query.offset,
+        limit: query.filter.limit,
+        offset: query.filter.offset,
         rows: BTreeMap::from([(name, rows)]),
     };
     Reply::json(StatusCode::OK, &listing)

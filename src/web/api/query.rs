@@ -4,12 +4,11 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use url::form_urlencoded;
 
 use crate::domain::{ExpectedPlace, Mapping, OriginIp, Region, Vendor};
 use crate::findings::{ExpectedOrigin, FindingKind, LeftOut};
-use crate::history::ChangeKind;
+use crate::history::{self, ChangeKind};
 use crate::snapshot::rows::Finding;
 use crate::snapshot::{Directory, ZoneSlot, ZoneState};
 use crate::truncate::truncated;
@@ -29,18 +28,11 @@ const CHANGE_KINDS: &str = "mapping_added, mapping_removed, mapping_changed, fin
 /// The filters and the window of rows to return. `None` means no filter.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(in crate::web) struct Query {
-    pub(super) zone: Option<String>,
+    pub(super) filter: history::Query,
     vendor: Option<Vendor>,
     region: Option<Region>,
-    pub(super) origin_ip: Option<OriginIp>,
-    pub(super) finding: Option<FindingKind>,
-    pub(super) kind: Option<ChangeKind>,
-    pub(super) since: Option<Timestamp>,
-    pub(super) until: Option<Timestamp>,
     pub(super) left_out: Option<bool>,
     pub(super) prune: Option<bool>,
-    pub(super) limit: usize,
-    pub(super) offset: usize,
 }
 
 impl Query {
@@ -50,29 +42,32 @@ impl Query {
         let mut given = Given::parse(query, parameters)?;
         let boolean = |text: &str| text.parse().ok();
         let instant = |text: &str| text.parse().ok();
-        Ok(Self {
-            zone: given.take("zone", "a name or an id", |text| {
-                (!text.is_empty()).then(|| text.to_owned())
-            })?,
-            vendor: given.take("vendor", "a vendor", |text| Vendor::parse(text).ok())?,
-            region: given.take("region", "a region", |text| Region::parse(text).ok())?,
+        let number = |text: &str| text.parse().ok();
+        let zone = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        let filter = history::Query {
+            zone: given.take("zone", "a name or an id", zone)?,
             origin_ip: given.take("origin_ip", "an IPv4 or IPv6 address", |text| {
                 OriginIp::parse(text).ok()
             })?,
-            finding: given.take("finding", FINDING_KINDS, FindingKind::parse)?,
             kind: given.take("kind", CHANGE_KINDS, ChangeKind::parse)?,
+            finding: given.take("finding", FINDING_KINDS, FindingKind::parse)?,
             since: given.take("since", INSTANT, instant)?,
             until: given.take("until", INSTANT, instant)?,
-            left_out: given.take("left_out", "true or false", boolean)?,
-            prune: given.take("prune", "true or false", boolean)?,
             limit: given
                 .take("limit", "0 to 10000", |text| {
-                    text.parse().ok().filter(|limit| *limit <= MAX_LIMIT)
+                    number(text).filter(|limit| *limit <= MAX_LIMIT)
                 })?
                 .unwrap_or(DEFAULT_LIMIT),
             offset: given
-                .take("offset", "a number from 0", |text| text.parse().ok())?
+                .take("offset", "a number from 0", number)?
                 .unwrap_or(0),
+        };
+        Ok(Self {
+            filter,
+            vendor: given.take("vendor", "a vendor", |text| Vendor::parse(text).ok())?,
+            region: given.take("region", "a region", |text| Region::parse(text).ok())?,
+            left_out: given.take("left_out", "true or false", boolean)?,
+            prune: given.take("prune", "true or false", boolean)?,
         })
     }
 
@@ -86,7 +81,7 @@ impl Query {
             .iter()
             .map(|slot| (&**slot, slot.load()))
             .filter(|(_, state)| {
-                let wanted = self.zone.as_deref();
+                let wanted = self.filter.zone.as_deref();
                 wanted.is_none_or(|wanted| state.zone.answers_to(wanted))
             })
     }
@@ -103,7 +98,7 @@ impl Query {
 
     /// Whether there is no filter on mappings.
     pub(super) fn takes_any_mapping(&self) -> bool {
-        (&self.vendor, &self.region, self.origin_ip) == (&None, &None, None)
+        (&self.vendor, &self.region, self.filter.origin_ip) == (&None, &None, None)
     }
 
     pub(super) fn takes_mapping(&self, mapping: &Mapping) -> bool {
@@ -113,7 +108,9 @@ impl Query {
 
     pub(super) fn takes_finding(&self, finding: Finding<'_>) -> bool {
         let (vendor, region) = finding.mapped_to().unzip();
-        self.finding.is_none_or(|kind| kind == finding.kind())
+        self.filter
+            .finding
+            .is_none_or(|kind| kind == finding.kind())
             && self.takes(finding.origin_ip(), vendor, region)
     }
 
@@ -123,7 +120,7 @@ impl Query {
         vendor: Option<&Vendor>,
         region: Option<&Region>,
     ) -> bool {
-        (self.origin_ip.is_none() || self.origin_ip == origin_ip)
+        (self.filter.origin_ip.is_none() || self.filter.origin_ip == origin_ip)
             && (self.vendor.is_none() || self.vendor.as_ref() == vendor)
             && (self.region.is_none() || self.region.as_ref() == region)
     }
@@ -134,11 +131,12 @@ impl Query {
         matching: impl Iterator<Item = T>,
         build: impl Fn(T) -> R,
     ) -> (usize, Vec<R>) {
-        let end = self.offset.saturating_add(self.limit);
+        let history::Query { limit, offset, .. } = self.filter;
+        let end = offset.saturating_add(limit);
         let mut shown = Vec::new();
         let mut total = 0;
         for row in matching {
-            if (self.offset..end).contains(&total) {
+            if (offset..end).contains(&total) {
                 shown.push(build(row));
             }
             total += 1;
@@ -199,15 +197,15 @@ mod tests {
     #[test]
     fn an_empty_query_asks_for_everything_up_to_the_default() {
         let query = parse("").unwrap();
-        assert_eq!((query.limit, query.offset), (1000, 0));
-        assert!(query.zone.is_none() && query.takes_any_mapping());
+        assert_eq!((query.filter.limit, query.filter.offset), (1000, 0));
+        assert!(query.filter.zone.is_none() && query.takes_any_mapping());
     }
 
     #[test]
     fn an_address_matches_in_any_spelling() {
         for spelling in ["2001:DB8::0:1", "2001%3adb8%3a%3a1", "+2001:db8::1"] {
             let query = parse(&format!("origin_ip={spelling}")).unwrap();
-            assert_eq!(query.origin_ip, OriginIp::parse("2001:db8::1").ok());
+            assert_eq!(query.filter.origin_ip, OriginIp::parse("2001:db8::1").ok());
         }
     }
 
@@ -244,11 +242,8 @@ mod tests {
     #[test]
     fn a_window_counts_all_rows_and_builds_its_own() {
         let window = |limit, offset| {
-            let query = Query {
-                limit,
-                offset,
-                ..Query::default()
-            };
+            let mut query = parse("").unwrap();
+            (query.filter.limit, query.filter.offset) = (limit, offset);
             query.window(0..10, |row| row)
         };
         assert_eq!(window(3, 8), (10, vec![8, 9]));
