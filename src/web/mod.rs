@@ -17,7 +17,6 @@ mod quota;
 mod reload;
 mod render_pool;
 mod reply;
-mod response_body;
 mod router;
 mod scrape;
 mod server;

@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
-use super::server::Activity;
+use super::server::InFlight;
 use crate::panics::lock;
 
 /// A response that is being sent for longer than this may be aborted to make room. Otherwise it may
@@ -21,20 +21,13 @@ const CUT_TIMEOUT: Duration = Duration::from_millis(200);
 pub(super) struct Quota {
     permits: Arc<Semaphore>,
     /// The responses being sent, oldest first.
-    sent: Arc<Mutex<Vec<Weak<Response>>>>,
-}
-
-#[derive(Debug)]
-struct Response {
-    started: Instant,
-    activity: Arc<Activity>,
+    sent: Arc<Mutex<Vec<Weak<InFlight>>>>,
 }
 
 /// Permission to build and send one response. Hold it until the last byte is sent.
 #[derive(Debug)]
 pub(super) struct Lease {
     quota: Quota,
-    response: Option<Arc<Response>>,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -58,7 +51,6 @@ impl Quota {
         };
         Some(Lease {
             quota: self.clone(),
-            response: None,
             _permit: permit,
         })
     }
@@ -67,27 +59,25 @@ impl Quota {
     /// one.
     pub(super) fn cut_slowest(&self) -> bool {
         let mut sent = lock(&self.sent);
-        let slow = sent.iter().filter_map(Weak::upgrade).find(|response| {
-            response.started.elapsed() >= SLOW_AFTER || response.activity.is_stalled()
+        let mut all = sent.iter().map(Weak::upgrade).enumerate();
+        let slow = all.find_map(|(index, response)| {
+            let response = response.filter(|response| response.is_slow(SLOW_AFTER))?;
+            Some((index, response))
         });
-        if let Some(slow) = &slow {
-            sent.retain(|response| response.as_ptr() != Arc::as_ptr(slow));
-            slow.activity.cut();
-        }
-        slow.is_some()
+        let Some((index, response)) = slow else {
+            return false;
+        };
+        sent.remove(index);
+        response.cut();
+        true
     }
 }
 
 impl Lease {
-    /// Records that the response is now being sent on this connection.
-    pub(super) fn sent_on(&mut self, activity: &Arc<Activity>) {
-        let response = Arc::new(Response {
-            started: Instant::now(),
-            activity: Arc::clone(activity),
-        });
+    /// Records that the response to this request is now being sent.
+    pub(super) fn sent_to(&self, request: &Arc<InFlight>) {
         let mut sent = lock(&self.quota.sent);
         sent.retain(|response| response.strong_count() > 0);
-        sent.push(Arc::downgrade(&response));
-        self.response = Some(response);
+        sent.push(Arc::downgrade(request));
     }
 }

@@ -12,9 +12,8 @@ use maud::Markup;
 use serde::Serialize;
 
 use super::quota::Lease;
-use super::response_body::ResponseBody;
 use super::scrape::Counted;
-use super::server::Activity;
+use super::server::{Held, InFlight, ResponseBody};
 use crate::exposition::{Body, Encoding, Form, Format};
 
 const PLAIN_TEXT: &str = "text/plain; charset=utf-8";
@@ -140,24 +139,25 @@ impl Reply {
         self.response.body().len()
     }
 
-    /// Converts it to the response for this method on this connection; HEAD gets the headers of
-    /// GET. `guard` is dropped when the last byte is sent.
+    /// Converts it to the response for this method; HEAD gets the headers of GET.
     pub(super) fn into_response(
-        mut self,
+        self,
         method: &Method,
-        activity: &Arc<Activity>,
-        guard: impl Send + Sync + 'static,
+        in_flight: Arc<InFlight>,
     ) -> Response<ResponseBody> {
-        if let Some(lease) = &mut self.lease {
-            lease.sent_on(activity);
+        if let Some(lease) = &self.lease {
+            lease.sent_to(&in_flight);
         }
-        let (mut head, body) = self.response.into_parts();
+        let (mut head, mut body) = self.response.into_parts();
         head.headers.insert(CONTENT_LENGTH, body.len().into());
-        let body = if method == Method::HEAD {
-            ResponseBody::new(Bytes::new().into(), ())
-        } else {
-            ResponseBody::new(body, (self.counted, self.lease, guard))
+        if method == Method::HEAD {
+            body = Bytes::new().into();
+        }
+        let kept = Held {
+            in_flight,
+            _lease: self.lease,
+            _counted: self.counted,
         };
-        Response::from_parts(head, body)
+        Response::from_parts(head, ResponseBody::new(body, kept))
     }
 }

@@ -18,7 +18,7 @@ use super::reload;
 use super::render_pool::RenderPool;
 use super::reply::Reply;
 use super::scrape::Scrapes;
-use super::server::Peer;
+use super::server::{Connection, Peer};
 use super::sources::Sources;
 
 /// Routes and answers requests.
@@ -31,14 +31,6 @@ pub struct Router {
     enable_lifecycle: bool,
     sources: Arc<Sources>,
     metrics: Metrics,
-}
-
-/// The client of a request.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Client {
-    pub(super) peer: Peer,
-    /// Whether its connection serves only health checks.
-    pub(super) on_reserved_place: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,14 +77,14 @@ impl Router {
     pub(super) async fn answer(
         &self,
         request: &Parts,
-        client: Client,
+        client: &Connection,
         protection: &InForce,
     ) -> Reply {
         let route = self.route(request.uri.path());
         let handler = route.handler();
         let refusal = match route {
             Route::Healthy | Route::Ready => None,
-            _ if client.on_reserved_place => Some(Reply::unavailable(
+            _ if client.reserved => Some(Reply::unavailable(
                 "All places for connections are taken. Try again.",
             )),
             _ => protection.refusal(&request.headers, client.peer).await,

@@ -96,6 +96,23 @@ async fn a_client_that_does_not_read_is_cut_and_frees_its_place() {
     assert!(received < LARGE, "the response was cut");
 }
 
+/// Such a client never waits for a response, and each request comes in time.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_client_that_reads_no_heads_is_cut() {
+    let mut options = Options::default();
+    options.limits.stall_timeout = SHORT;
+    let server = options.start().await;
+    let mut lazy = server.connect().await;
+    let heads = b"HEAD /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n".repeat(1000);
+    let start = Instant::now();
+    let mut sent = timeout(PATIENCE, lazy.write_all(&heads)).await;
+    while sent.expect("it is never cut").is_ok() {
+        assert!(start.elapsed() < PATIENCE, "it is never cut");
+        sent = timeout(PATIENCE, lazy.write_all(&heads)).await;
+    }
+}
+
 #[tokio::test]
 async fn a_slow_reader_gets_the_whole_response() {
     let mut options = Options::default();

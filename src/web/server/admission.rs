@@ -33,22 +33,25 @@ pub(super) struct Admission {
     limit: usize,
     /// Connections that still hold a descriptor, including closed ones.
     descriptors: Arc<Semaphore>,
-    open: Mutex<Open>,
+    /// Oldest first.
+    open: Mutex<Vec<Arc<Connection>>>,
 }
 
-#[derive(Debug, Default)]
-struct Open {
-    next_id: u64,
-    connections: HashMap<u64, Connection>,
-    by_peer: HashMap<Peer, usize>,
-    reserved: usize,
-}
-
+/// A connection that has a place.
 #[derive(Debug)]
-struct Connection {
-    peer: Peer,
-    reserved: bool,
-    activity: Arc<Activity>,
+pub(in crate::web) struct Connection {
+    pub(in crate::web) peer: Peer,
+    /// Whether it serves only health checks.
+    pub(in crate::web) reserved: bool,
+    pub(super) activity: Arc<Activity>,
+}
+
+/// The place of a connection, which is freed on drop.
+#[derive(Debug)]
+pub(super) struct Place {
+    pub(super) connection: Arc<Connection>,
+    admission: Arc<Admission>,
+    descriptor: Option<OwnedSemaphorePermit>,
 }
 
 impl Admission {
@@ -68,118 +71,69 @@ impl Admission {
         address: IpAddr,
         cut: CancellationToken,
     ) -> Option<Place> {
-        let peer = Peer::from(address);
-        let activity = Activity::new(cut);
-        let (id, reserved) = self.enter(peer, &activity)?;
-        let entry = Entry {
+        let mut place = Place {
+            connection: self.enter(address.into(), cut)?,
             admission: Arc::clone(self),
-            id,
+            descriptor: None,
         };
         let descriptor = Arc::clone(&self.descriptors).acquire_owned();
-        Some(Place {
-            activity,
-            reserved,
-            _descriptor: timeout(CUT_TIMEOUT, descriptor).await.ok()?.ok()?,
-            _entry: entry,
-        })
+        place.descriptor = Some(timeout(CUT_TIMEOUT, descriptor).await.ok()?.ok()?);
+        Some(place)
     }
 
-    fn enter(&self, peer: Peer, activity: &Arc<Activity>) -> Option<(u64, bool)> {
+    fn enter(&self, peer: Peer, cut: CancellationToken) -> Option<Arc<Connection>> {
         let mut open = lock(&self.open);
-        let of_peer = open.by_peer.get(&peer).copied().unwrap_or(0);
-        let has_room = if of_peer >= (self.limit / PEER_SHARE).max(1) {
-            open.cut_one(|connection| !connection.reserved && connection.peer == peer)
+        let count = |among: &dyn Fn(&Connection) -> bool| open.iter().filter(|c| among(c)).count();
+        let is_regular = |connection: &Connection| !connection.reserved;
+        let is_own = |connection: &Connection| !connection.reserved && connection.peer == peer;
+        let (regular, own) = (count(&is_regular), count(&is_own));
+        let reserved = open.len() - regular;
+        let has_room = if own >= (self.limit / PEER_SHARE).max(1) {
+            cut_one(&mut open, is_own)
         } else {
-            let regular = open.connections.len() - open.reserved;
-            regular < self.limit || open.cut_one(|connection| !connection.reserved)
+            regular < self.limit || cut_one(&mut open, is_regular)
         };
-        let reserved = !has_room;
-        if reserved && open.reserved >= RESERVED && !open.cut_one(|other| other.reserved) {
+        if !has_room && reserved >= RESERVED && !cut_one(&mut open, |other| other.reserved) {
             return None;
         }
-        Some((open.insert(peer, reserved, Arc::clone(activity)), reserved))
+        let connection = Arc::new(Connection {
+            peer,
+            reserved: !has_room,
+            activity: Activity::new(cut),
+        });
+        open.push(Arc::clone(&connection));
+        Some(connection)
     }
 
     /// Closes the most expendable connection. Returns whether there was one.
     pub(super) fn cut_one(&self) -> bool {
-        lock(&self.open).cut_one(|_| true)
+        cut_one(&mut lock(&self.open), |_| true)
     }
 }
 
-impl Open {
-    /// Closes a connection of the first kind in the order of `Spare`. Within a kind it takes
-    /// the peer with the most connections, and of these the one longest in this state.
-    fn cut_one(&mut self, among: impl Fn(&Connection) -> bool) -> bool {
-        let spare = self
-            .connections
-            .iter()
-            .filter(|(_, connection)| among(connection))
-            .filter_map(|(&id, connection)| {
-                let (kind, time) = connection.activity.spare()?;
-                let of_peer = self.by_peer.get(&connection.peer).copied().unwrap_or(0);
-                // The identifier decides between equal times: the oldest goes first.
-                Some(((kind, Reverse(of_peer), Reverse(time), id), id))
-            })
-            .min();
-        if let Some((_, id)) = spare
-            && let Some(connection) = self.remove(id)
-        {
-            connection.activity.cut();
-            return true;
-        }
-        false
+/// Closes a connection of the first kind in the order of `Spare`. Within a kind it takes the peer
+/// with the most connections, and of these the one longest in this state, or else the oldest.
+fn cut_one(open: &mut Vec<Arc<Connection>>, among: impl Fn(&Connection) -> bool) -> bool {
+    let mut of_peer = HashMap::<_, usize>::new();
+    for connection in open.iter().filter(|connection| !connection.reserved) {
+        *of_peer.entry(connection.peer).or_default() += 1;
     }
-
-    fn insert(&mut self, peer: Peer, reserved: bool, activity: Arc<Activity>) -> u64 {
-        let id = self.next_id;
-        self.next_id += 1;
-        if reserved {
-            self.reserved += 1;
-        } else {
-            *self.by_peer.entry(peer).or_default() += 1;
-        }
-        let connection = Connection {
-            peer,
-            reserved,
-            activity,
-        };
-        self.connections.insert(id, connection);
-        id
-    }
-
-    fn remove(&mut self, id: u64) -> Option<Connection> {
-        let connection = self.connections.remove(&id)?;
-        if connection.reserved {
-            self.reserved -= 1;
-        } else if let Some(count) = self.by_peer.get_mut(&connection.peer) {
-            *count -= 1;
-            if *count == 0 {
-                self.by_peer.remove(&connection.peer);
-            }
-        }
-        Some(connection)
-    }
+    let candidates = open.iter().enumerate().filter(|(_, other)| among(other));
+    let spare = candidates.filter_map(|(index, connection)| {
+        let (kind, time) = connection.activity.spare()?;
+        let of_peer = of_peer.get(&connection.peer);
+        Some((kind, Reverse(of_peer), Reverse(time), index))
+    });
+    let Some((.., index)) = spare.min() else {
+        return false;
+    };
+    open.remove(index).activity.cut();
+    true
 }
 
-/// The place of a connection, which is freed on drop.
-#[derive(Debug)]
-pub(super) struct Place {
-    pub(super) activity: Arc<Activity>,
-    /// Whether it serves only health checks.
-    pub(super) reserved: bool,
-    _descriptor: OwnedSemaphorePermit,
-    _entry: Entry,
-}
-
-#[derive(Debug)]
-struct Entry {
-    admission: Arc<Admission>,
-    id: u64,
-}
-
-impl Drop for Entry {
+impl Drop for Place {
     fn drop(&mut self) {
-        lock(&self.admission.open).remove(self.id);
+        lock(&self.admission.open).retain(|other| !Arc::ptr_eq(other, &self.connection));
     }
 }
 
@@ -187,13 +141,13 @@ impl Drop for Entry {
 mod tests {
     use std::net::Ipv4Addr;
 
-    use super::super::activity::Busy;
+    use super::super::activity::InFlight;
     use super::*;
 
     struct Client {
         place: Place,
         cut: CancellationToken,
-        busy: Option<Busy>,
+        busy: Option<Arc<InFlight>>,
     }
 
     /// A connection from the peer `192.0.2.{peer}`.
@@ -210,7 +164,7 @@ mod tests {
 
     impl Client {
         fn busy(mut self) -> Self {
-            self.busy = Some(self.place.activity.busy());
+            self.busy = Some(self.place.connection.activity.begin());
             self
         }
 
@@ -223,7 +177,7 @@ mod tests {
     async fn the_silent_one_that_has_waited_longest_makes_room() {
         let admission = Admission::new(4);
         let speaking = open(&admission, 1).await.unwrap();
-        speaking.place.activity.mark_received();
+        speaking.place.connection.activity.mark_received();
         let first = open(&admission, 1).await.unwrap();
         let second = open(&admission, 2).await.unwrap();
         let third = open(&admission, 2).await.unwrap();
@@ -253,14 +207,14 @@ mod tests {
         let mut spare = Vec::new();
         for _ in 0..RESERVED {
             let client = open(&admission, 3).await.unwrap().busy();
-            assert!(client.place.reserved);
+            assert!(client.place.connection.reserved);
             spare.push(client);
         }
         assert!(open(&admission, 4).await.is_none());
         assert!(!one.is_cut() && !two.is_cut());
         drop(one);
         let next = open(&admission, 4).await.unwrap();
-        assert!(!next.place.reserved);
+        assert!(!next.place.connection.reserved);
         drop(spare);
         assert!(open(&admission, 4).await.is_some());
     }
@@ -270,7 +224,7 @@ mod tests {
         let admission = Admission::new(2);
         let silent = open(&admission, 1).await.unwrap();
         let stalled = open(&admission, 2).await.unwrap().busy();
-        stalled.place.activity.set_blocked(true);
+        stalled.busy.as_ref().unwrap().send(Duration::MAX);
         tokio::time::advance(Duration::from_secs(1)).await;
         assert!(open(&admission, 3).await.is_some());
         assert!(stalled.is_cut() && !silent.is_cut());
@@ -280,8 +234,7 @@ mod tests {
     async fn a_connection_that_ended_leaves_nothing_behind() {
         let admission = Admission::new(1);
         drop(open(&admission, 1).await.unwrap().busy());
-        let open = admission.open.lock().unwrap();
-        assert!(open.connections.is_empty() && open.by_peer.is_empty());
+        assert!(admission.open.lock().unwrap().is_empty());
         assert_eq!(admission.descriptors.available_permits(), 1 + RESERVED);
     }
 }

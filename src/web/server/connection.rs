@@ -22,14 +22,12 @@ use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use super::activity::{Activity, Sending};
-use super::admission::Place;
-use super::http2_body::Chunks;
+use super::activity::Activity;
+use super::admission::Connection;
 use super::limits::Limits;
-use super::write_timeout::WriteTimeout;
+use super::response_body::ResponseBody;
 use crate::web::protection::Protection;
-use crate::web::response_body::ResponseBody;
-use crate::web::router::{Client, Router};
+use crate::web::router::Router;
 
 /// At shutdown, how long an idle client has to close its connection.
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(250);
@@ -44,22 +42,22 @@ const HTTPS_EXPECTED: &[u8] =
 
 /// The state that all connections share.
 pub(super) struct Context {
-    pub(super) router: Router,
+    router: Router,
     pub(super) protection: Arc<Protection>,
-    pub(super) protocols: Protocols,
     pub(super) limits: Limits,
-    /// When cancelled, no more requests are accepted.
+    /// When cancelled, no more connections and requests are accepted.
     pub(super) shutdown: CancellationToken,
-}
-
-/// The settings of HTTP/1.1 and HTTP/2.
-pub(super) struct Protocols {
     http1: http1::Builder,
     http2: http2::Builder<TokioExecutor>,
 }
 
-impl Protocols {
-    pub(super) fn new(limits: &Limits) -> Self {
+impl Context {
+    pub(super) fn new(
+        router: Router,
+        protection: Protection,
+        limits: Limits,
+        shutdown: CancellationToken,
+    ) -> Self {
         let mut http1 = http1::Builder::new();
         // The buffer must hold the largest head. Response bodies bypass it: `writev` writes them in
         // place.
@@ -77,46 +75,58 @@ impl Protocols {
             .max_header_list_size(u32::try_from(limits.head_bytes).unwrap_or(u32::MAX))
             .initial_stream_window_size(WINDOW_BYTES)
             .initial_connection_window_size(WINDOW_BYTES);
-        Self { http1, http2 }
-    }
-}
-
-impl Context {
-    /// Serves a connection until it ends.
-    pub(super) async fn serve(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, place: &Place) {
-        // Responses are written in one piece, so Nagle's algorithm would only delay them.
-        if let Err(error) = stream.set_nodelay(true) {
-            debug!(%peer, %error, "cannot set TCP_NODELAY");
+        Self {
+            router,
+            protection: Arc::new(protection),
+            limits,
+            shutdown,
+            http1,
+            http2,
         }
-        let activity = Arc::clone(&place.activity);
-        let stream = WriteTimeout::new(stream, self.limits.stall_timeout, Arc::clone(&activity));
-        let exchange = Exchange {
-            client: Client {
-                peer: peer.ip().into(),
-                on_reserved_place: place.reserved,
-            },
-            address: peer,
-            activity,
-            context: Arc::clone(&self),
-        };
-        let Some(tls) = self.protection.in_force().tls().cloned() else {
-            return self.http1(stream, &exchange).await;
-        };
+    }
+
+    /// Serves a connection until it ends.
+    pub(super) async fn serve(
+        self: Arc<Self>,
+        stream: TcpStream,
+        address: SocketAddr,
+        connection: Arc<Connection>,
+    ) {
+        if let Err(error) = self.configure(&stream) {
+            debug!(peer = %address, %error, "cannot set the options of a socket");
+        }
         let limit = self.limits.handshake_timeout;
-        let handshake = timeout(limit, self.handshake(stream, TlsAcceptor::from(tls)));
+        let exchange = Arc::new(Exchange {
+            connection,
+            address,
+            context: Arc::clone(&self),
+        });
+        let activity = &exchange.connection.activity;
+        let Some(tls) = self.protection.in_force().tls().cloned() else {
+            return self.http(stream, false, &exchange).await;
+        };
+        let handshake = self.handshake(stream, TlsAcceptor::from(tls), activity);
         let handshake = tokio::select! {
-            handshake = handshake => handshake,
-            () = self.closing(&exchange.activity) => return,
+            handshake = timeout(limit, handshake) => handshake,
+            () = self.closing(activity) => return,
         };
         match handshake {
-            Ok(Ok(Some(stream))) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => {
-                self.http2(stream, exchange).await;
+            Ok(Ok(Some(stream))) => {
+                let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+                self.http(stream, is_http2, &exchange).await;
             }
-            Ok(Ok(Some(stream))) => self.http1(stream, &exchange).await,
-            Ok(Ok(None)) => debug!(%peer, "plain HTTP on a TLS port"),
-            Ok(Err(error)) => debug!(%peer, %error, "TLS handshake failed"),
-            Err(_) => debug!(%peer, ?limit, "TLS handshake timed out"),
+            Ok(Ok(None)) => debug!(peer = %address, "plain HTTP on a TLS port"),
+            Ok(Err(error)) => debug!(peer = %address, %error, "TLS handshake failed"),
+            Err(_) => debug!(peer = %address, ?limit, "TLS handshake timed out"),
         }
+    }
+
+    fn configure(&self, stream: &TcpStream) -> io::Result<()> {
+        // Bounds the responses without a body, to HEAD, that a client requests and does not read.
+        #[cfg(target_os = "linux")]
+        socket2::SockRef::from(stream).set_tcp_user_timeout(Some(self.limits.stall_timeout))?;
+        // Responses are written in large pieces, so Nagle's algorithm would only delay them.
+        stream.set_nodelay(true)
     }
 
     /// Completes after the shutdown, once no request has been in flight for a while.
@@ -129,11 +139,14 @@ impl Context {
     /// Returns `None` if the client spoke plain HTTP and has been answered.
     async fn handshake(
         &self,
-        mut stream: WriteTimeout<TcpStream>,
+        mut stream: TcpStream,
         acceptor: TlsAcceptor,
-    ) -> io::Result<Option<TlsStream<WriteTimeout<TcpStream>>>> {
+        activity: &Activity,
+    ) -> io::Result<Option<TlsStream<TcpStream>>> {
         let mut first = [0];
-        stream.get_ref().peek(&mut first).await?;
+        if stream.peek(&mut first).await? > 0 {
+            activity.mark_received();
+        }
         if first[0].is_ascii_uppercase() {
             // Closing with unread bytes would reset the connection and lose the response.
             let mut request = vec![0; self.limits.head_bytes];
@@ -145,56 +158,51 @@ impl Context {
         acceptor.accept(stream).await.map(Some)
     }
 
-    async fn http1<S>(&self, stream: S, exchange: &Exchange)
-    where
-        S: AsyncRead + AsyncWrite + Unpin + 'static,
-    {
-        let service = service_fn(|request: Request<Incoming>| async move {
-            let (response, _) = exchange.answer(request).await;
-            Ok::<_, Infallible>(response)
-        });
-        let http = &self.protocols.http1;
-        let connection = http.serve_connection(TokioIo::new(stream), service);
-        self.drive(pin!(connection), exchange.address, &exchange.activity)
-            .await;
-    }
-
-    async fn http2<S>(&self, stream: S, exchange: Exchange)
+    async fn http<S>(&self, stream: S, is_http2: bool, exchange: &Arc<Exchange>)
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let peer = exchange.address;
-        let activity = Arc::clone(&exchange.activity);
-        let service = service_fn(move |request: Request<Incoming>| {
-            let exchange = exchange.clone();
-            async move {
-                let (response, sending) = exchange.answer(request).await;
-                Ok::<_, Infallible>(response.map(|body| Chunks::new(body, sending)))
-            }
+        let stream = TokioIo::new(stream);
+        let service = service_fn(|request: Request<Incoming>| {
+            let exchange = Arc::clone(exchange);
+            async move { Ok::<_, Infallible>(exchange.answer(request).await) }
         });
-        let http = &self.protocols.http2;
-        let connection = http.serve_connection(TokioIo::new(stream), service);
-        self.drive(pin!(connection), peer, &activity).await;
+        if is_http2 {
+            let connection = self.http2.serve_connection(stream, service);
+            self.drive(pin!(connection), exchange).await;
+        } else {
+            let connection = self.http1.serve_connection(stream, service);
+            self.drive(pin!(connection), exchange).await;
+        }
     }
 
     /// Drives a connection until it ends or is closed: at the shutdown, if it is idle, or if its
     /// client does not read a response. hyper times out neither such a client nor an idle HTTP/2
     /// connection.
-    async fn drive<C>(&self, mut connection: Pin<&mut C>, peer: SocketAddr, activity: &Activity)
+    async fn drive<C>(&self, mut connection: Pin<&mut C>, exchange: &Exchange)
     where
         C: GracefulConnection<Error = hyper::Error>,
     {
-        let limits = &self.limits;
-        let mut overdue = pin!(activity.overdue(limits.stall_timeout));
+        let (limits, peer) = (&self.limits, exchange.address);
+        let activity = &exchange.connection.activity;
+        let served = async {
+            tokio::select! {
+                outcome = connection.as_mut() => return outcome,
+                () = self.shutdown.cancelled() => {}
+                () = activity.idle(limits.head_timeout) => {}
+            }
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        };
         tokio::select! {
-            outcome = connection.as_mut() => return log_end(peer, outcome),
-            () = overdue.as_mut() => return log_slow(peer),
-            () = self.shutdown.cancelled() => connection.as_mut().graceful_shutdown(),
-            () = activity.idle(limits.head_timeout) => connection.as_mut().graceful_shutdown(),
-        }
-        tokio::select! {
-            outcome = connection => log_end(peer, outcome),
-            () = overdue => log_slow(peer),
+            outcome = served => {
+                if let Err(error) = outcome {
+                    debug!(%peer, %error, "connection ended");
+                }
+            }
+            () = activity.overdue(limits.stall_timeout) => {
+                debug!(%peer, "the client reads too slowly; connection cut");
+            }
             () = activity.idle(limits.head_timeout + limits.drain_timeout) => {
                 debug!(%peer, "the client does not close; connection cut");
             }
@@ -204,23 +212,25 @@ impl Context {
 }
 
 /// The requests of one connection.
-#[derive(Clone)]
 struct Exchange {
-    client: Client,
+    connection: Arc<Connection>,
     address: SocketAddr,
-    activity: Arc<Activity>,
     context: Arc<Context>,
 }
 
 impl Exchange {
     /// Answers, logs and counts a request.
-    async fn answer(&self, request: Request<Incoming>) -> (Response<ResponseBody>, Arc<Sending>) {
-        let busy = self.activity.busy();
+    async fn answer(&self, request: Request<Incoming>) -> Response<ResponseBody> {
+        let Self {
+            connection,
+            context,
+            ..
+        } = self;
+        let in_flight = connection.activity.begin();
         let start = Instant::now();
         let (head, _unread_body) = request.into_parts();
-        let context = &self.context;
         let protection = context.protection.in_force();
-        let reply = context.router.answer(&head, self.client, &protection).await;
+        let reply = context.router.answer(&head, connection, &protection).await;
         debug!(
             peer = %self.address,
             method = %head.method,
@@ -229,28 +239,13 @@ impl Exchange {
             elapsed = ?start.elapsed(),
             "request"
         );
-        let allowance = context.limits.allowance(reply.body_len());
-        let is_http1 = head.version < Version::HTTP_2;
-        let sending = self.activity.send(allowance, !is_http1);
-        let mut response = reply.with_headers(&protection.headers).into_response(
-            &head.method,
-            &self.activity,
-            (busy, Arc::clone(&sending)),
-        );
-        if self.client.on_reserved_place && is_http1 {
+        in_flight.send(context.limits.allowance(reply.body_len()));
+        let reply = reply.with_headers(&protection.headers);
+        let mut response = reply.into_response(&head.method, in_flight);
+        if connection.reserved && head.version < Version::HTTP_2 {
             let headers = response.headers_mut();
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
-        (response, sending)
+        response
     }
-}
-
-fn log_end(peer: SocketAddr, outcome: hyper::Result<()>) {
-    if let Err(error) = outcome {
-        debug!(%peer, %error, "connection ended");
-    }
-}
-
-fn log_slow(peer: SocketAddr) {
-    debug!(%peer, "the client reads too slowly; connection cut");
 }

@@ -3,11 +3,10 @@
 mod activity;
 mod admission;
 mod connection;
-mod http2_body;
 mod limits;
 mod listen;
 mod peer;
-mod write_timeout;
+mod response_body;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -19,13 +18,15 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, info, warn};
 
-pub(super) use self::activity::Activity;
+pub(super) use self::activity::InFlight;
+pub(super) use self::admission::Connection;
 pub use self::limits::Limits;
 pub use self::listen::{ListenError, Listener, bind, is_listen_address};
 pub(super) use self::peer::Peer;
+pub(super) use self::response_body::{Held, ResponseBody};
 
 use self::admission::Admission;
-use self::connection::{Context, Protocols};
+use self::connection::Context;
 use super::protection::Protection;
 use super::router::Router;
 
@@ -47,17 +48,9 @@ pub async fn serve(
     shutdown: CancellationToken,
 ) {
     let drain_timeout = limits.drain_timeout;
-    let protection = Arc::new(protection);
     let server = Arc::new(Server {
         admission: Admission::new(limits.connections),
-        context: Arc::new(Context {
-            router,
-            protection: Arc::clone(&protection),
-            protocols: Protocols::new(&limits),
-            limits,
-            shutdown: shutdown.clone(),
-        }),
-        shutdown,
+        context: Arc::new(Context::new(router, protection, limits, shutdown.clone())),
         cut: CancellationToken::new(),
         tasks: TaskTracker::new(),
     });
@@ -65,11 +58,9 @@ pub async fn serve(
         info!(address = %listener.local_addr(), "listening");
         server.tasks.spawn(Arc::clone(&server).accept(listener));
     }
-    server
-        .shutdown
-        .run_until_cancelled(protection.follow())
-        .await;
-    server.shutdown.cancelled().await;
+    let follow = Arc::clone(&server.context.protection).follow();
+    shutdown.run_until_cancelled(follow).await;
+    shutdown.cancelled().await;
     server.tasks.close();
     if timeout(drain_timeout, server.tasks.wait()).await.is_err() {
         warn!(after = ?drain_timeout, "drain timed out; cutting the remaining responses");
@@ -81,8 +72,6 @@ pub async fn serve(
 struct Server {
     context: Arc<Context>,
     admission: Arc<Admission>,
-    /// When cancelled, no more connections and requests are accepted.
-    shutdown: CancellationToken,
     /// When cancelled, every connection is closed immediately.
     cut: CancellationToken,
     tasks: TaskTracker,
@@ -90,7 +79,7 @@ struct Server {
 
 impl Server {
     async fn accept(self: Arc<Self>, listener: Listener) {
-        let shutdown = self.shutdown.clone();
+        let shutdown = &self.context.shutdown;
         shutdown
             .run_until_cancelled(async {
                 let mut warned = None::<Instant>;
@@ -126,7 +115,7 @@ impl Server {
         };
         let context = Arc::clone(&self.context);
         self.tasks.spawn(async move {
-            let connection = context.serve(stream, peer, &place);
+            let connection = context.serve(stream, peer, Arc::clone(&place.connection));
             if cut.run_until_cancelled(connection).await.is_none() {
                 debug!(%peer, "connection cut");
             }
