@@ -21,14 +21,13 @@ impl Poller {
         let now = Instant::now();
         match ended.outcome {
             Outcome::RecordsRead(id, records) => {
-                let has_unreadable = records.as_ref().is_ok_and(|rows| !rows.is_complete());
-                let outcome = SourceOutcome::of(&records, has_unreadable);
-                self.report(&ended.account, Some(&id), Operation::DnsRecords, outcome);
-                self.records_read(&id, ended.id, &records, now);
+                let outcome = SourceOutcome::of_rows(records.as_ref());
+                self.report(&ended.account, Some(&id), Operation::DnsRecords, &outcome);
+                self.records_read(&id, ended.id, &records, &outcome, now);
             }
             Outcome::CloudflareIps(ranges) => {
-                let outcome = SourceOutcome::of(&ranges, false);
-                self.report(&ended.account, None, Operation::CloudflareIps, outcome);
+                let outcome = SourceOutcome::of(&ranges);
+                self.report(&ended.account, None, Operation::CloudflareIps, &outcome);
                 self.cloudflare_ips_read(ended.id, ranges, now);
             }
             Outcome::AuditLogRead(owner, reading) => {
@@ -39,10 +38,10 @@ impl Poller {
     }
 
     /// Handles the outcome of a task for one account.
-    fn account_completed(&mut self, mut ended: Ended, now: Instant) {
-        if let Outcome::Enriched(id, enriched) = &mut ended.outcome {
-            for (operation, outcome) in enriched.outcomes() {
-                self.report(&ended.account, Some(id), operation, outcome);
+    fn account_completed(&mut self, ended: Ended, now: Instant) {
+        if let Outcome::Enriched(id, enriched) = &ended.outcome {
+            for (operation, outcome) in &enriched.outcomes {
+                self.report(&ended.account, Some(id), *operation, outcome);
             }
             self.enriched_records(&ended.account, id, enriched, now);
         }

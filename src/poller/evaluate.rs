@@ -62,7 +62,7 @@ impl PolledZone {
         };
         let expect = &context.evaluation.expect;
         let retain = context.settings.retain;
-        let discovered = self.enrichment.discovered(expect, now, retain);
+        let discovered = self.enrichment.discovered(&context.evaluation, now, retain);
         let declared_hosts = self.declared_hosts.iter().map(|declared| &declared.host);
         let named = declared_hosts.chain(discovered.hosts());
         let id = &self.slot.id;

@@ -3,6 +3,7 @@
 
 use tracing::{debug, info, warn};
 
+use super::SourceOutcome;
 use super::account::Account;
 use crate::cloudflare::{ApiError, Operation, Reason};
 use crate::domain::ZoneId;
@@ -10,6 +11,20 @@ use crate::findings::ZoneFindings;
 use crate::snapshot::ZoneState;
 
 impl Account {
+    /// Logs what an optional call did not read.
+    pub(super) fn log_outcome(
+        &mut self,
+        zone_id: &ZoneId,
+        operation: Operation,
+        outcome: &SourceOutcome,
+    ) {
+        match outcome {
+            SourceOutcome::Failed(error) => self.log_optional_failure(zone_id, error),
+            SourceOutcome::PartlyRead => self.log_unreadable_rows(zone_id, operation),
+            _ => {}
+        }
+    }
+
     /// Logs the failure of an optional call, which does no harm. Each kind of failure is a warning
     /// only once.
     pub(super) fn log_optional_failure(&mut self, zone_id: &ZoneId, error: &ApiError) {
@@ -31,7 +46,7 @@ impl Account {
     }
 
     /// Logs that some rows of a source could not be read. This is a warning only once per source.
-    pub(super) fn log_unreadable_rows(&mut self, zone_id: &ZoneId, operation: Operation) {
+    fn log_unreadable_rows(&mut self, zone_id: &ZoneId, operation: Operation) {
         let first = self.unreadable.insert(operation);
         let (account, operation) = (&self.state.name, operation.as_str());
         if first {

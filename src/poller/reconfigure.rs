@@ -19,7 +19,7 @@ impl Poller {
         } = change;
         let metrics = &self.context.metrics;
         metrics.interval.set(settings.interval.as_secs_f64());
-        let old_expect = std::mem::replace(&mut self.context.evaluation, evaluation).expect;
+        self.context.evaluation = evaluation;
         self.context.settings = settings;
         let released = self.replace_accounts(accounts, now);
         self.ranges_changed = self.context.evaluation.ranges.changed();
@@ -28,7 +28,7 @@ impl Poller {
         for account in self.accounts.values_mut() {
             account.listing.due = account.listing.due.map(|due| due.min(soonest));
             for zone in account.zones.values_mut() {
-                zone.enrichment.reconfigure(&old_expect, evaluation);
+                zone.enrichment.reconfigure(evaluation);
             }
             if !evaluation.verify.supported_regions {
                 account.regions = Regions::default();

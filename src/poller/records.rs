@@ -8,10 +8,10 @@ use std::time::Duration;
 use tokio::task::Id;
 use tokio::time::Instant;
 
-use super::Poller;
 use super::enrichment::fetch::Enriched;
 use super::schedule::poll_backoff;
 use super::tasks::{Outcome, POLL_BUDGET, Running};
+use super::{Poller, SourceOutcome};
 use crate::cloudflare::{ApiError, CallBudget, DnsRecord, Operation, Rows};
 use crate::domain::{AccountName, RecordName, ZoneId};
 
@@ -119,6 +119,7 @@ impl Poller {
         id: &ZoneId,
         task: Id,
         answer: &Result<Rows<DnsRecord>, ApiError>,
+        outcome: &SourceOutcome,
         now: Instant,
     ) {
         let Some(reading) = self.records.zones.get_mut(id) else {
@@ -140,11 +141,7 @@ impl Poller {
             self.records.queue.insert((now + pause, id.clone()));
         }
         if let Some(account) = self.accounts.get_mut(&reading.account) {
-            match answer {
-                Ok(records) if records.is_complete() => {}
-                Ok(_) => account.log_unreadable_rows(id, Operation::DnsRecords),
-                Err(error) => account.log_optional_failure(id, error),
-            }
+            account.log_outcome(id, Operation::DnsRecords, outcome);
         }
         let none = BTreeSet::new();
         self.learn_records(

@@ -1,10 +1,7 @@
 //! Reports the results of all calls except polls, in a single round.
 
-use std::collections::BTreeSet;
-
 use super::Poller;
-use super::enrichment::fetch::Enriched;
-use crate::cloudflare::{ApiError, Operation};
+use crate::cloudflare::{ApiError, Operation, Rows};
 use crate::domain::{AccountName, ZoneId};
 
 /// The result of one call.
@@ -36,48 +33,19 @@ pub enum SourceOutcome {
 }
 
 impl SourceOutcome {
-    pub(super) fn of<T>(answer: &Result<T, ApiError>, has_unreadable: bool) -> Self {
+    pub(super) fn of<T>(answer: &Result<T, ApiError>) -> Self {
         match answer {
-            Ok(_) if has_unreadable => Self::PartlyRead,
             Ok(_) => Self::Read,
             Err(error) => Self::Failed(error.clone()),
         }
     }
-}
 
-impl Enriched {
-    /// The result of each call.
-    pub(super) fn outcomes(&self) -> Vec<(Operation, SourceOutcome)> {
-        let mut outcomes = Vec::new();
-        let has_unreadable = |operation| self.unreadable.contains(&operation);
-        for (&operation, answer) in &self.sources {
-            let mut outcome = SourceOutcome::of(answer, has_unreadable(operation));
-            if let Operation::LoadBalancers = operation
-                && !matches!(answer, Err(error) if error.operation == operation)
-            {
-                let pools = Operation::LoadBalancerPools;
-                let are_unused = self.pools_in_use.as_ref().is_none_or(BTreeSet::is_empty);
-                let of_pools = if are_unused {
-                    SourceOutcome::NotNeeded
-                } else {
-                    SourceOutcome::of(answer, has_unreadable(pools))
-                };
-                outcomes.push((pools, of_pools));
-                outcome = SourceOutcome::of(&Ok(()), has_unreadable(operation));
-            }
-            outcomes.push((operation, outcome));
+    pub(super) fn of_rows<T>(answer: Result<&Rows<T>, &ApiError>) -> Self {
+        match answer {
+            Ok(rows) if rows.is_complete() => Self::Read,
+            Ok(_) => Self::PartlyRead,
+            Err(error) => Self::Failed(error.clone()),
         }
-        for (operation, answer) in &self.settings {
-            outcomes.push((*operation, SourceOutcome::of(answer, false)));
-        }
-        if let Some(answer) = &self.supported_regions {
-            let outcome = match answer {
-                Ok(None) => SourceOutcome::NotAvailable,
-                answer => SourceOutcome::of(answer, false),
-            };
-            outcomes.push((Operation::SupportedRegions, outcome));
-        }
-        outcomes
     }
 }
 
@@ -88,7 +56,7 @@ impl Poller {
         account: &AccountName,
         id: Option<&ZoneId>,
         operation: Operation,
-        outcome: SourceOutcome,
+        outcome: &SourceOutcome,
     ) {
         if !self.context.once {
             return;
@@ -98,7 +66,7 @@ impl Poller {
             account: account.clone(),
             zone,
             operation,
-            outcome,
+            outcome: outcome.clone(),
         });
     }
 

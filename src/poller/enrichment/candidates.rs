@@ -8,19 +8,19 @@ use crate::cloudflare::{
 use crate::domain::{PoolId, RecordName};
 use crate::findings::{Candidates, LeftOutReason};
 
-pub(super) fn of_rules(rules: Rows<OriginTarget>) -> Candidates {
-    let mut candidates = none_of(&rules);
-    for target in rules.rows {
-        add(&mut candidates, target);
+pub(super) fn of_rules(rules: &Rows<OriginTarget>) -> Candidates {
+    let mut candidates = none_of(rules);
+    for target in &rules.rows {
+        add(&mut candidates, target.clone());
     }
     candidates
 }
 
 /// The hosts of storage services. Cloudflare's R2 has no origin address.
-pub(super) fn of_cloud_connector(rules: Rows<CloudConnectorRule>) -> Candidates {
-    let mut candidates = none_of(&rules);
-    for rule in rules.rows {
-        match rule.host {
+pub(super) fn of_cloud_connector(rules: &Rows<CloudConnectorRule>) -> Candidates {
+    let mut candidates = none_of(rules);
+    for rule in &rules.rows {
+        match rule.host.clone() {
             OriginTarget::Host(host) if rule.provider == StorageProvider::R2 => {
                 candidates.leave_out(None, Some(host), LeftOutReason::NoOriginAddress);
             }
@@ -93,7 +93,7 @@ pub(super) fn of_pools(pools: &Rows<Pool>, ids: &BTreeSet<PoolId>) -> Candidates
 }
 
 /// No candidates yet, of a source with these rows.
-pub(super) fn none_of<T>(rows: &Rows<T>) -> Candidates {
+fn none_of<T>(rows: &Rows<T>) -> Candidates {
     Candidates {
         has_unreadable: !rows.is_complete(),
         ..Candidates::default()
@@ -214,8 +214,8 @@ mod tests {
         let none = BTreeSet::new();
         assert!(!of_records(&rows(vec![]), &none).has_unreadable);
         assert!(of_records(&unreadable(), &none).has_unreadable);
-        assert!(of_rules(unreadable()).has_unreadable);
-        assert!(of_cloud_connector(unreadable()).has_unreadable);
+        assert!(of_rules(&unreadable()).has_unreadable);
+        assert!(of_cloud_connector(&unreadable()).has_unreadable);
         assert!(of_pools(&unreadable(), &BTreeSet::new()).has_unreadable);
     }
 }

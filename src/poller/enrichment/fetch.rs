@@ -6,40 +6,31 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::candidates::{
-    balanced_names, none_of, of_cloud_connector, of_pools, of_records, of_rules, pools_in_use,
+    balanced_names, of_cloud_connector, of_pools, of_records, of_rules, pools_in_use,
 };
-use super::pool_cache::PoolCache;
-use crate::cloudflare::{
-    ApiError, CallBudget, Client, DnsRecord, LoadBalancer, Operation, Reason, Rows,
-};
+use super::pool_cache::{PoolCache, Pools};
+use crate::cloudflare::{ApiError, CallBudget, Client, DnsRecord, Operation, Reason, Rows};
 use crate::domain::{PoolId, RecordName, Zone};
-use crate::findings::{Candidates, ExpectSettings, SupportedRegions};
-use crate::poller::EvaluationConfig;
+use crate::findings::{Candidates, SupportedRegions};
 use crate::poller::tasks::Urgency;
+use crate::poller::{EvaluationConfig, SourceOutcome};
 
 /// The time limit for each call, excluding waits for the rate limit. A call that hangs does not
 /// take time from the others.
 const BUDGET: Duration = Duration::from_secs(30);
 
-/// The data to read.
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "five things that are read independently"
-)]
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(in crate::poller) struct Wanted {
-    pub(in crate::poller) dns: bool,
-    pub(in crate::poller) load_balancers: bool,
-    pub(in crate::poller) rules: bool,
-    pub(in crate::poller) tiered_cache: bool,
-    pub(in crate::poller) supported_regions: bool,
-}
-
-impl Wanted {
-    pub(in crate::poller) fn anything(self) -> bool {
-        self != Self::default()
-    }
-}
+/// The calls that enrich a zone, in the order in which they are made: load balancers decide which
+/// DNS records are in use.
+pub(super) const CALLS: [Operation; 8] = [
+    Operation::SupportedRegions,
+    Operation::LoadBalancers,
+    Operation::DnsRecords,
+    Operation::OriginRules,
+    Operation::CloudConnector,
+    Operation::PageRules,
+    Operation::TieredCache,
+    Operation::SmartTieredCache,
+];
 
 /// The calls for rules that change the origin of requests.
 pub(super) const RULES: [Operation; 3] = [
@@ -48,11 +39,23 @@ pub(super) const RULES: [Operation; 3] = [
     Operation::PageRules,
 ];
 
+/// Whether the configuration needs what a call reads.
+pub(super) fn is_on(call: Operation, config: &EvaluationConfig) -> bool {
+    match call {
+        Operation::DnsRecords => config.expect.from_dns,
+        Operation::LoadBalancers => config.expect.from_load_balancers,
+        Operation::TieredCache | Operation::SmartTieredCache => config.verify.tiered_cache,
+        Operation::SupportedRegions => config.verify.supported_regions,
+        _ => config.expect.from_rules,
+    }
+}
+
 /// A request to enrich a zone.
 pub(in crate::poller) struct Enrichment {
     pub(in crate::poller) client: Client,
     pub(in crate::poller) zone: Zone,
-    pub(in crate::poller) wanted: Wanted,
+    /// The calls to make, in the order of [`CALLS`].
+    pub(in crate::poller) calls: Vec<Operation>,
     pub(in crate::poller) urgency: Urgency,
     pub(in crate::poller) pools: Arc<PoolCache>,
     /// The maximum age of the account's pools.
@@ -76,185 +79,129 @@ pub(in crate::poller) struct Enriched {
     pub(in crate::poller) settings: BTreeMap<Operation, Result<bool, ApiError>>,
     /// The inner value is `None` if this zone does not return the regions.
     pub(in crate::poller) supported_regions: Option<Result<Option<SupportedRegions>, ApiError>>,
-    /// The calls that returned rows which could not be read.
-    pub(in crate::poller) unreadable: BTreeSet<Operation>,
+    /// How each call ended.
+    pub(in crate::poller) outcomes: Vec<(Operation, SourceOutcome)>,
 }
 
 impl Enriched {
-    /// Notes whether a call returned rows which could not be read.
-    fn note_rows<T>(&mut self, operation: Operation, rows: &Rows<T>) {
-        if !rows.is_complete() {
-            self.unreadable.insert(operation);
-        }
-    }
-
-    /// The errors of failed calls.
-    pub(in crate::poller) fn failures(&self) -> impl Iterator<Item = &ApiError> {
-        let sources = self.sources.values().filter_map(failure);
-        let settings = self.settings.values().filter_map(failure);
-        let regions = self.supported_regions.iter().filter_map(failure);
-        sources.chain(settings).chain(regions)
-    }
-
     /// Drops data that a new configuration no longer requests.
-    pub(in crate::poller) fn retain_wanted(&mut self, config: &EvaluationConfig) {
-        let (expect, verify) = (&config.expect, config.verify);
-        self.sources.retain(|call, _| is_on(*call, expect));
-        if !expect.from_dns {
-            self.records = None;
+    pub(in crate::poller) fn retain_needed(&mut self, config: &EvaluationConfig) {
+        self.sources.retain(|call, _| is_on(*call, config));
+        self.settings.retain(|call, _| is_on(*call, config));
+        if !config.verify.supported_regions {
+            self.supported_regions = None;
         }
-        if !expect.from_load_balancers {
+        if !config.expect.from_load_balancers {
             self.balanced = None;
             self.pools_in_use = None;
         }
-        if !verify.tiered_cache {
-            self.settings.clear();
-        }
-        if !verify.supported_regions {
-            self.supported_regions = None;
-        }
     }
-}
 
-/// Whether the source that a call reads is on.
-pub(super) fn is_on(call: Operation, expect: &ExpectSettings) -> bool {
-    match call {
-        Operation::DnsRecords => expect.from_dns,
-        Operation::LoadBalancers => expect.from_load_balancers,
-        _ => expect.from_rules,
+    fn take_source<T>(
+        &mut self,
+        call: Operation,
+        answer: &Result<Rows<T>, ApiError>,
+        candidates: impl FnOnce(&Rows<T>) -> Candidates,
+    ) {
+        let answer = answer.as_ref();
+        self.outcomes.push((call, SourceOutcome::of_rows(answer)));
+        let source = answer.map(candidates).map_err(ApiError::clone);
+        self.sources.insert(call, source);
     }
-}
 
-fn failure<T>(answer: &Result<T, ApiError>) -> Option<&ApiError> {
-    answer.as_ref().err()
-}
+    fn take_setting(&mut self, call: Operation, answer: Result<bool, ApiError>) {
+        self.outcomes.push((call, SourceOutcome::of(&answer)));
+        self.settings.insert(call, answer);
+    }
 
-/// Whether a call failed for a transient reason, so that a retry may succeed soon.
-pub(super) fn has_transient_failure<'a, T: 'a>(
-    answers: impl IntoIterator<Item = &'a Result<T, ApiError>>,
-) -> bool {
-    let mut failures = answers.into_iter().filter_map(failure);
-    failures.any(ApiError::is_transient)
+    fn take_regions(&mut self, answer: Result<Option<SupportedRegions>, ApiError>) {
+        let outcome = match &answer {
+            Ok(None) => SourceOutcome::NotAvailable,
+            answer => SourceOutcome::of(answer),
+        };
+        self.outcomes.push((Operation::SupportedRegions, outcome));
+        self.supported_regions = Some(answer);
+    }
 }
 
 impl Enrichment {
     /// Reads the requested data, one call at a time.
     pub(in crate::poller) async fn run(&self) -> Enriched {
-        let (client, zone, wanted) = (&self.client, &self.zone.id, self.wanted);
-        let budget = || self.urgency.call(BUDGET);
+        let (client, zone) = (&self.client, &self.zone.id);
         let mut enriched = Enriched::default();
-        if wanted.supported_regions {
-            enriched.supported_regions = Some(client.supported_regions(zone, &budget()).await);
-        }
-        if wanted.load_balancers {
-            let call = budget();
-            let balancers = client.load_balancers(zone, &call).await;
-            if let Ok(balancers) = &balancers {
-                enriched.note_rows(Operation::LoadBalancers, balancers);
-                enriched.balanced = Some(Arc::new(balanced_names(&balancers.rows)));
-                enriched.pools_in_use = Some(pools_in_use(&balancers.rows));
-            }
-            let answer = match balancers {
-                Ok(balancers) => self.pool_origins(&balancers, &call, &mut enriched).await,
-                Err(error) => Err(error),
-            };
-            enriched.sources.insert(Operation::LoadBalancers, answer);
-        }
-        if wanted.dns {
-            let call = budget();
-            // Include records that are not proxied, because hosts may resolve through them.
-            let answer = client.dns_records(zone, &call).await.map(|records| {
-                enriched.note_rows(Operation::DnsRecords, &records);
-                let balanced = enriched.balanced.as_ref().unwrap_or(&self.balanced);
-                let candidates = of_records(&records, balanced);
-                enriched.records = Some(records);
-                candidates
-            });
-            enriched.sources.insert(Operation::DnsRecords, answer);
-        }
-        if wanted.rules {
-            for operation in RULES {
-                let call = budget();
-                let answer = match operation {
-                    Operation::OriginRules => client.origin_rules(zone, &call).await.map(of_rules),
-                    Operation::PageRules => client.page_rules(zone, &call).await.map(of_rules),
-                    _ => client
-                        .cloud_connector(zone, &call)
-                        .await
-                        .map(of_cloud_connector),
-                };
-                if answer.as_ref().is_ok_and(|read| read.has_unreadable) {
-                    enriched.unreadable.insert(operation);
+        for &call in &self.calls {
+            let budget = self.urgency.call(BUDGET);
+            match call {
+                Operation::LoadBalancers => {
+                    let answer = self.load_balancers(&budget, &mut enriched).await;
+                    enriched.sources.insert(call, answer);
                 }
-                enriched.sources.insert(operation, answer);
+                Operation::DnsRecords => {
+                    // Include records that are not proxied, because hosts may resolve through them.
+                    let records = client.dns_records(zone, &budget).await;
+                    let known = enriched.balanced.as_ref().unwrap_or(&self.balanced);
+                    let balanced = Arc::clone(known);
+                    enriched.take_source(call, &records, |rows| of_records(rows, &balanced));
+                    enriched.records = records.ok();
+                }
+                Operation::OriginRules => {
+                    let rules = client.origin_rules(zone, &budget).await;
+                    enriched.take_source(call, &rules, of_rules);
+                }
+                Operation::CloudConnector => {
+                    let rules = client.cloud_connector(zone, &budget).await;
+                    enriched.take_source(call, &rules, of_cloud_connector);
+                }
+                Operation::PageRules => {
+                    let rules = client.page_rules(zone, &budget).await;
+                    enriched.take_source(call, &rules, of_rules);
+                }
+                Operation::TieredCache => {
+                    enriched.take_setting(call, client.tiered_cache(zone, &budget).await);
+                }
+                Operation::SmartTieredCache => {
+                    enriched.take_setting(call, client.smart_tiered_cache(zone, &budget).await);
+                }
+                _ => enriched.take_regions(client.supported_regions(zone, &budget).await),
             }
-        }
-        if wanted.tiered_cache {
-            let answer = client.tiered_cache(zone, &budget()).await;
-            enriched.settings.insert(Operation::TieredCache, answer);
-            let answer = client.smart_tiered_cache(zone, &budget()).await;
-            enriched
-                .settings
-                .insert(Operation::SmartTieredCache, answer);
         }
         enriched
     }
 
-    async fn pool_origins(
+    /// The origins of the pools that the zone's load balancers use.
+    async fn load_balancers(
         &self,
-        balancers: &Rows<LoadBalancer>,
-        call: &CallBudget,
+        budget: &CallBudget,
         enriched: &mut Enriched,
     ) -> Result<Candidates, ApiError> {
-        let ids = pools_in_use(&balancers.rows);
-        match &self.zone.owner {
-            _ if ids.is_empty() => Ok(none_of(balancers)),
-            Some(owner) => {
-                let pools = self
-                    .pools
-                    .get(&self.client, owner, self.pools_age, call)
-                    .await?;
-                enriched.note_rows(Operation::LoadBalancerPools, &pools);
-                let mut candidates = of_pools(&pools, &ids);
-                candidates.has_unreadable |= !balancers.is_complete();
-                Ok(candidates)
-            }
-            None => {
-                let (operation, reason) = (Operation::LoadBalancerPools, Reason::NotFound);
-                let detail = "the API does not say which account owns the zone";
-                Err(ApiError::new(operation, reason, detail))
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_failure_is_reported() {
-        let error = |operation| ApiError::new(operation, Reason::Timeout, "");
-        let enriched = Enriched {
-            sources: BTreeMap::from([
-                (Operation::DnsRecords, Err(error(Operation::DnsRecords))),
-                (Operation::LoadBalancers, Ok(Candidates::default())),
-            ]),
-            settings: BTreeMap::from([(
-                Operation::SmartTieredCache,
-                Err(error(Operation::SmartTieredCache)),
-            )]),
-            supported_regions: Some(Err(error(Operation::SupportedRegions))),
-            ..Enriched::default()
+        let balancers = self.client.load_balancers(&self.zone.id, budget).await;
+        let outcome = SourceOutcome::of_rows(balancers.as_ref());
+        enriched.outcomes.push((Operation::LoadBalancers, outcome));
+        let balancers = balancers?;
+        enriched.balanced = Some(Arc::new(balanced_names(&balancers.rows)));
+        let ids = enriched.pools_in_use.insert(pools_in_use(&balancers.rows));
+        let (outcome, candidates) = if ids.is_empty() {
+            (SourceOutcome::NotNeeded, Ok(Candidates::default()))
+        } else {
+            let pools = self.pools(budget).await;
+            let outcome = SourceOutcome::of_rows(pools.as_deref());
+            (outcome, pools.map(|pools| of_pools(&pools, ids)))
         };
-        let operations: Vec<_> = enriched.failures().map(|error| error.operation).collect();
-        assert_eq!(
-            operations,
-            [
-                Operation::DnsRecords,
-                Operation::SmartTieredCache,
-                Operation::SupportedRegions,
-            ]
-        );
+        enriched
+            .outcomes
+            .push((Operation::LoadBalancerPools, outcome));
+        let mut candidates = candidates?;
+        candidates.has_unreadable |= !balancers.is_complete();
+        Ok(candidates)
+    }
+
+    async fn pools(&self, budget: &CallBudget) -> Pools {
+        let Some(owner) = &self.zone.owner else {
+            let (operation, reason) = (Operation::LoadBalancerPools, Reason::NotFound);
+            let detail = "the API does not say which account owns the zone";
+            return Err(ApiError::new(operation, reason, detail));
+        };
+        let (client, age) = (&self.client, self.pools_age);
+        self.pools.get(client, owner, age, budget).await
     }
 }

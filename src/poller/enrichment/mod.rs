@@ -35,8 +35,8 @@ impl Account {
             return;
         };
         let state = &mut zone.enrichment;
-        let wanted = state.wanted(&context.evaluation, &self.regions, now);
-        let needed = wanted.anything() || state.lookups.are_needed();
+        let calls = state.calls_due(&context.evaluation, &self.regions, now);
+        let needed = !calls.is_empty() || state.lookups.are_needed();
         if self.enriching.contains(id) {
             return;
         }
@@ -114,18 +114,18 @@ impl Account {
             return;
         }
         let evaluation = &context.evaluation;
-        let wanted = zone.enrichment.wanted(evaluation, &self.regions, now);
+        let calls = zone.enrichment.calls_due(evaluation, &self.regions, now);
         let client = self.client.clone();
         let urgency = zone.enrichment.urgency;
-        let task = if wanted.anything() {
-            zone.enrichment.started(wanted, now);
-            if wanted.supported_regions {
+        let task = if !calls.is_empty() {
+            zone.enrichment.started(&calls, now);
+            if calls.contains(&Operation::SupportedRegions) {
                 self.regions.ask(id.clone(), now);
             }
             let enrichment = Enrichment {
                 client,
                 zone: state.zone.clone(),
-                wanted,
+                calls,
                 urgency,
                 pools: Arc::clone(&self.pools),
                 pools_age: state.interval.mul_f64(POOLS_AGE),
@@ -170,19 +170,17 @@ impl Account {
         if !self.enriching.end(id, task) {
             return false;
         }
-        enriched.retain_wanted(&context.evaluation);
-        for error in enriched.failures() {
-            self.log_optional_failure(id, error);
-        }
-        for operation in &enriched.unreadable {
-            self.log_unreadable_rows(id, *operation);
+        enriched.retain_needed(&context.evaluation);
+        for (operation, outcome) in &enriched.outcomes {
+            self.log_outcome(id, *operation, outcome);
         }
         let Some(zone) = self.zones.get_mut(id) else {
             return false;
         };
-        zone.enrichment.learn(&mut enriched, now);
-        let asked_for_regions = enriched.supported_regions.is_some();
-        let changed = self.regions.answered(id, enriched.supported_regions);
+        let regions = enriched.supported_regions.clone();
+        let asked_for_regions = regions.is_some();
+        zone.enrichment.learn(enriched, now);
+        let changed = self.regions.answered(id, regions);
         let criteria = Criteria::new(context, &self.regions, now);
         zone.evaluate_again(criteria, |_, shown| shown);
         let stored = || zone.enrichment.stored_sources();
@@ -202,8 +200,8 @@ impl Account {
     fn queue_another_zone_for_regions(&mut self, context: &Context, now: Instant) {
         let next = self.zones.iter().find(|(_, zone)| {
             let evaluation = &context.evaluation;
-            let wanted = zone.enrichment.wanted(evaluation, &self.regions, now);
-            wanted.supported_regions && zone.slot.load().data.is_some()
+            let calls = zone.enrichment.calls_due(evaluation, &self.regions, now);
+            calls.contains(&Operation::SupportedRegions) && zone.slot.load().data.is_some()
         });
         if let Some(id) = next.map(|(id, _)| id.clone()) {
             self.queue_enrichment(&id, context, now);

@@ -9,12 +9,12 @@ use tokio::time::Instant;
 
 use super::candidates::of_pools;
 use super::confirm::Lookups;
-use super::fetch::{self, Enriched, Wanted, has_transient_failure};
+use super::fetch::{CALLS, Enriched, RULES, is_on};
 use super::refresh::{RefreshTimer, Regions};
 use super::usage::UsageWatch;
 use crate::cloudflare::{ApiError, Operation, Pool, Rows};
 use crate::domain::{PoolId, RecordName};
-use crate::findings::{Candidates, Discovered, ExpectSettings, SourceState, TieredCache, Usage};
+use crate::findings::{Candidates, Discovered, SourceState, TieredCache, Usage};
 use crate::poller::EvaluationConfig;
 use crate::poller::hosts::Paths;
 use crate::poller::tasks::Urgency;
@@ -91,12 +91,11 @@ pub(in crate::poller) struct EnrichmentState {
     pub(in crate::poller) balanced: Arc<BTreeSet<RecordName>>,
     /// The pools that load balancers use, from the last successful read of this process.
     pub(in crate::poller) pools_in_use: BTreeSet<PoolId>,
-    rules_timer: RefreshTimer,
     /// Tiered Cache and its smart topology, by the call that reads them.
     settings: BTreeMap<Operation, Recent<bool>>,
-    settings_timer: RefreshTimer,
-    /// When the zone last did not return the supported regions.
-    regions_timer: RefreshTimer,
+    /// When its calls for what rarely changes are due again. Supported regions are here only once
+    /// the zone did not return them.
+    timers: BTreeMap<Operation, RefreshTimer>,
     /// Origins that seem to be missing.
     pub(in crate::poller) lookups: Lookups,
     /// How its hosts resolve through records of the accounts' own zones.
@@ -116,14 +115,14 @@ pub(in crate::poller) struct EnrichmentState {
 impl EnrichmentState {
     pub(in crate::poller) fn discovered(
         &self,
-        expect: &ExpectSettings,
+        config: &EvaluationConfig,
         now: Instant,
         retain: Duration,
     ) -> Discovered {
-        let source = |calls: &[Operation]| self.source(calls, expect, now, retain);
+        let source = |calls: &[Operation]| self.source(calls, config, now, retain);
         Discovered {
             load_balancers: source(&[Operation::LoadBalancers]),
-            rules: source(&fetch::RULES),
+            rules: source(&RULES),
             dns: source(&[Operation::DnsRecords]),
         }
     }
@@ -132,11 +131,11 @@ impl EnrichmentState {
     fn source(
         &self,
         calls: &[Operation],
-        expect: &ExpectSettings,
+        config: &EvaluationConfig,
         now: Instant,
         retain: Duration,
     ) -> SourceState {
-        if !calls.iter().any(|call| fetch::is_on(*call, expect)) {
+        if !calls.iter().any(|call| is_on(*call, config)) {
             return SourceState::Off;
         }
         let read = || calls.iter().filter_map(|call| self.sources.get(call));
@@ -202,45 +201,33 @@ impl EnrichmentState {
     }
 
     /// Applies a new configuration: forgets data that it no longer requests, and requests new data.
-    pub(in crate::poller) fn reconfigure(
-        &mut self,
-        old: &ExpectSettings,
-        config: &EvaluationConfig,
-    ) {
-        let new = &config.expect;
-        self.sources.retain(|call, _| fetch::is_on(*call, new));
-        if !new.from_load_balancers {
+    pub(in crate::poller) fn reconfigure(&mut self, config: &EvaluationConfig) {
+        self.sources.retain(|call, _| is_on(*call, config));
+        self.settings.retain(|call, _| is_on(*call, config));
+        self.timers.retain(|call, _| is_on(*call, config));
+        if !config.expect.from_load_balancers {
             self.balanced = Arc::default();
             self.pools_in_use.clear();
         }
-        if !new.from_rules {
-            self.rules_timer.reset();
-        }
-        if !config.verify.tiered_cache {
-            self.settings.clear();
-            self.settings_timer.reset();
-        }
-        self.origins_due |= (new.from_dns && !old.from_dns)
-            || (new.from_load_balancers && !old.from_load_balancers);
+        let is_new = |call| is_on(call, config) && !self.sources.contains_key(&call);
+        let origins = [Operation::DnsRecords, Operation::LoadBalancers];
+        self.origins_due |= origins.into_iter().any(is_new);
     }
 
-    /// The data to read now.
-    pub(in crate::poller) fn wanted(
+    /// The calls to make now.
+    pub(in crate::poller) fn calls_due(
         &self,
         config: &EvaluationConfig,
         regions: &Regions,
         now: Instant,
-    ) -> Wanted {
-        let (expect, verify) = (&config.expect, config.verify);
-        Wanted {
-            dns: expect.from_dns && self.origins_due,
-            load_balancers: expect.from_load_balancers && self.origins_due,
-            rules: expect.from_rules && self.rules_timer.is_due(now),
-            tiered_cache: verify.tiered_cache && self.settings_timer.is_due(now),
-            supported_regions: verify.supported_regions
-                && self.regions_timer.is_due(now)
-                && regions.are_due(now),
-        }
+    ) -> Vec<Operation> {
+        let is_due = |call: &Operation| match call {
+            Operation::DnsRecords | Operation::LoadBalancers => self.origins_due,
+            Operation::SupportedRegions if !regions.are_due(now) => false,
+            call => self.timers.get(call).is_none_or(|timer| timer.is_due(now)),
+        };
+        let calls = CALLS.into_iter().filter(|call| is_on(*call, config));
+        calls.filter(is_due).collect()
     }
 
     /// Makes DNS records and load balancers due, after each successful poll.
@@ -251,8 +238,8 @@ impl EnrichmentState {
     /// Makes sources and settings due, after a write to the zone or a cancelled task.
     pub(in crate::poller) fn request_everything(&mut self) {
         self.origins_due = true;
-        self.rules_timer.reset();
-        self.settings_timer.reset();
+        let is_of_regions = |call: &Operation| *call == Operation::SupportedRegions;
+        self.timers.retain(|call, _| is_of_regions(call));
     }
 
     /// Updates the account's pools. Returns whether the zone's origins changed.
@@ -271,45 +258,47 @@ impl EnrichmentState {
         }
     }
 
-    /// Records that a read has started.
-    pub(in crate::poller) fn started(&mut self, wanted: Wanted, now: Instant) {
+    /// Records that calls have started.
+    pub(in crate::poller) fn started(&mut self, calls: &[Operation], now: Instant) {
         self.origins_due = false;
-        if wanted.rules {
-            self.rules_timer.ask(now);
-        }
-        if wanted.tiered_cache {
-            self.settings_timer.ask(now);
+        for call in calls {
+            match call {
+                Operation::DnsRecords | Operation::LoadBalancers | Operation::SupportedRegions => {}
+                _ => self.timers.entry(*call).or_default().ask(now),
+            }
         }
     }
 
     /// Stores the data that was read.
-    pub(in crate::poller) fn learn(&mut self, enriched: &mut Enriched, now: Instant) {
+    pub(in crate::poller) fn learn(&mut self, enriched: Enriched, now: Instant) {
         self.was_enriched |= !enriched.sources.is_empty();
-        let rules = fetch::RULES.map(|call| enriched.sources.get(&call));
-        if rules.iter().any(Option::is_some) {
-            let failed = has_transient_failure(rules.into_iter().flatten());
-            self.rules_timer.answered(failed);
-        }
-        if !enriched.settings.is_empty() {
-            let failed = has_transient_failure(enriched.settings.values());
-            self.settings_timer.answered(failed);
-        }
-        for (call, answer) in std::mem::take(&mut enriched.sources) {
+        for (call, answer) in enriched.sources {
+            self.answered(call, &answer);
             self.sources.entry(call).or_default().take(answer, now);
         }
-        for (call, answer) in std::mem::take(&mut enriched.settings) {
+        for (call, answer) in enriched.settings {
+            self.answered(call, &answer);
             self.settings.entry(call).or_default().take(answer, now);
         }
-        match &enriched.supported_regions {
+        match enriched.supported_regions {
             None | Some(Ok(Some(_))) => {}
             Some(Err(error)) if error.is_transient() => {}
-            Some(_) => self.regions_timer.ask(now),
+            Some(_) => {
+                let timer = self.timers.entry(Operation::SupportedRegions);
+                timer.or_default().ask(now);
+            }
         }
-        if let Some(balanced) = enriched.balanced.take() {
+        if let Some(balanced) = enriched.balanced {
             self.balanced = balanced;
         }
-        if let Some(pools) = enriched.pools_in_use.take() {
+        if let Some(pools) = enriched.pools_in_use {
             self.pools_in_use = pools;
+        }
+    }
+
+    fn answered<T>(&mut self, call: Operation, answer: &Result<T, ApiError>) {
+        if let Some(timer) = self.timers.get_mut(&call) {
+            timer.answered(answer.as_ref().is_err_and(ApiError::is_transient));
         }
     }
 }

@@ -1,7 +1,7 @@
 use super::*;
 use crate::cloudflare::Reason;
 use crate::domain::{SupportedRegions, ZoneId};
-use crate::findings::VerifySettings;
+use crate::findings::{ExpectSettings, VerifySettings};
 
 const MINUTE: Duration = Duration::from_mins(1);
 const HOUR: Duration = Duration::from_hours(1);
@@ -18,8 +18,8 @@ fn failure_of<T>(reason: Reason) -> Result<T, ApiError> {
     Err(ApiError::new(Operation::DnsRecords, reason, ""))
 }
 
-fn wanted(state: &EnrichmentState, regions: &Regions, at: Instant) -> Wanted {
-    state.wanted(&config(discovery()), regions, at)
+fn due(state: &EnrichmentState, regions: &Regions, at: Instant) -> Vec<Operation> {
+    state.calls_due(&config(discovery()), regions, at)
 }
 
 fn config(expect: ExpectSettings) -> EvaluationConfig {
@@ -43,7 +43,7 @@ fn what_dns_named_stays_until_reading_it_has_failed_for_the_retention() {
     let start = Instant::now();
     let mut state = EnrichmentState::default();
     let known = |state: &EnrichmentState, at, retain| {
-        let discovered = state.discovered(&discovery(), at, retain);
+        let discovered = state.discovered(&config(discovery()), at, retain);
         (
             discovered.dns.candidates().is_some(),
             discovered.load_balancers.candidates().is_some(),
@@ -75,7 +75,7 @@ fn a_source_with_rows_that_cannot_be_read_is_not_completely_known() {
             has_unreadable,
             ..Candidates::default()
         };
-        for call in fetch::RULES {
+        for call in RULES {
             let rules = state.sources.entry(call).or_default();
             rules.take(Ok(Candidates::default()), start);
         }
@@ -83,11 +83,11 @@ fn a_source_with_rows_that_cannot_be_read_is_not_completely_known() {
             let source = state.sources.entry(call).or_default();
             source.take(Ok(read.clone()), start);
         }
-        let expect = ExpectSettings {
+        let config = config(ExpectSettings {
             from_rules: true,
             ..discovery()
-        };
-        let discovered = state.discovered(&expect, start, HOUR);
+        });
+        let discovered = state.discovered(&config, start, HOUR);
         for source in [discovered.dns, discovered.rules] {
             let SourceState::Read { is_current, .. } = source else {
                 panic!("{source:?}");
@@ -118,17 +118,20 @@ fn settings_are_read_once_an_hour_and_origins_after_each_poll() {
     let start = Instant::now();
     let mut state = EnrichmentState::default();
     let regions = Regions::default();
+    let origins = [Operation::LoadBalancers, Operation::DnsRecords];
+    let settings = [Operation::TieredCache, Operation::SmartTieredCache];
     let shown = |state: &EnrichmentState, at| {
-        let wanted = wanted(state, &regions, at);
-        (wanted.dns, wanted.load_balancers, wanted.tiered_cache)
+        let mut calls = due(state, &regions, at);
+        calls.retain(|call| *call != Operation::SupportedRegions);
+        calls
     };
     state.request_origins();
-    assert_eq!(shown(&state, start), (true, true, true));
-    state.started(wanted(&state, &regions, start), start);
-    assert_eq!(shown(&state, start), (false, false, false));
+    assert_eq!(shown(&state, start), [origins, settings].concat());
+    state.started(&due(&state, &regions, start), start);
+    assert_eq!(shown(&state, start), []);
     state.request_origins();
-    assert_eq!(shown(&state, start + HOUR - MINUTE), (true, true, false));
-    assert_eq!(shown(&state, start + HOUR), (true, true, true));
+    assert_eq!(shown(&state, start + HOUR - MINUTE), origins);
+    assert_eq!(shown(&state, start + HOUR), [origins, settings].concat());
 }
 
 #[test]
@@ -140,13 +143,12 @@ fn what_a_cancelled_task_would_have_read_is_due_again() {
         ..discovery()
     });
     state.request_origins();
-    let wanted = |state: &EnrichmentState| state.wanted(&config, &Regions::default(), start);
-    let asked = wanted(&state);
-    assert!(asked.dns && asked.rules && asked.tiered_cache);
-    state.started(asked, start);
-    assert!(!wanted(&state).rules);
+    let due = |state: &EnrichmentState| state.calls_due(&config, &Regions::default(), start);
+    assert_eq!(due(&state), CALLS);
+    state.started(&CALLS, start);
+    assert_eq!(due(&state), [Operation::SupportedRegions]);
     state.request_everything();
-    assert_eq!(wanted(&state), asked);
+    assert_eq!(due(&state), CALLS);
 }
 
 #[test]
@@ -165,22 +167,26 @@ fn a_transient_failure_is_retried_before_the_hour_with_waits_that_double() {
         (Ok(true), 60),
         (transient(), 10),
     ] {
-        let asked = wanted(&state, &regions, at);
-        assert!(asked.tiered_cache && asked.supported_regions);
-        state.started(asked, at);
+        let calls = due(&state, &regions, at);
+        let asks = |calls: &[Operation], call| calls.contains(&call);
+        assert!(asks(&calls, Operation::SmartTieredCache));
+        assert!(asks(&calls, Operation::SupportedRegions));
+        state.started(&calls, at);
         regions.ask(zone.clone(), at);
-        let mut enriched = Enriched {
-            supported_regions: Some(answer.clone().map(|_| Some(SupportedRegions::default()))),
+        let supported = Some(answer.clone().map(|_| Some(SupportedRegions::default())));
+        let enriched = Enriched {
+            supported_regions: supported.clone(),
             settings: BTreeMap::from([
                 (Operation::TieredCache, Ok(true)),
                 (Operation::SmartTieredCache, answer),
             ]),
             ..Enriched::default()
         };
-        state.learn(&mut enriched, at);
-        regions.answered(&zone, enriched.supported_regions);
-        let early = wanted(&state, &regions, at + MINUTE * (wait - 1));
-        assert!(!early.tiered_cache && !early.supported_regions, "{wait}");
+        state.learn(enriched, at);
+        regions.answered(&zone, supported);
+        let early = due(&state, &regions, at + MINUTE * (wait - 1));
+        assert!(!asks(&early, Operation::SmartTieredCache), "{wait}");
+        assert!(!asks(&early, Operation::SupportedRegions), "{wait}");
         at += MINUTE * wait;
     }
 }
@@ -189,13 +195,13 @@ fn a_transient_failure_is_retried_before_the_hour_with_waits_that_double() {
 fn a_refusal_of_the_settings_is_not_retried_before_the_hour() {
     let start = Instant::now();
     let mut state = EnrichmentState::default();
-    state.started(wanted(&state, &Regions::default(), start), start);
-    let mut enriched = Enriched {
+    state.started(&due(&state, &Regions::default(), start), start);
+    let enriched = Enriched {
         settings: BTreeMap::from([(Operation::TieredCache, failure())]),
         ..Enriched::default()
     };
-    state.learn(&mut enriched, start);
-    let asks = |at| wanted(&state, &Regions::default(), at).tiered_cache;
+    state.learn(enriched, start);
+    let asks = |at| due(&state, &Regions::default(), at).contains(&Operation::TieredCache);
     assert!(!asks(start + HOUR - MINUTE));
     assert!(asks(start + HOUR));
 }
@@ -239,14 +245,15 @@ fn one_zone_reads_the_regions_for_all() {
 fn a_zone_that_cannot_tell_the_regions_is_asked_again_after_an_hour() {
     let start = Instant::now();
     let mut state = EnrichmentState::default();
-    let asks =
-        |state: &EnrichmentState, at| wanted(state, &Regions::default(), at).supported_regions;
+    let asks = |state: &EnrichmentState, at| {
+        due(state, &Regions::default(), at).contains(&Operation::SupportedRegions)
+    };
     let learn = |state: &mut EnrichmentState, answer: Answer| {
-        let mut enriched = Enriched {
+        let enriched = Enriched {
             supported_regions: Some(answer),
             ..Enriched::default()
         };
-        state.learn(&mut enriched, start);
+        state.learn(enriched, start);
     };
     learn(&mut state, failure_of(Reason::Timeout));
     assert!(asks(&state, start), "the account decides when to retry");
@@ -259,10 +266,13 @@ fn a_zone_that_cannot_tell_the_regions_is_asked_again_after_an_hour() {
 fn a_reload_reads_only_sources_that_are_new() {
     let start = Instant::now();
     let mut state = EnrichmentState::default();
+    let dns = state.sources.entry(Operation::DnsRecords).or_default();
+    dns.take(Ok(Candidates::default()), start);
     let mut dns_only = discovery();
     dns_only.from_load_balancers = false;
-    state.reconfigure(&dns_only, &config(dns_only.clone()));
-    assert!(!wanted(&state, &Regions::default(), start).dns);
-    state.reconfigure(&dns_only, &config(discovery()));
-    assert!(wanted(&state, &Regions::default(), start).load_balancers);
+    let due = |state: &EnrichmentState| due(state, &Regions::default(), start);
+    state.reconfigure(&config(dns_only));
+    assert!(!due(&state).contains(&Operation::DnsRecords));
+    state.reconfigure(&config(discovery()));
+    assert!(due(&state).contains(&Operation::LoadBalancers));
 }
