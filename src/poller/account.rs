@@ -179,9 +179,9 @@ impl Account {
         }
         self.evaluations.remove(id);
         self.untried.remove(id);
-        self.polling.cancel(id);
+        self.polling.remove(id);
         metrics.lag.ended(self.name(), id);
-        self.enriching.cancel(id);
+        self.enriching.remove(id);
         self.regions.forget_zone(id);
         zone.enrichment.request_everything();
         Some((zone, due))

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::task::Id;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
@@ -188,7 +187,6 @@ impl Poller {
         &mut self,
         owner: &Arc<str>,
         reader: &AccountName,
-        task: Id,
         reading: Result<(AuditLogReading, Timestamp), ApiError>,
         now: Instant,
     ) {
@@ -201,9 +199,7 @@ impl Poller {
         ) else {
             return;
         };
-        if !Running::end(&mut log.task, task) {
-            return;
-        }
+        log.task = None;
         let client = &account.client;
         log.up = Some(reading.is_ok());
         match reading {

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use ipnet::IpNet;
-use tokio::task::Id;
 use tokio::time::Instant;
 use tracing::warn;
 
@@ -83,14 +82,11 @@ impl Poller {
 
     pub(super) fn cloudflare_ips_read(
         &mut self,
-        task: Id,
         answer: Result<Vec<IpNet>, ApiError>,
         now: Instant,
     ) {
         let ips = &mut self.context.cloudflare_ips;
-        if !Running::end(&mut ips.task, task) {
-            return;
-        }
+        ips.task = None;
         match answer {
             Ok(ranges) => {
                 ips.due = now + INTERVAL;

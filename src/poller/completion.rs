@@ -23,15 +23,15 @@ impl Poller {
             Outcome::RecordsRead(id, records) => {
                 let outcome = SourceOutcome::of_rows(records.as_ref());
                 self.report(&ended.account, Some(&id), Operation::DnsRecords, &outcome);
-                self.records_read(&id, ended.id, &records, &outcome, now);
+                self.records_read(&id, &records, &outcome, now);
             }
             Outcome::CloudflareIps(ranges) => {
                 let outcome = SourceOutcome::of(&ranges);
                 self.report(&ended.account, None, Operation::CloudflareIps, &outcome);
-                self.cloudflare_ips_read(ended.id, ranges, now);
+                self.cloudflare_ips_read(ranges, now);
             }
             Outcome::AuditLogRead(owner, reading) => {
-                self.audit_log_read(&owner, &ended.account, ended.id, reading, now);
+                self.audit_log_read(&owner, &ended.account, reading, now);
             }
             _ => self.account_completed(ended, now),
         }
@@ -52,36 +52,37 @@ impl Poller {
         let context = &self.context;
         match ended.outcome {
             Outcome::Listed(list) => {
+                account.listing.running.remove(&None);
                 account.listed(list);
-                account.listing_ended(ended.id, context, now);
+                account.listing_ended(context, now);
                 self.listings_changed = true;
             }
             Outcome::LookedUp(id, zone) => {
+                account.listing.running.remove(&Some(id.clone()));
                 account.listing.looked_up(id, zone);
-                account.listing_ended(ended.id, context, now);
+                account.listing_ended(context, now);
                 self.listings_changed = true;
             }
             Outcome::Polled(id, list, duration) => {
-                if account.polling.end(&id, ended.id) {
-                    context.metrics.lag.ended(&ended.account, &id);
-                    if let Err(error) = &list
-                        && error.reason == Reason::Unauthorized
-                    {
-                        account.suspect_credentials(context, now);
-                    }
-                    account.polled(&id, list, duration, context, now);
+                account.polling.remove(&id);
+                context.metrics.lag.ended(&ended.account, &id);
+                if let Err(error) = &list
+                    && error.reason == Reason::Unauthorized
+                {
+                    account.suspect_credentials(context, now);
                 }
+                account.polled(&id, list, duration, context, now);
             }
             Outcome::Enriched(id, enriched) => {
-                if account.enriched(&id, ended.id, *enriched, context, now) {
+                if account.enriched(&id, *enriched, context, now) {
                     self.show_upper_tiers();
                 }
             }
             Outcome::Confirmed(id, confirmed) => {
-                account.confirmed(&id, ended.id, &confirmed, context, now);
+                account.confirmed(&id, &confirmed, context, now);
             }
             Outcome::PoolsRead(owner, pools) => {
-                account.pools_read(&owner, ended.id, &pools, context, now);
+                account.pools_read(&owner, &pools, context, now);
             }
             Outcome::RecordsRead(..) | Outcome::CloudflareIps(_) | Outcome::AuditLogRead(..) => {}
             Outcome::Verified(answer) => account.verified(&answer, context, now),

@@ -45,7 +45,7 @@ impl Account {
                 let had_zones = !self.listing.zones.is_empty();
                 let work = tasks::list(client.clone(), had_zones);
                 let task = tasks.spawn(name, Operation::ListZones, work, Outcome::Listed);
-                self.listing.running.insert(task.id(), task);
+                self.listing.running.insert(None, task);
             }
             ZoneSelection::Ids(ids) => {
                 for id in ids {
@@ -54,10 +54,10 @@ impl Account {
                         let call = CallBudget::new(POLL_BUDGET);
                         client.get_zone(&zone, &call).await
                     };
-                    let id = id.clone();
-                    let outcome = move |zone| Outcome::LookedUp(id, zone);
+                    let read = id.clone();
+                    let outcome = move |zone| Outcome::LookedUp(read, zone);
                     let task = tasks.spawn(name, Operation::GetZone, work, outcome);
-                    self.listing.running.insert(task.id(), task);
+                    self.listing.running.insert(Some(id.clone()), task);
                 }
             }
         }
@@ -104,7 +104,7 @@ impl Account {
         let (zone, started) = (id.clone(), Instant::now());
         let outcome = move |list| Outcome::Polled(zone, list, started.elapsed());
         let task = tasks.spawn(&self.state.name, Operation::ListMappings, work, outcome);
-        self.polling.insert(id, task, urgency);
+        self.polling.insert(id, (task, urgency));
     }
 
     /// Polls a zone ahead of the others because of a write to it, and refreshes its sources and
@@ -122,13 +122,13 @@ impl Account {
         let due = zone.due.unwrap_or(earliest);
         if earliest <= now {
             // A regular poll that may still be waiting gives way to an urgent one.
-            if self.polling.has_regular(id) {
-                self.polling.cancel(id);
+            if tasks::has_regular(&self.polling, id) {
+                self.polling.remove(id);
                 context.metrics.lag.ended(&self.state.name, id);
             }
             self.cancel_regular_enrichment(id);
         }
-        if !self.polling.contains(id) {
+        if !self.polling.contains_key(id) {
             self.schedule(id, due, context);
         }
     }

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use tokio::task::Id;
 use tokio::time::Instant;
 
 use super::account::Account;
@@ -99,7 +98,6 @@ impl Account {
     pub(super) fn pools_read(
         &mut self,
         owner: &Arc<str>,
-        task: Id,
         pools: &Pools,
         context: &Context,
         now: Instant,
@@ -107,9 +105,7 @@ impl Account {
         let Some(refresh) = self.pool_refreshes.0.get_mut(owner) else {
             return;
         };
-        if !Running::end(&mut refresh.task, task) {
-            return;
-        }
+        refresh.task = None;
         let writes = std::mem::take(&mut refresh.being_read);
         let zones = self.zones_of(owner);
         if let Err(error) = pools
@@ -118,7 +114,7 @@ impl Account {
             self.log_optional_failure(zone, error);
         }
         for id in zones {
-            let is_being_enriched = self.enriching.contains(&id);
+            let is_being_enriched = self.enriching.contains_key(&id);
             let Some(zone) = self.zones.get_mut(&id) else {
                 continue;
             };

@@ -5,7 +5,6 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::Id;
 use tokio::time::Instant;
 
 use super::enrichment::fetch::Enriched;
@@ -117,7 +116,6 @@ impl Poller {
     pub(super) fn records_read(
         &mut self,
         id: &ZoneId,
-        task: Id,
         answer: &Result<Rows<DnsRecord>, ApiError>,
         outcome: &SourceOutcome,
         now: Instant,
@@ -125,9 +123,7 @@ impl Poller {
         let Some(reading) = self.records.zones.get_mut(id) else {
             return;
         };
-        if !Running::end(&mut reading.task, task) {
-            return;
-        }
+        reading.task = None;
         let interval = self.context.settings.interval.max(MIN_INTERVAL);
         let pause = if answer.is_ok() {
             reading.failures = 0;

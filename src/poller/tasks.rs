@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use jiff::Timestamp;
-use tokio::task::{AbortHandle, Id, JoinSet};
+use tokio::task::{JoinError, JoinSet};
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::{error, warn};
 
 use super::enrichment::confirm::Confirmed;
@@ -41,36 +42,22 @@ pub(super) enum Outcome {
 
 /// A task that has ended.
 pub(super) struct Ended {
-    pub(super) id: Id,
     pub(super) account: AccountName,
     pub(super) outcome: Outcome,
+    cancelled: CancellationToken,
 }
 
-/// A running task. Dropping this cancels it.
-#[derive(Debug)]
-pub(super) struct Running(AbortHandle);
-
-impl Running {
-    pub(super) fn id(&self) -> Id {
-        self.0.id()
-    }
-
-    /// Clears the current task if it is the one that has ended. An earlier one may have ended just
-    /// as it was cancelled.
-    pub(super) fn end(current: &mut Option<Self>, ended: Id) -> bool {
-        current.take_if(|running| running.id() == ended).is_some()
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
+/// A running task. Dropping this cancels it: its outcome is lost, even if it has just ended.
+pub(super) type Running = DropGuard;
 
 /// At most one task per zone.
-#[derive(Debug, Default)]
-pub(super) struct ZoneTasks(HashMap<ZoneId, (Running, Urgency)>);
+pub(super) type ZoneTasks = HashMap<ZoneId, (Running, Urgency)>;
+
+/// Whether the zone has a regular task, which waits behind urgent ones.
+pub(super) fn has_regular(tasks: &ZoneTasks, zone: &ZoneId) -> bool {
+    let task = tasks.get(zone);
+    task.is_some_and(|(_, urgency)| *urgency == Urgency::Regular)
+}
 
 /// Whether a task takes precedence over others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -91,45 +78,9 @@ impl Urgency {
     }
 }
 
-impl ZoneTasks {
-    pub(super) fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    pub(super) fn contains(&self, zone: &ZoneId) -> bool {
-        self.0.contains_key(zone)
-    }
-
-    /// Whether the zone has a regular task, which waits behind urgent ones.
-    pub(super) fn has_regular(&self, zone: &ZoneId) -> bool {
-        let task = self.0.get(zone);
-        task.is_some_and(|(_, urgency)| *urgency == Urgency::Regular)
-    }
-
-    pub(super) fn insert(&mut self, zone: ZoneId, task: Running, urgency: Urgency) {
-        self.0.insert(zone, (task, urgency));
-    }
-
-    /// Cancels the zone's task.
-    pub(super) fn cancel(&mut self, zone: &ZoneId) {
-        self.0.remove(zone);
-    }
-
-    /// Whether the ended task is the zone's current one. An earlier one may have ended just as it
-    /// was cancelled.
-    pub(super) fn end(&mut self, zone: &ZoneId, task: Id) -> bool {
-        let running = self.0.get(zone);
-        let is_current = running.is_some_and(|(running, _)| running.id() == task);
-        if is_current {
-            self.0.remove(zone);
-        }
-        is_current
-    }
-}
-
 /// All tasks of the poller.
 #[derive(Default)]
-pub(super) struct Tasks(JoinSet<Ended>);
+pub(super) struct Tasks(JoinSet<Option<Ended>>);
 
 impl Tasks {
     pub(super) fn is_empty(&self) -> bool {
@@ -146,21 +97,23 @@ impl Tasks {
         outcome: impl FnOnce(Result<T, ApiError>) -> Outcome + Send + 'static,
     ) -> Running {
         let account = account.clone();
-        Running(self.0.spawn(async move {
-            let result = caught(work).await;
-            Ended {
-                id: tokio::task::id(),
+        let cancelled = CancellationToken::new();
+        let running = cancelled.clone().drop_guard();
+        self.0.spawn(async move {
+            let result = cancelled.run_until_cancelled(caught(work)).await?;
+            Some(Ended {
                 outcome: outcome(result.unwrap_or_else(|| Err(panicked(&account, operation)))),
                 account,
-            }
-        }))
+                cancelled,
+            })
+        });
+        running
     }
 
     /// Waits for the next task to end; `None` if there are no tasks.
     pub(super) async fn next(&mut self) -> Option<Ended> {
-        // Only cancelled tasks end in an error.
         while let Some(joined) = self.0.join_next().await {
-            if let Ok(ended) = joined {
+            if let Some(ended) = not_cancelled(joined) {
                 return Some(ended);
             }
         }
@@ -169,8 +122,13 @@ impl Tasks {
 
     /// Returns a task that has already ended.
     pub(super) fn try_next(&mut self) -> Option<Ended> {
-        std::iter::from_fn(|| self.0.try_join_next()).find_map(Result::ok)
+        std::iter::from_fn(|| self.0.try_join_next()).find_map(not_cancelled)
     }
+}
+
+fn not_cancelled(joined: Result<Option<Ended>, JoinError>) -> Option<Ended> {
+    let ended = joined.ok().flatten();
+    ended.filter(|ended| !ended.cancelled.is_cancelled())
 }
 
 fn panicked(account: &AccountName, operation: Operation) -> ApiError {
@@ -189,4 +147,27 @@ pub(super) async fn list(client: Client, had_zones: bool) -> Result<Rows<Zone>, 
         list = client.list_zones(&call).await;
     }
     list
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_task_that_is_cancelled_has_no_outcome_even_if_it_has_just_ended() {
+        let account = AccountName::parse("main").unwrap();
+        let mut tasks = Tasks::default();
+        let mut spawn = || {
+            let work = async { Ok(Vec::new()) };
+            let operation = Operation::CloudflareIps;
+            tasks.spawn(&account, operation, work, Outcome::CloudflareIps)
+        };
+        let (cancelled, current) = (spawn(), spawn());
+        // Both end before either outcome is taken.
+        tokio::task::yield_now().await;
+        drop(cancelled);
+        assert!(tasks.next().await.is_some());
+        assert!(tasks.next().await.is_none());
+        drop(current);
+    }
 }

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jiff::Timestamp;
-use tokio::task::Id;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
@@ -27,16 +26,14 @@ pub(in crate::poller) struct Listing {
     pub(in crate::poller) absent: BTreeSet<ZoneId>,
     /// When the zones are listed next; `None` during a listing.
     pub(in crate::poller) due: Option<Instant>,
-    /// The calls in progress.
-    pub(in crate::poller) running: HashMap<Id, Running>,
+    /// The calls in progress, by zone if zones are selected by identifier.
+    pub(in crate::poller) running: HashMap<Option<ZoneId>, Running>,
     /// The first failure of the current listing.
     error: Option<ApiError>,
     /// Whether a call of the current listing succeeded.
     succeeded: bool,
     /// Consecutive failed listings.
     failures: u32,
-    /// Whether the selection changed during the current listing, so that it does not count.
-    again: bool,
 }
 
 impl Listing {
@@ -51,7 +48,6 @@ impl Listing {
             error: None,
             succeeded: false,
             failures: 0,
-            again: false,
         }
     }
 
@@ -79,16 +75,13 @@ impl Listing {
         self.selection = selection;
         if !same_calls {
             self.complete = false;
-            self.again = self.due.is_none();
-            self.due = self.due.map(|_| now);
+            self.running.clear();
+            self.due = Some(now);
         }
     }
 
     /// Processes the response for a configured identifier. "No such zone" is a valid response.
     pub(in crate::poller) fn looked_up(&mut self, id: ZoneId, answer: Result<Zone, ApiError>) {
-        if !matches!(&self.selection, ZoneSelection::Ids(ids) if ids.contains(&id)) {
-            return;
-        }
         match answer {
             Ok(zone) => {
                 self.succeeded = true;
@@ -118,9 +111,6 @@ impl Account {
     /// removes only zones that are also inaccessible.
     pub(in crate::poller) fn listed(&mut self, list: Result<Rows<Zone>, ApiError>) {
         let listing = &mut self.listing;
-        if matches!(listing.selection, ZoneSelection::Ids(_)) {
-            return;
-        }
         match list {
             Ok(list) => {
                 listing.succeeded = true;
@@ -139,14 +129,9 @@ impl Account {
 
     /// Ends a call of the current listing. After the last one, records the result and schedules the
     /// next listing.
-    pub(in crate::poller) fn listing_ended(&mut self, task: Id, context: &Context, now: Instant) {
+    pub(in crate::poller) fn listing_ended(&mut self, context: &Context, now: Instant) {
         let listing = &mut self.listing;
-        listing.running.remove(&task);
         if !listing.running.is_empty() {
-            return;
-        }
-        if std::mem::take(&mut listing.again) {
-            listing.due = Some(now);
             return;
         }
         let account = &self.state.name;

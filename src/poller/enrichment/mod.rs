@@ -11,7 +11,6 @@ pub(super) mod usage;
 
 use std::sync::Arc;
 
-use tokio::task::Id;
 use tokio::time::Instant;
 
 use self::confirm::Confirmed;
@@ -19,7 +18,7 @@ use self::fetch::{Enriched, Enrichment};
 use super::Context;
 use super::account::Account;
 use super::evaluate::Criteria;
-use super::tasks::{Outcome, Tasks, Urgency};
+use super::tasks::{self, Outcome, Tasks, Urgency};
 use crate::cloudflare::Operation;
 use crate::domain::ZoneId;
 
@@ -37,7 +36,7 @@ impl Account {
         let state = &mut zone.enrichment;
         let calls = state.calls_due(&context.evaluation, &self.regions, now);
         let needed = !calls.is_empty() || state.lookups.are_needed();
-        if self.enriching.contains(id) {
+        if self.enriching.contains_key(id) {
             return;
         }
         if !needed {
@@ -88,8 +87,8 @@ impl Account {
     /// Cancels a regular enrichment, which may have read the state before a write and waits behind
     /// others. The zone is enriched again.
     pub(super) fn cancel_regular_enrichment(&mut self, id: &ZoneId) {
-        if self.enriching.has_regular(id) {
-            self.enriching.cancel(id);
+        if tasks::has_regular(&self.enriching, id) {
+            self.enriching.remove(id);
             self.regions.forget_zone(id);
             if let Some(zone) = self.zones.get_mut(id) {
                 zone.enrichment.request_everything();
@@ -110,7 +109,7 @@ impl Account {
         zone.enrichment.queued = false;
         let state = zone.slot.load();
         // The end of its poll queues it again.
-        if self.polling.contains(id) || state.data.is_none() {
+        if self.polling.contains_key(id) || state.data.is_none() {
             return;
         }
         let evaluation = &context.evaluation;
@@ -155,21 +154,18 @@ impl Account {
         } else {
             return;
         };
-        self.enriching.insert(id.clone(), task, urgency);
+        self.enriching.insert(id.clone(), (task, urgency));
     }
 
     /// Processes the data of a zone. Returns whether the supported regions changed.
     pub(super) fn enriched(
         &mut self,
         id: &ZoneId,
-        task: Id,
         mut enriched: Enriched,
         context: &Context,
         now: Instant,
     ) -> bool {
-        if !self.enriching.end(id, task) {
-            return false;
-        }
+        self.enriching.remove(id);
         enriched.retain_needed(&context.evaluation);
         for (operation, outcome) in &enriched.outcomes {
             self.log_outcome(id, *operation, outcome);
@@ -213,16 +209,13 @@ impl Account {
     pub(super) fn confirmed(
         &mut self,
         id: &ZoneId,
-        task: Id,
         confirmed: &Confirmed,
         context: &Context,
         now: Instant,
     ) {
+        self.enriching.remove(id);
         if let Some(error) = &confirmed.error {
             self.log_optional_failure(id, error);
-        }
-        if !self.enriching.end(id, task) {
-            return;
         }
         let Some(zone) = self.zones.get_mut(id) else {
             return;
