@@ -1,6 +1,6 @@
 //! The families of the snapshot that are not about a single zone.
 
-use super::text::{Samples, UnixSeconds, push_family};
+use super::text::{Samples, push_family, unix_seconds};
 use super::{BuildInfo, Format};
 use crate::domain::MAPPINGS_PER_ZONE_LIMIT;
 use crate::metric_families::{self, Family};
@@ -57,7 +57,7 @@ pub(super) fn push_families(
     push(&metric_families::DISCOVERY_LAST_SUCCESS, &|out| {
         for account in &directory.accounts {
             if let Some(time) = account.last_success {
-                out.add(&[account.name.as_str()], UnixSeconds(time));
+                out.add(&[account.name.as_str()], unix_seconds(time));
             }
         }
     });

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::text::{Samples, UnixSeconds};
+use super::text::{Samples, unix_seconds};
 use crate::domain::{HostName, Mapping, Region, Vendor};
 use crate::findings::{Check, ExpectedPlace, Unverified, ZoneFindings};
 use crate::metric_families::{self, Family};
@@ -112,7 +112,7 @@ fn zone_up(state: &ZoneState, out: &mut Samples<'_>) {
 
 fn zone_last_success(state: &ZoneState, out: &mut Samples<'_>) {
     if let Some(time) = state.last_success {
-        out.add(&[], UnixSeconds(time));
+        out.add(&[], unix_seconds(time));
     }
 }
 
