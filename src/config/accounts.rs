@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::file::{Account, Zones};
-use super::values::{self, Folder};
+use super::values::{self, Email, Folder};
 use crate::cloudflare::{Credentials, Secret};
 use crate::config_tree::{ConfigError, Located, Location, Place, Reader};
 use crate::poller::{AccountSettings, ZoneSelection};
@@ -12,9 +12,9 @@ use crate::poller::{AccountSettings, ZoneSelection};
 pub(super) const CREDENTIALS: [&str; 5] = [
     "api_token",
     "api_token_file",
-    "email",
     "api_key",
     "api_key_file",
+    "email",
 ];
 
 /// The environment variable that sets this credential for the default account.
@@ -43,19 +43,19 @@ pub(super) fn read(
         }
         let zones = selection(account.zones.take(), reader);
         let name = account.name.take();
-        let credentials = credentials(account, &at, folder, reader).unwrap_or_else(|problem| {
-            reader.push(match at.place {
+        match credentials(account, &at, folder, reader) {
+            Ok(credentials) => {
+                let account = name.zip(credentials);
+                selected.extend(account.map(|(name, credentials)| AccountSettings {
+                    name: name.value.0,
+                    credentials,
+                    zones,
+                }));
+            }
+            Err(problem) => reader.push(match at.place {
                 Place::Environment => ConfigError::whole(Place::Environment, problem),
                 _ => at.error(problem),
-            });
-            None
-        });
-        if let (Some(name), Some(credentials)) = (name, credentials) {
-            selected.push(AccountSettings {
-                name: name.value.0,
-                credentials,
-                zones,
-            });
+            }),
         }
     }
     selected
@@ -69,58 +69,51 @@ fn credentials(
     folder: Folder<'_>,
     reader: &Reader,
 ) -> Result<Option<Credentials>, String> {
-    let from_environment = at.place == Place::Environment;
-    let shown = |key: &str| {
-        if from_environment {
-            credential_variable(key)
-        } else {
-            key.to_owned()
-        }
-    };
-    let exclusive = |a: &str, b: &str| {
-        let remove = if from_environment { "unset" } else { "remove" };
-        let (a, b) = (shown(a), shown(b));
-        Err(format!(
-            "{a} and {b} cannot be combined: {remove} one of them"
-        ))
-    };
     let inline = |secret: values::Secret| Secret::Inline(secret.0);
     let file = |path| Secret::File(folder.path(path));
-    let given = |given: bool, key: &str| given || reader.is_wrong(&format!("{}.{key}", at.path));
-    let has_email = given(account.email.is_some(), "email");
-    let mut secrets = [
-        ("api_token", account.api_token.map(inline)),
-        ("api_token_file", account.api_token_file.map(file)),
-        ("api_key", account.api_key.map(inline)),
-        ("api_key_file", account.api_key_file.map(file)),
-    ]
-    .into_iter()
-    .filter(|(key, secret)| given(secret.is_some(), key));
-    match (secrets.next(), secrets.next(), has_email) {
-        (Some((one, _)), Some((other, _)), _) => exclusive(one, other),
-        (Some((key, secret)), None, has_email) => match (key.starts_with("api_token"), has_email) {
-            (true, false) => Ok(secret.map(Credentials::Token)),
-            (true, true) => exclusive(key, "email"),
-            (false, true) => {
-                let both = account.email.zip(secret);
-                Ok(both.map(|(email, key)| Credentials::Key {
-                    email: email.0,
-                    key,
-                }))
-            }
-            (false, false) => Err(format!("{} requires {}", shown(key), shown("email"))),
-        },
-        (None, _, true) => {
+    let email = account.email;
+    let secrets = [
+        account.api_token.map(inline),
+        account.api_token_file.map(file),
+        account.api_key.map(inline),
+        account.api_key_file.map(file),
+    ];
+    let is_set = secrets.iter().map(Option::is_some).chain([email.is_some()]);
+    let is_given =
+        |(key, is_set): &(&str, bool)| *is_set || reader.is_wrong(&format!("{}.{key}", at.path));
+    let given = CREDENTIALS.into_iter().zip(is_set).filter(is_given);
+    let given: Vec<_> = given.map(|(key, _)| key).collect();
+    let secret = secrets.into_iter().flatten().next();
+    let from_environment = at.place == Place::Environment;
+    let shown = |key: &str| match at.place {
+        Place::Environment => credential_variable(key),
+        _ => key.to_owned(),
+    };
+    match given[..] {
+        ["api_token" | "api_token_file"] => Ok(secret.map(Credentials::Token)),
+        ["api_key" | "api_key_file", "email"] => {
+            let both = email.zip(secret);
+            Ok(both.map(|(Email(email), key)| Credentials::Key { email, key }))
+        }
+        ["email"] => {
             let [email, key, file] = ["email", "api_key", "api_key_file"].map(shown);
             Err(format!("{email} requires {key} or {file}"))
         }
-        (None, _, false) if from_environment => Err(
+        [key] => Err(format!("{} requires {}", shown(key), shown("email"))),
+        [one, other, ..] => {
+            let remove = if from_environment { "unset" } else { "remove" };
+            let (one, other) = (shown(one), shown(other));
+            Err(format!(
+                "{one} and {other} cannot be combined: {remove} one of them"
+            ))
+        }
+        [] if from_environment => Err(
             "no Cloudflare credentials: set CLOUDFLARE_API_TOKEN or CLOUDFLARE_API_TOKEN_FILE, or \
              name a file with accounts by --config.file, or try the command \"demo\", which needs \
              none"
                 .to_owned(),
         ),
-        (None, _, false) => Err(
+        [] => Err(
             "expected credentials: api_token, api_token_file, or email with api_key or \
              api_key_file"
                 .to_owned(),

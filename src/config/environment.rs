@@ -1,6 +1,7 @@
 //! The environment of the process. It is passed in, and nothing else reads it.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fmt;
 
 use super::layers::PREFIX;
@@ -16,20 +17,14 @@ impl Environment {
     /// The environment of this process. Invalid UTF-8 in a value becomes U+FFFD, so that the value
     /// is rejected instead of silently ignored.
     pub fn of_process() -> Self {
-        let variables = std::env::vars_os()
-            .filter_map(|(name, value)| {
-                let value = value.to_string_lossy().into_owned();
-                Some((name.into_string().ok()?, value))
-            })
-            .collect();
-        let host_name = rustix::system::uname()
-            .nodename()
-            .to_str()
-            .ok()
-            .map(str::to_owned);
+        let readable = |(name, value): (OsString, OsString)| {
+            let name = name.into_string().ok()?;
+            Some((name, value.to_string_lossy().into_owned()))
+        };
+        let system = rustix::system::uname();
         Self {
-            variables,
-            host_name,
+            variables: std::env::vars_os().filter_map(readable).collect(),
+            host_name: system.nodename().to_str().ok().map(str::to_owned),
         }
     }
 
@@ -38,10 +33,10 @@ impl Environment {
         variables: impl IntoIterator<Item = (&'a str, &'a str)>,
         host_name: Option<&str>,
     ) -> Self {
+        let variables = variables.into_iter();
         Self {
             variables: variables
-                .into_iter()
-                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .map(|(name, value)| (name.into(), value.into()))
                 .collect(),
             host_name: host_name.map(str::to_owned),
         }
@@ -50,15 +45,12 @@ impl Environment {
     /// A copy without the variables that name a real API and its credentials.
     #[must_use]
     pub fn without_accounts(&self) -> Self {
-        let mut variables = self.variables.clone();
-        variables.retain(|name, _| {
+        let mut copy = self.clone();
+        copy.variables.retain(|name, _| {
             let key = name.strip_prefix(PREFIX).unwrap_or(name);
             !key.starts_with("CLOUDFLARE_") && !key.starts_with("ACCOUNTS")
         });
-        Self {
-            variables,
-            host_name: self.host_name.clone(),
-        }
+        copy
     }
 
     /// A variable's value; an empty variable counts as unset.

@@ -15,7 +15,7 @@ use crate::config_tree::{Entries, Located, Number};
 macro_rules! sections {
     ($($(#[$meta:meta])* $visible:vis $name:ident { $($key:ident: $kind:ty = $default:expr,)* })*) => {$(
         $(#[$meta])*
-        #[derive(Debug, Deserialize)]
+        #[derive(Deserialize)]
         #[serde(default, deny_unknown_fields)]
         $visible struct $name { $(pub(super) $key: $kind,)* }
 

@@ -1,7 +1,7 @@
 //! The flags of the process with their bounds and defaults. A flag on the command line overrides
 //! its environment variable.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::{Arg, ArgAction, ArgMatches};
 use serde::Deserialize;
@@ -25,7 +25,7 @@ const MAX_REQUESTS: u32 = 40;
 sections! {
     /// The flags that every command accepts. Each key is the end of a variable's name, in lower
     /// case.
-    #[derive(Clone)]
+    #[derive(Debug, Clone)]
     pub ProcessFlags {
         config_file: Option<FilePath> = None,
         web_listen_address: Vec<ListenAddress> = vec![ListenAddress(LISTEN_ADDRESS.to_owned())],
@@ -84,7 +84,7 @@ impl ProcessFlags {
             listen: listen.map(|address| address.0.clone()).collect(),
             telemetry_path: self.web_telemetry_path.0.clone(),
             max_requests: self.web_max_requests.0 as usize,
-            web_config_file: path(self.web_config_file.as_ref()),
+            web_config_file: self.web_config_file.clone().map(|path| path.0),
             systemd_socket: self.web_systemd_socket,
             enable_lifecycle: self.web_enable_lifecycle,
         }
@@ -92,7 +92,7 @@ impl ProcessFlags {
 
     /// The settings of the storage.
     pub(super) fn storage(&self) -> Option<storage::Settings> {
-        let path = path(self.storage_path.as_ref())?;
+        let FilePath(path) = self.storage_path.clone()?;
         Some(storage::Settings { path })
     }
 
@@ -148,10 +148,6 @@ fn value<'a>(
         _ => last,
     };
     Some((vec![flag.get_id().to_string()], value))
-}
-
-fn path(path: Option<&FilePath>) -> Option<PathBuf> {
-    path.map(|path| path.0.clone())
 }
 
 /// The ordinal in the host name of a `StatefulSet` pod: `name-3`, possibly with a domain.

@@ -50,9 +50,7 @@ pub(super) fn merge(file: Value, environment: &Environment) -> Reader {
         // A file that is not a map cannot be layered; the reader reports it.
         _ => file,
     });
-    for mistake in mistakes {
-        reader.push(mistake);
-    }
+    reader.extend(mistakes);
     reader
 }
 

@@ -27,6 +27,7 @@ pub use flags::ProcessFlags;
 
 use crate::config_tree::MAX_BYTES;
 pub use crate::config_tree::{ConfigError, ConfigErrors, Format, Place};
+use crate::words::words;
 use crate::{
     cloudflare, file_io, findings, history, origin_hosts, poller, storage, vendor_ranges, web,
 };
@@ -73,13 +74,14 @@ pub struct LogSettings {
     pub format: LogFormat,
 }
 
-/// The format of the log lines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogFormat {
-    /// `level=info message="…"`
-    Logfmt,
-    /// One JSON object a line.
-    Json,
+words! {
+    /// The format of the log lines.
+    pub enum LogFormat {
+        /// `level=info message="…"`
+        Logfmt = "logfmt",
+        /// One JSON object a line.
+        Json = "json",
+    }
 }
 
 /// Loads the configuration file, if there is one, and applies the environment and the flags on top.
@@ -134,20 +136,16 @@ fn finish(
     let folder = values::Folder(folder);
     let mut settings = settings::settings(file, folder, flags, environment, &mut reader);
     settings.warnings.extend(near_misses::warnings(environment));
-    let of_libraries = proxies::mistakes(environment).into_iter();
-    for mistake in of_libraries.chain(certificates::mistakes(environment)) {
-        reader.push(mistake);
-    }
+    reader.extend(proxies::mistakes(environment));
+    reader.extend(certificates::mistakes(environment));
     Ok((settings, reader.mistakes()))
 }
 
 /// YAML, unless the extension is `.toml`: a mounted key or a temporary file may have none.
 fn format_of(path: &Path) -> Format {
-    let ending = path.extension().and_then(|ending| ending.to_str());
-    if ending.is_some_and(|ending| ending.eq_ignore_ascii_case("toml")) {
-        Format::Toml
-    } else {
-        Format::Yaml
+    match path.extension() {
+        Some(ending) if ending.eq_ignore_ascii_case("toml") => Format::Toml,
+        _ => Format::Yaml,
     }
 }
 

@@ -93,56 +93,44 @@ impl<'de, const MIN: u64, const MAX: u64> Deserialize<'de> for OrNever<MIN, MAX>
 
 parsed_types! {
     /// A number greater than 0 and at most 1.
-    #[derive(Debug, Clone, Copy)]
     pub(super) Share(f64) of NUMBER = |text| {
         let share = text.parse().ok();
         let share = share.filter(|share| *share > 0.0 && *share <= 1.0);
         share.ok_or("a number above 0 and at most 1")
     };
     /// A secret: text that is valid in a header. It is never shown.
-    #[derive(Debug, Clone)]
     pub(super) Secret(SecretString) of SECRET = parse_secret;
     /// The name of an account.
-    #[derive(Debug, Clone)]
     pub(super) Name(AccountName) = |text| {
         AccountName::parse(text).map_err(|error| format!("a name; this one {error}"))
     };
     /// The identifier of a zone.
-    #[derive(Debug, Clone)]
     pub(super) Id(ZoneId) = |text| {
         ZoneId::parse(text).map_err(|error| format!("a zone id; this one {error}"))
     };
     /// An email address.
-    #[derive(Debug, Clone)]
     pub(super) Email(String) = parse_email;
     /// A glob over zone names.
-    #[derive(Debug, Clone)]
     pub(super) Glob(ZoneGlob) = ZoneGlob::parse;
     /// The address of an origin.
-    #[derive(Debug, Clone)]
     pub(super) Address(OriginIp) = |text| OriginIp::parse(text).map_err(|_| "an IPv4 or IPv6 address");
     /// A host name.
-    #[derive(Debug, Clone)]
     pub(super) OriginHost(HostName) = |text| HostName::parse(text.trim()).ok_or("a host name");
     /// A vendor that Cloudflare documents; any other is probably a typing error.
-    #[derive(Debug, Clone)]
     pub(super) KnownVendor(Vendor) = |text| {
         let vendor = Vendor::parse(text).ok();
         let vendor = vendor.filter(|vendor| Vendor::KNOWN.contains(vendor));
         vendor.ok_or("one of aws, azure, gcp and oci")
     };
     /// A region.
-    #[derive(Debug, Clone)]
     pub(super) RegionName(Region) = |text| {
         Region::parse(text).map_err(|error| format!("a region; this one {error}"))
     };
     /// An address or a prefix. An IPv4-mapped IPv6 address counts as the IPv4 address.
-    #[derive(Debug, Clone)]
     pub(super) Prefix(IpNet) = |text| {
         parse_prefix(text.trim()).ok_or("an address or a prefix (ADDRESS/LENGTH)")
     };
     /// The address of a name server; the default port is 53.
-    #[derive(Debug, Clone)]
     pub(super) NameServer(SocketAddr) = |text| {
         let text = text.trim();
         let address = text.parse::<IpAddr>();
@@ -152,7 +140,6 @@ parsed_types! {
             .map_err(|_| "ADDRESS or ADDRESS:PORT of a name server, IPv6 with a port in brackets")
     };
     /// The base URL of the API, without a trailing slash.
-    #[derive(Debug, Clone)]
     pub(super) BaseUrl(Url) = parse_base_url;
     /// A path as written.
     #[derive(Debug, Clone)]
@@ -165,19 +152,22 @@ parsed_types! {
     pub(super) TelemetryPath(String) = telemetry_path;
     /// The format of the log.
     #[derive(Debug, Clone, Copy)]
-    pub(super) LogFormatName(LogFormat) = |text| match text.to_ascii_lowercase().as_str() {
-        "logfmt" => Ok(LogFormat::Logfmt),
-        "json" => Ok(LogFormat::Json),
-        _ => Err("logfmt or json"),
+    pub(super) LogFormatName(LogFormat) = |text| {
+        LogFormat::parse(&text.to_ascii_lowercase()).ok_or("logfmt or json")
     };
     /// A level of the log.
     #[derive(Debug, Clone, Copy)]
-    pub(super) LevelName(Level) = level;
+    pub(super) LevelName(Level) = |text| match &*text.to_ascii_lowercase() {
+        "warning" => Ok(Level::WARN),
+        text => text.parse().map_err(|_| "trace, debug, info, warn or error"),
+    };
     /// The number of a shard; `None` for the number at the end of the host's name.
     #[derive(Debug, Clone, Copy)]
-    pub(super) ShardName(Option<u32>) = shard;
+    pub(super) ShardName(Option<u32>) = |text| match text {
+        text if text.eq_ignore_ascii_case("auto") => Ok(None),
+        text => text.parse().map(Some).map_err(|_| "a number from 0, or \"auto\""),
+    };
     /// An http or https URL, or a path as written.
-    #[derive(Debug, Clone)]
     pub(super) Source(RangeSource) = parse_source;
 }
 
@@ -281,21 +271,6 @@ fn telemetry_path(text: &str) -> Result<String, &'static str> {
     } else {
         Ok(text.to_owned())
     }
-}
-
-fn level(text: &str) -> Result<Level, &'static str> {
-    let text = text.to_ascii_lowercase();
-    let text = if text == "warning" { "warn" } else { &text };
-    text.parse()
-        .map_err(|_| "trace, debug, info, warn or error")
-}
-
-fn shard(text: &str) -> Result<Option<u32>, &'static str> {
-    if text.eq_ignore_ascii_case("auto") {
-        return Ok(None);
-    }
-    let number = text.parse().map(Some);
-    number.map_err(|_| "a number from 0, or \"auto\"")
 }
 
 /// Whether requests to this address stay on this host.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::file::{Declaration, ZoneOverride};
 use super::settings::stale_after;
+use super::values::{Address, OriginHost};
 use crate::config_tree::{Entries, Located, Location, Reader};
 use crate::domain::ZoneName;
 use crate::findings::{DeclaredHost, DeclaredOrigin, DeclaredZone, ExpectedPlace};
@@ -17,8 +18,8 @@ pub(super) fn declared(
     zones: Entries<Vec<Located<Declaration>>>,
     reader: &mut Reader,
 ) -> Vec<DeclaredZone> {
-    let mut all = Vec::new();
-    for (zone, origins) in named(zones, reader) {
+    let zones = named(zones, reader).into_iter();
+    let declared = zones.map(|(zone, origins)| {
         let mut declared = DeclaredZone {
             zone,
             origins: Vec::new(),
@@ -27,9 +28,9 @@ pub(super) fn declared(
         for Located { at, value } in origins {
             declare(&at, value, &mut declared, reader);
         }
-        all.push(declared);
-    }
-    all
+        declared
+    });
+    declared.collect()
 }
 
 fn declare(at: &Location, origin: Declaration, declared: &mut DeclaredZone, reader: &mut Reader) {
@@ -37,23 +38,22 @@ fn declare(at: &Location, origin: Declaration, declared: &mut DeclaredZone, read
         vendor: origin.vendor.map(|vendor| vendor.0),
         region: origin.region.map(|region| region.0),
     };
+    let twice = |at: &Location, what: &str, found: &str| {
+        let once = format!("each {what} once in a zone, and {found} is there twice");
+        at.expected(once, found)
+    };
     match (origin.origin_ip, origin.host) {
-        (Some(address), None) => {
-            let Located { at, value } = address;
-            let origin_ip = value.0;
+        (Some(Located { at, value }), None) => {
+            let Address(origin_ip) = value;
             if declared.origins.iter().any(|o| o.origin_ip == origin_ip) {
-                let text = origin_ip.to_string();
-                let once = format!("each address once in a zone, and {text} is there twice");
-                reader.push(at.expected(once, &text));
+                reader.push(twice(&at, "address", &origin_ip.to_string()));
             }
             declared.origins.push(DeclaredOrigin { origin_ip, place });
         }
-        (None, Some(host)) => {
-            let Located { at, value } = host;
-            let host = value.0;
+        (None, Some(Located { at, value })) => {
+            let OriginHost(host) = value;
             if declared.hosts.iter().any(|declared| declared.host == host) {
-                let once = format!("each host once in a zone, and {host} is there twice");
-                reader.push(at.expected(once, host.as_str()));
+                reader.push(twice(&at, "host", host.as_str()));
             }
             declared.hosts.push(DeclaredHost { host, place });
         }

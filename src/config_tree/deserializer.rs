@@ -60,6 +60,11 @@ impl Reader {
         self.mistakes.push(mistake);
     }
 
+    /// Adds mistakes.
+    pub fn extend(&mut self, mistakes: impl IntoIterator<Item = ConfigError>) {
+        self.mistakes.extend(mistakes);
+    }
+
     /// Whether the value at this path, or a value inside it, is invalid and was cut out.
     pub fn is_wrong(&self, path: &str) -> bool {
         self.mistakes.iter().any(|mistake| {
