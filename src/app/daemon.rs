@@ -9,14 +9,14 @@ use tracing::{info, warn};
 use super::parts::Parts;
 use super::rate_limits::RateLimits;
 use super::reload::{self, Load};
-use super::{AppError, logging, signals, sources, supervisor};
+use super::{Error, logging, signals, sources, supervisor};
 use crate::build_info;
 use crate::config::Settings;
 use crate::exposition::process::ProcessCollector;
 use crate::web::{self, Limits, Protection, Router};
 
 /// Serves until SIGTERM or SIGINT. `load` reloads the settings.
-pub(super) async fn run(settings: Settings, load: Load) -> Result<ExitCode, AppError> {
+pub(super) async fn run(settings: Settings, load: Load) -> Result<ExitCode, Error> {
     let shutdown = signals::shutdown()?;
     info!(
         version = build_info::VERSION,
@@ -38,7 +38,7 @@ pub(super) async fn serve(
     protection: Protection,
     listeners: Vec<web::Listener>,
     shutdown: CancellationToken,
-) -> Result<(), AppError> {
+) -> Result<(), Error> {
     let (parts, poller, rate_limits) = Parts::with_storage(&settings)?;
     parts
         .registry
@@ -50,13 +50,8 @@ pub(super) async fn serve(
         reload::start(load, settings.clone(), parts.clone(), shutdown.clone())?;
     let sources = sources::of(&parts, reload);
     let router = Router::new(&settings.web, sources, metrics);
-    let serving = web::serve(
-        listeners,
-        protection,
-        router,
-        Limits::default(),
-        shutdown.clone(),
-    );
+    let (limits, end) = (Limits::default(), shutdown.clone());
+    let serving = web::serve(listeners, protection, router, limits, end);
     let mut tasks = JoinSet::new();
     tasks.spawn(poller.run(shutdown.clone()));
     tasks.spawn(parts.hosts.run(shutdown.clone()));
@@ -79,7 +74,7 @@ pub(super) async fn serve(
 }
 
 /// Waits for all tasks. When one ends, whether by the shutdown or a bug, the others are stopped.
-async fn supervise(mut tasks: JoinSet<()>, shutdown: &CancellationToken) -> Result<(), AppError> {
+async fn supervise(mut tasks: JoinSet<()>, shutdown: &CancellationToken) -> Result<(), Error> {
     let stopping = async {
         shutdown.cancelled().await;
         supervisor::stopping();
@@ -89,7 +84,7 @@ async fn supervise(mut tasks: JoinSet<()>, shutdown: &CancellationToken) -> Resu
         while let Some(ended) = tasks.join_next().await {
             shutdown.cancel();
             if let Err(error) = ended {
-                result = Err(AppError::Broken(format!("a task failed: {error}")));
+                result = Err(format!("a task failed: {error}").into());
             }
         }
         result

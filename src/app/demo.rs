@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use super::{AppError, daemon, logging, output, signals};
+use super::{Error, daemon, logging, output, signals};
 use crate::config::{self, ConfigError, ConfigErrors, Environment, Format, Place, ProcessFlags};
 use crate::simulator::dns::NameServer;
 use crate::simulator::{Simulator, demo};
@@ -24,7 +24,7 @@ pub(super) async fn run(
     flags: &ProcessFlags,
     environment: &Environment,
     api_listen: Option<&str>,
-) -> Result<ExitCode, AppError> {
+) -> Result<ExitCode, Error> {
     if flags.config_file().is_some() {
         let place = Place::Flag("--config.file".into());
         let problem = "the demo has a configuration of its own; leave this out";
@@ -33,57 +33,41 @@ pub(super) async fn run(
     logging::init(&flags.log());
     let shutdown = signals::shutdown()?;
     let api = start_api(api_listen, shutdown.clone()).await?;
-    let names = NameServer::local(demo::hosts(), shutdown.clone());
-    let names = names
-        .await
-        .map_err(|error| AppError::Broken(format!("cannot serve the simulated DNS: {error}")))?;
+    let names = NameServer::local(demo::hosts(), shutdown.clone()).await;
+    let names = names.map_err(|error| format!("cannot serve the simulated DNS: {error}"))?;
     let text = configuration(&api, &names);
     // The demo uses only its own API, whatever the environment sets.
     let (flags, environment) = (flags.clone(), environment.without_accounts());
-    let load = move || {
-        config::load_text(
-            "the demo's configuration",
-            Format::Yaml,
-            &text,
-            &flags,
-            &environment,
-        )
-    };
+    let name = "the demo's configuration";
+    let load = move || config::load_text(name, Format::Yaml, &text, &flags, &environment);
     let settings = load()?;
     let protection = Protection::load(settings.web.web_config_file.as_deref())?;
     let listeners = web::bind(&settings.web).await?;
-    let telemetry_path = &settings.web.telemetry_path;
-    let scheme = protection.scheme();
-    output::write(
-        None,
-        welcome(&api, &listeners, scheme, telemetry_path).as_bytes(),
-    )?;
+    let (scheme, telemetry_path) = (protection.scheme(), &settings.web.telemetry_path);
+    let welcome = welcome(&api, &listeners, scheme, telemetry_path);
+    output::write(None, welcome.as_bytes())?;
     let living = tokio::spawn(demo::live(api, shutdown.clone(), SEED));
     daemon::serve(settings, Arc::new(load), protection, listeners, shutdown).await?;
-    living
-        .await
-        .map_err(|error| AppError::Broken(format!("the demo failed: {error}")))?;
+    let lived = living.await;
+    lived.map_err(|error| format!("the demo failed: {error}"))?;
     info!("stopped");
     Ok(ExitCode::SUCCESS)
 }
 
-async fn start_api(
-    address: Option<&str>,
-    shutdown: CancellationToken,
-) -> Result<Simulator, AppError> {
+async fn start_api(address: Option<&str>, shutdown: CancellationToken) -> Result<Simulator, Error> {
     let address = match address {
         Some(port) if port.starts_with(':') => format!("0.0.0.0{port}"),
         Some(address) => address.to_owned(),
         None => "127.0.0.1:0".to_owned(),
     };
     let fail = |error| {
-        AppError::Broken(format!(
+        format!(
             "cannot serve the simulated API on {address}: {error}; choose another address with \
              --api.listen-address"
-        ))
+        )
     };
     let listener = TcpListener::bind(&address).await.map_err(fail)?;
-    Simulator::start(listener, demo::world(Timestamp::now()), shutdown).map_err(fail)
+    Ok(Simulator::start(listener, demo::world(Timestamp::now()), shutdown).map_err(fail)?)
 }
 
 /// The configuration of the simulated zones.

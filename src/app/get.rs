@@ -7,7 +7,7 @@ use std::time::Duration;
 use prometheus::Registry;
 use serde_json::{Value, json};
 
-use super::{AppError, output, parts};
+use super::{Error, USAGE, output, parts};
 use crate::cloudflare::{ApiError, CallBudget, Client, Metrics, Secrets};
 use crate::config::Settings;
 use crate::config::cli::GetFormat;
@@ -20,9 +20,10 @@ const BUDGET: Duration = Duration::from_mins(2);
 /// The number of hexadecimal digits in Cloudflare's identifiers.
 const ID_DIGITS: usize = 32;
 
-const MAPPED: u8 = 0;
 const NOT_MAPPED: u8 = 1;
-const COULD_NOT_TELL: u8 = 2;
+
+/// The zone and its mapping of the origin; or why the answer is unknown.
+type Answer = Result<(ZoneId, Option<Mapping>), String>;
 
 /// Exit code 0 if the origin is mapped, 1 if it is not, 2 if the answer is unknown.
 pub(super) async fn run(
@@ -30,63 +31,58 @@ pub(super) async fn run(
     zone: &str,
     ip: OriginIp,
     format: GetFormat,
-) -> Result<ExitCode, AppError> {
+) -> Result<ExitCode, Error> {
     let http = HttpClient::new(settings.cloudflare.ca_file.as_deref())?;
     let metrics = Metrics::register(&Registry::new())?;
     let accounts = parts::accounts(&settings, &http, &metrics, &Secrets::default(), &[]);
     let answer = look_up(&accounts, zone, ip).await;
     let text = match format {
-        GetFormat::Text => answer.text(zone, ip),
-        GetFormat::Json => answer.json(zone, ip).to_string(),
+        GetFormat::Text => as_text(&answer, zone, ip),
+        GetFormat::Json => as_json(&answer, zone, ip).to_string(),
     };
     output::write(None, format!("{text}\n").as_bytes())?;
     Ok(ExitCode::from(match answer {
-        Answer::Mapped(..) => MAPPED,
-        Answer::NotMapped(_) => NOT_MAPPED,
-        Answer::Unknown(_) => COULD_NOT_TELL,
+        Ok((_, Some(_))) => 0,
+        Ok((_, None)) => NOT_MAPPED,
+        Err(_) => USAGE,
     }))
 }
 
-enum Answer {
-    Mapped(ZoneId, Mapping),
-    NotMapped(ZoneId),
-    /// The answer is unknown, with the reason.
-    Unknown(String),
+fn as_text(answer: &Answer, zone: &str, ip: OriginIp) -> String {
+    match answer {
+        Ok((
+            _,
+            Some(Mapping {
+                vendor,
+                region,
+                modified_on,
+                ..
+            }),
+        )) => {
+            let modified = modified_on.map(|at| format!(", last modified {at}"));
+            format!(
+                "{ip} is in {vendor} {region}{}",
+                modified.unwrap_or_default()
+            )
+        }
+        Ok((_, None)) => format!("{ip} has no mapping in {zone}"),
+        Err(problem) => problem.clone(),
+    }
 }
 
-impl Answer {
-    fn text(&self, zone: &str, ip: OriginIp) -> String {
-        match self {
-            Self::Mapped(_, mapping) => {
-                let modified = mapping
-                    .modified_on
-                    .map(|at| format!(", last modified {at}"));
-                let (vendor, region) = (&mapping.vendor, &mapping.region);
-                let modified = modified.unwrap_or_default();
-                format!("{ip} is in {vendor} {region}{modified}")
-            }
-            Self::NotMapped(_) => format!("{ip} has no mapping in {zone}"),
-            Self::Unknown(problem) => problem.clone(),
-        }
-    }
-
-    fn json(&self, zone: &str, ip: OriginIp) -> Value {
-        let (id, mapping, error) = match self {
-            Self::Mapped(id, mapping) => (Some(id), Some(mapping), None),
-            Self::NotMapped(id) => (Some(id), None, None),
-            Self::Unknown(problem) => (None, None, Some(problem)),
-        };
-        json!({
-            "zone": zone,
-            "zone_id": id.map(ZoneId::as_str),
-            "origin_ip": ip.to_string(),
-            "mapped": error.is_none().then_some(mapping.is_some()),
-            "vendor": mapping.map(|mapping| mapping.vendor.as_str()),
-            "region": mapping.map(|mapping| mapping.region.as_str()),
-            "modified_on": mapping.and_then(|mapping| mapping.modified_on),
-            "error": error,
-        })
-    }
+fn as_json(answer: &Answer, zone: &str, ip: OriginIp) -> Value {
+    let known = answer.as_ref().ok();
+    let mapping = known.and_then(|(_, mapping)| mapping.as_ref());
+    json!({
+        "zone": zone,
+        "zone_id": known.map(|(id, _)| id.as_str()),
+        "origin_ip": ip.to_string(),
+        "mapped": known.map(|(_, mapping)| mapping.is_some()),
+        "vendor": mapping.map(|mapping| mapping.vendor.as_str()),
+        "region": mapping.map(|mapping| mapping.region.as_str()),
+        "modified_on": mapping.and_then(|mapping| mapping.modified_on),
+        "error": answer.as_ref().err(),
+    })
 }
 
 /// Queries the accounts that have the zone, and returns the first answer. Active zones take
@@ -108,18 +104,17 @@ async fn look_up(accounts: &[ConfiguredAccount], zone: &str, ip: OriginIp) -> An
     if ids.len() > 1 {
         let ids: Vec<_> = ids.iter().map(ZoneId::as_str).collect();
         let ids = ids.join(", ");
-        return Answer::Unknown(format!(
+        return Err(format!(
             "{zone} is ambiguous: several zones have this name; name one by its identifier: {ids}"
         ));
     }
     for (client, Zone { id, .. }) in named {
         match client.get_mapping(&id, ip, &CallBudget::new(BUDGET)).await {
-            Ok(Some(mapping)) => return Answer::Mapped(id, mapping),
-            Ok(None) => return Answer::NotMapped(id),
+            Ok(mapping) => return Ok((id, mapping)),
             Err(error) => failure = Some(error),
         }
     }
-    Answer::Unknown(match failure {
+    Err(match failure {
         Some(error) => format!("cannot tell: {error}"),
         None => format!("no configured account has a zone {zone}"),
     })

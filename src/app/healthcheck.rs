@@ -5,35 +5,26 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use reqwest::{Client, StatusCode};
-use rustls::{AlertDescription, Error};
+use rustls::AlertDescription;
 use tokio::time::timeout;
 
-use super::{AppError, logging};
+use super::Error;
 use crate::http_client;
 use crate::web::{self, WebConfig};
 
 /// Shorter than the usual time-out of an orchestrator.
 const LIMIT: Duration = Duration::from_secs(5);
 
-const UNHEALTHY: u8 = 1;
-
-/// Exit code 0 if the daemon reports that it is healthy, otherwise 1.
-pub(super) async fn run(settings: &web::Settings) -> Result<ExitCode, AppError> {
+/// Succeeds if the daemon reports that it is healthy.
+pub(super) async fn run(settings: &web::Settings) -> Result<ExitCode, Error> {
     let outcome = timeout(LIMIT, ask(settings)).await;
-    let outcome =
-        outcome.unwrap_or_else(|_| Err(format!("no answer within {} s", LIMIT.as_secs())));
-    Ok(match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(problem) => {
-            logging::print(&format!("error: {problem}"));
-            ExitCode::from(UNHEALTHY)
-        }
-    })
+    outcome.map_err(|_| format!("no answer within {} s", LIMIT.as_secs()))??;
+    Ok(ExitCode::SUCCESS)
 }
 
-async fn ask(settings: &web::Settings) -> Result<(), String> {
+async fn ask(settings: &web::Settings) -> Result<(), Error> {
     if settings.systemd_socket {
-        return Err("the addresses of sockets from systemd are not known here".to_owned());
+        return Err("the addresses of sockets from systemd are not known here".into());
     }
     let address = settings.listen.first().map_or("", String::as_str);
     let (host, port) = address.rsplit_once(':').unwrap_or((address, ""));
@@ -54,9 +45,9 @@ async fn ask(settings: &web::Settings) -> Result<(), String> {
     let request = client.get(format!("{scheme}://{address}/-/healthy"));
     match request.send().await {
         Ok(answer) if answer.status() == StatusCode::OK => Ok(()),
-        Ok(answer) => Err(format!("{address} answered {}", answer.status())),
+        Ok(answer) => Err(format!("{address} answered {}", answer.status()).into()),
         Err(error) if wants_client_certificate(&error) => Ok(()),
-        Err(error) => Err(format!("{address}: {}", http_client::describe(error))),
+        Err(error) => Err(format!("{address}: {}", http_client::describe(error)).into()),
     }
 }
 
@@ -64,7 +55,7 @@ async fn ask(settings: &web::Settings) -> Result<(), String> {
 fn wants_client_certificate(error: &reqwest::Error) -> bool {
     matches!(
         http_client::source(error),
-        Some(Error::AlertReceived(
+        Some(rustls::Error::AlertReceived(
             AlertDescription::CertificateRequired | AlertDescription::BadCertificate
         ))
     )

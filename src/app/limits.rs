@@ -5,8 +5,6 @@ use std::thread;
 
 use rustix::process::{Resource, getrlimit};
 
-use super::AppError;
-
 /// The open files that the process needs: listeners, connections to the API and scrapers, and
 /// files.
 const MIN_OPEN_FILES: u64 = 64;
@@ -14,20 +12,20 @@ const MIN_OPEN_FILES: u64 = 64;
 const OTHER_THREADS: usize = 4;
 
 /// Fails if the limits on open files or threads are too low.
-pub(super) fn check(workers: usize) -> Result<(), AppError> {
+pub(super) fn check(workers: usize) -> Result<(), String> {
     if let Some(limit) = getrlimit(Resource::Nofile).current
         && limit < MIN_OPEN_FILES
     {
-        return Err(AppError::Limits(format!(
+        return Err(format!(
             "the limit on open files is {limit}, at least {MIN_OPEN_FILES} are needed; raise it \
              (ulimit -n, LimitNOFILE=)"
-        )));
+        ));
     }
     check_threads(workers + OTHER_THREADS)
 }
 
 /// Starts this many threads at once, because the runtime panics if it cannot start one.
-fn check_threads(count: usize) -> Result<(), AppError> {
+fn check_threads(count: usize) -> Result<(), String> {
     let gate = RwLock::new(());
     let closed = gate.write();
     thread::scope(|scope| {
@@ -35,10 +33,10 @@ fn check_threads(count: usize) -> Result<(), AppError> {
             let wait = || drop(gate.read());
             let thread = thread::Builder::new().spawn_scoped(scope, wait);
             thread.map(drop).map_err(|error| {
-                AppError::Limits(format!(
+                format!(
                     "cannot start thread {number} of {count}: {error}; raise the limit on \
                      processes and threads (ulimit -u, LimitNPROC=, TasksMax=)"
-                ))
+                )
             })
         });
         // Let the threads end; the scope waits for them.

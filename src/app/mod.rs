@@ -26,9 +26,7 @@ use std::time::Duration;
 
 use crate::config::cli::CliError;
 use crate::config::{self, Cli, Command, ConfigErrors, Environment, Settings};
-use crate::http_client::HttpClientError;
-use crate::storage::OpenError;
-use crate::web::{ListenError, ProtectionError};
+use crate::web::ProtectionError;
 
 /// The exit code for an invalid command line or configuration, and for an unknown answer of `get`.
 const USAGE: u8 = 2;
@@ -36,36 +34,7 @@ const USAGE: u8 = 2;
 const NOT_WRITTEN: u8 = 3;
 
 /// Why a command failed, described for the user.
-#[derive(Debug, thiserror::Error)]
-enum AppError {
-    /// The configuration is invalid.
-    #[error("{0}")]
-    Config(#[from] ConfigErrors),
-    /// The web configuration file is invalid.
-    #[error(transparent)]
-    Protection(#[from] ProtectionError),
-    /// An address cannot be listened on.
-    #[error(transparent)]
-    Listen(#[from] ListenError),
-    /// The HTTP client cannot be set up.
-    #[error(transparent)]
-    Outbound(#[from] HttpClientError),
-    /// The storage cannot be used.
-    #[error(transparent)]
-    Storage(#[from] OpenError),
-    /// The result could not be written.
-    #[error(transparent)]
-    Output(#[from] output::OutputError),
-    /// The limits of the operating system are too low.
-    #[error("{0}")]
-    Limits(String),
-    /// Two components registered the same metric: a bug in this program.
-    #[error("the metrics contradict each other: {0}")]
-    Metrics(#[from] prometheus::Error),
-    /// A component failed: a bug in this program.
-    #[error("{0}")]
-    Broken(String),
-}
+type Error = Box<dyn std::error::Error + Send + Sync>;
 
 /// The most worker threads, instead of the default of one per core. More bring no benefit: one task
 /// polls, and a scrape takes a few milliseconds.
@@ -81,39 +50,35 @@ pub fn run(cli: &Cli, environment: &Environment) -> ExitCode {
     let threads = std::thread::available_parallelism()
         .map_or(1, usize::from)
         .min(MOST_THREADS);
-    let runtime = limits::check(threads).and_then(|()| {
-        tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(threads)
-            .thread_keep_alive(THREAD_KEEP_ALIVE)
-            .enable_all()
-            .build()
-            .map_err(|error| AppError::Limits(format!("cannot start the runtime: {error}")))
+    let outcome = run_on(threads, cli, environment);
+    let code = outcome.unwrap_or_else(|error| {
+        logging::print(&format!("error: {error}"));
+        let is_usage = error.is::<ConfigErrors>() || error.is::<ProtectionError>();
+        let is_output = error.is::<output::OutputError>();
+        ExitCode::from(match cli.command {
+            _ if is_usage => USAGE,
+            // `get` and `plan` have no separate exit code for this.
+            Command::Get { .. } | Command::Plan { .. } if is_output => USAGE,
+            _ if is_output => NOT_WRITTEN,
+            _ => 1,
+        })
     });
-    let outcome = runtime.and_then(|runtime| {
-        let outcome = runtime.block_on(command(cli, environment));
-        // Do not wait for a thread that hangs on a file.
-        runtime.shutdown_background();
-        outcome
-    });
-    let code = match outcome {
-        Ok(code) => code,
-        Err(error) => {
-            logging::print(&format!("error: {error}"));
-            ExitCode::from(match error {
-                AppError::Config(_) | AppError::Protection(_) => USAGE,
-                // `get` and `plan` have no separate exit code for this.
-                AppError::Output(_)
-                    if matches!(cli.command, Command::Get { .. } | Command::Plan { .. }) =>
-                {
-                    USAGE
-                }
-                AppError::Output(_) => NOT_WRITTEN,
-                _ => 1,
-            })
-        }
-    };
     logging::flush();
     code
+}
+
+fn run_on(threads: usize, cli: &Cli, environment: &Environment) -> Result<ExitCode, Error> {
+    limits::check(threads)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads)
+        .thread_keep_alive(THREAD_KEEP_ALIVE)
+        .enable_all()
+        .build()
+        .map_err(|error| format!("cannot start the runtime: {error}"))?;
+    let outcome = runtime.block_on(command(cli, environment));
+    // Do not wait for a thread that hangs on a file.
+    runtime.shutdown_background();
+    outcome
 }
 
 /// Prints help, the version, or the error in the command line.
@@ -128,7 +93,7 @@ pub fn explain(error: &CliError) -> ExitCode {
     ExitCode::from(error.exit_code())
 }
 
-async fn command(cli: &Cli, environment: &Environment) -> Result<ExitCode, AppError> {
+async fn command(cli: &Cli, environment: &Environment) -> Result<ExitCode, Error> {
     match &cli.command {
         Command::Demo { api_listen_address } => {
             demo::run(&cli.flags, environment, api_listen_address.as_deref()).await
@@ -136,11 +101,8 @@ async fn command(cli: &Cli, environment: &Environment) -> Result<ExitCode, AppEr
         Command::Serve => {
             let settings = load(cli, environment)?;
             let (flags, environment) = (cli.flags.clone(), environment.clone());
-            daemon::run(
-                settings,
-                Arc::new(move || config::load(&flags, &environment)),
-            )
-            .await
+            let load = move || config::load(&flags, &environment);
+            daemon::run(settings, Arc::new(load)).await
         }
         Command::Check { online } => check::run(&cli.flags, environment, *online).await,
         Command::Once {
@@ -170,16 +132,14 @@ async fn command(cli: &Cli, environment: &Environment) -> Result<ExitCode, AppEr
         }
         Command::Man => {
             let mut page = Vec::new();
-            clap_mangen::Man::new(config::cli::command())
-                .render(&mut page)
-                .map_err(|error| AppError::Broken(format!("cannot write the page: {error}")))?;
+            clap_mangen::Man::new(config::cli::command()).render(&mut page)?;
             output::write(None, &page)?;
             Ok(ExitCode::SUCCESS)
         }
     }
 }
 
-fn load(cli: &Cli, environment: &Environment) -> Result<Settings, AppError> {
+fn load(cli: &Cli, environment: &Environment) -> Result<Settings, Error> {
     let settings = config::load(&cli.flags, environment)?;
     logging::init(&settings.log);
     for warning in &settings.warnings {

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::parts::Parts;
-use super::{AppError, logging, output, table};
+use super::{Error, logging, output, table};
 use crate::config::Settings;
 use crate::config::cli::OnceFormat;
 use crate::exposition::Form;
@@ -49,7 +49,7 @@ pub(super) async fn run(
     format: OnceFormat,
     file: Option<&Path>,
     findings_only: bool,
-) -> Result<ExitCode, AppError> {
+) -> Result<ExitCode, Error> {
     let (parts, poller) = Parts::new(&settings)?;
     parts.ranges.refresh_all_once().await;
     poller.run_once().await;

@@ -8,7 +8,7 @@ use prometheus::{Gauge, GaugeVec, Registry};
 use tokio::sync::watch;
 
 use super::rate_limits::RateLimits;
-use super::{AppError, stored_ranges};
+use super::{Error, stored_ranges};
 use crate::build_info;
 use crate::cloudflare::{self, Client, Secrets};
 use crate::config::Settings;
@@ -47,7 +47,7 @@ pub(super) struct Parts {
 
 impl Parts {
     /// The components, and the poller, which is to be run.
-    pub(super) fn new(settings: &Settings) -> Result<(Self, Poller), AppError> {
+    pub(super) fn new(settings: &Settings) -> Result<(Self, Poller), Error> {
         let registry = Registry::new();
         let snapshot = Snapshot::default();
         let http = HttpClient::new(settings.cloudflare.ca_file.as_deref())?;
@@ -64,7 +64,7 @@ impl Parts {
         );
         let host_metrics = origin_hosts::Metrics::register(&registry)?;
         let hosts = OriginHosts::new(settings.hosts.clone(), host_metrics)
-            .map_err(|error| AppError::Broken(format!("cannot resolve host names: {error}")))?;
+            .map_err(|error| format!("cannot resolve host names: {error}"))?;
         let (poller, handle, ready) = Poller::new(
             poller_configuration(settings, &ranges, &hosts, accounts),
             snapshot.clone(),
@@ -106,7 +106,7 @@ impl Parts {
     /// Only the daemon uses the storage.
     pub(super) fn with_storage(
         settings: &Settings,
-    ) -> Result<(Self, Poller, Option<RateLimits>), AppError> {
+    ) -> Result<(Self, Poller, Option<RateLimits>), Error> {
         let (mut parts, mut poller) = Self::new(settings)?;
         let Some(storage) = &settings.storage else {
             let recorder = Recorder::new(parts.history.clone(), None);

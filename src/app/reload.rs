@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::parts::{self, Parts};
-use super::{AppError, stored_ranges, supervisor};
+use super::{Error, stored_ranges, supervisor};
 use crate::cloudflare::Client;
 use crate::config::{ConfigErrors, Settings};
 use crate::file_io::Reading;
@@ -62,37 +62,22 @@ pub(super) fn start(
     settings: Settings,
     parts: Parts,
     shutdown: CancellationToken,
-) -> Result<(Reload, impl Future<Output = ()> + Send + 'static), AppError> {
-    let fail = |error| AppError::Broken(format!("cannot handle signals: {error}"));
-    let mut hangup = signal(SignalKind::hangup()).map_err(fail)?;
+) -> Result<(Reload, impl Future<Output = ()> + Send + 'static), Error> {
+    let hangup = signal(SignalKind::hangup());
+    let mut hangup = hangup.map_err(|error| format!("cannot handle signals: {error}"))?;
     let (sender, mut requests) = mpsc::channel::<oneshot::Sender<Outcome>>(WAITING);
     let mut reloader = Reloader::new(load, settings, parts)?;
     let task = async move {
         reloader.run_ranges(&shutdown);
         loop {
-            let (mut signalled, mut waiting) = (false, Vec::new());
+            let mut waiting = Vec::new();
+            // One reload answers all earlier requests.
             tokio::select! {
                 () = shutdown.cancelled() => return,
-                _ = hangup.recv() => signalled = true,
-                Some(first) = requests.recv() => waiting.push(first),
-            }
-            // One reload answers all earlier requests.
-            while let Ok(next) = requests.try_recv() {
-                waiting.push(next);
-            }
-            tokio::select! {
-                biased;
-                _ = hangup.recv() => signalled = true,
-                () = std::future::ready(()) => {}
-            }
-            if signalled {
-                info!(signal = "SIGHUP", "configuration reload requested");
-            }
-            if !waiting.is_empty() {
-                info!(
-                    requests = waiting.len(),
-                    "configuration reload requested over HTTP"
-                );
+                _ = hangup.recv() => info!(signal = "SIGHUP", "configuration reload requested"),
+                requests @ 1.. = requests.recv_many(&mut waiting, WAITING) => {
+                    info!(requests, "configuration reload requested over HTTP");
+                }
             }
             let outcome = reloader.reload(&shutdown).await;
             for request in waiting {

@@ -1,17 +1,15 @@
 //! The signals that end the process.
 
-use std::io;
-
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use super::AppError;
+use super::Error;
 
 /// A token that is cancelled at the first SIGTERM or SIGINT. Later signals have no effect: the
 /// drain has its own deadline.
-pub(super) fn shutdown() -> Result<CancellationToken, AppError> {
-    let fail = |error: io::Error| AppError::Broken(format!("cannot handle signals: {error}"));
+pub(super) fn shutdown() -> Result<CancellationToken, Error> {
+    let fail = |error| format!("cannot handle signals: {error}");
     let mut terminate = signal(SignalKind::terminate()).map_err(fail)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(fail)?;
     let shutdown = CancellationToken::new();

@@ -2,41 +2,17 @@
 
 use std::sync::Arc;
 
-use super::parts::{Clients, Parts};
+use super::parts::Parts;
 use crate::cloudflare::{CallBudget, Client};
-use crate::web::{Accounts, ApiUrl, LookUp, LookUpError, Reload, Sources};
+use crate::web::{LookUp, LookUpError, Reload, Sources};
 
 /// The components as the server uses them.
 pub(super) fn of(parts: &Parts, reload: Reload) -> Sources {
-    Sources {
-        exposition: parts.exposition.clone(),
-        snapshot: parts.snapshot.clone(),
-        history: parts.history.clone(),
-        ready: parts.ready.clone(),
-        accounts: accounts(Arc::clone(&parts.clients)),
-        api_url: api_url(Arc::clone(&parts.clients)),
-        look_up: look_up(Arc::clone(&parts.clients)),
-        reload,
-    }
-}
-
-fn accounts(clients: Arc<Clients>) -> Accounts {
-    Arc::new(move || clients.load().iter().map(Client::status).collect())
-}
-
-/// All clients have the same base URL.
-fn api_url(clients: Arc<Clients>) -> ApiUrl {
-    Arc::new(move || {
-        let clients = clients.load();
-        let url = clients.first().map(|client| client.base_url().to_string());
-        url.unwrap_or_default()
-    })
-}
-
-fn look_up(clients: Arc<Clients>) -> LookUp {
-    Arc::new(move |wanted| {
+    let clients = || Arc::clone(&parts.clients);
+    let (of_accounts, of_url, of_look_up) = (clients(), clients(), clients());
+    let look_up: LookUp = Arc::new(move |wanted| {
+        let clients = of_look_up.load();
         let client = clients
-            .load()
             .iter()
             .find(|client| *client.account() == wanted.account)
             .cloned();
@@ -46,5 +22,20 @@ fn look_up(clients: Arc<Clients>) -> LookUp {
             let mapping = client.get_mapping(&wanted.zone, wanted.origin_ip, &call);
             Ok(mapping.await?)
         })
-    })
+    });
+    Sources {
+        exposition: parts.exposition.clone(),
+        snapshot: parts.snapshot.clone(),
+        history: parts.history.clone(),
+        ready: parts.ready.clone(),
+        accounts: Arc::new(move || of_accounts.load().iter().map(Client::status).collect()),
+        // All clients have the same base URL.
+        api_url: Arc::new(move || {
+            let clients = of_url.load();
+            let url = clients.first().map(|client| client.base_url().to_string());
+            url.unwrap_or_default()
+        }),
+        look_up,
+        reload,
+    }
 }

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 
 use self::sources::Sources;
 use super::parts::Parts;
-use super::{AppError, USAGE, logging, output, secret_check, table};
+use super::{Error, USAGE, logging, output, secret_check, table};
 use crate::cloudflare::{CallBudget, Client, Credentials, Secret, TokenState, TokenStatus};
 use crate::config::{self, ConfigErrors, Environment, ProcessFlags, Settings};
 use crate::config_tree::nearest;
@@ -34,7 +34,7 @@ pub(super) async fn run(
     flags: &ProcessFlags,
     environment: &Environment,
     online: bool,
-) -> Result<ExitCode, AppError> {
+) -> Result<ExitCode, Error> {
     let (settings, errors) = read(flags, environment);
     let Some(settings) = settings.filter(|_| errors.is_empty()) else {
         for error in errors {
@@ -100,7 +100,7 @@ fn read(flags: &ProcessFlags, environment: &Environment) -> (Option<Settings>, B
     (Some(settings), errors)
 }
 
-async fn try_online(settings: &Settings, text: &mut String) -> Result<bool, AppError> {
+async fn try_online(settings: &Settings, text: &mut String) -> Result<bool, Error> {
     let (parts, poller) = Parts::new(settings)?;
     let clients = parts.clients.load_full();
     let ranges = parts.ranges.refresh_all_once().await;

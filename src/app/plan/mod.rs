@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use jiff::Timestamp;
 
 use super::parts::Parts;
-use super::{AppError, USAGE, logging, output, table};
+use super::{Error, USAGE, logging, output, table};
 use crate::config::Settings;
 use crate::config::cli::PlanFormat;
 use crate::findings::ZoneFindings;
@@ -24,51 +24,48 @@ pub(super) async fn run(
     zones: &[String],
     format: PlanFormat,
     prune: bool,
-) -> Result<ExitCode, AppError> {
+) -> Result<ExitCode, Error> {
     let (parts, poller) = Parts::new(&settings)?;
     parts.ranges.refresh_all_once().await;
     poller.run_once().await;
-    let directory = parts.snapshot.directory();
     let expect = &settings.expect;
     // Unused mappings are known only if all sources are enabled.
     let is_unused_wanted =
         prune && expect.from_dns && expect.from_load_balancers && expect.from_rules;
     let prune = if prune {
-        Prune::Unnamed(settings.expect.unused_after)
+        Prune::Unnamed(expect.unused_after)
     } else {
         Prune::Nothing
     };
-    let Plans {
-        rows: plans,
-        problems,
-        unsure,
-    } = plans(&directory, zones, prune, is_unused_wanted, Timestamp::now());
+    let directory = parts.snapshot.directory();
+    let plans = plans(&directory, zones, prune, is_unused_wanted, Timestamp::now());
+    let is_complete = plans.problems.is_empty() && plans.unsure.is_empty();
     let text = match format {
-        PlanFormat::Table => as_table(&plans, problems.is_empty() && unsure.is_empty()),
-        PlanFormat::Json => as_json(&plans),
-        PlanFormat::Curl => curl_script(&plans, settings.cloudflare.base_url.as_str()),
-        PlanFormat::Terraform => terraform::render(&plans),
+        PlanFormat::Table => as_table(&plans.rows, is_complete),
+        PlanFormat::Json => as_json(&plans.rows),
+        PlanFormat::Curl => curl_script(&plans.rows, settings.cloudflare.base_url.as_str()),
+        PlanFormat::Terraform => terraform::render(&plans.rows),
     };
-    for problem in &problems {
+    for problem in &plans.problems {
         logging::print(&format!("error: {problem}"));
     }
-    for zone in &unsure {
+    for zone in &plans.unsure {
         logging::print(&format!(
             "warning: zone {zone}: some sources of its origins could not be read, so the plan may \
              be incomplete"
         ));
     }
     output::write(None, text.as_bytes())?;
-    let has_something = plans.iter().any(|row| !row.plan.is_empty());
-    Ok(ExitCode::from(if !problems.is_empty() {
-        USAGE
-    } else if has_something {
-        SOMETHING
-    } else if !unsure.is_empty() {
-        USAGE
-    } else {
-        0
-    }))
+    let has_something = plans.rows.iter().any(|row| !row.plan.is_empty());
+    Ok(ExitCode::from(
+        if has_something && plans.problems.is_empty() {
+            SOMETHING
+        } else if !has_something && is_complete {
+            0
+        } else {
+            USAGE
+        },
+    ))
 }
 
 struct Plans {
@@ -105,18 +102,17 @@ fn plans(
         if !wanted.is_empty() && !wanted.iter().any(is_wanted) {
             continue;
         }
-        let failure = state.last_poll.as_ref().map(|poll| poll.error.clone());
-        match failure {
+        let name = &state.zone.name;
+        match state.last_poll.as_ref().map(|poll| &poll.error) {
             Some(None) => {}
-            Some(Some(error)) => problems.push(format!("zone {}: {error}", state.zone.name)),
-            None => problems.push(format!("zone {}: not polled", state.zone.name)),
+            Some(Some(error)) => problems.push(format!("zone {name}: {error}")),
+            None => problems.push(format!("zone {name}: not polled")),
         }
-        let findings = state.data.as_ref().map(|data| &data.findings);
         let is_unsure = |findings: &ZoneFindings| {
             findings.is_partial || (is_unused_wanted && findings.unnamed.is_none())
         };
-        if findings.is_some_and(|findings| is_unsure(findings)) {
-            unsure.push(state.zone.name.to_string());
+        if state.findings().is_some_and(is_unsure) {
+            unsure.push(name.to_string());
         }
         rows.extend(PlanRow::of(state, prune, now));
     }
