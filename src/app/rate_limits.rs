@@ -129,7 +129,7 @@ impl RateLimits {
     pub(super) fn store_last(clients: &Clients, storage: &Storage) {
         for client in clients.load().iter() {
             let (state, _) = client.rate_limit_state(Timestamp::now());
-            let window = StoredWindow::new(&state, 0, client.window());
+            let window = StoredWindow::new(&state, 0, client.rate_limit().window);
             storage.put(Kind::Window, client.account().as_str(), window);
         }
     }
@@ -160,7 +160,7 @@ impl RateLimits {
             return None;
         }
         let recent = taken.saturating_sub(account.taken);
-        let most = (u64::from(client.budget()) / GRANTS_PER_BUDGET).max(1);
+        let most = (u64::from(client.rate_limit().budget()) / GRANTS_PER_BUDGET).max(1);
         let grant = (2 * recent).max(MIN_GRANT).min(most);
         // Earlier grants may be used before this reaches the disk.
         let up_to = account.up_to.max(taken.saturating_add(grant));
@@ -169,7 +169,7 @@ impl RateLimits {
             up_to,
             blocked_until: state.blocked_until,
         };
-        let window = StoredWindow::new(&state, up_to - taken, client.window());
+        let window = StoredWindow::new(&state, up_to - taken, client.rate_limit().window);
         self.storage
             .put(Kind::Window, client.account().as_str(), window);
         Some(up_to)

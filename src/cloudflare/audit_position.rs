@@ -1,5 +1,6 @@
 //! Tracks how far an audit log has been read, and its known entries. Pure: no I/O and no clock.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -68,16 +69,9 @@ impl AuditLogPosition {
     fn forget(&mut self, since: Timestamp) {
         self.known.retain(|_, shown| *shown >= since);
         if self.known.len() > MAX_IDS {
-            let mut times: Vec<_> = self.known.values().copied().collect();
-            times.sort_unstable();
-            let surplus = self.known.len() - MAX_IDS;
-            let oldest_kept = times.get(surplus).copied().unwrap_or(Timestamp::MAX);
-            let mut left = MAX_IDS;
-            self.known.retain(|_, shown| {
-                let stays = *shown >= oldest_kept && left > 0;
-                left -= usize::from(stays);
-                stays
-            });
+            let mut newest_first: Vec<_> = self.known.drain().collect();
+            newest_first.sort_unstable_by_key(|(_, shown)| Reverse(*shown));
+            self.known.extend(newest_first.into_iter().take(MAX_IDS));
         }
     }
 }

@@ -21,7 +21,9 @@ use super::envelope::BodyProblem;
 use super::headers;
 use super::metrics::AccountMetrics;
 use super::retry;
-use super::{ApiError, CallBudget, Metrics, Operation, RateLimitState, Reason, Secrets, Settings};
+use super::{
+    ApiError, CallBudget, Metrics, Operation, RateLimit, RateLimitState, Reason, Secrets, Settings,
+};
 use crate::domain::{AccountName, ZoneId};
 use crate::http_client::HttpClient;
 
@@ -95,7 +97,7 @@ impl Client {
         let admission = Admission::new(settings);
         let pauses = Arc::clone(&admission.pauses);
         let metrics = AccountMetrics::new(metrics.clone(), name, pauses);
-        metrics.budget(settings.rate_limit.budget());
+        metrics.standing().budget = settings.rate_limit.budget();
         let authenticator = Authenticator::new(credentials, secrets.clone());
         Self {
             inner: Arc::new(Inner {
@@ -132,7 +134,7 @@ impl Client {
             inner.metrics.no_token();
         }
         inner.admission.configure(settings);
-        inner.metrics.budget(settings.rate_limit.budget());
+        inner.metrics.standing().budget = settings.rate_limit.budget();
         inner.config.store(Arc::new(Config {
             settings: settings.clone(),
             http,
@@ -167,15 +169,15 @@ impl Client {
         self.inner.admission.reserve_for_urgent(on);
     }
 
-    /// The most requests of this process in one window of the rate limit.
-    pub fn budget(&self) -> u32 {
-        self.inner.config.load().settings.rate_limit.budget()
+    /// Cloudflare's rate limit, and the share of this process.
+    pub fn rate_limit(&self) -> RateLimit {
+        self.inner.config.load().settings.rate_limit
     }
 
     /// The status of the account at Cloudflare, according to the responses.
     pub fn status(&self) -> AccountStatus {
         let inner = &*self.inner;
-        let standing = inner.metrics.standing();
+        let standing = *inner.metrics.standing();
         let paused_until = self.paused_until().and_then(|until| {
             let left = until.saturating_duration_since(Instant::now());
             Timestamp::now().checked_add(left).ok()
@@ -185,7 +187,7 @@ impl Client {
             has_token: self.has_token(),
             token_valid: standing.token_valid,
             token_expires_on: standing.token_expiry,
-            budget: self.budget(),
+            budget: standing.budget,
             remaining: standing.remaining,
             paused_until,
         }
@@ -216,11 +218,6 @@ impl Client {
     /// The most requests that a call makes before it fails.
     pub fn attempts(&self) -> u32 {
         self.inner.config.load().settings.retries.saturating_add(1)
-    }
-
-    /// The window of the rate limit.
-    pub fn window(&self) -> Duration {
-        self.inner.config.load().settings.rate_limit.window
     }
 
     /// Whether the account uses an API token, which can be verified, rather than a global key.
@@ -403,7 +400,7 @@ impl Inner {
     fn note_head(&self, config: &Config, status: u16, headers: &HeaderMap) {
         let quota = headers::quota(headers);
         if let Some(quota) = quota {
-            self.metrics.remaining(quota.remaining);
+            self.metrics.standing().remaining = Some(quota.remaining);
         }
         if status == 429 {
             let now = Timestamp::now();

@@ -7,7 +7,6 @@ use super::client::Client;
 use super::envelope::{self, Interner, Lenient, Rows};
 use super::list::ListCall;
 use super::origin_target::OriginTarget;
-use super::zones::unique;
 use super::{ApiError, CallBudget, Operation};
 use crate::domain::{RecordName, ZoneId};
 
@@ -36,10 +35,7 @@ impl Client {
         call: &CallBudget,
     ) -> Result<Rows<DnsRecord>, ApiError> {
         let url = self.zone_url(zone, "dns_records");
-        let records = |rows| {
-            let rows = unique(rows, |(id, _): &(String, _)| id.clone())?;
-            Ok(rows.into_iter().filter_map(|(_, record)| record).collect())
-        };
+        let records = |rows: Vec<Option<_>>| Ok(rows.into_iter().flatten().collect());
         self.list::<ListDnsRecords, _>(&url, call, records).await
     }
 }
@@ -68,8 +64,8 @@ impl ListCall for ListDnsRecords {
     const PER_PAGE: Option<u64> = Some(5000);
     /// Half a million records.
     const MAX_PAGES: u64 = 100;
-    /// The record's identifier; the record is `None` if it has another type.
-    type Row = (String, Option<DnsRecord>);
+    /// `None` if the record has another type.
+    type Row = Option<DnsRecord>;
     type Key = String;
 
     fn read(row: &RawValue, _: &mut Interner) -> Result<(String, Self::Row), String> {
@@ -83,7 +79,7 @@ impl ListCall for ListDnsRecords {
             | ("CNAME", Some(target @ OriginTarget::Host(_))) => target,
             ("A" | "AAAA", _) => return Err("the content is not an address".to_owned()),
             ("CNAME", _) => return Err("the content is not a host name".to_owned()),
-            _ => return Ok((id.clone(), (id, None))),
+            _ => return Ok((id, None)),
         };
         let meta = row.meta.0.unwrap_or_default();
         let record = DnsRecord {
@@ -93,7 +89,7 @@ impl ListCall for ListDnsRecords {
             is_workers: meta.origin_worker_id.0.is_some_and(|id| !id.is_empty()),
             is_read_only: meta.read_only.0.unwrap_or(false),
         };
-        Ok((id.clone(), (id, Some(record))))
+        Ok((id, Some(record)))
     }
 }
 
@@ -105,7 +101,7 @@ mod tests {
     fn read(fields: &str) -> Result<Option<DnsRecord>, String> {
         let json = format!(r#"{{"id":"i","name":"*.Example.com",{fields}}}"#);
         let raw: &RawValue = serde_json::from_str(&json).unwrap();
-        ListDnsRecords::read(raw, &mut Interner::default()).map(|(_, (_, record))| record)
+        ListDnsRecords::read(raw, &mut Interner::default()).map(|(_, record)| record)
     }
 
     #[test]

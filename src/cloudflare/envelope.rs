@@ -59,16 +59,8 @@ impl<'a> Envelope<'a> {
 
 /// Parses the result of a response.
 pub(super) fn result<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, BodyProblem> {
-    result_with_info(body).map(|(result, _)| result)
-}
-
-/// Parses the result of a response and its position in a list.
-pub(super) fn result_with_info<'a, T: Deserialize<'a>>(
-    body: &'a [u8],
-) -> Result<(T, PageInfo), BodyProblem> {
-    let (result, info) = Envelope::open(body)?;
-    let result = serde_json::from_str(result.get()).map_err(|error| malformed(&error))?;
-    Ok((result, info))
+    let (result, _) = Envelope::open(body)?;
+    serde_json::from_str(result.get()).map_err(|error| malformed(&error))
 }
 
 /// Parses one row of a list. serde's message may quote the row, so the error is only that it is not

@@ -111,23 +111,15 @@ words! {
 impl Reason {
     /// Whether a failure of this class is transient.
     pub(super) fn is_transient(self) -> bool {
-        match self {
-            Self::Timeout
-            | Self::Connect
-            | Self::Tls
-            | Self::Http
-            | Self::RateLimited
-            | Self::ServerError
-            | Self::Malformed
-            | Self::Unsuccessful
-            | Self::InconsistentPages => true,
+        !matches!(
+            self,
             Self::Unauthorized
-            | Self::Forbidden
-            | Self::NotFound
-            | Self::NoRoute
-            | Self::ClientError
-            | Self::TooLarge => false,
-        }
+                | Self::Forbidden
+                | Self::NotFound
+                | Self::NoRoute
+                | Self::ClientError
+                | Self::TooLarge
+        )
     }
 }
 

@@ -1,7 +1,7 @@
 //! The client's own metrics.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -12,11 +12,20 @@ use prometheus::{CounterVec, GaugeVec, HistogramVec, IntCounterVec, Registry};
 use super::pause::Pauses;
 use super::{Operation, Reason};
 use crate::domain::AccountName;
-use crate::metric_families::{self, FromFamily as _};
+use crate::metric_families::{self, Family, FromFamily as _};
 use crate::panics::lock;
 
 /// A healthy API responds within 0.1 to 1 seconds; the last bound is the default time-out.
 const BUCKETS: [f64; 9] = [0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+
+/// The gauges of an account's state, in the order of [`AccountState::values`].
+const GAUGES: [Family; 5] = [
+    metric_families::API_BUDGET_REQUESTS,
+    metric_families::API_RATE_LIMIT_REMAINING,
+    metric_families::API_BLOCKED_UNTIL,
+    metric_families::TOKEN_VALID,
+    metric_families::TOKEN_EXPIRY,
+];
 
 /// The metric families of all accounts. Clones share them.
 #[derive(Debug, Clone)]
@@ -25,49 +34,28 @@ pub struct Metrics {
     errors: IntCounterVec,
     retries: IntCounterVec,
     duration: HistogramVec,
-    remaining: GaugeVec,
-    budget: GaugeVec,
-    blocked: BlockedUntil,
     throttled: CounterVec,
-    token_valid: GaugeVec,
-    token_expiry: GaugeVec,
+    states: States,
 }
 
 impl Metrics {
     /// Creates and registers the families. Fails if they are already registered.
     pub fn register(registry: &Registry) -> prometheus::Result<Self> {
-        let blocked = BlockedUntil {
-            gauge: GaugeVec::from_family(&metric_families::API_BLOCKED_UNTIL)?,
+        let gauges = GAUGES.iter().map(GaugeVec::from_family);
+        let states = States {
+            gauges: gauges.collect::<Result<_, _>>()?,
             accounts: Arc::default(),
         };
-        registry.register(Box::new(blocked.clone()))?;
+        registry.register(Box::new(states.clone()))?;
         Ok(Self {
             requests: metric_families::API_REQUESTS.register(registry)?,
             errors: metric_families::API_ERRORS.register(registry)?,
             retries: metric_families::API_RETRIES.register(registry)?,
             duration: metric_families::API_REQUEST_DURATION
                 .register_histogram(registry, &BUCKETS)?,
-            remaining: metric_families::API_RATE_LIMIT_REMAINING.register(registry)?,
-            budget: metric_families::API_BUDGET_REQUESTS.register(registry)?,
-            blocked,
             throttled: metric_families::API_THROTTLED.register(registry)?,
-            token_valid: metric_families::TOKEN_VALID.register(registry)?,
-            token_expiry: metric_families::TOKEN_EXPIRY.register(registry)?,
+            states,
         })
-    }
-
-    /// Removes all series of an account.
-    fn forget(&self, account: &str) {
-        remove(&self.requests, account);
-        remove(&self.errors, account);
-        remove(&self.retries, account);
-        remove(&self.duration, account);
-        remove(&self.remaining, account);
-        remove(&self.budget, account);
-        lock(&self.blocked.accounts).remove(account);
-        remove(&self.throttled, account);
-        remove(&self.token_valid, account);
-        remove(&self.token_expiry, account);
     }
 }
 
@@ -86,42 +74,42 @@ fn remove<T: MetricVecBuilder>(family: &MetricVec<T>, account: &str) {
     }
 }
 
-/// The end of each account's pause after a 429, read at collection: a pause ends by itself.
+/// The states of all accounts, whose gauges are set at collection.
 #[derive(Debug, Clone)]
-struct BlockedUntil {
-    gauge: GaugeVec,
-    accounts: Arc<Mutex<BTreeMap<AccountName, Arc<Pauses>>>>,
+struct States {
+    gauges: Vec<GaugeVec>,
+    accounts: Arc<Mutex<BTreeMap<AccountName, Arc<AccountState>>>>,
 }
 
-impl Collector for BlockedUntil {
+impl Collector for States {
     fn desc(&self) -> Vec<&Desc> {
-        self.gauge.desc()
+        self.gauges.iter().flat_map(Collector::desc).collect()
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
         let accounts = lock(&self.accounts);
-        self.gauge.reset();
-        for (account, pauses) in &*accounts {
-            let until = pauses.blocked_until().map_or(0.0, unix_seconds);
-            self.gauge.with_label_values(&[account.as_str()]).set(until);
+        for (index, gauge) in self.gauges.iter().enumerate() {
+            gauge.reset();
+            for (account, state) in &*accounts {
+                if let Some(value) = state.values().into_iter().nth(index).flatten() {
+                    gauge.with_label_values(&[account.as_str()]).set(value);
+                }
+            }
         }
-        self.gauge.collect()
+        self.gauges.iter().flat_map(Collector::collect).collect()
     }
 }
 
-/// The metrics of one account.
 #[derive(Debug)]
-pub(super) struct AccountMetrics {
-    /// `None` once the account is removed, so that a call still in progress does not recreate its
-    /// series.
-    families: Mutex<Option<Metrics>>,
-    pub(super) account: AccountName,
+struct AccountState {
+    pauses: Arc<Pauses>,
     standing: Mutex<Standing>,
 }
 
-/// The account's state according to the last responses, for the pages; the gauges show the same.
+/// An account's standing with the API, according to the last responses.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Standing {
+    pub(super) budget: u32,
     pub(super) remaining: Option<u64>,
     pub(super) token_valid: Option<bool>,
     pub(super) token_expiry: Option<Timestamp>,
@@ -131,9 +119,40 @@ pub(super) struct Standing {
     call_refused: bool,
 }
 
+impl AccountState {
+    /// The values of [`GAUGES`]; `None` if there is no series.
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a quota is far below 2^53; a lie may be inexact"
+    )]
+    fn values(&self) -> [Option<f64>; GAUGES.len()] {
+        let standing = *lock(&self.standing);
+        [
+            Some(standing.budget.into()),
+            standing.remaining.map(|requests| requests as f64),
+            // A pause ends by itself.
+            Some(self.pauses.blocked_until().map_or(0.0, unix_seconds)),
+            standing.token_valid.map(|valid| u8::from(valid).into()),
+            standing.token_expiry.map(unix_seconds),
+        ]
+    }
+}
+
+/// The metrics of one account.
+#[derive(Debug)]
+pub(super) struct AccountMetrics {
+    families: Metrics,
+    pub(super) account: AccountName,
+    state: Arc<AccountState>,
+}
+
 impl AccountMetrics {
     pub(super) fn new(families: Metrics, account: AccountName, pauses: Arc<Pauses>) -> Self {
-        lock(&families.blocked.accounts).insert(account.clone(), pauses);
+        let state = Arc::new(AccountState {
+            pauses,
+            standing: Mutex::default(),
+        });
+        lock(&families.states.accounts).insert(account.clone(), Arc::clone(&state));
         // Start these at 0, so that the first 429 and the first wait are visible as an increase.
         let (operation, reason) = (Operation::ListMappings, Reason::RateLimited);
         families
@@ -141,28 +160,35 @@ impl AccountMetrics {
             .with_label_values(&[account.as_str(), operation.as_str(), reason.as_str()]);
         families.throttled.with_label_values(&[account.as_str()]);
         Self {
-            families: Mutex::new(Some(families)),
+            families,
             account,
-            standing: Mutex::default(),
+            state,
         }
     }
 
     /// Removes all series of the account, and stops counting.
     pub(super) fn forget(&self) {
-        if let Some(families) = lock(&self.families).take() {
-            families.forget(self.account.as_str());
-        }
+        let (families, account) = (&self.families, self.account.as_str());
+        let mut accounts = lock(&families.states.accounts);
+        accounts.remove(account);
+        remove(&families.requests, account);
+        remove(&families.errors, account);
+        remove(&families.retries, account);
+        remove(&families.duration, account);
+        remove(&families.throttled, account);
     }
 
-    /// Updates the series, unless the account was removed.
+    /// Updates the series, unless the account was removed: a call that is still in progress must
+    /// not recreate them.
     fn with(&self, change: impl FnOnce(&Metrics, &str)) {
-        if let Some(families) = &*lock(&self.families) {
-            change(families, self.account.as_str());
+        let accounts = lock(&self.families.states.accounts);
+        if accounts.contains_key(&self.account) {
+            change(&self.families, self.account.as_str());
         }
     }
 
-    pub(super) fn standing(&self) -> Standing {
-        *lock(&self.standing)
+    pub(super) fn standing(&self) -> MutexGuard<'_, Standing> {
+        lock(&self.state.standing)
     }
 
     /// Adds one to a series of the account.
@@ -171,11 +197,6 @@ impl AccountMetrics {
             let labels = [&[account], labels].concat();
             family(families).with_label_values(&labels).inc();
         });
-    }
-
-    /// Sets the series of the account.
-    fn set(&self, family: fn(&Metrics) -> &GaugeVec, value: f64) {
-        self.with(|families, account| family(families).with_label_values(&[account]).set(value));
     }
 
     /// Records an attempt; `code` is the HTTP status if there was a response.
@@ -198,19 +219,6 @@ impl AccountMetrics {
         self.count(|families| &families.retries, &[operation.as_str()]);
     }
 
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "a quota is far below 2^53; a lie may be inexact"
-    )]
-    pub(super) fn remaining(&self, requests: u64) {
-        lock(&self.standing).remaining = Some(requests);
-        self.set(|families| &families.remaining, requests as f64);
-    }
-
-    pub(super) fn budget(&self, requests: u32) {
-        self.set(|families| &families.budget, requests.into());
-    }
-
     pub(super) fn throttled(&self, waited: Duration) {
         self.with(|families, account| {
             let throttled = families.throttled.with_label_values(&[account]);
@@ -222,47 +230,27 @@ impl AccountMetrics {
     /// make it valid: they may be older than the verification, or served from a cache. If calls are
     /// refused as well, the next accepted one shows that the token is good again.
     pub(super) fn token_verified(&self, active: bool) {
-        let mut standing = lock(&self.standing);
+        let mut standing = self.standing();
         standing.verified_as_inactive = !active && !standing.call_refused;
-        drop(standing);
-        self.token_valid(active);
+        standing.token_valid = Some(active);
     }
 
     /// Records whether a call was accepted.
     pub(super) fn token_used(&self, accepted: bool) {
-        let mut standing = lock(&self.standing);
+        let mut standing = self.standing();
         standing.call_refused = !accepted;
         standing.verified_as_inactive &= accepted;
-        let valid = accepted && !standing.verified_as_inactive;
-        drop(standing);
-        self.token_valid(valid);
-    }
-
-    fn token_valid(&self, valid: bool) {
-        lock(&self.standing).token_valid = Some(valid);
-        self.set(|families| &families.token_valid, u8::from(valid).into());
-    }
-
-    pub(super) fn token_expiry(&self, expiry: Option<Timestamp>) {
-        lock(&self.standing).token_expiry = expiry;
-        match expiry {
-            Some(expiry) => self.set(|families| &families.token_expiry, unix_seconds(expiry)),
-            None => self.with(|families, account| remove(&families.token_expiry, account)),
-        }
+        standing.token_valid = Some(accepted && !standing.verified_as_inactive);
     }
 
     /// Records that the account now uses a key, so that nothing is known about a token.
     pub(super) fn no_token(&self) {
-        let mut standing = lock(&self.standing);
+        let mut standing = self.standing();
         *standing = Standing {
+            budget: standing.budget,
             remaining: standing.remaining,
             ..Standing::default()
         };
-        drop(standing);
-        self.with(|families, account| {
-            remove(&families.token_valid, account);
-            remove(&families.token_expiry, account);
-        });
     }
 }
 
@@ -306,11 +294,10 @@ mod tests {
             metrics.attempt(Operation::GetZone, None, Duration::ZERO);
             metrics.error(Operation::GetZone, Reason::Timeout);
             metrics.retry(Operation::GetZone);
-            metrics.remaining(7);
-            metrics.budget(600);
+            metrics.standing().remaining = Some(7);
             metrics.throttled(Duration::ZERO);
             metrics.token_used(true);
-            metrics.token_expiry(Some(Timestamp::UNIX_EPOCH));
+            metrics.standing().token_expiry = Some(Timestamp::UNIX_EPOCH);
         };
         let [gone, _stays] = ["gone", "stays"].map(|name| {
             let account = AccountName::parse(name).unwrap();

@@ -8,26 +8,24 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 /// The replacement for a secret.
 const REDACTED: &str = "[redacted]";
-/// The most replaced secrets to keep. A response to a request from before a rotation arrives within
-/// minutes, so a few are enough.
-const MAX_REPLACED: usize = 16;
 /// The shortest secret to redact from bodies before they are parsed. Cloudflare's have 37
 /// characters or more; a shorter one is a mistake, and could be part of any response.
 const SHORTEST_IN_BODIES: usize = 16;
 
-/// The secrets of all accounts, including replaced ones: a response to one account may contain the
-/// secret of another. Clones share them.
+/// The secrets of all accounts: a response to one account may contain the secret of another. Clones
+/// share them.
 #[derive(Debug, Clone, Default)]
 pub struct Secrets {
     known: Arc<RwLock<Vec<Arc<Known>>>>,
 }
 
-/// A secret that stays registered while this is held, and for some time after.
+/// A secret that stays registered while this is held, and until the next one is registered. A
+/// request holds it until its response is read, also if the secret is replaced meanwhile.
 #[derive(Debug)]
 pub(super) struct Known(pub(super) SecretString);
 
 impl Secrets {
-    /// Registers a secret. Forgets the oldest unused ones, so that at most [`MAX_REPLACED`] remain.
+    /// Registers a secret, and forgets those that are no longer used.
     pub(super) fn add(&self, secret: &SecretString) -> Arc<Known> {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         let is_same = |known: &&Arc<Known>| known.0.expose_secret() == secret.expose_secret();
@@ -35,15 +33,8 @@ impl Secrets {
             return Arc::clone(same);
         }
         let new = Arc::new(Known(secret.clone()));
+        known.retain(|known| Arc::strong_count(known) > 1);
         known.push(Arc::clone(&new));
-        let is_replaced = |known: &Arc<Known>| Arc::strong_count(known) == 1;
-        let replaced = known.iter().filter(|known| is_replaced(known)).count();
-        let mut surplus = replaced.saturating_sub(MAX_REPLACED);
-        known.retain(|known| {
-            let goes = surplus > 0 && is_replaced(known);
-            surplus -= usize::from(goes);
-            !goes
-        });
         new
     }
 
@@ -194,17 +185,15 @@ mod tests {
     }
 
     #[test]
-    fn secrets_that_were_replaced_stay_known_up_to_a_bound_and_those_in_use_always() {
+    fn a_secret_is_known_while_it_is_in_use_and_until_the_next_one_comes() {
         let secrets = Secrets::default();
         let _in_use = add(&secrets, "in-use");
-        for number in 0..1000 {
-            drop(add(&secrets, &format!("rotated-{number:03}")));
+        for number in 0..10 {
+            drop(add(&secrets, &format!("rotated-{number}")));
         }
-        assert_eq!(secrets.redact("in-use"), "[redacted]");
-        assert_eq!(secrets.redact("rotated-999"), "[redacted]");
-        assert_eq!(secrets.redact("rotated-000"), "rotated-000");
-        let known = secrets.known.read().unwrap().len();
-        assert!(known <= MAX_REPLACED + 2, "{known}");
+        assert_eq!(secrets.redact("in-use rotated-9"), "[redacted] [redacted]");
+        assert_eq!(secrets.redact("rotated-8"), "rotated-8");
+        assert_eq!(secrets.known.read().unwrap().len(), 2);
     }
 
     #[test]
@@ -212,7 +201,6 @@ mod tests {
         let secrets = Secrets::default();
         let first = add(&secrets, "same");
         assert!(Arc::ptr_eq(&first, &add(&secrets, "same")));
-        drop((first, add(&secrets, "other")));
-        assert_eq!(secrets.known.read().unwrap().len(), 2);
+        assert_eq!(secrets.known.read().unwrap().len(), 1);
     }
 }

@@ -65,7 +65,7 @@ impl Client {
             TokenState::Disabled | TokenState::Expired => self.metrics().token_verified(false),
             TokenState::Unknown | TokenState::NotAToken => {}
         }
-        self.metrics().token_expiry(status.expires_on);
+        self.metrics().standing().token_expiry = status.expires_on;
         Ok(status)
     }
 

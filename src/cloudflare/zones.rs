@@ -1,10 +1,9 @@
 //! Zones of an account.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
-use std::hash::Hash;
 use std::sync::Arc;
 
+use indexmap::IndexMap;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -25,7 +24,6 @@ impl Client {
     /// the number of unreadable rows is logged as a warning.
     pub async fn list_zones(&self, call: &CallBudget) -> Result<Rows<Zone>, ApiError> {
         let url = self.url(&["zones"]);
-        let unique = |zones| unique(zones, |zone: &Zone| zone.id.clone());
         let list = self.list::<ListZones, _>(&url, call, unique).await?;
         let rejected = &list.rejected;
         if self.unreadable_zones_changed(rejected.count) && rejected.count > 0 {
@@ -109,22 +107,16 @@ impl ListCall for ListZones {
     }
 }
 
-/// The rows without duplicates; rows with the same key must be equal.
-pub(super) fn unique<T: PartialEq, K: Eq + Hash>(
-    rows: Vec<T>,
-    key: impl Fn(&T) -> K,
-) -> Result<Vec<T>, String> {
-    let mut place_of = HashMap::with_capacity(rows.len());
-    let mut unique: Vec<T> = Vec::with_capacity(rows.len());
-    for row in rows {
-        let place = *place_of.entry(key(&row)).or_insert(unique.len());
-        match unique.get(place) {
-            None => unique.push(row),
-            Some(first) if *first == row => {}
-            Some(_) => return Err("two rows have one id and differ otherwise".to_owned()),
+/// The zones without duplicates; rows with the same identifier must be equal.
+fn unique(rows: Vec<Zone>) -> Result<Vec<Zone>, String> {
+    let mut unique = IndexMap::with_capacity(rows.len());
+    for zone in rows {
+        let first = unique.entry(zone.id.clone()).or_insert(zone.clone());
+        if *first != zone {
+            return Err("two rows have one id and differ otherwise".to_owned());
         }
     }
-    Ok(unique)
+    Ok(unique.into_values().collect())
 }
 
 #[cfg(test)]
@@ -184,11 +176,13 @@ mod tests {
 
     #[test]
     fn a_repeated_row_counts_once_and_one_that_differs_is_a_contradiction() {
-        let key = |pair: &(u8, u8)| pair.0;
+        let zone = |id: &str| Zone::unknown(ZoneId::parse(id).unwrap());
         assert_eq!(
-            unique(vec![(1, 1), (2, 2), (1, 1)], key),
-            Ok(vec![(1, 1), (2, 2)])
+            unique(vec![zone("b"), zone("a"), zone("b")]),
+            Ok(vec![zone("b"), zone("a")])
         );
-        assert!(unique(vec![(1, 1), (1, 2)], key).is_err());
+        let mut other = zone("a");
+        other.status = "active".into();
+        assert!(unique(vec![zone("a"), other]).is_err());
     }
 }

@@ -98,7 +98,8 @@ impl AuditLogs {
 fn least_interval(logs: usize, requests: u32, client: &Client) -> Duration {
     let logs = u32::try_from(logs).unwrap_or(u32::MAX).max(1);
     let requests = logs.saturating_mul(requests.max(1));
-    let least = client.window() / client.budget().max(1);
+    let limit = client.rate_limit();
+    let least = limit.window / limit.budget();
     least.saturating_mul(BUDGET_SHARE.saturating_mul(requests))
 }
 

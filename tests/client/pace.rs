@@ -87,7 +87,7 @@ async fn no_window_holds_more_than_the_budget_and_probes_get_a_tenth() {
         |_| answer(200, include_str!("../data/cloudflare/list-empty.json")),
     )
     .await;
-    assert_eq!(set.client.budget(), 20);
+    assert_eq!(set.client.rate_limit().budget(), 20);
     let mut probes = tokio::task::JoinSet::new();
     for _ in 0..5 {
         let client = set.client.clone();
@@ -133,7 +133,7 @@ async fn other_settings_come_into_force_and_a_pause_stays() {
     set.client
         .reconfigure(&settings, Credentials::Token(inline("new")), http());
     assert!(set.client.paused_until().is_some());
-    assert_eq!(set.client.budget(), 500);
+    assert_eq!(set.client.rate_limit().budget(), 500);
     assert_eq!(
         set.metric(r#"api_budget_requests{account="main"}"#),
         Some(500.0)

@@ -177,7 +177,7 @@ async fn try_online(settings: &Settings, text: &mut String) -> Result<bool, Erro
             record_zones: sources::record_zones(&readings, &directory, &account.name, from_dns),
         };
         let load = Load::of(&directory, &account.name, demand);
-        suggest_interval(settings, &load, account, client.budget(), text);
+        suggest_interval(settings, &load, account, client.rate_limit().budget(), text);
     }
     let mut zones = directory.zones.iter();
     let read = zones.all(|slot| slot.load().last_success.is_some());

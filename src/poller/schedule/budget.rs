@@ -33,7 +33,8 @@ impl Account {
             return;
         }
         self.budget_check.is_current = true;
-        let (budget, window) = (self.client.budget(), self.client.window());
+        let limit = self.client.rate_limit();
+        let (budget, window) = (limit.budget(), limit.window);
         let account = &self.state.name;
         let settings = &context.settings;
         let demand = Demand {
