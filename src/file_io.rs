@@ -101,43 +101,35 @@ impl<T: Send + 'static> Reading<T> {
         }
     }
 
-    /// Runs `read` on a blocking thread. If an earlier read was not collected, returns its result
-    /// instead. Only the first caller waits for a read that hangs: later calls fail at once until
-    /// it ends.
+    /// Runs `read` on a blocking thread. An earlier read that nobody waits for any more must end
+    /// first; its result is dropped, because it may be outdated. Only the first caller waits for a
+    /// read that hangs: later calls fail at once until it ends.
     pub async fn read(
         &mut self,
         read: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, ReadingError> {
         let limit = self.limit;
-        let under_way = self.start(read);
-        let ended = timeout_at(under_way.deadline, &mut under_way.task).await;
-        let ended = ended.map_err(|_| ReadingError::TimedOut(limit))?;
+        if let Some(earlier) = &mut self.under_way {
+            earlier.end(limit).await?.ok();
+        }
+        let under_way = self.under_way.insert(UnderWay::start(read, limit));
+        let ended = under_way.end(limit).await?;
         self.under_way = None;
         Ok(ended?)
     }
+}
 
-    /// Like [`Self::read`], but discards the result of an earlier read, which may be outdated.
-    /// Fails at once while that read is still running.
-    pub async fn read_anew(
-        &mut self,
-        read: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, ReadingError> {
-        if let Some(earlier) = &self.under_way
-            && !earlier.task.is_finished()
-        {
-            return Err(ReadingError::TimedOut(self.limit));
-        }
-        self.under_way = None;
-        self.read(read).await
-    }
-
-    /// The read in progress, or else this one.
-    fn start(&mut self, read: impl FnOnce() -> T + Send + 'static) -> &mut UnderWay<T> {
-        let limit = self.limit;
-        self.under_way.get_or_insert_with(|| UnderWay {
+impl<T: Send + 'static> UnderWay<T> {
+    fn start(read: impl FnOnce() -> T + Send + 'static, limit: Duration) -> Self {
+        Self {
             task: tokio::task::spawn_blocking(read),
             deadline: Instant::now() + limit,
-        })
+        }
+    }
+
+    async fn end(&mut self, limit: Duration) -> Result<Result<T, JoinError>, ReadingError> {
+        let ended = timeout_at(self.deadline, &mut self.task).await;
+        ended.map_err(|_| ReadingError::TimedOut(limit))
     }
 }
 
@@ -154,10 +146,11 @@ pub(crate) mod tests {
         /// `outcome`.
         pub(crate) fn hang(&mut self, outcome: T) -> mpsc::Sender<()> {
             let (end, hanging) = mpsc::channel::<()>();
-            self.start(move || {
+            let read = move || {
                 hanging.recv().ok();
                 outcome
-            });
+            };
+            self.under_way = Some(UnderWay::start(read, self.limit));
             end
         }
 
@@ -211,21 +204,19 @@ pub(crate) mod tests {
         assert_eq!(error.unwrap_err().to_string(), "was not read within 5 s");
         for _ in 0..3 {
             assert!(reading.read(|| "new").await.is_err());
-            assert!(reading.read_anew(|| "new").await.is_err());
         }
         assert_eq!(start.elapsed(), LIMIT);
         drop(end);
         reading.ended().await;
-        assert_eq!(reading.read(|| "new").await.unwrap(), "old");
         assert_eq!(reading.read(|| "new").await.unwrap(), "new");
     }
 
     #[tokio::test]
-    async fn what_an_earlier_reading_found_is_dropped_where_it_is_too_old() {
+    async fn an_earlier_reading_ends_first_and_its_result_is_dropped() {
         let mut reading = Reading::new(LIMIT);
-        drop(reading.hang("old"));
-        reading.ended().await;
-        assert_eq!(reading.read_anew(|| "new").await.unwrap(), "new");
+        let end = reading.hang("old");
+        let (read, ()) = tokio::join!(reading.read(|| "new"), async { drop(end) });
+        assert_eq!(read.unwrap(), "new");
     }
 
     #[tokio::test]

@@ -143,7 +143,7 @@ impl Reloader {
     async fn try_reload(&mut self, shutdown: &CancellationToken) -> Outcome {
         let load = Arc::clone(&self.load);
         // Reading a file may hang. The shutdown does not wait for it.
-        let loading = self.reading.read_anew(move || {
+        let loading = self.reading.read(move || {
             let settings = load().map_err(|errors| errors.to_string())?;
             let http = HttpClient::new(settings.cloudflare.ca_file.as_deref());
             Ok((settings, http.map_err(|error| error.to_string())?))

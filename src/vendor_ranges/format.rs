@@ -2,7 +2,7 @@
 //!
 //! While a file is read, only the prefix and region of each row are kept.
 
-use std::io::{self, BufReader, Read};
+use std::io::{BufReader, Read};
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
@@ -10,9 +10,9 @@ use jiff::tz::TimeZone;
 use serde::Deserialize;
 use url::Url;
 
-use super::RangeSource;
 use super::rows::{Nets, Row, Rows, fold_rows};
 use super::table::{Place, VendorTable};
+use super::{RangeSource, RangesError};
 use crate::domain::Vendor;
 
 /// The most characters of a parser's message, which may quote the file.
@@ -32,22 +32,6 @@ pub enum Format {
     Gcp,
     /// `public_ip_ranges.json`.
     Oci,
-}
-
-/// Why a file was not parsed.
-#[derive(Debug, thiserror::Error)]
-pub enum ParseError {
-    /// It was not read to its end.
-    #[error("cannot read the file: {0}")]
-    Read(#[from] io::Error),
-    /// It is not in its vendor's format.
-    #[error("the file is not in {}'s published format: {problem}", format.vendor())]
-    Format {
-        /// The vendor's format.
-        format: Format,
-        /// What is wrong, and where.
-        problem: String,
-    },
 }
 
 impl Format {
@@ -84,7 +68,7 @@ impl Format {
     }
 
     /// Parses a whole file while reading it. Rows with an invalid prefix are rejected and counted.
-    pub fn parse(self, file: impl Read) -> Result<VendorTable, ParseError> {
+    pub fn parse(self, file: impl Read) -> Result<VendorTable, RangesError> {
         let file = BufReader::new(file);
         let parsed = match self {
             Self::Aws => serde_json::from_reader(file).map(AwsFile::into_table),
@@ -96,9 +80,9 @@ impl Format {
         };
         parsed.map_err(|error| {
             if error.is_io() {
-                return ParseError::Read(error.into());
+                return RangesError::File(error.into());
             }
-            ParseError::Format {
+            RangesError::Format {
                 format: self,
                 problem: error.to_string().chars().take(MAX_PROBLEM_CHARS).collect(),
             }

@@ -4,6 +4,7 @@
 //! prefixes stay in use, and the metrics show their age.
 
 mod download_page;
+mod error;
 mod fetch;
 mod format;
 #[doc(hidden)]
@@ -16,7 +17,8 @@ mod settings;
 mod stored;
 mod table;
 
-pub use format::{Format, ParseError};
+pub use error::RangesError;
+pub use format::Format;
 pub use metrics::Metrics;
 pub use refresh::VendorRanges;
 pub use restore::Refreshed;

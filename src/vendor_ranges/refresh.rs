@@ -13,16 +13,13 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::fetch::{FetchError, Fetched, LocalReading, fetch, local_reading};
+use super::fetch::{Fetched, LocalReading, fetch, local_reading};
 use super::restore::FeedState;
-use super::{Format, Metrics, RangeSource, RangeTable, Settings, VendorTable};
+use super::{Format, Metrics, RangeSource, RangeTable, RangesError, Settings, VendorTable};
 use crate::backoff::doubling;
 use crate::domain::{OriginIp, RangeVerdict, Vendor};
 use crate::panics::{caught, lock};
 
-/// The timeout of a refresh as a whole. Each of its steps has a shorter one, and so have the three
-/// other vendors' bodies that it may wait for.
-const REFRESH_TIMEOUT: Duration = Duration::from_mins(4);
 /// The wait after the first failure. It doubles with each further one.
 const FIRST_RETRY: Duration = Duration::from_mins(1);
 /// The longest wait after a failure.
@@ -61,24 +58,6 @@ pub(super) struct Feed {
     pub(super) source: RangeSource,
     pub(super) local: LocalReading,
     pub(super) state: std::sync::Mutex<FeedState>,
-}
-
-/// Why a refresh failed.
-#[derive(Debug, thiserror::Error)]
-enum RefreshError {
-    #[error("it was not read within {} minutes", REFRESH_TIMEOUT.as_secs() / 60)]
-    TimedOut,
-    #[error(transparent)]
-    Fetch(#[from] FetchError),
-    #[error("the refresh panicked; please report this")]
-    Panicked,
-    #[error("the file has no address prefix")]
-    Empty,
-    #[error(
-        "the file has shrunk from {before} to {now} prefixes, less than half; \
-         if that is right, restart to accept it"
-    )]
-    Shrunk { before: usize, now: usize },
 }
 
 impl VendorRanges {
@@ -177,13 +156,15 @@ impl VendorRanges {
     }
 
     /// Reads one vendor's file and returns its prefixes. A failure is logged and counted.
-    async fn refresh(&self, feed: &Feed) -> Result<Arc<VendorTable>, RefreshError> {
+    async fn refresh(&self, feed: &Feed) -> Result<Arc<VendorTable>, RangesError> {
         let Feed { format, source, .. } = feed;
         let _turn = match source {
             RangeSource::File(_) => Some(self.shared.local_turn.lock().await),
             RangeSource::Url(_) | RangeSource::DownloadPage(_) => None,
         };
-        match contained(self.update(feed)).await {
+        // A panic fails this refresh, and affects no other.
+        let outcome = caught(self.update(feed)).await;
+        match outcome.unwrap_or(Err(RangesError::Panicked)) {
             Ok(table) => {
                 let (metrics, now) = (&self.shared.metrics, Timestamp::now());
                 metrics.succeeded(*format, &table, now);
@@ -208,24 +189,22 @@ impl VendorRanges {
     }
 
     /// Updates one vendor's prefixes and returns those in use.
-    async fn update(&self, feed: &Feed) -> Result<Arc<VendorTable>, RefreshError> {
+    async fn update(&self, feed: &Feed) -> Result<Arc<VendorTable>, RangesError> {
         let format = feed.format;
         let in_use = self.shared.table.load().get(format).cloned();
         let version = lock(&feed.state).version.clone();
         let http = &self.shared.http;
         let turn = &self.shared.body_turn;
         let fetched = fetch(http, feed, version.as_ref(), turn).await?;
-        let (table, version) = match (fetched, &in_use) {
-            (Fetched::Table { table, version }, _) => (table, version),
-            (Fetched::Unchanged, Some(table)) => return Ok(Arc::clone(table)),
-            // Cannot happen: a version is kept only together with its table.
-            (Fetched::Unchanged, None) => return Err(RefreshError::Empty),
+        let Some(Fetched { table, version }) = fetched else {
+            // A version is kept only together with its table.
+            return in_use.ok_or(RangesError::Empty);
         };
         let mut state = lock(&feed.state);
         let confirmed = in_use.filter(|_| state.is_confirmed);
         check_size(table.len(), confirmed.map_or(0, |table| table.len()))?;
         state.has_new_table = true;
-        state.version = Some(version);
+        state.version = version;
         self.replace_table(format, &table);
         drop(state);
         info!(
@@ -247,24 +226,12 @@ impl VendorRanges {
     }
 }
 
-/// The result of a refresh within its timeout. A refresh that panics fails without affecting
-/// others.
-async fn contained<T>(
-    refresh: impl Future<Output = Result<T, RefreshError>>,
-) -> Result<T, RefreshError> {
-    match tokio::time::timeout(REFRESH_TIMEOUT, caught(refresh)).await {
-        Ok(Some(ended)) => ended,
-        Ok(None) => Err(RefreshError::Panicked),
-        Err(_) => Err(RefreshError::TimedOut),
-    }
-}
-
 /// Rejects a file that cannot be the successor of the one in use, which has `before` prefixes.
-fn check_size(now: usize, before: usize) -> Result<(), RefreshError> {
+fn check_size(now: usize, before: usize) -> Result<(), RangesError> {
     if now == 0 {
-        Err(RefreshError::Empty)
+        Err(RangesError::Empty)
     } else if before >= COMPARED_FROM && now < before / 2 {
-        Err(RefreshError::Shrunk { before, now })
+        Err(RangesError::Shrunk { before, now })
     } else {
         Ok(())
     }

@@ -11,8 +11,8 @@ use serde::de::{DeserializeOwned, Deserializer, Error as _, SeqAccess, Visitor};
 use super::table::{Place, Prefixes, VendorTable};
 use crate::domain::{Region, Vendor, usual_region};
 
-/// The most rows of a file: more than any vendor publishes. The largest file has 26,000 that count.
-/// This bounds the memory that a file can take.
+/// The most rows of a list: more than any vendor publishes. The largest file has 26,000 that count.
+/// With the limit on the bytes of a file, this bounds the memory that it can take.
 pub(super) const MAX_ROWS: usize = 1_000_000;
 
 /// The rows of a file that are kept.
@@ -21,7 +21,6 @@ pub(super) struct Rows {
     prefixes: Prefixes,
     /// Each region once: a prefix has only its index.
     regions: IndexSet<Region>,
-    count: usize,
     rejected: usize,
 }
 
@@ -83,7 +82,6 @@ impl Rows {
 
     /// Adds a row with a valid prefix.
     pub(super) fn add_net(&mut self, net: IpNet, place: Place) {
-        self.count += 1;
         self.prefixes
             .entry(net)
             .and_modify(|known| known.merge(place))
@@ -114,28 +112,10 @@ fn parse(prefix: Option<&str>) -> Option<IpNet> {
     Some(prefix?.parse::<IpNet>().ok()?.trunc())
 }
 
-/// What is kept of the rows of a list.
-pub(super) trait List: Default {
-    /// The number of rows that were kept.
-    fn count(&self) -> usize;
-}
-
-impl List for Rows {
-    fn count(&self) -> usize {
-        self.count
-    }
-}
-
-impl List for Nets {
-    fn count(&self) -> usize {
-        self.nets.len()
-    }
-}
-
 /// A row of a list in a vendor's file.
 pub(super) trait Row: DeserializeOwned {
     /// What is kept of such rows.
-    type List: List;
+    type List: Default;
 
     /// Adds its prefixes to `list`, if they count.
     fn keep(self, list: &mut Self::List);
@@ -156,13 +136,13 @@ pub(super) fn fold_rows<'de, R: Row, D: Deserializer<'de>>(
 
         fn visit_seq<A: SeqAccess<'de>>(self, mut rows: A) -> Result<R::List, A::Error> {
             let mut list = R::List::default();
-            while let Some(row) = rows.next_element::<R>()? {
-                row.keep(&mut list);
-                if list.count() > MAX_ROWS {
-                    return Err(A::Error::custom(format_args!("more than {MAX_ROWS} rows")));
+            for _ in 0..=MAX_ROWS {
+                match rows.next_element::<R>()? {
+                    Some(row) => row.keep(&mut list),
+                    None => return Ok(list),
                 }
             }
-            Ok(list)
+            Err(A::Error::custom(format_args!("more than {MAX_ROWS} rows")))
         }
     }
 

@@ -9,7 +9,7 @@ use prefix_trie::joint::JointPrefixMap;
 use serde::{Deserialize, Serialize};
 
 use super::Format;
-use super::stored::{UncheckedTable, write_prefixes};
+use super::stored::{read_prefixes, write_prefixes};
 use crate::domain::{OriginIp, RangeVerdict, Region};
 
 /// The prefixes of every vendor whose file was loaded.
@@ -66,9 +66,8 @@ pub(super) type Prefixes = JointPrefixMap<IpNet, Place>;
 
 /// The prefixes of one vendor.
 #[derive(Debug, Serialize, Deserialize)]
-#[serde(try_from = "UncheckedTable")]
 pub struct VendorTable {
-    #[serde(serialize_with = "write_prefixes")]
+    #[serde(serialize_with = "write_prefixes", deserialize_with = "read_prefixes")]
     prefixes: Prefixes,
     regions: Vec<Region>,
     published: Option<Timestamp>,
