@@ -1,6 +1,7 @@
 //! The page of findings in all zones, most important first.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -64,14 +65,13 @@ pub(super) fn page(query: &str, site: &Site<'_>) -> Markup {
     let slots = site.directory.zones.iter();
     let zones: Vec<_> = slots.map(|slot| slot.load()).collect();
     let counts = count(&zones, &search, now);
-    let kinds = ORDER.iter();
-    let kinds = kinds.filter(|kind| wanted.is_none_or(|wanted| wanted == **kind));
-    let counted: Vec<_> = kinds
-        .filter_map(|kind| counts.get_key_value(kind))
-        .collect();
-    let total = counted.iter().map(|(_, count)| **count).sum();
+    let is_shown = |kind: &&FindingKind| {
+        counts.contains_key(*kind) && wanted.is_none_or(|wanted| wanted == **kind)
+    };
+    let kinds: Vec<_> = ORDER.iter().filter(is_shown).collect();
+    let total = kinds.iter().filter_map(|kind| counts.get(*kind)).sum();
     let paging = Paging::new(total, &parameters, "page");
-    let rows = rows(&zones, &search, &counted, paging.range(), now);
+    let rows = rows(&zones, &search, &kinds, paging.range(), now);
     let text = Field(
         "q",
         "Search in the findings",
@@ -110,32 +110,25 @@ fn count(zones: &[Arc<ZoneState>], search: &Search, now: Timestamp) -> Counts {
     counts
 }
 
-/// The rows of the window, by kind, then zone, then address. Only these are built. `counted` are the
-/// kinds in their order, with the number of findings.
+/// The rows of the window, by kind, then zone, then address. Only these are built.
 fn rows(
     zones: &[Arc<ZoneState>],
     search: &Search,
-    counted: &[(&FindingKind, &usize)],
-    window: std::ops::Range<usize>,
+    kinds: &[&FindingKind],
+    window: Range<usize>,
     now: Timestamp,
 ) -> Vec<FindingRow> {
-    let mut rows = Vec::new();
-    let mut begin = 0;
-    for &(&kind, &count) in counted {
-        let skipped = window.start.saturating_sub(begin);
-        if begin < window.end && skipped < count {
-            let found = zones.iter().flat_map(|state| {
-                Finding::all(state, now)
-                    .filter(|finding| finding.kind() == kind && search.takes(state, *finding))
-                    .map(move |finding| (state, finding))
-            });
-            let room = window.len() - rows.len();
-            let shown = found.skip(skipped).take(room);
-            rows.extend(shown.map(|(state, finding)| FindingRow::of(state, finding)));
-        }
-        begin += count;
-    }
-    rows
+    let found = kinds.iter().flat_map(|kind| {
+        zones.iter().flat_map(move |state| {
+            let findings = Finding::all(state, now).filter(|finding| finding.kind() == **kind);
+            let found = findings.filter(|finding| search.takes(state, *finding));
+            found.map(move |finding| (state, finding))
+        })
+    });
+    let shown = found.skip(window.start).take(window.len());
+    shown
+        .map(|(state, finding)| FindingRow::of(state, finding))
+        .collect()
 }
 
 /// The counts of the kinds; a dash for those that are evaluated for no zone.
