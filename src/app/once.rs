@@ -55,23 +55,23 @@ pub(super) async fn run(
     poller.run_once().await;
     let now = Timestamp::now();
     let directory = parts.snapshot.directory();
+    let accounts = &directory.accounts;
     let mut report = Report::of(&directory, now);
-    let code = report.exit_code();
+    let code = if accounts.iter().all(|account| account.up != Some(true)) {
+        NOTHING_READ
+    } else if report.is_complete() {
+        0
+    } else {
+        INCOMPLETE
+    };
+    if code == NOTHING_READ && file.is_some_and(|file| file.as_os_str() != "-") {
+        for AccountError { account, error } in &report.errors {
+            logging::print(&format!("error: account {account}: {error}"));
+        }
+        return Ok(ExitCode::from(code));
+    }
     if findings_only {
         report.retain_findings();
-    }
-    let nothing_read = directory
-        .accounts
-        .iter()
-        .all(|account| account.up != Some(true));
-    if nothing_read && file.is_some_and(|file| file.as_os_str() != "-") {
-        for error in &report.errors {
-            logging::print(&format!(
-                "error: account {}: {}",
-                error.account, error.error
-            ));
-        }
-        return Ok(ExitCode::from(NOTHING_READ));
     }
     let content = match format {
         OnceFormat::Prometheus => {
@@ -83,25 +83,20 @@ pub(super) async fn run(
             if file.is_some() {
                 text = without_process_wide_series(&text);
             }
-            text.into_bytes()
+            text
         }
-        OnceFormat::Table => report.table().into_bytes(),
-        OnceFormat::Json => report.json(),
+        OnceFormat::Table => report.table(),
+        OnceFormat::Json => serde_json::to_string_pretty(&report)? + "\n",
     };
-    output::write(file, &content)?;
-    Ok(ExitCode::from(if nothing_read {
-        NOTHING_READ
-    } else {
-        code
-    }))
+    output::write(file, content.as_bytes())?;
+    Ok(ExitCode::from(code))
 }
 
 /// Removes the series of the zones and mappings that the report leaves out.
 fn without_what_is_in_order(text: &str, report: &Report) -> String {
     let zones: HashSet<&str> = report.zones.iter().map(|row| &*row.zone_id).collect();
-    let mappings: HashSet<(&str, &str)> = report
-        .mappings
-        .iter()
+    let mappings = report.mappings.iter();
+    let mappings: HashSet<_> = mappings
         .map(|row| (&*row.zone_id, &*row.origin_ip))
         .collect();
     let kept = |line: &&str| {
@@ -133,19 +128,14 @@ fn without_process_wide_series(text: &str) -> String {
         .map(|family| family.name)
         .collect();
     let mut keep = false;
-    let mut out = String::new();
-    for line in text.split_inclusive('\n') {
+    let is_kept = |line: &&str| {
         if let Some(help) = line.strip_prefix("# HELP ") {
-            keep = help
-                .split(' ')
-                .next()
-                .is_some_and(|name| kept.contains(name));
+            let name = help.split(' ').next();
+            keep = name.is_some_and(|name| kept.contains(name));
         }
-        if keep {
-            out.push_str(line);
-        }
-    }
-    out
+        keep
+    };
+    text.split_inclusive('\n').filter(is_kept).collect()
 }
 
 impl Report {
@@ -174,9 +164,9 @@ impl Report {
         }
     }
 
-    fn exit_code(&self) -> u8 {
-        let good = self.errors.is_empty() && self.zones.iter().all(|zone| zone.up == Some(true));
-        if good { 0 } else { INCOMPLETE }
+    /// Whether every zone could be read.
+    fn is_complete(&self) -> bool {
+        self.errors.is_empty() && self.zones.iter().all(|zone| zone.up == Some(true))
     }
 
     /// Removes the zones and mappings without findings.
@@ -192,26 +182,17 @@ impl Report {
             .retain(|row| found.contains(&(row.zone_id.as_str(), row.origin_ip.as_str())));
     }
 
-    fn json(&self) -> Vec<u8> {
-        // Serialisation cannot fail: the rows hold strings and numbers with fixed keys.
-        let mut json = serde_json::to_vec_pretty(self).unwrap_or_default();
-        json.push(b'\n');
-        json
-    }
-
     fn table(&self) -> String {
         let mut text = String::new();
-        for error in &self.errors {
-            let _ = writeln!(text, "account {}: {}\n", error.account, error.error);
+        for AccountError { account, error } in &self.errors {
+            let _ = writeln!(text, "account {account}: {error}\n");
         }
-        text.push_str(&self.zone_table());
+        text += &self.zone_table();
         if !self.mappings.is_empty() {
-            text.push_str("\nMappings\n");
-            text.push_str(&self.mapping_table());
+            text = text + "\nMappings\n" + &self.mapping_table();
         }
         if !self.findings.is_empty() {
-            text.push_str("\nFindings\n");
-            text.push_str(&self.finding_table());
+            text = text + "\nFindings\n" + &self.finding_table();
         }
         text
     }

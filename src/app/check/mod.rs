@@ -125,9 +125,7 @@ async fn try_online(settings: &Settings, text: &mut String) -> Result<bool, Erro
     text.push_str("\nZones\n");
     text.push_str(&zone_table(&directory));
     text.push_str("\nSources\n");
-    let mut sources = Sources::new(settings);
-    sources.add_readings(&readings);
-    sources.add_ranges(&ranges);
+    let mut sources = Sources::new(settings, &readings, &ranges);
     sources.add_audit_logs(&clients, &directory).await;
     text.push_str(&sources.render());
     for slot in &directory.zones {
@@ -177,7 +175,18 @@ async fn try_online(settings: &Settings, text: &mut String) -> Result<bool, Erro
             record_zones: sources::record_zones(&readings, &directory, &account.name, from_dns),
         };
         let load = Load::of(&directory, &account.name, demand);
-        suggest_interval(settings, &load, account, client.rate_limit().budget(), text);
+        let budget = client.rate_limit().budget();
+        let window = settings.cloudflare.rate_limit.window;
+        if let Some(fitting) = load.fitting_interval(settings.poller.interval, budget, window) {
+            let _ = writeln!(
+                text,
+                "\nAccount {}: its zones need more than the {budget} requests that are allowed in \
+                 {}; an interval of {} would fit.",
+                account.name,
+                humantime::format_duration(window),
+                humantime::format_duration(fitting),
+            );
+        }
     }
     let mut zones = directory.zones.iter();
     let read = zones.all(|slot| slot.load().last_success.is_some());
@@ -230,24 +239,4 @@ fn zone_table(directory: &Directory) -> String {
         ]
     });
     table::render(["zone", "zone id", "account", "mappings", "state"], rows)
-}
-
-fn suggest_interval(
-    settings: &Settings,
-    load: &Load,
-    account: &AccountState,
-    budget: u32,
-    text: &mut String,
-) {
-    let limit = &settings.cloudflare.rate_limit;
-    if let Some(fitting) = load.fitting_interval(settings.poller.interval, budget, limit.window) {
-        let _ = writeln!(
-            text,
-            "\nAccount {}: its zones need more than the {budget} requests that are allowed in {}; \
-             an interval of {} would fit.",
-            account.name,
-            humantime::format_duration(limit.window),
-            humantime::format_duration(fitting),
-        );
-    }
 }

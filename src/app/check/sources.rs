@@ -20,46 +20,6 @@ const AUDIT_LOG_TIME: Duration = Duration::from_mins(1);
 /// The most zones that a row names.
 const ZONES_NAMED: usize = 5;
 
-/// A configuration key that enables calls, and whether it is on.
-type Switch = (&'static str, fn(&Settings) -> bool);
-
-const DNS: Switch = ("expect.from_dns", |settings| settings.expect.from_dns);
-const LOAD_BALANCERS: Switch = ("expect.from_load_balancers", |settings| {
-    settings.expect.from_load_balancers
-});
-const RULES: Switch = ("expect.from_rules", |settings| settings.expect.from_rules);
-const ANY: Switch = (
-    "expect.from_dns, from_load_balancers, from_rules",
-    |settings| {
-        let expect = &settings.expect;
-        expect.from_dns || expect.from_load_balancers || expect.from_rules
-    },
-);
-const REGIONS: Switch = ("verify.supported_regions", |settings| {
-    settings.verify.supported_regions
-});
-const CACHE: Switch = ("verify.tiered_cache", |settings| {
-    settings.verify.tiered_cache
-});
-
-/// The calls in display order, with what they read, and what enables them.
-const CALLS: [(Operation, &str, Switch); 10] = [
-    (Operation::DnsRecords, "DNS records", DNS),
-    (Operation::LoadBalancers, "load balancers", LOAD_BALANCERS),
-    (
-        Operation::LoadBalancerPools,
-        "load balancer pools",
-        LOAD_BALANCERS,
-    ),
-    (Operation::OriginRules, "Origin Rules", RULES),
-    (Operation::CloudConnector, "Cloud Connector rules", RULES),
-    (Operation::PageRules, "page rules", RULES),
-    (Operation::CloudflareIps, "Cloudflare's own addresses", ANY),
-    (Operation::SupportedRegions, "supported regions", REGIONS),
-    (Operation::TieredCache, "Tiered Cache", CACHE),
-    (Operation::SmartTieredCache, "Smart Tiered Cache", CACHE),
-];
-
 /// The cells of a row of the table.
 type Row = [String; 5];
 
@@ -68,19 +28,16 @@ pub(super) struct Sources<'a> {
     settings: &'a Settings,
     /// The zones of each outcome, by call, account and outcome.
     outcomes: BTreeMap<(Operation, String, String), BTreeSet<String>>,
-    ranges: Vec<(Vendor, String)>,
+    ranges: &'a BTreeMap<Vendor, Result<usize, String>>,
 }
 
 impl<'a> Sources<'a> {
-    pub(super) fn new(settings: &'a Settings) -> Self {
-        Self {
-            settings,
-            outcomes: BTreeMap::new(),
-            ranges: Vec::new(),
-        }
-    }
-
-    pub(super) fn add_readings(&mut self, readings: &[SourceReading]) {
+    pub(super) fn new(
+        settings: &'a Settings,
+        readings: &[SourceReading],
+        ranges: &'a BTreeMap<Vendor, Result<usize, String>>,
+    ) -> Self {
+        let mut outcomes = BTreeMap::<_, BTreeSet<String>>::new();
         for reading in readings {
             let outcome = match &reading.outcome {
                 SourceOutcome::Read => "ok".to_owned(),
@@ -94,20 +51,14 @@ impl<'a> Sources<'a> {
                 SourceOutcome::Failed(error) => failure(error),
             };
             let key = (reading.operation, reading.account.to_string(), outcome);
-            let places = self.outcomes.entry(key).or_default();
+            let places = outcomes.entry(key).or_default();
             places.extend((!reading.zone.is_empty()).then(|| reading.zone.clone()));
         }
-    }
-
-    pub(super) fn add_ranges(&mut self, ranges: &BTreeMap<Vendor, Result<usize, String>>) {
-        let outcome = |outcome: &Result<usize, String>| match outcome {
-            Ok(prefixes) => format!("ok, {prefixes} prefixes"),
-            Err(error) => error.clone(),
-        };
-        let rows = ranges.iter();
-        self.ranges = rows
-            .map(|(vendor, row)| (vendor.clone(), outcome(row)))
-            .collect();
+        Self {
+            settings,
+            outcomes,
+            ranges,
+        }
     }
 
     /// Tries the audit log of each Cloudflare account that owns zones, if audit logs are enabled.
@@ -139,40 +90,74 @@ impl<'a> Sources<'a> {
 
     /// Renders one row per call, account and outcome.
     pub(super) fn render(&self) -> String {
+        let (expect, verify) = (&self.settings.expect, self.settings.verify);
+        let dns = ("expect.from_dns", expect.from_dns);
+        let load_balancers = ("expect.from_load_balancers", expect.from_load_balancers);
+        let rules = ("expect.from_rules", expect.from_rules);
+        let any = (
+            "expect.from_dns, from_load_balancers, from_rules",
+            expect.from_dns || expect.from_load_balancers || expect.from_rules,
+        );
+        let regions = ("verify.supported_regions", verify.supported_regions);
+        let cache = ("verify.tiered_cache", verify.tiered_cache);
+        let audit_log = ("audit_log.enabled", self.settings.audit_log.enabled);
         let mut rows = Vec::new();
-        for (operation, name, (key, is_on)) in CALLS {
-            let off = (!is_on(self.settings)).then_some(key);
-            self.push_rows(operation, name, off, &mut rows);
+        for (operation, name, key) in [
+            (Operation::DnsRecords, "DNS records", dns),
+            (Operation::LoadBalancers, "load balancers", load_balancers),
+            (
+                Operation::LoadBalancerPools,
+                "load balancer pools",
+                load_balancers,
+            ),
+            (Operation::OriginRules, "Origin Rules", rules),
+            (Operation::CloudConnector, "Cloud Connector rules", rules),
+            (Operation::PageRules, "page rules", rules),
+            (Operation::CloudflareIps, "Cloudflare's own addresses", any),
+            (Operation::SupportedRegions, "supported regions", regions),
+            (Operation::TieredCache, "Tiered Cache", cache),
+            (Operation::SmartTieredCache, "Smart Tiered Cache", cache),
+        ] {
+            self.push_rows(operation, name, key, &mut rows);
         }
-        for (vendor, outcome) in &self.ranges {
+        for (vendor, outcome) in self.ranges {
+            let outcome = match outcome {
+                Ok(prefixes) => format!("ok, {prefixes} prefixes"),
+                Err(error) => error.clone(),
+            };
             let name = format!("vendor ranges of {vendor}");
-            rows.push(row(&name, None, "", outcome, ""));
+            rows.push(row(&name, None, "", &outcome, ""));
         }
         if self.ranges.is_empty() {
             let off = "off (verify.vendor_ranges.enabled)";
             rows.push(row("vendor ranges", None, "", off, ""));
         }
-        let key = (!self.settings.audit_log.enabled).then_some("audit_log.enabled");
-        self.push_rows(Operation::AuditLog, "audit log", key, &mut rows);
+        self.push_rows(Operation::AuditLog, "audit log", audit_log, &mut rows);
         let titles = ["source", "permission", "account", "result", "where"];
         table::render(titles, rows)
     }
 
-    fn push_rows(&self, operation: Operation, name: &str, off: Option<&str>, rows: &mut Vec<Row>) {
+    /// The rows of a call, which this key enables.
+    fn push_rows(
+        &self,
+        operation: Operation,
+        name: &str,
+        (key, is_on): (&str, bool),
+        rows: &mut Vec<Row>,
+    ) {
         let name = format!("{name} ({})", operation.as_str());
         let permission = operation.permission();
-        let of_call = self
-            .outcomes
-            .iter()
-            .filter(|((of, ..), _)| *of == operation);
+        let outcomes = self.outcomes.iter();
+        let of_call = outcomes.filter(|((of, ..), _)| *of == operation);
         let before = rows.len();
         for ((_, account, outcome), places) in of_call {
             rows.push(row(&name, permission, account, outcome, &in_words(places)));
         }
         if rows.len() == before {
-            let outcome = match off {
-                Some(key) => format!("off ({key})"),
-                None => "not tried, no zone could be read".to_owned(),
+            let outcome = if is_on {
+                "not tried, no zone could be read".to_owned()
+            } else {
+                format!("off ({key})")
             };
             rows.push(row(&name, permission, "", &outcome, ""));
         }

@@ -42,7 +42,10 @@ pub(super) async fn run(
     let is_complete = plans.problems.is_empty() && plans.unsure.is_empty();
     let text = match format {
         PlanFormat::Table => as_table(&plans.rows, is_complete),
-        PlanFormat::Json => as_json(&plans.rows),
+        PlanFormat::Json => {
+            let plans = serde_json::json!({ "zones": plans.rows });
+            serde_json::to_string_pretty(&plans)? + "\n"
+        }
         PlanFormat::Curl => curl_script(&plans.rows, settings.cloudflare.base_url.as_str()),
         PlanFormat::Terraform => terraform::render(&plans.rows),
     };
@@ -151,12 +154,6 @@ fn as_table(plans: &[PlanRow], is_complete: bool) -> String {
     } else {
         table::render(["zone", "action", "origin", "place", "because"], rows)
     }
-}
-
-fn as_json(plans: &[PlanRow]) -> String {
-    // Serialisation cannot fail: the rows hold strings with fixed keys.
-    let json = serde_json::to_string_pretty(&serde_json::json!({ "zones": plans }));
-    json.unwrap_or_default() + "\n"
 }
 
 #[cfg(test)]
