@@ -38,9 +38,14 @@ pub(super) struct Expectations {
 ///
 /// With ranges, a discovered origin is expected only if a cloud vendor publishes its address.
 pub(super) fn expected(evidence: &Evidence<'_>, places: &Places<'_>) -> Expectations {
+    let mut declared = Candidates::default();
+    let addresses = evidence.declared.iter().map(|origin| origin.origin_ip);
+    declared.addresses.extend(addresses);
+    for origin in evidence.declared_hosts {
+        declared.add_host(origin.host.clone());
+    }
     let mut builder = Builder::new(evidence);
-    builder.declare();
-    builder.discover();
+    builder.take_all(&declared);
     builder.finish(places)
 }
 
@@ -77,54 +82,24 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn declare(&mut self) {
-        let Evidence {
-            declared,
-            declared_hosts,
-            ..
-        } = *self.evidence;
-        if !declared.is_empty() || !declared_hosts.is_empty() {
-            self.sources.insert(Source::Config, 0);
-        }
-        for origin in declared {
-            self.name_address(Source::Config, origin.origin_ip);
-        }
-        for origin in declared_hosts {
-            if origin.host.has_no_origin_address() {
-                let reason = LeftOutReason::NoOriginAddress;
-                self.leave_out(Source::Config, None, Some(&origin.host), reason);
-            } else {
-                self.name_host(Source::Config, &origin.host);
-            }
-        }
-    }
-
-    /// Takes what the other sources name. Sources that are not judged contribute only to what is
-    /// named.
-    fn discover(&mut self) {
+    /// Takes what the sources name. Sources that are not judged contribute only to what is named.
+    fn take_all(&mut self, declared: &'a Candidates) {
         let discovered = self.evidence.discovered;
         let has_ranges = !matches!(self.evidence.ranges, RangesUse::NotLoaded(_));
         // Without the load balancers it is not known which DNS records are in use.
         let has_load_balancers = discovered.load_balancers != SourceState::NotRead;
-        for (source, candidates) in discovered.known() {
+        let is_declared = *declared != Candidates::default();
+        let declared = is_declared.then_some((Source::Config, declared));
+        for (source, candidates) in declared.into_iter().chain(discovered.known()) {
             self.note_named(source, candidates);
-            if has_ranges && (source != Source::Dns || has_load_balancers) {
+            let is_judged = match source {
+                Source::Config => true,
+                Source::LoadBalancer | Source::Rule => has_ranges,
+                Source::Dns => has_ranges && has_load_balancers,
+            };
+            if is_judged {
                 self.take(source, candidates);
             }
-        }
-    }
-
-    fn take(&mut self, source: Source, candidates: &'a Candidates) {
-        self.sources.insert(source, 0);
-        for ip in &candidates.addresses {
-            self.name_address(source, *ip);
-        }
-        for host in &candidates.hosts {
-            self.name_host(source, host);
-        }
-        for unusable in &candidates.left_out {
-            let host = unusable.host.as_ref();
-            self.leave_out(source, unusable.origin_ip, host, unusable.reason);
         }
     }
 
@@ -134,29 +109,32 @@ impl<'a> Builder<'a> {
         self.named
             .extend(unusable.filter_map(|unusable| unusable.origin_ip));
         for host in &candidates.hosts {
-            self.note_host(source, host);
+            self.hosts.entry(host).or_default().insert(source);
+            if let Some(answer) = self.evidence.hosts.get(host) {
+                self.named.extend(&answer.addresses);
+            }
         }
     }
 
-    fn note_host(&mut self, source: Source, host: &'a HostName) {
-        self.hosts.entry(host).or_default().insert(source);
-        if let Some(answer) = self.evidence.hosts.get(host) {
-            self.named.extend(&answer.addresses);
+    fn take(&mut self, source: Source, candidates: &'a Candidates) {
+        self.sources.insert(source, 0);
+        for ip in &candidates.addresses {
+            let naming = self.addresses.entry(*ip).or_default();
+            naming.sources.insert(source);
+            naming.itself = true;
+        }
+        for host in &candidates.hosts {
+            if let Some(answer) = self.evidence.hosts.get(host) {
+                self.take_host(source, host, answer);
+            }
+        }
+        for unusable in &candidates.left_out {
+            let host = unusable.host.as_ref();
+            self.leave_out(source, unusable.origin_ip, host, unusable.reason);
         }
     }
 
-    fn name_address(&mut self, source: Source, ip: OriginIp) {
-        self.named.insert(ip);
-        let naming = self.addresses.entry(ip).or_default();
-        naming.sources.insert(source);
-        naming.itself = true;
-    }
-
-    fn name_host(&mut self, source: Source, host: &'a HostName) {
-        self.note_host(source, host);
-        let Some(answer) = self.evidence.hosts.get(host) else {
-            return;
-        };
+    fn take_host(&mut self, source: Source, host: &'a HostName, answer: &HostAnswer) {
         if let Some(reason) = answer.left_out {
             self.leave_out(source, None, Some(host), reason);
             return;

@@ -21,8 +21,8 @@ pub(super) struct Schedule {
     queue: BTreeSet<(i64, HostName)>,
     /// Hosts that no zone wants, by the time at which the last zone gave them up.
     idle: BTreeSet<(i64, HostName)>,
-    /// Wanted hosts for which there is no room.
-    waiting: BTreeSet<HostName>,
+    /// How many hosts of a zone there is no room for. The zone wants them again after each poll.
+    refused: HashMap<ZoneId, usize>,
 }
 
 #[derive(Debug)]
@@ -32,8 +32,8 @@ struct Entry {
     turn: Turn,
     /// When it was last offered to the storage.
     stored: i64,
-    /// What is known of it; `None` while it waits for room.
-    host: Option<Arc<Host>>,
+    /// What is known of it.
+    host: Arc<Host>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -41,11 +41,11 @@ enum Turn {
     Due(i64),
     InFlight,
     Idle { since: i64, due: i64 },
-    Waiting,
 }
 
 impl Schedule {
-    /// Replaces the hosts that a zone wants. Returns those that are forgotten to make room.
+    /// Replaces the hosts that a zone wants, as far as there is room. Returns those that are forgotten
+    /// to make room.
     pub(super) fn want(
         &mut self,
         zone: &ZoneId,
@@ -57,19 +57,22 @@ impl Schedule {
         if hosts.iter().eq(before.iter()) {
             return forgotten;
         }
+        for host in before.iter().filter(|host| !hosts.contains(*host)) {
+            self.release(host, zone, now);
+        }
+        self.refused.remove(zone);
+        let wanted = hosts.len();
         // Each name is in memory once, however many zones want it.
-        let mut kept = Vec::with_capacity(hosts.len());
+        let mut kept = Vec::with_capacity(wanted);
         for host in hosts {
             match before.binary_search(&host) {
                 Ok(at) => kept.extend(before.get(at).cloned()),
-                Err(_) => kept.push(self.acquire(&host, zone, now, &mut forgotten)),
+                Err(_) => kept.extend(self.acquire(&host, zone, now, &mut forgotten)),
             }
         }
-        let is_left = |host: &&HostName| kept.binary_search(host).is_err();
-        for host in before.iter().filter(is_left) {
-            self.release(host, zone, now);
+        if kept.len() < wanted {
+            self.refused.insert(zone.clone(), wanted - kept.len());
         }
-        self.admit_waiting(now, &mut forgotten);
         if kept.is_empty() {
             self.wanted.remove(zone);
         } else {
@@ -80,19 +83,18 @@ impl Schedule {
 
     /// What is known of a host.
     pub(super) fn get(&self, host: &HostName) -> Option<&Arc<Host>> {
-        self.entries.get(host)?.host.as_ref()
+        Some(&self.entries.get(host)?.host)
     }
 
     /// Every host, in no particular order.
     pub(super) fn all(&self) -> impl Iterator<Item = &Arc<Host>> {
-        let entries = self.entries.values();
-        entries.filter_map(|entry| entry.host.as_ref())
+        self.entries.values().map(|entry| &entry.host)
     }
 
     /// Replaces what is known of a host.
     pub(super) fn put(&mut self, host: Host) {
         if let Some(entry) = self.entries.get_mut(host.name()) {
-            entry.host = Some(Arc::new(host));
+            entry.host = Arc::new(host);
         }
     }
 
@@ -107,13 +109,13 @@ impl Schedule {
 
     /// How many wanted hosts are not looked up because there are too many.
     pub(super) fn refused(&self) -> usize {
-        self.waiting.len()
+        self.refused.values().sum()
     }
 
     /// Remembers a host that no zone wants yet, if it is not known already and there is room.
     pub(super) fn remember(&mut self, host: Host, now: i64) {
         let name = host.name().clone();
-        if self.admitted() >= MAX_HOSTS || self.entries.contains_key(&name) {
+        if self.entries.len() >= MAX_HOSTS || self.entries.contains_key(&name) {
             return;
         }
         let turn = Turn::Idle {
@@ -125,7 +127,7 @@ impl Schedule {
             zones: Vec::new(),
             turn,
             stored: i64::MIN,
-            host: Some(Arc::new(host)),
+            host: Arc::new(host),
         };
         self.entries.insert(name, entry);
     }
@@ -190,22 +192,17 @@ impl Schedule {
         {
             self.evict(&mut forgotten);
         }
-        self.admit_waiting(now, &mut forgotten);
         forgotten
     }
 
-    fn admitted(&self) -> usize {
-        self.entries.len() - self.waiting.len()
-    }
-
-    /// Adds a zone that wants a host, and returns the name in memory.
+    /// Adds a zone that wants a host, and returns the name in memory; `None` if there is no room.
     fn acquire(
         &mut self,
         host: &HostName,
         zone: &ZoneId,
         now: i64,
         forgotten: &mut Vec<HostName>,
-    ) -> HostName {
+    ) -> Option<HostName> {
         let known = self
             .entries
             .get_key_value(host)
@@ -223,27 +220,20 @@ impl Schedule {
                     self.queue.insert((due, name.clone()));
                 }
             }
-            return name;
+            return Some(name);
         }
-        if self.admitted() >= MAX_HOSTS {
-            self.evict(forgotten);
+        if self.entries.len() >= MAX_HOSTS && !self.evict(forgotten) {
+            return None;
         }
-        let has_room = self.admitted() < MAX_HOSTS;
-        let turn = if has_room {
-            self.queue.insert((now, host.clone()));
-            Turn::Due(now)
-        } else {
-            self.waiting.insert(host.clone());
-            Turn::Waiting
-        };
+        self.queue.insert((now, host.clone()));
         let entry = Entry {
             zones: vec![zone.clone()],
-            turn,
+            turn: Turn::Due(now),
             stored: i64::MIN,
-            host: has_room.then(|| Arc::new(Host::new(host.clone()))),
+            host: Arc::new(Host::new(host.clone())),
         };
         self.entries.insert(host.clone(), entry);
-        host.clone()
+        Some(host.clone())
     }
 
     fn release(&mut self, host: &HostName, zone: &ZoneId, now: i64) {
@@ -254,46 +244,21 @@ impl Schedule {
         if !entry.zones.is_empty() {
             return;
         }
-        match entry.turn {
-            Turn::Due(due) => {
-                entry.turn = Turn::Idle { since: now, due };
-                self.queue.remove(&(due, host.clone()));
-                self.idle.insert((now, host.clone()));
-            }
-            Turn::Waiting => {
-                self.waiting.remove(host);
-                self.entries.remove(host);
-            }
-            Turn::InFlight | Turn::Idle { .. } => {}
+        if let Turn::Due(due) = entry.turn {
+            entry.turn = Turn::Idle { since: now, due };
+            self.queue.remove(&(due, host.clone()));
+            self.idle.insert((now, host.clone()));
         }
     }
 
-    /// Forgets the host that no zone has wanted for the longest time.
-    fn evict(&mut self, forgotten: &mut Vec<HostName>) {
-        if let Some((_, host)) = self.idle.pop_first() {
-            self.entries.remove(&host);
-            forgotten.push(host);
-        }
-    }
-
-    /// Admits waiting hosts while there is room.
-    fn admit_waiting(&mut self, now: i64, forgotten: &mut Vec<HostName>) {
-        while !self.waiting.is_empty() {
-            if self.admitted() >= MAX_HOSTS {
-                self.evict(forgotten);
-            }
-            if self.admitted() >= MAX_HOSTS {
-                return;
-            }
-            let Some(host) = self.waiting.pop_first() else {
-                return;
-            };
-            if let Some(entry) = self.entries.get_mut(&host) {
-                entry.turn = Turn::Due(now);
-                entry.host = Some(Arc::new(Host::new(host.clone())));
-            }
-            self.queue.insert((now, host));
-        }
+    /// Forgets the host that no zone has wanted for the longest time, if there is one.
+    fn evict(&mut self, forgotten: &mut Vec<HostName>) -> bool {
+        let Some((_, host)) = self.idle.pop_first() else {
+            return false;
+        };
+        self.entries.remove(&host);
+        forgotten.push(host);
+        true
     }
 }
 
@@ -353,14 +318,15 @@ mod tests {
     }
 
     #[test]
-    fn more_hosts_than_there_is_room_for_wait_for_it() {
+    fn hosts_that_there_is_no_room_for_are_taken_once_there_is_and_they_are_wanted_again() {
         let mut schedule = Schedule::default();
         schedule.want(&zone("a"), hosts(0..MAX_HOSTS), 0);
         let forgotten = schedule.want(&zone("b"), hosts([MAX_HOSTS, MAX_HOSTS + 1]), 0);
         assert_eq!(forgotten, []);
         assert_eq!(schedule.refused(), 2);
         assert_eq!(schedule.get(&host(MAX_HOSTS)), None);
-        let forgotten = schedule.want(&zone("a"), hosts(1..MAX_HOSTS), 1);
+        assert_eq!(schedule.want(&zone("a"), hosts(1..MAX_HOSTS), 1), []);
+        let forgotten = schedule.want(&zone("b"), hosts([MAX_HOSTS, MAX_HOSTS + 1]), 1);
         assert_eq!(forgotten, [host(0)], "makes room for what is wanted");
         assert!(schedule.get(&host(MAX_HOSTS)).is_some());
         assert_eq!(schedule.refused(), 1);

@@ -52,10 +52,8 @@ pub(super) struct Account {
     pub(super) pools: Arc<PoolCache>,
     /// Pools that were written to.
     pub(super) pool_refreshes: PoolRefreshes,
-    /// The failures of optional calls that were logged.
-    pub(super) optional_failures: HashSet<(Operation, Reason)>,
-    /// The calls for origins whose unreadable rows were logged.
-    pub(super) unreadable: HashSet<Operation>,
+    /// The optional calls that were logged, with the reason of a failure or none for unreadable rows.
+    pub(super) logged: HashSet<(Operation, Option<Reason>)>,
     pub(super) token: TokenCheck,
     /// Whether the interval fits the budget.
     pub(super) budget_check: BudgetCheck,
@@ -86,8 +84,7 @@ impl Account {
             regions: Regions::default(),
             pools: Arc::default(),
             pool_refreshes: PoolRefreshes::default(),
-            optional_failures: HashSet::new(),
-            unreadable: HashSet::new(),
+            logged: HashSet::new(),
             token: TokenCheck::new(now),
             budget_check: BudgetCheck::default(),
         }
@@ -152,7 +149,7 @@ impl Account {
         self.schedule(&id, due, context);
     }
 
-    /// Removes the zones that leave. Returns them with their due times.
+    /// Removes the zones that leave, and returns them.
     pub(super) fn release(
         &mut self,
         leaves: impl Fn(&ZoneId) -> bool,
@@ -160,15 +157,16 @@ impl Account {
     ) -> Released {
         let leaving = self.zones.keys().filter(|id| leaves(id));
         let leaving: Vec<_> = leaving.cloned().collect();
-        let taken = leaving.into_iter().map(|id| (self.take(&id, metrics), id));
-        taken.filter_map(|(zone, id)| Some((id, zone?))).collect()
+        let taken = leaving.into_iter();
+        taken
+            .filter_map(|id| Some((id.clone(), self.take(&id, metrics)?)))
+            .collect()
     }
 
-    /// Removes a zone and cancels its tasks. Returns it with its due time.
-    fn take(&mut self, id: &ZoneId, metrics: &Metrics) -> Option<(PolledZone, Option<Instant>)> {
+    /// Removes a zone and cancels its tasks.
+    fn take(&mut self, id: &ZoneId, metrics: &Metrics) -> Option<PolledZone> {
         let mut zone = self.zones.remove(id)?;
-        let due = zone.due.take();
-        if let Some(due) = due {
+        if let Some(due) = zone.due {
             self.queue.remove(due, id);
         }
         if let Some(at) = zone.expiry {
@@ -184,7 +182,7 @@ impl Account {
         self.enriching.remove(id);
         self.regions.forget_zone(id);
         zone.enrichment.request_everything();
-        Some((zone, due))
+        Some(zone)
     }
 
     /// Marks the findings of all zones as outdated.

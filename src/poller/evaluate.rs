@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::account::Account;
+use super::discovery::ZoneConfig;
 use super::enrichment::refresh::Regions;
 use super::recorder::Recorder;
 use super::zone::PolledZone;
@@ -63,8 +64,13 @@ impl PolledZone {
         let expect = &context.evaluation.expect;
         let retain = context.settings.retain;
         let discovered = self.enrichment.discovered(&context.evaluation, now, retain);
-        let declared_hosts = self.declared_hosts.iter().map(|declared| &declared.host);
-        let named = declared_hosts.chain(discovered.hosts());
+        let ZoneConfig {
+            declared,
+            declared_hosts,
+            ..
+        } = &self.config;
+        let named = declared_hosts.iter().map(|declared| &declared.host);
+        let named = named.chain(discovered.hosts());
         let id = &self.slot.id;
         let (hosts, paths) = context.hosts.answers(id, named, &self.enrichment.paths);
         if self.enrichment.paths != paths {
@@ -73,8 +79,8 @@ impl PolledZone {
             context.recorder.sources(id, stored);
         }
         let evidence = Evidence {
-            declared: &self.declared,
-            declared_hosts: &self.declared_hosts,
+            declared,
+            declared_hosts,
             ignore: &expect.ignore,
             discovered: &discovered,
             hosts: &hosts,
@@ -314,7 +320,13 @@ mod tests {
             origin_ip: ip(5),
             place: ExpectedPlace::default(),
         };
-        zone.declared = zone.declared.iter().cloned().chain([later]).collect();
+        zone.config.declared = zone
+            .config
+            .declared
+            .iter()
+            .cloned()
+            .chain([later])
+            .collect();
         zone.evaluate_again(criteria(&context), |_, shown| shown);
         let held_back = zone.slot.load();
         assert_eq!(missing(&zone), [ip(2), ip(3), ip(4)]);

@@ -28,9 +28,7 @@ impl Account {
     /// Logs the failure of an optional call, which does no harm. Each kind of failure is a warning
     /// only once.
     pub(super) fn log_optional_failure(&mut self, zone_id: &ZoneId, error: &ApiError) {
-        let first = self
-            .optional_failures
-            .insert((error.operation, error.reason));
+        let first = self.logged.insert((error.operation, Some(error.reason)));
         let (account, operation) = (&self.state.name, error.operation.as_str());
         if !first {
             debug!(%account, %zone_id, operation, %error, "optional call failed again");
@@ -47,7 +45,7 @@ impl Account {
 
     /// Logs that some rows of a source could not be read. This is a warning only once per source.
     fn log_unreadable_rows(&mut self, zone_id: &ZoneId, operation: Operation) {
-        let first = self.unreadable.insert(operation);
+        let first = self.logged.insert((operation, None));
         let (account, operation) = (&self.state.name, operation.as_str());
         if first {
             warn!(%account, %zone_id, operation,

@@ -56,7 +56,7 @@ impl Poller {
                 Some(mut account) => {
                     account.listing.select(zones, now);
                     if credentials_changed {
-                        account.optional_failures.clear();
+                        account.logged.clear();
                         account.token = TokenCheck::new(now);
                     }
                     account

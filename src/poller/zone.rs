@@ -10,7 +10,6 @@ use super::discovery::ZoneConfig;
 use super::enrichment::state::EnrichmentState;
 use super::schedule::{Cadence, poll_backoff};
 use crate::cloudflare::{ApiError, Reason, RejectedRows};
-use crate::findings::{DeclaredHost, DeclaredOrigin};
 use crate::snapshot::{ZoneData, ZoneSlot, ZoneState};
 
 /// A zone whose poll hit the rate limit is due again at once, i.e. after the pause. This limits the
@@ -30,10 +29,7 @@ pub(super) struct PolledZone {
     pub(super) failures: u32,
     /// Its entry among the account's expiries.
     pub(super) expiry: Option<Instant>,
-    /// The origins that the configuration declares for it.
-    pub(super) declared: Arc<[DeclaredOrigin]>,
-    /// The origin hosts that the configuration declares for it.
-    pub(super) declared_hosts: Arc<[DeclaredHost]>,
+    pub(super) config: ZoneConfig,
     /// What is known about it besides its mappings.
     pub(super) enrichment: EnrichmentState,
     /// The data to compare the next successful poll with, if none is shown.
@@ -54,8 +50,7 @@ impl PolledZone {
             prompted: None,
             failures: 0,
             expiry: None,
-            declared: config.declared,
-            declared_hosts: config.declared_hosts,
+            config,
             enrichment: EnrichmentState::default(),
             baseline: None,
             rejected: 0,

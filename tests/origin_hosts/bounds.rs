@@ -52,7 +52,9 @@ async fn hosts_beyond_the_limit_are_left_out_and_harm_no_other() {
     world.want("b", &["one-more.example"]);
     assert!(world.hosts.get(&host("one-more.example")).is_none());
     assert!(world.hosts.get(&host("h0.example")).is_some());
+    // A zone wants its hosts again after each poll.
     world.hosts.want(&zone("a"), BTreeSet::new());
+    world.want("b", &["one-more.example"]);
     world
         .until("one-more.example", |host| host.state().is_some())
         .await;

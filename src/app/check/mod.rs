@@ -171,7 +171,7 @@ async fn try_online(settings: &Settings, text: &mut String) -> Result<bool, Erro
             settings: &settings.poller,
             expect: &settings.expect,
             verify: settings.verify,
-            audit_log: settings.audit_log,
+            audit_log: settings.audit_log.enabled,
             record_zones: sources::record_zones(&readings, &directory, &account.name, from_dns),
         };
         let load = Load::of(&directory, &account.name, demand);

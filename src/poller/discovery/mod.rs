@@ -20,14 +20,17 @@ use crate::domain::{Zone, ZoneId, ZoneName};
 use crate::findings::{DeclaredHost, DeclaredOrigin};
 use crate::snapshot::{Directory, StaleAfter, ZoneSlot, ZoneState};
 
-/// Zones that no account currently polls, with their former due times.
-pub(super) type Released = HashMap<ZoneId, (PolledZone, Option<Instant>)>;
+/// Zones that no account currently polls.
+pub(super) type Released = HashMap<ZoneId, PolledZone>;
 
 /// The configuration of one zone.
+#[derive(PartialEq)]
 pub(super) struct ZoneConfig {
     pub(super) interval: Duration,
     pub(super) stale_after: StaleAfter,
+    /// The origins that the configuration declares for it.
     pub(super) declared: Arc<[DeclaredOrigin]>,
+    /// The origin hosts that the configuration declares for it.
     pub(super) declared_hosts: Arc<[DeclaredHost]>,
 }
 
@@ -68,8 +71,9 @@ impl Poller {
             };
             if account.zones.contains_key(&id) {
                 account.update(&id, zone, config, &self.context, now);
-            } else if let Some((polled, due)) = released.remove(&id) {
-                account.add(polled, due.unwrap_or(now), &self.context);
+            } else if let Some(mut polled) = released.remove(&id) {
+                let due = polled.due.take().unwrap_or(now);
+                account.add(polled, due, &self.context);
                 account.update(&id, zone, config, &self.context, now);
             } else {
                 let cadence = Cadence::nth(self.context.started, self.found);
@@ -185,19 +189,17 @@ impl Account {
             stale_after: config.stale_after,
             ..ZoneState::clone(&old)
         };
-        if (&old.zone, &old.account, old.interval, old.stale_after)
-            != (&new.zone, &new.account, new.interval, new.stale_after)
-        {
+        // A zone that is unread, overdue or failing keeps its earlier due time.
+        let due = polled.due.filter(|_| old.interval != new.interval);
+        let next = polled.cadence.next(new.interval, now, fastrand::f64());
+        if *old != new {
             polled.publish(&old, new, &context.recorder);
         }
-        if polled.declared != config.declared || polled.declared_hosts != config.declared_hosts {
-            polled.declared = config.declared;
-            polled.declared_hosts = config.declared_hosts;
+        if polled.config != config {
+            polled.config = config;
             self.evaluations.insert(id.clone());
         }
-        // A zone that is unread, overdue or failing keeps its earlier due time.
-        if let Some(due) = polled.due.filter(|_| old.interval != config.interval) {
-            let next = polled.cadence.next(config.interval, now, fastrand::f64());
+        if let Some(due) = due {
             self.schedule(id, due.min(next), context);
         }
         self.queue_enrichment(id, context, now);

@@ -41,7 +41,7 @@ impl Account {
             settings,
             expect: &context.evaluation.expect,
             verify: context.evaluation.verify,
-            audit_log: context.evaluation.audit_log,
+            audit_log: context.evaluation.audit_log.enabled,
             record_zones: records.of_account(account),
         };
         let load = Load::of(&snapshot.directory(), account, demand);

@@ -1,14 +1,13 @@
 //! Estimates whether the schedule fits the rate limit. Pure arithmetic.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::Arc;
+use std::collections::HashSet;
 use std::time::Duration;
 
-use crate::cloudflare::{AuditLogSettings, MAPPINGS_PER_PAGE, URGENT_SHARE, ZONES_PER_PAGE};
+use crate::cloudflare::{MAPPINGS_PER_PAGE, URGENT_SHARE, ZONES_PER_PAGE};
 use crate::domain::AccountName;
 use crate::findings::{ExpectSettings, VerifySettings};
 use crate::poller::Settings;
-use crate::snapshot::{Directory, ZoneState};
+use crate::snapshot::Directory;
 
 /// Calls for the rules of a zone.
 const RULES: usize = 3;
@@ -30,7 +29,7 @@ pub struct Demand<'a> {
     /// Which of Cloudflare's settings are read.
     pub verify: VerifySettings,
     /// Whether audit logs are read.
-    pub audit_log: AuditLogSettings,
+    pub audit_log: bool,
     /// Zones that are not enriched, whose records are read because hosts resolve through them.
     pub record_zones: usize,
 }
@@ -42,8 +41,8 @@ pub struct Load {
     fixed: f64,
     /// Requests per round of the zones with the common interval.
     round: f64,
-    /// Requests per second for audit logs, if the budget allows them.
-    audit_logs: f64,
+    /// Whether audit logs and the reads they trigger have their own part of the budget.
+    has_reserve: bool,
 }
 
 impl Load {
@@ -53,27 +52,24 @@ impl Load {
         let Demand {
             settings, expect, ..
         } = demand;
-        let states: Vec<_> = directory.zones.iter().map(|slot| slot.load()).collect();
-        let owners = owners(directory, &states);
-        let states = states.iter().filter(|state| state.account == *account);
-        let states: Vec<_> = states.collect();
+        let states = directory.zones.iter().map(|slot| slot.load());
+        let states: Vec<_> = states.filter(|state| state.account == *account).collect();
         let follows = settings.discovery_interval == settings.interval;
         let mut load = Self::listing(
             states.len(),
             (!follows).then_some(settings.discovery_interval),
         );
+        load.has_reserve = demand.audit_log;
         let beside = usize::from(expect.from_dns) + usize::from(expect.from_load_balancers);
         for state in &states {
             let mappings = state.mappings().len();
             let own = (state.interval != settings.interval).then_some(state.interval);
             load.add_zone(mappings, beside, own);
         }
-        let of_account = owners
-            .values()
-            .filter(|readers| readers.iter().any(|(_, name)| *name == account))
-            .count();
         if expect.from_load_balancers {
-            load.add(pages(of_account, 1), None);
+            let owners = states.iter().filter_map(|state| state.zone.owner.as_ref());
+            let owners: HashSet<_> = owners.collect();
+            load.add(pages(owners.len(), 1), None);
         }
         load.add(pages(demand.record_zones, 1), None);
         let hourly = RULES * usize::from(expect.from_rules)
@@ -82,13 +78,6 @@ impl Load {
         // Verifying the token, and reading the regions once for all zones.
         let once = 1 + usize::from(demand.verify.supported_regions);
         load.add(pages(once, 1), Some(HOURLY));
-        let read = owners
-            .values()
-            .filter(|readers| readers.first().is_some_and(|(_, name)| *name == account))
-            .count();
-        if demand.audit_log.enabled {
-            load.audit_logs = pages(read, 1) / demand.audit_log.interval.as_secs_f64();
-        }
         load
     }
 
@@ -122,13 +111,11 @@ impl Load {
         window: Duration,
     ) -> Option<Duration> {
         let allowed = f64::from(budget) / window.as_secs_f64();
-        // Audit logs and the reads they trigger have their own part of the budget.
-        let reserved = if self.audit_logs > 0.0 {
-            allowed / f64::from(URGENT_SHARE)
+        let allowed = if self.has_reserve {
+            allowed - allowed / f64::from(URGENT_SHARE)
         } else {
-            0.0
+            allowed
         };
-        let allowed = allowed - reserved;
         if self.fixed + self.round / interval.as_secs_f64() <= allowed {
             return None;
         }
@@ -142,27 +129,6 @@ impl Load {
     }
 }
 
-/// Configured accounts, by their position in the configuration.
-type Readers<'a> = BTreeSet<(Option<usize>, &'a AccountName)>;
-
-/// The configured accounts with zones in each Cloudflare account; the first one reads its audit
-/// log.
-fn owners<'a>(
-    directory: &'a Directory,
-    states: &'a [Arc<ZoneState>],
-) -> BTreeMap<&'a str, Readers<'a>> {
-    let accounts = directory.accounts.iter().enumerate();
-    let position: HashMap<_, _> = accounts.map(|(n, account)| (&account.name, n)).collect();
-    let mut owners: BTreeMap<&str, Readers<'_>> = BTreeMap::new();
-    for state in states {
-        if let Some(owner) = &state.zone.owner {
-            let readers = owners.entry(owner).or_default();
-            readers.insert((position.get(&state.account).copied(), &state.account));
-        }
-    }
-    owners
-}
-
 #[expect(clippy::cast_precision_loss, reason = "page counts are far below 2^52")]
 fn pages(rows: usize, per_page: u64) -> f64 {
     (rows as u64).div_ceil(per_page) as f64
@@ -170,10 +136,12 @@ fn pages(rows: usize, per_page: u64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::domain::{Zone, ZoneId};
     use crate::poller::Shard;
-    use crate::snapshot::{AccountState, StaleAfter, ZoneCounts, ZoneSlot};
+    use crate::snapshot::{StaleAfter, ZoneSlot, ZoneState};
 
     const MINUTES_5: Duration = Duration::from_mins(5);
 
@@ -203,13 +171,6 @@ mod tests {
             let state = ZoneState::new(found, name(account), MINUTES_5, StaleAfter::Never);
             Arc::new(ZoneSlot::new(id, state))
         };
-        let account = |text| AccountState {
-            name: name(text),
-            up: Some(true),
-            last_success: None,
-            error: None,
-            zones: ZoneCounts::default(),
-        };
         Directory {
             zones: vec![
                 zone(1, "b", "one"),
@@ -217,7 +178,6 @@ mod tests {
                 zone(3, "a", "one"),
                 zone(4, "a", "two"),
             ],
-            accounts: vec![account("a"), account("b")],
             ..Directory::default()
         }
     }
@@ -236,16 +196,13 @@ mod tests {
                 supported_regions: false,
                 tiered_cache: false,
             },
-            audit_log: AuditLogSettings {
-                interval: Duration::from_secs(30),
-                ..AuditLogSettings::default()
-            },
+            audit_log: false,
             record_zones: 0,
         };
         change(&mut demand, &mut expect);
         demand.expect = &expect;
         let load = Load::of(&directory(), &name(account), demand);
-        (load.fixed + load.audit_logs) * MINUTES_5.as_secs_f64() + load.round
+        load.fixed * MINUTES_5.as_secs_f64() + load.round
     }
 
     #[test]
@@ -254,7 +211,7 @@ mod tests {
         let usual = 1.0 + 3.0 + 1.0 / 12.0;
         let of_a = |change: Change| requests("a", change) - usual;
         assert!(of_a(|_, _| {}).abs() < 1e-9);
-        let cases: [(&str, Change, f64); 7] = [
+        let cases: [(&str, Change, f64); 6] = [
             ("records", |_, expect| expect.from_dns = true, 3.0),
             (
                 "load balancers, and the pools of both Cloudflare accounts",
@@ -281,27 +238,17 @@ mod tests {
                 |demand, _| demand.record_zones = 7,
                 7.0,
             ),
-            (
-                "two audit logs every 30 s",
-                |demand, _| demand.audit_log.enabled = true,
-                20.0,
-            ),
         ];
         for (what, change, more) in cases {
             let seen = of_a(change);
             assert!((seen - more).abs() < 1e-9, "{what}: {seen} and not {more}");
         }
-        let audit_log = |demand: &mut Demand<'_>, _: &mut ExpectSettings| {
-            demand.audit_log.enabled = true;
-        };
-        let of_b = requests("b", audit_log) - requests("b", |_, _| {});
-        assert!(of_b.abs() < 1e-9, "the first account reads the log: {of_b}");
     }
 
     #[test]
     fn audit_logs_leave_polls_four_fifths_of_the_budget() {
         let mut load = Load::listing(1, None);
-        load.audit_logs = 1.0;
+        load.has_reserve = true;
         load.round = 60.0;
         // 60 of 100 requests fit besides 20 for audit logs, but 95 do not.
         assert_eq!(load.fitting_interval(MINUTES_5, 100, MINUTES_5), None);
