@@ -86,13 +86,10 @@ impl SourceState {
     }
 
     pub(super) fn is_current(&self) -> bool {
-        matches!(
-            self,
-            Self::Read {
-                is_current: true,
-                ..
-            }
-        )
+        let Self::Read { is_current, .. } = self else {
+            return false;
+        };
+        *is_current
     }
 }
 

@@ -1,5 +1,6 @@
 //! Handles the outcomes of tasks.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -13,7 +14,7 @@ use super::tasks::{Ended, Outcome};
 use super::token::TokenCheck;
 use super::{Context, Poller, SourceOutcome, state};
 use crate::cloudflare::{ApiError, MappingList, Operation, Reason};
-use crate::domain::ZoneId;
+use crate::domain::{SupportedRegions, ZoneId};
 use crate::snapshot::{LastPoll, ZoneState};
 
 impl Poller {
@@ -90,10 +91,25 @@ impl Poller {
     }
 
     /// Updates the upper tiers of the regions that the accounts list.
-    pub(super) fn show_upper_tiers(&self) {
+    pub(super) fn show_upper_tiers(&mut self) {
         let accounts = self.accounts.values();
-        let known = accounts.filter_map(|account| account.regions.known.clone());
-        self.context.metrics.upper_tiers.set(known.collect());
+        let regions = accounts.filter_map(|account| account.regions.known.as_deref());
+        let mut tiers = BTreeSet::new();
+        for (vendor, row) in regions.flat_map(SupportedRegions::iter) {
+            for colo in &row.upper_tier_colos {
+                let tier = [vendor.as_str(), row.region.as_str(), colo];
+                tiers.insert(tier.map(str::to_owned));
+            }
+        }
+        let gauge = &self.context.metrics.upper_tiers;
+        for tier in &tiers {
+            gauge.with_label_values(tier).set(1);
+        }
+        for gone in self.upper_tiers.difference(&tiers) {
+            // It is there, because it was set.
+            let _ = gauge.remove_label_values(gone);
+        }
+        self.upper_tiers = tiers;
     }
 }
 

@@ -100,6 +100,8 @@ pub struct Poller {
     unmatched: UnmatchedZones,
     /// The stored state of zones that are not found yet.
     memory: HashMap<ZoneId, (StoredZone, StoredSources)>,
+    /// The series of `upper_tier_info`: vendor, region and colo.
+    upper_tiers: BTreeSet<[String; 3]>,
     /// The number of zones found since the start, which spreads them over the interval.
     found: u32,
     /// Whether the listings differ from the published directory.
@@ -141,14 +143,7 @@ impl Poller {
         let ranges_changed = evaluation.ranges.changed();
         let (handle, commands) = handle::channel();
         metrics.interval.set(settings.interval.as_secs_f64());
-        let accounts = accounts
-            .into_iter()
-            .map(|ConfiguredAccount { client, zones, .. }| {
-                let name = client.account().clone();
-                (name, Account::new(client, zones, started))
-            })
-            .collect();
-        let poller = Self {
+        let mut poller = Self {
             context: Context {
                 settings,
                 hosts: HostLookup::new(evaluation.hosts.clone()),
@@ -161,18 +156,20 @@ impl Poller {
             },
             snapshot,
             ready,
-            accounts,
+            accounts: IndexMap::new(),
             tasks: Tasks::default(),
             records: RecordReadings::default(),
             audit_logs: AuditLogs::default(),
             unmatched: UnmatchedZones::default(),
             memory: HashMap::new(),
+            upper_tiers: BTreeSet::new(),
             found: 0,
             listings_changed: true,
             ranges_changed,
             commands,
             readings: Vec::new(),
         };
+        poller.replace_accounts(accounts, started);
         (poller, handle, readiness)
     }
 

@@ -43,7 +43,11 @@ impl Poller {
     /// Remaining accounts keep their zones and schedules. Returns the zones of removed accounts,
     /// which another account may list too. The tasks of removed accounts are cancelled, so that
     /// removed credentials are no longer used.
-    fn replace_accounts(&mut self, accounts: Vec<ConfiguredAccount>, now: Instant) -> Released {
+    pub(super) fn replace_accounts(
+        &mut self,
+        accounts: Vec<ConfiguredAccount>,
+        now: Instant,
+    ) -> Released {
         let mut old = std::mem::take(&mut self.accounts);
         for new in accounts {
             let ConfiguredAccount {

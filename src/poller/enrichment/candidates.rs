@@ -11,7 +11,7 @@ use crate::findings::{Candidates, LeftOutReason};
 pub(super) fn of_rules(rules: &Rows<OriginTarget>) -> Candidates {
     let mut candidates = none_of(rules);
     for target in &rules.rows {
-        add(&mut candidates, target.clone());
+        add(&mut candidates, target, None);
     }
     candidates
 }
@@ -20,12 +20,9 @@ pub(super) fn of_rules(rules: &Rows<OriginTarget>) -> Candidates {
 pub(super) fn of_cloud_connector(rules: &Rows<CloudConnectorRule>) -> Candidates {
     let mut candidates = none_of(rules);
     for rule in &rules.rows {
-        match rule.host.clone() {
-            OriginTarget::Host(host) if rule.provider == StorageProvider::R2 => {
-                candidates.leave_out(None, Some(host), LeftOutReason::NoOriginAddress);
-            }
-            target => add(&mut candidates, target),
-        }
+        let is_r2 = rule.provider == StorageProvider::R2;
+        let unusable = is_r2.then_some(LeftOutReason::NoOriginAddress);
+        add(&mut candidates, &rule.host, unusable);
     }
     candidates
 }
@@ -46,15 +43,7 @@ pub(super) fn of_records(records: &Rows<DnsRecord>, balanced: &BTreeSet<RecordNa
         } else {
             None
         };
-        match (unusable, record.target.clone()) {
-            (None, target) => add(&mut candidates, target),
-            (Some(reason), OriginTarget::Address(ip)) => {
-                candidates.leave_out(Some(ip), None, reason);
-            }
-            (Some(reason), OriginTarget::Host(host)) => {
-                candidates.leave_out(None, Some(host), reason);
-            }
-        }
+        add(&mut candidates, &record.target, unusable);
     }
     candidates
 }
@@ -82,12 +71,9 @@ pub(super) fn of_pools(pools: &Rows<Pool>, ids: &BTreeSet<PoolId>) -> Candidates
         .flat_map(|pool| &pool.origins)
         .filter(|origin| origin.enabled);
     for origin in origins {
-        match &origin.target {
-            OriginTarget::Address(ip) if origin.in_virtual_network => {
-                candidates.leave_out(Some(*ip), None, LeftOutReason::VirtualNetwork);
-            }
-            target => add(&mut candidates, target.clone()),
-        }
+        let unusable = origin.in_virtual_network;
+        let unusable = unusable.then_some(LeftOutReason::VirtualNetwork);
+        add(&mut candidates, &origin.target, unusable);
     }
     candidates
 }
@@ -100,12 +86,13 @@ fn none_of<T>(rows: &Rows<T>) -> Candidates {
     }
 }
 
-fn add(candidates: &mut Candidates, target: OriginTarget) {
-    match target {
-        OriginTarget::Address(ip) => {
-            candidates.addresses.insert(ip);
-        }
-        OriginTarget::Host(host) => candidates.add_host(host),
+/// Adds a target, or leaves it out if the source shows that it is unusable.
+fn add(candidates: &mut Candidates, target: &OriginTarget, unusable: Option<LeftOutReason>) {
+    match (target.clone(), unusable) {
+        (OriginTarget::Address(ip), None) => drop(candidates.addresses.insert(ip)),
+        (OriginTarget::Host(host), None) => candidates.add_host(host),
+        (OriginTarget::Address(ip), Some(reason)) => candidates.leave_out(Some(ip), None, reason),
+        (OriginTarget::Host(host), Some(reason)) => candidates.leave_out(None, Some(host), reason),
     }
 }
 

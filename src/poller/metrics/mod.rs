@@ -2,13 +2,11 @@
 
 mod audit_log;
 mod lag;
-mod upper_tiers;
 
-use prometheus::{Gauge, Registry};
+use prometheus::{Gauge, IntGaugeVec, Registry};
 
 use self::audit_log::AuditLogMetrics;
 use self::lag::LagBoard;
-use self::upper_tiers::UpperTiers;
 use crate::metric_families;
 
 /// The poller's own metrics.
@@ -16,7 +14,7 @@ use crate::metric_families;
 pub struct Metrics {
     pub(super) lag: LagBoard,
     pub(super) interval: Gauge,
-    pub(super) upper_tiers: UpperTiers,
+    pub(super) upper_tiers: IntGaugeVec,
     pub(super) audit_log: AuditLogMetrics,
 }
 
@@ -27,12 +25,10 @@ impl Metrics {
         let lag = LagBoard::new()?;
         registry.register(Box::new(lag.clone()))?;
         let interval = metric_families::POLL_INTERVAL.register(registry)?;
-        let upper_tiers = UpperTiers::new()?;
-        registry.register(Box::new(upper_tiers.clone()))?;
         Ok(Self {
             lag,
             interval,
-            upper_tiers,
+            upper_tiers: metric_families::UPPER_TIER_INFO.register(registry)?,
             audit_log: AuditLogMetrics::register(registry)?,
         })
     }
