@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -35,8 +36,8 @@ pub(super) async fn run(settings: Settings, load: Load) -> Result<ExitCode, Erro
 pub(super) async fn serve(
     settings: Settings,
     load: Load,
-    protection: Protection,
-    listeners: Vec<web::Listener>,
+    mut protection: Protection,
+    listeners: Vec<TcpListener>,
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
     let (parts, poller, rate_limits) = Parts::with_storage(&settings)?;
@@ -44,12 +45,11 @@ pub(super) async fn serve(
         .registry
         .register(Box::new(ProcessCollector::new()?))?;
     logging::register(&parts.registry)?;
-    let metrics = web::Metrics::register(&parts.registry)?;
     protection.register(&parts.registry)?;
     let (reload, reloading) =
         reload::start(load, settings.clone(), parts.clone(), shutdown.clone())?;
     let sources = sources::of(&parts, reload);
-    let router = Router::new(&settings.web, sources, metrics);
+    let router = Router::new(&settings.web, sources, &parts.registry)?;
     let (limits, end) = (Limits::default(), shutdown.clone());
     let serving = web::serve(listeners, protection, router, limits, end);
     let mut tasks = JoinSet::new();

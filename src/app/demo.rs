@@ -14,7 +14,7 @@ use super::{Error, daemon, logging, output, signals};
 use crate::config::{self, ConfigError, ConfigErrors, Environment, Format, Place, ProcessFlags};
 use crate::simulator::dns::NameServer;
 use crate::simulator::{Simulator, demo};
-use crate::web::{self, Listener, Protection};
+use crate::web::{self, Protection};
 
 /// Makes the simulated changes the same in every run.
 const SEED: u64 = 1;
@@ -84,10 +84,15 @@ fn configuration(api: &Simulator, names: &NameServer) -> String {
     text
 }
 
-fn welcome(api: &Simulator, listeners: &[Listener], scheme: &str, telemetry_path: &str) -> String {
+fn welcome(
+    api: &Simulator,
+    listeners: &[TcpListener],
+    scheme: &str,
+    telemetry_path: &str,
+) -> String {
     let mut text = "A simulated Cloudflare API, and the exporter reading it:\n\n".to_owned();
-    for listener in listeners {
-        let address = reachable(listener.local_addr());
+    for address in listeners.iter().flat_map(TcpListener::local_addr) {
+        let address = reachable(address);
         let _ = writeln!(text, "  page     {scheme}://{address}/");
         let _ = writeln!(text, "  metrics  {scheme}://{address}{telemetry_path}");
     }

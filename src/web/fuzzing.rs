@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use hyper::HeaderMap;
-use hyper::header::{ACCEPT_ENCODING, AUTHORIZATION, HeaderValue};
+use hyper::header::{HeaderName, HeaderValue};
 
 use super::api::Resource;
 use super::negotiation::negotiate;
@@ -33,22 +33,12 @@ pub fn query(text: &str) {
 
 /// Negotiates the form of the body from the lines of an `Accept-Encoding`.
 pub fn accept_encoding(lines: &[u8]) {
-    let mut headers = HeaderMap::new();
-    for line in lines.split(|&byte| byte == b'\n') {
-        if let Ok(value) = HeaderValue::from_bytes(line) {
-            headers.append(ACCEPT_ENCODING, value);
-        }
-    }
-    negotiate(&headers);
+    negotiate(&headers("accept-encoding", lines));
 }
 
 /// Parses the query of a probe and its caller's time-out.
 pub fn probe(query: &str, timeout: &[u8]) {
-    let mut headers = HeaderMap::new();
-    if let Ok(value) = HeaderValue::from_bytes(timeout) {
-        headers.insert(TIMEOUT_HEADER, value);
-    }
-    let Ok(limit) = time_limit(&headers) else {
+    let Ok(limit) = time_limit(&headers(TIMEOUT_HEADER, timeout)) else {
         return;
     };
     assert!(limit < LONGEST_TIMEOUT);
@@ -65,11 +55,7 @@ pub fn probe(query: &str, timeout: &[u8]) {
 
 /// Parses the value of an `Authorization` header.
 pub fn authorization(value: &[u8]) {
-    let mut headers = HeaderMap::new();
-    if let Ok(value) = HeaderValue::from_bytes(value) {
-        headers.insert(AUTHORIZATION, value);
-    }
-    if let Some(name) = protection::named(&headers) {
+    if let Some(name) = protection::named(&headers("authorization", value)) {
         assert!(
             !name.contains(':'),
             "{name:?} has taken some of the password"
@@ -80,4 +66,12 @@ pub fn authorization(value: &[u8]) {
 /// Parses a client certificate.
 pub fn client_certificate(der: &[u8]) {
     protection::names_of(der);
+}
+
+/// A header with the lines that can be values.
+fn headers(name: &str, lines: &[u8]) -> HeaderMap {
+    let lines = lines.split(|&byte| byte == b'\n');
+    let values = lines.flat_map(HeaderValue::from_bytes);
+    let name = HeaderName::try_from(name).expect("a constant name");
+    values.map(|value| (name.clone(), value)).collect()
 }

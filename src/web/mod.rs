@@ -8,7 +8,6 @@ mod cross_site;
 #[doc(hidden)]
 pub mod fuzzing;
 mod log_limit;
-mod metrics;
 mod negotiation;
 mod pages;
 mod probe;
@@ -24,12 +23,11 @@ mod settings;
 mod sources;
 mod web_config;
 
-pub use metrics::Metrics;
 pub use probe::{LookUp, LookUpError, LookingUp, Wanted};
 pub use protection::{Protection, ProtectionError};
 pub use reload::{Reload, Reloading};
 pub use router::Router;
-pub use server::{Limits, ListenError, Listener, bind, is_listen_address, serve};
+pub use server::{Limits, ListenError, bind, is_listen_address, serve};
 pub use settings::Settings;
 pub use sources::{Accounts, ApiUrl, Sources};
 pub use web_config::{ClientAuth, PasswordHash, Pem, RateLimit, TlsSettings, WebConfig};

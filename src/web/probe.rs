@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use hyper::{HeaderMap, StatusCode};
@@ -78,34 +78,21 @@ pub(super) struct Probes {
 
 /// The peer of each probe in progress.
 #[derive(Default)]
-struct UnderWay(Mutex<Vec<Peer>>);
-
-/// A probe that counts as in progress until this is dropped.
-struct Entry<'a> {
-    under_way: &'a UnderWay,
-    peer: Peer,
-}
+struct UnderWay(Mutex<Vec<Weak<Peer>>>);
 
 impl UnderWay {
-    /// `None` if there are too many.
-    fn enter(&self, peer: Peer) -> Option<Entry<'_>> {
+    /// Counts a probe as in progress while the value lives. `None` if there are too many.
+    fn enter(&self, peer: Peer) -> Option<Arc<Peer>> {
         let mut peers = lock(&self.0);
-        let of_peer = peers.iter().filter(|other| **other == peer).count();
+        peers.retain(|other| other.strong_count() > 0);
+        let others = peers.iter().filter_map(Weak::upgrade);
+        let of_peer = others.filter(|other| **other == peer).count();
         if of_peer >= MAX_PROBES_OF_PEER || peers.len() >= MAX_PROBES {
             return None;
         }
-        peers.push(peer);
-        let under_way = self;
-        Some(Entry { under_way, peer })
-    }
-}
-
-impl Drop for Entry<'_> {
-    fn drop(&mut self) {
-        let mut peers = lock(&self.under_way.0);
-        if let Some(own) = peers.iter().position(|peer| *peer == self.peer) {
-            peers.swap_remove(own);
-        }
+        let entry = Arc::new(peer);
+        peers.push(Arc::downgrade(&entry));
+        Some(entry)
     }
 }
 
@@ -324,7 +311,7 @@ mod tests {
         drop(first);
         assert!(under_way.enter(peer(3)).is_some());
         drop(second);
-        assert!(under_way.0.lock().unwrap().is_empty());
+        assert_eq!(all(4).len(), MAX_PROBES_OF_PEER);
     }
 
     #[test]

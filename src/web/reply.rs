@@ -7,7 +7,7 @@ use hyper::header::{
     ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE,
     HeaderName, HeaderValue, REFERRER_POLICY, VARY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
-use hyper::{Method, Response, StatusCode};
+use hyper::{HeaderMap, Method, Response, StatusCode};
 use maud::Markup;
 use serde::Serialize;
 
@@ -121,12 +121,8 @@ impl Reply {
     }
 
     /// Adds headers, and replaces those with the same name.
-    pub(super) fn with_headers(mut self, headers: &[(HeaderName, HeaderValue)]) -> Self {
-        for (name, value) in headers {
-            self.response
-                .headers_mut()
-                .insert(name.clone(), value.clone());
-        }
+    pub(super) fn with_headers(mut self, headers: &HeaderMap) -> Self {
+        self.response.headers_mut().extend(headers.clone());
         self
     }
 

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use hyper::http::request::Parts;
 use hyper::{Method, StatusCode};
 use jiff::Timestamp;
+use prometheus::{IntCounterVec, Registry};
 
 use super::Settings;
 use super::api::{Api, MAX_ANSWERS, Resource};
 use super::cross_site::is_cross_site;
-use super::metrics::Metrics;
 use super::pages::{MAX_PAGES, Page, Pages};
 use super::probe::Probes;
 use super::protection::InForce;
@@ -20,6 +20,7 @@ use super::reply::Reply;
 use super::scrape::Scrapes;
 use super::server::{Connection, Peer};
 use super::sources::Sources;
+use crate::metric_families::HTTP_REQUESTS;
 
 /// Routes and answers requests.
 pub struct Router {
@@ -30,7 +31,7 @@ pub struct Router {
     probes: Probes,
     enable_lifecycle: bool,
     sources: Arc<Sources>,
-    metrics: Metrics,
+    requests: IntCounterVec,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,11 +47,15 @@ enum Route {
 }
 
 impl Router {
-    /// A router over `sources`.
-    pub fn new(settings: &Settings, sources: Sources, metrics: Metrics) -> Self {
+    /// A router over `sources`. Fails if its counter is already registered.
+    pub fn new(
+        settings: &Settings,
+        sources: Sources,
+        registry: &Registry,
+    ) -> Result<Self, prometheus::Error> {
         let sources = Arc::new(sources);
         let pool = RenderPool::new();
-        Self {
+        Ok(Self {
             telemetry_path: settings.telemetry_path.clone(),
             scrapes: Scrapes::new(sources.exposition.clone(), settings.max_requests),
             api: Api {
@@ -67,8 +72,8 @@ impl Router {
             probes: Probes::new(Arc::clone(&sources.look_up), sources.snapshot.clone()),
             enable_lifecycle: settings.enable_lifecycle,
             sources,
-            metrics,
-        }
+            requests: HTTP_REQUESTS.register(registry)?,
+        })
     }
 
     /// Answers and counts a request; no route reads request bodies. Health and readiness need no
@@ -93,7 +98,9 @@ impl Router {
             Some(refusal) => refusal,
             None => self.reply(route, request, client.peer).await,
         };
-        self.metrics.count(handler, reply.status());
+        let status = reply.status();
+        let counter = self.requests.with_label_values(&[handler, status.as_str()]);
+        counter.inc();
         reply
     }
 

@@ -9,7 +9,7 @@ use cloudflare_origin_region_exporter::exposition::{self, BuildInfo, Exposition,
 use cloudflare_origin_region_exporter::history::{self, History};
 use cloudflare_origin_region_exporter::snapshot::Snapshot;
 use cloudflare_origin_region_exporter::web::{
-    Accounts, Limits, Listener, LookUp, Metrics, Protection, Router, Settings, Sources, bind, serve,
+    Accounts, Limits, LookUp, Protection, Router, Settings, Sources, bind, serve,
 };
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
@@ -156,14 +156,14 @@ fn exposition(metrics: UpMetric, whole_at_most: usize, snapshot: &Snapshot) -> E
 
 impl Options {
     pub(crate) async fn start(self) -> Server {
-        let protection = Protection::load(self.settings.web_config_file.as_deref()).unwrap();
+        let mut protection = Protection::load(self.settings.web_config_file.as_deref()).unwrap();
         let listeners = bind(&self.settings).await.unwrap();
-        let addresses = listeners.iter().map(Listener::local_addr).collect();
+        let addresses = listeners.iter().map(|socket| socket.local_addr().unwrap());
+        let addresses = addresses.collect();
         let (ready, ready_seen) = watch::channel(false);
         let snapshot = Snapshot::default();
         let history = History::new(&history::Settings::default(), 1000);
         let registry = Registry::new();
-        let metrics = Metrics::register(&registry).unwrap();
         protection.register(&registry).unwrap();
         let sources = Sources {
             exposition: exposition(self.metrics, self.whole_at_most, &snapshot),
@@ -175,7 +175,7 @@ impl Options {
             look_up: self.look_up,
             reload: Arc::new(|| Box::pin(async { Ok("Reloaded.".to_owned()) })),
         };
-        let router = Router::new(&self.settings, sources, metrics);
+        let router = Router::new(&self.settings, sources, &registry).unwrap();
         let shutdown = CancellationToken::new();
         let task = tokio::spawn(serve(
             listeners,

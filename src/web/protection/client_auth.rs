@@ -37,13 +37,9 @@ impl ClientVerifier {
         now: UnixTime,
     ) -> Result<(), Error> {
         if self.trusted.contains(certificate) {
-            return if is_fit(&parse(certificate)?, now) {
-                Ok(())
-            } else {
-                Err(refused(
-                    "the certificate is not valid now or not made for clients",
-                ))
-            };
+            let is_fit = is_fit(&parse(certificate)?, now);
+            let problem = "the certificate is not valid now or not made for clients";
+            return is_fit.then_some(()).ok_or_else(|| refused(problem));
         }
         match &self.authorities {
             Some(authorities) => authorities
@@ -57,13 +53,9 @@ impl ClientVerifier {
         let Some(allowed) = &self.allowed_names else {
             return Ok(());
         };
-        if names(&parse(certificate)?).any(|name| allowed.contains(&name)) {
-            Ok(())
-        } else {
-            Err(refused(
-                "none of the certificate's names is in client_allowed_sans",
-            ))
-        }
+        let is_allowed = names(&parse(certificate)?).any(|name| allowed.contains(&name));
+        let problem = "none of the certificate's names is in client_allowed_sans";
+        is_allowed.then_some(()).ok_or_else(|| refused(problem))
     }
 }
 

@@ -1,6 +1,6 @@
 //! A small pool of workers that serves waiting peers in turn.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::oneshot;
@@ -10,33 +10,31 @@ use crate::web::server::Peer;
 
 /// A handle to the queue. Clones share the workers.
 #[derive(Debug, Clone)]
-pub(super) struct FairQueue {
-    state: Arc<Mutex<State>>,
-    max_waiting: usize,
-    max_of_peer: usize,
-}
+pub(super) struct FairQueue(Arc<Mutex<State>>);
 
 #[derive(Debug)]
 struct State {
     idle_workers: usize,
-    waiting: usize,
-    by_peer: HashMap<Peer, Waiting>,
+    max_waiting: usize,
+    max_of_peer: usize,
+    /// Oldest first.
+    waiting: Vec<Waiting>,
     /// The peers with waiting requests, next one first.
     turns: VecDeque<Peer>,
 }
 
-/// The waiting requests of a peer, in the order in which they are served.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Waiting {
-    returning: VecDeque<oneshot::Sender<Turn>>,
-    new: VecDeque<oneshot::Sender<Turn>>,
+    peer: Peer,
+    attempt: Attempt,
+    sender: oneshot::Sender<Turn>,
 }
 
 /// Whether the request has waited before. If so, it goes ahead of new ones from its peer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Attempt {
-    New,
     Returning,
+    New,
 }
 
 /// The use of a worker. Dropping it passes the worker on.
@@ -46,35 +44,29 @@ pub(super) struct Turn(FairQueue);
 impl FairQueue {
     /// At most `max_waiting` requests may wait, and `max_of_peer` from one peer.
     pub(super) fn new(workers: usize, max_waiting: usize, max_of_peer: usize) -> Self {
-        Self {
-            state: Arc::new(Mutex::new(State {
-                idle_workers: workers,
-                waiting: 0,
-                by_peer: HashMap::new(),
-                turns: VecDeque::new(),
-            })),
+        Self(Arc::new(Mutex::new(State {
+            idle_workers: workers,
             max_waiting,
             max_of_peer,
-        }
+            waiting: Vec::new(),
+            turns: VecDeque::new(),
+        })))
     }
 
     /// Takes an idle worker, if there is one.
     pub(super) fn idle(&self) -> Option<Turn> {
-        let is_idle = lock(&self.state).take_idle();
+        let is_idle = lock(&self.0).take_idle();
         is_idle.then(|| Turn(self.clone()))
     }
 
     /// Waits for the peer's turn. `None` if too many are waiting, now or later.
     pub(super) async fn turn(&self, peer: Peer, attempt: Attempt) -> Option<Turn> {
         let turn = {
-            let mut state = lock(&self.state);
+            let mut state = lock(&self.0);
             if state.take_idle() {
                 return Some(Turn(self.clone()));
             }
-            if !state.has_room(peer, attempt, self.max_waiting, self.max_of_peer) {
-                return None;
-            }
-            state.wait(peer, attempt)
+            state.wait(peer, attempt)?
         };
         turn.await.ok()
     }
@@ -89,75 +81,54 @@ impl State {
 
     /// If a peer uses all its places, a returning request replaces its last new one. If all places
     /// are taken, the peer with the most loses its last one.
-    fn has_room(
-        &mut self,
-        peer: Peer,
-        attempt: Attempt,
-        max_waiting: usize,
-        max_of_peer: usize,
-    ) -> bool {
-        let of_peer = self.by_peer.get(&peer).map_or(0, Waiting::len);
-        let loser = if of_peer >= max_of_peer {
-            let own = self.by_peer.get_mut(&peer);
-            own.filter(|own| attempt == Attempt::Returning && !own.new.is_empty())
-        } else if self.waiting < max_waiting {
-            return true;
-        } else {
-            let largest = self.by_peer.values_mut().max_by_key(|peer| peer.len());
-            largest.filter(|largest| largest.len() > of_peer + 1)
-        };
-        let made_room = loser.is_some_and(Waiting::drop_last);
-        self.waiting -= usize::from(made_room);
-        made_room
-    }
-
-    fn wait(&mut self, peer: Peer, attempt: Attempt) -> oneshot::Receiver<Turn> {
-        let (sender, receiver) = oneshot::channel();
-        let waiting = self.by_peer.entry(peer).or_default();
-        if waiting.len() == 0 && !self.turns.contains(&peer) {
+    fn wait(&mut self, peer: Peer, attempt: Attempt) -> Option<oneshot::Receiver<Turn>> {
+        let of_peer = self.of_peer(peer).count();
+        if of_peer >= self.max_of_peer {
+            let last = self.of_peer(peer).max();
+            let (_, index) = last.filter(|&(last, _)| attempt < last)?;
+            self.waiting.remove(index);
+        } else if self.waiting.len() >= self.max_waiting {
+            let peers = self.turns.iter().copied();
+            let sizes = peers.map(|peer| (self.of_peer(peer).count(), self.of_peer(peer).max()));
+            let (size, last) = sizes.max_by_key(|&(size, _)| size)?;
+            let (_, index) = last.filter(|_| size > of_peer + 1)?;
+            self.waiting.remove(index);
+        }
+        if of_peer == 0 {
             self.turns.push_back(peer);
         }
-        match attempt {
-            Attempt::New => waiting.new.push_back(sender),
-            Attempt::Returning => waiting.returning.push_back(sender),
-        }
-        self.waiting += 1;
-        receiver
+        let (sender, receiver) = oneshot::channel();
+        self.waiting.push(Waiting {
+            peer,
+            attempt,
+            sender,
+        });
+        Some(receiver)
     }
 
     /// The next request. Its peer moves to the end of the line.
     fn next(&mut self) -> Option<oneshot::Sender<Turn>> {
         let peer = self.turns.pop_front()?;
-        let waiting = self.by_peer.get_mut(&peer)?;
-        let next = waiting.returning.pop_front();
-        let next = next.or_else(|| waiting.new.pop_front())?;
-        self.waiting -= 1;
-        if waiting.len() == 0 {
-            self.by_peer.remove(&peer);
-        } else {
+        let (_, index) = self.of_peer(peer).min()?;
+        let next = self.waiting.remove(index);
+        if self.of_peer(peer).next().is_some() {
             self.turns.push_back(peer);
         }
-        Some(next)
-    }
-}
-
-impl Waiting {
-    fn len(&self) -> usize {
-        self.returning.len() + self.new.len()
+        Some(next.sender)
     }
 
-    fn drop_last(&mut self) -> bool {
-        self.new
-            .pop_back()
-            .or_else(|| self.returning.pop_back())
-            .is_some()
+    /// The waiting requests of a peer, as their index. The smallest one is served first.
+    fn of_peer(&self, peer: Peer) -> impl Iterator<Item = (Attempt, usize)> {
+        let all = self.waiting.iter().enumerate();
+        let own = all.filter(move |(_, waiting)| waiting.peer == peer);
+        own.map(|(index, waiting)| (waiting.attempt, index))
     }
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
         let next = {
-            let mut state = lock(&self.0.state);
+            let mut state = lock(&self.0.0);
             let next = state.next();
             if next.is_none() {
                 state.idle_workers += 1;
@@ -277,8 +248,8 @@ mod tests {
         }
         drop(working);
         drop(staying.await.unwrap().unwrap());
-        let state = queue.state.lock().unwrap();
-        assert_eq!((state.idle_workers, state.waiting), (1, 0));
-        assert!(state.by_peer.is_empty() && state.turns.is_empty());
+        let state = queue.0.lock().unwrap();
+        assert_eq!(state.idle_workers, 1);
+        assert!(state.waiting.is_empty() && state.turns.is_empty());
     }
 }

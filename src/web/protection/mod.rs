@@ -1,7 +1,6 @@
 //! TLS, users, rate limit and headers from the web configuration file. Changed files are reloaded
 //! while the server runs.
 
-mod certificate;
 mod client_auth;
 mod fair_queue;
 mod files;
@@ -14,10 +13,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use hyper::header::{HeaderName, HeaderValue};
 use hyper::{HeaderMap, StatusCode};
 use jiff::Timestamp;
-use prometheus::Registry;
+use prometheus::{Gauge, Registry};
 use rustls::ServerConfig;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep};
@@ -26,7 +24,6 @@ use tracing::{error, info};
 pub(super) use self::client_auth::names_of;
 pub(super) use self::users::named;
 
-use self::certificate::CertificateEnd;
 use self::files::Files;
 use self::rate::Bucket;
 use self::tls::Tls;
@@ -34,6 +31,7 @@ use self::users::{Access, Users};
 use super::reply::Reply;
 use super::server::Peer;
 use super::{Pem, TlsSettings, WebConfig};
+use crate::metric_families::WEB_CERTIFICATE_NOT_AFTER;
 use crate::panics::lock;
 
 /// How often the files are checked for changes.
@@ -52,7 +50,8 @@ pub struct Protection {
     path: Option<PathBuf>,
     in_force: ArcSwap<InForce>,
     files: Mutex<Files>,
-    certificate_end: CertificateEnd,
+    /// The expiry of the served certificate; only with TLS.
+    certificate_end: Option<Gauge>,
 }
 
 /// The protection of a connection or request.
@@ -60,7 +59,7 @@ pub struct Protection {
 pub(super) struct InForce {
     tls: Option<Tls>,
     /// Headers that are added to every response.
-    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
+    pub(super) headers: HeaderMap,
     users: Option<Users>,
     bucket: Option<Arc<Bucket>>,
 }
@@ -77,21 +76,26 @@ impl Protection {
             path: path.map(Path::to_owned),
             in_force: ArcSwap::from_pointee(in_force),
             files: Mutex::new(files),
-            certificate_end: CertificateEnd::default(),
+            certificate_end: None,
         })
     }
 
     /// Registers the metric of the certificate's expiry, if there is TLS.
-    pub fn register(&self, registry: &Registry) -> Result<(), prometheus::Error> {
-        if let Some(not_after) = self.not_after() {
-            self.certificate_end.register(registry)?;
-            self.certificate_end.set(not_after);
+    pub fn register(&mut self, registry: &Registry) -> Result<(), prometheus::Error> {
+        if self.in_force.load().tls.is_some() {
+            self.certificate_end = Some(WEB_CERTIFICATE_NOT_AFTER.register(registry)?);
+            self.show_certificate_end();
         }
         Ok(())
     }
 
-    fn not_after(&self) -> Option<Timestamp> {
-        self.in_force.load().tls.as_ref()?.not_after
+    /// Returns the expiry of the served certificate.
+    fn show_certificate_end(&self) -> Option<Timestamp> {
+        let not_after = self.in_force.load().tls.as_ref()?.not_after?;
+        if let Some(gauge) = &self.certificate_end {
+            gauge.set(not_after.as_duration().as_secs_f64());
+        }
+        Some(not_after)
     }
 
     /// `https` or `http`.
@@ -107,14 +111,18 @@ impl Protection {
     }
 
     /// Reloads changed files, forever. An error is logged once, and the previous settings stay in
-    /// use. Also checks the certificate's expiry.
+    /// use. Also logs an expired certificate once.
     pub(super) async fn follow(self: Arc<Self>) {
         let Some(path) = self.path.clone() else {
             return;
         };
+        let mut logged = None;
         loop {
-            if let Some(not_after) = self.not_after() {
-                self.certificate_end.check(not_after, Timestamp::now());
+            let not_after = self.show_certificate_end();
+            if let Some(not_after) = not_after.filter(|at| *at < Timestamp::now())
+                && logged.replace(not_after) != Some(not_after)
+            {
+                error!(%not_after, "the certificate of the web server has expired");
             }
             sleep(LOOK_INTERVAL).await;
             let this = Arc::clone(&self);
@@ -157,9 +165,6 @@ impl Protection {
             )));
         }
         new.inherit(&old);
-        if let Some(not_after) = new.tls.as_ref().and_then(|tls| tls.not_after) {
-            self.certificate_end.set(not_after);
-        }
         self.in_force.store(Arc::new(new));
         Ok(())
     }
@@ -181,7 +186,7 @@ impl InForce {
                 ProtectionError(format!("{path}: tls_server_config: {problem}"))
             })
         });
-        let users = (!config.users.is_empty()).then(|| Users::new(&config.users));
+        let users = (!config.users.is_empty()).then(|| Users::new(config.users));
         let bucket = |limit| Arc::new(Bucket::new(limit, Instant::now()));
         Ok(Self {
             tls: tls.transpose()?,

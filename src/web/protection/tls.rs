@@ -3,16 +3,15 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use rustls::crypto::{CryptoProvider, ring};
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
-use rustls::version::{TLS12, TLS13};
 use rustls::{RootCertStore, ServerConfig};
 use secrecy::{ExposeSecret as _, SecretSlice};
 use tracing::warn;
+use x509_parser::prelude::{FromDer as _, X509Certificate};
 
-use super::certificate::not_after;
 use super::client_auth::ClientVerifier;
 use crate::file_io;
 use crate::web::{ClientAuth, Pem, TlsSettings};
@@ -30,12 +29,9 @@ pub(super) struct Tls {
 /// Reads the files and builds the rustls configuration; `http2` offers HTTP/2. Fails with the key of
 /// the configuration and what is wrong with its certificate, key or authority.
 pub(super) fn load(settings: &TlsSettings, http2: bool) -> Result<Tls, String> {
-    let provider = Arc::new(provider(settings));
-    let mut versions = Vec::new();
-    versions.extend(settings.tls12.then_some(&TLS12));
-    versions.extend(settings.tls13.then_some(&TLS13));
+    let provider = Arc::new(settings.provider.clone());
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
-        .with_protocol_versions(&versions)
+        .with_protocol_versions(&settings.versions)
         .map_err(|error| format!("cipher_suites: {error}"))?;
     let builder = match settings.client_auth {
         ClientAuth::None => builder.with_no_client_auth(),
@@ -62,24 +58,17 @@ pub(super) fn load(settings: &TlsSettings, http2: bool) -> Result<Tls, String> {
     })
 }
 
-fn provider(settings: &TlsSettings) -> CryptoProvider {
-    let mut provider = ring::default_provider();
-    if !settings.cipher_suites.is_empty() {
-        provider.cipher_suites.retain(|suite| {
-            suite.tls13().is_some() || settings.cipher_suites.contains(&suite.suite())
-        });
-    }
-    if !settings.curves.is_empty() {
-        provider.kx_groups.clone_from(&settings.curves);
-    }
-    provider
-}
-
 fn certificates(pem: &Pem) -> Result<Vec<CertificateDer<'static>>, String> {
     let bytes = read("cert", pem)?;
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(bytes.expose_secret()).collect();
     let found = found.ok().filter(|found| !found.is_empty());
     found.ok_or_else(|| format!("cert: {} holds no certificate in PEM form", name(pem)))
+}
+
+/// The expiry of a certificate; `None` if it cannot be parsed.
+fn not_after(certificate: &CertificateDer<'_>) -> Option<Timestamp> {
+    let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
+    Timestamp::from_second(certificate.validity().not_after.timestamp()).ok()
 }
 
 fn key(pem: &Pem) -> Result<PrivateKeyDer<'static>, String> {

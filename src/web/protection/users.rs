@@ -78,17 +78,14 @@ pub(super) enum Access {
 impl Users {
     /// Fails if the operating system provides no random numbers.
     pub(super) fn new(
-        users: &BTreeMap<String, PasswordHash>,
+        users: BTreeMap<String, PasswordHash>,
     ) -> Result<Self, ring::error::Unspecified> {
-        let user = |hash: &PasswordHash| User {
-            hash: hash.clone(),
-            right: Mutex::default(),
-        };
+        let users = users.into_iter().map(|(name, hash)| {
+            let right = Mutex::default();
+            (name, User { hash, right })
+        });
         Ok(Self {
-            by_name: users
-                .iter()
-                .map(|(name, hash)| (name.clone(), user(hash)))
-                .collect(),
+            by_name: users.collect(),
             key: hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new())?,
             checks: FairQueue::new(CHECKS, MAX_WAITING, MAX_WAITING_OF_PEER),
             wrong: Mutex::new(Recent::new(MAX_WRONG)),
@@ -260,7 +257,7 @@ mod tests {
     fn users() -> Users {
         let hash =
             |password: &str| PasswordHash::parse(&bcrypt::hash(password, COST).unwrap()).unwrap();
-        Users::new(&BTreeMap::from([
+        Users::new(BTreeMap::from([
             ("alice".to_owned(), hash("wonder:land")),
             ("bob".to_owned(), hash("builder")),
         ]))
@@ -398,7 +395,7 @@ mod tests {
         let bob = old.by_name["bob"].hash.clone();
         let alice = PasswordHash::parse(&bcrypt::hash("other", COST).unwrap()).unwrap();
         let hashes = [("bob".to_owned(), bob), ("alice".to_owned(), alice)];
-        let mut new = Users::new(&BTreeMap::from(hashes)).unwrap();
+        let mut new = Users::new(BTreeMap::from(hashes)).unwrap();
         new.inherit(&old);
         let _turns: Vec<_> = std::iter::from_fn(|| old.checks.idle()).collect();
         let access = new.check(&basic("bob:builder"), peer(1)).await;

@@ -8,7 +8,7 @@
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -40,6 +40,7 @@ pub(super) struct Admission {
 /// A connection that has a place.
 #[derive(Debug)]
 pub(in crate::web) struct Connection {
+    pub(super) address: SocketAddr,
     pub(in crate::web) peer: Peer,
     /// Whether it serves only health checks.
     pub(in crate::web) reserved: bool,
@@ -68,11 +69,11 @@ impl Admission {
     /// connection can be closed and the reserved places are taken.
     pub(super) async fn admit(
         self: &Arc<Self>,
-        address: IpAddr,
+        address: SocketAddr,
         cut: CancellationToken,
     ) -> Option<Place> {
         let mut place = Place {
-            connection: self.enter(address.into(), cut)?,
+            connection: self.enter(address, cut)?,
             admission: Arc::clone(self),
             descriptor: None,
         };
@@ -81,7 +82,8 @@ impl Admission {
         Some(place)
     }
 
-    fn enter(&self, peer: Peer, cut: CancellationToken) -> Option<Arc<Connection>> {
+    fn enter(&self, address: SocketAddr, cut: CancellationToken) -> Option<Arc<Connection>> {
+        let peer = Peer::from(address.ip());
         let mut open = lock(&self.open);
         let count = |among: &dyn Fn(&Connection) -> bool| open.iter().filter(|c| among(c)).count();
         let is_regular = |connection: &Connection| !connection.reserved;
@@ -97,6 +99,7 @@ impl Admission {
             return None;
         }
         let connection = Arc::new(Connection {
+            address,
             peer,
             reserved: !has_room,
             activity: Activity::new(cut),
@@ -139,8 +142,6 @@ impl Drop for Place {
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
-
     use super::super::activity::InFlight;
     use super::*;
 
@@ -152,7 +153,7 @@ mod tests {
 
     /// A connection from the peer `192.0.2.{peer}`.
     async fn open(admission: &Arc<Admission>, peer: u8) -> Option<Client> {
-        let address = Ipv4Addr::new(192, 0, 2, peer).into();
+        let address = SocketAddr::from(([192, 0, 2, peer], 0));
         let cut = CancellationToken::new();
         let place = admission.admit(address, cut.clone()).await?;
         Some(Client {

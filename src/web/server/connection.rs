@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
@@ -86,19 +85,14 @@ impl Context {
     }
 
     /// Serves a connection until it ends.
-    pub(super) async fn serve(
-        self: Arc<Self>,
-        stream: TcpStream,
-        address: SocketAddr,
-        connection: Arc<Connection>,
-    ) {
+    pub(super) async fn serve(self: Arc<Self>, stream: TcpStream, connection: Arc<Connection>) {
+        let peer = connection.address;
         if let Err(error) = self.configure(&stream) {
-            debug!(peer = %address, %error, "cannot set the options of a socket");
+            debug!(%peer, %error, "cannot set the options of a socket");
         }
         let limit = self.limits.handshake_timeout;
         let exchange = Arc::new(Exchange {
             connection,
-            address,
             context: Arc::clone(&self),
         });
         let activity = &exchange.connection.activity;
@@ -115,9 +109,9 @@ impl Context {
                 let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
                 self.http(stream, is_http2, &exchange).await;
             }
-            Ok(Ok(None)) => debug!(peer = %address, "plain HTTP on a TLS port"),
-            Ok(Err(error)) => debug!(peer = %address, %error, "TLS handshake failed"),
-            Err(_) => debug!(peer = %address, ?limit, "TLS handshake timed out"),
+            Ok(Ok(None)) => debug!(%peer, "plain HTTP on a TLS port"),
+            Ok(Err(error)) => debug!(%peer, %error, "TLS handshake failed"),
+            Err(_) => debug!(%peer, ?limit, "TLS handshake timed out"),
         }
     }
 
@@ -183,7 +177,7 @@ impl Context {
     where
         C: GracefulConnection<Error = hyper::Error>,
     {
-        let (limits, peer) = (&self.limits, exchange.address);
+        let (limits, peer) = (&self.limits, exchange.connection.address);
         let activity = &exchange.connection.activity;
         let served = async {
             tokio::select! {
@@ -214,25 +208,20 @@ impl Context {
 /// The requests of one connection.
 struct Exchange {
     connection: Arc<Connection>,
-    address: SocketAddr,
     context: Arc<Context>,
 }
 
 impl Exchange {
     /// Answers, logs and counts a request.
     async fn answer(&self, request: Request<Incoming>) -> Response<ResponseBody> {
-        let Self {
-            connection,
-            context,
-            ..
-        } = self;
+        let (context, connection) = (&self.context, &self.connection);
         let in_flight = connection.activity.begin();
         let start = Instant::now();
         let (head, _unread_body) = request.into_parts();
         let protection = context.protection.in_force();
         let reply = context.router.answer(&head, connection, &protection).await;
         debug!(
-            peer = %self.address,
+            peer = %connection.address,
             method = %head.method,
             path = head.uri.path(),
             status = reply.status().as_u16(),

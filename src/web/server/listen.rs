@@ -14,27 +14,6 @@ use crate::web::Settings;
 /// there are never that many scrapers at once.
 const BACKLOG: i32 = 1024;
 
-/// A bound address.
-#[derive(Debug)]
-pub struct Listener {
-    pub(super) socket: TcpListener,
-    local: SocketAddr,
-}
-
-impl Listener {
-    /// The address, with the actual port if port 0 was requested.
-    pub fn local_addr(&self) -> SocketAddr {
-        self.local
-    }
-
-    fn new(socket: std::net::TcpListener) -> io::Result<Self> {
-        socket.set_nonblocking(true)?;
-        let socket = TcpListener::from_std(socket)?;
-        let local = socket.local_addr()?;
-        Ok(Self { socket, local })
-    }
-}
-
 /// Why the server cannot listen, described for the operator.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -48,7 +27,7 @@ impl ListenError {
 
 /// Binds all configured addresses, or none. `:port` means every address of this host, IPv4 and
 /// IPv6. For a name with several addresses, binds the first, IPv4 before IPv6.
-pub async fn bind(settings: &Settings) -> Result<Vec<Listener>, ListenError> {
+pub async fn bind(settings: &Settings) -> Result<Vec<TcpListener>, ListenError> {
     if settings.systemd_socket {
         return from_systemd();
     }
@@ -63,7 +42,7 @@ pub async fn bind(settings: &Settings) -> Result<Vec<Listener>, ListenError> {
     Ok(listeners)
 }
 
-async fn bind_one(address: &str) -> Result<Listener, ListenError> {
+async fn bind_one(address: &str) -> Result<TcpListener, ListenError> {
     let parsed = parse(address).ok_or_else(|| {
         ListenError(format!(
             "--web.listen-address: {address:?} is not of the form host:port or :port"
@@ -111,7 +90,7 @@ fn parse(address: &str) -> Option<(&str, u16)> {
 }
 
 /// An IPv6 socket that also accepts IPv4, or an IPv4 socket if the host has no IPv6.
-fn listen_everywhere(port: u16) -> io::Result<Listener> {
+fn listen_everywhere(port: u16) -> io::Result<TcpListener> {
     match listen(SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), port)) {
         Err(error) if error.kind() != io::ErrorKind::AddrInUse => {
             listen(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port))
@@ -120,7 +99,7 @@ fn listen_everywhere(port: u16) -> io::Result<Listener> {
     }
 }
 
-fn listen(address: SocketAddr) -> io::Result<Listener> {
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(
         Domain::for_address(address),
         Type::STREAM,
@@ -134,11 +113,12 @@ fn listen(address: SocketAddr) -> io::Result<Listener> {
     socket.set_reuse_address(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
-    Listener::new(socket.into())
+    socket.set_nonblocking(true)?;
+    TcpListener::from_std(socket.into())
 }
 
 /// The sockets that systemd passed to this process (`sd_listen_fds(3)`).
-fn from_systemd() -> Result<Vec<Listener>, ListenError> {
+fn from_systemd() -> Result<Vec<TcpListener>, ListenError> {
     let problem =
         |problem: &dyn fmt::Display| ListenError(format!("--web.systemd-socket: {problem}"));
     let mut given = ListenFd::from_env();
@@ -152,7 +132,9 @@ fn from_systemd() -> Result<Vec<Listener>, ListenError> {
                      and ListenStream"
                 )));
             }
-            listeners.push(Listener::new(socket).map_err(|e| problem(&e))?);
+            let listener = socket.set_nonblocking(true);
+            let listener = listener.and_then(|()| TcpListener::from_std(socket));
+            listeners.push(listener.map_err(|e| problem(&e))?);
         }
     }
     if listeners.is_empty() {

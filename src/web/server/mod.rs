@@ -12,7 +12,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -21,7 +21,7 @@ use tracing::{debug, info, warn};
 pub(super) use self::activity::InFlight;
 pub(super) use self::admission::Connection;
 pub use self::limits::Limits;
-pub use self::listen::{ListenError, Listener, bind, is_listen_address};
+pub use self::listen::{ListenError, bind, is_listen_address};
 pub(super) use self::peer::Peer;
 pub(super) use self::response_body::{Held, ResponseBody};
 
@@ -41,7 +41,7 @@ const PAUSE_AFTER_CUT: Duration = Duration::from_millis(10);
 /// stops accepting, closes idle connections, lets responses in flight finish within the drain
 /// time-out, and returns.
 pub async fn serve(
-    listeners: Vec<Listener>,
+    listeners: Vec<TcpListener>,
     protection: Protection,
     router: Router,
     limits: Limits,
@@ -55,8 +55,13 @@ pub async fn serve(
         tasks: TaskTracker::new(),
     });
     for listener in listeners {
-        info!(address = %listener.local_addr(), "listening");
-        server.tasks.spawn(Arc::clone(&server).accept(listener));
+        info!(
+            address = listener.local_addr().ok().map(tracing::field::display),
+            "listening"
+        );
+        let accept = Arc::clone(&server).accept(listener);
+        let stop = shutdown.clone();
+        server.tasks.spawn(stop.run_until_cancelled_owned(accept));
     }
     let follow = Arc::clone(&server.context.protection).follow();
     shutdown.run_until_cancelled(follow).await;
@@ -78,44 +83,42 @@ struct Server {
 }
 
 impl Server {
-    async fn accept(self: Arc<Self>, listener: Listener) {
-        let shutdown = &self.context.shutdown;
-        shutdown
-            .run_until_cancelled(async {
-                let mut warned = None::<Instant>;
-                loop {
-                    match listener.socket.accept().await {
-                        Ok((stream, peer)) => self.admit(stream, peer).await,
-                        Err(error) => {
-                            if warned.is_none_or(|at| at.elapsed() >= ACCEPT_PAUSE) {
-                                warned = Some(Instant::now());
-                                warn!(
-                                    address = %listener.local_addr(),
-                                    %error,
-                                    "cannot accept a connection; closing two idle ones and retrying"
-                                );
-                            }
-                            let cut = self.admission.cut_one();
-                            // Closing a second connection frees a descriptor for the polls.
-                            self.admission.cut_one();
-                            sleep(if cut { PAUSE_AFTER_CUT } else { ACCEPT_PAUSE }).await;
-                        }
-                    }
+    /// Accepts connections forever.
+    async fn accept(self: Arc<Self>, listener: TcpListener) {
+        let mut warned = None::<Instant>;
+        loop {
+            let error = match listener.accept().await {
+                Ok((stream, peer)) => {
+                    self.admit(stream, peer).await;
+                    continue;
                 }
-            })
-            .await;
+                Err(error) => error,
+            };
+            if warned.is_none_or(|at| at.elapsed() >= ACCEPT_PAUSE) {
+                warned = Some(Instant::now());
+                warn!(
+                    address = listener.local_addr().ok().map(tracing::field::display),
+                    %error,
+                    "cannot accept a connection; closing two idle ones and retrying"
+                );
+            }
+            let cut = self.admission.cut_one();
+            // Closing a second connection frees a descriptor for the polls.
+            self.admission.cut_one();
+            sleep(if cut { PAUSE_AFTER_CUT } else { ACCEPT_PAUSE }).await;
+        }
     }
 
     /// Closes the connection without a response if there is no place, because writing one would
     /// mean waiting for the client.
     async fn admit(&self, stream: TcpStream, peer: SocketAddr) {
         let cut = self.cut.child_token();
-        let Some(place) = self.admission.admit(peer.ip(), cut.clone()).await else {
+        let Some(place) = self.admission.admit(peer, cut.clone()).await else {
             return debug!(%peer, "connection refused: no place is free");
         };
         let context = Arc::clone(&self.context);
         self.tasks.spawn(async move {
-            let connection = context.serve(stream, peer, Arc::clone(&place.connection));
+            let connection = context.serve(stream, Arc::clone(&place.connection));
             if cut.run_until_cancelled(connection).await.is_none() {
                 debug!(%peer, "connection cut");
             }

@@ -2,8 +2,8 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-/// The prefix length of the smallest IPv6 network that a site gets (RFC 6177).
-const IPV6_SITE_BITS: u32 = 64;
+/// The mask of the smallest IPv6 network that a site gets, a /64 (RFC 6177).
+const IPV6_SITE: u128 = u128::MAX << 64;
 
 /// A client's IPv4 address, or the /64 of its IPv6 address: it can use any address of its /64.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -12,10 +12,7 @@ pub(in crate::web) struct Peer(IpAddr);
 impl From<IpAddr> for Peer {
     fn from(address: IpAddr) -> Self {
         Self(match address.to_canonical() {
-            IpAddr::V6(v6) => {
-                let site = v6.to_bits() & (u128::MAX << (128 - IPV6_SITE_BITS));
-                Ipv6Addr::from_bits(site).into()
-            }
+            IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & IPV6_SITE).into(),
             v4 @ IpAddr::V4(_) => v4,
         })
     }

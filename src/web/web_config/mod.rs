@@ -13,6 +13,7 @@ use std::str::FromStr as _;
 use std::time::Duration;
 
 use bcrypt::HashParts;
+use hyper::HeaderMap;
 use hyper::header::{HeaderName, HeaderValue};
 use jiff::SignedDuration;
 
@@ -37,7 +38,7 @@ pub struct WebConfig {
     /// Whether to offer HTTP/2 to TLS clients.
     pub http2: bool,
     /// Headers that are added to every response.
-    pub headers: Vec<(HeaderName, HeaderValue)>,
+    pub headers: HeaderMap,
     /// Users with access, by name; if empty, everyone has access.
     pub users: BTreeMap<String, PasswordHash>,
     /// The rate limit of all requests together.
@@ -155,8 +156,8 @@ fn read(path: &Path) -> Result<String, String> {
 }
 
 /// Only the security headers of the shared format can be set.
-fn headers(keys: Entries<String>, reader: &mut Reader) -> Vec<(HeaderName, HeaderValue)> {
-    let mut headers = Vec::new();
+fn headers(keys: Entries<String>, reader: &mut Reader) -> HeaderMap {
+    let mut headers = HeaderMap::new();
     for (key, Located { at, value }) in keys {
         // The format accepts no other spelling of these names.
         let values: &[&str] = match key.as_str() {
@@ -173,7 +174,7 @@ fn headers(keys: Entries<String>, reader: &mut Reader) -> Vec<(HeaderName, Heade
             continue;
         }
         match (HeaderName::from_str(&key), HeaderValue::from_str(&value)) {
-            (Ok(name), Ok(value)) => headers.push((name, value)),
+            (Ok(name), Ok(value)) => drop(headers.insert(name, value)),
             _ => reader.push(at.expected("the value of a header", &value)),
         }
     }
@@ -245,7 +246,7 @@ mod tests {
         .unwrap();
         assert!(!config.http2);
         assert_eq!(config.headers.len(), 5);
-        assert_eq!(config.headers[3].1, "1");
+        assert_eq!(config.headers["x-xss-protection"], "1");
         assert!(
             error("http_server_config: { headers: { x-frame-options: deny } }")
                 .contains("cannot be configured")

@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use rustls::crypto::SupportedKxGroup;
 use rustls::crypto::ring::{self, kx_group};
-use rustls::{CipherSuite, SupportedCipherSuite};
+use rustls::crypto::{CryptoProvider, SupportedKxGroup};
+use rustls::version::{TLS12, TLS13};
+use rustls::{CipherSuite, SupportedCipherSuite, SupportedProtocolVersion};
 use secrecy::SecretString;
 use serde::Deserialize;
 
@@ -24,14 +25,10 @@ pub struct TlsSettings {
     pub client_ca: Option<Pem>,
     /// Subject alternative names, of which a client certificate must have one; `None` allows any.
     pub client_allowed_sans: Option<Vec<String>>,
-    /// Whether TLS 1.2 is enabled.
-    pub tls12: bool,
-    /// Whether TLS 1.3 is enabled.
-    pub tls13: bool,
-    /// The cipher suites of TLS 1.2, in no particular order; empty means the defaults of rustls.
-    pub cipher_suites: Vec<CipherSuite>,
-    /// The key exchange groups by preference; empty means the defaults of rustls.
-    pub curves: Vec<&'static dyn SupportedKxGroup>,
+    /// The enabled versions.
+    pub versions: Vec<&'static SupportedProtocolVersion>,
+    /// The enabled cipher suites, and key exchange groups by preference.
+    pub provider: CryptoProvider,
 }
 
 /// The source of a certificate or key in PEM form. A file takes precedence over inline text.
@@ -135,8 +132,19 @@ impl TlsSettings {
             ));
         }
         let (lowest, highest) = versions(keys.min_version, keys.max_version, reader);
-        let for_http2 = http2 && lowest < Version::Tls13;
-        let cipher_suites = cipher_suites(keys.cipher_suites, for_http2, reader);
+        let versions = [(Version::Tls12, &TLS12), (Version::Tls13, &TLS13)];
+        let enabled = versions
+            .iter()
+            .filter(|(version, _)| (lowest..=highest).contains(version));
+        let mut provider = ring::default_provider();
+        if let Some(suites) = keys.cipher_suites {
+            let for_http2 = http2 && lowest < Version::Tls13;
+            select_cipher_suites(&mut provider, suites, for_http2, reader);
+        }
+        if !keys.curve_preferences.is_empty() {
+            let curves = keys.curve_preferences.iter();
+            provider.kx_groups = curves.map(|curve| curve.0).collect();
+        }
         if !asked_for {
             return None;
         }
@@ -155,10 +163,8 @@ impl TlsSettings {
             client_auth,
             client_ca,
             client_allowed_sans: sans.map(|sans| sans.value),
-            tls12: lowest <= Version::Tls12,
-            tls13: highest == Version::Tls13,
-            cipher_suites,
-            curves: keys.curve_preferences.iter().map(|curve| curve.0).collect(),
+            versions: enabled.map(|(_, version)| *version).collect(),
+            provider,
         })
     }
 
@@ -205,22 +211,19 @@ fn versions(
     (lowest, highest)
 }
 
-/// The suites of TLS 1.2. Those of TLS 1.3 are accepted but have no effect.
-fn cipher_suites(
-    named: Option<Located<Vec<CipherSuiteName>>>,
+/// Restricts the suites of TLS 1.2. Those of TLS 1.3 are accepted but have no effect.
+fn select_cipher_suites(
+    provider: &mut CryptoProvider,
+    Located { at, value: named }: Located<Vec<CipherSuiteName>>,
     for_http2: bool,
     reader: &mut Reader,
-) -> Vec<CipherSuite> {
-    let Some(Located { at, value: named }) = named else {
-        return Vec::new();
-    };
+) {
+    let named: Vec<_> = named.into_iter().map(|suite| suite.0).collect();
     let required = [
         CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
         CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
     ];
-    let usable = named
-        .iter()
-        .any(|suite| required.contains(&suite.0.suite()));
+    let usable = named.iter().any(|suite| required.contains(&suite.suite()));
     if for_http2 && !named.is_empty() && !usable {
         reader.push(at.error(
             "HTTP/2 needs TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256 or \
@@ -228,11 +231,10 @@ fn cipher_suites(
              http_server_config.http2 to false",
         ));
     }
-    named
-        .iter()
-        .filter(|suite| suite.0.tls13().is_none())
-        .map(|suite| suite.0.suite())
-        .collect()
+    if named.iter().any(|suite| suite.tls13().is_none()) {
+        let enabled = &mut provider.cipher_suites;
+        enabled.retain(|suite| suite.tls13().is_some() || named.contains(suite));
+    }
 }
 
 fn parse_cipher_suite(text: &str) -> Result<SupportedCipherSuite, String> {
@@ -373,7 +375,8 @@ mod tests {
             ("max_version: TLS12", true, false),
         ] {
             let tls = tls(text);
-            assert_eq!((tls.tls12, tls.tls13), (tls12, tls13), "{text}");
+            let enabled = [&TLS12, &TLS13].map(|version| tls.versions.contains(&version));
+            assert_eq!(enabled, [tls12, tls13], "{text}");
         }
         for (text, part) in [
             (
@@ -396,11 +399,13 @@ mod tests {
             "cipher_suites: [TLS_AES_128_GCM_SHA256, TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256], \
              curve_preferences: [CurveP384, X25519], prefer_server_cipher_suites: yes",
         );
-        assert_eq!(
-            tls.cipher_suites,
-            [CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256]
-        );
-        let curves: Vec<_> = tls.curves.iter().map(|curve| curve.name()).collect();
+        let suites = tls.provider.cipher_suites.iter();
+        let suites = suites.filter(|suite| suite.tls13().is_none());
+        let suites: Vec<_> = suites.map(SupportedCipherSuite::suite).collect();
+        let expected = [CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256];
+        assert_eq!(suites, expected);
+        let curves = tls.provider.kx_groups.iter();
+        let curves: Vec<_> = curves.map(|curve| curve.name()).collect();
         assert_eq!(curves, [NamedGroup::secp384r1, NamedGroup::X25519]);
         for (text, part) in [
             (
