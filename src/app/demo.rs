@@ -1,7 +1,7 @@
 //! Runs the daemon against an embedded simulation of the Cloudflare API.
 
 use std::fmt::Write as _;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::Ipv4Addr;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -91,8 +91,11 @@ fn welcome(
     telemetry_path: &str,
 ) -> String {
     let mut text = "A simulated Cloudflare API, and the exporter reading it:\n\n".to_owned();
-    for address in listeners.iter().flat_map(TcpListener::local_addr) {
-        let address = reachable(address);
+    for mut address in listeners.iter().flat_map(TcpListener::local_addr) {
+        if address.ip().is_unspecified() {
+            // A browser on this host cannot open every address.
+            address.set_ip(Ipv4Addr::LOCALHOST.into());
+        }
         let _ = writeln!(text, "  page     {scheme}://{address}/");
         let _ = writeln!(text, "  metrics  {scheme}://{address}{telemetry_path}");
     }
@@ -102,15 +105,6 @@ fn welcome(
         "\nMappings come, go and change; one zone fails now and then. Ctrl-C ends it.\n\n",
     );
     text
-}
-
-/// An address that a browser on this host can open.
-fn reachable(address: SocketAddr) -> SocketAddr {
-    if address.ip().is_unspecified() {
-        SocketAddr::from((Ipv4Addr::LOCALHOST, address.port()))
-    } else {
-        address
-    }
 }
 
 #[cfg(test)]

@@ -90,7 +90,7 @@ pub fn explain(error: &CliError) -> ExitCode {
     } else {
         logging::print(text.trim_end());
     }
-    ExitCode::from(error.exit_code())
+    ExitCode::from(if asked_for { 0 } else { USAGE })
 }
 
 async fn command(cli: &Cli, environment: &Environment) -> Result<ExitCode, Error> {
@@ -123,8 +123,7 @@ async fn command(cli: &Cli, environment: &Environment) -> Result<ExitCode, Error
         }
         Command::Healthcheck => healthcheck::run(&cli.flags.web()).await,
         Command::Completions { shell } => {
-            let mut command = config::cli::command();
-            let name = command.get_name().to_owned();
+            let (mut command, name) = (config::cli::command(), env!("CARGO_PKG_NAME"));
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut command, name, &mut script);
             output::write(None, &script)?;

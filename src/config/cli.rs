@@ -128,18 +128,12 @@ pub enum GetFormat {
 #[derive(Args)]
 struct Flags {
     /// Configuration file, YAML or, by the ending .toml, TOML
-    #[arg(
-        long = "config.file",
-        value_name = "FILE",
-        help_heading = "Configuration"
-    )]
+    #[arg(long = "config.file", value_name = "FILE")]
+    #[arg(help_heading = "Configuration")]
     config_file: Option<String>,
     /// Address to listen on, "host:port" or ":port"; may be repeated [default: :10955]
-    #[arg(
-        long = "web.listen-address",
-        value_name = "ADDRESS",
-        help_heading = "Web"
-    )]
+    #[arg(long = "web.listen-address", value_name = "ADDRESS")]
+    #[arg(help_heading = "Web")]
     web_listen_address: Vec<String>,
     /// Path of the metrics; "/" replaces the pages with them [default: /metrics]
     #[arg(long = "web.telemetry-path", value_name = "PATH", help_heading = "Web")]
@@ -187,14 +181,6 @@ pub enum CliError {
 }
 
 impl CliError {
-    /// The exit code: 0 for help and version, otherwise 2.
-    pub fn exit_code(&self) -> u8 {
-        match self {
-            Self::Arguments(error) if !error.use_stderr() => 0,
-            Self::Arguments(_) | Self::Flags(_) => 2,
-        }
-    }
-
     /// The text, and whether it is requested output (help, version) rather than an error.
     pub fn text(&self) -> (String, bool) {
         match self {

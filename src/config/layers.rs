@@ -175,7 +175,10 @@ fn read_variables(environment: &Environment) -> (Vec<Entry>, Vec<ConfigError>) {
         };
         match value {
             Ok(value) => variables.push((path.split('.').map(str::to_owned).collect(), value)),
-            Err(mistake) => mistakes.push(ConfigError { path, ..mistake }),
+            Err(mut mistake) => {
+                mistake.at.path = path;
+                mistakes.push(mistake);
+            }
         }
     }
     (variables, mistakes)

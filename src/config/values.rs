@@ -201,21 +201,16 @@ fn parse_email(text: &str) -> Result<String, &'static str> {
 }
 
 fn parse_prefix(text: &str) -> Option<IpNet> {
-    let network = match text.parse::<IpAddr>() {
-        Ok(address) => IpNet::from(address),
-        Err(_) => text.parse::<IpNet>().ok()?,
-    };
-    let mapped = match network {
-        IpNet::V6(network) => {
-            let length = network.prefix_len().checked_sub(96);
-            network.addr().to_ipv4_mapped().zip(length)
-        }
-        IpNet::V4(_) => None,
-    };
-    let network = match mapped {
-        Some((address, length)) => IpNet::new(address.into(), length).ok()?,
-        None => network,
-    };
+    let address = || text.parse::<IpAddr>().ok().map(IpNet::from);
+    let network = text.parse().ok().or_else(address)?;
+    if let IpNet::V6(long) = network
+        && let Some(address) = long.addr().to_ipv4_mapped()
+        && let Some(length) = long.prefix_len().checked_sub(96)
+    {
+        return IpNet::new(address.into(), length)
+            .ok()
+            .map(|short| short.trunc());
+    }
     Some(network.trunc())
 }
 

@@ -68,7 +68,7 @@ impl Reader {
     /// Whether the value at this path, or a value inside it, is invalid and was cut out.
     pub fn is_wrong(&self, path: &str) -> bool {
         self.mistakes.iter().any(|mistake| {
-            let rest = mistake.path.strip_prefix(path);
+            let rest = mistake.at.path.strip_prefix(path);
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
         })
     }
@@ -199,13 +199,9 @@ impl<'a> Node<'a> {
             ValueKind::String(text) => shown(&path, text),
             _ => Some("nothing".to_owned()),
         };
-        let mistake = ConfigError {
-            place: Origin::of(self.value).place,
-            path,
-            problem,
-            found,
-        };
-        Error::located(self.value, mistake)
+        let place = Origin::of(self.value).place;
+        let at = Location { place, path };
+        Error::located(self.value, ConfigError { at, problem, found })
     }
 }
 

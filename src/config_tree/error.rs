@@ -2,15 +2,13 @@
 
 use std::fmt;
 
-use super::Place;
+use super::{Location, Place};
 
 /// One mistake. Contains no secrets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigError {
-    /// Where it is.
-    pub place: Place,
-    /// The path of the key, such as `accounts[0].zones.include[1]`; empty for the whole document.
-    pub path: String,
+    /// Where it is. The path is empty if it concerns the whole document.
+    pub at: Location,
     /// What is wrong, or what was expected.
     pub problem: String,
     /// The value, if it may be shown.
@@ -20,21 +18,18 @@ pub struct ConfigError {
 impl ConfigError {
     /// An error that concerns the whole document.
     pub fn whole(place: Place, problem: impl Into<String>) -> Self {
-        Self {
-            place,
-            path: String::new(),
-            problem: problem.into(),
-            found: None,
-        }
+        let path = String::new();
+        Location { place, path }.error(problem)
     }
 }
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: ", self.place)?;
+        let Location { place, path } = &self.at;
+        write!(f, "{place}: ")?;
         // A flag is its own key.
-        if !self.path.is_empty() && !matches!(self.place, Place::Flag(_)) {
-            write!(f, "{}: ", self.path)?;
+        if !path.is_empty() && !matches!(place, Place::Flag(_)) {
+            write!(f, "{path}: ")?;
         }
         f.write_str(&self.problem)?;
         match &self.found {
@@ -52,7 +47,7 @@ pub struct ConfigErrors(Vec<ConfigError>);
 impl ConfigErrors {
     /// Sorts the mistakes by line; those without a line come last.
     pub(super) fn sorted(mut errors: Vec<ConfigError>) -> Self {
-        errors.sort_by_key(|error| match error.place {
+        errors.sort_by_key(|error| match error.at.place {
             Place::File { line, .. } => line,
             _ => usize::MAX,
         });

@@ -26,7 +26,7 @@ pub(super) const LOCATED: &str = "Located";
 pub struct Location {
     /// The place.
     pub place: Place,
-    /// The path of its key.
+    /// The path of its key, such as `accounts[0].zones.include[1]`.
     pub path: String,
 }
 
@@ -34,8 +34,7 @@ impl Location {
     /// An error at this location, without the value.
     pub fn error(&self, problem: impl Into<String>) -> ConfigError {
         ConfigError {
-            place: self.place.clone(),
-            path: self.path.clone(),
+            at: self.clone(),
             problem: problem.into(),
             found: None,
         }

@@ -61,16 +61,14 @@ fn read(flags: &ProcessFlags, environment: &Environment) -> (Option<Settings>, B
     if let Err(error) = Protection::load(flags.web().web_config_file.as_deref()) {
         errors.extend(error.to_string().lines().map(str::to_owned));
     }
-    let settings = match config::load_in_part(flags, environment) {
-        Ok((settings, mistakes)) => {
-            let mistakes = mistakes.iter().flat_map(ConfigErrors::iter);
-            errors.extend(mistakes.map(ToString::to_string));
-            settings
-        }
-        Err(error) => {
-            errors.extend(error.iter().map(ToString::to_string));
-            return (None, errors);
-        }
+    let (settings, mistakes) = match config::load_in_part(flags, environment) {
+        Ok((settings, mistakes)) => (Some(settings), mistakes),
+        Err(mistakes) => (None, Some(mistakes)),
+    };
+    let mistakes = mistakes.iter().flat_map(ConfigErrors::iter);
+    errors.extend(mistakes.map(ToString::to_string));
+    let Some(settings) = settings else {
+        return (None, errors);
     };
     // This reads the authorities, as the daemon does at startup.
     if let Err(error) = HttpClient::new(settings.cloudflare.ca_file.as_deref()) {

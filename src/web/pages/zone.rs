@@ -93,6 +93,7 @@ fn page(slot: &ZoneSlot, query: &str, site: &Site<'_>) -> Markup {
     let state = slot.load();
     let zone = ZoneRow::of(&state, slot.next_poll(), now);
     let found = found(&state, &search, now);
+    let findings = Paging::new(found.len(), &parameters, "findings");
     let field = Field(
         "q",
         "Search in this zone",
@@ -106,7 +107,12 @@ fn page(slot: &ZoneSlot, query: &str, site: &Site<'_>) -> Markup {
         (warnings(&zone))
         (parameters.form(&path, field, None, "Everything"))
         h2 #findings { "Findings" }
-        (findings(&state, &found, &parameters, now))
+        @if found.is_empty() {
+            (none(&state))
+        } @else {
+            (finding_table::of_zone(findings.of(&found).iter(), now))
+            (findings.links("Pages of findings"))
+        }
         (plan::block(&state, &found, &(site.sources.api_url)(), now))
         h2 { "Changes" }
         (changes(&zone, site))
@@ -258,22 +264,6 @@ fn found(state: &ZoneState, search: &Search, now: Timestamp) -> Vec<FindingRow> 
             search.takes(row.origin_ip.as_deref(), &words.map(Option::as_deref))
         })
         .collect()
-}
-
-fn findings(
-    state: &ZoneState,
-    found: &[FindingRow],
-    parameters: &Parameters,
-    now: Timestamp,
-) -> Markup {
-    let paging = Paging::new(found.len(), parameters, "findings");
-    if found.is_empty() {
-        return none(state);
-    }
-    html! {
-        (finding_table::of_zone(paging.of(found).iter(), now))
-        (paging.links("Pages of findings"))
-    }
 }
 
 fn none(state: &ZoneState) -> Markup {
