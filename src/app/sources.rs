@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::parts::Parts;
 use crate::cloudflare::{CallBudget, Client};
-use crate::web::{LookUp, LookUpError, Reload, Sources};
+use crate::web::{LookUp, Reload, Sources};
 
 /// The components as the server uses them.
 pub(super) fn of(parts: &Parts, reload: Reload) -> Sources {
@@ -17,10 +17,12 @@ pub(super) fn of(parts: &Parts, reload: Reload) -> Sources {
             .find(|client| *client.account() == wanted.account)
             .cloned();
         Box::pin(async move {
-            let client = client.ok_or(LookUpError::NoAccount(wanted.account))?;
+            // It was removed from the configuration since the zone was polled.
+            let removed = || format!("account {} is no longer configured", wanted.account);
+            let client = client.ok_or_else(removed)?;
             let call = CallBudget::probe(wanted.limit);
             let mapping = client.get_mapping(&wanted.zone, wanted.origin_ip, &call);
-            Ok(mapping.await?)
+            mapping.await.map_err(|error| error.to_string())
         })
     });
     Sources {

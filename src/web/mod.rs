@@ -23,7 +23,7 @@ mod settings;
 mod sources;
 mod web_config;
 
-pub use probe::{LookUp, LookUpError, LookingUp, Wanted};
+pub use probe::{LookUp, LookingUp, Wanted};
 pub use protection::{Protection, ProtectionError};
 pub use reload::{Reload, Reloading};
 pub use router::Router;

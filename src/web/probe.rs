@@ -14,7 +14,6 @@ use url::form_urlencoded;
 use super::log_limit::LogLimit;
 use super::reply::Reply;
 use super::server::Peer;
-use crate::cloudflare::ApiError;
 use crate::domain::{AccountName, Mapping, OriginIp, ZoneId};
 use crate::panics::lock;
 use crate::snapshot::Snapshot;
@@ -51,19 +50,8 @@ pub struct Wanted {
     pub limit: Duration,
 }
 
-/// Why a lookup failed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum LookUpError {
-    /// The account was removed from the configuration since the zone was polled.
-    #[error("account {0} is no longer configured")]
-    NoAccount(AccountName),
-    /// The API request failed.
-    #[error(transparent)]
-    Api(#[from] ApiError),
-}
-
-/// A lookup in progress; `None` if the API returns no mapping.
-pub type LookingUp = Pin<Box<dyn Future<Output = Result<Option<Mapping>, LookUpError>> + Send>>;
+/// A lookup in progress; `None` if the API returns no mapping. An error is described for the client.
+pub type LookingUp = Pin<Box<dyn Future<Output = Result<Option<Mapping>, String>> + Send>>;
 
 /// Looks up one mapping at Cloudflare.
 pub type LookUp = Arc<dyn Fn(Wanted) -> LookingUp + Send + Sync>;
@@ -117,14 +105,12 @@ impl Probes {
         };
         let started = Instant::now();
         let outcome = timeout(wanted.limit, (self.look_up)(wanted.clone())).await;
-        let outcome = match outcome {
-            Ok(Ok(mapping)) => Ok(mapping),
-            Ok(Err(error)) => Err(error.to_string()),
-            Err(_) => Err(format!(
-                "no answer within {:?}, waiting for the rate limit included",
-                wanted.limit
-            )),
-        };
+        let outcome = outcome.unwrap_or_else(|_| {
+            let limit = wanted.limit;
+            Err(format!(
+                "no answer within {limit:?}, waiting for the rate limit included"
+            ))
+        });
         if let Err(error) = &outcome
             && let Some(suppressed) = self.failures.permit()
         {

@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 
 use cloudflare_origin_region_exporter::cloudflare::{ApiError, Operation, Reason};
 use cloudflare_origin_region_exporter::domain::Mapping;
-use cloudflare_origin_region_exporter::web::{LookUp, LookUpError, Wanted};
+use cloudflare_origin_region_exporter::web::{LookUp, Wanted};
 
 use crate::support::*;
 use crate::world;
 
 /// A look-up that answers with this and notes what was wanted.
-fn scripted(outcome: Result<Option<Mapping>, LookUpError>) -> (LookUp, Arc<Mutex<Vec<Wanted>>>) {
+fn scripted(outcome: Result<Option<Mapping>, String>) -> (LookUp, Arc<Mutex<Vec<Wanted>>>) {
     let asked = Arc::<Mutex<Vec<Wanted>>>::default();
     let seen = Arc::clone(&asked);
     let look_up: LookUp = Arc::new(move |wanted| {
@@ -80,7 +80,7 @@ async fn what_could_not_be_told_says_why() {
         status: Some(502),
         codes: Vec::new(),
     };
-    let (look_up, _) = scripted(Err(LookUpError::Api(error)));
+    let (look_up, _) = scripted(Err(error.to_string()));
     let server = server(look_up).await;
     let (status, body) = server.get("/probe?zone=b2&target=192.0.2.7").await;
     assert_eq!(status, 200);

@@ -121,12 +121,11 @@ impl Users {
         if let Some(access) = self.remembered(user, &tag) {
             return access;
         }
-        let Some(hash) =
-            user.map_or_else(|| self.decoy(&credentials.name), |user| Some(&user.hash))
-        else {
+        let hash = user.map(|user| &user.hash);
+        let hash = hash.or_else(|| self.decoy(&credentials.name));
+        let Some(hash) = hash.cloned() else {
             return Access::Denied;
         };
-        let hash = hash.clone();
         // The check continues if the client disconnects, so it must own the turn.
         let verified = spawn_blocking(move || {
             let right = hash.verify(credentials.password.expose_secret());

@@ -85,10 +85,10 @@ impl Admission {
     fn enter(&self, address: SocketAddr, cut: CancellationToken) -> Option<Arc<Connection>> {
         let peer = Peer::from(address.ip());
         let mut open = lock(&self.open);
-        let count = |among: &dyn Fn(&Connection) -> bool| open.iter().filter(|c| among(c)).count();
         let is_regular = |connection: &Connection| !connection.reserved;
         let is_own = |connection: &Connection| !connection.reserved && connection.peer == peer;
-        let (regular, own) = (count(&is_regular), count(&is_own));
+        let regular = open.iter().filter(|other| is_regular(other)).count();
+        let own = open.iter().filter(|other| is_own(other)).count();
         let reserved = open.len() - regular;
         let has_room = if own >= (self.limit / PEER_SHARE).max(1) {
             cut_one(&mut open, is_own)

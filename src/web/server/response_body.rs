@@ -13,8 +13,9 @@ use crate::exposition::{self, Pieces};
 use crate::web::quota::Lease;
 use crate::web::scrape::Counted;
 
-/// The size of a chunk. A client must read one within the stall time-out.
-const CHUNK_BYTES: usize = 256 << 10;
+/// The size of a chunk, which is also that of a piece of a long text. A client must read one within
+/// the stall time-out, and one a second if there is not enough room.
+const CHUNK_BYTES: usize = 512 << 10;
 
 /// A body that is sent in chunks, each of which reports when it has been written. This shows that
 /// the client reads: hyper limits only the time of a request head, and a stalled HTTP/2 stream is
