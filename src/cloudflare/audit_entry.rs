@@ -4,12 +4,11 @@ use std::hash::Hasher as _;
 
 use jiff::Timestamp;
 use percent_encoding::percent_decode_str;
-use serde::Deserialize;
-use serde_json::Value;
 use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 use siphasher::sip::SipHasher13;
 
-use super::envelope::{self, Lenient};
+use super::envelope;
 use crate::domain::{OriginIp, PoolId, ZoneId};
 use crate::truncate::prefix;
 
@@ -76,87 +75,51 @@ pub struct AuditActor {
     pub context: String,
 }
 
-#[derive(Deserialize)]
-struct Row {
-    id: Lenient<String>,
-    action: Lenient<Action>,
-    actor: Lenient<ActorRow>,
-    raw: Lenient<RawCall>,
-    resource: Lenient<Resource>,
-    zone: Lenient<ZoneRow>,
-}
-
-#[derive(Default, Deserialize)]
-struct Action {
-    result: Lenient<String>,
-    time: Lenient<String>,
-}
-
-#[derive(Default, Deserialize)]
-struct ActorRow {
-    r#type: Lenient<String>,
-    context: Lenient<String>,
-    email: Lenient<String>,
-    token_name: Lenient<String>,
-}
-
-#[derive(Default, Deserialize)]
-struct RawCall {
-    method: Lenient<String>,
-    uri: Lenient<String>,
-    status_code: Lenient<u16>,
-}
-
-#[derive(Default, Deserialize)]
-struct Resource {
-    request: Lenient<Value>,
-}
-
-#[derive(Deserialize)]
-struct ZoneRow {
-    id: Lenient<String>,
-}
-
-/// Parses a row of the log. Without `actors` the names of people and tokens are omitted.
+/// Parses a row of the log, of which every field is optional. Without `actors` the names of people
+/// and tokens are omitted.
 pub(super) fn read_entry(raw: &RawValue, actors: bool) -> Result<AuditEntry, String> {
-    let row: Row = envelope::row(raw, "an object")?;
-    let id = row.id.0.as_deref().map(str::trim);
-    let id = id.filter(|id| !id.is_empty());
+    let row: Map<String, Value> = envelope::row(raw, "an object")?;
+    let row = Value::Object(row);
+    let text = |pointer| row.pointer(pointer).and_then(Value::as_str);
+    let id = text("/id").map(str::trim).filter(|id| !id.is_empty());
     let id = id.map_or_else(|| fingerprint(raw.get()), |id| kept(id, ID_LIMIT));
-    let action = row.action.0.unwrap_or_default();
-    let call = row.raw.0.unwrap_or_default();
-    let result = action.result.0.unwrap_or_default();
-    let failed = result.eq_ignore_ascii_case("failure")
-        || call.status_code.0.is_some_and(|code| code >= 400);
-    let method = call.method.0.unwrap_or_default().to_ascii_uppercase();
+    let result = text("/action/result").unwrap_or_default();
+    let code = row.pointer("/raw/status_code").and_then(Value::as_u64);
+    let failed = result.eq_ignore_ascii_case("failure") || code.is_some_and(|code| code >= 400);
+    let method = text("/raw/method").unwrap_or_default().to_ascii_uppercase();
     let is_read = matches!(&*method, "GET" | "HEAD" | "OPTIONS");
-    let uri = call.uri.0.filter(|_| !failed && !is_read);
-    let write = uri
-        .as_deref()
-        .and_then(touched)
-        .map(|(mut write, is_batch)| {
-            let zone = row.zone.0.and_then(|zone| zone.id.0);
-            write.zone = write.zone.or_else(|| ZoneId::parse(&zone?).ok());
-            let body = row.resource.0.and_then(|resource| resource.request.0);
-            let body = body.filter(|_| is_batch);
-            write.origin_ips.extend(body.iter().flat_map(batch));
-            write.actor = row.actor.0.filter(|_| actors).map(actor);
-            write
-        });
+    let uri = text("/raw/uri").filter(|_| !failed && !is_read);
+    let write = uri.and_then(touched).map(|(mut write, is_batch)| {
+        let zone = || ZoneId::parse(text("/zone/id")?).ok();
+        write.zone = write.zone.take().or_else(zone);
+        let body = row.pointer("/resource/request").filter(|_| is_batch);
+        write.origin_ips.extend(body.into_iter().flat_map(batch));
+        let is_actor = |actor: &&Value| actors && actor.is_object();
+        write.actor = row.get("actor").filter(is_actor).map(actor);
+        write
+    });
     Ok(AuditEntry {
         id,
-        time: action.time.0.and_then(|time| time.parse().ok()),
+        time: text("/action/time").and_then(|time| time.parse().ok()),
         write,
     })
 }
 
-fn actor(row: ActorRow) -> AuditActor {
-    let text = |text: Option<String>| kept(&text.unwrap_or_default(), NAME_LIMIT);
-    let is_given = |name: &String| !name.is_empty();
+fn actor(actor: &Value) -> AuditActor {
+    let text = |field| {
+        kept(
+            actor.get(field).and_then(Value::as_str).unwrap_or(""),
+            NAME_LIMIT,
+        )
+    };
+    let names = [text("email"), text("token_name")];
     AuditActor {
-        kind: text(row.r#type.0),
-        name: text(row.email.0.filter(is_given).or(row.token_name.0)),
-        context: text(row.context.0),
+        kind: text("type"),
+        name: names
+            .into_iter()
+            .find(|name| !name.is_empty())
+            .unwrap_or_default(),
+        context: text("context"),
     }
 }
 

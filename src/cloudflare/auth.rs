@@ -92,10 +92,6 @@ impl Authenticator {
     /// The headers to use after `used` was rejected, if they have changed.
     pub(super) async fn newer_than(&self, used: &AuthHeaders) -> Option<Arc<AuthHeaders>> {
         let mut cache = self.cache.lock().await;
-        if let Source::File(file) = &mut cache.source {
-            // A change may be too recent for the file's time stamps to show.
-            file.last = None;
-        }
         let auth = self.refresh(&mut cache).await.ok()?;
         (auth.headers != used.headers).then_some(auth)
     }

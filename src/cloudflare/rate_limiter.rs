@@ -44,7 +44,7 @@ pub struct PastRequests {
 
 /// Allows at most `budget` requests in any window. Within a lane, callers are served in order;
 /// urgent requests go ahead of regular ones.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Limiter {
     regular: Queue,
     urgent: Queue,
@@ -69,7 +69,7 @@ struct Queue {
     changed: Notify,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Log {
     budget: u64,
     /// The part of the budget that only urgent requests may use.
@@ -105,23 +105,12 @@ struct Ended {
 impl Limiter {
     pub(super) fn new(budget: u32, window: Duration) -> Self {
         Self {
-            regular: Queue::default(),
-            urgent: Queue::default(),
             log: Mutex::new(Log {
                 budget: budget.max(1).into(),
-                reserved: 0,
-                urgent_waiting: 0,
                 window,
-                in_flight: 0,
-                ended: VecDeque::new(),
-                ended_count: 0,
-                past: VecDeque::new(),
-                taken: 0,
-                foreign: None,
-                ceiling: None,
-                granted: None,
+                ..Log::default()
             }),
-            grant_wanted: OnceLock::new(),
+            ..Self::default()
         }
     }
 

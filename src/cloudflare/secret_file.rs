@@ -1,11 +1,11 @@
-//! A file with a secret, read again when it changes.
+//! A file with a secret.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use secrecy::SecretString;
 
-use crate::file_io::{self, Fingerprint, Reading};
+use crate::file_io::{self, Reading};
 
 /// The largest secret file; a token has a few dozen characters.
 const SECRET_FILE_LIMIT: usize = 64 << 10;
@@ -13,22 +13,17 @@ const SECRET_FILE_LIMIT: usize = 64 << 10;
 /// poll, so that requests continue with the last good secret.
 const READ_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A secret file, and what the last read returned.
+/// A secret file, of which at most one read is in progress.
 #[derive(Debug)]
 pub(super) struct SecretFile {
     pub(super) path: PathBuf,
-    /// The next read treats the file as changed if this is `None`.
-    pub(super) last: Option<ReadSecret>,
-    reading: Reading<Result<ReadSecret, String>>,
+    reading: Reading<Result<SecretString, String>>,
 }
-
-type ReadSecret = (Fingerprint, SecretString);
 
 impl SecretFile {
     pub(super) fn new(path: PathBuf) -> Self {
         Self {
             path,
-            last: None,
             reading: Reading::new(READ_TIMEOUT),
         }
     }
@@ -37,28 +32,22 @@ impl SecretFile {
     /// secret, or cannot be read in time. After a time-out, the next calls fail at once until that
     /// read ends.
     pub(super) async fn read(&mut self) -> Result<SecretString, String> {
-        let (path, last) = (self.path.clone(), self.last.clone());
-        let read = self.reading.read(move || read_secret(&path, last)).await;
-        let read = read.map_err(|error| format!("it {error}"))??;
-        let (_, secret) = self.last.insert(read);
-        Ok(secret.clone())
+        let path = self.path.clone();
+        let read = self.reading.read(move || read_secret(&path)).await;
+        read.map_err(|error| format!("it {error}"))?
     }
 }
 
-fn read_secret(path: &Path, last: Option<ReadSecret>) -> Result<ReadSecret, String> {
+fn read_secret(path: &Path) -> Result<SecretString, String> {
     let metadata = std::fs::metadata(path).map_err(|error| error.to_string())?;
     if !metadata.is_file() {
         return Err("it is not a file".to_owned());
-    }
-    let fingerprint = Fingerprint::from(&metadata);
-    if let Some(last) = last.filter(|(seen, _)| *seen == fingerprint) {
-        return Ok(last);
     }
     let bytes = file_io::bounded(path, SECRET_FILE_LIMIT).map_err(|error| error.to_string())?;
     let text = String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
     let secret = text.trim();
     check(secret).map_err(|problem| format!("its content {problem}"))?;
-    Ok((fingerprint, SecretString::from(secret)))
+    Ok(SecretString::from(secret))
 }
 
 /// Describes why a string cannot be a secret.

@@ -3,6 +3,7 @@
 //! While a file is read, only the prefix and region of each row are kept.
 
 use std::io::{BufReader, Read};
+use std::marker::PhantomData;
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
@@ -69,14 +70,11 @@ impl Format {
 
     /// Parses a whole file while reading it. Rows with an invalid prefix are rejected and counted.
     pub fn parse(self, file: impl Read) -> Result<VendorTable, RangesError> {
-        let file = BufReader::new(file);
         let parsed = match self {
-            Self::Aws => serde_json::from_reader(file).map(AwsFile::into_table),
-            Self::Azure => {
-                serde_json::from_reader(file).map(|file: AzureFile| file.values.into_table(None))
-            }
-            Self::Gcp => serde_json::from_reader(file).map(GcpFile::into_table),
-            Self::Oci => serde_json::from_reader(file).map(OciFile::into_table),
+            Self::Aws => self.read::<AwsRow>(file),
+            Self::Azure => self.read::<AzureTag>(file),
+            Self::Gcp => self.read::<GcpRow>(file),
+            Self::Oci => self.read::<OciRegion>(file),
         };
         parsed.map_err(|error| {
             if error.is_io() {
@@ -88,16 +86,42 @@ impl Format {
             }
         })
     }
+
+    fn read<R: Row<List = Rows>>(self, file: impl Read) -> serde_json::Result<VendorTable> {
+        let file: RangeFile<R> = serde_json::from_reader(BufReader::new(file))?;
+        let mut rows = file.rows;
+        rows.append(file.ipv6_prefixes);
+        let published = file.published.and_then(|text| self.published(&text));
+        Ok(rows.into_table(published))
+    }
+
+    /// The time of publication, as the format writes it.
+    fn published(self, text: &str) -> Option<Timestamp> {
+        match self {
+            Self::Aws => Timestamp::from_second(text.parse().ok()?).ok(),
+            Self::Azure => None,
+            Self::Gcp => Timestamp::from_millisecond(text.parse().ok()?).ok(),
+            // The time has no time zone and is taken as UTC.
+            Self::Oci => {
+                let time: DateTime = text.parse().ok()?;
+                Some(time.to_zoned(TimeZone::UTC).ok()?.timestamp())
+            }
+        }
+    }
 }
 
+/// A file of any format, whose rows differ.
 #[derive(Deserialize)]
-struct AwsFile {
-    #[serde(rename = "syncToken")]
-    seconds: Option<String>,
-    #[serde(deserialize_with = "fold_rows::<AwsRow, _>")]
-    prefixes: Rows,
-    #[serde(deserialize_with = "fold_rows::<AwsRow, _>", default)]
+struct RangeFile<R: Row<List = Rows>> {
+    #[serde(alias = "syncToken", alias = "last_updated_timestamp")]
+    published: Option<String>,
+    #[serde(alias = "prefixes", alias = "values", alias = "regions")]
+    #[serde(deserialize_with = "fold_rows::<R, _>")]
+    rows: Rows,
+    #[serde(deserialize_with = "fold_rows::<R, _>", default)]
     ipv6_prefixes: Rows,
+    #[serde(skip)]
+    row: PhantomData<R>,
 }
 
 #[derive(Deserialize)]
@@ -121,23 +145,6 @@ impl Row for AwsRow {
     }
 }
 
-impl AwsFile {
-    fn into_table(self) -> VendorTable {
-        let seconds = self.seconds.and_then(|text| text.parse().ok());
-        let mut rows = self.prefixes;
-        rows.append(self.ipv6_prefixes);
-        rows.into_table(seconds.and_then(|s| Timestamp::from_second(s).ok()))
-    }
-}
-
-#[derive(Deserialize)]
-struct GcpFile {
-    #[serde(rename = "syncToken")]
-    milliseconds: Option<String>,
-    #[serde(deserialize_with = "fold_rows::<GcpRow, _>")]
-    prefixes: Rows,
-}
-
 #[derive(Deserialize)]
 struct GcpRow {
     #[serde(rename = "ipv4Prefix", alias = "ipv6Prefix")]
@@ -152,21 +159,6 @@ impl Row for GcpRow {
         let place = rows.place(&Vendor::Gcp, self.scope.as_deref().unwrap_or_default());
         rows.add(self.prefix.as_deref(), place);
     }
-}
-
-impl GcpFile {
-    fn into_table(self) -> VendorTable {
-        let milliseconds = self.milliseconds.and_then(|text| text.parse().ok());
-        self.prefixes
-            .into_table(milliseconds.and_then(|ms| Timestamp::from_millisecond(ms).ok()))
-    }
-}
-
-/// The file has no time of publication.
-#[derive(Deserialize)]
-struct AzureFile {
-    #[serde(deserialize_with = "fold_rows::<AzureTag, _>")]
-    values: Rows,
 }
 
 #[derive(Deserialize)]
@@ -210,14 +202,6 @@ impl Row for AzureTag {
 }
 
 #[derive(Deserialize)]
-struct OciFile {
-    #[serde(rename = "last_updated_timestamp")]
-    published: Option<String>,
-    #[serde(deserialize_with = "fold_rows::<OciRegion, _>")]
-    regions: Rows,
-}
-
-#[derive(Deserialize)]
 struct OciRegion {
     region: String,
     #[serde(deserialize_with = "fold_rows::<OciRow, _>", default)]
@@ -243,17 +227,6 @@ impl Row for OciRegion {
     fn keep(self, rows: &mut Rows) {
         let place = rows.place(&Vendor::Oci, &self.region);
         rows.append_at(self.cidrs, place);
-    }
-}
-
-impl OciFile {
-    /// The time has no time zone and is taken as UTC.
-    fn into_table(self) -> VendorTable {
-        let published = self.published.and_then(|text| {
-            let time: DateTime = text.parse().ok()?;
-            Some(time.to_zoned(TimeZone::UTC).ok()?.timestamp())
-        });
-        self.regions.into_table(published)
     }
 }
 

@@ -1,9 +1,8 @@
 //! Metrics of the vendors' ranges.
 
-use jiff::Timestamp;
 use prometheus::{GaugeVec, IntGaugeVec, Registry};
 
-use super::{Format, VendorTable};
+use super::{Format, StoredRefresh, VendorTable};
 use crate::metric_families;
 
 /// The `vendor_ranges_*` families. Clones share the values.
@@ -44,24 +43,19 @@ impl Metrics {
             .set(0);
     }
 
-    /// Records a successful refresh; `table` is in use now.
-    pub(super) fn succeeded(&self, format: Format, table: &VendorTable, now: Timestamp) {
-        self.up
-            .with_label_values(&[format.vendor().as_str()])
-            .set(1);
-        self.in_use(format, table, now);
-    }
-
-    /// Records that `table` is in use and was confirmed at `last_success`.
-    pub(super) fn in_use(&self, format: Format, table: &VendorTable, last_success: Timestamp) {
+    /// Records the table in use, and how the latest refresh ended.
+    pub(super) fn in_use(&self, format: Format, table: &VendorTable, refresh: StoredRefresh) {
         let vendor = format.vendor();
         let labels = [vendor.as_str()];
+        self.up
+            .with_label_values(&labels)
+            .set(refresh.succeeded.into());
         self.prefixes
             .with_label_values(&labels)
             .set(i64::try_from(table.len()).unwrap_or(i64::MAX));
         self.last_success
             .with_label_values(&labels)
-            .set(last_success.as_duration().as_secs_f64());
+            .set(refresh.last_success.as_duration().as_secs_f64());
         match table.published() {
             Some(time) => self
                 .published

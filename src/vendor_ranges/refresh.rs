@@ -166,9 +166,8 @@ impl VendorRanges {
         let outcome = caught(self.update(feed)).await;
         match outcome.unwrap_or(Err(RangesError::Panicked)) {
             Ok(table) => {
-                let (metrics, now) = (&self.shared.metrics, Timestamp::now());
-                metrics.succeeded(*format, &table, now);
-                lock(&feed.state).succeeded(now);
+                let refresh = lock(&feed.state).succeeded(Timestamp::now());
+                self.shared.metrics.in_use(*format, &table, refresh);
                 self.shared.refreshed.notify_one();
                 Ok(table)
             }

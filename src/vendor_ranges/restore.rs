@@ -26,13 +26,13 @@ pub(super) struct FeedState {
 }
 
 impl FeedState {
-    pub(super) fn succeeded(&mut self, now: Timestamp) {
+    pub(super) fn succeeded(&mut self, now: Timestamp) -> StoredRefresh {
         self.is_confirmed = true;
         self.is_new = true;
-        self.refresh = Some(StoredRefresh {
+        *self.refresh.insert(StoredRefresh {
             succeeded: true,
             last_success: now,
-        });
+        })
     }
 
     pub(super) fn failed(&mut self) {
@@ -91,15 +91,11 @@ impl VendorRanges {
     }
 
     fn put_in_use(&self, feed: &Feed, table: &Arc<VendorTable>, state: FeedState) {
-        let (format, metrics) = (feed.format, &self.shared.metrics);
         if let Some(refresh) = state.refresh {
-            metrics.in_use(format, table, refresh.last_success);
-            if refresh.succeeded {
-                metrics.succeeded(format, table, refresh.last_success);
-            }
+            self.shared.metrics.in_use(feed.format, table, refresh);
         }
         *lock(&feed.state) = state;
-        self.replace_table(format, table);
+        self.replace_table(feed.format, table);
     }
 
     /// Waits for refreshes, and returns those since the last call. There may be only one caller.

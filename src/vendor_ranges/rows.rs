@@ -93,8 +93,12 @@ impl Rows {
     }
 
     pub(super) fn into_table(self, published: Option<Timestamp>) -> VendorTable {
-        let regions = self.regions.into_iter().collect();
-        VendorTable::new(self.prefixes, regions, published, self.rejected)
+        VendorTable {
+            prefixes: self.prefixes,
+            regions: self.regions.into_iter().collect(),
+            published,
+            rejected: self.rejected,
+        }
     }
 }
 

@@ -68,28 +68,14 @@ pub(super) type Prefixes = JointPrefixMap<IpNet, Place>;
 #[derive(Debug, Serialize, Deserialize)]
 pub struct VendorTable {
     #[serde(serialize_with = "write_prefixes", deserialize_with = "read_prefixes")]
-    prefixes: Prefixes,
-    regions: Vec<Region>,
-    published: Option<Timestamp>,
-    rejected: usize,
+    pub(super) prefixes: Prefixes,
+    pub(super) regions: Vec<Region>,
+    pub(super) published: Option<Timestamp>,
+    /// The number of invalid rows in the file.
+    pub(super) rejected: usize,
 }
 
 impl VendorTable {
-    /// Builds the table. `rejected` is the number of invalid rows in the file.
-    pub(super) fn new(
-        prefixes: Prefixes,
-        regions: Vec<Region>,
-        published: Option<Timestamp>,
-        rejected: usize,
-    ) -> Self {
-        Self {
-            prefixes,
-            regions,
-            published,
-            rejected,
-        }
-    }
-
     /// The region of a place, if it is in one.
     pub(super) fn region(&self, place: Place) -> Option<&Region> {
         match place {
