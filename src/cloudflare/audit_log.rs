@@ -2,11 +2,12 @@
 
 use jiff::Timestamp;
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::attempt::Request;
 use super::audit_entry::{AuditEntry, read_entry};
 use super::client::Client;
-use super::envelope::{self, BodyProblem, Lenient, Rows};
+use super::envelope::{self, BodyProblem, Rows};
 use super::{ApiError, CallBudget, Operation, Reason};
 
 /// Entries to request per page; the API's maximum.
@@ -91,21 +92,14 @@ pub(super) fn read_page(
 fn cursor(body: &[u8]) -> Option<String> {
     #[derive(Deserialize)]
     struct Body {
-        result_info: Lenient<Info>,
+        result_info: Value,
     }
-    #[derive(Deserialize)]
-    struct Info {
-        cursor: Lenient<String>,
-        cursors: Lenient<Cursors>,
-    }
-    #[derive(Deserialize)]
-    struct Cursors {
-        after: Lenient<String>,
-    }
-    let info = serde_json::from_slice::<Body>(body).ok()?.result_info.0?;
-    let after = info.cursors.0.and_then(|cursors| cursors.after.0);
-    let is_given = |cursor: &String| !cursor.is_empty();
-    info.cursor.0.filter(is_given).or(after.filter(is_given))
+    let info = serde_json::from_slice::<Body>(body).ok()?.result_info;
+    let cursor = |pointer| {
+        let cursor = info.pointer(pointer)?.as_str()?;
+        (!cursor.is_empty()).then(|| cursor.to_owned())
+    };
+    cursor("/cursor").or_else(|| cursor("/cursors/after"))
 }
 
 #[cfg(test)]

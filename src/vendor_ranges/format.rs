@@ -297,7 +297,7 @@ mod tests {
             (Format::Gcp, GCP, Some("2025-07-25T02:16:28.78Z")),
             (Format::Oci, OCI, Some("2025-07-21T07:13:25.457838Z")),
         ] {
-            let published = format.parse(file.as_bytes()).unwrap().published();
+            let published = format.parse(file.as_bytes()).unwrap().published;
             assert_eq!(
                 published,
                 expected.map(|t| t.parse().unwrap()),
@@ -314,7 +314,7 @@ mod tests {
             {"scope": "us-central1"}
         ]}"#;
         let table = Format::Gcp.parse(file.as_bytes()).unwrap();
-        assert_eq!((table.len(), table.rejected()), (1, 2));
+        assert_eq!((table.len(), table.rejected), (1, 2));
         assert_eq!(judged(Format::Gcp, file, "3.80.2.1"), "gcp us-central1");
     }
 
@@ -326,10 +326,7 @@ mod tests {
         ]}"#;
         assert_eq!(judged(Format::Gcp, file, "3.80.2.1"), "gcp");
         assert_eq!(judged(Format::Gcp, file, "34.68.100.1"), "gcp");
-        assert_eq!(
-            Format::Gcp.parse(file.as_bytes()).unwrap().published(),
-            None
-        );
+        assert_eq!(Format::Gcp.parse(file.as_bytes()).unwrap().published, None);
     }
 
     #[test]

@@ -38,7 +38,7 @@ pub fn stored(json: &[u8]) {
     };
     let source = RangeSource::File("ranges.json".into());
     if let Some(table) = stored.table(&source) {
-        let again = StoredRanges::new(&source, stored.version(), Arc::clone(table));
+        let again = StoredRanges::new(&source, stored.version.as_ref(), Arc::clone(table));
         assert!(again.is_some_and(|again| again.table(&source).is_some()));
     }
 }

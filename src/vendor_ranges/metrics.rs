@@ -56,7 +56,7 @@ impl Metrics {
         self.last_success
             .with_label_values(&labels)
             .set(refresh.last_success.as_duration().as_secs_f64());
-        match table.published() {
+        match table.published {
             Some(time) => self
                 .published
                 .with_label_values(&labels)

@@ -209,7 +209,7 @@ impl VendorRanges {
         info!(
             vendor = %format.vendor(),
             prefixes = table.len(),
-            unreadable_rows = table.rejected(),
+            unreadable_rows = table.rejected,
             "the address ranges of a vendor are loaded"
         );
         Ok(table)

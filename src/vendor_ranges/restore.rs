@@ -68,7 +68,7 @@ impl VendorRanges {
             return;
         };
         let state = FeedState {
-            version: ranges.version().cloned(),
+            version: ranges.version.clone(),
             refresh: Some(refresh),
             ..FeedState::default()
         };

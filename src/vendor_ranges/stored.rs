@@ -19,7 +19,7 @@ const MAX_PREFIXES: usize = 250_000;
 pub struct StoredRanges {
     /// Where they were read, without anything that may be secret.
     source: String,
-    version: Option<Version>,
+    pub(super) version: Option<Version>,
     table: Arc<VendorTable>,
 }
 
@@ -50,11 +50,6 @@ impl StoredRanges {
     pub(super) fn table(&self, source: &RangeSource) -> Option<&Arc<VendorTable>> {
         let is_usable = self.source == source.to_string() && !self.table.is_empty();
         is_usable.then_some(&self.table)
-    }
-
-    /// The version of the source.
-    pub(super) fn version(&self) -> Option<&Version> {
-        self.version.as_ref()
     }
 }
 
@@ -125,9 +120,9 @@ mod tests {
             assert!(table.len() > 1, "{vendor}");
             let whole = |table: &VendorTable| serde_json::to_value(table).unwrap();
             assert_eq!(whole(again), whole(&table), "{vendor}");
-            assert_eq!(again.published(), table.published());
-            assert_eq!(again.rejected(), table.rejected());
-            assert_eq!(read.version(), Some(&version));
+            assert_eq!(again.published, table.published);
+            assert_eq!(again.rejected, table.rejected);
+            assert_eq!(read.version, Some(version.clone()));
         }
     }
 
@@ -166,7 +161,7 @@ mod tests {
             let json = serde_json::to_string(&stored).unwrap();
             assert!(!json.contains("hunter2"), "{json}");
             assert!(stored.table(&source(url)).is_some());
-            assert_eq!(stored.version(), None);
+            assert_eq!(stored.version, None);
         }
     }
 }

@@ -70,9 +70,10 @@ pub struct VendorTable {
     #[serde(serialize_with = "write_prefixes", deserialize_with = "read_prefixes")]
     pub(super) prefixes: Prefixes,
     pub(super) regions: Vec<Region>,
-    pub(super) published: Option<Timestamp>,
+    /// When the vendor published the file, if it says so.
+    pub published: Option<Timestamp>,
     /// The number of invalid rows in the file.
-    pub(super) rejected: usize,
+    pub rejected: usize,
 }
 
 impl VendorTable {
@@ -92,16 +93,6 @@ impl VendorTable {
     /// Whether there are no prefixes.
     pub fn is_empty(&self) -> bool {
         self.prefixes.is_empty()
-    }
-
-    /// When the vendor published the file, if it says so.
-    pub fn published(&self) -> Option<Timestamp> {
-        self.published
-    }
-
-    /// The number of invalid rows in the file.
-    pub fn rejected(&self) -> usize {
-        self.rejected
     }
 
     /// The memory that the table takes, in bytes, without region names.
