@@ -102,34 +102,28 @@ struct Evaluator<'a> {
 
 impl Evaluator<'_> {
     fn check(&mut self, mapping: &Mapping) {
-        if !self.is_as_declared(mapping) && !self.is_as_host_names_say(mapping) {
+        // What agrees with a declaration, or with a region in a host name, is not judged by weaker
+        // evidence.
+        let (places, ip) = (self.places, mapping.origin_ip);
+        let declared = places.declared.get(&ip);
+        let declared = declared.filter(|place| !place.is_unknown());
+        let named = places.host_names.get(&ip);
+        let is_settled = self.agrees(mapping, Check::Declared, declared)
+            || self.agrees(mapping, Check::HostName, named)
+                && named.is_some_and(ExpectedPlace::is_complete);
+        if !is_settled {
             self.check_ranges(mapping);
         }
         self.check_supported(mapping);
     }
 
-    /// Whether the mapping agrees with what is declared for it.
-    fn is_as_declared(&mut self, mapping: &Mapping) -> bool {
-        let Some(place) = self.places.declared.get(&mapping.origin_ip) else {
-            return false;
-        };
-        if place.agrees_with(mapping) {
-            return !place.is_unknown();
+    /// Whether a check expects the mapping where it is.
+    fn agrees(&mut self, mapping: &Mapping, check: Check, place: Option<&ExpectedPlace>) -> bool {
+        let wrong = place.filter(|place| !place.agrees_with(mapping));
+        if let Some(place) = wrong {
+            self.wrong(mapping, check, place.clone());
         }
-        self.wrong(mapping, Check::Declared, place.clone());
-        false
-    }
-
-    /// Whether the mapping agrees with a region in a host name.
-    fn is_as_host_names_say(&mut self, mapping: &Mapping) -> bool {
-        let Some(place) = self.places.host_names.get(&mapping.origin_ip) else {
-            return false;
-        };
-        if place.agrees_with(mapping) {
-            return place.is_complete();
-        }
-        self.wrong(mapping, Check::HostName, place.clone());
-        false
+        place.is_some() && wrong.is_none()
     }
 
     fn check_ranges(&mut self, mapping: &Mapping) {

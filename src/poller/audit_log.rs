@@ -40,11 +40,9 @@ struct AuditLog {
     /// `None` while it is being read.
     due: Option<Instant>,
     task: Option<Running>,
-    /// Whether the last read succeeded; `None` before the first one has ended.
-    up: Option<bool>,
+    /// How the last read ended. Further failures for the same reason are not warned about.
+    last: Option<Result<(), Reason>>,
     last_success: Option<Timestamp>,
-    /// The reason of the last failure. Further failures for the same reason are not warned about.
-    failing: Option<Reason>,
 }
 
 impl AuditLogs {
@@ -66,9 +64,8 @@ impl AuditLogs {
                 position: stored.unwrap_or_default(),
                 due: Some(now),
                 task: None,
-                up: None,
+                last: None,
                 last_success: None,
-                failing: None,
             });
         }
     }
@@ -87,7 +84,7 @@ impl AuditLogs {
     /// log was read. `None` until all have been tried.
     fn of_reader(&self, account: &AccountName) -> Option<(bool, Option<Timestamp>)> {
         let logs = || self.logs.values().filter(|log| log.reader == *account);
-        let ups: Option<Vec<bool>> = logs().map(|log| log.up).collect();
+        let ups: Option<Vec<bool>> = logs().map(|log| Some(log.last?.is_ok())).collect();
         let last = logs().map(|log| log.last_success).min().flatten();
         Some((ups?.into_iter().all(|up| up), last)).filter(|_| logs().next().is_some())
     }
@@ -143,7 +140,7 @@ impl Poller {
     /// the cause may be fixed.
     pub(super) fn retry_audit_logs(&mut self, now: Instant) {
         let logs = self.audit_logs.logs.values_mut();
-        for log in logs.filter(|log| log.failing.is_some()) {
+        for log in logs.filter(|log| matches!(log.last, Some(Err(_)))) {
             log.due = log.due.map(|due| due.min(now));
         }
     }
@@ -202,15 +199,16 @@ impl Poller {
         };
         log.task = None;
         let client = &account.client;
-        log.up = Some(reading.is_ok());
+        let outcome = reading.as_ref().map(|_| ()).map_err(|error| error.reason);
+        let before = log.last.replace(outcome);
         match reading {
-            Ok((reading, before)) => {
-                if log.failing.take().is_some() {
+            Ok((reading, end)) => {
+                if matches!(before, Some(Err(_))) {
                     info!(account = %reader, owner = &**owner, "audit log can be read again");
                 }
                 log.last_success = Some(Timestamp::now());
                 let (has_more, pages) = (reading.has_more, reading.pages);
-                let new = log.position.accept(reading, before);
+                let new = log.position.accept(reading, end);
                 self.context.recorder.audit_log(owner, &log.position);
                 let least = least_interval(logs, pages, client);
                 let pause = if has_more {
@@ -225,10 +223,9 @@ impl Poller {
                 }
             }
             Err(error) => {
-                let reason = error.reason;
-                let is_refused = matches!(reason, Reason::Forbidden | Reason::Unauthorized);
+                let is_refused = matches!(error.reason, Reason::Forbidden | Reason::Unauthorized);
                 let permission = error.operation.permission().unwrap_or_default();
-                if log.failing.replace(reason) == Some(reason) {
+                if before == Some(outcome) {
                     debug!(account = %reader, owner = &**owner, %error, "reading audit log failed again");
                 } else if is_refused {
                     warn!(account = %reader, owner = &**owner, %error, permission,

@@ -7,12 +7,12 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
+use super::Poller;
 use super::attribution::RecentWrites;
 use super::discovery::Released;
 use super::enrichment::state::StoredSources;
 use super::state::elapsed;
 use super::zone::PolledZone;
-use super::{Poller, ZoneSelection};
 use crate::cloudflare::AuditLogPosition;
 use crate::domain::{HostName, ZoneId};
 use crate::history::{self, CAPACITY_WITHOUT_STORAGE, Change, History};
@@ -126,18 +126,12 @@ impl Poller {
         self.context.hosts.resolver.restore(&hosts);
         for (name, account) in &mut self.accounts {
             let listing = &mut account.listing;
-            let wanted = |id: &ZoneId| match &listing.selection {
-                ZoneSelection::Ids(ids) => ids.contains(id),
-                ZoneSelection::Filter { .. } => true,
-            };
-            let listed = zones
-                .iter()
-                .filter(|(id, stored)| {
-                    stored.left.is_none() && stored.state.account == *name && wanted(id)
-                })
-                .map(|(id, stored)| (id.clone(), stored.state.zone.clone()));
-            let listed: Vec<_> = listed.collect();
-            listing.zones.extend(listed);
+            for StoredZone { state, left, .. } in zones.values() {
+                let zone = &state.zone;
+                if left.is_none() && state.account == *name && listing.selection.wants(zone) {
+                    listing.zones.insert(zone.id.clone(), zone.clone());
+                }
+            }
         }
         let positions = parts.all(Kind::AuditLog);
         let positions = positions.map(|(owner, position)| (owner.to_owned(), position));
