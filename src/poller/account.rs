@@ -12,10 +12,10 @@ use super::enrichment::refresh::Regions;
 use super::pools::PoolRefreshes;
 use super::schedule::budget::BudgetCheck;
 use super::schedule::queue::Queue;
-use super::tasks::ZoneTasks;
+use super::tasks::{Poll, Running, Urgency};
 use super::token::TokenCheck;
 use super::zone::PolledZone;
-use super::{Context, Metrics, ZoneSelection};
+use super::{Context, ZoneSelection};
 use crate::cloudflare::{Client, Operation, Reason};
 use crate::domain::{AccountName, ZoneId};
 use crate::snapshot::{AccountState, ZoneCounts};
@@ -42,8 +42,10 @@ pub(super) struct Account {
     pub(super) untried: HashSet<ZoneId>,
     /// Whether the first round of polls is over. Until then, zones that were never read go first.
     pub(super) settled: bool,
-    pub(super) polling: ZoneTasks,
-    pub(super) enriching: ZoneTasks,
+    /// The polls in progress.
+    pub(super) polling: HashMap<ZoneId, Poll>,
+    /// The enrichments in progress.
+    pub(super) enriching: HashMap<ZoneId, (Running, Urgency)>,
     /// When the last good data of failing zones is dropped.
     pub(super) expiries: BTreeSet<(Instant, ZoneId)>,
     /// The regions that Cloudflare supports.
@@ -55,6 +57,8 @@ pub(super) struct Account {
     /// The optional calls that were logged, with the reason of a failure or none for unreadable rows.
     pub(super) logged: HashSet<(Operation, Option<Reason>)>,
     pub(super) token: TokenCheck,
+    /// When the lag is to be shown again.
+    pub(super) lag_update: Option<Instant>,
     /// Whether the interval fits the budget.
     pub(super) budget_check: BudgetCheck,
 }
@@ -78,14 +82,15 @@ impl Account {
             evaluations: BTreeSet::new(),
             untried: HashSet::new(),
             settled: false,
-            polling: ZoneTasks::default(),
-            enriching: ZoneTasks::default(),
+            polling: HashMap::new(),
+            enriching: HashMap::new(),
             expiries: BTreeSet::new(),
             regions: Regions::default(),
             pools: Arc::default(),
             pool_refreshes: PoolRefreshes::default(),
             logged: HashSet::new(),
             token: TokenCheck::new(now),
+            lag_update: None,
             budget_check: BudgetCheck::default(),
         }
     }
@@ -133,7 +138,8 @@ impl Account {
         let next = next.map(|at| at.max(self.client.paused_until().unwrap_or(at)));
         let expiry = self.expiries.first().map(|(at, _)| *at);
         let evaluation = (!self.evaluations.is_empty()).then_some(now);
-        [next, expiry, evaluation].into_iter().flatten().min()
+        let others = [next, expiry, evaluation, self.lag_update];
+        others.into_iter().flatten().min()
     }
 
     /// Adds a zone that is due at `due`.
@@ -150,21 +156,17 @@ impl Account {
     }
 
     /// Removes the zones that leave, and returns them.
-    pub(super) fn release(
-        &mut self,
-        leaves: impl Fn(&ZoneId) -> bool,
-        metrics: &Metrics,
-    ) -> Released {
+    pub(super) fn release(&mut self, leaves: impl Fn(&ZoneId) -> bool) -> Released {
         let leaving = self.zones.keys().filter(|id| leaves(id));
         let leaving: Vec<_> = leaving.cloned().collect();
         let taken = leaving.into_iter();
         taken
-            .filter_map(|id| Some((id.clone(), self.take(&id, metrics)?)))
+            .filter_map(|id| Some((id.clone(), self.take(&id)?)))
             .collect()
     }
 
     /// Removes a zone and cancels its tasks.
-    fn take(&mut self, id: &ZoneId, metrics: &Metrics) -> Option<PolledZone> {
+    fn take(&mut self, id: &ZoneId) -> Option<PolledZone> {
         let mut zone = self.zones.remove(id)?;
         if let Some(due) = zone.due {
             self.queue.remove(due, id);
@@ -178,7 +180,6 @@ impl Account {
         self.evaluations.remove(id);
         self.untried.remove(id);
         self.polling.remove(id);
-        metrics.lag.ended(self.name(), id);
         self.enriching.remove(id);
         self.regions.forget_zone(id);
         zone.enrichment.request_everything();

@@ -66,7 +66,6 @@ impl Poller {
             }
             Outcome::Polled(id, list, duration) => {
                 account.polling.remove(&id);
-                context.metrics.lag.ended(&ended.account, &id);
                 if let Err(error) = &list
                     && error.reason == Reason::Unauthorized
                 {

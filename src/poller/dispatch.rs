@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::account::Account;
 use super::schedule::queue::Class;
-use super::tasks::{self, Outcome, POLL_BUDGET, Tasks, Urgency};
+use super::tasks::{self, Outcome, POLL_BUDGET, Poll, Tasks, Urgency};
 use super::{Context, ZoneSelection};
 use crate::cloudflare::{CallBudget, Operation};
 use crate::domain::ZoneId;
@@ -33,8 +33,7 @@ impl Account {
                 self.start_enrichments(context, tasks, now);
             }
         }
-        let first_due = self.queue.first_due();
-        context.metrics.lag.waiting(self.name(), first_due);
+        self.show_lag(context, now);
     }
 
     fn start_listing(&mut self, tasks: &mut Tasks) {
@@ -72,12 +71,12 @@ impl Account {
                 zone.prompted = Some(now);
             }
             context.metrics.audit_log.prompted(&self.state.name);
-            self.start_poll(due, id, Urgency::Urgent, context, tasks, now);
+            self.start_poll(due, id, Urgency::Urgent, tasks, now);
         }
         while self.polling.len() < self.max_polling()
             && let Some((due, id)) = self.queue.pop(now, self.settled)
         {
-            self.start_poll(due, id, Urgency::Regular, context, tasks, now);
+            self.start_poll(due, id, Urgency::Regular, tasks, now);
         }
     }
 
@@ -86,7 +85,6 @@ impl Account {
         due: Instant,
         id: ZoneId,
         urgency: Urgency,
-        context: &Context,
         tasks: &mut Tasks,
         now: Instant,
     ) {
@@ -96,15 +94,17 @@ impl Account {
             zone.prompt = None;
         }
         let call = Arc::new(urgency.call(POLL_BUDGET));
-        let late = now.saturating_duration_since(due);
-        let lag = &context.metrics.lag;
-        lag.started(&self.state.name, id.clone(), late, Arc::clone(&call));
-        let (client, zone) = (self.client.clone(), id.clone());
-        let work = async move { client.list_mappings(&zone, &call).await };
+        let (client, zone, budget) = (self.client.clone(), id.clone(), Arc::clone(&call));
+        let work = async move { client.list_mappings(&zone, &budget).await };
         let (zone, started) = (id.clone(), Instant::now());
         let outcome = move |list| Outcome::Polled(zone, list, started.elapsed());
-        let task = tasks.spawn(&self.state.name, Operation::ListMappings, work, outcome);
-        self.polling.insert(id, (task, urgency));
+        let poll = Poll {
+            _task: tasks.spawn(&self.state.name, Operation::ListMappings, work, outcome),
+            urgency,
+            late: now.saturating_duration_since(due),
+            call,
+        };
+        self.polling.insert(id, poll);
     }
 
     /// Polls a zone ahead of the others because of a write to it, and refreshes its sources and
@@ -122,9 +122,9 @@ impl Account {
         let due = zone.due.unwrap_or(earliest);
         if earliest <= now {
             // A regular poll that may still be waiting gives way to an urgent one.
-            if tasks::has_regular(&self.polling, id) {
+            let is_regular = |poll: &Poll| poll.urgency == Urgency::Regular;
+            if self.polling.get(id).is_some_and(is_regular) {
                 self.polling.remove(id);
-                context.metrics.lag.ended(&self.state.name, id);
             }
             self.cancel_regular_enrichment(id);
         }

@@ -15,6 +15,7 @@ mod enrichment;
 mod evaluate;
 mod handle;
 mod hosts;
+mod lag;
 mod log_events;
 mod metrics;
 mod pools;
@@ -308,7 +309,7 @@ impl Poller {
                 self.reconfigure(*change);
                 let _ = done.send(());
             }
-            Command::Ping(done) if self.context.metrics.lag.hangs() => drop(done),
+            Command::Ping(done) if self.accounts.values().any(Account::hangs) => drop(done),
             Command::Ping(done) => {
                 let _ = done.send(());
             }

@@ -71,8 +71,10 @@ impl Poller {
         }
         let mut released = Released::new();
         for (name, mut account) in old {
-            released.extend(account.release(|_| true, &self.context.metrics));
-            self.context.metrics.lag.forget(&name);
+            released.extend(account.release(|_| true));
+            // There may be no such series.
+            let lag = &self.context.metrics.lag;
+            let _ = lag.remove_label_values(&[name.as_str()]);
             self.context.metrics.audit_log.forget(&name);
         }
         released

@@ -1,6 +1,5 @@
 //! The poller's API calls, each in a separate task.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -50,13 +49,13 @@ pub(super) struct Ended {
 /// A running task. Dropping this cancels it: its outcome is lost, even if it has just ended.
 pub(super) type Running = DropGuard;
 
-/// At most one task per zone.
-pub(super) type ZoneTasks = HashMap<ZoneId, (Running, Urgency)>;
-
-/// Whether the zone has a regular task, which waits behind urgent ones.
-pub(super) fn has_regular(tasks: &ZoneTasks, zone: &ZoneId) -> bool {
-    let task = tasks.get(zone);
-    task.is_some_and(|(_, urgency)| *urgency == Urgency::Regular)
+/// A poll in progress.
+pub(super) struct Poll {
+    pub(super) _task: Running,
+    pub(super) urgency: Urgency,
+    /// How late it started.
+    pub(super) late: Duration,
+    pub(super) call: Arc<CallBudget>,
 }
 
 /// Whether a task takes precedence over others.

@@ -4,9 +4,12 @@ use std::time::Duration;
 
 use prometheus::Registry;
 
+use tokio::sync::oneshot;
+
+use super::tasks::{Poll, Urgency};
 use super::*;
-use crate::cloudflare::CallBudget;
-use crate::http_client::client_builder;
+use crate::cloudflare::{self, CallBudget, Client, Credentials, RateLimit, Secret, Secrets};
+use crate::http_client::{HttpClient, client_builder};
 use crate::snapshot::StaleAfter;
 use crate::{origin_hosts, vendor_ranges};
 
@@ -61,23 +64,59 @@ pub(super) fn context() -> Context {
     poller().0.context
 }
 
+/// An account whose API cannot be reached.
+fn account() -> Account {
+    let settings = cloudflare::Settings {
+        base_url: "http://127.0.0.1:1".parse().unwrap(),
+        ca_file: None,
+        rate_limit: RateLimit {
+            requests: 1000,
+            window: Duration::from_mins(5),
+            share: 1.0,
+        },
+        concurrency: 8,
+        timeout: Duration::from_secs(1),
+        retries: 0,
+    };
+    let client = Client::new(
+        &settings,
+        AccountName::parse("main").unwrap(),
+        Credentials::Token(Secret::Inline("token".into())),
+        HttpClient::new(None).unwrap(),
+        &cloudflare::Metrics::register(&Registry::new()).unwrap(),
+        &Secrets::default(),
+    );
+    Account::new(client, ZoneSelection::Ids(Vec::new()), Instant::now())
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_poller_with_a_poll_that_hangs_does_not_count_as_alive() {
-    let (poller, handle) = poller();
-    let lag = poller.context.metrics.lag.clone();
+    let (mut poller, handle) = poller();
+    let mut account = account();
+    let zone = ZoneId::parse("zone").unwrap();
+    let poll = Poll {
+        _task: CancellationToken::new().drop_guard(),
+        urgency: Urgency::Regular,
+        late: Duration::from_secs(2),
+        call: Arc::new(CallBudget::new(Duration::from_mins(2))),
+    };
+    account.polling.insert(zone.clone(), poll);
+    account.show_lag(&poller.context, Instant::now());
+    let lag = &poller.context.metrics.lag;
+    assert!((lag.with_label_values(&["main"]).get() - 2.0).abs() < 1e-9);
+    poller.accounts.insert(account.name().clone(), account);
+    let is_alive = |poller: &mut Poller| {
+        let (done, mut answer) = oneshot::channel();
+        poller.obey(Command::Ping(done));
+        answer.try_recv().is_ok()
+    };
+    tokio::time::advance(Duration::from_mins(2)).await;
+    assert!(is_alive(&mut poller), "its time-out ends it");
+    tokio::time::advance(Duration::from_mins(1)).await;
+    assert!(!is_alive(&mut poller));
+    poller.accounts.clear();
     let shutdown = CancellationToken::new();
     let running = tokio::spawn(poller.run(shutdown.clone()));
-    let (account, zone) = (
-        AccountName::parse("main").unwrap(),
-        ZoneId::parse("zone").unwrap(),
-    );
-    let call = Arc::new(CallBudget::new(Duration::from_mins(2)));
-    lag.started(&account, zone.clone(), Duration::ZERO, call);
-    tokio::time::advance(Duration::from_mins(2)).await;
-    assert!(handle.ping().await, "its time-out ends it");
-    tokio::time::advance(Duration::from_mins(1)).await;
-    assert!(!handle.ping().await);
-    lag.ended(&account, &zone);
     assert!(handle.ping().await);
     shutdown.cancel();
     running.await.unwrap();

@@ -61,7 +61,7 @@ impl Poller {
         }
         for (name, account) in &mut self.accounts {
             let leaves = |id: &ZoneId| zones.get(id).is_none_or(|(owner, _)| owner != name);
-            released.extend(account.release(leaves, &self.context.metrics));
+            released.extend(account.release(leaves));
         }
         let mut found = 0;
         for (id, (owner, zone)) in zones {

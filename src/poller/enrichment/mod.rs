@@ -18,7 +18,7 @@ use self::fetch::{Enriched, Enrichment};
 use super::Context;
 use super::account::Account;
 use super::evaluate::Criteria;
-use super::tasks::{self, Outcome, Tasks, Urgency};
+use super::tasks::{Outcome, Running, Tasks, Urgency};
 use crate::cloudflare::Operation;
 use crate::domain::ZoneId;
 
@@ -87,7 +87,8 @@ impl Account {
     /// Cancels a regular enrichment, which may have read the state before a write and waits behind
     /// others. The zone is enriched again.
     pub(super) fn cancel_regular_enrichment(&mut self, id: &ZoneId) {
-        if tasks::has_regular(&self.enriching, id) {
+        let is_regular = |(_, urgency): &(Running, Urgency)| *urgency == Urgency::Regular;
+        if self.enriching.get(id).is_some_and(is_regular) {
             self.enriching.remove(id);
             self.regions.forget_zone(id);
             if let Some(zone) = self.zones.get_mut(id) {
