@@ -28,7 +28,8 @@ impl Account {
         let gauge = &context.metrics.lag;
         let gauge = gauge.with_label_values(&[self.name().as_str()]);
         gauge.set(lag.as_secs_f64());
-        let may_grow = !lag.is_zero() || !self.polling.is_empty() || self.client.is_blocked();
+        let is_paused = self.client.paused_until().is_some_and(|end| end > now);
+        let may_grow = !lag.is_zero() || !self.polling.is_empty() || is_paused;
         self.lag_update = may_grow.then_some(now + UPDATE);
     }
 
