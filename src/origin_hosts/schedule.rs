@@ -54,7 +54,7 @@ impl Schedule {
     ) -> Vec<HostName> {
         let mut forgotten = Vec::new();
         let before = self.wanted.get(zone).cloned().unwrap_or_default();
-        if hosts.iter().eq(before.iter()) {
+        if hosts.iter().eq(before.iter()) && !self.refused.contains_key(zone) {
             return forgotten;
         }
         for host in before.iter().filter(|host| !hosts.contains(*host)) {
@@ -330,6 +330,10 @@ mod tests {
         assert_eq!(forgotten, [host(0)], "makes room for what is wanted");
         assert!(schedule.get(&host(MAX_HOSTS)).is_some());
         assert_eq!(schedule.refused(), 1);
+        schedule.want(&zone("c"), hosts([MAX_HOSTS + 2]), 1);
+        assert_eq!(schedule.refused(), 2);
+        schedule.want(&zone("c"), BTreeSet::new(), 1);
+        assert_eq!(schedule.refused(), 1, "its zone is gone");
         schedule.want(&zone("b"), hosts([]), 2);
         assert_eq!(schedule.refused(), 0);
         schedule.want(&zone("b"), hosts([0]), 2);
