@@ -2,6 +2,7 @@
 //! standard library takes longer than the rest of a line.
 
 use std::io::Write as _;
+use std::net::IpAddr;
 
 use jiff::Timestamp;
 
@@ -50,13 +51,21 @@ pub(super) fn push_unix_seconds(out: &mut Vec<u8>, time: Timestamp) {
 }
 
 pub(super) fn push_ip(out: &mut Vec<u8>, ip: OriginIp) {
-    // Writing to a `Vec` cannot fail.
-    let _ = write!(out, "{}", ip.addr());
+    match ip.addr() {
+        IpAddr::V4(v4) => {
+            for octet in v4.octets() {
+                push_whole(out, octet.into());
+                out.push(b'.');
+            }
+            out.pop();
+        }
+        // Writing to a `Vec` cannot fail.
+        IpAddr::V6(v6) => drop(write!(out, "{v6}")),
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::net::IpAddr;
     use std::time::Duration;
 
     use proptest::prelude::*;
