@@ -36,8 +36,9 @@ const NOT_WRITTEN: u8 = 3;
 /// Why a command failed, described for the user.
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
-/// The most worker threads, instead of the default of one per core. More bring no benefit: one task
-/// polls, and a scrape takes a few milliseconds.
+/// The most worker threads; there is one for each two cores, instead of the default of one for each.
+/// More bring no benefit: one task polls, a scrape takes a few milliseconds, and most of that is
+/// spent on threads for blocking work. The system's allocator keeps memory for each thread.
 const MOST_THREADS: usize = 4;
 
 /// How long an idle thread for blocking work is kept. The system's allocator keeps memory for each
@@ -49,6 +50,7 @@ const THREAD_KEEP_ALIVE: Duration = Duration::from_secs(2);
 pub fn run(cli: &Cli, environment: &Environment) -> ExitCode {
     let threads = std::thread::available_parallelism()
         .map_or(1, usize::from)
+        .div_ceil(2)
         .min(MOST_THREADS);
     let outcome = run_on(threads, cli, environment);
     let code = outcome.unwrap_or_else(|error| {
