@@ -2,6 +2,7 @@
 
 import contextlib
 import gzip
+import statistics
 import tempfile
 import threading
 import time
@@ -164,13 +165,17 @@ class Comparison:
         # The first body of each and its memory are not the cost of the scrapes that follow.
         both = (daemon, twin)
         before = [exporter.get("/metrics", "gzip") for exporter in both]
+        spent = []
         with scraping(self.directory, daemon.address, every) as scraped:
             scraped(1)
-            cpu = [exporter.cpu() for exporter in both]
-            scraped(count)
-            spent, polls = (exporter.cpu() - then for exporter, then in zip(both, cpu))
+            for _ in range(count):
+                cpu = [exporter.cpu() for exporter in both]
+                scraped(1)
+                spent.append([exporter.cpu() - then for exporter, then in zip(both, cpu)])
         compare_polls(before, [exporter.get("/metrics", "gzip") for exporter in both])
-        return (spent - polls) / count, polls / count
+        # Medians, because the machine may be disturbed in the meantime.
+        return (statistics.median(own - polls for own, polls in spent),
+                statistics.median(polls for _, polls in spent))
 
     def measure_load(self, servers):
         """What wrk says: for each form and number of connections the median run."""
