@@ -158,8 +158,12 @@ parsed_types! {
     /// A level of the log.
     #[derive(Debug, Clone, Copy)]
     pub(super) LevelName(Level) = |text| match &*text.to_ascii_lowercase() {
-        "warning" => Ok(Level::WARN),
-        text => text.parse().map_err(|_| "trace, debug, info, warn or error"),
+        "trace" => Ok(Level::TRACE),
+        "debug" => Ok(Level::DEBUG),
+        "info" => Ok(Level::INFO),
+        "warn" | "warning" => Ok(Level::WARN),
+        "error" => Ok(Level::ERROR),
+        _ => Err("trace, debug, info, warn or error"),
     };
     /// The number of a shard; `None` for the number at the end of the host's name.
     #[derive(Debug, Clone, Copy)]

@@ -189,6 +189,7 @@ fn bad_values_say_what_was_expected() {
         ("--web.telemetry-path=/zones/x", "another page's"),
         ("--web.max-requests=0", "from 1 to 100000, found \"0\""),
         ("--log.level=loud", "expected trace"),
+        ("--log.level=3", "expected trace"),
         ("--log.format=xml", "[possible values: logfmt, json]"),
         ("--shard=first", "flag --shard: expected a number"),
         ("--total-shards=0", "from 1 to 10000"),
