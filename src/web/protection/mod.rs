@@ -80,9 +80,10 @@ impl Protection {
         })
     }
 
-    /// Registers the metric of the certificate's expiry, if there is TLS.
+    /// Registers the metric of the certificate's expiry, if there is a certificate whose expiry is
+    /// known: 0 would be an expired one.
     pub fn register(&mut self, registry: &Registry) -> Result<(), prometheus::Error> {
-        if self.in_force.load().tls.is_some() {
+        if self.show_certificate_end().is_some() {
             self.certificate_end = Some(WEB_CERTIFICATE_NOT_AFTER.register(registry)?);
             self.show_certificate_end();
         }
