@@ -36,7 +36,7 @@ const NOT_WRITTEN: u8 = 3;
 /// Why a command failed, described for the user.
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
-/// The most worker threads; there is one for each two cores, instead of the default of one for each.
+/// The most worker threads. There is one for every two cores, where tokio's default is one for each.
 /// More bring no benefit: one task polls, a scrape takes a few milliseconds, and most of that is
 /// spent on threads for blocking work. The system's allocator keeps memory for each thread.
 const MOST_THREADS: usize = 4;

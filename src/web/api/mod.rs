@@ -5,6 +5,7 @@
 
 mod query;
 
+use std::cell::LazyCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -100,7 +101,8 @@ fn refuse(status: StatusCode, error: &str) -> Reply {
 
 fn list(sources: &Sources, resource: Resource, query: &Query, now: Timestamp) -> Reply {
     let directory = &sources.snapshot.directory();
-    let zones: Vec<_> = query.zones(directory).collect();
+    // Changes are listed without them.
+    let zones = LazyCell::new(|| query.zones(directory).collect::<Vec<_>>());
     let states = || zones.iter().map(|(_, state)| state);
     match resource {
         Resource::Zones => {
@@ -133,10 +135,8 @@ fn list(sources: &Sources, resource: Resource, query: &Query, now: Timestamp) ->
         }
         Resource::Origins if query.left_out == Some(true) => {
             let matching = states().flat_map(|state| {
-                let left_out = state
-                    .findings()
-                    .map_or(&[][..], |found| &found.left_out)
-                    .iter();
+                let found = state.findings().into_iter();
+                let left_out = found.flat_map(|found| &found.left_out);
                 let left_out = left_out.map(move |left_out| (state, left_out));
                 left_out.filter(|(_, left_out)| query.takes_left_out(left_out))
             });
@@ -146,10 +146,8 @@ fn list(sources: &Sources, resource: Resource, query: &Query, now: Timestamp) ->
         }
         Resource::Origins => {
             let matching = states().flat_map(|state| {
-                let origins = state
-                    .findings()
-                    .map_or(&[][..], |found| &found.origins)
-                    .iter();
+                let found = state.findings().into_iter();
+                let origins = found.flat_map(|found| &found.origins);
                 let origins = origins.map(move |origin| (state, origin));
                 origins.filter(|(_, origin)| query.takes_origin(origin))
             });
