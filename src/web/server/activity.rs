@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::panics::lock;
 
-/// A client that has read nothing for this long may be closed if there is no room. A client that
+/// A client that has not read a chunk for this long may be closed if there is no room. A client that
 /// reads does so in each round trip, but on a busy machine it may have to wait for the processor.
 const STALLED_AFTER: Duration = Duration::from_secs(1);
 
@@ -117,7 +117,7 @@ impl Activity {
         .await;
     }
 
-    /// Completes when the client has read nothing of a response for `stall`, or a response exceeds
+    /// Completes when the client has not read a chunk of a response for `stall`, or a response exceeds
     /// its allowance. Allowances must not be shorter than `stall`.
     pub(super) async fn overdue(&self, stall: Duration) {
         passed(stall, || {

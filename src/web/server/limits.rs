@@ -10,7 +10,7 @@ pub struct Limits {
     pub head_timeout: Duration,
     /// Time for a TLS handshake, before the first request head.
     pub handshake_timeout: Duration,
-    /// Time after which a response is aborted if the client reads none of it.
+    /// Time in which a client must read a chunk of a response; otherwise the response is aborted.
     pub stall_timeout: Duration,
     /// The least bytes per second of a response that a client must read, after an initial
     /// `stall_timeout`. Scrapers give up much earlier.
