@@ -338,7 +338,10 @@ fn the_documented_examples_and_limits_hold() {
             "between two requests | {} s |",
             limits.head_timeout.as_secs()
         ),
-        format!("less than 16 KiB) | {} s |", limits.stall_timeout.as_secs()),
+        format!(
+            "than what is left of it | {} s |",
+            limits.stall_timeout.as_secs()
+        ),
         format!("1 s for each {} KiB |", limits.least_rate >> 10),
         format!("one HTTP/2 connection | {} |", limits.http2_streams),
         format!("at a shutdown | {} s |", limits.drain_timeout.as_secs()),
