@@ -155,27 +155,13 @@ class Comparison:
         return daemon
 
     def costs(self, daemon, twin, every):
-        """Seconds of CPU time of a scrape, and of the polls in the same time.
-
-        The polls are those of a twin that polls the same zones and is not scraped. So what the
-        daemon does with a poll's result for the sake of scrapes is part of their cost.
-        """
+        """What costs() says of the scrapes of a Prometheus."""
         count = self.arguments.scrapes
         self.log(f"{count} scrapes, one in {every} seconds")
-        # The first body of each and its memory are not the cost of the scrapes that follow.
-        both = (daemon, twin)
-        before = [exporter.get("/metrics", "gzip") for exporter in both]
-        spent = []
         with scraping(self.directory, daemon.address, every) as scraped:
             scraped(1)
-            for _ in range(count):
-                cpu = [exporter.cpu() for exporter in both]
-                scraped(1)
-                spent.append([exporter.cpu() - then for exporter, then in zip(both, cpu)])
-        compare_polls(before, [exporter.get("/metrics", "gzip") for exporter in both])
-        # Medians, because the machine may be disturbed in the meantime.
-        return (statistics.median(own - polls for own, polls in spent),
-                statistics.median(polls for _, polls in spent))
+            scrape, polls = costs(daemon, twin, count, lambda: scraped(1))
+        return scrape, statistics.median(polls)
 
     def measure_load(self, servers):
         """What wrk says: for each form and number of connections the median run."""
@@ -231,6 +217,27 @@ def changes(api, every):
         thread.join()
 
 
+def costs(daemon, twin, count, scrape):
+    """Seconds of CPU time of a scrape, and of the polls from each scrape to the next.
+
+    The polls are those of a twin that polls the same zones and is not scraped. So what the daemon does
+    with a poll's result for the sake of scrapes is part of their cost. The scrape is the median, because
+    other programs may disturb some of them.
+    """
+    both = (daemon, twin)
+    # The first body of each and its memory are not the cost of the scrapes that follow.
+    before = [exporter.get("/metrics", "gzip") for exporter in both]
+    scrapes, polls = [], []
+    for _ in range(count):
+        cpu = [exporter.cpu() for exporter in both]
+        scrape()
+        own, of_twin = (exporter.cpu() - then for exporter, then in zip(both, cpu))
+        scrapes.append(own - of_twin)
+        polls.append(of_twin)
+    compare_polls(before, [exporter.get("/metrics", "gzip") for exporter in both])
+    return statistics.median(scrapes), polls
+
+
 def compare_polls(before, after):
     """Warns if an exporter and its twin polled differently between these compressed scrapes."""
     polls = [[value(gzip.decompress(scrape), "zone_polls_total") for scrape in scrapes]
@@ -240,12 +247,11 @@ def compare_polls(before, after):
         log(f"WARNING: {made:.0f} polls of the exporter, {of_twin:.0f} of its twin")
 
 
-def scrape_plainly(daemon, count, every):
-    """Scrapes so often, once in so many seconds."""
-    for _ in range(count):
-        begun = time.monotonic()
-        daemon.get("/metrics", "gzip")
-        time.sleep(max(0, every - (time.monotonic() - begun)))
+def scrape_plainly(daemon, every):
+    """A scrape, and the rest of so many seconds."""
+    begun = time.monotonic()
+    daemon.get("/metrics", "gzip")
+    time.sleep(max(0, every - (time.monotonic() - begun)))
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from .comparison import changes, compare_polls, scrape_plainly
+from .comparison import changes, costs, scrape_plainly
 from .exporter import Api, Exporter, configuration, fewest_lists
 from .programs import log
 from .table import megabytes, milliseconds, print_table
@@ -115,11 +115,11 @@ def measure_in(stack, directory, zones, mappings):
     log(f"growth, {size}: polls and scrapes")
     with contextlib.ExitStack() as own:
         twin = start(own, directory / "twin", api)
-        found["a round of polls, CPU"], found["CPU a scrape"] = costs(daemon, twin)
+        found["a round of polls, CPU"], found["CPU a scrape"] = costs_of_round(daemon, twin)
         own.enter_context(changes(api, ROUND_SECONDS / 2))
         # From here each poll finds a change.
         time.sleep(ROUND_SECONDS / 2)
-        polls, scrape = costs(daemon, twin)
+        polls, scrape = costs_of_round(daemon, twin)
     found["a round of polls that each find a change, CPU"] = polls
     found["CPU a scrape, 5 % changed"] = scrape
     found["RSS after gzip"] = daemon.memory()
@@ -150,19 +150,10 @@ def settings(api, interval):
     )
 
 
-def costs(daemon, twin):
-    """Seconds of CPU time of a round of polls, and of a scrape while they go on.
-
-    The polls are those of a twin that is not scraped.
-    """
-    both = (daemon, twin)
-    # What changed before is not the cost of the scrapes that follow.
-    before = [exporter.get("/metrics", "gzip") for exporter in both]
-    cpu = [exporter.cpu() for exporter in both]
-    scrape_plainly(daemon, SCRAPES, SCRAPE_SECONDS)
-    spent, polls = (exporter.cpu() - then for exporter, then in zip(both, cpu))
-    compare_polls(before, [exporter.get("/metrics", "gzip") for exporter in both])
-    return polls, (spent - polls) / SCRAPES
+def costs_of_round(daemon, twin):
+    """Seconds of CPU time of a round of polls, and of a scrape while they go on."""
+    scrape, polls = costs(daemon, twin, SCRAPES, lambda: scrape_plainly(daemon, SCRAPE_SECONDS))
+    return sum(polls), scrape
 
 
 def delays(api, daemon, zones):
