@@ -1,10 +1,10 @@
-//! Holds the alerts, their runbooks and their documentation together. `scripts/check-rules` checks
-//! that the rules are valid and fire as they should.
+//! Checks that the alerts, their runbooks and their documentation agree. `scripts/check-rules`
+//! checks that the rules are valid and fire as intended.
 
 #![expect(
     clippy::indexing_slicing,
     clippy::panic,
-    reason = "the helpers of tests fail the test where a file is not as it should be"
+    reason = "helpers panic if a file is not as expected"
 )]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -121,7 +121,7 @@ fn rules_runbooks_and_dashboards_speak_only_of_metrics_that_exist() {
     }
 }
 
-/// Whether a series of this name is one of the product's; a histogram's has a suffix.
+/// Whether the exporter has a family for this series. Histogram series have a suffix.
 fn is_family(series: &str) -> bool {
     let suffixes: &[&str] = &["_bucket", "_count", "_sum"];
     metric_families::all().any(|family| match family.kind {
@@ -132,7 +132,7 @@ fn is_family(series: &str) -> bool {
     })
 }
 
-/// The anchor that GitHub gives a heading of one word.
+/// The anchor on GitHub of a heading with one word.
 fn anchor_of(heading: &str) -> String {
     heading.to_lowercase()
 }
@@ -160,7 +160,7 @@ fn rules() -> Vec<Value> {
         .collect()
 }
 
-/// The elements of a list; none where there is no list.
+/// The elements of a list; none if there is no list.
 fn list(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }

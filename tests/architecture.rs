@@ -1,12 +1,13 @@
-//! The modules import each other only in the order that docs/architecture.md draws.
+//! Modules import each other only in the order in docs/architecture.md.
 
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Each module with its place in the line of the page that starts with a brace.
+/// Each module with its position in the order, which is the line of the page that starts with a
+/// brace.
 fn documented_order() -> BTreeMap<String, usize> {
     let page = fs::read_to_string("docs/architecture.md").unwrap();
     let line = page.lines().find(|line| line.starts_with('{')).unwrap();
@@ -39,7 +40,7 @@ fn module_of(file: &Path) -> String {
     first.trim_end_matches(".rs").to_owned()
 }
 
-/// The modules that a file names: `crate::a::…`, and each `a` of `crate::{a::…, b}`.
+/// The modules that a file imports: `crate::a::…`, and each `a` of `crate::{a::…, b}`.
 fn imports(text: &str) -> BTreeSet<String> {
     let code = text
         .lines()
@@ -63,7 +64,7 @@ fn identifier(text: &str) -> String {
     text.trim_start().chars().take_while(in_name).collect()
 }
 
-/// The first name of each item of a group of imports, up to its closing brace.
+/// The first name of each item in a group of imports, up to the closing brace.
 fn items(group: &str) -> Vec<String> {
     let mut depth = 0;
     let mut item = String::new();
@@ -94,7 +95,7 @@ fn no_module_imports_one_to_its_right_or_beside_it() {
             let allowed = match (order.get(&module), order.get(&other)) {
                 _ if module == other => true,
                 (Some(own), Some(imported)) => imported < own,
-                // The simulation is on its own.
+                // The simulation is separate: it imports only `domain`, and only `app` imports it.
                 (None, Some(_)) if module == "simulator" => other == "domain",
                 (Some(_), None) if other == "simulator" => module == "app",
                 _ => true,
@@ -109,5 +110,5 @@ fn no_module_imports_one_to_its_right_or_beside_it() {
         seen.remove(unplaced);
     }
     let documented: BTreeSet<_> = order.into_keys().collect();
-    assert_eq!(seen, documented, "the picture has every module");
+    assert_eq!(seen, documented, "the page lists every module");
 }

@@ -1,10 +1,10 @@
-//! The inputs that the fuzzer's corpus keeps, each parsed again without the fuzzer.
+//! Parses every input of the fuzzing corpus without the fuzzer.
 
 use std::fs;
 use std::path::Path;
 
 #[path = "../fuzz/src/lib.rs"]
-#[expect(unreachable_pub, reason = "the file is the whole of another crate")]
+#[expect(unreachable_pub, reason = "the file is the root of another crate")]
 mod targets;
 
 #[test]
@@ -15,7 +15,7 @@ fn every_kept_input_ends_well() {
         let mut inputs = 0;
         for entry in folder {
             let path = entry.expect(name).path();
-            // Shown only where the target panics.
+            // Printed only if the target panics.
             println!("{}", path.display());
             target(&fs::read(path).expect(name));
             inputs += 1;

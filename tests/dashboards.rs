@@ -1,10 +1,7 @@
-//! Holds the Grafana dashboards to what makes them fit any Grafana: no data source of their own,
-//! the same variables everywhere, and every panel explained.
+//! Checks that the Grafana dashboards work in any Grafana: no fixed data source, the same variables
+//! everywhere, and a description for every panel.
 
-#![expect(
-    clippy::panic,
-    reason = "a helper fails the test where a file cannot be read"
-)]
+#![expect(clippy::panic, reason = "helpers panic if a file cannot be read")]
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -110,8 +107,8 @@ fn every_panel_obeys_the_variables() {
                         "{name}: {title}: {expression}"
                     );
                 }
-                // What there is of a zone is found by its id: two zones may have one name, and a dot
-                // in a regular expression is any character.
+                // Zones are selected by their id: names are not unique, and a dot in a regular
+                // expression matches any character.
                 assert!(
                     name != "zone" || expression.contains("zone_id=\"$zone_id\""),
                     "{name}: {title}: {expression}"
@@ -133,11 +130,11 @@ fn what_is_not_known_is_grey_and_says_why() {
             let mappings = list(&panel["fieldConfig"]["defaults"]["mappings"]);
             let nothing = mappings.iter().find(|m| m["type"] == "special");
             assert_eq!(
-                nothing.expect("a mapping of null")["options"]["result"]["color"],
+                nothing.expect("a value mapping for null")["options"]["result"]["color"],
                 "#8e8e8e",
                 "{name}: {title}"
             );
-            // The reasons that queries give as numbers below zero.
+            // Queries return negative numbers as reasons.
             for reason in ["-1", "-2", "-3", "-4", "-5", "-6", "-7"] {
                 let mapped = mappings.iter().any(|m| {
                     m["options"][reason]["color"] == "#8e8e8e" && m["options"][reason]["text"] != ""
@@ -150,7 +147,7 @@ fn what_is_not_known_is_grey_and_says_why() {
 
 #[test]
 fn the_longest_address_is_not_cut() {
-    // 39 characters of at most 8 pixels, and the cell's padding.
+    // 39 characters of at most 8 pixels, plus the padding of the cell.
     const LEAST_WIDTH: u64 = 39 * 8 + 16;
     let dashboard = dashboard("zone");
     let tables: Vec<&Value> = panels(&dashboard)
@@ -164,7 +161,7 @@ fn the_longest_address_is_not_cut() {
         let address = overrides
             .iter()
             .find(|o| o["matcher"]["options"] == "Address")
-            .expect("an override of the addresses");
+            .expect("an override for the addresses");
         let width = list(&address["properties"])
             .iter()
             .find(|property| property["id"] == "custom.width")
@@ -173,7 +170,7 @@ fn the_longest_address_is_not_cut() {
     }
 }
 
-/// The panels with data; a collapsed row holds some as well. No two have the same id in a list.
+/// The panels with data, including those in collapsed rows. Checks that their ids are unique.
 fn panels(dashboard: &Value) -> Vec<&Value> {
     let mut found = Vec::new();
     let mut ids = BTreeSet::new();

@@ -1,6 +1,6 @@
-//! `docs/metrics.md` lists exactly the families that the program exposes.
+//! `docs/metrics.md` lists exactly the families that the exporter has.
 //!
-//! `UPDATE_DOCS=1 cargo test --test metrics_doc` writes the lists anew.
+//! `UPDATE_DOCS=1 cargo test --test metrics_doc` rewrites the lists.
 
 use std::path::Path;
 
@@ -21,7 +21,7 @@ fn table(section: &Section) -> String {
     format!("{head}{}", rows.collect::<String>())
 }
 
-/// The page with the table of each section put between its markers.
+/// The page, with the table of each section inserted between its markers.
 fn with_tables(page: &str) -> String {
     let mut page = page.to_owned();
     for section in metric_families::SECTIONS {
@@ -62,7 +62,7 @@ fn the_page_names_no_family_that_does_not_exist() {
             .unwrap_or(word);
         assert!(
             metric_families::all().any(|family| family.name == name) || name.ends_with('_'),
-            "{word} is no metric"
+            "{word} is not a metric"
         );
     }
 }

@@ -1,9 +1,6 @@
-//! Probes through the program itself, with the simulated API behind it.
+//! Probes with the real program and the simulated API of the demo.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test says what it expects by unwrapping"
-)]
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use std::process::Stdio;
 use std::sync::Arc;
@@ -16,10 +13,10 @@ use tokio::process::{Child, Command};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-/// Everything that is to happen happens within this time, or the test fails.
+/// The time limit of every wait.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// The demo on a free port, and its address. It ends with the test.
+/// Starts the demo on a free port. Returns it with its address. It is killed on drop.
 async fn demo() -> (Child, String) {
     let mut demo = Command::new(env!("CARGO_BIN_EXE_cloudflare-origin-region-exporter"))
         .args(["demo", "--web.listen-address", "127.0.0.1:0"])
@@ -32,7 +29,7 @@ async fn demo() -> (Child, String) {
     let mut lines = BufReader::new(demo.stdout.take().unwrap()).lines();
     loop {
         let line = lines.next_line().await.unwrap();
-        let line = line.expect("the demo says its address");
+        let line = line.expect("the demo prints its address");
         if let Some((_, address)) = line.split_once("page     http://") {
             return (demo, address.trim_end_matches('/').to_owned());
         }
@@ -96,7 +93,8 @@ async fn probes_that_fail_do_not_flood_the_log() {
         for _ in 0..8 {
             let (address, failed) = (address.clone(), Arc::clone(&failed));
             clients.spawn(async move {
-                // More than a tenth of the budget, beyond which probes wait until they time out.
+                // More failures than a tenth of the budget. Beyond that, probes wait until they
+                // time out.
                 while failed.load(Ordering::Relaxed) < 50 {
                     let mut stream = TcpStream::connect(&address).await.unwrap();
                     let request = "GET /probe?zone=example.com&target=192.0.2.254 HTTP/1.1\r\n\

@@ -1,9 +1,9 @@
-//! The pages on reliability and security say what the code and the tests say.
+//! The pages on reliability and security agree with the code and the tests.
 
 #![expect(
     clippy::panic,
     clippy::unwrap_used,
-    reason = "tests and their helpers say what they expect by failing"
+    reason = "tests and their helpers fail by panicking"
 )]
 
 use std::collections::HashMap;
@@ -17,7 +17,7 @@ fn read(path: &str) -> String {
     fs::read_to_string(root.join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// The cells of each row of the page's tables, without their heads.
+/// The cells of all table rows of a page, without the table headers.
 fn rows(page: &str) -> Vec<Vec<String>> {
     let lines: Vec<_> = page.lines().collect();
     let mut rows = Vec::new();
@@ -35,7 +35,7 @@ fn rows(page: &str) -> Vec<Vec<String>> {
     rows
 }
 
-/// The texts of a cell that are set as code.
+/// The code spans of a cell.
 fn code(cell: &str) -> Vec<&str> {
     cell.split('`').skip(1).step_by(2).collect()
 }
@@ -49,14 +49,14 @@ fn each_fault_has_its_test() {
             panic!("{row:?} has {} cells", row.len())
         };
         let [file, name] = code(test)[..] else {
-            panic!("{test} names no test")
+            panic!("{test} is not a test")
         };
         let function = format!("fn {name}() {{");
         assert!(read(file).contains(&function), "{file} has no test {name}");
     }
 }
 
-/// The name before the labels is that of a family, whole but for the prefix that the page leaves out.
+/// Whether the name before the labels is that of a family. The page omits the common prefix.
 fn is_metric(text: &str) -> bool {
     let name = text.split('{').next().unwrap_or_default();
     let prefix = if name.starts_with("process_") {
@@ -72,14 +72,14 @@ fn each_metric_is_one_that_the_program_exposes() {
     let page = read("docs/reliability.md");
     let mut unknown = Vec::new();
     for row in rows(&page) {
-        // What follows the word "reason" is the value of a label, and all else a metric.
+        // In this column, everything except values of the label "reason" is a metric.
         let parts: Vec<_> = row[1].split('`').collect();
         let named = parts.chunks_exact(2);
         let metrics = named.filter(|pair| !pair[0].ends_with("reason "));
         let metrics = metrics.map(|pair| pair[1].to_owned());
         unknown.extend(metrics.filter(|metric| !is_metric(metric)));
     }
-    // Elsewhere a metric is what looks like one.
+    // Elsewhere, everything that looks like a metric must be one.
     let text: Vec<_> = page
         .lines()
         .filter(|line| !line.starts_with("| "))
@@ -98,11 +98,11 @@ fn each_metric_is_one_that_the_program_exposes() {
                 .map(str::to_owned),
         );
     }
-    assert!(unknown.is_empty(), "no metrics: {}", unknown.join(", "));
+    assert!(unknown.is_empty(), "not metrics: {}", unknown.join(", "));
 }
 
-/// The functions and constants of the tests that belong to a file, by name. Those of one name are
-/// taken together.
+/// The functions and constants in the test binary of a file, by name. Those with the same name are
+/// combined.
 fn items(file: &str) -> HashMap<String, String> {
     let mut files = vec![file.to_owned()];
     if let Some((folder, _)) = file
@@ -152,7 +152,7 @@ fn words(code: &str) -> impl Iterator<Item = &str> {
     code.split(|c: char| !c.is_alphanumeric() && c != '_')
 }
 
-/// The text of a test, and of all that it calls.
+/// The source of a test and of everything that it uses.
 fn whole(items: &HashMap<String, String>, test: &str) -> String {
     let mut names = vec![test];
     let mut at = 0;
@@ -167,10 +167,10 @@ fn whole(items: &HashMap<String, String>, test: &str) -> String {
     names.into_iter().map(|name| items[name].as_str()).collect()
 }
 
-/// Searches the source of each row's test, and of the functions and constants that it calls, for the
-/// metrics, reasons and log lines of the row: it tells a row of which the test never speaks. It
-/// cannot tell whether the test asserts them, nor with which value or zone; and a text also counts
-/// where only another branch of a shared helper, or another function of the same name, has it.
+/// Searches the source of the test of each row, including the functions and constants that it uses,
+/// for the metrics, reasons and log lines of the row. This finds rows whose test does not mention
+/// them. It does not check whether the test asserts them with the right value or zone, and a match
+/// in another branch of a shared helper, or in another function with the same name, also counts.
 #[test]
 fn each_test_looks_for_the_metric_and_the_log_line_of_its_row() {
     let mut missing = Vec::new();
@@ -178,11 +178,11 @@ fn each_test_looks_for_the_metric_and_the_log_line_of_its_row() {
         let (fault, file, test) = (&row[0], code(&row[4])[0], code(&row[4])[1]);
         let source = whole(&items(file), test);
         let looks_for = |metric: &&str| {
-            // The end of a literal, or the beginning of one with labels.
+            // The end of a literal, or its beginning if it has labels.
             source.contains(&format!("{metric}\""))
                 || source.contains(&format!("cloudflare_origin_region_{metric}"))
         };
-        // A metric by its name, with the values of labels; a name alone may be a reason.
+        // The name of the metric and the values of its labels. A name alone may be a reason.
         let metrics = code(&row[1]).into_iter().flat_map(|metric| {
             let mut parts = metric.split('"');
             let name = parts.next().unwrap_or_default();
@@ -201,12 +201,12 @@ fn each_test_looks_for_the_metric_and_the_log_line_of_its_row() {
     }
     assert!(
         missing.is_empty(),
-        "not looked for:\n{}",
+        "not mentioned by the test:\n{}",
         missing.join("\n")
     );
 }
 
-/// Appends the sources of a folder, with those of the folders in it.
+/// Appends all sources of a folder, including its subfolders.
 fn add_sources(folder: &Path, sources: &mut String) {
     for entry in
         fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
@@ -237,7 +237,7 @@ fn each_log_line_is_one_that_the_program_writes() {
             &mut sources,
         );
     }
-    // A long text goes on in the next line of the source.
+    // Join string literals that span several lines.
     let sources: Vec<_> = sources.split("\\\n").map(str::trim_start).collect();
     let sources = sources.concat();
     for row in rows(&read("docs/reliability.md")) {
@@ -256,7 +256,7 @@ fn each_bound_is_that_of_the_code() {
     assert!(bounds.len() >= 25, "{} bounds", bounds.len());
     for row in bounds {
         let [name, file, value] = code(&row[2])[..] else {
-            panic!("{row:?} names no constant")
+            panic!("{row:?} has no constant")
         };
         let is_bound = |line: &str| {
             let line = line.trim();

@@ -1,4 +1,4 @@
-//! The audit log, as the simulation writes it.
+//! The audit log, as the simulation serves it.
 
 use std::time::Duration;
 
@@ -50,7 +50,7 @@ impl Api {
         actors: bool,
     ) -> Result<(AuditLogReading, Timestamp), ApiError> {
         let now = Timestamp::now();
-        // The log's times have no more than milliseconds.
+        // Times in the log have a resolution of one millisecond.
         let before = now + Duration::from_millis(5);
         let since = position.since(now);
         let call = call();
@@ -148,7 +148,10 @@ async fn late_and_repeated_entries_and_a_flood_lose_and_double_nothing() {
     api.write(reqwest::Method::POST, &records, record).await;
     let mut position = AuditLogPosition::default();
     let (reading, before) = api.read(&position, true).await.unwrap();
-    assert!(position.accept(reading, before).is_empty(), "it is late");
+    assert!(
+        position.accept(reading, before).is_empty(),
+        "the entry appears late"
+    );
     tokio::time::sleep(Duration::from_millis(350)).await;
     let (reading, before) = api.read(&position, true).await.unwrap();
     assert_eq!(reading.entries.rows.len(), 2);

@@ -1,4 +1,4 @@
-//! Tokens: verified, replaced, and never shown.
+//! Tokens are verified, replaced, and never shown.
 
 use cloudflare_origin_region_exporter::cloudflare::{
     Client, Credentials, Metrics, Reason, Secret, Secrets, TokenState,

@@ -1,4 +1,4 @@
-//! What goes wrong on the way and in the answer: each has its class.
+//! Faults of the connection and the response, and how they are classified.
 
 use std::io::Write as _;
 use std::time::Duration;
@@ -25,8 +25,8 @@ fn raw(text: &str) -> Reply {
     Reply::Raw(text.as_bytes().to_vec())
 }
 
-/// A name, what the server does, the class of the failure, the code label, and how often it is
-/// tried.
+/// The name, the reply of the server, the reason of the error, the `code` label, and the number of
+/// attempts.
 type Fault = (&'static str, Reply, Reason, &'static str, usize);
 
 fn faults_of_the_connection() -> Vec<Fault> {
@@ -201,7 +201,7 @@ fn refusals() -> Vec<Fault> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_fault_has_its_class_and_what_may_pass_is_tried_again() {
-    // Making clients is slow enough to spoil the time-outs of those that are at work.
+    // Create all clients first: this is slow enough to affect the timeouts of running requests.
     let mut sets = Vec::new();
     for (name, reply, reason, code, attempts) in
         [faults_of_the_connection(), faults_of_the_body(), refusals()].concat()
@@ -224,7 +224,10 @@ async fn every_fault_has_its_class_and_what_may_pass_is_tried_again() {
                 seen.iter().all(|seen| !seen.target.contains("elsewhere")),
                 "{name}"
             );
-            #[expect(clippy::cast_precision_loss, reason = "a few attempts")]
+            #[expect(
+                clippy::cast_precision_loss,
+                reason = "the number of attempts is small"
+            )]
             let attempts = Some(attempts as f64);
             let by = |family: &str, label: &str| {
                 let (before, after) = if label.starts_with("code") {

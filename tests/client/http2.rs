@@ -1,4 +1,4 @@
-//! HTTP/2 connections that end, freeze or get stuck, over real TLS.
+//! HTTP/2 connections that close, freeze or get stuck, over real TLS.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -23,16 +23,16 @@ use crate::support::{call, http, inline, name, settings, zone};
 
 const EMPTY: &[u8] = include_bytes!("../data/cloudflare/list-empty.json");
 
-/// What the server does on each of its connections, the first of which has number 0.
+/// How the server treats its connections. The first one has the number 0.
 #[derive(Debug, Clone, Copy)]
 enum Habit {
-    /// Ends the connection after every third request; later ones are not processed.
+    /// Sends GOAWAY after every third request. Later requests are not processed.
     GoAwayAfterThree,
     /// Closes the connection once it has been idle for this long.
     CloseIdle(Duration),
-    /// Stops reading and writing on the first connection after one answer.
+    /// Stops reading and writing on the first connection after one response.
     FreezeFirst,
-    /// Answers pings on the first connection, and only its first request.
+    /// On the first connection, responds to pings but only to the first request.
     StuckFirst,
 }
 
@@ -67,7 +67,7 @@ impl Http2Server {
                 let number = count.fetch_add(1, Ordering::SeqCst);
                 let acceptor = acceptor.clone();
                 tokio::spawn(async move {
-                    // A client that goes away ends the connection.
+                    // The client may close the connection.
                     if let Ok(stream) = acceptor.accept(stream).await {
                         serve(stream, habit, number).await.ok();
                     }
@@ -146,7 +146,7 @@ async fn a_connection_that_is_ended_after_every_third_request_costs_no_call() {
     for _ in 0..10 {
         client.list_mappings(&zone(), &call()).await.unwrap();
     }
-    // Many at once: some are sent on a connection that is just being ended.
+    // Several at once, so that some are sent on a connection that is about to close.
     let mut calls = tokio::task::JoinSet::new();
     for _ in 0..8 {
         let client = client.clone();

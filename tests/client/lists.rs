@@ -1,4 +1,4 @@
-//! What is read, and with how many requests.
+//! Lists, and the number of requests that reading them takes.
 
 use cloudflare_origin_region_exporter::cloudflare::Reason;
 use cloudflare_origin_region_exporter::domain::OriginIp;
@@ -59,7 +59,7 @@ async fn a_list_that_changes_while_it_is_read_is_read_again() {
     let mut requests = 0;
     let set = Set::up(move |seen| {
         requests += 1;
-        // The first walk's second page comes from a list that has grown.
+        // The list grows before the second page of the first walk.
         answer(
             200,
             &page(seen, if requests == 2 { 151 } else { 150 }, mapping),

@@ -1,9 +1,9 @@
-//! The API client against a server that misbehaves on purpose, over real HTTP.
+//! The API client against a faulty server, over real HTTP.
 
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
-    reason = "helpers of tests say what they expect as tests do"
+    reason = "tests and their helpers fail by panicking"
 )]
 
 mod audit_log;

@@ -1,4 +1,4 @@
-//! Where a zone's origins are named, as the simulation serves it.
+//! The sources of the origins of a zone, as the simulation serves them.
 
 use cloudflare_origin_region_exporter::cloudflare::{OriginTarget, Reason, StorageProvider};
 use cloudflare_origin_region_exporter::domain::{Vendor, ZoneId};
@@ -165,7 +165,7 @@ async fn a_list_without_paging_is_read_on_where_it_says_that_there_is_more() {
 
 #[tokio::test]
 async fn half_of_a_list_without_paging_is_never_taken_for_all_of_it() {
-    // The same 50 rows, whatever page is asked for.
+    // The same 50 rows on every page.
     let pool = |number| format!(r#"{{"id": "p{number}", "origins": []}}"#);
     let set = Set::up(move |seen| {
         let mut seen = seen.clone();

@@ -1,4 +1,4 @@
-//! How many requests are sent, and when.
+//! The number and timing of requests.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -26,7 +26,7 @@ async fn after_a_429_nothing_is_sent_until_retry_after_has_passed() {
         },
     )
     .await;
-    // Those who wait for the only permit when the answer comes must not slip out after it.
+    // Calls that wait for the only permit must not be sent after the response arrives.
     let waiting = Arc::new(call());
     let mut tasks = tokio::task::JoinSet::new();
     for _ in 0..5 {
@@ -248,11 +248,11 @@ async fn the_first_answer_counts_what_an_earlier_life_has_used() {
     )
     .await;
     set.client.list_mappings(&zone(), &call()).await.unwrap();
-    // 50 of 50 are used up.
+    // All 50 requests of the window are used.
     let short = CallBudget::new(Duration::from_secs(5));
     let id = zone();
     let next = set.client.list_mappings(&id, &short);
     let next = tokio::time::timeout(Duration::from_millis(300), next).await;
-    assert!(next.is_err(), "it waits");
+    assert!(next.is_err(), "the call waits");
     assert_eq!(set.server.seen().len(), 1);
 }

@@ -1,4 +1,4 @@
-//! What holds of the API client whatever the list and whatever the headers, over real HTTP.
+//! Properties of the API client for any list and any headers, over real HTTP.
 
 use std::net::Ipv4Addr;
 use std::sync::OnceLock;
@@ -20,10 +20,10 @@ use crate::support::{http, inline, name, settings};
 
 const PER_PAGE: usize = 100;
 
-/// Reading the machine's authorities takes a while, and is done once.
+/// Loading the root certificates of the system is slow, so it is done once.
 static HTTP: OnceLock<HttpClient> = OnceLock::new();
 
-/// Asks a server that answers by this script.
+/// Sends requests to a server with this script.
 fn ask<T>(
     script: impl FnMut(&Seen) -> Reply + Send + 'static,
     ask: impl AsyncFnOnce(&Client, &Server) -> T,
@@ -60,7 +60,7 @@ async fn read(client: &Client) -> Result<MappingList, Reason> {
     list.map_err(|error| error.reason)
 }
 
-/// A page as the API sends it, before it is written down.
+/// A page of the API before it is serialized.
 #[derive(Debug, Clone, PartialEq)]
 struct Page {
     rows: Vec<String>,
@@ -104,7 +104,7 @@ impl Page {
     }
 }
 
-/// Serves these pages, an empty one beyond them.
+/// Serves these pages, then an empty one.
 fn serve(pages: Vec<Page>) -> impl FnMut(&Seen) -> Reply + Send + 'static {
     move |seen| {
         let (_, after) = seen.target.split_once("page=").unwrap();
@@ -119,7 +119,7 @@ fn serve(pages: Vec<Page>) -> impl FnMut(&Seen) -> Reply + Send + 'static {
     }
 }
 
-/// One thing that is wrong with one page, or with one page in relation to another.
+/// A single error of a page, by itself or in relation to other pages.
 #[derive(Debug, Clone)]
 enum Wrong {
     RowLost(Index),
@@ -159,7 +159,7 @@ fn spoil(pages: &mut [Page], at: usize, wrong: &Wrong) {
             page.rows.push(again);
         }
         Wrong::RowOfAnotherPage(row, other) => {
-            // A row of the same page twice is one mapping.
+            // The same row twice on a page is one mapping.
             let other = at + 1 + other.index(others.len() - 1);
             let other = &others[other % others.len()].rows;
             page.rows[row.index(rows)].clone_from(&other[0]);
@@ -219,7 +219,7 @@ proptest! {
     }
 }
 
-/// What a 429 may say of when to come again, and the pause that it means.
+/// A `Retry-After` value of a 429, and the resulting pause.
 fn retry_after() -> impl Strategy<Value = (Option<String>, Duration)> {
     const USUAL: Duration = Duration::from_mins(5);
     const LONGEST: Duration = Duration::from_mins(15);

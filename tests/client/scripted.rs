@@ -1,4 +1,4 @@
-//! A server that answers as a test tells it to, down to the bytes.
+//! A server with scripted responses, down to the bytes.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -7,29 +7,29 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
-/// What the server does with a request; the connection is closed afterwards.
+/// The reaction to a request. The connection is closed afterwards.
 #[derive(Debug, Clone)]
 pub(crate) enum Reply {
     /// A status, headers and a body, properly framed.
     Answer(u16, Vec<(&'static str, String)>, Vec<u8>),
-    /// These bytes, then the connection is cut.
+    /// These bytes, then the connection is closed.
     Raw(Vec<u8>),
     /// These bytes, then silence.
     Hang(Vec<u8>),
-    /// An answer whose body comes slowly, a byte at a time.
+    /// A response whose body is sent slowly, byte by byte.
     Drip(Duration),
-    /// A proper answer after a while.
+    /// This reply after a delay.
     Late(Duration, Box<Reply>),
 }
 
-/// A request as it came.
+/// A received request.
 #[derive(Debug, Clone)]
 pub(crate) struct Seen {
     /// Path and query.
     pub(crate) target: String,
     /// The header lines, names in lower case.
     pub(crate) headers: Vec<(String, String)>,
-    /// When it came.
+    /// When it was received.
     pub(crate) at: Instant,
 }
 
@@ -60,7 +60,7 @@ impl Server {
                 let (stream, _) = listener.accept().await.unwrap();
                 let (script, log) = (Arc::clone(&script), Arc::clone(&log));
                 tokio::spawn(async move {
-                    // A client that goes away is part of many scripts.
+                    // In many scripts, the client closes the connection.
                     serve(stream, &script, &log).await.ok();
                 });
             }

@@ -1,4 +1,4 @@
-//! A client of a scripted server, and what such a server says.
+//! Clients of scripted servers, and responses for the scripts.
 
 use std::time::Duration;
 
@@ -148,7 +148,7 @@ pub(crate) fn query(seen: &Seen, key: &str) -> Option<u64> {
         .find_map(|pair| pair.strip_prefix(&format!("{key}="))?.parse().ok())
 }
 
-/// An honest page of a list of `total` rows that `row` makes from their numbers.
+/// A correct page of a list with `total` rows, which `row` makes from their numbers.
 pub(crate) fn page(seen: &Seen, total: u64, row: impl Fn(u64) -> String) -> String {
     let page = query(seen, "page").unwrap();
     let per_page = query(seen, "per_page").unwrap();

@@ -12,7 +12,7 @@ use crate::support::{Setup, TOKEN, world};
 async fn a_good_configuration_is_said_to_be_good_without_a_request() {
     let setup = Setup::new(world(), "").await;
     let ended = setup.run(&["check"]).await;
-    ended.code(0).says(&["configuration is good", "5m"]);
+    ended.code(0).prints(&["configuration is good", "5m"]);
     assert!(setup.api.requests().is_empty());
     assert_eq!(ended.err, "");
 }
@@ -45,8 +45,8 @@ async fn what_is_probably_not_meant_is_a_warning() {
     let ended = setup.run(&["check"]).await;
     ended
         .code(0)
-        .says(&["Warning", "from_dns", "vendor_ranges"]);
-    // Once is enough.
+        .prints(&["Warning", "from_dns", "vendor_ranges"]);
+    // The warning is printed only once.
     assert_eq!(ended.err, "");
 }
 
@@ -58,8 +58,8 @@ async fn online_each_account_and_zone_is_tried() {
     let ended = setup.run(&["check", "--online"]).await;
     ended
         .code(0)
-        .says(&["main", "active", "a.test", "b.test", "ok"]);
-    ended.says(&["expect.zones", "lost.test", "zone_overrides", "gone.test"]);
+        .prints(&["main", "active", "a.test", "b.test", "ok"]);
+    ended.prints(&["expect.zones", "lost.test", "zone_overrides", "gone.test"]);
 }
 
 #[tokio::test]
@@ -74,7 +74,7 @@ async fn online_what_cannot_be_read_is_one() {
         .api
         .add_fault(Fault::new(kind).on(Operation::ListMappings).zone("b.test"));
     let ended = setup.run(&["check", "--online"]).await;
-    ended.code(1).says(&["b.test", "403", "a.test"]);
+    ended.code(1).prints(&["b.test", "403", "a.test"]);
 
     let setup = Setup::new(world(), "").await;
     let disable = |status| {
@@ -84,7 +84,7 @@ async fn online_what_cannot_be_read_is_one() {
     };
     disable(CredentialStatus::Disabled);
     let ended = setup.run(&["check", "--online"]).await;
-    ended.code(1).says(&["disabled", "401"]);
+    ended.code(1).prints(&["disabled", "401"]);
 }
 
 #[tokio::test]
@@ -100,7 +100,7 @@ async fn online_it_says_which_interval_would_fit() {
     let ended = setup.run_in(&variables, &["check", "--online"]).await;
     ended
         .code(0)
-        .says(&["default", "20 requests", "interval of"]);
+        .prints(&["default", "20 requests", "interval of"]);
 }
 
 #[tokio::test]
@@ -160,7 +160,7 @@ async fn online_no_zone_is_an_error_with_the_nearest_name() {
     let ended = setup.run(&["check", "--online"]).await;
     ended
         .code(1)
-        .says(&["a.tst, did you mean a.test?", "no zone is watched"]);
+        .prints(&["a.tst, did you mean a.test?", "no zone is watched"]);
     assert_eq!(ended.err, "");
 }
 
@@ -194,7 +194,7 @@ async fn a_near_miss_of_a_variable_is_a_warning() {
     let ended = setup.run_in(&variables, &["check"]).await;
     ended
         .code(0)
-        .says(&["did you mean ORIGIN_REGION_EXPORTER_LOG_LEVEL?"]);
+        .prints(&["did you mean ORIGIN_REGION_EXPORTER_LOG_LEVEL?"]);
     assert!(!ended.out.contains("SERVICE_HOST"));
 }
 
@@ -206,10 +206,10 @@ async fn a_declared_region_that_cloudflare_does_not_support_is_a_warning() {
     let ended = setup.run(&["check", "--online"]).await;
     ended
         .code(0)
-        .says(&["expect.zones.a.test", "192.0.2.1: aws useast1"]);
+        .prints(&["expect.zones.a.test", "192.0.2.1: aws useast1"]);
 }
 
-/// The cells of a row of the table of sources.
+/// The cells of the rows of a source in the table of sources.
 fn source<'a>(out: &'a str, name: &str) -> Vec<Vec<&'a str>> {
     let (_, table) = out.split_once("\nSources\n").unwrap();
     let table = table.split("\n\n").next().unwrap();
@@ -222,7 +222,7 @@ fn source<'a>(out: &'a str, name: &str) -> Vec<Vec<&'a str>> {
     rows.map(|line| cells(line).skip(1).collect()).collect()
 }
 
-/// Every source is on, and the token lacks two permissions.
+/// Enables every source, with a token that lacks two permissions.
 async fn with_every_source() -> Setup {
     let mut world = world().zone("hidden.test", []);
     let zone = world.zone_mut("a.test");
@@ -277,7 +277,7 @@ async fn with_every_source() -> Setup {
 #[tokio::test]
 async fn online_each_source_is_named_with_its_permission_and_how_reading_it_ended() {
     let setup = with_every_source().await;
-    // A source that cannot be read is no zone that cannot be read.
+    // A source that cannot be read does not count as a zone that cannot be read.
     let ended = setup.run(&["check", "--online"]).await;
     ended.code(0);
     let both = "a.test, b.test";
@@ -353,10 +353,10 @@ async fn online_each_source_is_named_with_its_permission_and_how_reading_it_ende
         assert!(refused[0][2].contains("403"), "{}", ended.out);
         assert!(refused[0][3].starts_with(place), "{}", ended.out);
     }
-    // Any zone can tell.
+    // Any zone returns the regions.
     let rows = source(&ended.out, "supported regions (supported_regions)");
-    let told = ["Zone: Zone Settings: Read", "main", "ok"];
-    assert_eq!(rows[0][..3], told, "{}", ended.out);
+    let expected = ["Zone: Zone Settings: Read", "main", "ok"];
+    assert_eq!(rows[0][..3], expected, "{}", ended.out);
     let rows = source(&ended.out, "vendor ranges of aws");
     assert!(rows[0][2].starts_with("ok, "), "{}", ended.out);
     let rows = source(&ended.out, "vendor ranges of oci");

@@ -20,10 +20,10 @@ async fn get(address: &str, path: &str) -> (String, String) {
     (head.to_owned(), body.to_owned())
 }
 
-/// What the demo does now and then happens within this time.
+/// The time limit for events of the demo that happen now and then.
 const LONG_PATIENCE: Duration = Duration::from_mins(2);
 
-/// The families of the tables that a demo which runs for a while shows.
+/// The families that the demo has after some time.
 const SHOWN: &[&str] = &[
     "mappings",
     "zone_mappings",
@@ -84,7 +84,7 @@ const SHOWN: &[&str] = &[
     "exporter_http_requests_total",
 ];
 
-/// One finding of each kind, as the series begin.
+/// One finding of each kind, as the start of its series.
 const FINDINGS: &[&str] = &[
     "missing_mapping{zone=\"example.com\"",
     "missing_mapping{zone=\"api.example\"",
@@ -100,21 +100,23 @@ async fn the_demo_says_where_it_is_shows_every_kind_of_finding_and_ends_at_once(
         .spawn()
         .unwrap();
     let mut welcome = BufReader::new(demo.stdout.take().unwrap()).lines();
-    let mut told = Vec::new();
-    while !told.iter().any(|line: &String| line.contains("Ctrl-C")) {
+    let mut printed = Vec::new();
+    while !printed.iter().any(|line: &String| line.contains("Ctrl-C")) {
         let line = timeout(PATIENCE, welcome.next_line()).await.unwrap();
-        told.push(line.unwrap().expect("more to read"));
+        printed.push(line.unwrap().expect("more output"));
     }
     let address = |what: &str| {
-        let line = told.iter().find(|line| line.trim_start().starts_with(what));
+        let line = printed
+            .iter()
+            .find(|line| line.trim_start().starts_with(what));
         let (_, url) = line.unwrap().split_once("http://").unwrap();
         url.split_once('/').unwrap().0.to_owned()
     };
     let (page, api) = (address("page"), address("API"));
     assert_eq!(address("metrics"), page);
     assert!(
-        told.iter().any(|line| line.contains("demo-token")),
-        "{told:?}"
+        printed.iter().any(|line| line.contains("demo-token")),
+        "{printed:?}"
     );
     while !get(&page, "/-/ready").await.0.contains(" 200 ") {
         assert!(started.elapsed() < PATIENCE);
@@ -147,23 +149,24 @@ async fn the_demo_says_where_it_is_shows_every_kind_of_finding_and_ends_at_once(
         assert!(started.elapsed() < PATIENCE, "not shown: {absent:?}");
         sleep(Duration::from_millis(100)).await;
     }
-    // Somebody edits mappings all the time, and the audit log names them.
+    // Users change mappings all the time, and the audit log contains their names.
     while !get(&page, "/api/v1/changes")
         .await
         .1
         .contains("sam@example.com")
     {
-        assert!(started.elapsed() < PATIENCE, "no change has a name");
+        assert!(started.elapsed() < PATIENCE, "no change has an actor");
         sleep(Duration::from_millis(100)).await;
     }
-    // One of them removes a mapping that is needed: the plan brings it back, until that is done.
+    // One of these changes removes a mapping that is needed. Until it is added again, it is in the
+    // plan.
     let zone = "/api/v1/plan?zone=shop.example";
     let put =
         "\"put\":[{\"origin_ip\":\"34.68.100.12\",\"vendor\":\"gcp\",\"region\":\"us-central1\"";
     while !get(&page, zone).await.1.contains(put) {
         assert!(
             started.elapsed() < LONG_PATIENCE,
-            "no plan brings the mapping back"
+            "the mapping is in no plan"
         );
         sleep(Duration::from_millis(200)).await;
     }

@@ -11,12 +11,12 @@ async fn a_mapping_is_found_by_name_and_by_id() {
     let id = zone_id_of("a.test");
     for zone in ["a.test", "A.Test", id.as_str()] {
         let ended = setup.run(&["get", zone, "192.0.2.1"]).await;
-        ended.code(0).says(&["192.0.2.1", "aws", "us-east-1"]);
+        ended.code(0).prints(&["192.0.2.1", "aws", "us-east-1"]);
     }
     let ended = setup.run(&["get", "a.test", "2001:DB8:0::1"]).await;
     ended
         .code(0)
-        .says(&["2001:db8::1", "gcp us-central1", "last modified 20"]);
+        .prints(&["2001:db8::1", "gcp us-central1", "last modified 20"]);
     assert_eq!(setup.api.count(Operation::ListMappings), 0);
 }
 
@@ -24,20 +24,20 @@ async fn a_mapping_is_found_by_name_and_by_id() {
 async fn an_origin_without_a_mapping_is_one() {
     let setup = Setup::new(world(), "").await;
     let ended = setup.run(&["get", "b.test", "192.0.2.1"]).await;
-    ended.code(1).says(&["192.0.2.1", "no mapping", "b.test"]);
+    ended.code(1).prints(&["192.0.2.1", "no mapping", "b.test"]);
 }
 
 #[tokio::test]
 async fn what_cannot_be_told_is_two() {
     let setup = Setup::new(world(), "poll: { retries: 0 }\n").await;
     let ended = setup.run(&["get", "nowhere.test", "192.0.2.1"]).await;
-    ended.code(2).says(&["nowhere.test"]);
+    ended.code(2).prints(&["nowhere.test"]);
     let ended = setup.run(&["get", "a.test", "192.0.2.256"]).await;
     ended.code(2).complains(&["192.0.2.256"]);
     let fault = Fault::new(FaultKind::Status(502, None)).on(Operation::GetMapping);
     setup.api.add_fault(fault);
     let ended = setup.run(&["get", "a.test", "192.0.2.1"]).await;
-    ended.code(2).says(&["cannot tell", "502"]);
+    ended.code(2).prints(&["cannot tell", "502"]);
 }
 
 #[tokio::test]
@@ -76,7 +76,7 @@ async fn a_name_means_its_zone_in_any_spelling() {
         "bücher.example.",
     ] {
         let ended = setup.run(&["get", name, "192.0.2.3"]).await;
-        ended.code(0).says(&["oci us-ashburn-1"]);
+        ended.code(0).prints(&["oci us-ashburn-1"]);
     }
 }
 
@@ -90,14 +90,14 @@ async fn two_equally_good_zones_of_one_name_are_ambiguous() {
     let ended = setup.run(&["get", "a.test", "192.0.2.1"]).await;
     ended
         .code(2)
-        .says(&["ambiguous", id.as_str(), zone_id_of("a.test").as_str()]);
-    // One that is not active gives way.
+        .prints(&["ambiguous", id.as_str(), zone_id_of("a.test").as_str()]);
+    // Active zones take precedence.
     setup.api.update(|world| {
         let zones = &mut world.zones;
         zones.get_mut(&id).unwrap().zone.status = "pending".into();
     });
     let ended = setup.run(&["get", "a.test", "192.0.2.1"]).await;
-    ended.code(0).says(&["aws us-east-1"]);
+    ended.code(0).prints(&["aws us-east-1"]);
 }
 
 #[tokio::test]

@@ -6,13 +6,13 @@ use std::time::Instant;
 
 use crate::support::{Ended, PATIENCE, Setup, TOKEN, command, run, world};
 
-/// An address of this host at which nothing listens.
+/// A local address on which nothing listens.
 fn free_address() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().to_string()
 }
 
-/// Asks until the daemon has started.
+/// Runs `healthcheck` until the daemon has started.
 async fn healthy(flags: &[&str]) -> Ended {
     let started = Instant::now();
     loop {

@@ -1,9 +1,6 @@
-//! What a person types: the commands of the real program, with their output and exit codes.
+//! The commands of the real program, with their output and exit codes.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test says what it expects by unwrapping"
-)]
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod check;
 mod demo;

@@ -63,7 +63,7 @@ async fn the_table_is_for_people() {
     let ended = setup.run(&["once", "--format=table"]).await;
     ended
         .code(0)
-        .says(&["ZONE", "MAPPINGS", "Findings", "missing", "wrong", "stale"]);
+        .prints(&["ZONE", "MAPPINGS", "Findings", "missing", "wrong", "stale"]);
     let lines: Vec<&str> = ended.out.lines().collect();
     let line = |words: &[&str]| {
         let found = lines
@@ -132,9 +132,9 @@ async fn a_zone_that_cannot_be_read_is_one_and_the_rest_is_printed() {
     let setup = Setup::new(world(), "").await;
     forbid(&setup, "b.test");
     let ended = setup.run(&["once", "--format=table"]).await;
-    ended.code(1).says(&["192.0.2.1", "b.test", "403"]);
+    ended.code(1).prints(&["192.0.2.1", "b.test", "403"]);
     let ended = setup.run(&["once"]).await;
-    ended.code(1).says(&[
+    ended.code(1).prints(&[
         "cloudflare_origin_region_zone_up{zone=\"b.test\"",
         "cloudflare_origin_region_mapping_info{zone=\"a.test\"",
     ]);
@@ -146,7 +146,7 @@ async fn a_listing_that_fails_is_three_and_says_why() {
     let setup = Setup::new(world(), "poll: { retries: 0 }\n").await;
     setup.api.update(|world| world.credentials.clear());
     let ended = setup.run(&["once", "--format=table"]).await;
-    ended.code(3).says(&["main", "401"]);
+    ended.code(3).prints(&["main", "401"]);
     let ended = setup.run(&["once", "--format=json"]).await;
     let report: Value = serde_json::from_str(&ended.code(3).out).unwrap();
     assert_eq!(report["errors"][0]["account"], "main");
@@ -178,7 +178,7 @@ async fn an_origin_that_is_not_in_a_complete_list_is_missing_although_no_lookup_
                   \x20   a.test: [{ origin_ip: 192.0.2.7 }]\n\
                   \x20   b.test: [{ origin_ip: 192.0.2.7 }]\n";
     let setup = Setup::new(world(), config).await;
-    // The second poll meets a 429, so that no lookup is made any more.
+    // The second poll receives a 429, so no lookups follow.
     let fault = Fault::new(FaultKind::TooManyRequests(RetryAfter::Seconds(2)));
     setup
         .api
@@ -198,7 +198,7 @@ async fn an_origin_whose_mapping_may_be_an_unreadable_row_is_missing_only_by_a_l
                   \x20   a.test: [{ origin_ip: 192.0.2.7 }, { origin_ip: 2001:db8::1 }]\n\
                   poll: { retries: 0 }\n";
     let setup = Setup::new(world(), config).await;
-    // It hides the mapping of 2001:db8::1.
+    // The invalid row replaces the mapping of 2001:db8::1.
     let bad_row = Fault::new(FaultKind::BadRow(Value::Null)).zone("a.test");
     setup.api.add_fault(bad_row.on(Operation::ListMappings));
     let ended = setup.run(&["once", "--format=json"]).await;
@@ -226,9 +226,9 @@ async fn a_file_is_replaced_in_one_step_and_stays_where_that_fails() {
     assert!(!written.contains_key("cloudflare_origin_region_exporter_build_info"));
     assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
     let mode = fs::metadata(&file).unwrap().permissions().mode();
-    assert_eq!(mode & 0o444, 0o444, "others may read it: {mode:o}");
+    assert_eq!(mode & 0o444, 0o444, "readable by all: {mode:o}");
 
-    // Its place is taken by a folder, which no file replaces.
+    // A folder cannot be replaced with a file.
     let taken = folder.join("taken.prom");
     fs::create_dir(&taken).unwrap();
     let ended = setup
@@ -243,7 +243,7 @@ async fn a_file_is_replaced_in_one_step_and_stays_where_that_fails() {
     assert_eq!(
         fs::read_dir(&folder).unwrap().count(),
         2,
-        "nothing is left over"
+        "no temporary file remains"
     );
 }
 

@@ -20,7 +20,7 @@ async fn setup() -> Setup {
     Setup::new(world(), EXPECT).await
 }
 
-/// What `plan --format=curl` prints, which names the header that carries the token.
+/// The output of `plan --format=curl`, which contains the name of the header with the token.
 async fn script(setup: &Setup) -> String {
     let file = setup.file();
     let words = [
@@ -39,7 +39,7 @@ async fn script(setup: &Setup) -> String {
 async fn it_lists_what_would_mend_the_findings() {
     let setup = setup().await;
     let ended = setup.run(&["plan"]).await;
-    ended.code(1).says(&[
+    ended.code(1).prints(&[
         "192.0.2.1",
         "aws eu-west-1",
         "wrong by declared: mapped to aws us-east-1",
@@ -73,7 +73,7 @@ async fn its_terraform_configuration_parses() {
     let zone = &body["resource"]["cloudflare_origin_cloud_region"]["zone_a_test"];
     assert_eq!(zone["for_each"]["192.0.2.7"]["vendor"], "gcp");
     assert_eq!(zone["for_each"]["192.0.2.1"]["region"], "eu-west-1");
-    // Only the mapping that exists is imported.
+    // Only the existing mapping is imported.
     let id = body["import"]["id"].as_str().unwrap();
     assert!(id.ends_with("/192.0.2.1"), "{id}");
 }
@@ -92,7 +92,7 @@ async fn its_commands_mend_what_it_named() {
     let answer = String::from_utf8_lossy(&output.stdout);
     assert!(answer.contains("\"succeeded\""), "{answer}");
     let ended = setup.run(&["plan"]).await;
-    ended.code(0).says(&["Nothing to fix."]);
+    ended.code(0).prints(&["Nothing to fix."]);
 }
 
 #[tokio::test]
@@ -110,10 +110,10 @@ async fn what_cannot_be_read_leaves_the_plan_uncertain() {
     let failure = Fault::new(FaultKind::Status(403, None)).on(Operation::ListMappings);
     setup.api.add_fault(failure.zone("b.test"));
     let ended = setup.run(&["plan"]).await;
-    // The rest is printed all the same.
+    // The plan for the other zones is still printed.
     ended
         .code(2)
-        .says(&["192.0.2.7"])
+        .prints(&["192.0.2.7"])
         .complains(&["zone b.test"]);
     setup.run(&["plan", "a.test"]).await.code(1);
 }
@@ -128,7 +128,7 @@ async fn a_source_that_cannot_be_read_leaves_an_empty_plan_uncertain() {
     let ended = setup.run(&["plan"]).await;
     ended
         .code(2)
-        .says(&["Nothing to fix in what could be read."])
+        .prints(&["Nothing to fix in what could be read."])
         .complains(&["zone b.test: some sources of its origins could not be read"]);
     setup.run(&["plan", "a.test"]).await.code(0);
 }
@@ -166,15 +166,15 @@ async fn once_can_leave_out_what_is_in_order() {
 #[tokio::test]
 async fn once_leaves_out_the_series_of_what_is_in_order_too() {
     let mut world = world().zone("good.test", [("192.0.2.5", "aws", "us-east-1")]);
-    // Mappings without effect are a finding, although there is nothing else.
+    // Idle mappings are the only finding here.
     let zone = world.zone_mut("b.test");
     zone.tiered_cache = false;
     zone.map("192.0.2.9", "aws", "us-east-1", None);
     let setup = Setup::new(world, EXPECT).await;
     let all = setup.run(&["once"]).await;
-    all.code(0).says(&["zone=\"good.test\"", "2001:db8::1"]);
+    all.code(0).prints(&["zone=\"good.test\"", "2001:db8::1"]);
     let findings = setup.run(&["once", "--findings"]).await;
-    findings.code(0).says(&[
+    findings.code(0).prints(&[
         "missing_mapping{zone=\"a.test\"",
         "origin_ip=\"192.0.2.1\"",
         "zone_mappings{zone=\"b.test\"",
@@ -184,6 +184,6 @@ async fn once_leaves_out_the_series_of_what_is_in_order_too() {
         assert!(!findings.out.contains(left_out), "{}", findings.out);
     }
     let table = setup.run(&["once", "--findings", "--format=table"]).await;
-    table.code(0).says(&["b.test", "idle"]);
+    table.code(0).prints(&["b.test", "idle"]);
     assert!(!table.out.contains("good.test"), "{}", table.out);
 }

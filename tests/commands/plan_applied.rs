@@ -1,10 +1,10 @@
-//! Plans for random worlds, applied to the simulated API: by the commands that the program prints, and
-//! by a reader of its Terraform configuration.
+//! Plans for random worlds, applied to the simulated API: with the printed curl commands, and by
+//! interpreting the Terraform configuration.
 
 #![expect(
     clippy::indexing_slicing,
     clippy::panic,
-    reason = "tests and their helpers say what they expect by failing"
+    reason = "tests and their helpers fail by panicking"
 )]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -40,8 +40,8 @@ async fn by_curl(case: &Case) {
     }
 }
 
-/// Applies the Terraform configuration as Terraform would: what exists must be imported, and each
-/// element of a `for_each` is a mapping.
+/// Applies the Terraform configuration like Terraform: existing mappings must be imported, and each
+/// element of `for_each` is a mapping.
 async fn by_terraform(case: &Case, before: &BTreeMap<String, ZoneMappings>) {
     let text = case
         .output(&["plan", "--prune", "--format=terraform"])
@@ -65,7 +65,7 @@ async fn by_terraform(case: &Case, before: &BTreeMap<String, ZoneMappings>) {
     };
     let string = |expression: &hcl::Expression| match expression {
         hcl::Expression::String(text) => text.clone(),
-        other => panic!("{other} is no text"),
+        other => panic!("{other} is not a string"),
     };
     let mut imports: BTreeSet<String> = blocks("import")
         .map(|(_, import)| string(&import["id"]))
@@ -82,7 +82,7 @@ async fn by_terraform(case: &Case, before: &BTreeMap<String, ZoneMappings>) {
         }
         let zone = string(&resource["zone_id"]);
         let hcl::Expression::Object(each) = &resource["for_each"] else {
-            panic!("for_each is no object: {text}");
+            panic!("for_each is not an object: {text}");
         };
         for (ip, place) in each {
             let ip = match ip {
@@ -91,7 +91,7 @@ async fn by_terraform(case: &Case, before: &BTreeMap<String, ZoneMappings>) {
                 other => panic!("{other}"),
             };
             let hcl::Expression::Object(place) = place else {
-                panic!("{place} is no object");
+                panic!("{place} is not an object");
             };
             let of =
                 |key: &str| string(&place[&hcl::ObjectKey::from(hcl::Identifier::sanitized(key))]);
@@ -120,11 +120,11 @@ async fn check(origins: &[Vec<Kind>; 2], idle: bool, means: Means) {
     let case = Case::new(origins, idle).await;
     let before = case.mappings();
     let planned = case.plan().await;
-    // Each kind leads to what it should.
+    // Each kind of origin leads to the expected part of the plan.
     for (zone, kinds) in ZONES.iter().zip(origins) {
         let plan = &planned[zone_id_of(zone).as_str()];
         let count = |wanted: &[Kind]| kinds.iter().filter(|kind| wanted.contains(kind)).count();
-        let mended = count(&[
+        let to_put = count(&[
             K::Missing,
             K::MissingDeclared,
             K::MissingByHost,
@@ -136,14 +136,14 @@ async fn check(origins: &[Vec<Kind>; 2], idle: bool, means: Means) {
             K::StaleAndWrong,
         ]);
         let supported = zone != &ZONES[1] || !idle;
-        // The one that is declared for each zone beside.
-        assert!(plan.put.len() <= mended + 1, "{plan:?}");
+        // Each zone also has one declared origin.
+        assert!(plan.put.len() <= to_put + 1, "{plan:?}");
         assert!(
-            plan.put.len() + count(&[K::NotSupported]) > mended,
+            plan.put.len() + count(&[K::NotSupported]) > to_put,
             "{plan:?}"
         );
         if supported {
-            assert_eq!(plan.put.len(), mended + 1, "{plan:?}");
+            assert_eq!(plan.put.len(), to_put + 1, "{plan:?}");
         }
         assert_eq!(plan.delete.len(), count(&[K::Unused]), "{plan:?}");
         let has = |word: &str| {
@@ -169,7 +169,7 @@ async fn check(origins: &[Vec<Kind>; 2], idle: bool, means: Means) {
         assert_eq!(left[zone].undecided, plan.undecided);
         let deletes = match means {
             Means::Curl => BTreeSet::new(),
-            // Terraform deletes what is taken out of a configuration that this one is not.
+            // Terraform deletes only what it manages, and this configuration is new.
             Means::Terraform => plan.delete.clone(),
         };
         assert_eq!(left[zone].delete, deletes);
@@ -178,7 +178,7 @@ async fn check(origins: &[Vec<Kind>; 2], idle: bool, means: Means) {
             let about = |row: &&(String, String, String)| row.0 == *zone && row.1 == *ip;
             assert_eq!(findings.iter().find(about), None);
         }
-        // What the plan does not name stays as it is, and what it puts is there.
+        // Mappings that the plan does not name are unchanged, and the planned ones exist.
         for mapping in before[zone].as_slice() {
             let ip = mapping.origin_ip.to_string();
             if !plan.put.contains_key(&ip) {

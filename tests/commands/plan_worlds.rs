@@ -1,9 +1,6 @@
-//! Random worlds with every kind of origin, and what the program plans for them and finds in them.
+//! Random worlds with every kind of origin, and what the program plans and finds in them.
 
-#![expect(
-    clippy::indexing_slicing,
-    reason = "helpers of tests say what they expect by failing"
-)]
+#![expect(clippy::indexing_slicing, reason = "helpers panic on failure")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -26,12 +23,12 @@ pub(crate) const ZONES: [&str; 2] = ["one.test", "two.test"];
 /// More addresses than `hosts.rotating_above`.
 const ROTATING: usize = 20;
 
-/// What is true of an origin, and what is mapped.
+/// The state of an origin and of its mapping.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Right,
     Missing,
-    /// Its region is not known, so that nobody can say what to map it to.
+    /// Missing, and the region is unknown, so there is nothing to map it to.
     MissingSomewhere,
     MissingDeclared,
     MissingByHost,
@@ -40,7 +37,7 @@ pub(crate) enum Kind {
     WrongDeclared,
     WrongByHost,
     NotSupported,
-    /// The same, and no source says where it is.
+    /// Mapped to an unsupported region, and no source knows the right one.
     NotSupportedSomewhere,
     Stale,
     StaleAndWrong,
@@ -68,7 +65,8 @@ const KINDS: [Kind; 15] = [
     K::Rotating,
 ];
 
-/// The origins of each zone, every kind among them, and whether Tiered Cache is off in the second.
+/// The origins of both zones, including every kind at least once, and whether Tiered Cache is off
+/// in the second zone.
 pub(crate) fn worlds() -> impl Strategy<Value = ([Vec<Kind>; 2], bool)> {
     let more = || vec(select(&KINDS[..]), 0..130);
     let zones = (more(), more(), any::<prop::sample::Index>());
@@ -80,14 +78,14 @@ pub(crate) fn worlds() -> impl Strategy<Value = ([Vec<Kind>; 2], bool)> {
     })
 }
 
-/// A simulated API with such a world, its name server, and the program's configuration.
+/// A simulated API with such a world, its name server, and the configuration.
 pub(crate) struct Case {
     pub(crate) setup: Setup,
     _dns: NameServer,
     _stop: DropGuard,
 }
 
-/// The vendors' ranges: two regions, and one network that is everywhere.
+/// The ranges of the vendors: two regions, and one network that belongs to no region.
 const RANGES: [(&str, &str); 4] = [
     (
         "aws",
@@ -183,7 +181,7 @@ impl Case {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// What the program plans, by zone.
+    /// The plan, by zone.
     pub(crate) async fn plan(&self) -> BTreeMap<String, Plan> {
         let json = self.output(&["plan", "--prune", "--format=json"]).await;
         let json: Value = serde_json::from_str(&json).unwrap();
@@ -192,7 +190,7 @@ impl Case {
             .collect()
     }
 
-    /// The findings that there are of addresses: zone, address and the whole row.
+    /// The findings about addresses: zone, address and the whole row.
     pub(crate) async fn findings(&self) -> BTreeSet<(String, String, String)> {
         let json = self.output(&["once", "--format=json", "--findings"]).await;
         let json: Value = serde_json::from_str(&json).unwrap();
@@ -221,7 +219,7 @@ impl Case {
     }
 }
 
-/// Makes an origin: its records, its mapping, and what is declared of it.
+/// Adds an origin: its records, its mapping and its declaration.
 fn add(
     world: &mut World,
     hosts: &mut DnsHosts,
@@ -289,13 +287,13 @@ fn add(
     }
 }
 
-/// What is planned for a zone.
+/// The plan for a zone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Plan {
     /// Vendor and region, by address.
     pub(crate) put: BTreeMap<String, (String, String)>,
     pub(crate) delete: BTreeSet<String>,
-    /// Address, where there is one, and what is wrong.
+    /// The address, if there is one, and the finding.
     pub(crate) undecided: BTreeSet<(Option<String>, String)>,
 }
 

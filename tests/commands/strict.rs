@@ -1,11 +1,11 @@
-//! A strict reader of the text format 0.0.4.
+//! A strict parser of the text format 0.0.4.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The families of an exposition with their types and numbers of series.
+/// The families of an exposition, with their types and numbers of series.
 ///
-/// Fails the test where a line is no line of the format, a family lacks its help or type or stands
-/// in two places, a series is there twice, or a value is no number.
+/// Panics if a line is invalid, if a family lacks its help or type or occurs twice, if a series
+/// occurs twice, or if a value is not a number.
 pub(crate) fn families(text: &str) -> BTreeMap<String, (String, usize)> {
     assert!(text.ends_with('\n'));
     let mut families = BTreeMap::<String, (String, usize)>::new();
@@ -19,10 +19,10 @@ pub(crate) fn families(text: &str) -> BTreeMap<String, (String, usize)> {
             name.clone_into(&mut helped);
         } else if let Some(rest) = line.strip_prefix("# TYPE ") {
             let (name, kind) = rest.split_once(' ').unwrap();
-            assert_eq!(name, helped, "a type after its help");
+            assert_eq!(name, helped, "the type follows the help");
             assert!(["counter", "gauge", "histogram"].contains(&kind), "{line}");
             let before = families.insert(name.to_owned(), (kind.to_owned(), 0));
-            assert!(before.is_none(), "{name} stands in two places");
+            assert!(before.is_none(), "duplicate family {name}");
             name.clone_into(&mut current);
         } else {
             let name = sample(line, &mut series);
@@ -40,12 +40,12 @@ pub(crate) fn families(text: &str) -> BTreeMap<String, (String, usize)> {
     families
 }
 
-/// Reads a sample and returns its name.
+/// Parses a sample and returns its name.
 fn sample<'a>(line: &'a str, series: &mut BTreeSet<&'a str>) -> &'a str {
     let (series_name, value) = line.rsplit_once(' ').unwrap();
     let number = value.parse::<f64>();
     assert!(number.is_ok(), "{line}");
-    assert!(series.insert(series_name), "{series_name} is there twice");
+    assert!(series.insert(series_name), "duplicate series {series_name}");
     let Some((name, labels)) = series_name.split_once('{') else {
         assert!(is_name(series_name), "{line}");
         return series_name;
@@ -63,7 +63,7 @@ fn sample<'a>(line: &'a str, series: &mut BTreeSet<&'a str>) -> &'a str {
     name
 }
 
-/// Where the closing quote stands.
+/// The position of the closing quote.
 fn end_of_value(text: &str) -> Option<usize> {
     let mut escaped = false;
     for (at, byte) in text.bytes().enumerate() {

@@ -1,4 +1,4 @@
-//! Running the program to its end against a simulated API.
+//! Runs commands of the program against a simulated API.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -12,11 +12,11 @@ use tokio::process::Command;
 use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-/// No command takes longer, or the test fails.
+/// The time limit of every command.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) const TOKEN: &str = "s3cret-token-of-the-commands";
 
-/// Zones of a token that may do everything.
+/// Zones of a token with all permissions.
 pub(crate) fn world() -> World {
     World::single_token(TOKEN)
         .zone(
@@ -29,7 +29,7 @@ pub(crate) fn world() -> World {
         .zone("b.test", [])
 }
 
-/// A simulated API, and a folder with the configuration to read it.
+/// A simulated API, and a folder with a configuration for it.
 pub(crate) struct Setup {
     pub(crate) api: Simulator,
     pub(crate) folder: TempDir,
@@ -37,7 +37,7 @@ pub(crate) struct Setup {
 }
 
 impl Setup {
-    /// With `more` under the usual configuration.
+    /// Adds `more` to the default configuration.
     pub(crate) async fn new(world: World, more: &str) -> Self {
         let shutdown = CancellationToken::new();
         let api = Simulator::local(world, shutdown.clone()).await.unwrap();
@@ -75,7 +75,11 @@ impl Setup {
         let full = fs::OpenOptions::new().write(true).open("/dev/full");
         let child = command(&all).stdout(full.unwrap()).spawn().unwrap();
         let ended = timeout(PATIENCE, child.wait_with_output()).await;
-        ended.expect("an end in time").unwrap().status.code()
+        ended
+            .expect("the command ends in time")
+            .unwrap()
+            .status
+            .code()
     }
 
     /// Runs a command without a configuration file, with these variables.
@@ -113,7 +117,7 @@ pub(crate) async fn run(command: &mut Command) -> Ended {
         status,
         stdout,
         stderr,
-    } = output.expect("an end in time").unwrap();
+    } = output.expect("the command ends in time").unwrap();
     let ended = Ended {
         code: status.code(),
         out: String::from_utf8(stdout).unwrap(),
@@ -134,23 +138,23 @@ pub(crate) struct Ended {
 }
 
 impl Ended {
-    /// Fails the test unless it ended with this code.
+    /// Panics unless it ended with this code.
     #[track_caller]
     pub(crate) fn code(&self, code: i32) -> &Self {
         assert_eq!(self.code, Some(code), "{}\n{}", self.out, self.err);
         self
     }
 
-    /// Fails the test unless standard output holds each of these.
+    /// Panics unless standard output contains each of these words.
     #[track_caller]
-    pub(crate) fn says(&self, words: &[&str]) -> &Self {
+    pub(crate) fn prints(&self, words: &[&str]) -> &Self {
         for word in words {
             assert!(self.out.contains(word), "no {word:?} in\n{}", self.out);
         }
         self
     }
 
-    /// Fails the test unless standard error holds each of these.
+    /// Panics unless standard error contains each of these words.
     #[track_caller]
     pub(crate) fn complains(&self, words: &[&str]) -> &Self {
         for word in words {

@@ -1,4 +1,4 @@
-//! Help, version, and the set-up by environment alone.
+//! Help, version, and configuration by environment variables alone.
 
 use std::fs;
 
@@ -8,7 +8,7 @@ use cloudflare_origin_region_exporter::simulator::Credential;
 #[tokio::test]
 async fn help_and_version_go_to_standard_output() {
     let help = run(&mut command(&["--help"])).await;
-    help.code(0).says(&[
+    help.code(0).prints(&[
         "check",
         "once",
         "get",
@@ -21,10 +21,10 @@ async fn help_and_version_go_to_standard_output() {
         run(&mut command(&[name, "--help"]))
             .await
             .code(0)
-            .says(&["Usage"]);
+            .prints(&["Usage"]);
     }
     let version = run(&mut command(&["--version"])).await;
-    version.code(0).says(&[env!("CARGO_PKG_VERSION")]);
+    version.code(0).prints(&[env!("CARGO_PKG_VERSION")]);
     let wrong = run(&mut command(&["--web.listen-adress", ":1"])).await;
     wrong
         .code(2)
@@ -44,7 +44,7 @@ async fn a_token_in_the_environment_is_the_whole_set_up() {
     let once = ["once", "--format=table"];
     let variables = [("CLOUDFLARE_API_TOKEN", TOKEN)];
     let ended = setup.run_in(&variables, &once).await;
-    ended.code(0).says(&["a.test", "b.test", "default"]);
+    ended.code(0).prints(&["a.test", "b.test", "default"]);
 }
 
 #[tokio::test]
@@ -54,7 +54,7 @@ async fn a_token_may_stand_in_a_file_that_ends_in_a_newline() {
     fs::write(&file, format!("{TOKEN}\n")).unwrap();
     let variables = [("CLOUDFLARE_API_TOKEN_FILE", file.to_str().unwrap())];
     let ended = setup.run_in(&variables, &["once", "--format=table"]).await;
-    ended.code(0).says(&["a.test"]);
+    ended.code(0).prints(&["a.test"]);
 }
 
 #[tokio::test]
@@ -69,9 +69,9 @@ async fn an_email_and_a_key_serve_likewise() {
     ] {
         let variables = [("CLOUDFLARE_EMAIL", "ops@example.com"), key];
         let ended = setup.run_in(&variables, &["once", "--format=table"]).await;
-        ended.code(0).says(&["a.test"]);
+        ended.code(0).prints(&["a.test"]);
         let ended = setup.run_in(&variables, &["check", "--online"]).await;
-        ended.code(0).says(&["global API key"]);
+        ended.code(0).prints(&["global API key"]);
     }
 }
 
@@ -85,12 +85,12 @@ async fn completions_and_the_manual_page_are_printed() {
         let ended = run(&mut command(&["completions", shell])).await;
         ended
             .code(0)
-            .says(&[part, "web.listen-address", "healthcheck"]);
+            .prints(&[part, "web.listen-address", "healthcheck"]);
     }
     let ended = run(&mut command(&["completions", "tcsh"])).await;
     ended.code(2);
     let ended = run(&mut command(&["man"])).await;
     ended
         .code(0)
-        .says(&[".TH", "web.listen\\-address", "healthcheck"]);
+        .prints(&[".TH", "web.listen\\-address", "healthcheck"]);
 }

@@ -1,4 +1,4 @@
-//! The documentation says what is understood, and all of it.
+//! The documentation covers everything that the configuration accepts, and nothing else.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use crate::support::{TOKEN, errors, load_path, load_with};
 
 const DOCUMENTATION: &str = include_str!("../../docs/configuration.md");
 
-/// The fenced blocks of the documentation that are in this language.
+/// The fenced code blocks of the documentation in this language.
 fn examples(language: &str) -> Vec<String> {
     let mut blocks = DOCUMENTATION.split("```");
     blocks.next();
@@ -71,13 +71,13 @@ fn every_flag_and_its_variable_are_documented() {
     }
 }
 
-/// The keys that an unknown one beside them is told of, which are all there are.
-fn keys_beside(stranger: &str) -> Vec<String> {
-    errors(stranger)
+/// All keys of a section, as the error for an unknown key lists them.
+fn keys_beside(unknown: &str) -> Vec<String> {
+    errors(unknown)
         .iter()
         .find_map(|error| error.split_once("unknown key, expected one of "))
         .map_or_else(
-            || panic!("{stranger} is no stranger"),
+            || panic!("no unknown key in {unknown}"),
             |(_, keys)| keys.split(", ").map(str::to_owned).collect(),
         )
 }

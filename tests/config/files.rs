@@ -1,4 +1,4 @@
-//! Files: their names, and the paths in them.
+//! Configuration files: their names, and the paths in them.
 
 use std::path::Path;
 use std::time::Duration;

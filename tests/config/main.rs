@@ -1,9 +1,10 @@
-//! The configuration as an operator meets it: files, variables, flags, and every mistake at once.
+//! The configuration as an operator uses it: files, variables, flags, and all mistakes reported at
+//! once.
 
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
-    reason = "tests say what they expect by unwrapping, their helpers too"
+    reason = "tests and their helpers fail by panicking"
 )]
 
 mod documentation;

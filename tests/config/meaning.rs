@@ -1,4 +1,4 @@
-//! What a configuration comes to.
+//! The settings that result from a configuration.
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -1,11 +1,11 @@
-//! The environment over the file: the same as a file that says all of it.
+//! Environment variables override the file: the result equals a file with their values.
 
 use cloudflare_origin_region_exporter::config::Format;
 use proptest::prelude::*;
 
 use crate::support::{TOKEN, load_with};
 
-/// Single values of the file, with some that each may have. Contradictions are among them.
+/// Scalar settings with a few possible values each. Some combinations are contradictory.
 const SCALARS: [(&str, [&str; 3]); 16] = [
     ("poll.interval", ["1m", "90s", "100ms"]),
     ("poll.discovery_interval", ["10m", "30s", "1h"]),
@@ -28,7 +28,7 @@ const SCALARS: [(&str, [&str; 3]); 16] = [
     ("verify.vendor_ranges.refresh", ["12h", "24h", "1s"]),
 ];
 
-/// Which of its values each has, if any.
+/// The index of the chosen value of each setting, if it is set.
 type Choice = [Option<usize>; SCALARS.len()];
 
 fn choice() -> impl Strategy<Value = Choice> {
@@ -49,7 +49,7 @@ fn file(choice: &Choice) -> String {
     chosen(choice).map(line).collect()
 }
 
-/// What is set, or what is wrong, as text.
+/// The settings or the errors, as text.
 fn loaded(file: &str, variables: &[(&str, &str)]) -> Result<String, String> {
     load_with(Format::Toml, file, &[variables, &[TOKEN]].concat())
         .map(|settings| format!("{settings:?}"))

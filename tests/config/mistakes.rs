@@ -1,4 +1,4 @@
-//! Every mistake of a file is told, at once and with its place.
+//! All mistakes in a file are reported at once, each with its line.
 
 use cloudflare_origin_region_exporter::config::Format;
 

@@ -1,11 +1,11 @@
-//! What holds of any configuration.
+//! Properties of any configuration.
 
 use cloudflare_origin_region_exporter::config::{Environment, Format};
 use proptest::prelude::*;
 
 use crate::support::{TOKEN, load, load_with, messages};
 
-/// Documents with a place for a secret, some right, some wrong.
+/// Documents that contain a secret. Some are valid, some are not.
 const WITH_SECRETS: [&str; 16] = [
     "accounts: [{name: a, api_token: \"SECRET\"}]",
     "accounts: [{name: a, api_token: SECRET}]",

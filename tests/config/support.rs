@@ -1,4 +1,4 @@
-//! Documents and variables as an operator gives them.
+//! Helpers that load documents and variables.
 
 use std::path::Path;
 
@@ -36,13 +36,13 @@ pub(crate) fn errors(yaml: &str) -> Vec<String> {
 
 pub(crate) fn messages(loaded: Result<Settings, ConfigErrors>) -> Vec<String> {
     loaded
-        .expect_err("this ought to be refused")
+        .expect_err("the configuration is rejected")
         .iter()
         .map(ToString::to_string)
         .collect()
 }
 
-/// Each document is refused with this one message.
+/// Checks that each document is rejected with exactly this message.
 pub(crate) fn each_is_refused(mistakes: &[(&str, &str)]) {
     for (yaml, expected) in mistakes {
         assert_eq!(errors(yaml), [*expected], "{yaml}");
@@ -60,7 +60,7 @@ pub(crate) fn inline(credentials: &Credentials) -> &str {
             key: Secret::Inline(secret),
             ..
         } => secret.expose_secret(),
-        other => panic!("{other:?} holds no secret"),
+        other => panic!("{other:?} has no inline secret"),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Variables of the environment over the file.
+//! Environment variables override the file.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -1,12 +1,12 @@
-//! Answers that come whole and say that something is wrong, or say nothing.
+//! Complete responses that report an error or have unexpected content.
 
 use cloudflare_origin_region_exporter::simulator::FaultKind;
 
 use crate::failing::{fails, recovers};
 use crate::support::{Api, BAD, Config, GOOD, ON_BAD, world};
 
-/// A zone's readings fail in this way: beside what holds whatever the reason, the code is counted,
-/// and retries are made where they may help.
+/// The mappings of a zone cannot be read. Checks what every failure has in common, that the code is
+/// counted, and that the request is retried only where that can help.
 pub(crate) async fn zone_fails(kind: FaultKind, reason: &str, code: &str, worth_retrying: bool) {
     let api = Api::start(world()).await;
     let poll = "interval: 200ms, discovery_interval: 1h, timeout: 3s, retries: 1";
@@ -32,7 +32,7 @@ pub(crate) async fn zone_fails(kind: FaultKind, reason: &str, code: &str, worth_
     daemon.stop().await;
 }
 
-/// A zone is read although its answers are odd.
+/// A zone is read in spite of unusual responses.
 async fn zone_is_read(kind: FaultKind) {
     let api = Api::start(world()).await;
     api.fail(kind);

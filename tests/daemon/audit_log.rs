@@ -1,4 +1,4 @@
-//! Writes of others, which the audit log tells.
+//! Writes by others, as the audit log shows them.
 
 use std::fs;
 use std::path::Path;
@@ -10,7 +10,7 @@ use reqwest::Method;
 use crate::support::{Api, BAD, Config, Daemon, GOOD, OTHER_TOKEN, TOKEN, world};
 
 const EMAIL: &str = "ops@example.com";
-/// The key of the operator, whose writes the log shows.
+/// The key of the operator who makes the writes.
 const KEY: &str = "operator-secret-token-of-the-tests";
 
 pub(crate) fn config(more: &str) -> Config {
@@ -28,7 +28,7 @@ pub(crate) fn operated(world: World) -> World {
     world.credential(Credential::key("operator", EMAIL, KEY))
 }
 
-/// Writes as somebody else would.
+/// Sends a write as another user.
 pub(crate) async fn write(api: &Api, method: Method, path: &str, body: &str) {
     let url = format!("{}{path}", api.simulator.base_url());
     let http = http_client::client_builder(None).unwrap().build().unwrap();
@@ -40,14 +40,14 @@ pub(crate) async fn write(api: &Api, method: Method, path: &str, body: &str) {
     request.send().await.unwrap().error_for_status().unwrap();
 }
 
-/// Removes a mapping as somebody else would.
+/// Removes a mapping as another user.
 pub(crate) async fn unmap(api: &Api, zone: &str, ip: &str) {
     let zone = zone_id_of(zone);
     let path = format!("/zones/{zone}/origin/cloud_regions/{ip}");
     write(api, Method::DELETE, &path, "").await;
 }
 
-/// Entries that were read so far; `relevant` is `yes` or `no`.
+/// The number of entries read so far; `relevant` is `yes` or `no`.
 pub(crate) fn entries(daemon: &Daemon, relevant: &str) -> f64 {
     let labels = [("relevant", relevant)];
     daemon
@@ -55,7 +55,7 @@ pub(crate) fn entries(daemon: &Daemon, relevant: &str) -> f64 {
         .sum("exporter_audit_log_entries_total", &labels)
 }
 
-/// Scrapes until the log was read so many times more.
+/// Scrapes until the log was read this many more times.
 pub(crate) async fn until_read_again(daemon: &mut Daemon, api: &Api, times: usize) {
     let readings = api.simulator.count(Operation::AuditLog);
     daemon
@@ -102,13 +102,13 @@ async fn a_write_of_somebody_else_is_polled_at_once_and_has_its_actor() {
     let (_, changes) = daemon.get("/api/v1/changes").await;
     assert!(changes.contains(EMAIL), "{changes}");
     assert!(!daemon.last().text.contains(EMAIL));
-    // The log shows the entry again and again, and it counts once.
+    // The log returns the entry again, but it counts once.
     until_read_again(&mut daemon, &api, 2).await;
     assert_eq!(api.readings(BAD).len(), 2);
     daemon.stop().await;
 }
 
-/// Whether any file of the folder holds the text.
+/// Whether any file in the folder contains the text.
 fn holds(folder: &Path, text: &str) -> bool {
     let mut files = fs::read_dir(folder).unwrap();
     files.any(|file| {
@@ -119,7 +119,7 @@ fn holds(folder: &Path, text: &str) -> bool {
     })
 }
 
-/// Where a write is seen: which of storage, log, pages and API hold the name of who made it.
+/// The places that show the actor of a write: API, pages, metrics, log or storage.
 async fn places_of_the_name(more: &str) -> Vec<&'static str> {
     let api = Api::start(with_operator()).await;
     let storage = tempfile::tempdir().unwrap();
@@ -154,7 +154,10 @@ async fn places_of_the_name(more: &str) -> Vec<&'static str> {
     if holds(storage.path(), EMAIL) {
         places.push("storage");
     }
-    assert!(holds(storage.path(), BAD), "the storage can be searched");
+    assert!(
+        holds(storage.path(), BAD),
+        "the storage contains the zone in plain text"
+    );
     places
 }
 

@@ -1,4 +1,4 @@
-//! What goes wrong with the audit log: it is late, repeats itself, is flooded, refused or garbage.
+//! Faults of the audit log: it is late, repeats itself, is flooded, is refused, or is garbage.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep};
 use crate::audit_log::{config, entries, unmap, until_read_again, until_up, with_operator};
 use crate::support::{Api, BAD, Config, Daemon};
 
-/// Changes the log of the one account that there is.
+/// Changes the log of the only account.
 fn change_log(api: &Api, change: impl FnOnce(&mut AuditLog)) {
     api.simulator
         .update(|world| change(&mut world.accounts.values_mut().next().unwrap().audit_log));
@@ -28,7 +28,7 @@ async fn started(config: &Config) -> (Api, Daemon) {
 async fn until_removed(daemon: &mut Daemon) {
     let removed = [("zone", BAD), ("change", "removed")];
     daemon
-        .until("the removal is seen", |s| {
+        .until("the removal shows", |s| {
             s.value("mapping_changes_total", &removed) == Some(1.0)
         })
         .await;
@@ -60,7 +60,7 @@ async fn a_repeated_entry_counts_once() {
     daemon.stop().await;
 }
 
-/// 12,000 entries, more than one reading takes, and a write in the middle of them.
+/// 12,000 entries, more than one read fetches, with one write in the middle.
 async fn flood(shape: CursorShape) {
     let (api, mut daemon) = started(&config("")).await;
     change_log(&api, |log| {
@@ -116,7 +116,7 @@ async fn entries_without_order_and_with_strange_times_count_once() {
             row["action"]["time"] = json!(time.to_string());
             row["id"] = json!(format!("entry-{hours}"));
         }
-        // Nothing that can be used, and nothing that can be read.
+        // A row without anything useful, and rows that are not objects.
         let odd = [json!(7), json!("x"), json!({"raw": {"uri": 7}})];
         log.entries.extend(odd.map(|row| (now, row)));
     });
@@ -129,7 +129,7 @@ async fn entries_without_order_and_with_strange_times_count_once() {
     assert_eq!(entries(&daemon, "yes"), 5.0);
     assert_eq!(entries(&daemon, "no"), 1.0);
     assert_eq!(daemon.last().value("exporter_audit_log_up", &[]), Some(1.0));
-    // All five wrote to one zone.
+    // All five entries are writes to the same zone.
     daemon
         .until("the zone was polled", |_| api.readings(BAD).len() == 2)
         .await;
@@ -225,7 +225,7 @@ async fn a_log_that_may_be_read_again_after_a_reload_is_up() {
     daemon.stop().await;
 }
 
-/// Requests for the log in so many seconds.
+/// The number of requests for the log within this many seconds.
 async fn requests_in(api: &Api, seconds: u64) -> usize {
     let before = api.simulator.count(Operation::AuditLog);
     sleep(Duration::from_secs(seconds)).await;
@@ -235,14 +235,14 @@ async fn requests_in(api: &Api, seconds: u64) -> usize {
 #[tokio::test]
 async fn readings_take_no_more_than_a_tenth_of_the_budget() {
     let config = Config {
-        // A tenth is one request in two seconds.
+        // A tenth of the budget is one request in two seconds.
         rate_limit: "requests: 50, window: 10s, share: 1".to_owned(),
         ..config("")
     };
     let (api, daemon) = started(&config).await;
     let requests = requests_in(&api, 6).await;
     assert!((2..=4).contains(&requests), "{requests}");
-    // Ten pages in all, then nothing for ten times as long.
+    // Ten pages in total, then none for ten times as long.
     change_log(&api, |log| {
         let start = Timestamp::now() - Duration::from_mins(1);
         for second in 0..50 {

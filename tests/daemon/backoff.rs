@@ -1,4 +1,4 @@
-//! How often a zone is asked that keeps failing.
+//! How often a failing zone is polled.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ async fn a_failing_zone_is_asked_once_an_interval_where_that_is_short() {
     assert_eq!(scrape.sum("exporter_api_retries_total", &[]), 0.0);
     assert_eq!(scrape.up(GOOD), Some(true));
     let requests = api.readings(BAD);
-    // A tenth less than the interval is jitter.
+    // Jitter can shorten the interval by a tenth.
     let gap = shortest_gap(&requests);
     assert!(gap >= Duration::from_millis(260), "{gap:?}");
     daemon.stop().await;

@@ -1,5 +1,5 @@
-//! The real clock steps while the daemon runs. Needs libfaketime, which `scripts/test` installs; it
-//! makes up the time of day alone, and leaves the monotonic clock as it is.
+//! The system clock steps while the daemon runs. Needs libfaketime, which `scripts/test` installs.
+//! It fakes only the time of day; the monotonic clock is real.
 
 use std::fs;
 use std::path::PathBuf;
@@ -23,7 +23,7 @@ fn library() -> PathBuf {
     found.expect("libfaketime is installed (scripts/install-e2e-tools)")
 }
 
-/// When the zone was read last, by the stepping clock less the real one.
+/// How far the clock of the daemon has stepped, from the time of the last successful poll.
 fn step(scrape: &Scrape) -> f64 {
     let success = scrape.value("zone_last_success_timestamp_seconds", ON_GOOD);
     success.unwrap() - Timestamp::now().as_duration().as_secs_f64()
@@ -76,7 +76,7 @@ async fn ages_follow_a_clock_that_steps_and_polls_do_not() {
     let scrape = daemon.until_read().await;
     assert!((1000.0..1060.0).contains(&oldest(scrape, ON_BAD)));
     assert!(step(scrape).abs() < 60.0);
-    // The bad zone fails from here on: a step is no time in which its data could grow old.
+    // The bad zone fails from here on. A step of the clock must not make its data expire.
     api.fail(FaultKind::Status(500, None));
     daemon
         .until("the poll failed", |scrape| scrape.up(BAD) == Some(false))
@@ -109,7 +109,8 @@ async fn ages_follow_a_clock_that_steps_and_polls_do_not() {
         assert_eq!(daemon.get("/").await.0, 200);
     }
     let readings = api.readings(GOOD);
-    // Neither did one step bring on a poll for each interval that it skipped, nor did polls wait.
+    // A step forward did not cause one poll for each skipped interval, and a step back did not stop
+    // the polls.
     let time = readings[readings.len() - 1].at - readings[0].at;
     let most = time.as_millis() / 200 + 3;
     assert!(readings.len() as u128 <= most, "more than {most} readings");

@@ -1,4 +1,4 @@
-//! What a scrape sees is one complete poll of each zone, and moves with the clock alone.
+//! A scrape shows one complete poll of each zone. Between polls, only ages change.
 
 use std::time::Duration;
 
@@ -16,8 +16,8 @@ async fn a_scrape_during_a_walk_sees_the_old_state_whole() {
     let slow = Fault::new(FaultKind::Delay(Duration::from_millis(300)));
     api.simulator
         .add_fault(slow.on(Operation::ListMappings).zone(BAD).page(3));
-    // Leaves time to change the mappings between two walks, on a slow machine too. No page shows that
-    // its list has changed during the walk.
+    // The interval leaves time to change the mappings between two walks, even on a slow machine:
+    // nothing in a page shows that the list changed during the walk.
     let mut daemon = api
         .daemon(&Config::polling("interval: 3s, retries: 0"))
         .await;
@@ -28,7 +28,7 @@ async fn a_scrape_during_a_walk_sees_the_old_state_whole() {
         api.simulator
             .update(|world| fill(world.zone_mut(BAD), MAPPINGS, new));
         daemon
-            .until("the new state is served, and no mixture before", |scrape| {
+            .until("the new state is served, never a mixture", |scrape| {
                 let count =
                     |region| scrape.count("mapping_info", &[("zone", BAD), ("region", region)]);
                 let found = (count(old), count(new));
@@ -39,7 +39,7 @@ async fn a_scrape_during_a_walk_sees_the_old_state_whole() {
             .await;
         regions = [new, old];
     }
-    // Three changes of 250 regions.
+    // Three times, the regions of all 250 mappings changed.
     let changed = [("zone", BAD), ("change", "changed")];
     let scrape = daemon.scrape().await;
     assert_eq!(scrape.value("mapping_changes_total", &changed), Some(750.0));
@@ -81,7 +81,7 @@ async fn changes_between_polls_are_counted() {
         zone.map("192.0.2.2", "gcp", "europe-west1", None);
         zone.map("192.0.2.10", "oci", "us-ashburn-1", None);
         zone.map("192.0.2.11", "azure", "westeurope", None);
-        // The same mapping, written again, is no change.
+        // Writing the same mapping again does not count as a change.
         zone.map("2001:db8::3", "aws", "us-east-1", Some(now));
     });
     let scrape = daemon
@@ -145,7 +145,7 @@ async fn ages_move_between_polls_and_are_never_negative() {
     );
     assert_eq!(scrape.mappings(BAD), 5);
     daemon
-        .until("the age has grown without a poll", |scrape| {
+        .until("the age grows without a poll", |scrape| {
             age(scrape, "oldest", "past") >= oldest.map(|age| age + 1.0)
         })
         .await;

@@ -1,4 +1,4 @@
-//! Credentials that are revoked, replaced, or never right.
+//! Credentials that are revoked, replaced, or wrong from the start.
 
 use std::fs;
 use std::path::PathBuf;
@@ -12,7 +12,7 @@ use crate::support::{Api, BAD, Config, Daemon, GOOD, OTHER_TOKEN, TOKEN, request
 
 const VALID: &str = "exporter_token_valid";
 
-/// A daemon that has read both zones with a token from a file, and the file.
+/// Starts a daemon with a token file, and waits until both zones are read.
 async fn with_token_file() -> (Api, PathBuf, Daemon) {
     let api = Api::start(world()).await;
     let folder = tempfile::tempdir().unwrap();
@@ -53,8 +53,8 @@ async fn a_token_that_is_revoked_in_flight_is_told_and_its_return_too() {
     assert_eq!(reasons, ["unauthorized"]);
     assert_eq!((scrape.mappings(BAD), scrape.mappings(GOOD)), (3, 3));
     assert_eq!(scrape.sum("exporter_api_retries_total", &[]), 0.0);
-    let told = ["level=warn", "poll failed", "reason=unauthorized "];
-    daemon.assert_logged(&told, 2).await;
+    let logged = ["level=warn", "poll failed", "reason=unauthorized "];
+    daemon.assert_logged(&logged, 2).await;
     set(CredentialStatus::Active);
     daemon.until_read().await;
     daemon
@@ -83,11 +83,11 @@ async fn a_refused_token_slows_the_account_down_to_discovery_until_that_succeeds
     let (before, listings) = (polls(), api.simulator.count(Operation::ListZones));
     let verifications = api.simulator.count(Operation::VerifyUserToken);
     daemon
-        .until("the zones were asked for three times more", |_| {
+        .until("the zones were listed three more times", |_| {
             api.simulator.count(Operation::ListZones) >= listings + 3
         })
         .await;
-    assert_eq!(polls(), before, "only discovery goes on");
+    assert_eq!(polls(), before, "only discovery continues");
     assert_eq!(
         api.simulator.count(Operation::VerifyUserToken),
         verifications

@@ -9,24 +9,24 @@ use tokio::time::{Instant, sleep};
 use crate::support::{Api, BAD, Config, GOOD, TOKEN, longest_gap, world};
 
 const CROWD: usize = 3000;
-/// With the two that were there before.
+/// Including the two zones from the start.
 const ZONES: f64 = 3002.0;
-/// Of the zone list, at 50 zones each.
+/// The pages of the zone list, with 50 zones each.
 const PAGES: usize = 61;
-/// An origin of the known zone whose mapping goes while the crowd waits.
+/// An origin of the good zone. Its mapping is removed while the crowd waits.
 const EXPECTED: &str = "192.0.2.1";
-/// Readings that come after the look-up for that, if it does not wait for the crowd. The known zone's
-/// own are a tenth of these.
+/// The minimum number of polls after the lookup of this origin, which must not wait for the crowd.
+/// The good zone accounts for a tenth of them.
 const STILL_WAITING: usize = 300;
-/// On a slow machine.
+/// Long enough for a slow machine.
 const LONG: Duration = Duration::from_mins(1);
-/// A zone that had to wait for the whole crowd would wait for eight seconds.
+/// A zone that waits for the whole crowd would wait for eight seconds.
 const STARVED: Duration = Duration::from_secs(3);
-/// Zone names are long in an exposition, mappings few.
+/// The exposition has many zones with long names, but few mappings.
 const MOST_MEMORY: u64 = 150 << 20;
 
-/// The crowd takes eight seconds at the allowed rate. One zone is to be read five times a second all
-/// the while, and is: it takes turns with the crowd. So does what follows up its polls.
+/// The crowd takes eight seconds at the allowed rate. One zone has to be polled five times a second
+/// meanwhile: it takes turns with the crowd, and so do the lookups that follow its polls.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn thousands_of_zones_that_appear_at_once_are_read_in_turn() {
     let api = Api::start(world()).await;
@@ -91,7 +91,7 @@ async fn thousands_of_zones_that_appear_at_once_are_read_in_turn() {
     let readings = after.filter(is_reading).count();
     assert!(
         readings > STILL_WAITING,
-        "only {readings} readings came after it"
+        "only {readings} polls after the lookup"
     );
     let is_listing = |r: &&RecordedRequest| r.operation == Some(Operation::ListZones);
     let listings: Vec<_> = requests.iter().filter(is_listing).collect();
@@ -100,6 +100,6 @@ async fn thousands_of_zones_that_appear_at_once_are_read_in_turn() {
     let pages = (begun - 1) * PAGES..=begun * PAGES;
     assert!(pages.contains(&listings.len()), "{} pages", listings.len());
     let memory = daemon.peak_memory();
-    assert!(memory < MOST_MEMORY, "{memory} bytes were in use");
+    assert!(memory < MOST_MEMORY, "{memory} bytes used");
     daemon.stop().await;
 }

@@ -1,4 +1,4 @@
-//! Clients take every file descriptor that the process may have.
+//! Clients use up all file descriptors of the process.
 
 use std::fs;
 
@@ -7,7 +7,7 @@ use tokio::net::TcpStream;
 
 use crate::support::{Api, Config, GOOD, world};
 
-/// Descriptors beyond those that are open, and connections that want one each.
+/// The number of free descriptors, and the number of clients that each need one.
 const SPARE: u32 = 8;
 const CLIENTS: usize = 100;
 
@@ -21,7 +21,7 @@ async fn a_lack_of_file_descriptors_ends_neither_scrapes_nor_polls() {
     let most = u32::try_from(open).unwrap() + SPARE;
     let limit = Rlimit {
         current: Some(most.into()),
-        // The process has it from this one.
+        // The process inherited this limit.
         maximum: getrlimit(Resource::Nofile).maximum,
     };
     let process = Pid::from_raw(i32::try_from(pid).unwrap());
@@ -36,13 +36,13 @@ async fn a_lack_of_file_descriptors_ends_neither_scrapes_nor_polls() {
         "error=\"Too many open files",
     ];
     daemon.until_logged(&refused).await;
-    // The clients still hold on, and yet scrapes are answered and the zones are read.
+    // The clients stay connected, but scrapes are answered and zones are polled.
     let scrape = daemon.until_polled_again(5.0).await;
     assert_eq!(
         (scrape.up(GOOD), scrape.sum("zone_poll_errors_total", &[])),
         (Some(true), 0.0)
     );
-    // Two are given back for each that was wanted in vain, and a poll may just have ended.
+    // Two connections are closed for each one that fails, and a poll may have just ended.
     let nearly_all = f64::from(most - 4);
     daemon
         .until("nearly all descriptors are in use", |scrape| {

@@ -1,4 +1,4 @@
-//! Zones come, go and change; the listing fails, and is empty for once.
+//! Zones appear, disappear and change; the listing fails, or is unexpectedly empty.
 
 use cloudflare_origin_region_exporter::simulator::{
     Fault, FaultKind, Operation, World, zone_id_of,
@@ -66,11 +66,11 @@ async fn a_row_of_the_list_that_cannot_be_read_loses_no_zone() {
     let row = serde_json::json!({"id": 7, "name": BAD});
     let fault = Fault::new(FaultKind::BadRow(row)).on(Operation::ListZones);
     api.simulator.add_fault(fault);
-    let told = ["some zones of the list cannot be read"];
-    daemon.until_logged(&told).await;
-    // Later lists have the same row, which is no news.
+    let logged = ["some zones of the list cannot be read"];
+    daemon.until_logged(&logged).await;
+    // Later listings contain the same row. It is logged once.
     daemon.until_polled_again(3.0).await;
-    daemon.assert_logged(&told, 1).await;
+    daemon.assert_logged(&logged, 1).await;
     let scrape = daemon.scrape().await;
     assert_eq!(scrape.count("zone_info", &[]), 2);
     assert_eq!(scrape.value(DISCOVERY, &[]), Some(1.0));
@@ -238,8 +238,8 @@ async fn a_listing_that_fails_changes_nothing() {
             .await;
         let last_success = scrape.value(success, &[]);
         failures += 1;
-        let told = ["level=warn", "listing zones failed\"", "error=\""];
-        daemon.assert_logged(&told, failures).await;
+        let logged = ["level=warn", "listing zones failed\"", "error=\""];
+        daemon.assert_logged(&logged, failures).await;
         assert!(last_success.is_some());
         let scrape = daemon.until_polled_again(2.0).await;
         assert_eq!(scrape.value(success, &[]), last_success);
@@ -250,7 +250,9 @@ async fn a_listing_that_fails_changes_nothing() {
         );
         api.simulator.clear_faults();
         daemon
-            .until("it succeeds", |s| s.value(DISCOVERY, &[]) == Some(1.0))
+            .until("the listing succeeds", |s| {
+                s.value(DISCOVERY, &[]) == Some(1.0)
+            })
             .await;
     }
     daemon.stop().await;

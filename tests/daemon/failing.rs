@@ -1,18 +1,18 @@
-//! What holds while a zone's readings fail, whatever the reason, and when they end.
+//! What every failure of a zone has in common, whatever the reason, and the recovery from it.
 
 use cloudflare_origin_region_exporter::simulator::FaultKind;
 
 use crate::scrape::Scrape;
 use crate::support::{Api, BAD, Daemon, GOOD, ON_BAD, ON_GOOD};
 
-/// More than the program takes for the zones of these tests, and less than what it would take if
-/// it held everything that a faulty peer sends.
+/// More than the program needs for the zones of these tests, and less than it would need if it kept
+/// everything that a faulty server sends.
 const MOST_MEMORY: u64 = 100 << 20;
 
 const LAST_SUCCESS: &str = "zone_last_success_timestamp_seconds";
 
-/// Families that a failed poll changes, or that move with the clock. All others of a zone are what
-/// was read of it, and stay.
+/// Families that a failed poll changes, or that change with the clock. All other series of a zone
+/// keep their values.
 pub(crate) const MOVING: [&str; 7] = [
     "zone_up",
     "zone_polls_total",
@@ -23,9 +23,9 @@ pub(crate) const MOVING: [&str; 7] = [
     "newest_mapping_age_seconds",
 ];
 
-/// Both zones are read, and then the bad one's readings fail in this way: the reason is counted and
-/// logged, no other is, every series that was read of the zone is served as it was, the other zone
-/// is read on, and memory stays small.
+/// Reads both zones, then lets the polls of the bad one fail. Only this reason is counted and
+/// logged, all series from the last good poll are still served, the other zone is still polled, and
+/// memory stays small.
 pub(crate) async fn fails<'a>(
     api: &Api,
     daemon: &'a mut Daemon,
@@ -41,7 +41,7 @@ pub(crate) async fn fails<'a>(
         .await;
     let other_success = failed.value(LAST_SUCCESS, ON_GOOD);
     let failed = daemon
-        .until("the other zone goes on being read", |scrape| {
+        .until("the other zone is still polled", |scrape| {
             scrape.value(LAST_SUCCESS, ON_GOOD) > other_success
         })
         .await;
@@ -54,20 +54,20 @@ pub(crate) async fn fails<'a>(
     assert_eq!(failed.lines_of(BAD, &MOVING), read, "nothing is lost");
     assert_eq!(failed.up(GOOD), Some(true));
     assert_eq!(failed.count("zone_poll_errors_total", ON_GOOD), 0);
-    let told = [
+    let logged = [
         "level=warn",
         "message=\"poll failed\"",
         &format!("zone={BAD} "),
         &format!("reason={reason} "),
         "error=\"",
     ];
-    daemon.assert_logged(&told, 1).await;
+    daemon.assert_logged(&logged, 1).await;
     let memory = daemon.peak_memory();
-    assert!(memory < MOST_MEMORY, "{memory} bytes were in use");
+    assert!(memory < MOST_MEMORY, "{memory} bytes used");
     daemon.last()
 }
 
-/// The failure ends: the zone is read again, which is told and counts no change.
+/// Ends the failure. The zone is read again, which is logged and counts no change.
 pub(crate) async fn recovers(api: &Api, daemon: &mut Daemon) {
     api.simulator.clear_faults();
     let after = daemon.until_read().await;

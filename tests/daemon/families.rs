@@ -1,5 +1,5 @@
-//! A program that uses every feature exposes every family of the table. Each scrape of any test is
-//! checked for families that are not in it.
+//! With all features in use, every family of the table is exposed. Every scrape of any test checks
+//! the other direction: no family is missing from the table.
 
 use std::fs;
 use std::path::Path;
@@ -54,7 +54,7 @@ async fn every_family_of_the_table_can_be_seen() {
     let mut daemon = Daemon::start_in_with(folder, &config, &["--storage.path=storage"]).await;
     let missing = |scrape: &crate::scrape::Scrape| -> Vec<&str> {
         let seen = scrape.families();
-        // The web server has no TLS.
+        // This web server does not use TLS.
         let names = metric_families::all()
             .map(|family| family.name)
             .filter(|name| !name.contains("_exporter_web_certificate_"));

@@ -1,4 +1,4 @@
-//! The log, when nobody reads it.
+//! A log that is not read.
 
 use std::fs;
 use std::process::Stdio;
@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::scrape::Scrape;
 use crate::support::{Api, Config, GOOD, PATIENCE, get, program, world};
 
-/// The end may wait 1 s for the log, and some for the tasks.
+/// The shutdown waits at most 1 s for the log, plus some time for the tasks.
 const END_LIMIT: Duration = Duration::from_secs(8);
 
 #[tokio::test]
@@ -37,12 +37,12 @@ async fn a_log_that_nobody_reads_stops_neither_polls_nor_the_end() {
             break address.trim().parse().unwrap();
         }
     };
-    // From here on nobody reads. A pipe holds 64 KiB, and the queue some thousand lines.
+    // Nothing reads the log from here on. A pipe holds 64 KiB, and the queue a few thousand lines.
     let scrape = async || Scrape::parse(&get(address, "/metrics").await.1);
     let dropped = "exporter_log_lines_dropped_total";
     let start = Instant::now();
     let full = loop {
-        // Each bad request is a line of the log at this level.
+        // At this level, every scrape adds lines to the log.
         let seen = scrape().await;
         if seen.sum(dropped, &[]) > 0.0 {
             break seen;
@@ -59,5 +59,5 @@ async fn a_log_that_nobody_reads_stops_neither_polls_nor_the_end() {
     let sent = std::process::Command::new("kill").arg(pid).status();
     assert!(sent.unwrap().success());
     let ended = timeout(END_LIMIT, daemon.wait()).await;
-    assert_eq!(ended.expect("it ends").unwrap().code(), Some(0));
+    assert_eq!(ended.expect("the program exits").unwrap().code(), Some(0));
 }

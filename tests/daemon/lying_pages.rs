@@ -1,4 +1,4 @@
-//! Pages that contradict each other: never a part of a zone, never a mixture.
+//! Pages that contradict each other: neither part of a zone nor a mixture is served.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use cloudflare_origin_region_exporter::simulator::{Fault, FaultKind, Operation};
 use crate::failing::{fails, recovers};
 use crate::support::{Api, BAD, Config, fill, world};
 
-/// Three pages.
+/// The mappings of three pages.
 const MAPPINGS: usize = 250;
 
 async fn api() -> Api {
@@ -16,8 +16,8 @@ async fn api() -> Api {
     Api::start(world).await
 }
 
-/// The zone's poll fails with the reason, everything that was read before is served, and the zone
-/// is read again when its pages agree.
+/// The poll fails with this reason, the last good data is still served, and the zone is read again
+/// once its pages agree.
 async fn pages_are_refused(kind: FaultKind, reason: &str) {
     let api = api().await;
     let mut daemon = api.daemon(&Config::default()).await;
@@ -98,7 +98,7 @@ async fn a_walk_that_is_disturbed_once_is_read_again_and_succeeds() {
     daemon.stop().await;
 }
 
-/// The zone's mappings become so many while its first walk waits for the second of its three pages.
+/// Changes the number of mappings while the first walk waits for the second of its three pages.
 async fn a_list_that_changes_is_read_again(mappings: usize) {
     let api = api().await;
     let late = Fault::new(FaultKind::Delay(Duration::from_millis(500)));

@@ -1,14 +1,14 @@
-//! The real program over real HTTP, reading a simulated Cloudflare API that fails on purpose.
+//! The program over real HTTP, against a simulated Cloudflare API with faults.
 
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "tests and their helpers say what they expect by failing"
+    reason = "tests and their helpers fail by panicking"
 )]
 #![expect(
     clippy::float_cmp,
-    reason = "counts are whole numbers, which the text format writes exactly"
+    reason = "counts are whole numbers, which the text format represents exactly"
 )]
 
 mod answers;

@@ -29,7 +29,7 @@ async fn scrape(daemon: &Daemon, accept: &str) -> (String, String) {
     (content_type.to_owned(), body.to_owned())
 }
 
-/// Each sample without its value, in the spelling of the text format.
+/// Each sample without its value, written as in the text format.
 fn samples(body: &str) -> Vec<String> {
     let lines = body.lines().filter(|line| !line.starts_with('#'));
     lines
@@ -37,7 +37,7 @@ fn samples(body: &str) -> Vec<String> {
         .collect()
 }
 
-/// The name in each line of metadata of this kind.
+/// The names in metadata lines of this kind.
 fn names<'a>(body: &'a str, kind: &str) -> Vec<&'a str> {
     body.lines()
         .filter_map(|line| line.strip_prefix(kind))
@@ -47,11 +47,11 @@ fn names<'a>(body: &'a str, kind: &str) -> Vec<&'a str> {
 
 async fn daemon() -> (Api, Daemon) {
     let api = Api::start(world()).await;
-    // No poll comes between two scrapes.
+    // No poll happens between two scrapes.
     let mut daemon = api.daemon(&Config::polling("interval: 1h")).await;
     daemon.until_read().await;
     daemon.until_ready().await;
-    // The series of requests to the exporter itself are there from their first count on.
+    // The series about requests to the exporter exist from the first request on.
     scrape(&daemon, "*/*").await;
     (api, daemon)
 }
@@ -60,7 +60,7 @@ async fn daemon() -> (Api, Daemon) {
 async fn it_has_the_samples_of_the_text_format() {
     let (_api, daemon) = daemon().await;
     let start = Instant::now();
-    // Series that the first calls create may appear between two scrapes.
+    // The first scrapes may create series, so compare only scrapes with the same ones.
     let (text, openmetrics) = loop {
         let (content_type, text) = scrape(&daemon, "text/plain").await;
         assert_eq!(content_type, "text/plain; version=0.0.4; charset=utf-8");
@@ -87,7 +87,7 @@ async fn it_has_the_samples_of_the_text_format() {
 #[ignore = "needs EXPORTER_PYTHON, the interpreter that scripts/python-env prints"]
 async fn the_reference_parser_reads_it() {
     let python = std::env::var("EXPORTER_PYTHON")
-        .expect("EXPORTER_PYTHON names the interpreter that scripts/python-env prints");
+        .expect("EXPORTER_PYTHON is the interpreter that scripts/python-env prints");
     let (_api, daemon) = daemon().await;
     let (_, openmetrics) = scrape(&daemon, OPENMETRICS).await;
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/openmetrics.py");

@@ -1,4 +1,4 @@
-//! 429, and a quota that runs out: the account waits, the others do not.
+//! 429, and a quota that runs out: the account pauses, other accounts do not.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -14,10 +14,10 @@ use crate::support::{
 const BLOCKED_UNTIL: &str = "exporter_api_blocked_until_timestamp_seconds";
 /// A zone of another account.
 const FOREIGN: &str = "foreign.example";
-/// Requests that were on their way when the refusal came may arrive for so long.
+/// Requests that were sent before the 429 arrived may be received for this long.
 const ON_THEIR_WAY: Duration = Duration::from_millis(150);
 
-/// Two accounts: one with the usual two zones, one with a zone of its own.
+/// Two accounts: one with the two default zones, one with a zone of its own.
 async fn two_accounts() -> (Api, Config) {
     let mut world = world().account("second", "Second Company");
     world = world.zone_of("second", FOREIGN, []);
@@ -39,7 +39,7 @@ fn of(api: &Api, credential: &str) -> Vec<RecordedRequest> {
     requests
 }
 
-/// One refusal pauses the account for at least this long, and it alone.
+/// A 429 pauses this account for at least this long, and no other account.
 async fn pauses(when: RetryAfter, least: Duration) {
     let (api, config) = two_accounts().await;
     let mut daemon = api.daemon(&config).await;
@@ -72,7 +72,7 @@ async fn pauses(when: RetryAfter, least: Duration) {
             s.value("exporter_poll_lag_seconds", &main) >= Some(0.5)
         })
         .await;
-    // A busy machine may be a little late too.
+    // Polls may also be slightly late on a busy machine.
     let lag = scrape.value("exporter_poll_lag_seconds", &[("account", "second")]);
     assert!(lag < Some(0.5), "{lag:?}");
     let scrape = daemon.until_read().await;
@@ -80,7 +80,10 @@ async fn pauses(when: RetryAfter, least: Duration) {
     let (first, second) = (of(&api, "token-1"), of(&api, "token-2"));
     let pause = longest_gap(&first);
     assert!(pause >= least, "{pause:?}");
-    assert!(longest_gap(&second) < least, "the other account goes on");
+    assert!(
+        longest_gap(&second) < least,
+        "the other account is still polled"
+    );
     assert_eq!(scrape.poll_errors(FOREIGN), 0.0);
     assert_eq!(scrape.poll_errors(GOOD), 0.0);
     daemon
@@ -96,7 +99,7 @@ async fn a_refusal_that_names_seconds() {
 
 #[tokio::test]
 async fn a_refusal_that_names_a_date() {
-    // Dates have whole seconds, and so has the answer's own.
+    // Dates have a resolution of one second, and so does the date of the response.
     let when = RetryAfter::Date(Duration::from_secs(3));
     pauses(when, Duration::from_millis(1900)).await;
 }
@@ -126,7 +129,7 @@ async fn a_refusal_that_names_nothing_pauses_for_five_minutes() {
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(of(&api, "token-1").len(), 0);
     assert!(of(&api, "token-2").len() >= 3);
-    // A stop does not wait for the pause.
+    // A shutdown does not wait for the pause.
     daemon.stop().await;
 }
 
@@ -175,7 +178,7 @@ async fn a_walk_under_way_waits_for_the_end_of_the_pause_and_goes_on() {
     let on = |kind| Fault::new(kind).on(Operation::ListMappings);
     let late = |millis| on(FaultKind::Delay(Duration::from_millis(millis)));
     api.simulator.add_fault(late(1000).zone(GOOD).page(2));
-    // The refusal comes after the walk has begun, whichever zone is asked first.
+    // The 429 arrives after the walk has begun, no matter which zone is polled first.
     api.simulator.add_fault(late(300).zone(BAD).page(1));
     let refusal = on(FaultKind::TooManyRequests(RetryAfter::Seconds(2)));
     api.simulator.add_fault(refusal.zone(BAD).page(2).times(1));
@@ -205,7 +208,7 @@ async fn requests_wait_for_the_reset_when_less_than_a_twentieth_is_left() {
     let config = Config::polling("interval: 100ms, discovery_interval: 1h, concurrency: 1");
     let mut daemon = api.daemon(&config).await;
     daemon
-        .until("more was asked than one window allows", |_| {
+        .until("more requests were sent than one window allows", |_| {
             api.simulator.requests().len() > 60
         })
         .await;

@@ -1,4 +1,4 @@
-//! What the process may not do and does not need.
+//! The process runs without privileges and write access.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -11,7 +11,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::support::{Api, Config, PATIENCE, get, world};
 
-/// Nobody, as most systems number it.
+/// The user `nobody`, as most systems number it.
 const NOBODY: u32 = 65534;
 
 #[tokio::test]
@@ -20,7 +20,7 @@ async fn nothing_is_written_and_nothing_needs_a_privilege() {
     let folder = tempfile::tempdir().unwrap();
     let config = Config::default().text(&api.simulator.base_url());
     fs::write(folder.path().join("config.yaml"), config).unwrap();
-    // Nobody may not be allowed to look into the folder of the build.
+    // This user may have no access to the build directory.
     let program = folder.path().join("program");
     fs::copy(
         env!("CARGO_BIN_EXE_cloudflare-origin-region-exporter"),
@@ -47,7 +47,11 @@ async fn nothing_is_written_and_nothing_needs_a_privilege() {
     let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
     let reading = async {
         let address = loop {
-            let line = log.next_line().await.unwrap().expect("the program goes on");
+            let line = log
+                .next_line()
+                .await
+                .unwrap()
+                .expect("the program is running");
             if let Some((_, address)) = line.split_once("listening address=") {
                 break address.parse().unwrap();
             }

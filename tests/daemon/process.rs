@@ -1,4 +1,4 @@
-//! The process: how it ends, and what keeps it from starting.
+//! The process: how it exits, and what prevents it from starting.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -52,7 +52,7 @@ async fn a_reload_that_hangs_on_a_file_holds_up_neither_polls_nor_the_end() {
         let text = config.text(&api.simulator.base_url());
         let text = text.replace("rate_limit:", "ca_file: ca.pem, rate_limit:");
         fs::write(folder.join("config.yaml"), text).unwrap();
-        // A pipe into which nobody writes cannot be opened.
+        // Opening a pipe without a writer blocks.
         drop(fs::remove_file(folder.join(hanging)));
         let made = std::process::Command::new("mkfifo")
             .arg(folder.join(hanging))
@@ -82,7 +82,7 @@ async fn a_scrape_under_way_is_finished_before_the_end() {
     daemon
         .until("all zones are read", |s| s.sum("zone_up", &[]) == 4.0)
         .await;
-    // A client that takes little at a time keeps the answer from being sent in one go.
+    // A client with a small buffer, so that the response cannot be sent at once.
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(4096).unwrap();
     let mut stream = socket.connect(daemon.address).await.unwrap();
@@ -96,7 +96,7 @@ async fn a_scrape_under_way_is_finished_before_the_end() {
     sleep(Duration::from_millis(200)).await;
     let address = daemon.address;
     let refused = tokio::net::TcpStream::connect(address).await;
-    assert!(refused.is_err(), "nothing new is accepted");
+    assert!(refused.is_err(), "no new connection is accepted");
     let reading = stream.read_to_end(&mut answer);
     timeout(PATIENCE, reading).await.unwrap().unwrap();
     let answer = String::from_utf8(answer).unwrap();
@@ -126,10 +126,10 @@ async fn an_address_in_use_is_a_clear_error() {
     assert!(output.stdout.is_empty());
 }
 
-/// What the program writes and how it ends when bash starts it with `setup` before it.
+/// The output of the program, which fails, when bash runs `setup` first.
 async fn fails_after(setup: &str, flag: &str) -> String {
     let folder = tempfile::tempdir().unwrap();
-    // Another user may not be allowed to look into the folder of the build.
+    // Another user may have no access to the build directory.
     let program = folder.path().join("program");
     fs::copy(
         env!("CARGO_BIN_EXE_cloudflare-origin-region-exporter"),
@@ -145,7 +145,7 @@ async fn fails_after(setup: &str, flag: &str) -> String {
         .kill_on_drop(true);
     let is_root = fs::metadata("/proc/self").unwrap().uid() == 0;
     if is_root && setup.contains("ulimit -u") {
-        // The limit on threads does not hold for root.
+        // The limit on threads does not apply to root.
         fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
         command.uid(12345).gid(12345);
     }

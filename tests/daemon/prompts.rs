@@ -1,4 +1,4 @@
-//! A zone that the audit log names is polled ahead of the others, however many wait.
+//! A zone that the audit log names is polled before all waiting zones.
 
 use std::time::Duration;
 
@@ -11,13 +11,13 @@ use tokio::time::Instant;
 use crate::audit_log::{config, operated, unmap, until_up, with_operator, write};
 use crate::support::{Api, BAD, Config, Daemon, GOOD, TOKEN};
 
-/// The log's interval of [`config`].
+/// The interval of the log in [`config`].
 const INTERVAL: Duration = Duration::from_secs(1);
-/// A change is shown this long after the log was due, at the latest.
+/// A change shows at most this long after the log was due.
 const WITHIN: Duration = Duration::from_secs(2);
 const IP: &str = "192.0.2.1";
 
-/// So many zones of one mapping.
+/// This many zones with one mapping each.
 fn crowd(zones: usize) -> World {
     let empty = World {
         rate_limit: RateLimit::NONE,
@@ -29,13 +29,13 @@ fn crowd(zones: usize) -> World {
     operated(crowd)
 }
 
-/// Removes the zone's mapping, and waits until that shows. It must not take too long.
+/// Removes the mapping of a zone, and checks that this shows in time.
 async fn removal_shows_in_time(api: &Api, daemon: &mut Daemon, zone: &str) {
     unmap(api, zone, IP).await;
     let start = Instant::now();
     let removed = [("zone", zone), ("change", "removed")];
     daemon
-        .until("the removal is seen", |s| {
+        .until("the removal shows", |s| {
             s.value("mapping_changes_total", &removed) == Some(1.0)
         })
         .await;
@@ -43,10 +43,10 @@ async fn removal_shows_in_time(api: &Api, daemon: &mut Daemon, zone: &str) {
     assert!(took <= INTERVAL + WITHIN, "{took:?}");
 }
 
-/// The first zone that was read.
+/// Waits until the log and a zone were read, and returns the zone.
 async fn a_zone_that_was_read(daemon: &mut Daemon) -> String {
     let up = daemon
-        .until("a zone was read and the log too", |s| {
+        .until("a zone and the log were read", |s| {
             s.sum("zone_up", &[]) > 0.0 && s.value("exporter_audit_log_up", &[]) == Some(1.0)
         })
         .await;
@@ -62,7 +62,7 @@ async fn a_write_shows_in_time_while_hundreds_of_slow_polls_wait() {
     };
     let mut daemon = api.daemon(&config).await;
     let zone = a_zone_that_was_read(&mut daemon).await;
-    // This zone answers at once, every other one takes its time: the others hold all places.
+    // This zone responds at once. All others are slow, and use all concurrent polls.
     let delay = |time| Fault::new(FaultKind::Delay(time)).on(Operation::ListMappings);
     api.simulator.add_fault(delay(Duration::ZERO).zone(&zone));
     api.simulator.add_fault(delay(Duration::from_secs(4)));
@@ -85,14 +85,14 @@ async fn a_write_shows_in_time_while_hundreds_of_zones_wait_for_the_rate_limit()
     let mut daemon = api.daemon(&config).await;
     let zone = a_zone_that_was_read(&mut daemon).await;
     daemon
-        .until("the budget is used up, but for the reserve", |_| {
+        .until("only the reserve of the budget is left", |_| {
             let requests = api.simulator.requests();
             let of_log = api.simulator.count(Operation::AuditLog);
             requests.len() - of_log >= 110
         })
         .await;
     removal_shows_in_time(&api, &mut daemon, &zone).await;
-    // The rest of the zones still waits, and nothing exceeds the budget.
+    // The other zones still wait, and the budget is not exceeded.
     assert!(daemon.last().count("zone_up", &[]) < 140);
     daemon.stop().await;
 }
@@ -188,7 +188,7 @@ async fn a_write_to_a_pool_reads_the_pools_alone_and_has_its_actor() {
             s.sum("expected_origins", &[("zone", BAD)]) == 1.0
         })
         .await;
-    // Until the second good poll it is being found out what there is.
+    // The second good poll completes the initial state.
     unmap(&api, BAD, "192.0.2.2").await;
     daemon
         .until("the zone was polled and read again", |s| {

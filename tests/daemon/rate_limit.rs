@@ -1,4 +1,4 @@
-//! The program's own limit of requests, as the API sees it.
+//! The rate limit of the exporter, as the API sees it.
 
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ async fn no_window_ever_sees_more_than_the_share() {
     );
     assert_eq!(scrape.sum("zone_poll_errors_total", &[]), 0.0);
     let scrape = daemon
-        .until("the lag is told", |s| {
+        .until("the lag shows", |s| {
             s.value("exporter_poll_lag_seconds", &[]) >= Some(2.0)
         })
         .await;
@@ -40,9 +40,9 @@ async fn no_window_ever_sees_more_than_the_share() {
         let span = too_many[BUDGET].at - too_many[0].at;
         assert!(span >= WINDOW, "{} requests in {span:?}", too_many.len());
     }
-    // 30 requests a round, of which ten are allowed in two seconds; listing takes next to nothing.
-    let told = [LATE, "account=main", "fitting_interval=7s"];
-    daemon.assert_logged(&told, 1).await;
+    // A round takes 30 requests, and ten are allowed in two seconds. Listing hardly adds to that.
+    let logged = [LATE, "account=main", "fitting_interval=7s"];
+    daemon.assert_logged(&logged, 1).await;
     daemon.stop().await;
 }
 

@@ -1,4 +1,4 @@
-//! Another configuration while the daemon runs.
+//! Reloads of the configuration.
 
 use std::fs;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use cloudflare_origin_region_exporter::simulator::{Credential, RateLimit, World}
 use crate::scrape::Scrape;
 use crate::support::{Api, BAD, Config, Daemon, GOOD, OTHER_TOKEN, TOKEN, get, request, world};
 
-/// Puts another configuration into the daemon's file.
+/// Writes another configuration to the file of the daemon.
 fn write(daemon: &Daemon, api: &Api, config: &Config) {
     let text = config.text(&api.simulator.base_url());
     fs::write(daemon.folder.path().join("config.yaml"), text).unwrap();
@@ -56,7 +56,7 @@ async fn intervals_filters_and_expectations_change_and_counters_go_on() {
         scrape.value("exporter_zones", &[("state", "filtered")]),
         Some(1.0)
     );
-    assert!(scrape.polls(GOOD) >= before, "counters go on");
+    assert!(scrape.polls(GOOD) >= before, "counters are kept");
     assert_eq!(reloads(scrape), Some(1.0));
     daemon.until_polled_again(5.0).await;
     daemon.stop().await;
@@ -81,7 +81,7 @@ async fn a_zone_that_leaves_the_filter_takes_all_its_series_along() {
     assert!(!scrape.text.contains(BAD), "{}", scrape.text);
     assert_eq!((scrape.up(GOOD), scrape.mappings(GOOD)), (Some(true), 3));
     let scrape = daemon.until_polled_again(3.0).await;
-    assert!(scrape.polls(GOOD) > before, "counters go on");
+    assert!(scrape.polls(GOOD) > before, "counters are kept");
     assert!(!scrape.text.contains(BAD), "{}", scrape.text);
     daemon.assert_logged(&["zones changed", "gone=1 "], 1).await;
     daemon.stop().await;
@@ -103,8 +103,8 @@ async fn a_bad_configuration_changes_nothing_and_the_log_says_why() {
             reloads(scrape) == Some(0.0)
         })
         .await;
-    let told = "configuration reload failed, the old configuration stays in force";
-    daemon.until_logged(&["level=error", told]).await;
+    let logged = "configuration reload failed, the old configuration stays in force";
+    daemon.until_logged(&["level=error", logged]).await;
     daemon
         .assert_logged(&["level=error", "poll.interval", "soon"], 1)
         .await;
@@ -181,12 +181,14 @@ async fn an_account_that_goes_takes_its_series_along_and_one_that_comes_is_polle
     let mut daemon = api.daemon(&both).await;
     let up = |scrape: &Scrape, zone: &str| scrape.up(zone) == Some(true);
     daemon
-        .until("both are read", |s| up(s, GOOD) && up(s, "second.example"))
+        .until("both zones are read", |s| {
+            up(s, GOOD) && up(s, "second.example")
+        })
         .await;
     write(&daemon, &api, &one);
     daemon.signal("HUP");
     daemon
-        .until("the first has gone", |s| {
+        .until("the first zone is gone", |s| {
             s.up(GOOD).is_none() && !s.text.contains("account=\"main\"")
         })
         .await;
@@ -194,7 +196,7 @@ async fn an_account_that_goes_takes_its_series_along_and_one_that_comes_is_polle
     write(&daemon, &api, &both);
     daemon.signal("HUP");
     daemon
-        .until("the first is back", |scrape| up(scrape, GOOD))
+        .until("the first zone is back", |scrape| up(scrape, GOOD))
         .await;
     daemon.until_polls_of("second.example", 3.0).await;
     daemon.stop().await;
@@ -211,7 +213,7 @@ async fn over_http_where_it_is_switched_on() {
         assert_eq!(status, 200, "{body}");
         assert!(
             body.contains("restart"),
-            "what stays as it is is named: {body}"
+            "settings that need a restart are listed: {body}"
         );
     }
     let (status, _) = get(daemon.address, "/-/reload").await;
@@ -225,7 +227,9 @@ async fn over_http_where_it_is_switched_on() {
     assert!((400..600).contains(&status), "{status}");
     assert!(body.contains("poll.intervall"), "{body}");
     daemon
-        .until("the failure is told", |scrape| reloads(scrape) == Some(0.0))
+        .until("the failed reload shows", |scrape| {
+            reloads(scrape) == Some(0.0)
+        })
         .await;
     daemon.stop().await;
 }
@@ -299,7 +303,7 @@ async fn zones_whose_account_goes_go_on_with_another_that_lists_them() {
     let mut daemon = api.daemon(&both).await;
     let duplicates = [("account", "second"), ("state", "duplicate")];
     daemon
-        .until("both accounts have listed", |scrape| {
+        .until("both accounts have listed their zones", |scrape| {
             scrape.value("exporter_zones", &duplicates) == Some(2.0)
         })
         .await;
@@ -309,12 +313,12 @@ async fn zones_whose_account_goes_go_on_with_another_that_lists_them() {
         daemon.signal("HUP");
         let of_account = [("zone", GOOD), ("account", account)];
         daemon
-            .until("the zone is the other account's", |scrape| {
+            .until("the zone belongs to the other account", |scrape| {
                 scrape.count("zone_info", &of_account) == 1
             })
             .await;
         let scrape = daemon.until_polled_again(5.0).await;
-        assert!(scrape.polls(GOOD) > before, "counters go on");
+        assert!(scrape.polls(GOOD) > before, "counters are kept");
         assert_eq!(scrape.up(BAD), Some(true));
     }
     daemon.stop().await;

@@ -1,10 +1,10 @@
-//! What becomes of a failing zone's last good data.
+//! How long the last good data of a failing zone is kept.
 
 use cloudflare_origin_region_exporter::simulator::FaultKind;
 
 use crate::support::{Api, BAD, Config, GOOD, ON_BAD, world};
 
-/// What is left of a zone whose data was dropped.
+/// The families that remain after the data of a zone is dropped.
 const LEFT: [&str; 9] = [
     "mapping_changes_total",
     "zone_info",
@@ -27,7 +27,7 @@ async fn data_goes_after_the_retention_and_comes_back_without_counting_as_added(
     let mut daemon = api.daemon(&config).await;
     daemon.until_read().await;
     daemon
-        .until("the missing mapping is told", |s| {
+        .until("the missing mapping shows", |s| {
             s.value("missing_mappings", ON_BAD) == Some(1.0)
         })
         .await;
@@ -56,10 +56,11 @@ async fn data_goes_after_the_retention_and_comes_back_without_counting_as_added(
     assert_eq!(left, LEFT);
     assert_eq!(scrape.up(BAD), Some(false));
     assert_eq!((scrape.up(GOOD), scrape.mappings(GOOD)), (Some(true), 3));
-    let told = "dropped the data of a zone that fails for longer than poll.retain";
-    daemon.assert_logged(&[told, BAD], 1).await;
+    let logged = "dropped the data of a zone that fails for longer than poll.retain";
+    daemon.assert_logged(&[logged, BAD], 1).await;
 
-    // Two go while nobody can see it: that is no change between successive good polls.
+    // Two mappings are removed while the zone cannot be read. They do not count as changes, because
+    // there is no data to compare with.
     api.simulator.update(|world| {
         world.zone_mut(BAD).unmap("192.0.2.1");
         world.zone_mut(BAD).unmap("192.0.2.2");
@@ -72,7 +73,7 @@ async fn data_goes_after_the_retention_and_comes_back_without_counting_as_added(
     api.simulator
         .update(|world| world.zone_mut(BAD).unmap("2001:db8::3"));
     daemon
-        .until("changes are counted on", |s| {
+        .until("changes are counted again", |s| {
             s.sum("mapping_changes_total", ON_BAD) == 2.0
         })
         .await;

@@ -1,4 +1,4 @@
-//! Single rows that are odd: they cost themselves and nothing else.
+//! Single unusual rows: only the row itself is lost.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::failing::{fails, recovers};
 use crate::support::{Api, BAD, Config, GOOD, ON_BAD, world};
 
-/// The bad zone's last row cannot be read; its other two are served.
+/// The last row of the bad zone is rejected; its other two mappings are served.
 async fn row_is_rejected(row: serde_json::Value) {
     let api = Api::start(world()).await;
     api.fail(FaultKind::BadRow(row));
@@ -29,7 +29,7 @@ async fn row_is_rejected(row: serde_json::Value) {
         "each poll counts the rows that it rejects"
     );
     assert_eq!(scrape.poll_errors(BAD), 0.0);
-    // Once, not at every poll.
+    // Logged once, not at every poll.
     daemon
         .assert_logged(&["skipped rows that are not mappings", BAD], 1)
         .await;

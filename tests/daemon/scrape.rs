@@ -1,10 +1,10 @@
-//! Reading what the program exposes, strictly.
+//! A strict parser of the exposition.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use cloudflare_origin_region_exporter::metric_families::{self, Family, Kind};
 
-/// What most families begin with; tests leave it out.
+/// The prefix of most families, which tests leave out.
 const PREFIX: &str = "cloudflare_origin_region_";
 
 /// One exposition, checked against the table of families.
@@ -17,20 +17,20 @@ pub(crate) struct Scrape {
 #[derive(Debug)]
 struct Sample {
     family: &'static Family,
-    /// The name as it stands there, with a histogram's suffix.
+    /// The name of the series, with the suffix of a histogram.
     name: String,
     labels: Vec<(String, String)>,
     value: f64,
 }
 
-/// Labels by which a test picks series.
+/// Labels that select series.
 pub(crate) type Labels<'a> = &'a [(&'a str, &'a str)];
 
 impl Scrape {
-    /// Reads the text format. Panics where it breaks a rule of the format, or where a family is
-    /// not as the table of families says.
+    /// Parses the text format. Panics if it breaks a rule of the format, or if a family differs
+    /// from the table of families.
     pub(crate) fn parse(text: &str) -> Self {
-        assert!(text.ends_with('\n'), "the last line ends");
+        assert!(text.ends_with('\n'), "the last line is complete");
         let known: BTreeMap<_, _> = metric_families::all()
             .map(|family| (family.name, family))
             .collect();
@@ -40,7 +40,7 @@ impl Scrape {
         for line in text.lines() {
             if let Some(rest) = line.strip_prefix("# HELP ") {
                 let (name, help) = rest.split_once(' ').unwrap();
-                assert!(seen.insert(name.to_owned()), "{name} comes twice");
+                assert!(seen.insert(name.to_owned()), "duplicate family {name}");
                 let family = known.get(name).copied();
                 let family = family.unwrap_or_else(|| panic!("{name} is not in the table"));
                 assert_eq!(help, family.help, "the help of {name}");
@@ -52,7 +52,7 @@ impl Scrape {
             } else {
                 let sample = Sample::parse(line, current.unwrap());
                 let series = format!("{} {:?}", sample.name, sample.labels);
-                assert!(seen.insert(series), "{line} comes twice");
+                assert!(seen.insert(series), "duplicate series {line}");
                 samples.push(sample);
             }
         }
@@ -68,25 +68,25 @@ impl Scrape {
             .filter(move |sample| sample.is(name) && labels.iter().all(|label| sample.has(label)))
     }
 
-    /// The value of the one series with these labels; `None` where there is none.
+    /// The value of the only series with these labels; `None` if there is none.
     pub(crate) fn value(&self, name: &str, labels: Labels<'_>) -> Option<f64> {
         let mut found = self.find(name, labels);
         let value = found.next()?.value;
-        assert!(found.next().is_none(), "{name} {labels:?} are several");
+        assert!(found.next().is_none(), "several series {name} {labels:?}");
         Some(value)
     }
 
-    /// The sum of the series with these labels; 0 where there is none.
+    /// The sum of the series with these labels; 0 if there is none.
     pub(crate) fn sum(&self, name: &str, labels: Labels<'_>) -> f64 {
         self.find(name, labels).map(|sample| sample.value).sum()
     }
 
-    /// How many series have these labels.
+    /// The number of series with these labels.
     pub(crate) fn count(&self, name: &str, labels: Labels<'_>) -> usize {
         self.find(name, labels).count()
     }
 
-    /// The values that a label has among the series, sorted, each once.
+    /// The distinct values of a label in these series, sorted.
     pub(crate) fn values_of(&self, label: &str, name: &str, labels: Labels<'_>) -> Vec<String> {
         let mut values: Vec<String> = self
             .find(name, labels)
@@ -98,27 +98,27 @@ impl Scrape {
         values
     }
 
-    /// Whether the last poll of a zone succeeded; `None` before the first ended.
+    /// Whether the last poll of a zone succeeded; `None` before the first one.
     pub(crate) fn up(&self, zone: &str) -> Option<bool> {
         self.value("zone_up", &[("zone", zone)]).map(is_one)
     }
 
-    /// Polls of a zone that ended.
+    /// The number of completed polls of a zone.
     pub(crate) fn polls(&self, zone: &str) -> f64 {
         self.sum("zone_polls_total", &[("zone", zone)])
     }
 
-    /// Polls of a zone that failed.
+    /// The number of failed polls of a zone.
     pub(crate) fn poll_errors(&self, zone: &str) -> f64 {
         self.sum("zone_poll_errors_total", &[("zone", zone)])
     }
 
-    /// Mappings of a zone that have a series of their own.
+    /// The number of mappings of a zone that have a series.
     pub(crate) fn mappings(&self, zone: &str) -> usize {
         self.count("mapping_info", &[("zone", zone)])
     }
 
-    /// Families that have a series of this zone, without their common prefix.
+    /// The families with series of this zone, without the common prefix.
     pub(crate) fn families_of(&self, zone: &str) -> Vec<&'static str> {
         let of_zone = self.samples.iter().filter(|s| s.has(&("zone", zone)));
         let mut names: Vec<_> = of_zone
@@ -128,7 +128,7 @@ impl Scrape {
         names
     }
 
-    /// The zone's series and their values, but those of some families.
+    /// The series of a zone with their values, except for some families.
     pub(crate) fn lines_of(&self, zone: &str, but: &[&str]) -> Vec<String> {
         let of_zone = self.samples.iter().filter(|s| s.has(&("zone", zone)));
         of_zone
@@ -137,13 +137,13 @@ impl Scrape {
             .collect()
     }
 
-    /// The names of all families that have series.
+    /// The names of all families with series.
     pub(crate) fn families(&self) -> HashSet<&'static str> {
         let samples = self.samples.iter();
         samples.map(|sample| sample.family.name).collect()
     }
 
-    /// The counters of zones, by zone and series.
+    /// The counters of all zones, by zone and series.
     pub(crate) fn zone_counters(&self) -> BTreeMap<(&str, String), f64> {
         let counters = self.samples.iter().filter(|sample| sample.only_grows());
         counters
@@ -173,7 +173,7 @@ impl Scrape {
         zones
     }
 
-    /// Panics where a counter is smaller than it was in an earlier scrape.
+    /// Panics if a counter is smaller than in an earlier scrape.
     pub(crate) fn assert_follows(&self, earlier: &Self) {
         let key = |sample: &Sample| (sample.name.clone(), sample.labels.clone());
         let now: BTreeMap<_, _> = self.samples.iter().map(|s| (key(s), s.value)).collect();
@@ -181,7 +181,10 @@ impl Scrape {
         let both = counters.filter_map(|sample| Some((sample, now.get(&key(sample))?)));
         let both: Vec<_> = both.collect();
         let is_first = earlier.samples.is_empty();
-        assert!(is_first || !both.is_empty(), "no counter is in both");
+        assert!(
+            is_first || !both.is_empty(),
+            "the scrapes have no counter in common"
+        );
         for (sample, value) in both {
             let (name, labels, before) = (&sample.name, &sample.labels, sample.value);
             assert!(
@@ -193,7 +196,7 @@ impl Scrape {
 }
 
 fn is_one(value: f64) -> bool {
-    assert!(value == 0.0 || value == 1.0, "{value} is no truth value");
+    assert!(value == 0.0 || value == 1.0, "{value} is not 0 or 1");
     value == 1.0
 }
 
@@ -214,7 +217,7 @@ impl Sample {
             value,
         };
         let suffix = name.strip_prefix(family.name);
-        let suffix = suffix.unwrap_or_else(|| panic!("{line} stands under {}", family.name));
+        let suffix = suffix.unwrap_or_else(|| panic!("{line} belongs to {}", family.name));
         match suffix {
             "" => assert_ne!(family.kind, Kind::Histogram, "{line}"),
             "_bucket" => assert_eq!(labels.pop().unwrap().0, "le", "{line}"),
@@ -242,7 +245,7 @@ impl Sample {
     }
 }
 
-/// Reads labels up to and with the closing brace.
+/// Parses labels, including the closing brace.
 fn parse_labels(mut rest: &str) -> (Vec<(String, String)>, &str) {
     let mut labels = Vec::new();
     loop {

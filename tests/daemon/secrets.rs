@@ -1,4 +1,4 @@
-//! Nothing that the program prints or serves holds a secret, whatever the API does with it.
+//! No output of the program contains a secret, whatever the API does with it.
 
 use std::fs;
 use std::time::Duration;
@@ -13,12 +13,13 @@ use tokio::time::sleep;
 
 use crate::support::{Api, Config, GOOD};
 
-/// They have what escapes and encodings change, and the part that no output of any test may hold.
+/// Secrets with characters that are escaped or encoded, and with the part that no output of any
+/// test may contain.
 const TOKEN: &str = "a+b/c=%~-secret-token-of-the-\"tests\"";
 const KEY: &str = "k&y?<;>-secret-token-of-the-'key'";
 const EMAIL: &str = "operator@example.com";
 
-/// A secret as it is, in an address, escaped, and in base64 at each place within three bytes.
+/// A secret verbatim, URL-encoded, escaped, and in base64 at each of the three offsets.
 fn spellings(secret: &str) -> Vec<String> {
     let form: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
     let mut spellings = vec![
@@ -30,7 +31,7 @@ fn spellings(secret: &str) -> Vec<String> {
     for shift in 0..3 {
         let mut bytes = vec![0; shift];
         bytes.extend(secret.bytes());
-        // Only what depends on the secret alone: whole groups, without the first and the last.
+        // Without the first and last group, which depend on the surrounding bytes.
         let encoded = base64(&bytes);
         spellings.push(encoded[4..encoded.len() - 4].to_owned());
     }
@@ -47,7 +48,7 @@ fn base64(bytes: &[u8]) -> String {
     groups.collect()
 }
 
-/// Faults that repeat the secrets of both accounts, and others.
+/// Faults, many of them with the secrets of both accounts in the response.
 fn faults() -> Vec<FaultKind> {
     let secret = &format!("{TOKEN} {KEY}");
     let error = format!("Invalid access token {secret}");
@@ -73,7 +74,7 @@ fn faults() -> Vec<FaultKind> {
         FaultKind::BadRow(json!({"origin_ip": secret})),
         FaultKind::BadRow(json!({"origin_ip": "192.0.2.9", "vendor": secret, "region": secret})),
         FaultKind::EndlessPages,
-        // It pauses the accounts, so it comes last.
+        // This pauses the accounts, so it is the last one.
         FaultKind::TooManyRequests(RetryAfter::Text(secret.to_owned())),
     ]
 }
@@ -114,13 +115,13 @@ async fn no_output_under_any_fault_holds_a_secret() {
         ] {
             output += &daemon.get(path).await.1;
         }
-        // The first ones are refusals, which a probe does not wait for.
+        // The first faults are refusals. With the others, a probe would have to wait.
         if number < 3 {
             output += &daemon.get(&probe).await.1;
         }
         api.simulator.clear_faults();
     }
-    // Mistakes around a secret: one key too many, and one that is mistyped.
+    // Mistakes next to a secret: a surplus key, a misspelled key, a list, a missing bracket.
     let (token, key) = (json!(TOKEN), json!(KEY));
     for mistake in [
         format!("accounts: [ {{ name: a, api_token: {token}, api_key: {key} }} ]"),

@@ -1,4 +1,4 @@
-//! Which zones are polled: filters, identifiers, two accounts, and names that match nothing.
+//! Which zones are polled: filters, identifiers, two accounts, and names without a zone.
 
 use cloudflare_origin_region_exporter::simulator::{Credential, Operation, World, zone_id_of};
 
@@ -99,7 +99,7 @@ async fn identifiers_name_exactly_the_zones_and_one_that_cannot_be_read_is_shown
         .assert_logged(&["no zone matches these names", ABSENT_ID], 1)
         .await;
 
-    // It appears later.
+    // The zone appears later.
     api.simulator.update(|world| {
         let id = cloudflare_origin_region_exporter::domain::ZoneId::parse(ABSENT_ID).unwrap();
         let mut zone = world.zones[&zone_id_of("third.example")].clone();

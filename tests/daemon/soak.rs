@@ -1,6 +1,6 @@
-//! A compressed week: seven days of faults at random, of zones that come and go, of reloads and of
-//! scrapes, each ended by a calm in which everything must be as the API has it. What the program
-//! holds in memory, files and threads must not grow from day to day.
+//! A compressed week: seven days of random faults, of zones that appear and disappear, of reloads
+//! and of scrapes. Each day ends with a calm phase in which everything must match the API. The
+//! memory, files and threads of the program must not grow from day to day.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -21,19 +21,19 @@ use crate::scrape::Scrape;
 use crate::soak_faults;
 use crate::support::{Api, Config, Daemon, OTHER_TOKEN, TOKEN, get};
 
-/// Seconds of the whole week.
+/// The duration of the week in seconds.
 pub(crate) const SECONDS: &str = "EXPORTER_SOAK_SECONDS";
-/// The seed of a run that is to be repeated.
+/// The seed, for repeating a run.
 pub(crate) const SEED: &str = "EXPORTER_SOAK_SEED";
 pub(crate) const DEFAULT_SECONDS: u64 = 20;
 pub(crate) const DAYS: u32 = 7;
-/// Between two things that happen.
+/// The time between two events.
 pub(crate) const STEP: Duration = Duration::from_millis(100);
-/// Between two looks at the calm: a whole comparison is no small work.
+/// The time between two comparisons in the calm phase. A full comparison is expensive.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
-/// A few polls of every zone.
+/// Long enough for a few polls of every zone.
 const WARM_UP: Duration = Duration::from_secs(3);
-/// In this time the calm must have come, on a busy machine too.
+/// The limit for the calm phase, on a busy machine too.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 const FIRST: &str = "0123456789abcdef0123456789abcdef";
@@ -42,17 +42,17 @@ const MOST_ZONES: usize = 40;
 const FEWEST_ZONES: usize = 10;
 const MOST_MAPPINGS: usize = 250;
 
-/// Memory that later days may have above the most of the first three: two of the largest bodies
-/// that are read.
+/// How much memory may grow above the maximum of the first three days: two of the largest response
+/// bodies.
 const MORE_MEMORY: f64 = 32e6;
-/// Connections to the API and from the clients, which come and go.
+/// Connections to the API and from clients, which open and close.
 const MORE_FILES: f64 = 16.0;
-/// Threads for bodies and pages, which end some seconds after their last work: one for each of the
-/// clients, and one for the reload.
+/// Threads for bodies and pages, which exit a few seconds after their last task: one for each
+/// client, and one for the reload.
 const MORE_THREADS: f64 = 5.0;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "takes as long as it is told to: scripts/soak"]
+#[ignore = "takes as long as requested; run by scripts/soak"]
 async fn a_week_leaves_nothing_behind() {
     let seed = variable(SEED).unwrap_or_else(|| fastrand::u64(..));
     let week = Duration::from_secs(variable(SECONDS).unwrap_or(DEFAULT_SECONDS));
@@ -70,7 +70,7 @@ async fn a_week_leaves_nothing_behind() {
     }
     stop.cancel();
     while let Some(scrapes) = clients.join_next().await {
-        println!("{} by a client", scrapes.unwrap());
+        println!("{} requests of a client", scrapes.unwrap());
     }
     println!(
         "{:?}, {} requests",
@@ -85,9 +85,9 @@ pub(crate) fn variable(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 
-/// What the program holds at the end of a day.
+/// The resources of the program at the end of a day.
 #[derive(Debug)]
-#[expect(dead_code, reason = "some are there to be printed")]
+#[expect(dead_code, reason = "some fields are only printed")]
 pub(crate) struct Held {
     memory: f64,
     files: f64,
@@ -116,7 +116,7 @@ fn assert_no_growth(days: &[Held]) {
     }
 }
 
-/// How often what was done.
+/// How often each event happened.
 #[derive(Debug, Default)]
 pub(crate) struct Done {
     zones_added: usize,
@@ -131,9 +131,9 @@ pub(crate) struct Soak {
     pub(crate) api: Api,
     pub(crate) daemon: Daemon,
     pub(crate) random: Rng,
-    /// The last zone's number; none comes twice, so that no counter may ever begin anew.
+    /// The number of the last zone. Numbers are never reused, so that no counter restarts.
     number: usize,
-    /// The configured name of the second account, which has a new one whenever it comes back.
+    /// The configured name of the second account. It gets a new name whenever it is added again.
     second_account: Option<String>,
     /// The keys under `cloudflare.rate_limit`.
     rate_limit: String,
@@ -142,7 +142,7 @@ pub(crate) struct Soak {
 }
 
 impl Soak {
-    /// With these keys under `cloudflare.rate_limit`, and further flags.
+    /// Starts with these keys under `cloudflare.rate_limit`, and with these flags.
     pub(crate) async fn start(seed: u64, rate_limit: &str, flags: &[&str]) -> Self {
         let user = |id, token, account| Credential::user_token(id, token).only_accounts([account]);
         let mut world = World::empty()
@@ -170,7 +170,7 @@ impl Soak {
         }
     }
 
-    /// As many large bodies at once as there can be.
+    /// Lets the program read as many large bodies as possible at once.
     async fn warm_up(&mut self) {
         for _ in 0..MOST_ZONES / 2 {
             self.add_zone(FIRST);
@@ -196,7 +196,7 @@ impl Soak {
         }
     }
 
-    /// One thing that happens.
+    /// Runs one random event.
     pub(crate) fn step(&mut self) {
         match self.random.u32(..12) {
             0..=2 => self.add_zones(),
@@ -250,7 +250,7 @@ impl Soak {
         }
     }
 
-    /// Up to all but a few at once.
+    /// Removes a random number of zones, but keeps a minimum.
     fn remove_zones(&mut self) {
         let mut names = self.zone_names();
         self.random.shuffle(&mut names);
@@ -295,7 +295,8 @@ impl Soak {
         self.daemon.signal("HUP");
     }
 
-    /// Its zones change with it, since they would begin to count anew.
+    /// Adds or removes the second account. Its zones are replaced too, because their counters would
+    /// restart.
     fn replace_second_account(&mut self) {
         self.api.simulator.update(|world| {
             let zones = &mut world.zones;
@@ -308,7 +309,7 @@ impl Soak {
         self.add_zone(SECOND);
     }
 
-    /// Writes a good configuration, for the next reload or start.
+    /// Writes a valid configuration for the next reload or start.
     pub(crate) fn configure(&mut self, detail: bool, verify: bool) {
         let mut accounts = format!("{{ name: main, api_token: {TOKEN} }}");
         if let Some(name) = &self.second_account {
@@ -333,7 +334,7 @@ impl Soak {
         fs::write(self.daemon.folder.path().join("config.yaml"), config).unwrap();
     }
 
-    /// Lets everything succeed, and waits until what is shown is what the API has.
+    /// Removes all faults, and waits until the exporter shows what the API has.
     pub(crate) async fn calm(&mut self) -> Held {
         self.api.simulator.clear_faults();
         self.configure(true, true);
@@ -354,13 +355,13 @@ impl Soak {
         }
     }
 
-    /// The first thing that is not as the API has it.
+    /// The first difference from the state of the API.
     fn difference(&self, scrape: &Scrape) -> Option<String> {
         let reload = scrape.value("exporter_config_last_reload_successful", &[]);
         if reload != Some(1.0) {
             return Some("the configuration is still bad".to_owned());
         }
-        // A copy: while the world is looked at, the API answers nothing.
+        // Copied, because the API does not respond while its world is locked.
         let mut zones = self.api.simulator.look(|world| world.zones.clone());
         zones.retain(|_, zone| {
             self.second_account.is_some() || zone.zone.owner.as_deref() == Some(FIRST)
@@ -439,14 +440,14 @@ fn last_lines(log: &str) -> String {
     lines[lines.len().saturating_sub(200)..].join("\n")
 }
 
-/// Clients that scrape at their own pace until the end, each sure that no counter goes back, and
-/// one that opens the page. Each returns how often it asked.
+/// Clients that scrape at different intervals and check that no counter decreases, and one that
+/// opens the page. Each returns the number of its requests.
 fn clients(address: SocketAddr, stop: &CancellationToken) -> JoinSet<usize> {
     let mut clients = JoinSet::new();
     for pause in [70, 150, 400].map(Duration::from_millis) {
         let stop = stop.clone();
         clients.spawn(async move {
-            // It keeps its connection and takes gzip.
+            // This client reuses its connection and accepts gzip.
             let http = http_client::client_builder(None).unwrap().build().unwrap();
             let url = format!("http://{address}/metrics");
             let (mut last, mut scrapes) = (Scrape::default(), 0);

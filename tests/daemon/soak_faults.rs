@@ -1,4 +1,4 @@
-//! Faults at random, of every kind, for the compressed week.
+//! Random faults of every kind for the compressed week.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use serde_json::json;
 
 use crate::support::TOKEN;
 
-/// One that strikes a few times, at one operation or at all.
+/// A fault that occurs a few times, for one operation or for all.
 pub(crate) fn fault(random: &mut Rng) -> Fault {
     let kind = kind(random);
-    // Where the zone list lacks a zone that is there, the zone goes, and counts anew.
+    // If the zone list lacks an existing zone, the zone disappears and its counters restart.
     let hides_rows = matches!(
         kind,
         FaultKind::BadRow(_) | FaultKind::DuplicateRow { .. } | FaultKind::RepeatedRows

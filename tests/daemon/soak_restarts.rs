@@ -1,7 +1,6 @@
-//! The compressed week with storage, in which the program is killed or ended at random moments and
-//! started again while the API is down or up. Nothing that was served two seconds before is lost, no
-//! counter goes back, no mapping that was removed returns, and no window sees more requests than
-//! the budget.
+//! The compressed week with storage. The program is killed or stopped at random moments, and
+//! started again while the API is up or down. Nothing that was served for two seconds is lost, no
+//! counter decreases, no removed mapping returns, and no window has more requests than the budget.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -18,11 +17,11 @@ const RATE_LIMIT: &str = "requests: 300, window: 3s, share: 1";
 const STORAGE: &[&str] = &["--storage.path=storage"];
 /// What was served for longer than this survives a kill.
 const LASTS: Duration = Duration::from_secs(2);
-/// What was served and what the API had is remembered for so long.
+/// How long the test remembers what was served and what the API had.
 const REMEMBERED: Duration = Duration::from_secs(10);
-/// One of so many steps is a restart.
+/// One in this many steps is a restart.
 const STEPS_PER_RESTART: u32 = 10;
-/// How the program ends; each day closes with one restart of each kind.
+/// How the program is stopped. Each day ends with one restart of each kind.
 const SIGNALS: [&str; 2] = ["KILL", "TERM"];
 
 type Mappings = BTreeMap<String, BTreeSet<String>>;
@@ -35,21 +34,22 @@ struct Served {
 struct Week {
     soak: Soak,
     served: Vec<Served>,
-    /// What the API had, whenever that changed.
+    /// The state of the API, after each change.
     worlds: Vec<(Instant, Mappings)>,
     restarts: usize,
     checked: usize,
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "takes as long as it is told to: scripts/soak"]
+#[ignore = "takes as long as requested; run by scripts/soak"]
 async fn a_week_of_restarts_loses_nothing() {
     let seed = variable(SEED).unwrap_or_else(|| fastrand::u64(..));
     let week = Duration::from_secs(variable(SECONDS).unwrap_or(DEFAULT_SECONDS));
     println!("{SEED}={seed} {SECONDS}={}", week.as_secs());
     let mut soak = Soak::start(seed, RATE_LIMIT, STORAGE).await;
     soak.always_shows_detail = true;
-    // What the API counts beyond what the program knows of counts too, until its window ends.
+    // The API may have counted requests that the program does not know of. They reduce its budget
+    // until the window of the API ends.
     soak.api
         .simulator
         .update(|world| world.rate_limit.window = WINDOW);
@@ -64,7 +64,7 @@ async fn a_week_of_restarts_loses_nothing() {
         week_of.live_through(week / DAYS).await;
         let end = week_of.soak.calm().await;
         println!("day {day}: {} restarts, {end:?}", week_of.restarts);
-        // What is served in the calm is what the API has.
+        // In the calm phase, the exporter shows the state of the API.
         for signal in SIGNALS {
             week_of.look_for(LASTS + STEP).await;
             week_of.restart(signal).await;
@@ -101,7 +101,7 @@ impl Week {
         }
     }
 
-    /// Scrapes, and remembers what is served and what the API has.
+    /// Scrapes, and remembers what is served and the state of the API.
     async fn look(&mut self) {
         self.remember_world();
         let text = self.soak.daemon.scrape().await.text.clone();
@@ -127,7 +127,7 @@ impl Week {
         if self.worlds.last().is_none_or(|(_, last)| *last != world) {
             self.worlds.push((now, world));
         }
-        // The last one before that time was in force at it.
+        // Keep the last state before that time: it was still current then.
         let old = self
             .worlds
             .iter()
@@ -157,7 +157,7 @@ impl Week {
         }
     }
 
-    /// The first scrape of a life against what the last life served.
+    /// Compares the first scrape after a restart with what was served before.
     fn check(&mut self, first: &Scrape) {
         let Some(last) = self.served.last() else {
             return;
@@ -175,7 +175,7 @@ impl Week {
         let counters = first.zone_counters();
         for ((zone, series), value) in before.zone_counters() {
             let now = counters.get(&(zone, series.clone())).copied();
-            // A zone that has left the API may be gone.
+            // A zone that was removed from the API may be gone.
             assert!(
                 now.is_some_and(|now| now >= value) || !world.contains_key(zone),
                 "{series} was {value} and is {now:?}"
@@ -201,7 +201,7 @@ impl Week {
         }
     }
 
-    /// The first account's requests, which has the same name all the time.
+    /// Checks the requests of the first account, whose name never changes.
     fn assert_budget(&self) {
         let mut requests = self.soak.api.simulator.requests();
         requests.retain(|request| request.credential.as_deref() == Some("token-1"));

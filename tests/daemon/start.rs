@@ -1,4 +1,4 @@
-//! The first minutes: an API that is down, slow, or refuses, and when the program is ready.
+//! The start: an API that is down, slow, or refuses requests, and when the program is ready.
 
 use std::time::Duration;
 

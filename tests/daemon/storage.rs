@@ -43,7 +43,7 @@ async fn after_a_kill_everything_is_served_while_the_api_is_down() {
     assert_eq!((after.up(GOOD), after.up(BAD)), (Some(true), Some(false)));
     assert_eq!((after.mappings(GOOD), after.mappings(BAD)), (3, 3));
     assert!(read_at.is_some() && after.value(success, ON_BAD) == read_at);
-    // Polls of the last moments may be lost, and none are invented.
+    // The last polls may be lost, but none are added.
     let restored = after.sum(polls, &[]);
     assert!(
         restored > 0.0 && restored <= polled + 10.0,

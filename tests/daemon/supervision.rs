@@ -51,14 +51,14 @@ async fn a_socket_in_the_abstract_namespace() {
     daemon.stop().await;
 }
 
-/// Takes messages until one has this line.
+/// Receives messages until one contains this line.
 async fn wait_for(manager: &UnixDatagram, line: &str) -> String {
     let mut buffer = [0; 1024];
     timeout(PATIENCE, async {
         loop {
             let length = manager.recv(&mut buffer).await.unwrap();
             let message = String::from_utf8_lossy(&buffer[..length]).into_owned();
-            if message.lines().any(|told| told == line) {
+            if message.lines().any(|received| received == line) {
                 return message;
             }
         }

@@ -1,4 +1,4 @@
-//! The program under test, the simulated API that it reads, and what tests ask of both.
+//! Helpers: the program under test and the simulated API that it reads.
 
 use std::fs::{self, File};
 use std::net::SocketAddr;
@@ -19,29 +19,29 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::scrape::Scrape;
 
-/// Everything that is to happen happens within this time, or the test fails.
+/// The time limit of every wait.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
-/// A stop that takes longer is not a quick one; the drain itself has a few seconds.
+/// The time limit of a shutdown, which may drain connections for a few seconds.
 const QUICK: Duration = Duration::from_secs(5);
-/// Between two looks at something that is about to happen.
+/// The time between two checks of a condition.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
-/// The token of the first account. No output of the program may ever hold it, nor the others.
+/// The token of the first account. No output of the program may contain this or any other secret.
 pub(crate) const TOKEN: &str = "first-secret-token-of-the-tests";
-/// The token of a second account, or one that takes the first one's place.
+/// The token of a second account, or the replacement of the first one.
 pub(crate) const OTHER_TOKEN: &str = "other-secret-token-of-the-tests";
-/// What all secrets have in common.
+/// The common part of all secrets.
 const SECRET: &str = "-secret-token-of-the-";
 
-/// The zone that fails, or changes, in most tests.
+/// The zone that fails or changes in most tests.
 pub(crate) const BAD: &str = "bad.example";
-/// The zone that nothing may happen to.
+/// The zone that never fails.
 pub(crate) const GOOD: &str = "good.example";
 
 pub(crate) const ON_BAD: &[(&str, &str)] = &[("zone", BAD)];
 pub(crate) const ON_GOOD: &[(&str, &str)] = &[("zone", GOOD)];
 
-/// Two zones, of three mappings each, and no rate limit.
+/// Two zones with three mappings each, and no rate limit.
 pub(crate) fn world() -> World {
     World {
         rate_limit: RateLimit::NONE,
@@ -59,7 +59,7 @@ fn three_mappings() -> [(&'static str, &'static str, &'static str); 3] {
     ]
 }
 
-/// Gives a zone so many mappings, all in one region.
+/// Gives a zone this many mappings, all in one region.
 pub(crate) fn fill(zone: &mut SimulatedZone, mappings: usize, region: &str) {
     zone.mappings.clear();
     for number in 0..mappings {
@@ -68,7 +68,7 @@ pub(crate) fn fill(zone: &mut SimulatedZone, mappings: usize, region: &str) {
     }
 }
 
-/// The parts of a configuration that tests vary, as YAML.
+/// The parts of a configuration that differ between tests, as YAML.
 pub(crate) struct Config {
     /// The keys under `poll`.
     pub(crate) poll: String,
@@ -135,18 +135,18 @@ impl Api {
         }
     }
 
-    /// Starts the program on it.
+    /// Starts the program with this API.
     pub(crate) async fn daemon(&self, config: &Config) -> Daemon {
         Daemon::start(&config.text(&self.simulator.base_url())).await
     }
 
-    /// Makes the reading of the bad zone's mappings fail.
+    /// Lets requests for the mappings of the bad zone fail.
     pub(crate) fn fail(&self, kind: FaultKind) {
         let fault = Fault::new(kind).on(Operation::ListMappings).zone(BAD);
         self.simulator.add_fault(fault);
     }
 
-    /// The readings of a zone's mappings so far.
+    /// The requests for the mappings of a zone so far.
     pub(crate) fn readings(&self, zone: &str) -> Vec<RecordedRequest> {
         let id = zone_id_of(zone);
         let mut requests = self.simulator.requests();
@@ -158,7 +158,7 @@ impl Api {
     }
 }
 
-/// The longest time in which no request came.
+/// The longest time between two requests.
 pub(crate) fn longest_gap(requests: &[RecordedRequest]) -> Duration {
     let gaps = requests.windows(2).map(|pair| pair[1].at - pair[0].at);
     gaps.max().unwrap_or_default()
@@ -170,14 +170,14 @@ pub(crate) fn shortest_gap(requests: &[RecordedRequest]) -> Duration {
     gaps.min().unwrap_or(Duration::MAX)
 }
 
-/// The program itself, in a folder of its own.
+/// The program, in its own folder.
 pub(crate) fn program(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_cloudflare-origin-region-exporter"));
     command
         .args(arguments)
         .current_dir(folder)
         .env_clear()
-        // As in the deployment files: what large bodies took goes back to the system.
+        // As in the deployment files, so that the memory of large bodies is returned to the system.
         .env("MALLOC_MMAP_THRESHOLD_", "1048576")
         .stdin(Stdio::null())
         .kill_on_drop(true);
@@ -198,17 +198,17 @@ impl Daemon {
         Self::start_in(tempfile::tempdir().unwrap(), config).await
     }
 
-    /// As [`Daemon::start`], in a folder that holds files of the configuration.
+    /// Like [`Daemon::start`], in a folder that contains files of the configuration.
     pub(crate) async fn start_in(folder: TempDir, config: &str) -> Self {
         Self::spawn(folder, config, &[], &[]).await
     }
 
-    /// As [`Daemon::start_in`], with further flags.
+    /// Like [`Daemon::start_in`], with additional flags.
     pub(crate) async fn start_in_with(folder: TempDir, config: &str, flags: &[&str]) -> Self {
         Self::spawn(folder, config, flags, &[]).await
     }
 
-    /// As [`Daemon::start`], with further flags and environment variables.
+    /// Like [`Daemon::start`], with additional flags and environment variables.
     pub(crate) async fn start_with(
         config: &str,
         flags: &[&str],
@@ -267,13 +267,13 @@ impl Daemon {
         }
     }
 
-    /// What it has logged so far.
+    /// The log so far.
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.folder.path().join("stderr")).unwrap()
     }
 
-    /// Lines of the log so far that hold all of these words. A line is written shortly after what it
-    /// reports, by a thread of its own.
+    /// The number of log lines that contain all of these words. A separate thread writes the log,
+    /// so a line may appear slightly late.
     pub(crate) fn logged(&self, words: &[&str]) -> usize {
         let log = self.log();
         let lines = log.lines();
@@ -282,12 +282,12 @@ impl Daemon {
             .count()
     }
 
-    /// Waits until a line of the log holds all of these words.
+    /// Waits until a log line contains all of these words.
     pub(crate) async fn until_logged(&self, words: &[&str]) {
         self.until_logged_times(words, 1).await;
     }
 
-    /// Waits until so many lines of the log hold all of these words. There must not be more.
+    /// Waits until this many log lines contain all of these words. Panics if there are more.
     pub(crate) async fn assert_logged(&self, words: &[&str], times: usize) {
         self.until_logged_times(words, times).await;
         assert_eq!(self.logged(words), times, "{words:?}\n{}", self.log());
@@ -312,7 +312,7 @@ impl Daemon {
             .unwrap_or_else(|_| panic!("no answer on {path}\n{}", self.log()))
     }
 
-    /// One scrape. It is held against the table of families, the last scrape's counters and the
+    /// Scrapes, and checks the result against the table of families, the previous counters and the
     /// secrets.
     pub(crate) async fn scrape(&mut self) -> &Scrape {
         let (status, text) = self.get("/metrics").await;
@@ -324,12 +324,12 @@ impl Daemon {
         &self.last
     }
 
-    /// The last scrape again.
+    /// The result of the last scrape.
     pub(crate) fn last(&self) -> &Scrape {
         &self.last
     }
 
-    /// The most memory that the process has held so far, in bytes.
+    /// The peak memory of the process, in bytes.
     pub(crate) fn peak_memory(&self) -> u64 {
         let pid = self.pid();
         let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
@@ -338,10 +338,14 @@ impl Daemon {
         kibibytes << 10
     }
 
-    /// Scrapes until something is so.
-    pub(crate) async fn until(&mut self, what: &str, so: impl Fn(&Scrape) -> bool) -> &Scrape {
+    /// Scrapes until a condition is true.
+    pub(crate) async fn until(
+        &mut self,
+        what: &str,
+        condition: impl Fn(&Scrape) -> bool,
+    ) -> &Scrape {
         let start = Instant::now();
-        while !so(self.scrape().await) {
+        while !condition(self.scrape().await) {
             let waited = start.elapsed();
             assert!(
                 waited < PATIENCE,
@@ -362,15 +366,15 @@ impl Daemon {
         .await
     }
 
-    /// Scrapes until the good zone was polled so many times more.
+    /// Scrapes until the good zone was polled this many more times.
     pub(crate) async fn until_polled_again(&mut self, times: f64) -> &Scrape {
         self.until_polls_of(GOOD, times).await
     }
 
-    /// Scrapes until a zone was polled so many times more.
+    /// Scrapes until a zone was polled this many more times.
     pub(crate) async fn until_polls_of(&mut self, zone: &str, times: f64) -> &Scrape {
         let enough = self.scrape().await.polls(zone) + times;
-        self.until("the zone goes on being polled", |scrape| {
+        self.until("the zone is still polled", |scrape| {
             scrape.polls(zone) >= enough
         })
         .await
@@ -397,8 +401,8 @@ impl Daemon {
         assert!(sent.unwrap().success());
     }
 
-    /// Waits for the end after a signal. It must come soon, with exit code 0, and nothing that the
-    /// program wrote in its life may hold a secret or tell of a panic.
+    /// Waits for the exit after a signal. It must be quick, with exit code 0, and the output may
+    /// contain neither a secret nor a panic.
     pub(crate) async fn ended(mut self) {
         let status = timeout(QUICK, self.child.wait()).await;
         let log = self.log();
@@ -408,13 +412,13 @@ impl Daemon {
         assert_eq!(status.code(), Some(0), "{log}");
         let output = fs::read_to_string(self.folder.path().join("stdout")).unwrap();
         for text in [&log, &output] {
-            assert!(!text.contains(SECRET), "a secret is told: {text}");
+            assert!(!text.contains(SECRET), "a secret is logged: {text}");
             assert!(!text.contains("panicked"), "{text}");
         }
     }
 
-    /// Ends the program by a signal, and starts it again in the same folder with the same
-    /// configuration, once `meanwhile` is done.
+    /// Stops the program with a signal, runs `meanwhile`, and starts it again in the same folder
+    /// with the same configuration.
     pub(crate) async fn restart(&mut self, signal: &str, flags: &[&str], meanwhile: impl FnOnce()) {
         self.signal(signal);
         let ended = timeout(QUICK, self.child.wait()).await;
@@ -429,19 +433,19 @@ impl Daemon {
         self.address = self.listening().await;
     }
 
-    /// Ends the program by SIGTERM.
+    /// Stops the program with SIGTERM.
     pub(crate) async fn stop(self) {
         self.signal("TERM");
         self.ended().await;
     }
 }
 
-/// The status and body of a page, on a connection of its own.
+/// The status and body of a page, over a new connection.
 pub(crate) async fn get(address: SocketAddr, path: &str) -> (u16, String) {
     request(address, "GET", path).await
 }
 
-/// The status and body of the answer to any method.
+/// The status and body of the response, with any method.
 pub(crate) async fn request(address: SocketAddr, method: &str, path: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let request = format!("{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");

@@ -1,4 +1,4 @@
-//! Answers that fail on their way: the zone's poll fails, and nothing else does.
+//! Responses that fail in transit: only the poll of this zone fails.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! An API that cannot be reached any more: no zone can be read, and nothing that was read is lost.
+//! An API that becomes unreachable: no zone can be read, and nothing that was read is lost.
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -15,19 +15,19 @@ use tokio_rustls::TlsAcceptor;
 use crate::failing::MOVING;
 use crate::support::{Api, BAD, Config, Daemon, GOOD, ON_BAD, ON_GOOD, world};
 
-/// Both zones are read; then the API is at an address where it is not, and then back. The address
-/// changes by a reload, which keeps all that is known.
+/// Reads both zones, then reloads with an address where the API is not, and later with the right
+/// one again. A reload keeps all data.
 async fn cannot_be_reached(elsewhere: &str, reason: &str) {
     cannot_be_reached_when("timeout: 1s, retries: 1", elsewhere, reason).await;
 }
 
-/// As [`cannot_be_reached`], with so much time for a poll.
+/// Like [`cannot_be_reached`], with other settings of the polls.
 async fn cannot_be_reached_when(attempts: &str, elsewhere: &str, reason: &str) {
     let api = Api::start(world()).await;
     let poll = format!("interval: 200ms, discovery_interval: 300ms, {attempts}");
     let config = Config::polling(&poll);
     let text = config.text(&api.simulator.base_url());
-    // A resolver that does not answer is given up soon, where the system's library reads this.
+    // Give up on an unresponsive resolver early, if the C library supports this variable.
     let resolver = ("RES_OPTIONS", "timeout:1 attempts:2");
     let mut daemon = Daemon::start_with(&text, &[], &[resolver]).await;
     let before = daemon.until_read().await;
@@ -37,7 +37,7 @@ async fn cannot_be_reached_when(attempts: &str, elsewhere: &str, reason: &str) {
     fs::write(&file, config.text(elsewhere)).unwrap();
     daemon.signal("HUP");
     let failed = daemon
-        .until("neither zone nor the list can be read", |scrape| {
+        .until("neither the zones nor the list can be read", |scrape| {
             let zones = [BAD, GOOD].map(|zone| scrape.up(zone));
             zones == [Some(false); 2] && scrape.value("exporter_discovery_up", &[]) == Some(0.0)
         })
@@ -55,11 +55,11 @@ async fn cannot_be_reached_when(attempts: &str, elsewhere: &str, reason: &str) {
     assert_eq!(kept, read, "nothing is lost");
     let success = "zone_last_success_timestamp_seconds";
     assert!(failed.value(success, ON_BAD).is_some() && failed.value(success, ON_GOOD).is_some());
-    let told = format!("reason={reason} ");
+    let logged = format!("reason={reason} ");
     daemon
-        .assert_logged(&["level=warn", "poll failed", &told, "error=\""], 2)
+        .assert_logged(&["level=warn", "poll failed", &logged, "error=\""], 2)
         .await;
-    // A slow machine may list them again in the meantime.
+    // On a slow machine, the zones may have been listed again meanwhile.
     daemon
         .until_logged(&["level=warn", "listing zones failed", reason])
         .await;
@@ -70,7 +70,7 @@ async fn cannot_be_reached_when(attempts: &str, elsewhere: &str, reason: &str) {
     fs::write(&file, config.text(&api.simulator.base_url())).unwrap();
     daemon.signal("HUP");
     let after = daemon
-        .until("all can be read again", |scrape| {
+        .until("everything can be read again", |scrape| {
             let zones = [BAD, GOOD].map(|zone| scrape.up(zone));
             zones == [Some(true); 2] && scrape.value("exporter_discovery_up", &[]) == Some(1.0)
         })
@@ -79,7 +79,7 @@ async fn cannot_be_reached_when(attempts: &str, elsewhere: &str, reason: &str) {
     daemon.stop().await;
 }
 
-/// A server that does the same with each connection; its address.
+/// Starts a server that treats every connection the same, and returns its address.
 async fn server<F>(serve: impl Fn(TcpStream) -> F + Send + 'static) -> SocketAddr
 where
     F: Future<Output = ()> + Send + 'static,
@@ -96,7 +96,7 @@ where
 
 #[tokio::test]
 async fn a_name_that_dns_does_not_know() {
-    // A system's library may ask again a resolver that does not answer only after five seconds.
+    // The C library may ask an unresponsive resolver again only after five seconds.
     let attempts = "timeout: 15s, retries: 0";
     cannot_be_reached_when(attempts, "https://name.invalid/client/v4", "connect").await;
 }

@@ -1,4 +1,4 @@
-//! From a mapping that is deleted to a notification, through the real Prometheus and Alertmanager.
+//! From a deleted mapping to a notification, through the real Prometheus and Alertmanager.
 
 use std::time::Duration;
 
@@ -18,10 +18,9 @@ use crate::support::{eventually, ranges, rules};
 const TOKEN: &str = "token-of-a-test";
 const ORIGIN: &str = "3.80.2.2";
 const MISSING: &str = "OriginRegionMappingMissing";
-/// The exporter is not scraped yet when the rules are evaluated for the first time, so this one may
-/// be pending for a moment.
+/// The rules may be evaluated before the first scrape, so this alert may be pending for a moment.
 const AT_FIRST: &str = "OriginRegionExporterAbsent";
-/// How often each zone is read before it counts as healthy.
+/// The number of polls of each zone before the world counts as healthy.
 const POLLS: &str = "15";
 
 #[tokio::test]
@@ -149,14 +148,14 @@ async fn an_alert_goes_on_firing_while_the_exporter_restarts_and_the_api_is_down
         assert_eq!(prometheus.query(&firing).await.len(), 1, "it fires");
         assert_eq!(webhook.find(MISSING, "resolved"), None);
     };
-    // Longer than any pending time and window of the rules.
+    // Longer than every pending period and range of the rules.
     let down = Instant::now();
     while down.elapsed() < Duration::from_secs(65) {
         is_firing().await;
         sleep(Duration::from_secs(1)).await;
     }
 
-    // The API is back, and the mapping is not.
+    // The API works again, but the mapping is still missing.
     api.clear_faults();
     eventually("polls that succeed", async || {
         let since = "time() - cloudflare_origin_region_zone_last_success_timestamp_seconds < 3";
@@ -179,7 +178,7 @@ async fn an_alert_goes_on_firing_while_the_exporter_restarts_and_the_api_is_down
     .await;
 }
 
-/// Three zones, of which one is empty, that are as they should be by every check.
+/// Three healthy zones, one of them without mappings.
 fn healthy() -> World {
     let mut world = World::single_token(TOKEN)
         .zone("example.com", [])

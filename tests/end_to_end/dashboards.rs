@@ -1,4 +1,5 @@
-//! Every query of every dashboard is valid on a real Prometheus, and has data where the demo has any.
+//! Every query of every dashboard is valid in a real Prometheus, and returns data if the demo has
+//! any.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -10,17 +11,17 @@ use crate::support::exporter::Exporter;
 use crate::support::prometheus::Prometheus;
 use crate::support::{eventually, read, rules};
 
-/// Grafana's own variables at a scrape interval of a second and a range of an hour.
+/// The built-in variables of Grafana, for a scrape interval of one second and a range of one hour.
 const BUILT_IN: [(&str, &str); 3] = [
     ("$__rate_interval", "30s"),
     ("$__interval", "15s"),
     ("$__range", "1h"),
 ];
 
-/// A query that has no data: the dashboard and panel, and a part of the query.
+/// A query without data: the dashboard and panel, and a substring of the query.
 type Empty = (&'static str, &'static str);
 
-/// Over the demo as it is started without any setting.
+/// Queries without data in the demo with default settings.
 const EMPTY_IN_DEMO: [Empty; 11] = [
     ("overview: Zones with findings", "finding=~\"unused\""),
     ("overview: Findings", "finding=~\"unused\""),
@@ -35,14 +36,14 @@ const EMPTY_IN_DEMO: [Empty; 11] = [
     EMPTY_IN_USE[3],
 ];
 
-/// An alert about the exporter fires only where the machine is too slow for it.
+/// Alerts about the exporter fire only if the machine is too slow for it.
 const ALERTS_ABOUT_EXPORTERS: Empty = (
     "exporter: Firing alerts about exporters and accounts",
     "ALERTS",
 );
 
-/// Where the demo has a storage, and a mapping is unused as soon as nothing names its address: its
-/// token does not expire, no answer is a 429, and it has no certificate.
+/// Queries without data in the demo with storage and with unused mappings: its token does not
+/// expire, no response is a 429, and it has no certificate.
 const EMPTY_IN_USE: [Empty; 4] = [
     ALERTS_ABOUT_EXPORTERS,
     ("exporter: Accounts", "token_expiry_timestamp_seconds"),
@@ -53,12 +54,12 @@ const EMPTY_IN_USE: [Empty; 4] = [
     ),
 ];
 
-/// Something that a dashboard asks for.
+/// A query of a dashboard.
 struct Query {
     /// The dashboard and the panel or variable.
     place: String,
     expression: String,
-    /// Whether it is a panel's.
+    /// Whether it belongs to a panel.
     panel: bool,
 }
 
@@ -79,7 +80,8 @@ async fn every_query_has_data_where_all_is_used_and_none_for_what_is_not_chosen(
     let prometheus = watched(directory.path(), &exporter, "one").await;
     have_data(&prometheus, &EMPTY_IN_USE).await;
 
-    // What is not chosen does not count: a panel shows nothing, 0, or a reason, which is below 0.
+    // A variable excludes everything that is not selected: the panel is empty, 0, or a reason,
+    // which is negative.
     let ids = zones(&prometheus).await;
     let all = BTreeSet::from([".+".to_owned()]);
     for (name, variables, zones) in [
@@ -123,7 +125,7 @@ async fn zones(prometheus: &Prometheus) -> BTreeSet<String> {
     ids.into_iter().map(str::to_owned).collect()
 }
 
-/// Waits until every query has data but these, which have none.
+/// Waits until all queries have data except these, which must have none.
 async fn have_data(prometheus: &Prometheus, empty: &[Empty]) {
     let ids = zones(prometheus).await;
     let has_data = async |query: &Query| {
@@ -135,7 +137,7 @@ async fn have_data(prometheus: &Prometheus, empty: &[Empty]) {
         }
         false
     };
-    // The dashboard of a single zone has every finding for one of them only.
+    // The zone dashboard shows a single zone, so each finding occurs only with some of the zones.
     let mut listed = Vec::new();
     for name in ["overview", "zone", "exporter"] {
         let queries = queries(name);
@@ -171,7 +173,7 @@ async fn have_data(prometheus: &Prometheus, empty: &[Empty]) {
 }
 
 impl Query {
-    /// What names it in a list.
+    /// The entry of a list that matches this query.
     fn listed(&self, list: &[Empty]) -> Option<Empty> {
         let found = list
             .iter()
@@ -199,7 +201,7 @@ fn queries(dashboard: &str) -> Vec<Query> {
     }
     let mut panels: Vec<_> = json["panels"].as_array().unwrap().iter().collect();
     while let Some(panel) = panels.pop() {
-        // A collapsed row holds its panels.
+        // A collapsed row contains its panels.
         panels.extend(panel["panels"].as_array().into_iter().flatten());
         for target in panel["targets"].as_array().into_iter().flatten() {
             queries.push(Query {
@@ -212,7 +214,7 @@ fn queries(dashboard: &str) -> Vec<Query> {
     queries
 }
 
-/// Grafana's `label_values(selector, label)` in Prometheus' own language.
+/// Translates `label_values(selector, label)` of Grafana to `PromQL`.
 fn label_values(query: &str) -> String {
     let arguments = query.strip_prefix("label_values(").unwrap();
     let arguments = arguments.strip_suffix(')').unwrap();
@@ -220,7 +222,7 @@ fn label_values(query: &str) -> String {
     format!("group by ({label}) ({selector}) and group by ({label}) ({{{label}!=\"\"}})")
 }
 
-/// The expression with every variable's value in its place.
+/// Replaces all variables in an expression.
 fn fill_in(expression: &str, zone: &str) -> String {
     let mut filled = expression.to_owned();
     for (name, value) in BUILT_IN.into_iter().chain([

@@ -14,7 +14,7 @@ use crate::support::exporter::Exporter;
 use crate::support::prometheus::Prometheus;
 use crate::support::{eventually, rules};
 
-/// What the demo shows on purpose: alert, zone, and the check that says so.
+/// The findings that the demo always has: alert, zone, and check.
 const SHOWN: [(&str, &str, &str); 12] = [
     ("OriginRegionHostRotating", "docs.example", ""),
     ("OriginRegionHostUnresolvable", "docs.example", ""),
@@ -34,8 +34,8 @@ const SHOWN: [(&str, &str, &str); 12] = [
     ("OriginRegionTieredCacheOff", "uncached.example", ""),
 ];
 
-/// The addresses of the rotating host are missing until it has had enough of them, within a minute.
-/// The alert waits ten minutes, and so does not fire before that.
+/// The addresses of the rotating host are reported as missing until the host counts as rotating,
+/// within a minute. The alert does not fire, because its pending period is ten minutes.
 const BEFORE_ROTATING: [&str; 3] = ["OriginRegionMappingMissing", "docs.example", ""];
 
 #[tokio::test]
@@ -54,7 +54,7 @@ async fn prometheus_scrapes_the_demo_without_complaint() {
     )
     .await;
     let samples = body.lines().filter(|line| !line.starts_with('#')).count();
-    // A few mappings come and go all the time.
+    // Some mappings are added and removed all the time.
     let about = format!("abs(scrape_samples_scraped - {samples}) < 50");
     eventually("every sample in a scrape", async || {
         match prometheus.query(&about).await.len() {
@@ -87,7 +87,7 @@ async fn the_demo_fires_what_it_shows_on_purpose_and_nothing_else() {
     let shown = SHOWN.map(|(alert, zone, check)| [alert, zone, check].map(str::to_owned));
     let shown = BTreeSet::from(shown);
     let fired = eventually("all alerts", async || {
-        // Whatever has fired, if only for a moment.
+        // All alerts that have fired, even briefly.
         let fired = prometheus
             .query("max_over_time(ALERTS{alertstate=\"firing\"}[1h])")
             .await;
@@ -95,7 +95,7 @@ async fn the_demo_fires_what_it_shows_on_purpose_and_nothing_else() {
             .iter()
             .map(|alert| ["alertname", "zone", "check"].map(|name| alert.label(name).to_owned()))
             .collect();
-        // It may have fired, because a minute lasts a second here; see below.
+        // This alert may have fired, because a minute of the rules takes one second here.
         fired.remove(&BEFORE_ROTATING.map(str::to_owned));
         let lacking: Vec<_> = shown.difference(&fired).collect();
         if lacking.is_empty() {
@@ -118,9 +118,9 @@ async fn the_demo_fires_what_it_shows_on_purpose_and_nothing_else() {
     .await;
 }
 
-/// The metrics as they go to Prometheus, which asks for gzip.
+/// The exposition as Prometheus receives it, with gzip.
 async fn compressed_metrics(exporter: &Exporter) -> String {
-    // A client that leaves the bytes as they came.
+    // A client that does not decompress.
     let client = http_client::client_builder(None).unwrap().no_gzip().build();
     let request = client
         .unwrap()
@@ -138,7 +138,7 @@ async fn compressed_metrics(exporter: &Exporter) -> String {
     body
 }
 
-/// Prometheus' own linter has nothing to say.
+/// Checks that `promtool check metrics` reports nothing.
 async fn check_metrics(body: &str) {
     let mut promtool = Command::new("promtool")
         .args(["check", "metrics"])
@@ -154,7 +154,10 @@ async fn check_metrics(body: &str) {
     );
     written.unwrap();
     let output = output.unwrap();
-    let said = [output.stdout, output.stderr].concat();
-    let said = String::from_utf8_lossy(&said);
-    assert!(output.status.success() && said.is_empty(), "{said}");
+    let output_text = [output.stdout, output.stderr].concat();
+    let output_text = String::from_utf8_lossy(&output_text);
+    assert!(
+        output.status.success() && output_text.is_empty(),
+        "{output_text}"
+    );
 }

@@ -1,12 +1,11 @@
-//! The built program under the programs that operators run it with: Prometheus, Alertmanager, a
-//! browser, Cloudflare's own client. `scripts/test` installs them and runs these tests, which fail
-//! where one is missing.
+//! The real program together with Prometheus, Alertmanager, a browser and the official Cloudflare
+//! client. `scripts/test` installs these programs and runs the tests, which fail if one is missing.
 
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::panic,
-    reason = "tests and their helpers say what they expect by failing"
+    reason = "tests and their helpers fail by panicking"
 )]
 
 mod alerting;

@@ -1,5 +1,5 @@
-//! The addresses of a load balancer are replaced: from the first missing mapping until the last
-//! unused one is gone, through DNS, the real Prometheus and Alertmanager, and Cloudflare's client.
+//! The addresses of a load balancer are replaced: from the first missing mapping to the removal of
+//! the last unused one, through DNS, the real Prometheus and Alertmanager, and the official client.
 
 use cloudflare_origin_region_exporter::simulator::dns::{DnsHost, DnsHosts, NameServer};
 use cloudflare_origin_region_exporter::simulator::{Simulator, World, demo};
@@ -17,7 +17,7 @@ use crate::support::{eventually, http, ranges, rules};
 
 const TOKEN: &str = "token-of-a-test";
 const ZONE: &str = "example.com";
-/// Its name spells the region.
+/// The region is part of the name.
 const BALANCER: &str = "shop-1234567890.us-east-1.elb.amazonaws.com";
 const BEFORE: [&str; 2] = ["3.80.2.1", "3.80.2.2"];
 const AFTER: [&str; 2] = ["3.80.2.3", "3.80.2.4"];
@@ -62,7 +62,7 @@ async fn replaced_addresses_are_missing_until_they_are_mapped_and_the_old_ones_u
         }
         counts
     };
-    // It can be told that nothing is unused, so everything was read and resolved.
+    // A count of unused mappings exists only after everything was read and resolved.
     eventually("a zone that is in order", async || match &*counts().await {
         [0.0, 0.0, 0.0] => Ok(()),
         other => Err(format!("{other:?}")),
@@ -99,7 +99,7 @@ async fn replaced_addresses_are_missing_until_they_are_mapped_and_the_old_ones_u
     })
     .await;
 
-    // Each thing happened once: nothing flapped.
+    // Each change happened exactly once, without flapping.
     let mut expected: Vec<String> = Vec::new();
     for (ips, finding, change) in [
         (AFTER, "missing", "mapping_added"),
@@ -115,7 +115,7 @@ async fn replaced_addresses_are_missing_until_they_are_mapped_and_the_old_ones_u
     assert_eq!(changes(&exporter).await, expected);
 }
 
-/// A zone with nothing but a record that leads to the load balancer, whose addresses are mapped.
+/// A zone whose only record refers to the load balancer. Its addresses are mapped.
 fn world() -> World {
     let mut world = World::single_token(TOKEN).zone(ZONE, []);
     let written = Timestamp::now() - (24 * 30).hours();
@@ -128,8 +128,8 @@ fn world() -> World {
     world
 }
 
-/// An address counts for longer than one refresh, so that the new ones are seen before the old ones
-/// go.
+/// An address is valid for longer than one refresh, so that the new addresses appear before the old
+/// ones expire.
 fn configuration(api: &Simulator, dns: &NameServer) -> String {
     let text = format!(
         "poll: {{ interval: 1s }}\n\
@@ -143,7 +143,7 @@ fn configuration(api: &Simulator, dns: &NameServer) -> String {
     text + &ranges::configuration(api)
 }
 
-/// What has changed since the start, in alphabetical order.
+/// The changes since the start, sorted alphabetically.
 async fn changes(exporter: &Exporter) -> Vec<String> {
     let url = exporter.url("/api/v1/changes");
     let body = http().get(url).send().await.unwrap().bytes().await.unwrap();

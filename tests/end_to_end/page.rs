@@ -12,7 +12,8 @@ use crate::support::PATIENCE;
 use crate::support::exporter::Exporter;
 
 const TOKEN: &str = "token-of-a-test";
-/// Names that are scripts to a page that shows them as they are; the last two would leave a trace.
+/// Names that a page would run as scripts if it did not escape them. The last two would leave a
+/// trace.
 const EVIL: [&str; 3] = [
     "<script>alert(1)</script>",
     "<script>document.title='run'</script>",
@@ -57,7 +58,7 @@ async fn the_page_shows_the_zones_in_a_browser_and_runs_nothing() {
     }
 }
 
-/// The page as the browser has it once it is loaded and its scripts, if any, have run.
+/// The DOM after the page has loaded and its scripts, if any, have run.
 async fn dom(directory: &std::path::Path, url: &str) -> String {
     let profile = directory.join("browser");
     let browser = Command::new("chromium")
@@ -79,7 +80,7 @@ async fn dom(directory: &std::path::Path, url: &str) -> String {
         .expect("chromium starts; run scripts/install-e2e-tools");
     let output = timeout(PATIENCE, browser.wait_with_output())
         .await
-        .expect("the browser ends")
+        .expect("the browser exits in time")
         .unwrap();
     assert!(
         output.status.success(),

@@ -1,5 +1,5 @@
-//! Situations in which alerts used to mislead, in compressed time: the built exporters under the
-//! real Prometheus and Alertmanager, with the shipped rules and inhibition rules.
+//! Situations in which alerts could mislead, in compressed time: real exporters, Prometheus and
+//! Alertmanager, with the shipped alert and inhibition rules.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -22,14 +22,14 @@ use crate::support::{eventually, rules};
 
 const TOKEN: &str = "token-of-a-test";
 const LEGACY_TOKEN: &str = "token-of-another-account";
-/// The identifiers that the simulated credentials and the second account have.
+/// The identifiers of the simulated credential and of the second account.
 const CREDENTIAL: &str = "token-1";
 const LEGACY_ACCOUNT: &str = "22222222222222222222222222222222";
-/// Every zone has the first one; where the second is expected, it is missing.
+/// Every zone has a mapping of the first address. The second one is missing where it is expected.
 const MAPPED: &str = "192.0.2.1";
 const ORIGIN: &str = "192.0.2.2";
 
-/// An API, and who watches its exporters.
+/// An API whose exporters are monitored.
 struct Watch {
     directory: TempDir,
     api: Simulator,
@@ -39,7 +39,7 @@ struct Watch {
     _stop: DropGuard,
 }
 
-/// An API that nobody watches yet.
+/// An API whose exporters are not monitored yet.
 struct Start {
     directory: TempDir,
     api: Simulator,
@@ -61,7 +61,7 @@ impl Start {
         }
     }
 
-    /// An exporter that expects the missing origin in these zones.
+    /// Starts an exporter that expects the missing origin in these zones.
     async fn exporter(&self, name: &str, missing: &[String], arguments: &[&str]) -> Exporter {
         let configuration = configuration(&self.api, missing);
         Exporter::serve_at(&self.folder(name), None, &configuration, arguments).await
@@ -71,7 +71,7 @@ impl Start {
         self.directory.path().join(name)
     }
 
-    /// Has them watched, each in a cluster.
+    /// Starts monitoring these exporters, each with its cluster label.
     async fn watched(self, exporters: &[(SocketAddr, &str)]) -> Watch {
         let webhook = Webhook::start().await;
         let directory = self.directory.path();
@@ -94,7 +94,7 @@ impl Start {
     }
 }
 
-/// One exporter of these zones, which expects the missing origin in some of them, and who watches it.
+/// A monitored exporter of these zones that expects the missing origin in some of them.
 async fn one_watched(zones: &[String], missing: &[String]) -> (Exporter, Watch) {
     let start = Start::with(world(zones)).await;
     let exporter = start.exporter("a", missing, &[]).await;
@@ -107,7 +107,7 @@ impl Watch {
         self.directory.path()
     }
 
-    /// Waits until somebody was notified of these alerts.
+    /// Waits until Alertmanager has sent notifications for this many alerts.
     async fn notified(&self, name: &str, status: &str, count: usize) -> Vec<Value> {
         let name = format!("OriginRegion{name}");
         eventually(&format!("{count} {name} {status}"), async || {
@@ -135,8 +135,8 @@ impl Watch {
         .await;
     }
 
-    /// Since the start, these alerts have fired, of which somebody was notified of the first ones
-    /// alone; no finding was reported as gone.
+    /// Checks that exactly these alerts have fired since the start, that only the first ones caused
+    /// notifications, and that no finding was reported as resolved.
     async fn fired(&self, notified: &[&str], inhibited: &[&str]) {
         let names = |list: &[&str]| -> BTreeSet<_> {
             let named = list.iter().map(|name| format!("OriginRegion{name}"));
@@ -146,7 +146,11 @@ impl Watch {
         let all = [notified, inhibited].concat();
         assert_eq!(self.prometheus.fired().await, names(&all), "fired");
         let gone = self.webhook.all("OriginRegionMappingMissing", "resolved");
-        assert_eq!(gone, Vec::<Value>::new(), "a finding that is still there");
+        assert_eq!(
+            gone,
+            Vec::<Value>::new(),
+            "an unresolved finding was reported as resolved"
+        );
     }
 }
 
@@ -177,7 +181,7 @@ async fn an_outage_with_many_zones_is_one_alert() {
     watch.api.add_fault(outage());
     let found = watch.notified("DiscoveryFailing", "firing", 1).await;
     assert_eq!(found[0]["labels"]["account"], "test");
-    // Long after the data of all its zones has become too old, and their polls have failed.
+    // Long after the data of all zones has become too old and their polls have failed.
     watch
         .holds("count(time() - cloudflare_origin_region_zone_last_success_timestamp_seconds > 60) == 60")
         .await;
@@ -210,7 +214,7 @@ async fn a_restart_while_the_api_is_down_ends_no_finding_and_loses_no_zone() {
     let text = configuration(&watch.api, &zones[..1]);
     let exporter = Exporter::serve_at(&watch.path().join("a"), Some(address), &text, &[]).await;
     watch.notified("DiscoveryFailing", "firing", 1).await;
-    // Longer than alerts fire on after their condition has ended.
+    // Longer than `keep_firing_for` of the alerts.
     watch
         .holds("time() - process_start_time_seconds > 45")
         .await;
@@ -280,14 +284,15 @@ async fn a_replica_that_is_gone_is_an_alert() {
     let second = start.exporter("b", &zones[..1], &[]).await;
     let both = [(first.address, ""), (second.address, "")];
     let of_two = start.watched(&both).await;
-    // Two replicas find the same, and it is one alert.
+    // Two replicas have the same finding, but it is one alert.
     of_two.notified("MappingMissing", "firing", 1).await;
     let recorded = "job:cloudflare_origin_region_exporter_instances:count";
     of_two
         .holds(&format!("sum_over_time({recorded}[1m]) > 90"))
         .await;
 
-    // Prometheus takes a few seconds to drop a target, as long as it takes to call one down.
+    // Prometheus drops a target only after a few seconds, as long as it takes to report one as
+    // down.
     watch(of_two.path(), &both[..1]);
     of_two.holds("count(up) == 1").await;
     second.kill().await;
@@ -339,7 +344,7 @@ async fn a_second_cluster_that_disappears_is_an_alert_of_that_cluster() {
     second.kill().await;
     let found = clusters.notified("ExporterVanished", "firing", 1).await;
     assert_eq!(found[0]["labels"]["cluster"], "two");
-    // Longer than alerts fire on after their condition has ended.
+    // Longer than `keep_firing_for` of the alerts.
     let recorded = "job_account:cloudflare_origin_region_exporter_account_unlisted:group";
     clusters
         .holds(&format!("count_over_time({recorded}[1m]) > 40"))
@@ -411,7 +416,7 @@ async fn where_many_zones_with_a_finding_become_few_their_alerts_take_over_witho
     watch.fired(&[many, "MappingStale"], &[]).await;
 }
 
-/// Writes the mapping that these zones have again.
+/// Writes the existing mapping of these zones again.
 fn confirm(api: &Simulator, zones: &[String], written: Timestamp) {
     api.update(|world| {
         for zone in zones {
@@ -429,7 +434,7 @@ fn mapped() -> [(&'static str, &'static str, &'static str); 1] {
     [(MAPPED, "aws", "us-east-1")]
 }
 
-/// Zones of one account with a mapping each.
+/// Zones of one account with one mapping each.
 fn world(zones: &[String]) -> World {
     let world = World::single_token(TOKEN);
     zones
@@ -441,7 +446,7 @@ fn account() -> String {
     format!("accounts: [{{ name: test, api_token: {TOKEN} }}]\n")
 }
 
-/// Reads the API every two seconds, and expects the missing origin in these zones.
+/// An exporter that polls every two seconds and expects the missing origin in these zones.
 fn configuration(api: &Simulator, missing: &[String]) -> String {
     let mut text = format!(
         "poll: {{ interval: 2s, retries: 0 }}\n\

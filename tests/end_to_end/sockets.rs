@@ -1,4 +1,4 @@
-//! A socket that systemd opened and hands over with the first connection.
+//! Socket activation: systemd opens the socket and passes it at the first connection.
 
 use std::net::TcpListener;
 

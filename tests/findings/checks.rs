@@ -32,7 +32,7 @@ async fn a_mapping_that_contradicts_its_declaration_is_wrong() {
                 \x20     - { origin_ip: 3.80.2.3, vendor: azure, region: WestEurope }\n";
     let exporter = Exporter::start(&api, more).await;
     let seen = exporter
-        .until("both checks", |seen| {
+        .until("wrong mappings by both checks", |seen| {
             seen.rows("wrong_mappings", &["zone", "check"]).len() == 3
         })
         .await;
@@ -47,7 +47,7 @@ async fn a_mapping_that_contradicts_its_declaration_is_wrong() {
     assert_eq!(seen.value("wrong_mappings", &declared), Some(2.0));
     let supported = [("zone", "a.test"), ("check", "supported_regions")];
     assert_eq!(seen.value("wrong_mappings", &supported), Some(0.0));
-    // Nothing is declared of the other zone, so that check was not made there.
+    // Nothing is declared for the other zone, so this check does not apply to it.
     let declared = [("zone", "b.test"), ("check", "declared")];
     assert_eq!(seen.value("wrong_mappings", &declared), None);
     assert_eq!(seen.rows("unverified_mappings", &["zone"]), [""; 0]);
@@ -63,7 +63,7 @@ async fn a_region_that_cloudflare_does_not_support_is_wrong() {
     let (api, _guard) = simulate(world().zone("a.test", mappings)).await;
     let exporter = Exporter::start(&api, "").await;
     let seen = exporter
-        .until("the check", |seen| {
+        .until("wrong mappings", |seen| {
             seen.of("a.test", "wrong_mappings") == Some(2.0)
         })
         .await;
@@ -115,7 +115,7 @@ async fn the_published_ranges_judge_mappings_and_what_dns_names() {
     let (api, _guard) = simulate(world).await;
     let exporter = Exporter::start(&api, &more).await;
     let seen = exporter
-        .until("judged origins", |seen| {
+        .until("the missing origins", |seen| {
             seen.of("a.test", "missing_mappings") == Some(2.0)
         })
         .await;

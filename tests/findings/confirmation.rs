@@ -1,4 +1,4 @@
-//! An origin is looked up before it is called missing for the first time.
+//! An origin is looked up before it is first reported as missing.
 
 use cloudflare_origin_region_exporter::simulator::{Fault, FaultKind, Operation};
 use serde_json::Value;
@@ -23,7 +23,7 @@ async fn a_mapping_that_the_list_lacks_and_the_look_up_finds_is_not_missing() {
         ("3.80.2.2", "aws", "us-east-1"),
     ];
     let (api, _guard) = simulate(world().zone("a.test", mappings)).await;
-    // The list shows something else in the place of 3.80.2.2.
+    // The row of 3.80.2.2 is replaced by an invalid one.
     break_call(
         &api,
         Operation::ListMappings,
@@ -36,11 +36,11 @@ async fn a_mapping_that_the_list_lacks_and_the_look_up_finds_is_not_missing() {
     assert_eq!(missing(&seen), Some(0.0));
     assert_eq!(seen.of("a.test", "zone_mappings"), Some(2.0));
     assert!(api.count(Operation::GetMapping) >= 3);
-    // Now it goes indeed.
+    // Now it is really removed.
     api.update(|world| world.zone_mut("a.test").unmap("3.80.2.2"));
     exporter
         .until("the missing origins", |seen| {
-            // The bad row now hides 3.80.2.1, which the look-up finds.
+            // The invalid row now replaces 3.80.2.1, which the lookup finds.
             seen.rows("missing_mapping", &["origin_ip"]) == ["3.80.2.2"]
         })
         .await;
@@ -52,13 +52,13 @@ async fn only_a_few_origins_are_looked_up_and_all_are_shown() {
     let ips = (1..=40).map(|number| format!("3.80.2.{number}"));
     let exporter = Exporter::start(&api, &declare(ips)).await;
     exporter
-        .until("all", |seen| missing(seen) == Some(40.0))
+        .until("all origins missing", |seen| missing(seen) == Some(40.0))
         .await;
     exporter.polls(3).await;
     assert_eq!(api.count(Operation::GetMapping), 5);
     let seen = exporter.scrape().await;
     assert_eq!(missing(&seen), Some(40.0));
-    // "Not mapped" is the expected answer.
+    // "Not mapped" is the expected response, not an error.
     assert_eq!(seen.errors("get_mapping"), [""; 0]);
 }
 
@@ -70,7 +70,9 @@ async fn a_look_up_that_fails_tells_nothing_until_the_next_poll_misses_the_mappi
     let poll = "interval: 3s, retries: 0";
     let exporter = Exporter::polling(&api, poll, &declare(ips)).await;
     exporter
-        .until("the failure", |seen| !seen.errors("get_mapping").is_empty())
+        .until("a failed lookup", |seen| {
+            !seen.errors("get_mapping").is_empty()
+        })
         .await;
     let polls = |seen: &Exposition| seen.of("a.test", "zone_polls_total");
     let second = exporter
@@ -96,7 +98,7 @@ async fn an_origin_whose_mapping_may_be_an_unreadable_row_is_missing_only_by_a_l
         FaultKind::BadRow(Value::Null),
     );
     break_call(&api, Operation::GetMapping, FaultKind::Html);
-    // The last six are not mapped.
+    // Only 3.80.2.1 is mapped.
     let ips = (1..=7).map(|number| format!("3.80.2.{number}"));
     let poll = "interval: 300ms, retries: 0";
     let exporter = Exporter::polling(&api, poll, &declare(ips)).await;
@@ -110,7 +112,7 @@ async fn an_origin_whose_mapping_may_be_an_unreadable_row_is_missing_only_by_a_l
         FaultKind::BadRow(Value::Null),
     );
     exporter
-        .until("the others", |seen| missing(seen) == Some(6.0))
+        .until("six missing origins", |seen| missing(seen) == Some(6.0))
         .await;
     exporter.polls(2).await;
     let seen = exporter.scrape().await;
@@ -127,12 +129,12 @@ async fn an_origin_whose_look_up_fails_or_hangs_is_missing_after_the_next_poll()
         let poll = "interval: 500ms, retries: 0";
         let exporter = Exporter::polling(&api, poll, &declare(ips)).await;
         let seen = exporter
-            .until("it", |seen| missing(seen) == Some(1.0))
+            .until("the missing origin", |seen| missing(seen) == Some(1.0))
             .await;
         let polls = seen.of("a.test", "zone_polls_total").unwrap();
         assert!(
             (2.0..=3.0).contains(&polls),
-            "one poll later, and it took {polls}"
+            "expected one poll later, took {polls}"
         );
     }
 }
@@ -147,12 +149,12 @@ async fn an_origin_that_goes_missing_later_is_shown_although_other_calls_hang() 
     let (api, _guard) = simulate(world).await;
     let exporter = Exporter::start(&api, "expect: { from_dns: true }\n").await;
     exporter
-        .until("a zero", |seen| missing(seen) == Some(0.0))
+        .until("no missing origin", |seen| missing(seen) == Some(0.0))
         .await;
     break_call(&api, Operation::DnsRecords, FaultKind::Hang);
     api.update(|world| world.zone_mut("a.test").unmap("3.80.2.1"));
     exporter
-        .until("it", |seen| missing(seen) == Some(1.0))
+        .until("the missing origin", |seen| missing(seen) == Some(1.0))
         .await;
 }
 
@@ -174,7 +176,9 @@ async fn a_zone_that_goes_while_its_origins_are_looked_up_leaves_nothing() {
         .await;
     let zone = api.update(|world| world.remove_zone("a.test")).unwrap();
     exporter
-        .until("its end", |seen| seen.of("a.test", "zone_info").is_none())
+        .until("the end of the zone", |seen| {
+            seen.of("a.test", "zone_info").is_none()
+        })
         .await;
     tokio::time::sleep(std::time::Duration::from_millis(1200)).await;
     assert_eq!(
@@ -183,6 +187,8 @@ async fn a_zone_that_goes_while_its_origins_are_looked_up_leaves_nothing() {
     );
     api.update(|world| world.zones.insert(zone.zone.id.clone(), zone));
     exporter
-        .until("it again", |seen| missing(seen) == Some(1.0))
+        .until("the missing origin again", |seen| {
+            missing(seen) == Some(1.0)
+        })
         .await;
 }

@@ -1,4 +1,5 @@
-//! Origins by host name: resolved over real DNS, or followed within the accounts' own records.
+//! Origins that are named by host: resolved over real DNS, or followed within the records of the
+//! accounts.
 
 use std::time::Duration;
 
@@ -25,7 +26,7 @@ async fn name_server(names: &[(&str, DnsHost)]) -> (NameServer, DropGuard) {
     (dns, shutdown.drop_guard())
 }
 
-/// Asks this name server; `expect` are the lines below that key.
+/// Configures this name server; `expect` contains the lines under that key.
 fn settings(dns: &NameServer, expect: &str) -> String {
     let lines = expect.lines().map(|line| format!("  {line}\n"));
     let expect: String = lines.collect();
@@ -127,7 +128,7 @@ async fn names_of_the_accounts_own_zones_are_followed_in_their_records_and_not_a
     let exporter =
         Exporter::start_filtered(&api, "exclude: [hidden.test, other.test]", &more).await;
     let seen = exporter
-        .until("three missing", |seen| missing(seen).len() == 3)
+        .until("three missing mappings", |seen| missing(seen).len() == 3)
         .await;
     assert_eq!(
         missing(&seen),
@@ -187,7 +188,7 @@ async fn hosts_of_pools_and_declared_hosts_are_resolved_and_hidden_records_are_n
                   zones: { a.test: [{ host: Declared.example.net, vendor: aws, region: eu-west-1 }] }";
     let exporter = Exporter::start(&api, &settings(&dns, expect)).await;
     let seen = exporter
-        .until("two missing", |seen| missing(seen).len() == 2)
+        .until("two missing mappings", |seen| missing(seen).len() == 2)
         .await;
     assert_eq!(
         missing(&seen),
@@ -218,7 +219,7 @@ async fn a_host_that_nobody_answers_for_holds_up_no_other_origin() {
     let exporter = Exporter::start(&api, &settings(&dns, "from_dns: true")).await;
     let started = Instant::now();
     exporter
-        .until("two missing", |seen| missing(seen).len() == 2)
+        .until("two missing mappings", |seen| missing(seen).len() == 2)
         .await;
     assert!(started.elapsed().as_secs() < 5);
 }
@@ -244,7 +245,7 @@ async fn thousands_of_hosts_that_nobody_answers_for_make_no_poll_later_and_no_sc
     let (api, _guard) = simulate(world).await;
     let exporter = Exporter::start(&api, &settings(&dns, "from_dns: true")).await;
     exporter
-        .until("look-ups that nobody answers", |seen| {
+        .until("failed lookups", |seen| {
             seen.value("exporter_dns_queries_total", &[("result", "failed")]) > Some(0.0)
         })
         .await;
@@ -260,14 +261,14 @@ async fn thousands_of_hosts_that_nobody_answers_for_make_no_poll_later_and_no_sc
         lag = lag.max(seen.value("exporter_poll_lag_seconds", &[]).unwrap());
         let done = |zone| polls(&seen, zone) >= polls(&first, zone) + 10.0;
         if done("a.test") && done("b.test") {
-            // Far from all were asked for by then.
+            // Most hosts are still waiting to be resolved.
             let asked = dns.questions().len();
             assert!(asked < HOSTS, "{asked} questions");
             break;
         }
         sleep(Duration::from_millis(50)).await;
     }
-    // A look-up takes six seconds.
+    // A lookup takes six seconds.
     assert!(lag < 2.0, "polls are {lag} s late");
     assert!(
         slowest < Duration::from_secs(1),
@@ -319,14 +320,14 @@ async fn a_full_answer_may_be_a_part_of_more_and_is_not_missing_before_later_one
         rows.count()
     };
     exporter
-        .until("both hosts resolved, and seven missing", |seen| {
+        .until("two resolved hosts and seven missing mappings", |seen| {
             seen.value("origin_hosts", &[("state", "resolved")]) == Some(2.0) && of_few(seen) == 7
         })
         .await;
     exporter.polls(5).await;
     let seen = exporter.scrape().await;
     assert_eq!(of_few(&seen), 7);
-    // Something else names this one, so it is missing whatever the host turns out to be.
+    // Another record contains this address, so it is missing whether or not the host is rotating.
     assert_eq!(missing(&seen).len(), 8, "{:?}", missing(&seen));
     assert_eq!(
         seen.value("expected_origins", &[("source", "dns")]),
@@ -354,7 +355,7 @@ async fn hosts_of_every_kind_of_rule_are_expected() {
     let (api, _guard) = simulate(world).await;
     let exporter = Exporter::start(&api, &settings(&dns, "from_rules: true")).await;
     let seen = exporter
-        .until("three missing", |seen| missing(seen).len() == 3)
+        .until("three missing mappings", |seen| missing(seen).len() == 3)
         .await;
     assert_eq!(
         missing(&seen),
@@ -385,7 +386,7 @@ async fn a_kind_of_rules_that_may_not_be_read_costs_the_others_nothing() {
     break_call(&api, Operation::CloudConnector, forbidden);
     let exporter = Exporter::start(&api, &settings(&dns, EVERY_SOURCE)).await;
     exporter
-        .until("a missing one", |seen| {
+        .until("the missing mapping", |seen| {
             missing(seen) == ["52.95.110.1 rule  "]
         })
         .await;
@@ -395,7 +396,7 @@ async fn a_kind_of_rules_that_may_not_be_read_costs_the_others_nothing() {
     assert_eq!(
         seen.of("a.test", "unused_mappings"),
         None,
-        "it cannot be told"
+        "unknown if a source cannot be read"
     );
 }
 
@@ -419,19 +420,19 @@ async fn a_mapping_that_no_source_names_is_unused_as_long_as_all_are_read() {
         })
         .await;
     assert_eq!(seen.rows("unused_mapping", &["origin_ip"]), ["52.95.110.9"]);
-    // Named again.
+    // A record names the address again.
     api.update(|world| {
         let zone = world.zone_mut("a.test");
         zone.record("A", "plain.a.test", "52.95.110.9", true);
     });
     exporter
-        .until("none", |seen| {
+        .until("no unused mapping", |seen| {
             seen.of("a.test", "unused_mappings") == Some(0.0)
         })
         .await;
     break_call(&api, Operation::LoadBalancers, FaultKind::Status(503, None));
     exporter
-        .until("no answer", |seen| {
+        .until("no series of unused mappings", |seen| {
             seen.of("a.test", "unused_mappings").is_none()
         })
         .await;
@@ -454,7 +455,7 @@ async fn cloudflares_own_addresses_are_no_origins() {
     let (api, _guard) = simulate(world).await;
     let exporter = Exporter::start(&api, &settings(&dns, "from_dns: true")).await;
     let seen = exporter
-        .until("a missing one and two hosts", |seen| {
+        .until("a missing mapping and two resolved hosts", |seen| {
             !missing(seen).is_empty()
                 && seen.value("origin_hosts", &[("state", "resolved")]) == Some(2.0)
         })
@@ -479,8 +480,8 @@ async fn a_restart_keeps_what_hosts_were_known_to_have() {
     let storage = ["--storage.path", path.to_str().unwrap()];
     let exporter = Exporter::start_with_flags(&api, &storage, &more).await;
     let both = |seen: &Exposition| missing(seen).len() == 2;
-    exporter.until("two missing", both).await;
-    // What was served for more than two seconds survives.
+    exporter.until("two missing mappings", both).await;
+    // What was served for more than two seconds survives a kill.
     sleep(Duration::from_secs(2)).await;
     drop(exporter);
     dns.update(|names| {

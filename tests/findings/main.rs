@@ -1,9 +1,9 @@
-//! What the exporter finds wrong with mappings: the real program over HTTP against a simulated API.
+//! Findings of the real program, over HTTP against a simulated API.
 
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
-    reason = "a test says what it expects by unwrapping"
+    reason = "tests fail by panicking"
 )]
 
 mod checks;

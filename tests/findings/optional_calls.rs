@@ -1,4 +1,4 @@
-//! Calls beside the mappings harm neither polls nor readiness, whatever becomes of them.
+//! Failures of optional calls affect neither polls nor readiness.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::support::{Exporter, INTERVAL, OPTIONAL, PATIENCE, break_call, simulat
 
 const EVERYTHING: &str = "expect: { from_dns: true, from_load_balancers: true }\n";
 
-/// So many zones with a record and a load balancer each.
+/// This many zones with a record and a load balancer each.
 fn zones(count: usize) -> World {
     let mut world = world();
     for number in 0..count {
@@ -76,14 +76,14 @@ async fn a_call_that_hangs_leaves_the_others_their_turn() {
     let poll = "interval: 300ms, timeout: 400ms, retries: 0";
     let exporter = Exporter::polling(&api, poll, EVERYTHING).await;
     exporter
-        .until("settings", |seen| {
+        .until("the settings", |seen| {
             seen.of("z00.test", "tiered_cache_enabled") == Some(1.0)
         })
         .await;
     exporter.polls(3).await;
     let seen = exporter.scrape().await;
     assert_eq!(seen.errors("load_balancers"), ["timeout"]);
-    // Which DNS records are in use is not known without the load balancers.
+    // Without the load balancers, it is unknown which DNS records are in use.
     assert_eq!(seen.rows("expected_origins", &["zone"]), [""; 0]);
 }
 
@@ -112,11 +112,11 @@ async fn a_permission_that_is_missing_fails_no_poll_and_is_named_once() {
     for operation in ["dns_records", "load_balancers"] {
         assert_eq!(seen.errors(operation), ["forbidden"]);
         let operation = format!("operation={operation}");
-        assert_eq!(exporter.log_lines(&[&operation]).len(), 1, "said once");
+        assert_eq!(exporter.log_lines(&[&operation]).len(), 1, "logged once");
     }
     assert_eq!(seen.rows("zone_poll_errors_total", &["zone"]), [""; 0]);
     assert_eq!(seen.rows("expected_origins", &["zone"]), [""; 0]);
-    // With that permission alone, the pools cannot be read.
+    // With only this permission, the pools cannot be read.
     api.update(|world| {
         for credential in &mut world.credentials {
             credential.permissions.insert(Permission::LoadBalancersRead);
@@ -135,13 +135,13 @@ async fn a_permission_that_is_missing_fails_no_poll_and_is_named_once() {
         .await;
     assert_eq!(seen.rows("zone_up", &["zone"]).len(), 3);
     assert_eq!(seen.rows("zone_poll_errors_total", &["zone"]), [""; 0]);
-    // Once everything is allowed, everything is found without a restart.
+    // With all permissions, everything is found without a restart.
     api.update(|world| {
         let credentials = world.credentials.iter_mut();
         credentials.for_each(|c| c.permissions.extend(Permission::ALL));
     });
     exporter
-        .until("DNS and load balancers", |seen| {
+        .until("origins from DNS and load balancers", |seen| {
             seen.rows("expected_origins", &["source"]).len() == 6
         })
         .await;

@@ -1,4 +1,4 @@
-//! The vendors' range files: not loaded, replaced, and broken.
+//! The range files of the vendors: not loaded, replaced, and broken.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -14,11 +14,11 @@ use tokio::time::{sleep, timeout};
 
 use crate::support::{Exporter, Exposition, PATIENCE, simulate, world};
 
-/// What the source of AWS answers.
+/// The response of the source for AWS.
 #[derive(Clone)]
 enum Answer {
     Status(&'static str, Vec<u8>),
-    /// A body that never ends, at a moderate speed.
+    /// A body that never ends, at moderate speed.
     Endless,
     Hang,
 }
@@ -27,7 +27,7 @@ fn json(text: &str) -> Answer {
     Answer::Status("200 OK", text.as_bytes().to_vec())
 }
 
-/// A source whose answers change.
+/// A source with changing responses.
 #[derive(Clone)]
 struct Source {
     url: String,
@@ -76,7 +76,7 @@ impl Source {
         *self.state.lock().unwrap() = (answer, 0);
     }
 
-    /// Waits for so many requests since the last change.
+    /// Waits for this many requests since the last change.
     async fn asked(&self, times: usize) {
         let requests = async {
             while self.state.lock().unwrap().1 < times {
@@ -87,7 +87,7 @@ impl Source {
     }
 }
 
-/// The other three vendors' files come from the simulation.
+/// The simulation serves the files of the other three vendors.
 fn configuration(api: &Simulator, aws: &str) -> String {
     let mut more = "expect: { from_dns: true }\n\
                     verify:\n\
@@ -117,7 +117,7 @@ fn serve_files(api: &Simulator) {
     }
 }
 
-/// What the log says where a vendor's file is not taken over.
+/// The log line if the file of a vendor is rejected.
 const NOT_TAKEN: [&str; 3] = ["level=warn", "cannot refresh", "vendor=aws "];
 const KEPT: &str = "the last good ones stay in use";
 
@@ -125,7 +125,7 @@ fn up(seen: &Exposition) -> Option<f64> {
     seen.value("vendor_ranges_up", &[("vendor", "aws")])
 }
 
-/// How often it was told that the last good table stays.
+/// How often the log reported that the last good table stays in use.
 fn not_taken(exporter: &Exporter) -> usize {
     let words = [&NOT_TAKEN[..], &[KEPT, "error="]].concat();
     exporter.log_lines(&words).len()
@@ -144,7 +144,7 @@ async fn zone_with_a_record() -> (Simulator, tokio_util::sync::DropGuard) {
     (api, guard)
 }
 
-/// An AWS file with so many prefixes, 3.80.2.0/24 among them.
+/// An AWS file with this many prefixes, including 3.80.2.0/24.
 fn aws(prefixes: usize, region: &str) -> Answer {
     let mut rows = vec![format!(
         r#"{{"ip_prefix":"3.80.2.0/24","region":"{region}","service":"AMAZON"}}"#
@@ -165,7 +165,7 @@ async fn while_a_vendors_ranges_were_never_loaded_dns_is_not_judged() {
     let source = Source::start(Answer::Hang).await;
     let exporter = Exporter::start(&api, &configuration(&api, &source.url)).await;
     let seen = exporter
-        .until("the other vendors", |seen| {
+        .until("the ranges of another vendor", |seen| {
             seen.value("vendor_ranges_up", &[("vendor", "gcp")]) == Some(1.0)
                 && seen.of("a.test", "zone_up") == Some(1.0)
         })
@@ -180,7 +180,7 @@ async fn while_a_vendors_ranges_were_never_loaded_dns_is_not_judged() {
     let seen = exporter.scrape().await;
     assert_eq!(missing(&seen), None);
     assert_eq!(seen.rows("expected_origins", &["source"]), [""; 0]);
-    // What the loaded files can judge, they do.
+    // Mappings are still checked with the loaded files.
     let wrong = ["origin_ip", "expected_region", "check"];
     assert_eq!(
         seen.rows("wrong_mapping", &wrong),
@@ -188,7 +188,7 @@ async fn while_a_vendors_ranges_were_never_loaded_dns_is_not_judged() {
     );
     drop(exporter);
 
-    // An answer that is wrong is tried again, and once it is good DNS is judged.
+    // A bad response is retried. After a good one, origins from DNS are checked.
     source.answer(Answer::Status("500 Oops", Vec::new()));
     let exporter = Exporter::start(&api, &configuration(&api, &source.url)).await;
     source.asked(2).await;
@@ -198,7 +198,7 @@ async fn while_a_vendors_ranges_were_never_loaded_dns_is_not_judged() {
         .await;
     source.answer(aws(10, "us-east-1"));
     let seen = exporter
-        .until("it", |seen| missing(seen) == Some(1.0))
+        .until("the missing origin", |seen| missing(seen) == Some(1.0))
         .await;
     assert_eq!(
         seen.rows("missing_mapping", &["expected_vendor", "expected_region"]),
@@ -212,7 +212,7 @@ async fn the_last_good_table_stays_whatever_the_source_answers_later() {
     let source = Source::start(aws(400, "us-east-1")).await;
     let exporter = Exporter::start(&api, &configuration(&api, &source.url)).await;
     let good = exporter
-        .until("it", |seen| missing(seen) == Some(1.0))
+        .until("the missing origin", |seen| missing(seen) == Some(1.0))
         .await;
     let published = [("vendor", "aws")];
     let published = good.value("vendor_ranges_published_timestamp_seconds", &published);
@@ -248,9 +248,9 @@ async fn the_last_good_table_stays_whatever_the_source_answers_later() {
             Some(last),
             "{what}: the age shows"
         );
-        let told = not_taken(&exporter);
-        assert!(told > failures, "{what}");
-        failures = told;
+        let logged = not_taken(&exporter);
+        assert!(logged > failures, "{what}");
+        failures = logged;
         assert_eq!(missing(&seen), Some(1.0), "{what}");
         assert_eq!(
             seen.rows("missing_mapping", &["expected_region"]),
@@ -258,17 +258,17 @@ async fn the_last_good_table_stays_whatever_the_source_answers_later() {
         );
         source.answer(aws(400, "us-east-1"));
         exporter
-            .until("good again", |seen| up(seen) == Some(1.0))
+            .until("a successful refresh", |seen| up(seen) == Some(1.0))
             .await;
     }
-    // A newer file takes the old one's place, and the findings follow.
+    // A newer file replaces the old one, and the findings change accordingly.
     source.answer(aws(500, "eu-west-1"));
     exporter
         .until("the new region", |seen| {
             seen.rows("missing_mapping", &["expected_region"]) == ["eu-west-1"]
         })
         .await;
-    // One that hangs changes nothing either.
+    // A source that hangs changes nothing either.
     source.answer(Answer::Hang);
     source.asked(1).await;
     exporter.polls(2).await;
@@ -291,7 +291,7 @@ async fn the_last_good_table_stays_when_a_local_file_goes_or_breaks() {
     fs::write(&file, &good).unwrap();
     let exporter = Exporter::start(&api, &configuration(&api, file.to_str().unwrap())).await;
     exporter
-        .until("it", |seen| missing(seen) == Some(1.0))
+        .until("the missing origin", |seen| missing(seen) == Some(1.0))
         .await;
     let breaks: [(&str, &dyn Fn()); 4] = [
         ("it is gone", &|| ()),
@@ -302,7 +302,7 @@ async fn the_last_good_table_stays_when_a_local_file_goes_or_breaks() {
         ("a folder", &|| fs::create_dir(&file).unwrap()),
     ];
     for (what, break_it) in breaks {
-        let told = not_taken(&exporter);
+        let before = not_taken(&exporter);
         fs::remove_file(&file).unwrap();
         break_it();
         let seen = exporter.until(what, |seen| up(seen) == Some(0.0)).await;
@@ -310,13 +310,13 @@ async fn the_last_good_table_stays_when_a_local_file_goes_or_breaks() {
         let prefixes = seen.value("vendor_ranges_prefixes", &[("vendor", "aws")]);
         assert_eq!(prefixes, Some(400.0), "{what}");
         exporter.polls(1).await;
-        assert!(not_taken(&exporter) > told, "{what}");
+        assert!(not_taken(&exporter) > before, "{what}");
         if file.is_dir() {
             fs::remove_dir(&file).unwrap();
         }
         fs::write(&file, &good).unwrap();
         exporter
-            .until("good again", |seen| up(seen) == Some(1.0))
+            .until("a successful refresh", |seen| up(seen) == Some(1.0))
             .await;
     }
 }

@@ -1,4 +1,4 @@
-//! Where expected origins come from.
+//! The sources of expected origins.
 
 use cloudflare_origin_region_exporter::simulator::{
     FaultKind, LoadBalancer, Operation, Pool, PoolOrigin, World, zone_id_of,
@@ -87,7 +87,7 @@ async fn declared_origins_are_expected_by_name_in_any_case_and_by_id() {
     assert_eq!(seen.of("named.test", "missing_mappings"), Some(1.0));
     assert_eq!(seen.of("both.test", "missing_mappings"), Some(2.0));
     assert_eq!(seen.of("named.test", "expected_origins"), Some(2.0));
-    // Nothing is expected of this zone, so nothing is said of it.
+    // This zone has no expected origins, so it has no series.
     assert_eq!(seen.of("free.test", "missing_mappings"), None);
     assert_eq!(seen.of("free.test", "expected_origins"), None);
     let unmatched = [("kind", "expect")];
@@ -97,13 +97,13 @@ async fn declared_origins_are_expected_by_name_in_any_case_and_by_id() {
     );
     exporter.logs(&["expect.zones", "Gone.test"]).await;
     exporter.logs(&["named.test", "special_purpose: 1"]).await;
-    // Mapped after all.
+    // Add the missing mapping.
     api.update(|world| {
         let zone = world.zone_mut("named.test");
         zone.map("2600:1f18::1", "gcp", "us-central1", None);
     });
     exporter
-        .until("a zero", |seen| {
+        .until("no missing mapping", |seen| {
             seen.of("named.test", "missing_mappings") == Some(0.0)
         })
         .await;
@@ -125,7 +125,7 @@ async fn proxied_records_are_expected_over_all_pages() {
     let (api, _guard) = simulate(world).await;
     let exporter = Exporter::start(&api, "expect: { from_dns: true }\n").await;
     let seen = exporter
-        .until("all records", |seen| {
+        .until("the origins of all records", |seen| {
             seen.of("a.test", "missing_mappings") == Some(f64::from(RECORDS - 1))
         })
         .await;
@@ -158,14 +158,14 @@ async fn pools_of_load_balancers_are_read_once_an_account_and_judged_by_what_is_
         vec![
             pool("main", true, &main),
             pool("off", false, &off),
-            pool("of nobody", true, &[("3.80.2.4", true, None)]),
+            pool("unused", true, &[("3.80.2.4", true, None)]),
         ],
     );
     let (api, _guard) = simulate(world).await;
     let poll = "interval: 1s, discovery_interval: 1m";
     let exporter = Exporter::polling(&api, poll, "expect: { from_load_balancers: true }\n").await;
     let seen = exporter
-        .until("each zone's origin", |seen| {
+        .until("the missing origin of each zone", |seen| {
             seen.rows("missing_mapping", &["zone"]).len() == zones.len()
         })
         .await;
@@ -188,13 +188,13 @@ async fn pools_of_load_balancers_are_read_once_an_account_and_judged_by_what_is_
         pools <= balancers / zones.len() + 3,
         "{pools} of pools, {balancers}"
     );
-    // Switched off, it is expected no more.
+    // A disabled origin is no longer expected.
     api.update(|world| {
         let account = world.accounts.values_mut().next().unwrap();
         account.pools[0].enabled = false;
     });
     exporter
-        .until("zeros", |seen| {
+        .until("no expected origins", |seen| {
             seen.of("z0.test", "missing_mappings") == Some(0.0)
                 && seen.of("z0.test", "expected_origins") == Some(0.0)
         })
@@ -218,7 +218,7 @@ async fn an_origin_of_several_sources_counts_under_the_first() {
                 \x20 zones: { a.test: [{ origin_ip: \"::ffff:3.80.2.1\" }] }\n";
     let exporter = Exporter::start(&api, more).await;
     let seen = exporter
-        .until("three origins", |seen| {
+        .until("three missing mappings", |seen| {
             seen.of("a.test", "missing_mappings") == Some(3.0)
         })
         .await;
@@ -248,7 +248,7 @@ async fn findings_go_with_the_mappings_of_a_zone_that_fails_for_too_long() {
     let exporter = Exporter::polling(&api, poll, more).await;
     let both =
         |seen: &crate::support::Exposition| seen.rows("missing_mapping", &["zone"]).len() == 2;
-    exporter.until("both", both).await;
+    exporter.until("both findings", both).await;
     let fault = cloudflare_origin_region_exporter::simulator::Fault::new(FaultKind::ApiError(
         403,
         9109,
@@ -256,7 +256,7 @@ async fn findings_go_with_the_mappings_of_a_zone_that_fails_for_too_long() {
     ));
     api.add_fault(fault.zone("a.test").on(Operation::ListMappings));
     let seen = exporter
-        .until("the failure", |seen| {
+        .until("the failed poll", |seen| {
             seen.of("a.test", "zone_up") == Some(0.0)
         })
         .await;
@@ -270,7 +270,7 @@ async fn findings_go_with_the_mappings_of_a_zone_that_fails_for_too_long() {
     assert_eq!(seen.of("a.test", "expected_origins"), None);
     assert_eq!(seen.of("a.test", "zone_up"), Some(0.0));
     api.clear_faults();
-    exporter.until("both again", both).await;
+    exporter.until("both findings again", both).await;
 }
 
 #[tokio::test]
@@ -284,13 +284,13 @@ async fn what_dns_named_does_not_come_and_go_with_a_short_retention() {
     let exporter = Exporter::polling(&api, poll, "expect: { from_dns: true }\n").await;
     let found =
         |seen: &crate::support::Exposition| seen.of("a.test", "missing_mappings") == Some(1.0);
-    exporter.until("the origin", found).await;
+    exporter.until("the missing origin", found).await;
     for _ in 0..100 {
         assert!(found(&exporter.scrape().await));
     }
     break_call(&api, Operation::DnsRecords, FaultKind::Html);
     exporter
-        .until("nothing known of DNS", |seen| {
+        .until("no origins from DNS", |seen| {
             seen.of("a.test", "missing_mappings").is_none()
         })
         .await;

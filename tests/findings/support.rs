@@ -1,4 +1,4 @@
-//! The real exporter against a simulated API, and its exposition taken apart.
+//! The real exporter against a simulated API, and its parsed exposition.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,13 +14,13 @@ use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-/// Everything that is to happen happens within this time, or the test fails.
+/// The time limit of every wait.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
-/// How often each zone is polled.
+/// The poll interval.
 pub(crate) const INTERVAL: Duration = Duration::from_millis(300);
 const TOKEN: &str = "secret-token-of-the-findings";
 
-/// The calls that are made beside the mappings.
+/// The optional calls, which are made besides listing mappings.
 pub(crate) const OPTIONAL: [Operation; 6] = [
     Operation::SupportedRegions,
     Operation::DnsRecords,
@@ -30,7 +30,7 @@ pub(crate) const OPTIONAL: [Operation; 6] = [
     Operation::SmartTieredCache,
 ];
 
-/// A world with a token that may do everything, and no rate limit.
+/// A world with a token that has all permissions, and no rate limit.
 pub(crate) fn world() -> World {
     let mut world = World::single_token(TOKEN);
     world.rate_limit.requests = 1_000_000;
@@ -43,12 +43,12 @@ pub(crate) async fn simulate(world: World) -> (Simulator, DropGuard) {
     (api, shutdown.drop_guard())
 }
 
-/// Makes a call fail in this way, for every zone and for ever.
+/// Makes a call fail for every zone, forever.
 pub(crate) fn break_call(api: &Simulator, operation: Operation, kind: FaultKind) {
     api.add_fault(Fault::new(kind).on(operation));
 }
 
-/// A running exporter, killed when it is dropped.
+/// A running exporter. It is killed on drop.
 pub(crate) struct Exporter {
     _process: Child,
     address: String,
@@ -57,24 +57,24 @@ pub(crate) struct Exporter {
 }
 
 impl Exporter {
-    /// Starts it with `more` under the usual configuration, and waits until it listens.
+    /// Starts it with `more` added to the default configuration, and waits until it listens.
     pub(crate) async fn start(api: &Simulator, more: &str) -> Self {
         Self::polling(api, "interval: 300ms, discovery_interval: 500ms", more).await
     }
 
-    /// As [`Self::start`], with other settings of the polls.
+    /// Like [`Self::start`], with other poll settings.
     pub(crate) async fn polling(api: &Simulator, poll: &str, more: &str) -> Self {
         Self::with(api, poll, "", &[], more).await
     }
 
-    /// As [`Self::start`], with a filter of zones.
+    /// Like [`Self::start`], with a zone filter.
     pub(crate) async fn start_filtered(api: &Simulator, filter: &str, more: &str) -> Self {
         let poll = "interval: 300ms, discovery_interval: 500ms";
         let zones = format!(", zones: {{ {filter} }}");
         Self::with(api, poll, &zones, &[], more).await
     }
 
-    /// As [`Self::start`], with more flags.
+    /// Like [`Self::start`], with additional flags.
     pub(crate) async fn start_with_flags(api: &Simulator, flags: &[&str], more: &str) -> Self {
         let poll = "interval: 300ms, discovery_interval: 500ms";
         Self::with(api, poll, "", flags, more).await
@@ -131,7 +131,7 @@ impl Exporter {
         self.log.lock().unwrap().clone()
     }
 
-    /// The lines of the log that hold every one of these words.
+    /// The log lines that contain all of these words.
     pub(crate) fn log_lines(&self, words: &[&str]) -> Vec<String> {
         let log = self.log();
         let lines = log.lines();
@@ -141,7 +141,7 @@ impl Exporter {
             .collect()
     }
 
-    /// Waits until a line of the log holds every one of these words.
+    /// Waits until a log line contains all of these words.
     pub(crate) async fn logs(&self, words: &[&str]) {
         self.until_logged(&format!("{words:?}"), |_| {
             self.log_lines(words).first().cloned()
@@ -161,7 +161,7 @@ impl Exporter {
         }
     }
 
-    /// Status and body.
+    /// The status and the body of a page.
     pub(crate) async fn get(&self, path: &str) -> (u16, String) {
         let exchange = async {
             let mut stream = TcpStream::connect(&self.address).await.unwrap();
@@ -174,7 +174,7 @@ impl Exporter {
         };
         let answer = timeout(PATIENCE, exchange)
             .await
-            .expect("an answer in time");
+            .expect("a response in time");
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
         (status, body.to_owned())
@@ -186,17 +186,21 @@ impl Exporter {
         Exposition::parse(&body)
     }
 
-    /// Scrapes until the exposition is as it should be.
-    pub(crate) async fn until(&self, what: &str, good: impl Fn(&Exposition) -> bool) -> Exposition {
+    /// Scrapes until a condition is true.
+    pub(crate) async fn until(
+        &self,
+        what: &str,
+        condition: impl Fn(&Exposition) -> bool,
+    ) -> Exposition {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let exposition = self.scrape().await;
-            if good(&exposition) {
+            if condition(&exposition) {
                 return exposition;
             }
             assert!(
                 Instant::now() < deadline,
-                "not seen: {what}\n{}\n{}",
+                "timed out waiting for {what}\n{}\n{}",
                 exposition.ours(),
                 self.log()
             );
@@ -204,7 +208,7 @@ impl Exporter {
         }
     }
 
-    /// Waits until every zone was polled so often again.
+    /// Waits until every zone was polled this many more times.
     pub(crate) async fn polls(&self, more: u32) {
         let polls = |exposition: &Exposition| {
             let samples = exposition.samples.iter();
@@ -226,7 +230,7 @@ pub(crate) struct Sample {
 }
 
 impl Sample {
-    /// Whether it is of this family; the common prefix is left out.
+    /// Whether it belongs to this family, whose name is given without the common prefix.
     fn is(&self, family: &str) -> bool {
         self.name.strip_prefix("cloudflare_origin_region_") == Some(family)
     }
@@ -242,7 +246,7 @@ impl Sample {
             Some((name, rest)) => (name, rest.strip_suffix('}').unwrap()),
             None => (series, ""),
         };
-        // No name of these tests holds a quote.
+        // No name in these tests contains a quote.
         let labels = inner.split("\",").filter(|pair| !pair.is_empty());
         let labels = labels.map(|pair| {
             let (name, value) = pair.split_once("=\"").unwrap();
@@ -269,7 +273,7 @@ impl Exposition {
         }
     }
 
-    /// The value of the one series of a family with these labels.
+    /// The value of the only series of a family with these labels.
     pub(crate) fn value(&self, family: &str, labels: &[(&str, &str)]) -> Option<f64> {
         let mut found = self
             .samples
@@ -283,12 +287,12 @@ impl Exposition {
         Some(first.value)
     }
 
-    /// The value of a zone's only series in a family.
+    /// The value of the only series of a zone in a family.
     pub(crate) fn of(&self, zone: &str, family: &str) -> Option<f64> {
         self.value(family, &[("zone", zone)])
     }
 
-    /// The values of these labels in every series of a family, sorted.
+    /// The values of these labels in all series of a family, sorted.
     pub(crate) fn rows(&self, family: &str, labels: &[&str]) -> Vec<String> {
         let rows = self.samples.iter().filter(|sample| sample.is(family));
         let mut rows: Vec<String> = rows
@@ -301,7 +305,7 @@ impl Exposition {
         rows
     }
 
-    /// Failed attempts of a call, by reason.
+    /// The reasons of the failed attempts of a call.
     pub(crate) fn errors(&self, operation: &str) -> Vec<String> {
         let family = "exporter_api_errors_total";
         let samples = self.samples.iter().filter(|sample| sample.is(family));

@@ -36,11 +36,11 @@ async fn settings_are_shown_for_each_zone_and_never_made_is_off() {
         let value = seen.of(zone, "smart_tiered_cache_enabled");
         assert_eq!(value, Some(smart), "{zone}");
     }
-    // A setting that was never made, and a zone that cannot tell the regions, are no errors.
+    // A setting that was never made is no error, nor is a zone that cannot return the regions.
     for operation in ["smart_tiered_cache", "supported_regions"] {
         assert_eq!(seen.errors(operation), [""; 0], "{operation}");
     }
-    // The settings are read hourly and no oftener, and one zone tells the regions for all.
+    // Settings are read once an hour, and the regions from a single zone.
     exporter.polls(5).await;
     assert_eq!(api.count(Operation::TieredCache), 4);
     assert_eq!(api.count(Operation::SmartTieredCache), 4);
@@ -63,14 +63,14 @@ async fn after_a_zone_that_does_not_return_the_regions_another_is_asked_without_
     for name in &failing {
         add(FaultKind::Status(403, None), Operation::ListMappings, name);
     }
-    // The zone without tiered cache is asked first. When it answers, the other one has read all
-    // else.
+    // The zone without tiered cache is asked first. By the time it responds, the other zone has
+    // read everything else.
     let delay = |milliseconds| FaultKind::Delay(Duration::from_millis(milliseconds));
     add(delay(300), Operation::ListMappings, "on.test");
     add(delay(600), Operation::SupportedRegions, "off.test");
     let exporter = Exporter::polling(&api, "interval: 1h", "").await;
     exporter
-        .until("the regions", |seen| {
+        .until("the supported regions", |seen| {
             !seen.rows("upper_tier_info", &["vendor"]).is_empty()
         })
         .await;
@@ -92,7 +92,7 @@ async fn a_setting_that_cannot_be_read_leaves_no_series_and_harms_nothing() {
     break_call(&api, Operation::SmartTieredCache, forbidden());
     let exporter = Exporter::start(&api, "").await;
     let seen = exporter
-        .until("the other zone's", |seen| {
+        .until("the setting of the other zone", |seen| {
             seen.of("b.test", "tiered_cache_enabled") == Some(1.0)
         })
         .await;
@@ -102,8 +102,8 @@ async fn a_setting_that_cannot_be_read_leaves_no_series_and_harms_nothing() {
     let seen = exporter.scrape().await;
     assert_eq!(seen.of("a.test", "zone_up"), Some(1.0));
     assert_eq!(seen.errors("tiered_cache"), ["forbidden"]);
-    let told = exporter.log_lines(&["operation=tiered_cache", "Zone Settings: Read"]);
-    assert_eq!(told.len(), 1, "{told:?}");
+    let logged = exporter.log_lines(&["operation=tiered_cache", "Zone Settings: Read"]);
+    assert_eq!(logged.len(), 1, "{logged:?}");
 }
 
 #[tokio::test]

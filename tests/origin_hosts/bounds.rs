@@ -1,4 +1,4 @@
-//! What is asked at once, how long a question takes, and how many hosts there may be.
+//! Limits on concurrent lookups, on their duration, and on the number of hosts.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -27,7 +27,7 @@ async fn at_most_32_questions_are_in_flight() {
     for (earlier, later) in at.iter().zip(at.iter().skip(32)) {
         assert!(later.duration_since(*earlier) + Duration::from_millis(20) >= late);
     }
-    assert!(took < late * 8, "nothing goes on at once: {took:?}");
+    assert!(took < late * 8, "lookups are not concurrent: {took:?}");
 }
 
 #[tokio::test]
@@ -52,7 +52,7 @@ async fn hosts_beyond_the_limit_are_left_out_and_harm_no_other() {
     world.want("b", &["one-more.example"]);
     assert!(world.hosts.get(&host("one-more.example")).is_none());
     assert!(world.hosts.get(&host("h0.example")).is_some());
-    // A zone wants its hosts again after each poll.
+    // Every poll of a zone requests its hosts again.
     world.hosts.want(&zone("a"), BTreeSet::new());
     world.want("b", &["one-more.example"]);
     world

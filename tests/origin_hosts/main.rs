@@ -3,7 +3,7 @@
 #![expect(
     clippy::panic,
     clippy::unwrap_used,
-    reason = "helpers of tests say what they expect as tests do"
+    reason = "tests and their helpers fail by panicking"
 )]
 
 mod bounds;

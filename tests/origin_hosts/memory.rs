@@ -1,4 +1,4 @@
-//! What many hosts cost in memory.
+//! The memory of many hosts.
 
 use std::fs;
 use std::process::Command;
@@ -12,7 +12,7 @@ use prometheus::Registry;
 
 use crate::support::host;
 
-/// Runs the measurement in a process of its own, where no other test takes memory.
+/// Runs the measurement in a separate process, where no other test allocates memory.
 #[test]
 fn ten_thousand_hosts_take_less_than_10_mb() {
     let output = Command::new(std::env::current_exe().unwrap())
@@ -31,7 +31,7 @@ fn ten_thousand_hosts_take_less_than_10_mb() {
 }
 
 #[tokio::test]
-#[ignore = "the test above runs it alone"]
+#[ignore = "run by the test above, in its own process"]
 async fn measure() {
     let now = Timestamp::now();
     let stored = |n: usize| StoredHost {

@@ -1,4 +1,4 @@
-//! What the resolver makes of answers of every kind.
+//! How the resolver handles all kinds of responses.
 
 use std::time::Duration;
 
@@ -81,7 +81,7 @@ async fn every_kind_of_answer_has_its_state() {
         assert_eq!(world.state(name), Some(state), "{name}");
         assert_eq!(world.host(name).failure(), failure, "{name}");
     }
-    // Of each host A and AAAA; good and slow have only A.
+    // Every host is asked for A and AAAA. The hosts "good" and "slow" have only A records.
     for (result, count) in [
         ("ok", 2.0),
         ("nxdomain", 6.0),
@@ -145,7 +145,10 @@ async fn subsets_of_a_rotating_host_add_up_and_nothing_changes_after_that() {
     for _ in 0..2 {
         world.ask_again("alb.example", MINUTE).await;
     }
-    assert!(world.host("alb.example").is_settling(), "each had new ones");
+    assert!(
+        world.host("alb.example").is_settling(),
+        "each response had new addresses"
+    );
     world.ask_again("alb.example", MINUTE).await;
     assert!(!world.host("alb.example").is_settling());
     let known = world.host("alb.example");
@@ -154,7 +157,7 @@ async fn subsets_of_a_rotating_host_add_up_and_nothing_changes_after_that() {
         world.ask_again("alb.example", MINUTE).await;
         assert!(!world.host("alb.example").differs(&known));
     }
-    // More than can be followed.
+    // With this limit, the host has too many addresses.
     let strict = Settings {
         rotating_above: 11,
         ..world.settings.clone()
@@ -232,13 +235,13 @@ async fn changes_are_reported_and_what_stays_as_it_is_is_not() {
     assert_eq!(
         world.changed().await.len(),
         2,
-        "all are new to the first caller"
+        "all hosts are new to the first caller"
     );
     let replaced = DnsHost::addresses(["198.51.100.3"]);
     world.dns.update(|names| names.set("b.example", replaced));
     world.ask_again("b.example", MINUTE).await;
     assert_eq!(world.changed().await, [host("b.example")].into());
-    assert_eq!(world.dns.count("a.example"), 4, "it was asked for too");
+    assert_eq!(world.dns.count("a.example"), 4, "it was looked up too");
 }
 
 #[tokio::test]

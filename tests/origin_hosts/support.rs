@@ -1,4 +1,4 @@
-//! A resolver and the name server that it asks.
+//! A resolver and its name server.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use prometheus::Registry;
 use tokio::time::{advance, pause, resume, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-/// Longer than any test waits for one thing.
+/// The time limit of every wait.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) struct World {
@@ -23,7 +23,7 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// A name server with these names, and a resolver that asks it and knows nothing yet.
+    /// Starts a name server with these names, and a resolver with an empty cache that uses it.
     pub(crate) async fn new(names: &[(&str, DnsHost)]) -> Self {
         Self::with(names, Settings::default()).await
     }
@@ -52,7 +52,7 @@ impl World {
         }
     }
 
-    /// Wants hosts and waits until each was asked for.
+    /// Requests hosts, and waits until each was looked up.
     pub(crate) async fn resolve(&self, names: &[&str]) {
         self.want("zone", names);
         for name in names {
@@ -66,13 +66,13 @@ impl World {
             .want(&zone, names.iter().map(|name| host(name)).collect());
     }
 
-    /// Waits until a host is as it should be.
-    pub(crate) async fn until(&self, name: &str, good: impl Fn(&Host) -> bool) -> Arc<Host> {
+    /// Waits until a host meets a condition.
+    pub(crate) async fn until(&self, name: &str, condition: impl Fn(&Host) -> bool) -> Arc<Host> {
         let name = host(name);
         let wait = async {
             loop {
                 match self.hosts.get(&name) {
-                    Some(host) if good(&host) => return host,
+                    Some(host) if condition(&host) => return host,
                     _ => tokio::time::sleep(Duration::from_millis(5)).await,
                 }
             }
@@ -94,10 +94,10 @@ impl World {
         self.host(name).ips().map(|ip| ip.to_string()).collect()
     }
 
-    /// Lets time pass and waits until the host was asked for again.
+    /// Advances the clock, and waits until the host was looked up again.
     pub(crate) async fn ask_again(&self, name: &str, later: Duration) {
         let asked = self.dns.count(name);
-        // What the resolver waits for is over before the clock moves.
+        // The resolver has to reach its next wait before the clock moves.
         tokio::time::sleep(Duration::from_millis(20)).await;
         pause();
         advance(later).await;
@@ -107,17 +107,19 @@ impl World {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
-        timeout(PATIENCE, wait).await.expect("another question");
+        timeout(PATIENCE, wait)
+            .await
+            .expect("another query in time");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 
     pub(crate) async fn changed(&self) -> BTreeSet<HostName> {
         timeout(PATIENCE, self.hosts.changed())
             .await
-            .expect("a change")
+            .expect("a change in time")
     }
 
-    /// The value of a series of the counter of queries.
+    /// The value of the query counter for this result.
     pub(crate) fn queries(&self, result: &str) -> f64 {
         let families = self.registry.gather();
         let family = families

@@ -1,7 +1,7 @@
 """Cloudflare's official client against the simulated API.
 
 Arguments: the base URL, a token, an account's identifier. The world is that of
-tests/simulator/official_client.rs. Fails with a traceback where the client and the API disagree.
+tests/simulator/official_client.rs. Fails with a traceback if the client and the API disagree.
 """
 
 import sys
@@ -18,7 +18,7 @@ regions = client.cache.origin_cloud_regions
 
 
 def raises(kind, code, call):
-    """The call fails with this class of the client and this code of the API."""
+    """Check that the call fails with this exception and this error code of the API."""
     try:
         call()
     except kind as error:
@@ -27,7 +27,7 @@ def raises(kind, code, call):
         raise AssertionError(f"expected {kind.__name__}")
 
 
-# Zones over several pages, found by name, read by identifier.
+# Zones: listed over several pages, found by name, read by identifier.
 zones = list(client.zones.list(per_page=50))
 assert len(zones) == 121, len(zones)
 assert len({zone.id for zone in zones}) == 121
@@ -70,7 +70,7 @@ batch = regions.bulk_delete(zone_id=zone_id, extra_body=["192.0.2.201", "192.0.2
 assert [item.origin_ip for item in batch.succeeded] == ["192.0.2.201"]
 assert [item.origin_ip for item in batch.failed] == ["192.0.2.202"]
 
-# Each of these writes is in the audit log; pages are followed by the client's own cursor.
+# Each of these writes is in the audit log. The client follows pages by cursor.
 now = datetime.now(timezone.utc)
 log = list(
     client.accounts.logs.audit.list(
@@ -88,7 +88,7 @@ assert calls == [
 assert len({entry.id for entry in log}) == 4 and log[0].actor.token_name == "token-1"
 assert log[0].zone.id == zone_id and log[0].action.result == "success"
 
-# Refusals, as the classes of the client.
+# Rejected calls raise the exceptions of the client.
 raises(cloudflare.NotFoundError, 1142, lambda: regions.get("192.0.2.200", zone_id=zone_id))
 raises(cloudflare.NotFoundError, 1142, lambda: regions.delete("192.0.2.200", zone_id=zone_id))
 raises(cloudflare.BadRequestError, 1146, lambda: regions.list(zone_id=zone_id, per_page=101))

@@ -1,4 +1,4 @@
-//! Who may ask, and how often.
+//! Authentication, permissions and the rate limit.
 
 use std::time::Duration;
 

@@ -12,7 +12,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::support::TOKEN;
 
-/// More than any regular answer of these tests has.
+/// More than any regular response in these tests.
 const BODY_LIMIT: usize = 1 << 20;
 
 struct Api {
@@ -22,7 +22,7 @@ struct Api {
 }
 
 impl Api {
-    /// A zone of 150 mappings, so of two pages.
+    /// A zone with 150 mappings, which are two pages.
     async fn new() -> Self {
         let shutdown = CancellationToken::new();
         let world = World::generate(TOKEN, 1, 150, 3);
@@ -224,7 +224,7 @@ async fn rows_that_are_bad_or_doubled() {
         let rows = &page["result"];
         assert_ne!(
             rows[0]["origin_ip"], rows[99]["origin_ip"],
-            "spelt otherwise"
+            "a different spelling"
         );
         assert_eq!(rows[0]["region"] == rows[99]["region"], agreeing);
     }

@@ -1,10 +1,10 @@
-//! The simulated Cloudflare API over real HTTP: what the API's reference documents.
+//! The simulated Cloudflare API over real HTTP behaves as the API reference documents.
 
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::panic,
-    reason = "tests and their helpers say what they expect by failing"
+    reason = "tests and their helpers fail by panicking"
 )]
 
 mod access;

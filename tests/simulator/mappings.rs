@@ -1,4 +1,4 @@
-//! Mappings: read one by one, page by page, and written.
+//! Mappings: get one, list pages, and write.
 
 use cloudflare_origin_region_exporter::simulator::{Operation, World};
 use reqwest::Method;

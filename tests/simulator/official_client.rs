@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::support::TOKEN;
 
-/// 121 zones: `example.com` with 45 mappings, an empty one, and many more.
+/// 121 zones: `example.com` with 45 mappings, an empty one, and 119 others.
 fn world() -> World {
     let mut world = World::generate(TOKEN, 119, 1, 5).zone("empty.example", []);
     world = world.zone("example.com", [("2001:db8::1", "gcp", "us-central1")]);
@@ -55,7 +55,7 @@ fn world() -> World {
 #[ignore = "needs EXPORTER_PYTHON, the interpreter that scripts/python-env prints"]
 async fn the_official_client_works_with_the_simulation() {
     let python = std::env::var("EXPORTER_PYTHON")
-        .expect("EXPORTER_PYTHON names the interpreter that scripts/python-env prints");
+        .expect("EXPORTER_PYTHON is the interpreter that scripts/python-env prints");
     let shutdown = CancellationToken::new();
     let _stop = shutdown.clone().drop_guard();
     let world = world();

@@ -1,4 +1,4 @@
-//! What holds for every request.
+//! What all requests have in common.
 
 use cloudflare_origin_region_exporter::http_client;
 use reqwest::Method;

@@ -1,4 +1,4 @@
-//! Zones, and what is set and served in them beside the mappings.
+//! Zones, and their settings and records besides mappings.
 
 use cloudflare_origin_region_exporter::simulator::{Pool, PoolOrigin, World, zone_id_of};
 use reqwest::Method;

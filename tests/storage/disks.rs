@@ -1,4 +1,4 @@
-//! Disks that fail, and what is no folder.
+//! Failing disks, and a path that is not a folder.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
@@ -14,7 +14,7 @@ use crate::support::{Scrape, Setup};
 
 const ZONE: &str = "a.example";
 
-/// A small file system of its own.
+/// A small, separate file system.
 struct Mount(TempDir);
 
 impl Mount {
@@ -69,7 +69,7 @@ async fn a_full_disk_stops_nothing_and_is_recovered_from() {
     let filler = mount.path().join("filler");
     let full = fs::write(&filler, vec![7; 16 << 20]);
     assert!(full.is_err(), "the disk is not full");
-    // What is written from now on needs room.
+    // From now on, writes need additional space.
     setup.simulator.update(|world| {
         for number in 0..200 {
             for third in 2..17 {
@@ -83,7 +83,7 @@ async fn a_full_disk_stops_nothing_and_is_recovered_from() {
         .await;
     let polls = polls.sum(&["zone_polls_total"]);
     let scrape = life
-        .until("polls go on", |scrape| {
+        .until("polling continues", |scrape| {
             scrape.sum(&["zone_polls_total"]) > polls + 2.0
         })
         .await;
@@ -135,7 +135,7 @@ async fn what_a_full_disk_holds_is_served_and_recovered() {
     let file = setup.storage().join("storage.redb");
     let full = |wanted: bool| {
         if wanted {
-            // Pages of zeros take no room, so the first write to one needs some.
+            // A sparse file has no blocks for zeros, so the first write to them needs space.
             let sparse = file.with_extension("sparse");
             let mut copy = Command::new("cp");
             copy.arg("--sparse=always").args([&file, &sparse]);
@@ -197,8 +197,8 @@ async fn a_file_that_may_not_be_read_at_the_start_is_kept() {
     life.stop().await;
 }
 
-/// Starts on a storage that was left by a kill and cannot be written, while the API is down.
-/// `protect` makes it so, and ends it.
+/// Starts with a storage that was left by a kill and cannot be written, while the API is down.
+/// `protect` makes it read-only and writable again.
 async fn outlasts_a_bad_start(setup: &Setup, may_be_written: bool, protect: impl Fn(bool)) {
     let life = setup.start().await;
     life.until("a is read twice", |scrape| {
@@ -223,7 +223,7 @@ async fn outlasts_a_bad_start(setup: &Setup, may_be_written: bool, protect: impl
     assert_eq!(scrape.mappings().len(), 2);
     assert_eq!(scrape.sum(&["mapping_changes_total", "\"added\""]), 1.0);
     assert_eq!(life.changes().await["total"], 1);
-    // A full disk may have room for the little that is written at a start.
+    // A full disk may have room for the small writes of a start.
     if !may_be_written {
         assert!(!is_up(&scrape));
         assert!(scrape.sum(&["storage_errors_total", "\"open\""]) > 0.0);
@@ -232,7 +232,7 @@ async fn outlasts_a_bad_start(setup: &Setup, may_be_written: bool, protect: impl
     let polls = scrape.sum(&["zone_polls_total"]);
     life.until("the storage is up again", is_up).await;
     life.kill().await;
-    // Everything is in the file again, the history too.
+    // Everything is in the file again, including the history.
     let life = setup.start().await;
     let scrape = life.scrape().await;
     assert!(is_up(&scrape));

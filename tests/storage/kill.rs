@@ -10,12 +10,12 @@ use crate::support::{Scrape, Setup};
 
 const LIVES: usize = 60;
 const ZONES: [&str; 4] = ["a.example", "b.example", "c.example", "d.example"];
-/// What was served for longer than this lasts.
+/// What was served for longer than this survives a kill.
 const LASTS: Duration = Duration::from_secs(2);
 const BUDGET: usize = 60;
 const WINDOW: Duration = Duration::from_secs(3);
 
-/// What was served, and when.
+/// What was served, with the time.
 struct Served {
     at: Instant,
     scrape: Scrape,
@@ -28,7 +28,8 @@ async fn sixty_kills_lose_nothing_that_was_served_two_seconds_before() {
     let declared = format!("expect: {{ zones: {{ {} }} }}", declared.join(", "));
     let poll = "interval: 300ms, retries: 0, retain: 1h, timeout: 1s";
     let mut setup = Setup::new(&ZONES, poll, &declared).await;
-    // What the API counts beyond what the program knows of counts too, until its window ends.
+    // The API may have counted requests that the program does not know of. They reduce its budget
+    // until the window of the API ends.
     setup
         .simulator
         .update(|world| world.rate_limit.window = WINDOW);
@@ -40,7 +41,7 @@ async fn sixty_kills_lose_nothing_that_was_served_two_seconds_before() {
     for life in 0..LIVES {
         let daemon = setup.start().await;
         let first = daemon.scrape().await;
-        // Nothing changes in the API between a kill and the first scrape.
+        // The API does not change between a kill and the first scrape.
         let current: Vec<String> = setup.simulator.look(|world| {
             let zones = world.zones.values().flat_map(|zone| {
                 zone.mappings
@@ -78,7 +79,7 @@ async fn sixty_kills_lose_nothing_that_was_served_two_seconds_before() {
             sleep(Duration::from_millis(25)).await;
         }
         daemon.kill().await;
-        // The next life starts with the API down, hanging, or up again.
+        // The next start happens while the API is down, hanging, or up.
         setup.simulator.clear_faults();
         match life % 4 {
             0 => setup
@@ -97,7 +98,7 @@ async fn sixty_kills_lose_nothing_that_was_served_two_seconds_before() {
     assert!(requests.len() > 6 * BUDGET, "{}", requests.len());
 }
 
-/// Adds, removes or moves a mapping of some zone.
+/// Adds or removes a mapping of a random zone.
 fn change(setup: &Setup, random: &mut fastrand::Rng) {
     let ip = format!("192.0.2.{}", random.u8(2..5));
     setup.simulator.update(|world| {
@@ -108,7 +109,7 @@ fn change(setup: &Setup, random: &mut fastrand::Rng) {
     });
 }
 
-/// Strikes at some requests of one zone, or of all.
+/// A fault for some requests of one zone or of all zones.
 fn fault(random: &mut fastrand::Rng) -> Fault {
     let kinds = [
         FaultKind::Status(503, None),
@@ -127,7 +128,8 @@ fn fault(random: &mut fastrand::Rng) -> Fault {
     }
 }
 
-/// The latest that was served two seconds before the end. It must survive, and what came later may.
+/// The last scrape that must survive, because it was served two seconds before the kill. Later ones
+/// may survive.
 fn lasting(served: &[Served]) -> Option<usize> {
     let last = served.last()?;
     served
@@ -135,14 +137,14 @@ fn lasting(served: &[Served]) -> Option<usize> {
         .rposition(|served| served.at + LASTS < last.at)
 }
 
-/// Every change that the history had told of is still in it, as it was.
+/// Checks that the history still has every change that must survive, unchanged.
 fn check_history(life: usize, served: &[Served], first: &Value) {
     let Some(lasting) = lasting(served) else {
         return;
     };
     let list = |history: &Value| history["changes"].as_array().unwrap().clone();
     let (before, now) = (list(&served[lasting].history), list(first));
-    // It shows the latest thousand.
+    // The API returns at most the latest thousand changes.
     let oldest = now.last().map(|change| change["id"].as_u64());
     for change in before {
         let may_be_older = now.len() == 1000 && Some(change["id"].as_u64()) < oldest;
@@ -155,7 +157,7 @@ fn check_history(life: usize, served: &[Served], first: &Value) {
     assert!(ids.is_sorted_by(|newer, older| newer > older), "{ids:?}");
 }
 
-/// The first scrape of a life against what the last life served.
+/// Compares the first scrape after a restart with what was served before.
 fn check(life: usize, served: &[Served], first: &Scrape, current: &[String]) {
     let Some(lasting) = lasting(served) else {
         return;
@@ -203,7 +205,7 @@ fn check(life: usize, served: &[Served], first: &Scrape, current: &[String]) {
         now.sort();
         assert!(
             was_served || ips == now,
-            "life {life}: {zone} shows {shown:#?}, which was neither served nor is it so now: {now:?}"
+            "life {life}: {zone} shows {shown:#?}, which was not served before; the API has {now:?}"
         );
     }
 }

@@ -1,13 +1,13 @@
-//! The real program with `--storage.path`, killed, restarted and given bad disks.
+//! The real program with `--storage.path`: kills, restarts and bad disks.
 
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
-    reason = "tests and their helpers say what they expect by failing"
+    reason = "tests and their helpers fail by panicking"
 )]
 #![expect(
     clippy::float_cmp,
-    reason = "counts are whole numbers, which the text format writes exactly"
+    reason = "counts are whole numbers, which the text format represents exactly"
 )]
 
 mod disks;

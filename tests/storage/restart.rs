@@ -1,4 +1,4 @@
-//! What a restart goes on with.
+//! What survives a restart.
 
 use std::fmt::Write as _;
 
@@ -150,7 +150,7 @@ async fn the_ranges_of_the_vendors_outlast_a_restart() {
         &format!("tiered_cache: false, {ranges}"),
     );
     setup.configure("expect: {", "expect: { from_dns: true,");
-    // In us-east-1, says AWS.
+    // In the ranges of us-east-1.
     setup.simulator.update(|world| {
         let zone = world.zone_mut(ZONE);
         zone.record("A", "www.a.example", "3.80.2.1", true);
@@ -178,7 +178,7 @@ async fn the_ranges_of_the_vendors_outlast_a_restart() {
             assert_eq!(first.sum(&words), before.sum(&words), "{words:?}");
         }
     }
-    // They judge what is new, although the vendors cannot be reached.
+    // The stored ranges are used for new mappings, although the vendors cannot be reached.
     let last = life
         .until("b is judged by the stored ranges", |scrape| {
             scrape.sum(&["wrong_mapping{", "b.example", "vendor_ranges"]) == 1.0
@@ -210,7 +210,7 @@ async fn a_pause_after_a_429_outlasts_a_kill() {
     let words = ["api_blocked_until_timestamp_seconds"];
     let restored = life.scrape().await.sum(&words);
     assert!((restored - until.sum(&words)).abs() < 0.1, "{restored}");
-    life.until("polls go on", |scrape| {
+    life.until("polling continues", |scrape| {
         scrape.sum(&["api_blocked_until_timestamp_seconds"]) == 0.0
             && scrape.sum(&["exporter_api_requests_total", "list_mappings"]) > 2.0
     })

@@ -1,4 +1,4 @@
-//! The program under test on a simulated API, in one folder over several lives.
+//! The program under test with a simulated API, in one folder across restarts.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -15,12 +15,12 @@ use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-/// Everything that is to happen happens within this time, or the test fails.
+/// The time limit of every wait.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 const TOKEN: &str = "secret-token-of-the-tests";
 
-/// The API, and the folder of the program's lives.
+/// The API, and the folder of the program.
 pub(crate) struct Setup {
     pub(crate) simulator: Simulator,
     _stop: DropGuard,
@@ -31,7 +31,7 @@ pub(crate) struct Setup {
 }
 
 impl Setup {
-    /// Zones with one mapping each, polled with these settings.
+    /// Zones with one mapping each, and these poll settings.
     pub(crate) async fn new(zones: &[&str], poll: &str, more: &str) -> Self {
         let mut world = World {
             rate_limit: RateLimit::NONE,
@@ -61,13 +61,13 @@ impl Setup {
         }
     }
 
-    /// Has the program respect the modes of files even where root runs the test.
+    /// Makes the program respect file modes even if the tests run as root.
     pub(crate) fn without_privileges(mut self) -> Self {
         self.is_unprivileged = true;
         self
     }
 
-    /// Another place of the storage.
+    /// Puts the storage elsewhere.
     pub(crate) fn stored_at(mut self, path: &Path) -> Self {
         path.clone_into(&mut self.storage);
         self
@@ -133,7 +133,7 @@ impl Setup {
         }
     }
 
-    /// Starts the program where it is to fail. Returns its exit code and what it logged.
+    /// Starts the program, which must fail. Returns its exit code and log.
     pub(crate) async fn fails(&self) -> (i32, String) {
         let log = self.folder.path().join("failing");
         let mut child = self.spawn(&log);
@@ -143,7 +143,7 @@ impl Setup {
     }
 }
 
-/// One life of the program.
+/// One run of the program.
 pub(crate) struct Life {
     child: Child,
     address: String,
@@ -175,18 +175,18 @@ impl Life {
         answer
     }
 
-    /// Scrapes until something is so.
-    pub(crate) async fn until(&self, what: &str, so: impl Fn(&Scrape) -> bool) -> Scrape {
+    /// Scrapes until a condition is true.
+    pub(crate) async fn until(&self, what: &str, condition: impl Fn(&Scrape) -> bool) -> Scrape {
         let start = Instant::now();
         loop {
             let scrape = self.scrape().await;
-            if so(&scrape) {
+            if condition(&scrape) {
                 return scrape;
             }
             let series = &scrape.series;
             assert!(
                 start.elapsed() < PATIENCE,
-                "not: {what}\n{series:#?}\n{}",
+                "timed out waiting for {what}\n{series:#?}\n{}",
                 self.log()
             );
             sleep(LOOK_AGAIN).await;
@@ -200,7 +200,7 @@ impl Life {
         assert!(!log.contains(TOKEN), "a secret is logged");
     }
 
-    /// Ends it by SIGTERM, which must not take long.
+    /// Stops it with SIGTERM, which must not take long.
     pub(crate) async fn stop(mut self) -> String {
         let pid = self.child.id().unwrap();
         let pid = rustix::process::Pid::from_raw(pid.cast_signed()).unwrap();
@@ -212,7 +212,7 @@ impl Life {
     }
 }
 
-/// The series of a scrape, without the prefix of the names.
+/// The series of a scrape, without the common prefix of the names.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Scrape {
     pub(crate) series: BTreeMap<String, f64>,
@@ -230,7 +230,7 @@ impl Scrape {
         }
     }
 
-    /// The sum of the series whose text holds all of these words.
+    /// The sum of the series whose text contains all of these words.
     pub(crate) fn sum(&self, words: &[&str]) -> f64 {
         self.matching(words).map(|(_, value)| value).sum()
     }
@@ -245,7 +245,7 @@ impl Scrape {
             .filter(move |(name, _)| words.iter().all(|word| name.contains(word)))
     }
 
-    /// The mappings that it shows.
+    /// The mappings in this scrape.
     pub(crate) fn mappings(&self) -> Vec<&str> {
         let mappings = self.series.keys().map(String::as_str);
         mappings
@@ -253,7 +253,7 @@ impl Scrape {
             .collect()
     }
 
-    /// The counters of zones.
+    /// The counters of all zones.
     pub(crate) fn zone_counters(&self) -> impl Iterator<Item = (&str, f64)> {
         let series = self
             .series

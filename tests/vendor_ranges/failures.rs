@@ -1,4 +1,4 @@
-//! What is refused, and what stays in use meanwhile.
+//! Rejected files, and what stays in use.
 
 use std::time::Duration;
 

@@ -1,9 +1,9 @@
-//! The vendors' ranges over real HTTP and from files: what is read, what is refused, what is kept.
+//! The ranges of the vendors, over real HTTP and from files: what is read, rejected and kept.
 
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
-    reason = "tests say what they expect by unwrapping"
+    reason = "tests fail by panicking"
 )]
 
 mod failures;

@@ -1,4 +1,4 @@
-//! The published files themselves, which are too large to be kept here.
+//! Tests with the published files, which are too large for this repository.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::support::shown;
 #[ignore = "needs EXPORTER_RANGE_FILES, the directory of the published files; run by scripts/test"]
 fn the_published_files_are_read_whole() {
     let directory = std::env::var_os("EXPORTER_RANGE_FILES").expect(
-        "EXPORTER_RANGE_FILES names a directory with aws-ip-ranges.json, azure-service-tags.json, \
+        "EXPORTER_RANGE_FILES is a directory with aws-ip-ranges.json, azure-service-tags.json, \
          gcp-cloud.json and oci-public-ip-ranges.json",
     );
     let mut table = RangeTable::default();
@@ -48,7 +48,7 @@ fn the_published_files_are_read_whole() {
         let address = prefix.split('/').next().unwrap();
         shown(table.verdict(OriginIp::parse(address).unwrap())) != *vendor
     });
-    // A few blocks of CloudFront begin with a part that EC2 uses in a region.
+    // A few CloudFront blocks start with addresses that EC2 uses in a region.
     let regional: Vec<_> = regional.collect();
     assert!(regional.len() * 20 < total, "{regional:?} of {total}");
     for (ip, expected) in KNOWN_ADDRESSES {
@@ -83,8 +83,8 @@ fn edge_prefixes(directory: &Path) -> Vec<(&'static str, String)> {
     prefixes
 }
 
-/// Addresses of the files of summer 2025 and 2026, with nested prefixes and regions that Azure spells
-/// in its own way among them.
+/// Addresses from the files of summer 2025 and 2026. They include nested prefixes, and regions with
+/// names that are specific to Azure.
 const KNOWN_ADDRESSES: [(&str, &str); 20] = [
     ("3.5.140.1", "aws ap-northeast-2"),
     ("::ffff:3.5.140.1", "aws ap-northeast-2"),

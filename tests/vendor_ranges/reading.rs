@@ -1,4 +1,4 @@
-//! Where the files are found, and when they are read again.
+//! Where the files come from, and when they are read again.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -152,7 +152,7 @@ async fn azures_file_is_found_on_its_download_page() {
     assert!(fixture.up("azure"));
     assert_eq!(fixture.verdict("2600:1f18:b::1"), "azure francecentral");
 
-    // The validators of one file say nothing of another.
+    // The validators of one file do not apply to another.
     server.answer("/page", page("20251103"));
     server.answer(
         "/files/ServiceTags_Public_20251103.json",

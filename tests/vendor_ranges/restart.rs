@@ -6,7 +6,7 @@ use tokio::time::timeout;
 
 use crate::support::{Answer, Fixture, PATIENCE, Server, gcp_file, json};
 
-/// What a fixture would store.
+/// The ranges that a fixture would store.
 async fn stored(fixture: &Fixture) -> Vec<(String, StoredRanges, StoredRefresh)> {
     let refreshed = timeout(PATIENCE, fixture.ranges.refreshed()).await.unwrap();
     let stored = refreshed.into_iter().map(|refreshed| {
@@ -65,7 +65,7 @@ async fn after_a_restart_ranges_are_in_use_at_once_and_asked_for_only_if_they_ch
         .find(|refreshed| refreshed.vendor == Vendor::Gcp);
     assert!(gcp.unwrap().ranges.is_none());
 
-    // A source that fails leaves them in use, with their time.
+    // If a source fails, they stay in use with their time.
     server.answer(
         "/cloud.json",
         Answer::Whole("HTTP/1.1 503 Service Unavailable\r\n", String::new()),
@@ -82,7 +82,7 @@ async fn after_a_restart_ranges_are_in_use_at_once_and_asked_for_only_if_they_ch
         .find(|refreshed| refreshed.vendor == Vendor::Gcp);
     assert!(!gcp.unwrap().refresh.succeeded);
 
-    // A restart accepts a file that has shrunk, and once.
+    // A restart accepts a file that has shrunk, but only once.
     let again = restart();
     server.answer("/cloud.json", json(&gcp_file(120)));
     again.ranges.refresh_all_once().await;

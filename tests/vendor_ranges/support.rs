@@ -1,4 +1,4 @@
-//! Vendors that answer as a test says, and the ranges that are read from them.
+//! Servers with scripted responses, and the ranges that are read from them.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -15,7 +15,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use url::Url;
 
-/// Everything happens within this time, or the test fails.
+/// The time limit of every wait.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) const EXCERPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/ip-ranges");
 
@@ -23,10 +23,10 @@ pub(crate) fn excerpt(name: &str) -> String {
     std::fs::read_to_string(format!("{EXCERPTS}/{name}.json")).unwrap()
 }
 
-/// What the server does with a request.
+/// The response to a request.
 #[derive(Clone)]
 pub(crate) enum Answer {
-    /// Sends head and body; the length of the body is added.
+    /// Sends this head and body, and adds the length of the body.
     Whole(&'static str, String),
     /// Sends an endless body.
     Endless,
@@ -38,7 +38,7 @@ pub(crate) fn json(body: &str) -> Answer {
     Answer::Whole("HTTP/1.1 200 OK\r\n", body.to_owned())
 }
 
-/// A server that answers each path as the test says, and remembers the heads of the requests.
+/// A server with a response for each path. It records the heads of the requests.
 #[derive(Clone)]
 pub(crate) struct Server {
     address: SocketAddr,
@@ -109,7 +109,7 @@ impl Server {
     }
 }
 
-/// Ranges whose vendors are all local excerpts but for the sources given.
+/// Ranges from local excerpts, except for the given sources.
 pub(crate) struct Fixture {
     pub(crate) ranges: VendorRanges,
     registry: Registry,
@@ -150,7 +150,7 @@ impl Fixture {
         shown(self.ranges.verdict(OriginIp::parse(ip).unwrap()))
     }
 
-    /// The value of `vendor_ranges_NAME` for a vendor; `None` where there is no series.
+    /// The value of `vendor_ranges_NAME` for a vendor; `None` if there is no series.
     pub(crate) fn metric(&self, name: &str, vendor: &str) -> Option<f64> {
         let text = TextEncoder::new()
             .encode_to_string(&self.registry.gather())
@@ -175,7 +175,7 @@ pub(crate) fn shown(verdict: RangeVerdict) -> String {
     }
 }
 
-/// A file in the shape of GCP's with as many prefixes.
+/// A file in the format of GCP with this many prefixes.
 pub(crate) fn gcp_file(prefixes: u32) -> String {
     let rows: Vec<_> = (0..prefixes)
         .map(|n| {

@@ -1,4 +1,4 @@
-//! Users, the rate limit and headers.
+//! Users, the rate limit and security headers.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::support::*;
 
 pub(crate) const PASSWORD: &str = "correct-horse";
 
-/// A web configuration with one user; the cost is the least that there is.
+/// A web configuration with one user. The hash has the lowest cost, for speed.
 pub(crate) fn user(name: &str, password: &str) -> String {
     let hash = bcrypt::hash(password, 4).unwrap();
     format!("basic_auth_users: {{ {name}: \"{hash}\" }}\n")

@@ -151,7 +151,7 @@ async fn an_answer_is_bounded_however_much_there_is() {
 #[tokio::test]
 async fn what_is_not_understood_is_refused_in_json() {
     let server = server().await;
-    for (path, said) in [
+    for (path, expected) in [
         ("zones?nothing=1", "unknown parameter \"nothing\""),
         ("mappings?limit=10001", "limit"),
         ("mappings?limit=many", "limit"),
@@ -162,7 +162,7 @@ async fn what_is_not_understood_is_refused_in_json() {
         let (status, answer) = get(&server, path).await;
         assert_eq!(status, 400, "{path}");
         let error = answer["error"].as_str().unwrap();
-        assert!(error.contains(said), "{path}: {error}");
+        assert!(error.contains(expected), "{path}: {error}");
     }
     server.expect_requests("api", "400", 6);
 }
@@ -178,7 +178,8 @@ async fn answers_are_json_and_not_cached() {
     }
 }
 
-/// Each answer in `docs/api.md` has the fields that the server gives, and each is explained.
+/// Each response in `docs/api.md` has the fields that the server sends, and each field is
+/// explained.
 #[tokio::test]
 async fn the_documentation_shows_the_fields_as_they_are() {
     let server = server().await;

@@ -1,4 +1,4 @@
-//! Places, memory and password checks are shared fairly.
+//! Connections, memory and password checks are shared fairly between clients.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ const LARGE: usize = 32 << 20;
 
 const GET_ONCE: &str = "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n";
 
-/// A connection from another address of this host.
+/// A connection from another local address.
 async fn connect_from(address: &str, server: &Server) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket
@@ -47,7 +47,7 @@ async fn clients_that_do_not_read_lock_nobody_out() {
         stream.write_all(&GET_METRICS.repeat(3)).await.unwrap();
         lazy.push(stream);
         let healthy = timeout(Duration::from_secs(2), server.get("/-/healthy"));
-        assert_eq!(healthy.await.expect("an answer at once").0, 200);
+        assert_eq!(healthy.await.expect("an immediate response").0, 200);
     }
     let start = Instant::now();
     for address in ["127.0.0.1", "127.0.0.2"] {
@@ -87,7 +87,7 @@ async fn a_window_of_nothing_locks_nobody_out() {
         lazy.push((requests, connection, response));
         let healthy = request_path(&site, &server, "/-/healthy");
         let healthy = timeout(Duration::from_secs(2), healthy).await;
-        assert_eq!(healthy.expect("an answer at once"), Some(200));
+        assert_eq!(healthy.expect("an immediate response"), Some(200));
     }
     let start = Instant::now();
     while request_path(&site, &server, "/metrics").await != Some(200) {
@@ -130,7 +130,7 @@ async fn a_storm_does_not_end_a_handshake_under_way() {
     let (first, rest) = hello.split_at(hello.len() / 2);
     let mut slow = server.connect().await;
     slow.write_all(first).await.unwrap();
-    // The server has read it when it has read a request that came later.
+    // A later request was answered, so the server has read this part.
     assert_eq!(request_path(&site, &server, "/-/healthy").await, Some(200));
 
     let mut storm = Vec::new();
@@ -171,7 +171,7 @@ async fn slow_readers_hold_two_large_bodies_at_most() {
             }
             true
         });
-        // By then no body is shared for being so new.
+        // Long enough that the next scrape gets a new body.
         sleep(Duration::from_millis(1100)).await;
     }
     hurry.send(true).unwrap();
@@ -193,7 +193,7 @@ async fn a_scrape_waits_for_memory_while_steady_readers_get_their_bodies_whole()
     let server = options.start().await;
     let (hurry, hurried) = watch::channel(false);
     let mut readers = JoinSet::new();
-    // Two of these bodies take all the memory that there is for them.
+    // Two bodies use all the memory for bodies.
     for _ in 0..3 {
         let mut stream = server.connect().await;
         stream.write_all(GET_METRICS).await.unwrap();
@@ -205,17 +205,17 @@ async fn a_scrape_waits_for_memory_while_steady_readers_get_their_bodies_whole()
                     Ok(Ok(n)) => received += n,
                     _ => return false,
                 }
-                // Slower than usual, but never as if it had stopped.
+                // Slow, but the client never stops reading.
                 if !*hurried.borrow() {
                     sleep(Duration::from_millis(50)).await;
                 }
             }
             true
         });
-        // By then no body is shared for being so new.
+        // Long enough that the next scrape gets a new body.
         sleep(Duration::from_millis(1100)).await;
     }
-    assert_eq!(rendered.get(), 2, "the third waits");
+    assert_eq!(rendered.get(), 2, "the third scrape waits");
     hurry.send_replace(true);
     assert_eq!(readers.join_all().await, [true; 3]);
     assert_eq!(rendered.get(), 3);
@@ -235,13 +235,13 @@ async fn a_response_has_a_least_rate() {
     let start = Instant::now();
     let mut received = 0;
     let mut chunk = vec![0; 64 << 10];
-    // It reads all the time, for at least five seconds where three are allowed.
+    // The client reads continuously, but needs at least five seconds where three are allowed.
     while received < LARGE
         && let Ok(n @ 1..) = timeout(PATIENCE, slow.read(&mut chunk)).await.unwrap()
     {
         received += n;
         sleep(Duration::from_millis(10)).await;
-        assert!(start.elapsed() < PATIENCE, "it is never cut");
+        assert!(start.elapsed() < PATIENCE, "the response is never cut");
     }
     assert!(received < LARGE, "{received}");
 }
@@ -265,7 +265,7 @@ async fn wrong_passwords_do_not_keep_out_a_scraper_from_elsewhere() {
     let right = request("right");
     tokio::select! {
         status = ask(scraper, &right) => assert_eq!(status, 200),
-        () = checked(&mut guesses) => panic!("the guesses went first"),
+        () = checked(&mut guesses) => panic!("the guesses were checked first"),
     }
 }
 
@@ -285,7 +285,7 @@ async fn wrong_passwords_do_not_keep_out_a_scraper_from_the_same_address() {
         guessers.spawn(async move {
             for guess in 0.. {
                 let text = request(&format!("{guesser}-{guess}"));
-                // The server may close it to make room.
+                // The server may close the connection to make room.
                 let mut stream = server.connect().await;
                 let _ = stream.write_all(text.as_bytes()).await;
                 read_to_end_lossy(&mut stream).await;
@@ -295,20 +295,20 @@ async fn wrong_passwords_do_not_keep_out_a_scraper_from_the_same_address() {
     let start = Instant::now();
     let mut number = 0;
     while ask(server.connect().await, &request(&number.to_string())).await != 503 {
-        assert!(start.elapsed() < PATIENCE, "no guess is turned away");
+        assert!(start.elapsed() < PATIENCE, "no guess is rejected");
         number += 1;
     }
     let right = request("right");
     let mut attempts = 1;
     while ask(server.connect().await, &right).await != 200 {
         attempts += 1;
-        assert!(attempts < 5, "kept out");
+        assert!(attempts < 5, "the scraper is locked out");
         sleep(Duration::from_millis(300)).await;
     }
     assert_eq!(ask(server.connect().await, &right).await, 200, "remembered");
 }
 
-/// Waits until most of those that were checked have been refused.
+/// Waits until more than 30 guesses have been rejected.
 async fn checked(guesses: &mut JoinSet<u16>) {
     let mut refused = 0;
     while let Some(status) = guesses.join_next().await {

@@ -1,4 +1,4 @@
-//! The page of the findings of all zones.
+//! The page with the findings of all zones.
 
 use cloudflare_origin_region_exporter::findings::{TieredCache, ZoneFindings};
 use cloudflare_origin_region_exporter::snapshot::ZoneState;

@@ -1,4 +1,4 @@
-//! What one HTTP/2 client cannot do to the others.
+//! Limits on a single HTTP/2 client, so that it does not affect others.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::secure::*;
 use crate::streaming::many_mappings;
 use crate::support::*;
 
-/// More than the buffers between a client and this server hold, its window included.
+/// More than all buffers between a client and this server, including its window.
 const LARGE: usize = 4 << 20;
 
 struct Client {
@@ -21,7 +21,7 @@ struct Client {
 }
 
 impl Client {
-    /// With so many bytes of room for each response.
+    /// Connects with a window of this many bytes for each response.
     async fn connect(site: &Site, server: &Server, window: u32) -> Self {
         let mut config = site.client(None);
         config.alpn_protocols = vec![b"h2".to_vec()];
@@ -104,10 +104,13 @@ async fn a_response_that_is_not_taken_is_cut_and_frees_its_place() {
         let response = timeout(PATIENCE, lazy.send("/metrics").await).await;
         let response = response.unwrap().unwrap();
         assert_eq!(response.status(), 200);
-        // The client is alive and asks for other things; only this response does not move.
+        // The client still sends other requests; only this response makes no progress.
         let start = Instant::now();
         while !lazy.connection.is_finished() {
-            assert!(start.elapsed() < PATIENCE, "{window}: it is never cut");
+            assert!(
+                start.elapsed() < PATIENCE,
+                "{window}: the response is never cut"
+            );
             sleep(SHORT / 10).await;
         }
         lazy.ends().await;
@@ -137,7 +140,7 @@ async fn pages_that_are_not_taken_are_bounded_over_all_connections() {
         let mut other = Client::connect(&site, &server, 1 << 20).await;
         let response = other.send("/").await;
         drop(timeout(PATIENCE, read(response, Duration::ZERO)).await);
-        assert!(start.elapsed() < PATIENCE, "none makes room");
+        assert!(start.elapsed() < PATIENCE, "no connection is closed");
         sleep(SHORT).await;
     }
 }
@@ -145,7 +148,7 @@ async fn pages_that_are_not_taken_are_bounded_over_all_connections() {
 #[tokio::test]
 async fn a_slow_client_gets_the_whole_response() {
     let site = Site::new(TLS);
-    // At once, and in pieces that are rendered while it is sent.
+    // Rendered completely before sending, or in pieces during sending.
     for in_pieces in [false, true] {
         let mut options = options(&site);
         if in_pieces {
@@ -167,7 +170,7 @@ async fn a_slow_client_gets_the_whole_response() {
         let received = read(async { Ok(response) }, pause).await.unwrap();
         assert_eq!(received, announced);
         assert!(received > LARGE);
-        assert!(start.elapsed() > SHORT, "the time-outs had no chance");
+        assert!(start.elapsed() > SHORT, "the timeouts did not apply");
     }
 }
 

@@ -1,4 +1,4 @@
-//! What one client cannot do to the others.
+//! Limits on a single client, so that it does not affect others.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -36,7 +36,8 @@ async fn a_connection_without_a_whole_head_is_closed() {
     timeout(PATIENCE, drip).await.unwrap().unwrap();
 }
 
-/// Pages that are being made hold up neither the watchdog nor a scrape, and are few at once.
+/// Rendering pages delays neither the health check nor scrapes, and only a few pages are rendered
+/// at once.
 #[tokio::test]
 async fn pages_that_take_long_hold_up_nothing_else() {
     let (end, gate) = std::sync::mpsc::channel::<()>();
@@ -45,7 +46,7 @@ async fn pages_that_take_long_hold_up_nothing_else() {
     let counter = Arc::clone(&running);
     options.accounts = Arc::new(move || {
         counter.fetch_add(1, Ordering::SeqCst);
-        // It fails when the test lets them all go.
+        // Fails once the test drops the other end.
         gate.lock().unwrap().recv_timeout(PATIENCE).ok();
         Vec::new()
     });
@@ -57,7 +58,7 @@ async fn pages_that_take_long_hold_up_nothing_else() {
     }
     let start = Instant::now();
     while running.load(Ordering::SeqCst) < 4 {
-        assert!(start.elapsed() < PATIENCE, "the pages are not being made");
+        assert!(start.elapsed() < PATIENCE, "the pages are not rendered");
         assert_eq!(server.get("/-/healthy").await.0, 200);
     }
     sleep(SHORT).await;
@@ -81,11 +82,11 @@ async fn a_client_that_does_not_read_is_cut_and_frees_its_place() {
     let mut lazy = server.connect().await;
     lazy.write_all(GET_METRICS).await.unwrap();
     lazy.readable().await.unwrap();
-    // While the response is being sent, its place is taken.
+    // The response occupies the only slot while it is being sent.
     assert_eq!(server.get("/metrics").await.0, 503);
     let start = Instant::now();
     while server.get("/metrics").await.0 == 503 {
-        assert!(start.elapsed() < PATIENCE, "the place is never free again");
+        assert!(start.elapsed() < PATIENCE, "the slot is never free again");
         sleep(SHORT / 10).await;
     }
     let mut received = 0;
@@ -96,7 +97,7 @@ async fn a_client_that_does_not_read_is_cut_and_frees_its_place() {
     assert!(received < LARGE, "the response was cut");
 }
 
-/// Such a client never waits for a response, and each request comes in time.
+/// The client never waits for a response, and sends each request in time.
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn a_client_that_reads_no_heads_is_cut() {
@@ -107,8 +108,8 @@ async fn a_client_that_reads_no_heads_is_cut() {
     let heads = b"HEAD /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n".repeat(1000);
     let start = Instant::now();
     let mut sent = timeout(PATIENCE, lazy.write_all(&heads)).await;
-    while sent.expect("it is never cut").is_ok() {
-        assert!(start.elapsed() < PATIENCE, "it is never cut");
+    while sent.expect("the connection is never closed").is_ok() {
+        assert!(start.elapsed() < PATIENCE, "the connection is never closed");
         sent = timeout(PATIENCE, lazy.write_all(&heads)).await;
     }
 }
@@ -134,10 +135,7 @@ async fn a_slow_reader_gets_the_whole_response() {
         assert_ne!(n, 0, "cut after {received} bytes");
         received += n;
     }
-    assert!(
-        start.elapsed() > SHORT,
-        "the time-outs did not get a chance"
-    );
+    assert!(start.elapsed() > SHORT, "the timeouts did not apply");
 }
 
 #[tokio::test]
@@ -150,7 +148,7 @@ async fn silent_connections_do_not_lock_out_a_scrape() {
         silent.push(server.connect().await);
     }
     assert_eq!(server.get("/metrics").await.0, 200);
-    // The first of them had to go, the last one is still open.
+    // The first connection was closed, the last one is still open.
     assert_eq!(read_to_end(&mut silent[0]).await, "");
     let last = silent.last_mut().unwrap();
     last.write_all(GET_METRICS).await.unwrap();
@@ -169,24 +167,24 @@ async fn more_scrapes_than_allowed_are_refused() {
     for stream in [&mut first, &mut second] {
         stream.write_all(GET_METRICS).await.unwrap();
     }
-    // Both are being served when the third one comes; if that were let in, it would hang.
+    // Both are in progress when the third one arrives. If it were accepted, it would hang.
     sleep(Duration::from_millis(200)).await;
     let third = timeout(PATIENCE, server.get("/metrics")).await;
-    let (status, body) = third.expect("a third scrape is answered at once");
+    let (status, body) = third.expect("an immediate response to a third scrape");
     assert_eq!(status, 503);
     assert!(body.contains("2 scrapes"), "{body}");
     server.expect_requests("metrics", "503", 1);
-    // Everything else answers as ever.
+    // Everything else is served as usual.
     assert_eq!(server.get("/-/healthy").await.0, 200);
 
-    // A client that goes away gives its place back, and so does a served one.
+    // A slot is freed when its client disconnects, or when its request is done.
     drop(first);
     drop(gate);
     let (head, _) = read_response(&mut second).await;
     assert!(head.starts_with("HTTP/1.1 200"), "{head}");
     let start = Instant::now();
     while server.get("/metrics").await.0 == 503 {
-        assert!(start.elapsed() < PATIENCE, "the place is never free again");
+        assert!(start.elapsed() < PATIENCE, "the slot is never free again");
         sleep(Duration::from_millis(20)).await;
     }
 }

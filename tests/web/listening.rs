@@ -1,4 +1,4 @@
-//! Taking addresses, and ending in order.
+//! Listening on addresses, and graceful shutdown.
 
 use std::net::{Ipv6Addr, SocketAddr};
 use std::time::Duration;
@@ -80,7 +80,7 @@ async fn the_end_waits_for_what_is_in_flight_and_closes_what_is_idle() {
     read_response(&mut idle).await;
     let mut busy = server.connect().await;
     busy.write_all(GET_METRICS).await.unwrap();
-    // The request is there when its answer waits for the gate.
+    // Until the server has received the request, whose response waits for the gate.
     sleep(Duration::from_millis(200)).await;
 
     server.shutdown.cancel();
@@ -119,13 +119,13 @@ async fn half_a_request_head_is_not_in_flight() {
         options.limits.drain_timeout = PATIENCE;
         let server = options.start().await;
         let mut half = server.connect().await;
-        // Half of what a client says first, in the clear and with TLS.
+        // A partial TLS handshake and a partial request.
         half.write_all(b"\x16\x03\x01\x02\x00").await.unwrap();
         let mut head = server.connect().await;
         head.write_all(b"GET / HTTP/1.1\r\nHost:").await.unwrap();
         sleep(Duration::from_millis(100)).await;
         server.shutdown.cancel();
         let ended = timeout(Duration::from_secs(3), server.task).await;
-        ended.expect("the shutdown waits for nobody").unwrap();
+        ended.expect("the shutdown does not wait").unwrap();
     }
 }

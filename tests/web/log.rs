@@ -9,13 +9,13 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
 
-/// The log of all tests of this process.
+/// The log of all tests in this process.
 #[derive(Clone, Default)]
 pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
-    /// Starts it if no other test has. A subscriber of one thread would miss events that another
-    /// thread has seen before.
+    /// Sets up the log unless another test has. It is global, because a subscriber for one thread
+    /// would miss events from call sites that another thread has already reached.
     pub(crate) fn of_the_process() -> Self {
         static LOG: OnceLock<Log> = OnceLock::new();
         let log = LOG.get_or_init(|| {
@@ -23,7 +23,7 @@ impl Log {
             let layer = tracing_subscriber::fmt::layer()
                 .with_ansi(false)
                 .with_writer(log.clone());
-            // As the daemon logs at its finest level; libraries may log less.
+            // Like the daemon at its finest level. Libraries may log less.
             let filter = Targets::new()
                 .with_default(Level::WARN)
                 .with_target("cloudflare_origin_region_exporter", Level::TRACE);

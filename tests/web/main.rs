@@ -3,7 +3,7 @@
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
-    reason = "a test says what it expects by unwrapping"
+    reason = "tests fail by panicking"
 )]
 
 mod access;

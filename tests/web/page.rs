@@ -1,4 +1,4 @@
-//! The pages for people.
+//! The HTML pages.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ pub(crate) async fn serving(directory: Directory) -> Server {
     server
 }
 
-/// The page's content without its style.
+/// The content of a page without its style.
 pub(crate) async fn page(server: &Server, path: &str) -> String {
     let (status, body) = server.get(path).await;
     assert_eq!(status, 200, "{path}");

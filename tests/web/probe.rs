@@ -1,4 +1,4 @@
-//! Live look-ups of one mapping.
+//! Live lookups of one mapping.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use cloudflare_origin_region_exporter::web::{LookUp, Wanted};
 use crate::support::*;
 use crate::world;
 
-/// A look-up that answers with this and notes what was wanted.
+/// A lookup with this result, and the requests that it received.
 fn scripted(outcome: Result<Option<Mapping>, String>) -> (LookUp, Arc<Mutex<Vec<Wanted>>>) {
     let asked = Arc::<Mutex<Vec<Wanted>>>::default();
     let seen = Arc::clone(&asked);
@@ -93,7 +93,7 @@ async fn what_could_not_be_told_says_why() {
 async fn a_request_that_makes_no_sense_asks_nobody() {
     let (look_up, asked) = scripted(Ok(None));
     let server = server(look_up).await;
-    for (query, said) in [
+    for (query, expected) in [
         ("", "zone is missing"),
         ("?zone=example.com", "target is missing"),
         ("?target=192.0.2.1", "zone is missing"),
@@ -112,7 +112,7 @@ async fn a_request_that_makes_no_sense_asks_nobody() {
     ] {
         let (status, body) = server.get(&format!("/probe{query}")).await;
         assert_eq!(status, 400, "{query}");
-        assert!(body.contains(said), "{query}: {body}");
+        assert!(body.contains(expected), "{query}: {body}");
     }
     assert!(asked.lock().unwrap().is_empty());
     server.expect_requests("probe", "400", 6);

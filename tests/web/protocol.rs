@@ -1,4 +1,4 @@
-//! HTTP/1 as clients of all kinds speak it.
+//! HTTP/1 with all kinds of clients.
 
 use std::sync::Arc;
 

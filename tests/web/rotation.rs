@@ -10,10 +10,10 @@ use crate::log::Log;
 use crate::secure::*;
 use crate::support::*;
 
-/// Time after which a change is certainly seen.
+/// Long enough for the server to notice a change.
 const SEEN: Duration = Duration::from_secs(3);
 
-/// Waits until the server is as expected.
+/// Waits until a condition is true.
 async fn eventually(mut expected: impl AsyncFnMut() -> bool) {
     let start = Instant::now();
     while !expected().await {
@@ -66,7 +66,7 @@ async fn users_change_without_a_restart() {
     eventually(async || code("bob", "another").await == 200).await;
     assert_eq!(code("alice", PASSWORD).await, 401);
 
-    // Neither a mistake, nor that the file goes, lets anybody in or keeps anybody out.
+    // Neither a mistake in the file nor its removal changes who has access.
     site.write("web.yml", "basic_auth_users: { eve: no-hash }");
     sleep(SEEN).await;
     assert_eq!(code("bob", "another").await, 200);
@@ -115,7 +115,7 @@ async fn the_end_of_the_certificate_is_a_metric_and_once_it_has_passed_an_error(
         log.text().lines().filter(is_logged).count()
     };
     eventually(async || expired() == 1).await;
-    // The next look says it no more.
+    // The next check does not log it again.
     sleep(SEEN).await;
     assert_eq!(expired(), 1);
 

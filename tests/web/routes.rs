@@ -1,4 +1,4 @@
-//! What each path answers.
+//! The responses of each path.
 
 use std::io::Read as _;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Certificates, web configuration files, and clients that speak TLS.
+//! Helpers for certificates, web configuration files and TLS clients.
 
 use std::fs;
 use std::io;
@@ -21,7 +21,7 @@ use tokio_rustls::client::TlsStream;
 
 use crate::support::*;
 
-/// Who signs certificates.
+/// A certificate authority.
 pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 /// A certificate and its key.
@@ -44,13 +44,13 @@ impl Authority {
         self.0.pem()
     }
 
-    /// A certificate for servers on this host.
+    /// A server certificate for this host.
     pub(crate) fn server(&self) -> Identity {
         let name = SanType::DnsName("localhost".try_into().unwrap());
         self.issue(vec![name], ExtendedKeyUsagePurpose::ServerAuth)
     }
 
-    /// The same, until the beginning of 2020.
+    /// A server certificate that expired at the beginning of 2020.
     pub(crate) fn expired(&self) -> Identity {
         let mut params = CertificateParams::default();
         params.not_after = rcgen::date_time_ymd(2020, 1, 1);
@@ -88,7 +88,7 @@ impl Identity {
         }
     }
 
-    /// A certificate that is its own authority, as `openssl req -x509` makes them.
+    /// A self-signed certificate, as `openssl req -x509` makes it.
     pub(crate) fn of_its_own() -> Self {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -97,7 +97,7 @@ impl Identity {
     }
 }
 
-/// A folder with a web configuration file, an authority and a server's certificate from it.
+/// A folder with a web configuration file, an authority and a server certificate signed by it.
 pub(crate) struct Site {
     folder: TempDir,
     pub(crate) authority: Authority,
@@ -116,7 +116,7 @@ impl Site {
         site
     }
 
-    /// A site where clients are asked for certificates.
+    /// A site that requests client certificates.
     pub(crate) fn asking(client_auth: &str) -> Self {
         Self::new(&format!(
             "tls_server_config:\n  cert_file: server.pem\n  key_file: server.key\n  {client_auth}\n"
@@ -128,7 +128,7 @@ impl Site {
     }
 
     pub(crate) fn write(&self, name: &str, text: &str) {
-        // In one step, as tools that rotate certificates do.
+        // Atomically, like tools that rotate certificates.
         let new = self.path("new");
         fs::write(&new, text).unwrap();
         fs::rename(&new, self.path(name)).unwrap();
@@ -183,11 +183,13 @@ pub(crate) async fn connect(
     stream.set_nodelay(true)?;
     let name = ServerName::try_from("localhost").unwrap();
     let connecting = TlsConnector::from(Arc::new(client)).connect(name, stream);
-    timeout(PATIENCE, connecting).await.expect("a handshake")
+    timeout(PATIENCE, connecting)
+        .await
+        .expect("the handshake ends in time")
 }
 
-/// One request over TLS by HTTP/1.1. A server refuses a certificate only after the client's part
-/// of the handshake, so that it is the request that fails.
+/// Sends one HTTP/1.1 request over TLS. If the server rejects the client certificate, this fails
+/// rather than the handshake, because the client completes its part first.
 pub(crate) async fn request(
     server: &Server,
     client: ClientConfig,
@@ -205,7 +207,7 @@ pub(crate) async fn request(
 pub(crate) const GET_AND_CLOSE: &str =
     "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
 
-/// Whether the client gets the metrics.
+/// Whether the client receives the metrics.
 pub(crate) async fn is_served(server: &Server, client: ClientConfig) -> bool {
     match request(server, client, GET_AND_CLOSE).await {
         Ok(answer) => answer.contains(METRICS),
@@ -213,7 +215,7 @@ pub(crate) async fn is_served(server: &Server, client: ClientConfig) -> bool {
     }
 }
 
-/// A common client, which chooses the protocol by ALPN.
+/// A `reqwest` client, which chooses the protocol by ALPN.
 pub(crate) fn reqwest(
     server: &Server,
     mut client: ClientConfig,

@@ -1,4 +1,4 @@
-//! A long text is rendered while it is sent.
+//! Large expositions are rendered while they are sent.
 
 use std::time::Duration;
 
@@ -11,10 +11,10 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::support::*;
 use crate::world;
 
-/// More than the kernel buffers for a client that does not read, if its own buffer is small.
+/// More than the kernel buffers for a client with a small receive buffer that does not read.
 const LARGE: usize = 12 << 20;
 
-/// So many zones, with 400 kB of text each.
+/// This many zones, with 400 kB of text each.
 pub(crate) fn many_mappings(zones: usize, region: &str) -> Directory {
     let zones = (0..zones).map(|zone| {
         let ip = |n| format!("2001:db8:{zone:x}::{n:x}");
@@ -25,7 +25,8 @@ pub(crate) fn many_mappings(zones: usize, region: &str) -> Directory {
         world::read(state, mappings.collect(), ZoneFindings::default())
     });
     Directory {
-        // They have the time of their last listing, which would differ between two of these.
+        // Accounts contain the time of their last listing, which would differ between two
+        // directories.
         accounts: Vec::new(),
         ..world::directory(zones.collect())
     }
@@ -44,7 +45,7 @@ async fn start(options: Options) -> Server {
     server
 }
 
-/// A connection with a small buffer.
+/// A connection with a small receive buffer.
 async fn connect(server: &Server) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(64 << 10).unwrap();
@@ -67,14 +68,14 @@ async fn a_long_text_is_as_long_as_announced_and_the_same_as_in_one_piece() {
     let whole = start(Options::default()).await;
     let (status, text) = whole.get("/metrics").await;
     assert_eq!(status, 200);
-    // The connection is used again, so nothing follows the announced length.
+    // The connection is reused, so no bytes follow the announced length.
     for _ in 0..2 {
         stream.write_all(GET_METRICS).await.unwrap();
         let (get_head, body) = read_response(&mut stream).await;
         assert!(body.len() > LARGE, "{}", body.len());
         assert_eq!(length(&head), body.len());
         assert_eq!(header(&get_head, "transfer-encoding"), None);
-        assert!(text.as_bytes() == body, "not the same text");
+        assert!(text.as_bytes() == body, "the texts differ");
     }
 }
 
@@ -89,11 +90,11 @@ async fn a_slow_reader_gets_the_text_of_the_moment_at_which_it_asked() {
         .unwrap()
         .unwrap();
     server.snapshot.publish(many_mappings(40, "eu-west-1"));
-    // Scrapes within a second share a text.
+    // Scrapes within one second share a body.
     let asked = Instant::now();
     let is_new = |text: &str| text.contains("eu-west-1") && !text.contains("us-east-1");
     while !is_new(&server.get("/metrics").await.1) {
-        assert!(asked.elapsed() < PATIENCE, "the change is never shown");
+        assert!(asked.elapsed() < PATIENCE, "the change never shows");
         let mut more = vec![0; 16 << 10];
         slow.read_exact(&mut more).await.unwrap();
         start.extend(more);
@@ -128,7 +129,7 @@ async fn a_client_that_does_not_read_a_long_text_is_cut_and_frees_its_place() {
     assert_eq!(server.get("/metrics").await.0, 503);
     let start = Instant::now();
     while server.get("/metrics").await.0 == 503 {
-        assert!(start.elapsed() < PATIENCE, "the place is never free again");
+        assert!(start.elapsed() < PATIENCE, "the slot is never free again");
         sleep(SHORT / 10).await;
     }
     let received = read_all(&mut lazy).await.len();

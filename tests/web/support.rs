@@ -1,4 +1,4 @@
-//! A server to talk to, and what is needed to talk to it.
+//! A test server, and helpers for requests to it.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Condvar, Mutex};
@@ -21,9 +21,9 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-/// Everything that is to happen happens within this time, or the test fails.
+/// The time limit of every wait.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
-/// The server's time-outs, shortened.
+/// The shortened timeouts of the server.
 pub(crate) const SHORT: Duration = Duration::from_millis(300);
 
 /// Part of every exposition.
@@ -72,7 +72,7 @@ pub(crate) fn accounts(accounts: Vec<AccountStatus>) -> Accounts {
     Arc::new(move || accounts.clone())
 }
 
-/// A metric that takes as much room or time as a test wants.
+/// A metric that can be large or slow to collect.
 pub(crate) struct UpMetric {
     up: IntGauge,
     collections: IntCounter,
@@ -86,7 +86,7 @@ impl Default for UpMetric {
 }
 
 impl UpMetric {
-    /// Its help text has so many bytes.
+    /// A metric with a help text of this many bytes.
     pub(crate) fn of_bytes(count: usize) -> Self {
         let up = IntGauge::new("up", "x".repeat(count)).unwrap();
         up.set(1);
@@ -97,12 +97,12 @@ impl UpMetric {
         }
     }
 
-    /// Counts the expositions.
+    /// The number of times that the metric was collected.
     pub(crate) fn collections(&self) -> IntCounter {
         self.collections.clone()
     }
 
-    /// An exposition waits until the gate opens.
+    /// A metric whose collection waits until the gate opens.
     pub(crate) fn gated() -> (Self, Gate) {
         let metric = Self::default();
         *metric.gate.0.lock().unwrap() = false;
@@ -128,7 +128,7 @@ impl Collector for UpMetric {
     }
 }
 
-/// Opens for good when it is dropped.
+/// A gate that opens for good when it is dropped.
 pub(crate) struct Gate(Arc<(Mutex<bool>, Condvar)>);
 
 impl Drop for Gate {
@@ -205,10 +205,10 @@ impl Server {
         TcpStream::connect(self.addresses[0]).await.unwrap()
     }
 
-    /// Sends bytes on a connection of their own and reads until the server closes it.
+    /// Sends bytes over a new connection and reads until the server closes it.
     pub(crate) async fn raw(&self, request: &[u8]) -> String {
         let mut stream = self.connect().await;
-        // The server may refuse before it has read everything.
+        // The server may reject the request before it has read everything.
         let _ = stream.write_all(request).await;
         read_to_end(&mut stream).await
     }
@@ -237,14 +237,14 @@ pub(crate) async fn read_to_end(stream: &mut TcpStream) -> String {
     String::from_utf8(read_all(stream).await).unwrap()
 }
 
-/// The same for answers that may hold no text.
+/// Like `read_to_end`, for responses that may not be UTF-8.
 pub(crate) async fn read_to_end_lossy(stream: &mut TcpStream) -> String {
     String::from_utf8_lossy(&read_all(stream).await).into_owned()
 }
 
 pub(crate) async fn read_all(stream: &mut TcpStream) -> Vec<u8> {
     let mut answer = Vec::new();
-    // A reset after the answer ends it as well as a close does.
+    // A reset after the response is as good as a close.
     let _ = timeout(PATIENCE, stream.read_to_end(&mut answer))
         .await
         .expect("the server closes the connection");
@@ -265,7 +265,7 @@ pub(crate) async fn read_response(stream: &mut TcpStream) -> (String, Vec<u8>) {
         (head, body)
     })
     .await
-    .expect("a whole response")
+    .expect("a complete response in time")
 }
 
 pub(crate) fn status(head: &str) -> u16 {

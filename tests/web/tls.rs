@@ -1,4 +1,4 @@
-//! TLS, and the certificates of clients.
+//! TLS and client certificates.
 
 use std::net::IpAddr;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! A snapshot with something in it.
+//! Sample snapshots.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -92,7 +92,7 @@ fn wrong() -> WrongMapping {
     }
 }
 
-/// Two zones with a finding of each kind, one that fails, one that was not read yet.
+/// Zones with a finding of each kind, one that fails, and one that was not read yet.
 pub(crate) fn small() -> Directory {
     let recently = Timestamp::now().to_string();
     let wrong = wrong();
@@ -195,7 +195,7 @@ fn unresolved_hosts() -> Vec<UnresolvedHost> {
     hosts.into()
 }
 
-/// A mapping that was removed from the first zone of [`small`], which is missing since then.
+/// Records that a mapping was removed from the first zone of [`small`] and is missing since.
 pub(crate) fn record_changes(history: &History) {
     let origin_ip = OriginIp::parse("192.0.2.1").ok();
     let mut removed = Details::new(ChangeKind::MappingRemoved);

@@ -1,4 +1,4 @@
-//! Debian's Alertmanager.
+//! The Alertmanager of Debian.
 
 use std::fs;
 use std::net::SocketAddr;

@@ -1,4 +1,4 @@
-//! The exporter as it is built.
+//! The exporter under test.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -16,7 +16,7 @@ pub(crate) struct Exporter {
 }
 
 impl Exporter {
-    /// The demo, which reads its zones every three seconds, so that the tests need not wait.
+    /// Starts the demo, which polls every three seconds to make the tests faster.
     pub(crate) async fn demo(directory: &Path) -> Self {
         Self::start(directory, |command| {
             command
@@ -26,7 +26,7 @@ impl Exporter {
         .await
     }
 
-    /// The demo with a storage, which takes a mapping for unused as soon as nothing names its address.
+    /// Starts the demo with storage. Mappings count as unused immediately.
     pub(crate) async fn demo_in_use(directory: &Path) -> Self {
         let storage = directory.join("storage");
         Self::start(directory, |command| {
@@ -40,7 +40,7 @@ impl Exporter {
         .await
     }
 
-    /// The daemon with this configuration.
+    /// Starts the daemon with this configuration.
     pub(crate) async fn serve(directory: &Path, configuration: &str) -> Self {
         let file = directory.join("exporter.yaml");
         fs::write(&file, configuration).unwrap();
@@ -50,13 +50,13 @@ impl Exporter {
         .await
     }
 
-    /// As [`Self::serve`], with a storage in the directory.
+    /// Like [`Self::serve`], with storage in the directory.
     pub(crate) async fn serve_stored(directory: &Path, configuration: &str) -> Self {
         fs::write(directory.join("exporter.yaml"), configuration).unwrap();
         Self::stored_at(directory, "127.0.0.1:0").await
     }
 
-    /// Kills it, and starts it again on its storage and address.
+    /// Kills it, and starts it again with the same storage and address.
     pub(crate) async fn kill_and_start(&mut self, directory: &Path) {
         self.program.kill().await;
         *self = Self::stored_at(directory, &self.address.to_string()).await;
@@ -74,8 +74,8 @@ impl Exporter {
         .await
     }
 
-    /// A daemon in a folder of its own, with this configuration and these arguments, at an address
-    /// that is free, or that an earlier one had.
+    /// Starts a daemon in its own folder with this configuration and these arguments, on a free
+    /// port or on the address of an earlier daemon.
     pub(crate) async fn serve_at(
         directory: &Path,
         address: Option<SocketAddr>,
@@ -96,12 +96,12 @@ impl Exporter {
         .await
     }
 
-    /// Ends it at once, as a crash does.
+    /// Kills it, as in a crash.
     pub(crate) async fn kill(mut self) {
         self.program.kill().await;
     }
 
-    /// Stops its process, or lets it go on.
+    /// Suspends or resumes the process.
     pub(crate) async fn freeze(&self, frozen: bool) {
         let signal = if frozen { "STOP" } else { "CONT" };
         self.program.signal(signal).await;

@@ -1,4 +1,4 @@
-//! The programs, started on free ports and stopped with the test.
+//! Programs that tests start on free ports and stop at the end.
 
 pub(crate) mod alertmanager;
 pub(crate) mod exporter;
@@ -15,17 +15,17 @@ use std::time::Duration;
 use cloudflare_origin_region_exporter::http_client;
 use tokio::time::{Instant, sleep};
 
-/// Everything that is to happen happens within this time, or the test fails. The slowest, an alert
-/// that is pending for a minute, takes a little longer than that on an idle machine.
+/// The time limit of every wait. The slowest event, an alert with a pending period of a minute,
+/// takes a little longer than a minute on an idle machine.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(4);
-/// Between two looks at what is to happen.
+/// The time between two checks of a condition.
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// What `look` finds, which it is asked for again and again until it is there.
+/// Calls `look` until it succeeds, and returns its result.
 ///
 /// # Panics
 ///
-/// With what `look` said last, if it has not come in time.
+/// If `look` does not succeed in time, with its last error.
 pub(crate) async fn eventually<T>(
     what: &str,
     mut look: impl AsyncFnMut() -> Result<T, String>,
@@ -34,24 +34,26 @@ pub(crate) async fn eventually<T>(
     loop {
         match look().await {
             Ok(found) => return found,
-            Err(seen) if Instant::now() > deadline => panic!("{what} has not come: {seen}"),
+            Err(seen) if Instant::now() > deadline => {
+                panic!("timed out waiting for {what}: {seen}")
+            }
             Err(_) => sleep(PAUSE).await,
         }
     }
 }
 
-/// A client with the settings of the exporter's own.
+/// An HTTP client with the settings of the exporter.
 pub(crate) fn http() -> reqwest::Client {
     http_client::client_builder(None).unwrap().build().unwrap()
 }
 
-/// A file of this repository.
+/// Reads a file of this repository.
 pub(crate) fn read(path: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// The text with every `from` replaced, of which there must be one.
+/// Replaces every occurrence of `from`. Panics if there is none.
 pub(crate) fn replaced(text: &str, from: &str, to: &str) -> String {
     assert!(text.contains(from), "no {from:?} to replace in:\n{text}");
     text.replace(from, to)

@@ -5,7 +5,7 @@ use std::path::Path;
 use cloudflare_origin_region_exporter::simulator::Simulator;
 use tokio::process::Command;
 
-/// Writes mappings as a person would.
+/// Writes mappings with the official client.
 pub(crate) struct OfficialClient {
     base_url: String,
     token: &'static str,
@@ -29,7 +29,7 @@ impl OfficialClient {
 
     async fn run(&self, arguments: &[&str]) {
         let python = std::env::var("EXPORTER_PYTHON")
-            .expect("EXPORTER_PYTHON names the interpreter that scripts/python-env prints");
+            .expect("EXPORTER_PYTHON is the interpreter that scripts/python-env prints");
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/mapping.py");
         let output = Command::new(python)
             .arg(script)

@@ -1,4 +1,4 @@
-//! A program that runs beside a test.
+//! A program that runs during a test.
 
 use std::fs::{self, File};
 use std::net::SocketAddr;
@@ -9,10 +9,10 @@ use tokio::process::{Child, Command};
 
 use super::eventually;
 
-/// How much of a log a failed test shows.
+/// The number of log lines that a failed test prints.
 const LINES_SHOWN: usize = 40;
 
-/// A running program, which is killed when this is dropped.
+/// A running program. It is killed on drop.
 pub(crate) struct Program {
     name: &'static str,
     log: PathBuf,
@@ -20,7 +20,7 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// Starts it with a log of its own in the directory.
+    /// Starts the program, with its own log file in the directory.
     pub(crate) fn start(name: &'static str, directory: &Path, command: &mut Command) -> Self {
         let log = directory.join(format!("{name}.log"));
         let output = File::create(&log).unwrap();
@@ -34,12 +34,12 @@ impl Program {
         Self { name, log, child }
     }
 
-    /// Ends it by `kill -9`.
+    /// Kills it with SIGKILL.
     pub(crate) async fn kill(&mut self) {
         self.child.kill().await.unwrap();
     }
 
-    /// Sends it a signal.
+    /// Sends a signal to it.
     pub(crate) async fn signal(&self, signal: &str) {
         let id = self.child.id().unwrap().to_string();
         let sent = Command::new("kill")
@@ -49,7 +49,7 @@ impl Program {
         assert!(sent.unwrap().success(), "{} has ended", self.name);
     }
 
-    /// The address in its log's "listening" line, which all of these programs write.
+    /// The address in the "listening" line of the log. All these programs log one.
     pub(crate) async fn address(&mut self) -> SocketAddr {
         let name = self.name;
         eventually(&format!("the address of {name}"), async || {
@@ -62,7 +62,7 @@ impl Program {
                 .filter(|line| line.to_lowercase().contains("listening"));
             lines
                 .filter_map(|line| line.split_once("address=")?.1.parse().ok())
-                // Prometheus first logs the address that it is asked for.
+                // Prometheus first logs the configured address, with port 0.
                 .find(|address: &SocketAddr| address.port() != 0)
                 .ok_or(log)
         })
@@ -71,7 +71,7 @@ impl Program {
 }
 
 impl Drop for Program {
-    #[expect(clippy::print_stderr, reason = "the log tells why a test failed")]
+    #[expect(clippy::print_stderr, reason = "the log shows why a test failed")]
     fn drop(&mut self) {
         if std::thread::panicking() {
             let log = fs::read_to_string(&self.log).unwrap_or_default();

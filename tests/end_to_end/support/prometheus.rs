@@ -1,4 +1,4 @@
-//! Debian's Prometheus, set up by the files that this repository ships.
+//! The Prometheus of Debian, with the configuration files that this repository ships.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -26,7 +26,8 @@ pub(crate) struct Sample {
 }
 
 impl Prometheus {
-    /// Starts it with these exporters, as [`watch`] takes them, with these rules, and with this Alertmanager where there is one.
+    /// Starts Prometheus with these exporters (see [`watch`]), these rules, and this Alertmanager
+    /// if there is one.
     pub(crate) async fn start(
         directory: &Path,
         exporters: &[(SocketAddr, &str)],
@@ -91,11 +92,11 @@ impl Prometheus {
         names.map(str::to_owned).collect()
     }
 
-    /// The instant vector of an expression, as of now.
+    /// Evaluates an instant query at the current time.
     ///
     /// # Panics
     ///
-    /// If Prometheus does not take it.
+    /// If Prometheus rejects the query.
     pub(crate) async fn query(&self, expression: &str) -> Vec<Sample> {
         let result = self.try_query(expression).await;
         result.unwrap_or_else(|error| panic!("{expression}: {error}"))
@@ -114,8 +115,8 @@ impl Prometheus {
     }
 }
 
-/// Lets the Prometheus of this folder scrape these exporters and no others; each is in a cluster, or
-/// in none where the name is empty.
+/// Makes the Prometheus of this folder scrape exactly these exporters. Each has a cluster label,
+/// unless that is empty.
 pub(crate) fn watch(directory: &Path, exporters: &[(SocketAddr, &str)]) {
     let groups: Vec<_> = exporters
         .iter()
@@ -123,14 +124,14 @@ pub(crate) fn watch(directory: &Path, exporters: &[(SocketAddr, &str)]) {
             json!({ "targets": [address.to_string()], "labels": { "cluster": cluster } })
         })
         .collect();
-    // In one step: Prometheus notices a file that is half written.
+    // Atomically, because Prometheus would read a partially written file.
     let new = directory.join("targets.new");
     fs::write(&new, serde_json::to_vec(&groups).unwrap()).unwrap();
     fs::rename(new, directory.join("targets.json")).unwrap();
 }
 
 impl Sample {
-    /// The value of a label; empty where there is none, as in Prometheus.
+    /// The value of a label; empty if there is none, as in Prometheus.
     pub(crate) fn label(&self, name: &str) -> &str {
         self.labels.get(name).map_or("", String::as_str)
     }

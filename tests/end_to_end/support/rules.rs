@@ -1,23 +1,23 @@
-//! The shipped rules, and what they say.
+//! The shipped rules, also in compressed time.
 
 use std::fmt::Write as _;
 
 use super::{read, replaced};
 
-/// What stands before a duration in the rules.
+/// The text before durations in the rules.
 const BEFORE_DURATIONS: [&str; 3] = ["for: ", "[", "offset "];
-/// No hurried duration is longer, for nobody waits longer for a test.
+/// The maximum of the compressed durations, so that tests do not wait longer.
 const LONGEST_SECONDS: u32 = 60;
 
-/// The rules as they are shipped.
+/// The rules as shipped.
 pub(crate) fn shipped() -> String {
     read("deploy/prometheus/rules.yaml")
 }
 
-/// The rules with pending times, windows and offsets in which a minute lasts a second, and what is
-/// longer than an hour no longer than an hour.
+/// The rules in compressed time: pending periods, ranges and offsets take one second for each
+/// minute, and at most an hour counts.
 pub(crate) fn hurried() -> String {
-    // The age from which data is too old.
+    // The age at which data is too old.
     let mut rules = replaced(&shipped(), " > 1800)", " > 30)");
     for before in BEFORE_DURATIONS {
         let mut count = 0;
@@ -39,7 +39,7 @@ pub(crate) fn hurried() -> String {
     rules
 }
 
-/// The number, the minutes of its unit, and what follows.
+/// Parses a duration: its number, its unit in minutes, and the remaining text.
 fn duration(text: &str) -> Option<(u32, u32, &str)> {
     let (digits, rest) = text.split_at(text.find(|c: char| !c.is_ascii_digit())?);
     let minutes = match rest.chars().next()? {

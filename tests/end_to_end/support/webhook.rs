@@ -1,4 +1,4 @@
-//! What Alertmanager notifies.
+//! A receiver of notifications from Alertmanager.
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;
@@ -15,7 +15,7 @@ use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::TcpListener;
 
-/// A receiver that keeps every alert it is told of, in the order in which they come.
+/// Records all received alerts, in order.
 pub(crate) struct Webhook {
     pub(crate) address: SocketAddr,
     alerts: Arc<Mutex<Vec<Value>>>,
@@ -38,12 +38,12 @@ impl Webhook {
         Self { address, alerts }
     }
 
-    /// The first alert of this name and status that it was notified of.
+    /// The first received alert with this name and status.
     pub(crate) fn find(&self, name: &str, status: &str) -> Option<Value> {
         self.all(name, status).into_iter().next()
     }
 
-    /// All alerts of this name and status that it was notified of.
+    /// All received alerts with this name and status.
     pub(crate) fn all(&self, name: &str, status: &str) -> Vec<Value> {
         let alerts = self.alerts.lock().unwrap();
         let found = alerts.iter();
@@ -53,7 +53,7 @@ impl Webhook {
             .collect()
     }
 
-    /// The names of all alerts that it was notified of.
+    /// The names of all received alerts.
     pub(crate) fn names(&self) -> BTreeSet<String> {
         let alerts = self.alerts.lock().unwrap();
         let names = alerts.iter().map(|alert| &alert["labels"]["alertname"]);
