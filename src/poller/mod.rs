@@ -53,8 +53,7 @@ use self::hosts::HostLookup;
 pub use self::metrics::Metrics;
 pub use self::recorder::Recorder;
 use self::records::RecordReadings;
-pub use self::report::{SourceOutcome, SourceReading};
-pub use self::schedule::estimate::{Demand, Load};
+pub use self::report::{Round, SourceOutcome, SourceReading};
 pub use self::settings::{AccountSettings, Settings, Shard, ZoneOverride, ZoneSelection};
 use self::tasks::Tasks;
 use crate::cloudflare::AuditLogSettings;
@@ -186,8 +185,7 @@ impl Poller {
     }
 
     /// Lists every account's zones, and polls and enriches each zone once, successfully or not.
-    /// Returns the results of the calls other than polls.
-    pub async fn run_once(mut self) -> Vec<SourceReading> {
+    pub async fn run_once(mut self) -> Round {
         self.context.once = true;
         let end = CancellationToken::new();
         let resolver = self.context.hosts.resolver.clone();
@@ -218,7 +216,15 @@ impl Poller {
                 for account in self.accounts.values_mut() {
                     account.publish_unconfirmed(&self.context);
                 }
-                return self.readings;
+                let fitting = self.accounts.iter().filter_map(|(name, account)| {
+                    let interval =
+                        account.fitting_interval(&self.context, &self.snapshot, &self.records)?;
+                    Some((name.clone(), interval))
+                });
+                return Round {
+                    fitting_intervals: fitting.collect(),
+                    readings: self.readings,
+                };
             }
             let next = self.next_event();
             match resolving_until {

@@ -1,8 +1,21 @@
 //! Reports the results of all calls except polls, in a single round.
 
+use std::collections::HashMap;
+use std::time::Duration;
+
 use super::Poller;
 use crate::cloudflare::{ApiError, Operation, Rows};
 use crate::domain::{AccountName, ZoneId};
+
+/// The results of a single round.
+#[derive(Debug)]
+pub struct Round {
+    /// The results of the calls other than polls.
+    pub readings: Vec<SourceReading>,
+    /// The interval that would fit the budget of each account for which the configured one is too
+    /// short.
+    pub fitting_intervals: HashMap<AccountName, Duration>,
+}
 
 /// The result of one call.
 #[derive(Debug, Clone)]

@@ -17,7 +17,6 @@ use crate::cloudflare::{CallBudget, Client, Credentials, Secret, TokenState, Tok
 use crate::config::{self, ConfigErrors, Environment, ProcessFlags, Settings};
 use crate::config_tree::nearest;
 use crate::http_client::{HttpClient, HttpClientError};
-use crate::poller::{Demand, Load};
 use crate::snapshot::rows::ZoneRow;
 use crate::snapshot::{AccountState, Directory};
 use crate::web::Protection;
@@ -102,7 +101,7 @@ async fn try_online(settings: &Settings, text: &mut String) -> Result<bool, Erro
     let (parts, poller) = Parts::new(settings)?;
     let clients = parts.clients.load_full();
     let ranges = parts.ranges.refresh_all_once().await;
-    let readings = poller.run_once().await;
+    let round = poller.run_once().await;
     let directory = parts.snapshot.directory();
     text.push_str("\nAccounts\n");
     let mut rows = Vec::new();
@@ -123,7 +122,7 @@ async fn try_online(settings: &Settings, text: &mut String) -> Result<bool, Erro
     text.push_str("\nZones\n");
     text.push_str(&zone_table(&directory));
     text.push_str("\nSources\n");
-    let mut sources = Sources::new(settings, &readings, &ranges);
+    let mut sources = Sources::new(settings, &round.readings, &ranges);
     sources.add_audit_logs(&clients, &directory).await;
     text.push_str(&sources.render());
     for slot in &directory.zones {
@@ -163,26 +162,17 @@ async fn try_online(settings: &Settings, text: &mut String) -> Result<bool, Erro
     if !listed && !base_url.path().ends_with("/client/v4") {
         text.push_str("\nWarning: cloudflare.base_url does not end in /client/v4, as Cloudflare's address does.\n");
     }
-    for (client, account) in clients.iter().zip(&directory.accounts) {
-        let from_dns = settings.expect.from_dns;
-        let demand = Demand {
-            settings: &settings.poller,
-            expect: &settings.expect,
-            verify: settings.verify,
-            audit_log: settings.audit_log.enabled,
-            record_zones: sources::record_zones(&readings, &directory, &account.name, from_dns),
-        };
-        let load = Load::of(&directory, &account.name, demand);
-        let budget = client.rate_limit().budget();
-        let window = settings.cloudflare.rate_limit.window;
-        if let Some(fitting) = load.fitting_interval(settings.poller.interval, budget, window) {
+    let limit = settings.cloudflare.rate_limit;
+    for client in clients.iter() {
+        if let Some(fitting) = round.fitting_intervals.get(client.account()) {
             let _ = writeln!(
                 text,
-                "\nAccount {}: its zones need more than the {budget} requests that are allowed in \
-                 {}; an interval of {} would fit.",
-                account.name,
-                humantime::format_duration(window),
-                humantime::format_duration(fitting),
+                "\nAccount {}: its zones need more than the {} requests that are allowed in {}; an \
+                 interval of {} would fit.",
+                client.account(),
+                limit.budget(),
+                humantime::format_duration(limit.window),
+                humantime::format_duration(*fitting),
             );
         }
     }

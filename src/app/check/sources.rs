@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::super::table;
 use crate::cloudflare::{ApiError, CallBudget, Client, Operation};
 use crate::config::Settings;
-use crate::domain::{AccountName, Vendor};
+use crate::domain::Vendor;
 use crate::poller::{SourceOutcome, SourceReading};
 use crate::snapshot::Directory;
 
@@ -162,23 +162,6 @@ impl<'a> Sources<'a> {
             rows.push(row(&name, permission, "", &outcome, ""));
         }
     }
-}
-
-/// The number of zones whose records an account reads only because hosts resolve through them.
-pub(super) fn record_zones(
-    readings: &[SourceReading],
-    directory: &Directory,
-    account: &AccountName,
-    from_dns: bool,
-) -> usize {
-    let polled = directory.zones.iter().filter(|_| from_dns);
-    let polled = polled.map(|slot| slot.load().zone.name.to_string());
-    let polled: BTreeSet<String> = polled.collect();
-    let readings = readings.iter().filter(|reading| {
-        reading.account == *account && reading.operation == Operation::DnsRecords
-    });
-    let zones: BTreeSet<&str> = readings.map(|reading| &*reading.zone).collect();
-    zones.iter().filter(|zone| !polled.contains(**zone)).count()
 }
 
 fn row(name: &str, permission: Option<&str>, account: &str, outcome: &str, places: &str) -> Row {

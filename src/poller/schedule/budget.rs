@@ -33,23 +33,12 @@ impl Account {
             return;
         }
         self.budget_check.is_current = true;
-        let limit = self.client.rate_limit();
-        let (budget, window) = (limit.budget(), limit.window);
-        let account = &self.state.name;
-        let settings = &context.settings;
-        let demand = Demand {
-            settings,
-            expect: &context.evaluation.expect,
-            verify: context.evaluation.verify,
-            audit_log: context.evaluation.audit_log.enabled,
-            record_zones: records.of_account(account),
-        };
-        let load = Load::of(&snapshot.directory(), account, demand);
-        let fitting = load.fitting_interval(settings.interval, budget, window);
+        let fitting = self.fitting_interval(context, snapshot, records);
         if std::mem::replace(&mut self.budget_check.fitting, fitting) == fitting {
             return;
         }
-        let window = humantime::format_duration(window);
+        let (account, limit) = (&self.state.name, self.client.rate_limit());
+        let (budget, window) = (limit.budget(), humantime::format_duration(limit.window));
         if let Some(fitting) = fitting {
             warn!(
                 %account, budget, %window,
@@ -60,5 +49,24 @@ impl Account {
         } else {
             info!(%account, budget, %window, "the budget allows the poll interval again");
         }
+    }
+
+    /// The shortest poll interval that fits the budget, if the configured one is too short.
+    pub(in crate::poller) fn fitting_interval(
+        &self,
+        context: &Context,
+        snapshot: &Snapshot,
+        records: &RecordReadings,
+    ) -> Option<Duration> {
+        let (account, limit) = (&self.state.name, self.client.rate_limit());
+        let demand = Demand {
+            settings: &context.settings,
+            expect: &context.evaluation.expect,
+            verify: context.evaluation.verify,
+            audit_log: context.evaluation.audit_log.enabled,
+            record_zones: records.of_account(account),
+        };
+        let load = Load::of(&snapshot.directory(), account, demand);
+        load.fitting_interval(context.settings.interval, limit.budget(), limit.window)
     }
 }

@@ -21,22 +21,22 @@ const HOURLY: Duration = Duration::from_hours(1);
 
 /// What is read, and how often.
 #[derive(Debug, Clone, Copy)]
-pub struct Demand<'a> {
+pub(super) struct Demand<'a> {
     /// The intervals.
-    pub settings: &'a Settings,
+    pub(super) settings: &'a Settings,
     /// Which sources are read.
-    pub expect: &'a ExpectSettings,
+    pub(super) expect: &'a ExpectSettings,
     /// Which of Cloudflare's settings are read.
-    pub verify: VerifySettings,
+    pub(super) verify: VerifySettings,
     /// Whether audit logs are read.
-    pub audit_log: bool,
+    pub(super) audit_log: bool,
     /// Zones that are not enriched, whose records are read because hosts resolve through them.
-    pub record_zones: usize,
+    pub(super) record_zones: usize,
 }
 
 /// The requests that an account's schedule needs.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Load {
+pub(super) struct Load {
     /// Requests per second that do not depend on the common interval.
     fixed: f64,
     /// Requests per round of the zones with the common interval.
@@ -48,7 +48,7 @@ pub struct Load {
 impl Load {
     /// The demand of an account's zones, as far as they are known. If the listing interval equals
     /// the common interval, it is assumed to follow it.
-    pub fn of(directory: &Directory, account: &AccountName, demand: Demand<'_>) -> Self {
+    pub(super) fn of(directory: &Directory, account: &AccountName, demand: Demand<'_>) -> Self {
         let Demand {
             settings, expect, ..
         } = demand;
@@ -82,7 +82,7 @@ impl Load {
     }
 
     /// Listing this many zones; `own_interval` is set if it differs from the common interval.
-    pub fn listing(zones: usize, own_interval: Option<Duration>) -> Self {
+    fn listing(zones: usize, own_interval: Option<Duration>) -> Self {
         let mut load = Self::default();
         load.add(pages(zones.max(1), ZONES_PER_PAGE), own_interval);
         load
@@ -90,7 +90,7 @@ impl Load {
 
     /// Adds a zone with `beside` calls besides its mappings; `own_interval` is set if it has one.
     /// An unread zone counts as one page.
-    pub fn add_zone(&mut self, mappings: usize, beside: usize, own_interval: Option<Duration>) {
+    fn add_zone(&mut self, mappings: usize, beside: usize, own_interval: Option<Duration>) {
         self.add(pages(mappings.max(1), MAPPINGS_PER_PAGE), own_interval);
         self.add(pages(beside, 1), own_interval);
     }
@@ -104,7 +104,7 @@ impl Load {
 
     /// The shortest common interval that fits `budget` requests per `window`, if the configured
     /// `interval` is too short; `None` if it is long enough.
-    pub fn fitting_interval(
+    pub(super) fn fitting_interval(
         &self,
         interval: Duration,
         budget: u32,
