@@ -63,8 +63,12 @@ pub(super) fn init(settings: &LogSettings) {
             worker: Mutex::new(Some(worker)),
         }
     });
-    let writer = BoundedLines::new(queue.writer.clone(), settings.format);
-    let layer = match settings.format {
+    let format = settings.format;
+    let writer = move || BoundedLines {
+        writer: queue.writer.clone(),
+        format,
+    };
+    let layer = match format {
         LogFormat::Logfmt => tracing_logfmt::builder()
             .with_target(false)
             .layer()

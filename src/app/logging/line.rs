@@ -4,7 +4,6 @@ use std::borrow::Cow;
 use std::io::{self, Write};
 
 use serde_json::Value;
-use tracing_subscriber::fmt::MakeWriter;
 
 use crate::config::LogFormat;
 
@@ -17,25 +16,10 @@ const SHORTENED_BYTES: usize = 1 << 10;
 /// Marks a shortened string.
 const ELLIPSIS: char = '…';
 
-/// Forwards lines to `W`, shortened to [`MAX_LINE_BYTES`].
-#[derive(Debug, Clone)]
+/// Forwards lines to `writer`, shortened to [`MAX_LINE_BYTES`].
 pub(super) struct BoundedLines<W> {
-    writer: W,
-    format: LogFormat,
-}
-
-impl<W> BoundedLines<W> {
-    pub(super) fn new(writer: W, format: LogFormat) -> Self {
-        Self { writer, format }
-    }
-}
-
-impl<'a, W: Write + Clone + 'a> MakeWriter<'a> for BoundedLines<W> {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
+    pub(super) writer: W,
+    pub(super) format: LogFormat,
 }
 
 /// The formatter writes each line in one call.
@@ -84,28 +68,22 @@ fn bounded_logfmt(line: &str) -> String {
     line
 }
 
-/// Shortens the strings of the object, then drops fields from its end until the line fits.
+/// Shortens the strings of the object. No event has so many fields that it stays too long.
 fn bounded_json(line: &str) -> String {
-    let Ok(Value::Object(mut fields)) = serde_json::from_str(line) else {
-        return format!(
-            "{{\"level\":\"ERROR\",\"message\":\"log line of {} bytes dropped\"}}\n",
-            line.len()
-        );
-    };
-    for text in fields.values_mut() {
-        if let Value::String(text) = text
+    let mut event: Value = serde_json::from_str(line).unwrap_or_default();
+    for field in event
+        .as_object_mut()
+        .into_iter()
+        .flat_map(|fields| fields.values_mut())
+    {
+        if let Value::String(text) = field
             && text.len() > SHORTENED_BYTES
         {
             text.truncate(text.floor_char_boundary(SHORTENED_BYTES));
             text.push(ELLIPSIS);
         }
     }
-    let mut size = 0;
-    fields.retain(|name, value| {
-        size += name.len() + value.to_string().len() + 4;
-        size < MAX_LINE_BYTES
-    });
-    format!("{}\n", Value::Object(fields))
+    format!("{event}\n")
 }
 
 #[cfg(test)]
