@@ -37,7 +37,10 @@ struct Zone {
 
 /// All fields of a mapping.
 #[derive(Deserialize)]
-#[expect(dead_code, reason = "they are parsed to be paid for")]
+#[expect(
+    dead_code,
+    reason = "all fields are parsed, because that is part of the cost"
+)]
 struct Mapping {
     origin_ip: std::net::IpAddr,
     vendor: String,

@@ -17,7 +17,7 @@
 //! and prints the zone and the new region instead of the counts; `names` prints the address of the
 //! name server instead.
 
-#![expect(clippy::print_stdout, reason = "the report is what was asked for")]
+#![expect(clippy::print_stdout, reason = "the report is the result")]
 
 use std::collections::BTreeMap;
 use std::error::Error;

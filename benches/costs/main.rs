@@ -2,10 +2,7 @@
 //!
 //! `cargo bench -- rendering` runs one group. `scripts/bench` measures the whole daemon under load.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a benchmark whose input cannot be made has to end"
-)]
+#![expect(clippy::unwrap_used, reason = "a benchmark without input has to fail")]
 
 mod findings;
 mod parsing;

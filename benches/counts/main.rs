@@ -6,7 +6,7 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::print_stdout,
-    reason = "a measurement whose input cannot be made has to end; usage goes to whoever asks"
+    reason = "a measurement without input has to fail; the usage is printed"
 )]
 
 mod poll;

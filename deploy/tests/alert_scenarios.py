@@ -1,15 +1,15 @@
-"""What happens to an installation, and which alerts fire then.
+"""Scenarios of an installation, and the alerts that fire in them.
 
-Each scenario changes a healthy world of eight zones in two accounts, and names, for some minutes, all
-alerts that fire at that moment and no others. An alert is written as its name without the prefix,
-followed by what tells it from others: `MappingMissing c1` (a zone_id), `TokenInvalid default` (an
-account), `ExporterAbsent`.
+Each scenario changes a healthy world with eight zones in two accounts. For some minutes, it lists
+exactly the alerts that fire. An alert is written as its name without the prefix, followed by its
+distinguishing label values: `MappingMissing c1` (a zone_id), `TokenInvalid default` (an account),
+`ExporterAbsent`.
 """
 
 from alert_world import DEFAULT_ZONES, LEGACY_ZONES, World
 
 SCENARIOS = {}
-# The topologies in which a scenario makes sense, where it is not all of them.
+# The topologies that a scenario is limited to, if any.
 ONLY = {}
 
 
@@ -140,7 +140,7 @@ def an_account_cannot_be_listed_and_no_zone_read(world):
     for zone, zone_id in DEFAULT_ZONES:
         world.change("zone_up", 0, 30, 150, zone_id=zone_id)
         world.change("zone_last_success_timestamp_seconds", 1800, 30, 150, zone_id=zone_id)
-        # Gone after the retention.
+        # Dropped after the retention period.
         world.remove(90, 150, "(.*(missing|wrong|stale|unused|zone)_mappings?|.*_mappings)", zone_id=zone_id)
     world.change("missing_mappings", 0, 150, zone_id="c1")
     failing = ["DiscoveryFailing default", "MappingMissing c1"]
@@ -231,7 +231,7 @@ def a_fifth_of_the_requests_fail(world):
     requests = {"account": "default", "operation": "list_mappings"}
     world.change("exporter_api_requests_total", lambda minute: max(0, minute - 30) / 2, 0, code="500", **TARGET, **requests)
     world.change("exporter_api_errors_total", lambda minute: max(0, minute - 30) / 2, 0, reason="server_error", **TARGET, **requests)
-    # A refusal that says nothing of the API's health.
+    # A rejected request says nothing about the health of the API.
     world.change("exporter_api_errors_total", lambda minute: minute, 0, reason="forbidden", **TARGET, account="legacy", operation="dns_records")
     return {44: [], 60: ["ApiErrors default"]}
 
@@ -335,7 +335,7 @@ def many_zones_have_the_same_finding(world):
     return {
         22: each,
         39: each + ["MinorFindingInManyZones default"],
-        # The alerts of the zones go on until the one for all of them has begun.
+        # The alerts of single zones continue until the alert for all of them fires.
         57: each + many[::2],
         64: many,
         79: many[:2] + stale,
@@ -355,7 +355,7 @@ def many_zones_with_a_finding_become_few(world):
         world.change("tiered_cache_enabled", 1, 60, zone_id=zone_id)
     few = [f"TieredCacheOff {zone_id}" for _, zone_id in zones[:5]]
     many = ["FindingInManyZones default"]
-    # The alert of all zones goes on until those of the zones that are left have begun.
+    # The alert for all zones continues until those of the remaining zones fire.
     return {24: [], 27: many, 61: many, 100: many, 150: many, 179: many, 182: many + few, 205: few, 230: few}
 
 
@@ -364,11 +364,11 @@ def the_number_of_zones_with_a_finding_varies(world):
     zones = [(f"many{n}.example", f"m{n}") for n in range(33)]
     world.series.clear()
     world.exporter(zones={"default": zones})
-    # Many at one moment only, and few afterwards.
+    # Many zones for one minute, then few.
     world.change("missing_mappings", 1, 10, 11)
     for _, zone_id in zones[:3]:
         world.change("missing_mappings", 1, 11, zone_id=zone_id)
-    # Many, and 30 now and then.
+    # Many zones, sometimes only 30.
     world.change("stale_mappings", 1, 30)
     for begin in range(32, 120, 9):
         for _, zone_id in zones[30:]:
@@ -400,7 +400,7 @@ def a_mapping_is_removed(world):
 def a_mapping_is_removed_during_a_restart(world):
     world.remove(60, 65)
     world.change("zone_mappings", 2, 65, zone_id="c1")
-    # The zone could not be read while its mapping was removed.
+    # The mapping is removed while the zone cannot be read.
     world.change("zone_up", 0, 100, 110, zone_id="c2")
     world.change("zone_mappings", 1, 110, zone_id="c2")
     return {64: [], 66: ["MappingsRemoved c1"], 99: [], 111: ["MappingsRemoved c2"], 145: []}

@@ -1,4 +1,4 @@
-"""A made-up installation whose series can be changed minute by minute, as input for promtool."""
+"""A synthetic installation for promtool, whose series can be changed minute by minute."""
 
 import copy
 import re
@@ -14,7 +14,7 @@ LEGACY_ZONES = [("old.example", "d1"), ("older.example", "d2")]
 
 
 class World:
-    """All series of some exporters, one value a minute; None where there is no sample."""
+    """All series of some exporters, with one value per minute; None means no sample."""
 
     def __init__(self, minutes=240):
         self.minutes = minutes
@@ -26,7 +26,7 @@ class World:
         self.series[key] = [self._at(value, minute) for minute in range(self.minutes + 1)]
 
     def change(self, name, value, begin, end=None, **labels):
-        """Changes the series with these labels from one minute until before another; adds one where
+        """Changes the series with these labels from `begin` until before `end`. Adds the series if
         there is none."""
         found = self.matching(name, **labels)
         if not found:
@@ -37,13 +37,13 @@ class World:
                 values[minute] = self._at(value, minute)
 
     def remove(self, begin, end=None, name=".*", **labels):
-        """Takes away all samples of the series with these labels."""
+        """Removes the samples of the series with these labels."""
         for values in self.matching(name, **labels):
             for minute in range(begin, self.minutes + 1 if end is None else end):
                 values[minute] = None
 
     def down(self, begin, end=None, **labels):
-        """An exporter that is a target and cannot be scraped."""
+        """Makes scrapes of an exporter fail."""
         self.remove(begin, end, "(?!up$).*", **labels)
         self.change("up", 0, begin, end, **labels)
 
@@ -63,7 +63,7 @@ class World:
         return value(minute) if callable(value) else value
 
     def exporter(self, instance="a:10955", shard=0, shards=1, zones=None, job=JOB, names=("default", "legacy")):
-        """A healthy exporter with its accounts and zones."""
+        """Adds a healthy exporter with its accounts and zones."""
         target = {"job": job, "instance": instance}
         default, legacy = names
         zones = zones or {default: DEFAULT_ZONES, legacy: LEGACY_ZONES}
@@ -130,8 +130,8 @@ class World:
         put("smart_tiered_cache_enabled", 1, **names)
 
     def relabeled(self, relabel):
-        """The same with each series' name and labels changed; where the function gives several, the
-        series is there several times."""
+        """A copy in which the function replaces the labels of each series. It may return several
+        sets of labels, each of which becomes a series."""
         result = World(self.minutes)
         for (name, pairs), values in self.series.items():
             for labels in relabel(name, dict(pairs)):
@@ -144,7 +144,7 @@ class World:
         return result
 
     def input_series(self):
-        """As promtool reads it."""
+        """The series in promtool's format."""
         return [
             {"series": f"{name}{{{','.join(f'{k}={quoted(v)}' for k, v in pairs)}}}", "values": notation(values)}
             for (name, pairs), values in sorted(self.series.items())
@@ -157,7 +157,7 @@ def quoted(text):
 
 
 def notation(values):
-    """Values in promtool's notation; the first that lacks after one that is there ends the series."""
+    """Values in promtool's notation. A series becomes stale at the first missing value."""
     steps = []
     previous = None
     for value in values:

@@ -1,4 +1,4 @@
-"""What the tests of the deployment files share."""
+"""Helpers for the tests of the deployment files."""
 
 import os
 import pathlib
@@ -16,7 +16,7 @@ NAME = "cloudflare-origin-region-exporter"
 
 
 def binary():
-    """The exporter that was built from this checkout."""
+    """The exporter binary of this checkout."""
     target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
     return target / "debug" / NAME
 
@@ -27,7 +27,7 @@ def version():
 
 
 def run(*command, timeout=120, **options):
-    """Runs a program to its end, and returns its exit code and output."""
+    """Runs a program, and returns its exit code and output."""
     result = subprocess.run(
         [str(part) for part in command],
         stdout=subprocess.PIPE,
@@ -46,18 +46,18 @@ def run_in_environment(tool, *arguments):
 
 
 def assert_succeeds(test, *command, **options):
-    """Fails the test with the program's output unless it succeeds; returns that output."""
+    """Runs a program that has to succeed, and returns its output."""
     code, output = run(*command, **options)
     test.assertEqual(code, 0, f"{' '.join(map(str, command))}:\n{output}")
     return output
 
 
 def assert_takes_arguments(test, arguments):
-    """Fails the test unless the exporter knows all of these arguments."""
-    # Asked for help, it still refuses an argument that it does not know.
+    """Checks that the exporter accepts all of these arguments."""
+    # Even with --help, the exporter rejects unknown arguments.
     assert_succeeds(test, binary(), *arguments, "--help")
 
 
 def read_yaml(path):
-    """The one document of a YAML file."""
+    """The only document of a YAML file."""
     return yaml.safe_load(pathlib.Path(path).read_text())

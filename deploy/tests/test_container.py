@@ -1,4 +1,4 @@
-"""The image and the composition, as far as they can be judged without an engine."""
+"""Tests the image and the Compose file, as far as possible without a container engine."""
 
 import pathlib
 import re
@@ -43,7 +43,7 @@ class ImageTest(unittest.TestCase):
     def test_the_image_of_a_release_is_the_same(self):
         def settings(dockerfile):
             final = re.split(r"^FROM ", dockerfile.read_text(), flags=re.MULTILINE)[-1]
-            # The binaries of a release use musl, which does not read glibc's setting.
+            # Release binaries use musl, which ignores this glibc setting.
             skipped = ("#", "COPY", "ARG TARGETARCH", "ENV MALLOC_")
             return [line for line in final.splitlines() if not line.startswith(skipped)]
 
@@ -77,7 +77,7 @@ class ImageTest(unittest.TestCase):
                     shutil.copytree(ROOT / name, pathlib.Path(directory) / name)
                 elif (ROOT / name).exists():
                     shutil.copy(ROOT / name, directory)
-            # Reading the manifest fails where a target that it names is not there.
+            # Reading the manifest fails if a target is missing.
             assert_succeeds(
                 self, "cargo", "metadata", "--no-deps", "--offline", "--format-version=1", cwd=directory
             )
@@ -89,7 +89,7 @@ class ComposeTest(unittest.TestCase):
         self.services = self.compose["services"]
 
     def test_compose_can_read_it(self):
-        # Debian's docker-compose is older than the name of a project.
+        # The docker-compose of Debian does not know project names yet.
         self.compose.pop("name")
         assert_succeeds(
             self,

@@ -1,4 +1,4 @@
-"""What graphs of the dashboards say, judged by promtool against series whose truth is known."""
+"""Tests queries of the dashboards with promtool, with series whose results are known."""
 
 import json
 import pathlib
@@ -11,7 +11,7 @@ from support import DASHBOARDS, run
 
 TARGET = {"job": "origin-region-exporter", "cluster": "one"}
 MINUTES = 240
-# The length of a bar in minutes, and the bars that a graph has.
+# The lengths of a bar in minutes, and the number of bars in a graph.
 INTERVALS = (1, 5, 10)
 BARS = 18
 VARIABLES = {
@@ -26,7 +26,7 @@ VARIABLES = {
 
 
 def steps(*growths):
-    """A counter from 0 that grows by so much at these minutes."""
+    """A counter that starts at 0 and grows at these minutes by these amounts."""
     return [sum(by for minute, by in growths if minute <= now) for now in range(MINUTES + 1)]
 
 
@@ -37,7 +37,7 @@ def panels(name):
 
 
 def counting(name):
-    """The queries of graphs that count what happened in each of their intervals."""
+    """The queries of graphs that count events per interval."""
     return [
         (panel["title"], target["expr"])
         for panel in panels(name)
@@ -47,7 +47,7 @@ def counting(name):
 
 
 def annotation(name, title):
-    """The query of a dashboard's marks."""
+    """The query of an annotation."""
     (found,) = [
         entry["expr"]
         for entry in json.loads((DASHBOARDS / f"{name}.json").read_text())["annotations"]["list"]
@@ -64,7 +64,7 @@ def filled(expression, interval=1):
 
 
 def promtool(series, expressions):
-    """Whether each expression has these samples at the end."""
+    """Checks that each expression has these samples at the last minute."""
     case = {
         "interval": "1m",
         "input_series": [{"series": name, "values": " ".join(map(str, values))} for name, values in series],
@@ -90,7 +90,7 @@ def named(name, **labels):
 
 class DashboardsTest(unittest.TestCase):
     def test_the_bars_of_changes_add_up_to_what_changed(self):
-        # Within the last 18 minutes, the shortest range that is asked for.
+        # Changes within the last 18 minutes, the shortest range of the test, and before.
         zones = {
             "c1": {
                 "added": [(30, 2), (223, 3), (231, 1), (232, 1), (240, 4)],
@@ -107,7 +107,7 @@ class DashboardsTest(unittest.TestCase):
                 series.append((named("zone_info", instance=instance, account=account, **names), [1] * (MINUTES + 1)))
                 for change, growths in changes.items():
                     name = named("mapping_changes_total", instance=instance, change=change, **names)
-                    # The other replica notices each change two minutes later, and never before.
+                    # The other replica notices each change two minutes later.
                     late = 2 if instance.startswith("b") else 0
                     series.append((name, steps(*[(minute + late, by) for minute, by in growths])))
             for change, growths in changes.items():
@@ -136,7 +136,7 @@ class DashboardsTest(unittest.TestCase):
 
     def test_a_restart_costs_no_bar_but_its_own(self):
         counter = steps((100, 5), (200, 2), (225, 3))
-        # Counters begin anew.
+        # The counter restarts at 0.
         counter[150:] = [value - counter[150] for value in counter[150:]]
         names = {"zone": "example.com", "zone_id": "c1"}
         series = [
@@ -193,7 +193,7 @@ class DashboardsTest(unittest.TestCase):
         started, loaded, began = 1000, 2000, 3000
         series = [
             (f'process_start_time_seconds{{job="{TARGET["job"]}", cluster="one", instance="a:10955"}}', started),
-            # Of another program under the same job.
+            # Another program with the same job.
             (f'process_start_time_seconds{{job="{TARGET["job"]}", cluster="one", instance="other:1"}}', started),
             (named("exporter_build_info", **instance), 1),
             (named("zone_info", zone="example.com", zone_id="c1", **instance), 1),
@@ -218,7 +218,7 @@ class DashboardsTest(unittest.TestCase):
 
     def test_each_change_is_marked_once(self):
         names = {"change": "removed", "zone": "example.com", "zone_id": "c1"}
-        # Two replicas that see the same.
+        # Two replicas with the same changes.
         series = [
             (named("mapping_changes_total", instance=instance, **names), steps((200, 2), (230, 1)))
             for instance in ("a:10955", "b:10955")
@@ -238,7 +238,7 @@ class DashboardsTest(unittest.TestCase):
                 if any("$__interval" in target["expr"] for target in panel.get("targets", [])):
                     with self.subTest(panel=f"{name}: {panel['title']}"):
                         self.assertIn('"bars"', json.dumps(panel["fieldConfig"]))
-                        # A shorter one may hold no scrape.
+                        # A shorter interval might contain no scrape.
                         self.assertEqual(panel["interval"], "1m")
 
 

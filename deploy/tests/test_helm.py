@@ -1,5 +1,5 @@
-"""The Helm chart: linted, rendered with each of the values files, and held against the schemas of
-Kubernetes, the exporter's own check of its configuration, and the files that it has from elsewhere."""
+"""Tests the Helm chart: lints it, renders it with each values file, and checks the result with the
+Kubernetes schemas, the `check` command of the exporter, and the files that the chart links to."""
 
 import base64
 import functools
@@ -30,14 +30,14 @@ from support import (
 
 CHART = DEPLOY / "helm" / NAME
 VALUES = sorted((DEPLOY / "helm" / "tests").glob("values-*.yaml"))
-# The oldest that the chart allows, or that there are schemas of, and the newest.
+# The oldest version that the chart allows and that has schemas, and the newest.
 KUBERNETES = ("1.25.0", kubernetes_validate.latest_version())
-# Kinds of the Prometheus Operator and the Gateway API, which the schemas of Kubernetes do not know.
+# Kinds of the Prometheus Operator and the Gateway API, which have no schemas here.
 OPERATOR_KINDS = {"ServiceMonitor", "PrometheusRule", "HTTPRoute"}
 LINT_WARNING = 2
 
 
-# The chart as it is installed: packaged, with the files in the place of the links.
+# The chart as installed: packaged, with files instead of links.
 PACKAGED = tempfile.TemporaryDirectory()
 
 
@@ -52,7 +52,7 @@ def package():
 
 
 def render(values):
-    """The objects that a release with these values has, the test's pod included."""
+    """The objects of a release with these values, including the test pod."""
     with helm.Chart.load(package()) as chart:
         chart.validate_schema(values)
         files = chart.render(values, name="demo", namespace="edge")
@@ -66,7 +66,7 @@ def render(values):
 
 
 def values_of(path):
-    """The values as Helm reads them."""
+    """The values as Helm parses them."""
     return helm.values_from_yaml(pathlib.Path(path).read_text())
 
 
@@ -92,7 +92,7 @@ def selects(selector, labels):
 
 
 def for_each_release(test):
-    """Runs a test with the objects of each of the values files."""
+    """Runs a test with the objects of each values file."""
 
     @functools.wraps(test)
     def run(self):
@@ -104,7 +104,7 @@ def for_each_release(test):
 
 
 class EveryValuesFileTest(unittest.TestCase):
-    """What holds for each of the values files."""
+    """Checks for every values file."""
 
     def test_the_linter_finds_no_fault(self):
         for path in VALUES:
@@ -149,7 +149,7 @@ class EveryValuesFileTest(unittest.TestCase):
         with tempfile.TemporaryDirectory() as directory:
             file = pathlib.Path(directory) / "config.yaml"
             (text,) = [o["data"]["config.yaml"] for o in of_kind(objects, "ConfigMap") if "config.yaml" in o["data"]]
-            # `check` reads the mounted secrets as well: each is a placeholder here.
+            # `check` also reads the mounted secrets, so create placeholders.
             for secret in re.findall(r"/run/secrets/\S+", text):
                 copy = pathlib.Path(f"{directory}{secret}")
                 copy.parent.mkdir(parents=True, exist_ok=True)
@@ -201,7 +201,7 @@ class EveryValuesFileTest(unittest.TestCase):
 
 
 class OptionsTest(unittest.TestCase):
-    """What single values change."""
+    """The effects of single values."""
 
     def test_by_default_nothing_needs_the_operator_or_grafana(self):
         kinds = sorted(an_object["kind"] for an_object in render({}))
@@ -359,9 +359,9 @@ class OptionsTest(unittest.TestCase):
 
 
 class UpgradeTest(unittest.TestCase):
-    """No upgrade from one values file to another changes what Kubernetes does not let change."""
+    """No upgrade between any two values files changes immutable fields."""
 
-    # What may change in the specification of a StatefulSet.
+    # The mutable fields of a StatefulSet.
     CHANGEABLE = {"replicas", "template", "updateStrategy", "minReadySeconds", "persistentVolumeClaimRetentionPolicy"}
 
     def fixed(self, an_object):
@@ -397,7 +397,7 @@ def key(an_object):
 
 
 class OneSourceTest(unittest.TestCase):
-    """Rules and dashboards are those of this repository, byte for byte."""
+    """Rules and dashboards are exactly those of this repository."""
 
     def setUp(self):
         self.objects = render({"prometheusRule": {"enabled": True}, "dashboards": {"enabled": True}})
@@ -412,7 +412,7 @@ class OneSourceTest(unittest.TestCase):
         specification = only(self.objects, "PrometheusRule")["spec"]
         shipped = read_yaml(RULES)
         for rule in shipped["groups"][0]["rules"]:
-            # Until the address of Grafana is given.
+            # The chart adds the links only if the address of Grafana is set.
             rule.get("annotations", {}).pop("dashboard_url", None)
         self.assertEqual(specification, shipped)
         with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:

@@ -1,4 +1,4 @@
-"""The inhibition rules, judged by the real Alertmanager: of alerts that fire together, which are sent."""
+"""Tests with the real Alertmanager which of the alerts that fire together are sent."""
 
 import json
 import pathlib
@@ -15,7 +15,7 @@ CONFIGURATION = DEPLOY / "compose" / "alertmanager.yaml"
 PATIENCE = 60
 
 ZONE = {"zone_id": "c1", "zone": "example.com"}
-# Alerts that fire together, with those of them that are sent.
+# The alerts that fire together, and those that are sent.
 SITUATIONS = {
     "an account is out of reach": (
         [("DiscoveryFailing", {}), ("ApiErrors", {}), ("ZonePollFailing", ZONE), ("MappingMissing", ZONE)],
@@ -82,7 +82,7 @@ class InhibitionsTest(unittest.TestCase):
         urllib.request.urlopen(request, timeout=PATIENCE).close()
 
     def sent(self, job):
-        """The names of the job's alerts that nothing inhibits, and how many alerts it has."""
+        """The names of the alerts of a job that are not inhibited, and the number of its alerts."""
         with urllib.request.urlopen(f"{self.url}?filter=job%3D%22{job}%22", timeout=PATIENCE) as answer:
             alerts = json.load(answer)
         names = {
@@ -96,7 +96,7 @@ class InhibitionsTest(unittest.TestCase):
         for number, (situation, (firing, expected)) in enumerate(SITUATIONS.items()):
             job = f"job{number}"
             common = {"job": job, "account": "default"}
-            # Another account has the same zone failing, and no alert that explains it.
+            # In another account, the alert fires alone and is not inhibited.
             other = {"alertname": "OriginRegionZoneDataTooOld", "job": job, "account": "other", "zone_id": "d1"}
             self.post([{"alertname": f"OriginRegion{name}", **common, **labels} for name, labels in firing] + [other])
             with self.subTest(situation=situation):

@@ -1,4 +1,4 @@
-"""The shipped files are what the mixin gives, and its settings do what they say."""
+"""The shipped files are the output of the mixin, and its settings work as documented."""
 
 import pathlib
 import sys
@@ -70,14 +70,14 @@ class MixinTest(unittest.TestCase):
         self.assertEqual(missing["for"], "1h")
         self.assertNotIn("keep_firing_for", missing)
         self.assertIn("< 30 * 86400", alerts["OriginRegionTokenExpiring"]["expr"])
-        # It goes on by itself for longer than the alerts of the zones take to begin.
+        # With this setting, the alert itself continues for long enough.
         self.assertNotIn("ALERTS", alerts["OriginRegionFindingInManyZones"]["expr"])
         self.assertIn("[1h]", alerts["OriginRegionMinorFindingInManyZones"]["expr"])
         self.assertIn('up{job="edge"} == 0', alerts["OriginRegionExporterDown"]["expr"])
         for rule in rules_of(mixin):
             self.assertNotRegex(rule["expr"], r"\{\$|[( ]cluster[,)]")
             for family in ("zone_up", "zone_info", "missing_mappings", "exporter_zones"):
-                # Series of the exporter, not those that are recorded from them.
+                # Only original series of the exporter, not recorded ones.
                 self.assertNotRegex(rule["expr"], rf"(?<![:_a-z])cloudflare_origin_region_{family}(?![_:{{a-z])")
         for alert in alerts.values():
             self.assertTrue(alert["annotations"]["runbook_url"].startswith("https://wiki.example.com/"))

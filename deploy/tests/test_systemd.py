@@ -1,4 +1,4 @@
-"""The systemd units, judged by systemd itself."""
+"""Tests the units with systemd."""
 
 import configparser
 import pathlib
@@ -11,12 +11,12 @@ from support import DEPLOY, NAME, assert_succeeds, assert_takes_arguments, binar
 UNITS = DEPLOY / "systemd"
 DAEMON = UNITS / f"{NAME}.service"
 TEXTFILE = UNITS / "cloudflare-origin-region-textfile.service"
-# What a unit may be exposed to at most, on systemd's scale from 0 to 10.
+# The maximum exposure of a unit, on the scale of systemd from 0 to 10.
 MOST_EXPOSURE = 1.5
 
 
 class Unit(configparser.RawConfigParser):
-    """A unit file; of a repeated key, the last value."""
+    """A unit file. If a key is repeated, the last value counts."""
 
     def __init__(self, path):
         super().__init__(strict=False, delimiters=("=",), comment_prefixes=("#",), interpolation=None)
@@ -30,7 +30,7 @@ class SystemdTest(unittest.TestCase):
             copies = []
             for unit in sorted(UNITS.iterdir()):
                 copy = pathlib.Path(directory) / unit.name
-                # The program is not installed where the tests run.
+                # The program is not installed on the test machine.
                 copy.write_text(unit.read_text().replace(f"ExecStart={NAME}", f"ExecStart={binary()}"))
                 copies.append(copy)
             output = assert_succeeds(self, "systemd-analyze", "verify", "--man=no", *copies)
@@ -47,7 +47,7 @@ class SystemdTest(unittest.TestCase):
     def test_the_exporter_knows_the_arguments(self):
         for service in (DAEMON, TEXTFILE):
             program, *arguments = Unit(service)["Service"]["ExecStart"].split()
-            # systemd looks in /usr/local/bin and /usr/bin.
+            # systemd searches /usr/local/bin and /usr/bin.
             self.assertEqual(program, NAME)
             assert_takes_arguments(self, arguments)
 

@@ -1,1 +1,1 @@
-"""What the measuring scripts share: programs, the exporter, its peers, and tables."""
+"""Shared by the measuring scripts: programs, the exporter, its peers, and tables."""

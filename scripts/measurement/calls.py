@@ -1,4 +1,4 @@
-"""HTTP requests to the programs that are measured."""
+"""HTTP requests to the measured programs."""
 
 import contextlib
 import gzip
@@ -7,7 +7,7 @@ import json
 
 
 def exchange(address, method, path, headers=None, body=None, timeout=600):
-    """The response, and its body as sent."""
+    """Sends a request, and returns the response and its body as received."""
     connection = http.client.HTTPConnection(address, timeout=timeout)
     with contextlib.closing(connection):
         connection.request(method, path, body, headers or {})
@@ -16,20 +16,20 @@ def exchange(address, method, path, headers=None, body=None, timeout=600):
 
 
 def write(address, method, path, body, headers=None):
-    """The body of the answer to a request that has to succeed."""
+    """Sends a request that has to succeed, and returns the body of the response."""
     response, answer = exchange(address, method, path, headers, body)
     if response.status not in (200, 202):
-        raise SystemExit(f"{method} {path} answers {response.status}: {answer[:200]}")
+        raise SystemExit(f"{method} {path} returned {response.status}: {answer[:200]}")
     return answer
 
 
 def get(address, path, encoding="identity"):
-    """The body as sent."""
+    """The body as received."""
     return write(address, "GET", path, None, {"Accept-Encoding": encoding})
 
 
 def get_text(address, path):
-    """The body of what travels compressed."""
+    """The body, which is transferred with gzip."""
     return gzip.decompress(get(address, path, "gzip"))
 
 

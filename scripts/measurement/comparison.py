@@ -1,4 +1,4 @@
-"""The exporter beside nginx, pushgateway, a bare client and under a real Prometheus."""
+"""Compares the exporter with nginx, pushgateway and a bare client, under a real Prometheus."""
 
 import contextlib
 import gzip
@@ -15,12 +15,12 @@ from .prometheus import Prometheus
 from .table import megabytes, milliseconds, ratio
 
 SCRAPE_SECONDS = 5
-# A Prometheus needs several seconds to take in more samples than this.
+# Prometheus needs several seconds to ingest more samples than this.
 MANY_SAMPLES = 1_000_000
 SCRAPE_SECONDS_OF_MANY = 30
-# So that 5 % of the zones are polled between two scrapes.
+# This way, 5 % of the zones are polled between two scrapes.
 SCRAPES_AN_INTERVAL = 20
-# By how much the polls of two exporters may differ in the same time.
+# The allowed difference between the polls of two exporters.
 POLLS_TOLERANCE = 0.05
 FEW_POLLS = 10
 CONNECTIONS = (1, 8)
@@ -38,7 +38,7 @@ def measure(size, arguments):
 
 
 class Comparison:
-    """One size, and the row that is filled step by step."""
+    """The measurements of one size, which fill a row step by step."""
 
     def __init__(self, size, arguments, stack, directory):
         self.size, self.arguments, self.stack, self.directory = size, arguments, stack, directory
@@ -104,12 +104,12 @@ class Comparison:
         return bare
 
     def measure_storage(self, bare):
-        """The first round of polls of a second exporter, which writes them to a storage."""
+        """Measures the first round of polls of a second exporter, with storage."""
         with contextlib.ExitStack() as stack:
             daemon = Exporter(stack, self.directory / "stored", settings(self.api.address),
                               f"--storage.path={self.directory / 'storage'}")
             daemon.wait_until_ready()
-            # The writes are at most a second behind.
+            # Writes are delayed by at most a second.
             time.sleep(2)
             spent = daemon.cpu()
         self.row["first round with storage, CPU"] = f"{spent:.2f} s"
@@ -138,7 +138,7 @@ class Comparison:
         with contextlib.ExitStack() as stack:
             daemon = self.start(stack, "changing", interval)
             twin = self.start(stack, "changing-twin", interval)
-            # Each poll of both finds another mapping.
+            # Every poll of both finds another mapping.
             stack.enter_context(changes(self.api, interval / 2))
             scrape, polls = self.costs(daemon, twin, every)
         self.row.update({
@@ -148,14 +148,14 @@ class Comparison:
         })
 
     def start(self, stack, name, *interval):
-        """Another exporter, after its first round of polls."""
+        """Starts another exporter, and waits for its first round of polls."""
         daemon = Exporter(stack, self.directory / name, settings(self.api.address, *interval))
         daemon.wait_until_ready()
         daemon.wait_until_calm()
         return daemon
 
     def costs(self, daemon, twin, every):
-        """What costs() says of the scrapes of a Prometheus."""
+        """The result of costs() for scrapes by Prometheus."""
         count = self.arguments.scrapes
         self.log(f"{count} scrapes, one in {every} seconds")
         with scraping(self.directory, daemon.address, every) as scraped:
@@ -164,7 +164,7 @@ class Comparison:
         return scrape, statistics.median(polls)
 
     def measure_load(self, servers):
-        """What wrk says: for each form and number of connections the median run."""
+        """Measures the load with wrk: the median run for each encoding and number of connections."""
         for encoding in ("identity", "gzip"):
             for connections in CONNECTIONS:
                 self.log(f"{encoding}, {connections} connections")
@@ -186,21 +186,21 @@ class Comparison:
             self.row[f"{encoding}: OpenMetrics / text"] = f"{rates:.2f}"
 
     def median_runs(self, loads, connections):
-        """The median run of each load, which is an address, an encoding and a format."""
+        """The median run of each load. A load is an address, an encoding and a format."""
         runs = {name: [] for name in loads}
-        # In turns, so that what else the machine does meets all.
+        # Alternate the loads, so that other programs affect all of them.
         for _ in range(1 + self.arguments.repeat):
             for name, (address, encoding, accept) in loads.items():
                 runs[name].append(peers.wrk(address, encoding, accept, connections,
                                             self.arguments.seconds))
-        # The first run of each warms it up.
+        # The first run is a warm-up.
         counted = {name: sorted(of[1:], key=lambda run: run["rate"]) for name, of in runs.items()}
         return {name: of[(len(of) - 1) // 2] for name, of in counted.items()}
 
 
 @contextlib.contextmanager
 def changes(api, every):
-    """Moves a mapping of each zone, now and each time that these seconds have passed."""
+    """Moves a mapping of each zone, now and then every `every` seconds."""
     ended = threading.Event()
 
     def change():
@@ -218,14 +218,14 @@ def changes(api, every):
 
 
 def costs(daemon, twin, count, scrape):
-    """Seconds of CPU time of a scrape, and of the polls from each scrape to the next.
+    """CPU seconds of a scrape, and of the polls from each scrape to the next.
 
-    The polls are those of a twin that polls the same zones and is not scraped. So what the daemon does
-    with a poll's result for the sake of scrapes is part of their cost. The scrape is the median, because
-    other programs may disturb some of them.
+    The polls are those of a twin that polls the same zones but is not scraped. This way, work after
+    a poll that prepares scrapes is part of their cost. The cost of a scrape is the median, because
+    other programs may disturb some scrapes.
     """
     both = (daemon, twin)
-    # The first body of each and its memory are not the cost of the scrapes that follow.
+    # The first body and its memory are not part of the cost of later scrapes.
     before = [exporter.get("/metrics", "gzip") for exporter in both]
     scrapes, polls = [], []
     for _ in range(count):
@@ -239,7 +239,7 @@ def costs(daemon, twin, count, scrape):
 
 
 def compare_polls(before, after):
-    """Warns if an exporter and its twin polled differently between these compressed scrapes."""
+    """Warns if the polls of an exporter and its twin between these compressed scrapes differ."""
     polls = [[value(gzip.decompress(scrape), "zone_polls_total") for scrape in scrapes]
              for scrapes in (before, after)]
     made, of_twin = (end - begin for begin, end in zip(*polls))
@@ -248,7 +248,7 @@ def compare_polls(before, after):
 
 
 def scrape_plainly(daemon, every):
-    """A scrape, and the rest of so many seconds."""
+    """Scrapes once, and waits for the rest of `every` seconds."""
     begun = time.monotonic()
     daemon.get("/metrics", "gzip")
     time.sleep(max(0, every - (time.monotonic() - begun)))
@@ -256,7 +256,7 @@ def scrape_plainly(daemon, every):
 
 @contextlib.contextmanager
 def scraping(directory, target, every):
-    """Runs a Prometheus. Yields a function that waits until it has scraped so many more times."""
+    """Runs Prometheus. Yields a function that waits for this many more scrapes."""
     with contextlib.ExitStack() as stack:
         own = stack.enter_context(tempfile.TemporaryDirectory(dir=directory))
         prometheus = Prometheus(stack, Path(own), {

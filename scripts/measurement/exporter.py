@@ -10,21 +10,21 @@ from . import calls
 from .programs import (EXPORTER, built, cpu_of, forget_peak_of, free_address, memory_of, start,
                        wait_for, wait_until)
 
-# Cloudflare's limit for a user: requests, and seconds of the window.
+# Cloudflare's rate limit for a user: requests, and the window in seconds.
 LIMIT, WINDOW = 1200, 300
 NO_LIMIT = {"requests": 1_000_000, "window": "1s", "share": 1.0}
 METRIC = "cloudflare_origin_region_"
-# Seconds of CPU time in a second. Polls of 10,000 zones use less.
+# CPU seconds per second. Polls of 10,000 zones use less.
 CALM = 0.1
 
 
 def rate_limit(share, speed=1):
-    """Cloudflare's limit with time that runs `speed` times as fast."""
+    """Cloudflare's rate limit, with time running `speed` times as fast."""
     return {"requests": LIMIT, "window": f"{WINDOW / speed:g}s", "share": share}
 
 
 def configuration(api, limit=NO_LIMIT, token="token", **sections):
-    """A configuration; JSON is YAML."""
+    """A configuration, to be written as JSON, which is valid YAML."""
     return {
         "cloudflare": {"base_url": f"http://{api}/client/v4", "rate_limit": limit},
         "accounts": [{"name": "bench", "api_token": token}],
@@ -33,7 +33,7 @@ def configuration(api, limit=NO_LIMIT, token="token", **sections):
 
 
 def fewest_lists(zones, mappings):
-    """The fewest requests that list all zones and mappings."""
+    """The minimum number of requests to list all zones and mappings."""
     return zones * max(1, math.ceil(mappings / 100)) + math.ceil(zones / 50)
 
 
@@ -47,7 +47,7 @@ class Api:
         wait_for(self.address)
 
     def command(self, line=""):
-        """What it answers to a line."""
+        """Sends a line, and returns the response."""
         self.process.stdin.write(line + "\n")
         self.process.stdin.flush()
         return dict(word.split("=") for word in self.process.stdout.readline().split())
@@ -79,7 +79,7 @@ class Exporter:
         self.process = start(self.stack, self.command)
 
     def wait_until_ready(self):
-        """Until every zone was polled once; a program without a rate limit is ready then."""
+        """Waits until every zone was polled once. Without a rate limit, the exporter is ready then."""
         wait_for(self.address)
         deadline = time.monotonic() + 300
         while not calls.is_ready(self.address):
@@ -88,12 +88,12 @@ class Exporter:
             time.sleep(0.002)
 
     def wait_until_calm(self):
-        """Until it has compressed everything, after the first round of polls."""
+        """Waits until the work after the first round of polls, such as compression, is done."""
         deadline = time.monotonic() + 60
         used = math.inf
         while used > CALM:
             if time.monotonic() > deadline:
-                raise SystemExit("the exporter does not come to rest")
+                raise SystemExit("the exporter stays busy")
             before = self.cpu()
             time.sleep(1)
             used = self.cpu() - before
@@ -109,12 +109,12 @@ class Exporter:
         return calls.get_text(self.address, "/metrics")
 
     def count(self, path):
-        """How many rows of the JSON API there are."""
+        """The total number of rows in a list of the JSON API."""
         separator = "&" if "?" in path else "?"
         return calls.get_json(self.address, f"/api/v1/{path}{separator}limit=0")["total"]
 
     def delay_of_change(self, edited, seconds):
-        """Seconds until a change that `edit` of the simulated API has made is served."""
+        """Seconds until a change by the `edit` command of the simulated API is served."""
         began = time.monotonic()
         wait_until(lambda: self.serves(edited), seconds, f"{edited} is not served", pause=0.02)
         return time.monotonic() - began
@@ -129,7 +129,7 @@ class Exporter:
         return memory_of(self.process.pid)
 
     def peak(self):
-        """The most resident bytes since `forget_peak`."""
+        """The peak of resident bytes since `forget_peak`."""
         return memory_of(self.process.pid, "VmHWM")
 
     def forget_peak(self):

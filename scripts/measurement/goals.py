@@ -1,9 +1,9 @@
-"""What the comparison is to show, and whether it does."""
+"""The goals of the comparison, and whether they are reached."""
 
 AT_LEAST, AT_MOST = "at least", "at most"
 SMALL, LARGE, LARGEST = "10x100", "1000x100", "10000x100"
 LARGE_SIZES = (LARGE, LARGEST)
-# The row, the bound, and the sizes for which it holds.
+# The row, the bound, and the sizes to which it applies.
 GOALS = (
     *((f"{case}: ratio", AT_LEAST, 1.0, LARGE_SIZES)
       for case in ("identity, 1 conn.", "identity, 8 conn.", "gzip, 1 conn.", "gzip, 8 conn.")),
@@ -19,7 +19,7 @@ GOALS = (
 
 
 def judge(rows):
-    """A row for each goal and size that was measured."""
+    """A row for each goal and measured size."""
     judged = []
     for row in rows:
         for name, direction, bound, sizes in GOALS:

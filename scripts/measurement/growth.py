@@ -1,7 +1,7 @@
-"""How cost grows with zones and mappings, with storage and audit log on.
+"""How the cost grows with zones and mappings, with storage and audit log enabled.
 
-The poll interval is so short that a scrape finds 5 % of the zones polled since the last one, and that
-a whole round of polls is measured.
+The poll interval is short: 5 % of the zones are polled between two scrapes, and a measurement covers a
+whole round of polls.
 """
 
 import contextlib
@@ -17,18 +17,18 @@ from .exporter import Api, Exporter, configuration, fewest_lists
 from .programs import log
 from .table import megabytes, milliseconds, print_table
 
-# Each has ten times the zones of the one before.
+# Each step has ten times as many zones as the previous one.
 STEPS = ((10, 100), (100, 100), (1000, 100), (10000, 100))
-# As many mappings as a zone may have.
+# The maximum number of mappings of a zone.
 LARGE_ZONE = (1, 3500)
 SCRAPES = 20
-# A body is kept for up to a second.
+# Bodies are reused for up to a second.
 SCRAPE_SECONDS = 1.1
 ROUND_SECONDS = SCRAPES * SCRAPE_SECONDS
 EDITS = 5
-# The same zone is polled for the audit log no more often.
+# The minimum time between polls of a zone that the audit log prompts.
 PROMPTED_SECONDS = 10
-# What measurements of the same thing differ by.
+# How much repeated measurements differ.
 TOLERANCE = 1.1
 
 
@@ -83,7 +83,7 @@ def print_growth():
 
 
 def tenfold(columns, name):
-    """The largest factor between a size and the next."""
+    """The largest factor between two consecutive sizes."""
     return max(after[name] / before[name] for before, after in zip(columns, columns[1:]))
 
 
@@ -102,7 +102,7 @@ def measure_in(stack, directory, zones, mappings):
     if lists != fewest_lists(zones, mappings):
         log(f"{lists} requests instead of {fewest_lists(zones, mappings)}")
     found = {"requests of the first round": lists, "first round, CPU": cpu}
-    # The first round is written a second later, and compressed.
+    # The first round is written and compressed a second later.
     time.sleep(5)
     before = daemon.cpu()
     compressed = daemon.get("/metrics", "gzip")
@@ -117,7 +117,7 @@ def measure_in(stack, directory, zones, mappings):
         twin = start(own, directory / "twin", api)
         found["a round of polls, CPU"], found["CPU a scrape"] = costs_of_round(daemon, twin)
         own.enter_context(changes(api, ROUND_SECONDS / 2))
-        # From here each poll finds a change.
+        # From here on, every poll finds a change.
         time.sleep(ROUND_SECONDS / 2)
         polls, scrape = costs_of_round(daemon, twin)
     found["a round of polls that each find a change, CPU"] = polls
@@ -127,7 +127,7 @@ def measure_in(stack, directory, zones, mappings):
     daemon.get("/metrics")
     found["RSS at the peak of an identity scrape"] = daemon.peak()
     log(f"growth, {size}: changes")
-    # No poll but those that the audit log prompts.
+    # From here on, only the audit log prompts polls.
     daemon.configure(settings(api, 3600))
     daemon.reload()
     found["a change is served after (median)"] = statistics.median(delays(api, daemon, zones))
@@ -135,7 +135,7 @@ def measure_in(stack, directory, zones, mappings):
 
 
 def start(stack, directory, api):
-    """An exporter after its first round of polls."""
+    """Starts an exporter, and waits for its first round of polls."""
     directory.mkdir()
     daemon = Exporter(stack, directory, settings(api, ROUND_SECONDS), "--web.enable-lifecycle",
                       f"--storage.path={directory / 'storage'}")
@@ -151,7 +151,7 @@ def settings(api, interval):
 
 
 def costs_of_round(daemon, twin):
-    """Seconds of CPU time of a round of polls, and of a scrape while they go on."""
+    """CPU seconds of a round of polls, and of a scrape during them."""
     scrape, polls = costs(daemon, twin, SCRAPES, lambda: scrape_plainly(daemon, SCRAPE_SECONDS))
     return sum(polls), scrape
 

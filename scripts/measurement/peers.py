@@ -15,7 +15,7 @@ PUSHGATEWAY_SCRAPES = 2
 
 
 def bare_client(api):
-    """Seconds of CPU time of a client that only fetches and parses."""
+    """CPU seconds of a client that only fetches and parses."""
     def spent():
         usage = resource.getrusage(resource.RUSAGE_CHILDREN)
         return usage.ru_utime + usage.ru_stime
@@ -27,8 +27,8 @@ def bare_client(api):
 
 
 def pushgateway_scrape(text):
-    """Seconds of CPU time that pushgateway spends on a scrape of the same samples."""
-    # Its own metrics of the process have these names.
+    """CPU seconds of pushgateway for a scrape of the same samples."""
+    # Pushgateway has its own metrics with these names.
     lines = (line for line in text.splitlines(keepends=True)
              if not re.match(rb"(# \w+ )?process_", line))
     with contextlib.ExitStack() as stack:
@@ -38,7 +38,7 @@ def pushgateway_scrape(text):
         wait_for(address)
         calls.write(address, "PUT", "/metrics/job/bench", b"".join(lines))
         deadline = time.monotonic() + 300
-        # It takes them in after it has answered.
+        # Pushgateway ingests the samples after its response.
         while len(scrape := calls.get_text(address, "/metrics")) < len(text) / 2:
             if time.monotonic() > deadline:
                 raise SystemExit(f"pushgateway serves {len(scrape)} bytes of {len(text)}")
@@ -50,7 +50,7 @@ def pushgateway_scrape(text):
 
 
 def nginx(stack, directory, files):
-    """Serves `files` as it would for a web site; the gzip one is compressed beforehand."""
+    """Serves `files` as static files. The gzip file is compressed in advance."""
     address = free_address()
     site = directory / "site"
     site.mkdir()
@@ -94,6 +94,6 @@ def wrk(address, encoding, accept, connections, seconds):
         check=True, capture_output=True, text=True, timeout=seconds + 60,
     ).stdout
     if "Non-2xx" in output or "Socket errors" in output:
-        raise SystemExit(f"wrk met errors:\n{output}")
+        raise SystemExit(f"wrk reported errors:\n{output}")
     latencies = dict(re.findall(r"^\s*(50%|99%)\s+(\S+)\s*$", output, re.MULTILINE))
     return {"rate": float(re.search(r"Requests/sec:\s*([\d.]+)", output)[1]), **latencies}

@@ -1,4 +1,4 @@
-"""Builds, starts and stops programs, and reads what the kernel counts of them."""
+"""Builds, starts and stops programs, and reads their resource usage from the kernel."""
 
 import contextlib
 import os
@@ -19,7 +19,7 @@ def log(text):
 
 
 def install_missing(packages):
-    """Installs Debian packages, given as tool and package, whose tool is missing."""
+    """Installs the Debian packages of missing tools. Maps each tool to its package."""
     missing = sorted({package for tool, package in packages.items() if not shutil.which(tool)})
     if missing:
         log(f"installing: {' '.join(missing)}")
@@ -48,7 +48,7 @@ def machine():
 
 
 def start(stack, command, **options):
-    """Starts a program that ends with the stack."""
+    """Starts a program, which is stopped when the stack exits."""
     process = subprocess.Popen([str(word) for word in command], **options)
     stack.callback(stop, process)
     return process
@@ -70,7 +70,7 @@ def free_address():
 
 
 def wait_for(address):
-    """Until something listens on the address."""
+    """Waits until something listens on the address."""
     host, port = address.split(":")
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
@@ -89,9 +89,9 @@ def wait_until(condition, seconds, failure, pause=0.1):
 
 
 def cpu_of(pid):
-    """Seconds of user and system time of a process since its start.
+    """CPU seconds of a process since its start, user and system.
 
-    Linux has a clock for each process, which is exact. /proc/PID/stat counts steps of 10 ms.
+    The CPU clock of the process is exact, while /proc/PID/stat counts in steps of 10 ms.
     """
     return time.clock_gettime((~pid << 3) | 2)
 
@@ -103,11 +103,11 @@ def memory_of(pid, field="VmRSS"):
 
 
 def forget_peak_of(pid):
-    """Begins a new `VmHWM`."""
+    """Resets `VmHWM`."""
     Path(f"/proc/{pid}/clear_refs").write_text("5")
 
 
 def written_by(pid):
-    """Bytes that a process has had written to disks."""
+    """Bytes that a process has written to disks."""
     text = Path(f"/proc/{pid}/io").read_text()
     return int(re.search(r"^write_bytes: (\d+)", text, re.MULTILINE)[1])

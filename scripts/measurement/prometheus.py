@@ -1,4 +1,4 @@
-"""A Prometheus, by default Debian's."""
+"""The Prometheus in the search path, by default that of Debian."""
 
 import contextlib
 import http.client
@@ -35,13 +35,13 @@ class Prometheus:
 
     def api(self, path, **parameters):
         query = urllib.parse.urlencode(parameters)
-        # What is wrong with a query is in the body.
+        # The body describes errors in queries.
         answer = json.loads(calls.exchange(self.address, "GET", f"/api/v1/{path}?{query}")[1])
         if answer["status"] != "success":
             raise SystemExit(f"{parameters}: {answer.get('error')}")
         return answer["data"]
 
     def number(self, expression):
-        """The value of the only series that an expression has; 0 where it has none."""
+        """The value of the only series of an expression; 0 if there is none."""
         result = self.api("query", query=expression)["result"]
         return int(float(result[0]["value"][1])) if result else 0

@@ -17,18 +17,18 @@ from .programs import log, wait_until
 from .table import megabytes, print_table
 
 ZONES, MAPPINGS = 10, 100
-# Of each kind and zone: DNS records, load balancers and rules.
+# The number of DNS records, load balancers and rules of each zone.
 ORIGINS = 3
 VENDORS = ("aws", "azure", "gcp", "oci")
-# The vendors' published files, as the tests expect them in the directory EXPORTER_RANGE_FILES.
+# The published files of the vendors, as named in the directory EXPORTER_RANGE_FILES.
 PUBLISHED = {"aws": "aws-ip-ranges.json", "azure": "azure-service-tags.json", "gcp": "gcp-cloud.json",
              "oci": "oci-public-ip-ranges.json"}
 SCRAPES = 20
-# A body is kept for up to a second.
+# Bodies are reused for up to a second.
 SCRAPE_SECONDS = 1.1
 PAGES = ("/", "/findings", "/changes", "/docs/", "/api/v1/zones", "/api/v1/origins")
 MOST = 20e6
-# Parts of the resident memory, by the name and the permissions of a mapping.
+# Parts of the resident memory, by the name and the permissions of a memory mapping.
 PARTS = {
     "- the program's code": lambda name, access: name == "program" and "x" in access,
     "- the program's constants and data": lambda name, access: name == "program",
@@ -43,8 +43,8 @@ def print_small():
     if published:
         rows.append(measure("and published range files", everything=True, published=published))
     else:
-        log("NOT MEASURED: the memory with the vendors' published range files, for which "
-            "EXPORTER_RANGE_FILES names a directory")
+        log("NOT MEASURED: the memory with the published range files of the vendors "
+            "(set EXPORTER_RANGE_FILES to their directory)")
     print_table(rows)
     print()
 
@@ -80,7 +80,7 @@ def measure_in(stack, directory, name, everything, published):
 
 
 def serve_files(stack, directory, certificate):
-    """Serves a directory's files over TLS, as the vendors do, and returns the address."""
+    """Serves the files of a directory over TLS, like the vendors, and returns the address."""
     class Handler(http.server.SimpleHTTPRequestHandler):
         def log_message(self, *_):
             pass
@@ -119,7 +119,7 @@ def settings(api, ranges, everything, certificate):
 
 
 def is_complete(daemon):
-    """Whether ranges and audit log were read, and hosts resolved."""
+    """Whether the ranges and the audit log were read, and hosts resolved."""
     text = daemon.metrics()
     return (value(text, "vendor_ranges_up") == len(VENDORS) and value(text, "exporter_audit_log_up") > 0
             and value(text, "origin_hosts", state="resolved") > 0)

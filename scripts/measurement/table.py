@@ -2,7 +2,7 @@
 
 
 def print_table(rows):
-    """Prints rows, each a dictionary of texts, side by side as columns of Markdown."""
+    """Prints rows, each a dictionary of texts, as columns of a Markdown table."""
     names = list(dict.fromkeys(name for row in rows for name in row))
     table = [[name, *(row.get(name, "") for row in rows)] for name in names]
     table[0][0] = ""

@@ -2,7 +2,7 @@
 
 #![expect(
     clippy::indexing_slicing,
-    reason = "JSON objects are indexed by name, which adds a field that is not there"
+    reason = "indexing a JSON object by name adds a missing field"
 )]
 
 use std::net::{IpAddr, Ipv6Addr};

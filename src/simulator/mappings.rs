@@ -39,7 +39,7 @@ impl<'a> From<&'a Mapping> for Row<'a> {
     }
 }
 
-#[expect(clippy::ref_option, reason = "serde asks for this signature")]
+#[expect(clippy::ref_option, reason = "serde requires this signature")]
 fn micros<S: Serializer>(time: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
     match time {
         Some(time) => serializer.collect_str(&format_args!("{time:.6}")),
