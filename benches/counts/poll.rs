@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
 use cloudflare_origin_region_exporter::cloudflare::{
-    CallBudget, Client, Credentials, Metrics, RateLimit, Secret, Secrets, Settings,
+    CallBudget, Client, Credentials, RateLimit, Secret, Secrets, Settings,
 };
 use cloudflare_origin_region_exporter::domain::AccountName;
 use cloudflare_origin_region_exporter::http_client::HttpClient;
@@ -62,9 +62,10 @@ fn client(api: SocketAddr) -> Client {
         AccountName::parse("production").unwrap(),
         Credentials::Token(Secret::Inline(SecretString::from("token"))),
         HttpClient::new(None).unwrap(),
-        &Metrics::register(&Registry::new()).unwrap(),
+        &Registry::new(),
         &Secrets::default(),
     )
+    .unwrap()
 }
 
 /// A server that answers every request of one connection with the same page. It does next to

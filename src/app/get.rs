@@ -8,7 +8,7 @@ use prometheus::Registry;
 use serde_json::{Value, json};
 
 use super::{Error, USAGE, output, parts};
-use crate::cloudflare::{ApiError, CallBudget, Client, Metrics, Secrets};
+use crate::cloudflare::{ApiError, CallBudget, Client, Secrets};
 use crate::config::Settings;
 use crate::config::cli::GetFormat;
 use crate::domain::{Mapping, OriginIp, Zone, ZoneId};
@@ -33,8 +33,8 @@ pub(super) async fn run(
     format: GetFormat,
 ) -> Result<ExitCode, Error> {
     let http = HttpClient::new(settings.cloudflare.ca_file.as_deref())?;
-    let metrics = Metrics::register(&Registry::new())?;
-    let accounts = parts::accounts(&settings, &http, &metrics, &Secrets::default(), &[]);
+    let (registry, secrets) = (Registry::new(), Secrets::default());
+    let accounts = parts::accounts(&settings, &http, &registry, &secrets, &[])?;
     let answer = look_up(&accounts, zone, ip).await;
     let text = match format {
         GetFormat::Text => as_text(&answer, zone, ip),

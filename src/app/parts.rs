@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use super::rate_limits::RateLimits;
 use super::{Error, stored_ranges};
 use crate::build_info;
-use crate::cloudflare::{self, Client, Secrets};
+use crate::cloudflare::{Client, Secrets};
 use crate::config::Settings;
 use crate::exposition::{self, BuildInfo, Exposition, WHOLE_AT_MOST};
 use crate::history::{CAPACITY_WITHOUT_STORAGE, History};
@@ -38,7 +38,6 @@ pub(super) struct Parts {
     pub(super) exposition: Exposition,
     pub(super) ranges: VendorRanges,
     pub(super) hosts: OriginHosts,
-    pub(super) api_metrics: cloudflare::Metrics,
     pub(super) secrets: Secrets,
     pub(super) range_metrics: vendor_ranges::Metrics,
     pub(super) history: History,
@@ -51,9 +50,8 @@ impl Parts {
         let registry = Registry::new();
         let snapshot = Snapshot::default();
         let http = HttpClient::new(settings.cloudflare.ca_file.as_deref())?;
-        let api_metrics = cloudflare::Metrics::register(&registry)?;
         let secrets = Secrets::default();
-        let accounts = accounts(settings, &http, &api_metrics, &secrets, &[]);
+        let accounts = accounts(settings, &http, &registry, &secrets, &[])?;
         let clients = accounts.iter().map(|account| account.client.clone());
         let clients = Arc::new(ArcSwap::from_pointee(clients.collect()));
         let range_metrics = vendor_ranges::Metrics::register(&registry)?;
@@ -93,7 +91,6 @@ impl Parts {
             exposition,
             ranges,
             hosts,
-            api_metrics,
             secrets,
             range_metrics,
             history: History::new(&settings.history, CAPACITY_WITHOUT_STORAGE),
@@ -137,10 +134,10 @@ impl Parts {
 pub(super) fn accounts(
     settings: &Settings,
     http: &HttpClient,
-    metrics: &cloudflare::Metrics,
+    registry: &Registry,
     secrets: &Secrets,
     old: &[Client],
-) -> Vec<ConfiguredAccount> {
+) -> prometheus::Result<Vec<ConfiguredAccount>> {
     let account = |account: &poller::AccountSettings| {
         let (api, credentials) = (&settings.cloudflare, account.credentials.clone());
         let old = old.iter().find(|client| *client.account() == account.name);
@@ -149,14 +146,14 @@ pub(super) fn accounts(
             (client.clone(), changed)
         } else {
             let name = account.name.clone();
-            let client = Client::new(api, name, credentials, http.clone(), metrics, secrets);
+            let client = Client::new(api, name, credentials, http.clone(), registry, secrets)?;
             (client, true)
         };
-        ConfiguredAccount {
+        Ok(ConfiguredAccount {
             client,
             zones: account.zones.clone(),
             credentials_changed,
-        }
+        })
     };
     settings.accounts.iter().map(account).collect()
 }

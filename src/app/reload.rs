@@ -158,9 +158,10 @@ impl Reloader {
         }
         let hosts = self.parts.hosts.reconfigure(settings.hosts.clone());
         hosts.map_err(|error| format!("cannot resolve host names: {error}"))?;
-        let (metrics, secrets) = (&self.parts.api_metrics, &self.parts.secrets);
+        let (registry, secrets) = (&self.parts.registry, &self.parts.secrets);
         let old = self.parts.clients.load_full();
-        let accounts = parts::accounts(&settings, &http, metrics, secrets, &old);
+        let accounts = parts::accounts(&settings, &http, registry, secrets, &old)
+            .map_err(|error| error.to_string())?;
         let clients: Vec<_> = accounts
             .iter()
             .map(|account| account.client.clone())
@@ -179,7 +180,7 @@ impl Reloader {
             accounts.any(|account| account.name == *client.account())
         };
         for client in old.iter().filter(|client| !stays(client)) {
-            client.forget_metrics();
+            client.unregister_metrics(&self.parts.registry);
         }
         let (exposition, detail) = (self.parts.exposition.clone(), settings.detail);
         // Waits for a body that is being rendered.

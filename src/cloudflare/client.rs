@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
+use prometheus::Registry;
 use reqwest::header::HeaderMap;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -22,7 +23,7 @@ use super::headers;
 use super::metrics::AccountMetrics;
 use super::retry;
 use super::{
-    ApiError, CallBudget, Metrics, Operation, RateLimit, RateLimitState, Reason, Secrets, Settings,
+    ApiError, CallBudget, Operation, RateLimit, RateLimitState, Reason, Secrets, Settings,
 };
 use crate::domain::{AccountName, ZoneId};
 use crate::http_client::HttpClient;
@@ -84,22 +85,23 @@ impl fmt::Debug for Client {
 }
 
 impl Client {
-    /// A client that sends with `http`. All clients of a process share `secrets`, so that none
-    /// reveals another's.
+    /// A client that sends with `http` and registers its metrics. Fails if the registry already has
+    /// a client of this name. All clients of a process share `secrets`, so that none reveals
+    /// another's.
     pub fn new(
         settings: &Settings,
         name: AccountName,
         credentials: Credentials,
         http: HttpClient,
-        metrics: &Metrics,
+        registry: &Registry,
         secrets: &Secrets,
-    ) -> Self {
+    ) -> prometheus::Result<Self> {
         let admission = Admission::new(settings);
         let pauses = Arc::clone(&admission.pauses);
-        let metrics = AccountMetrics::new(metrics.clone(), name, pauses);
+        let metrics = AccountMetrics::register(name, pauses, registry)?;
         metrics.standing().budget = settings.rate_limit.budget();
         let authenticator = Authenticator::new(credentials, secrets.clone());
-        Self {
+        Ok(Self {
             inner: Arc::new(Inner {
                 admission,
                 metrics,
@@ -110,7 +112,7 @@ impl Client {
                 }),
                 unreadable_zones: AtomicU64::new(0),
             }),
-        }
+        })
     }
 
     /// Replaces the settings and credentials for later requests. Recent requests, pauses, counters
@@ -225,9 +227,9 @@ impl Client {
         self.inner.config.load().authenticator.is_token()
     }
 
-    /// Removes all series of a removed account; calls still in progress are no longer counted.
-    pub fn forget_metrics(&self) {
-        self.inner.metrics.forget();
+    /// Removes all series of a removed account.
+    pub fn unregister_metrics(&self, registry: &Registry) {
+        self.inner.metrics.unregister(registry);
     }
 
     pub(super) fn metrics(&self) -> &AccountMetrics {

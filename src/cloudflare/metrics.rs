@@ -1,24 +1,23 @@
 //! The client's own metrics.
 
-use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use prometheus::core::{Collector, Desc, MetricVec, MetricVecBuilder};
+use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
-use prometheus::{CounterVec, GaugeVec, HistogramVec, IntCounterVec, Registry};
+use prometheus::{Counter, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, Registry};
 
 use super::pause::Pauses;
 use super::{Operation, Reason};
 use crate::domain::AccountName;
-use crate::metric_families::{self, Family, FromFamily as _};
+use crate::metric_families::{self, Family};
 use crate::panics::lock;
 
 /// A healthy API responds within 0.1 to 1 seconds; the last bound is the default time-out.
 const BUCKETS: [f64; 9] = [0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 
-/// The gauges of an account's state, in the order of [`AccountState::values`].
+/// The gauges of an account's state, in the order of [`AccountMetrics::values`].
 const GAUGES: [Family; 5] = [
     metric_families::API_BUDGET_REQUESTS,
     metric_families::API_RATE_LIMIT_REMAINING,
@@ -26,85 +25,6 @@ const GAUGES: [Family; 5] = [
     metric_families::TOKEN_VALID,
     metric_families::TOKEN_EXPIRY,
 ];
-
-/// The metric families of all accounts. Clones share them.
-#[derive(Debug, Clone)]
-pub struct Metrics {
-    requests: IntCounterVec,
-    errors: IntCounterVec,
-    retries: IntCounterVec,
-    duration: HistogramVec,
-    throttled: CounterVec,
-    states: States,
-}
-
-impl Metrics {
-    /// Creates and registers the families. Fails if they are already registered.
-    pub fn register(registry: &Registry) -> prometheus::Result<Self> {
-        let gauges = GAUGES.iter().map(GaugeVec::from_family);
-        let states = States {
-            gauges: gauges.collect::<Result<_, _>>()?,
-            accounts: Arc::default(),
-        };
-        registry.register(Box::new(states.clone()))?;
-        Ok(Self {
-            requests: metric_families::API_REQUESTS.register(registry)?,
-            errors: metric_families::API_ERRORS.register(registry)?,
-            retries: metric_families::API_RETRIES.register(registry)?,
-            duration: metric_families::API_REQUEST_DURATION
-                .register_histogram(registry, &BUCKETS)?,
-            throttled: metric_families::API_THROTTLED.register(registry)?,
-            states,
-        })
-    }
-}
-
-/// Removes the children with this account as a label.
-fn remove<T: MetricVecBuilder>(family: &MetricVec<T>, account: &str) {
-    for metric in family.collect().iter().flat_map(MetricFamily::get_metric) {
-        let labels: HashMap<_, _> = metric
-            .get_label()
-            .iter()
-            .map(|label| (label.name(), label.value()))
-            .collect();
-        if labels.get("account") == Some(&account) {
-            // Fails only if another thread has removed the same child.
-            family.remove(&labels).ok();
-        }
-    }
-}
-
-/// The states of all accounts, whose gauges are set at collection.
-#[derive(Debug, Clone)]
-struct States {
-    gauges: Vec<GaugeVec>,
-    accounts: Arc<Mutex<BTreeMap<AccountName, Arc<AccountState>>>>,
-}
-
-impl Collector for States {
-    fn desc(&self) -> Vec<&Desc> {
-        self.gauges.iter().flat_map(Collector::desc).collect()
-    }
-
-    fn collect(&self) -> Vec<MetricFamily> {
-        let accounts = lock(&self.accounts);
-        for (index, gauge) in self.gauges.iter().enumerate() {
-            gauge.reset();
-            for (account, state) in &*accounts {
-                if let Some(value) = state.values().into_iter().nth(index).flatten() {
-                    gauge.with_label_values(&[account.as_str()]).set(value);
-                }
-            }
-        }
-        self.gauges.iter().flat_map(Collector::collect).collect()
-    }
-}
-
-#[derive(Debug)]
-struct AccountState {
-    pauses: Arc<Pauses>,
-    standing: Mutex<Standing>,
-}
 
 /// An account's standing with the API, according to the last responses.
 #[derive(Debug, Clone, Copy, Default)]
@@ -119,14 +39,84 @@ pub(super) struct Standing {
     call_refused: bool,
 }
 
-impl AccountState {
+/// The metrics of one account. Each account registers its own, so that removing it removes all its
+/// series, and a call that is still in progress does not recreate them. Clones share them.
+#[derive(Debug, Clone)]
+pub(super) struct AccountMetrics {
+    pub(super) account: AccountName,
+    requests: IntCounterVec,
+    errors: IntCounterVec,
+    retries: IntCounterVec,
+    duration: HistogramVec,
+    throttled: Counter,
+    /// Set at collection.
+    gauges: Vec<GaugeVec>,
+    pauses: Arc<Pauses>,
+    standing: Arc<Mutex<Standing>>,
+}
+
+impl AccountMetrics {
+    /// Creates and registers the metrics. Fails if this account is already registered.
+    pub(super) fn register(
+        account: AccountName,
+        pauses: Arc<Pauses>,
+        registry: &Registry,
+    ) -> prometheus::Result<Self> {
+        let options = |family: &Family| family.of_account(account.as_str());
+        let counters = |family| {
+            let (opts, labels) = options(family);
+            IntCounterVec::new(opts, &labels)
+        };
+        let gauges = GAUGES.iter().map(|family| {
+            let (opts, labels) = options(family);
+            GaugeVec::new(opts, &labels)
+        });
+        let (duration, labels) = options(&metric_families::API_REQUEST_DURATION);
+        let duration = HistogramOpts::from(duration).buckets(BUCKETS.to_vec());
+        let (throttled, _) = options(&metric_families::API_THROTTLED);
+        let metrics = Self {
+            requests: counters(&metric_families::API_REQUESTS)?,
+            errors: counters(&metric_families::API_ERRORS)?,
+            retries: counters(&metric_families::API_RETRIES)?,
+            duration: HistogramVec::new(duration, &labels)?,
+            throttled: Counter::with_opts(throttled)?,
+            gauges: gauges.collect::<Result<_, _>>()?,
+            account,
+            pauses,
+            standing: Arc::default(),
+        };
+        // Starts at 0, so that the first 429 is visible as an increase.
+        let (operation, reason) = (Operation::ListMappings, Reason::RateLimited);
+        let labels = [operation.as_str(), reason.as_str()];
+        metrics.errors.with_label_values(&labels);
+        registry.register(Box::new(metrics.clone()))?;
+        Ok(metrics)
+    }
+
+    /// Removes all series of the account.
+    pub(super) fn unregister(&self, registry: &Registry) {
+        // Fails only if they are not registered.
+        registry.unregister(Box::new(self.clone())).ok();
+    }
+
+    fn collectors(&self) -> impl Iterator<Item = &dyn Collector> {
+        let others: [&dyn Collector; 5] = [
+            &self.requests,
+            &self.errors,
+            &self.retries,
+            &self.duration,
+            &self.throttled,
+        ];
+        let gauges = self.gauges.iter().map(|gauge| gauge as &dyn Collector);
+        others.into_iter().chain(gauges)
+    }
+
     /// The values of [`GAUGES`]; `None` if there is no series.
     #[expect(
         clippy::cast_precision_loss,
         reason = "a quota is far below 2^53; a lie may be inexact"
     )]
-    fn values(&self) -> [Option<f64>; GAUGES.len()] {
-        let standing = *lock(&self.standing);
+    fn values(&self, standing: &Standing) -> [Option<f64>; GAUGES.len()] {
         [
             Some(standing.budget.into()),
             standing.remaining.map(|requests| requests as f64),
@@ -136,94 +126,31 @@ impl AccountState {
             standing.token_expiry.map(unix_seconds),
         ]
     }
-}
-
-/// The metrics of one account.
-#[derive(Debug)]
-pub(super) struct AccountMetrics {
-    families: Metrics,
-    pub(super) account: AccountName,
-    state: Arc<AccountState>,
-}
-
-impl AccountMetrics {
-    pub(super) fn new(families: Metrics, account: AccountName, pauses: Arc<Pauses>) -> Self {
-        let state = Arc::new(AccountState {
-            pauses,
-            standing: Mutex::default(),
-        });
-        lock(&families.states.accounts).insert(account.clone(), Arc::clone(&state));
-        // Start these at 0, so that the first 429 and the first wait are visible as an increase.
-        let (operation, reason) = (Operation::ListMappings, Reason::RateLimited);
-        families
-            .errors
-            .with_label_values(&[account.as_str(), operation.as_str(), reason.as_str()]);
-        families.throttled.with_label_values(&[account.as_str()]);
-        Self {
-            families,
-            account,
-            state,
-        }
-    }
-
-    /// Removes all series of the account, and stops counting.
-    pub(super) fn forget(&self) {
-        let (families, account) = (&self.families, self.account.as_str());
-        let mut accounts = lock(&families.states.accounts);
-        accounts.remove(account);
-        remove(&families.requests, account);
-        remove(&families.errors, account);
-        remove(&families.retries, account);
-        remove(&families.duration, account);
-        remove(&families.throttled, account);
-    }
-
-    /// Updates the series, unless the account was removed: a call that is still in progress must
-    /// not recreate them.
-    fn with(&self, change: impl FnOnce(&Metrics, &str)) {
-        let accounts = lock(&self.families.states.accounts);
-        if accounts.contains_key(&self.account) {
-            change(&self.families, self.account.as_str());
-        }
-    }
 
     pub(super) fn standing(&self) -> MutexGuard<'_, Standing> {
-        lock(&self.state.standing)
-    }
-
-    /// Adds one to a series of the account.
-    fn count(&self, family: fn(&Metrics) -> &IntCounterVec, labels: &[&str]) {
-        self.with(|families, account| {
-            let labels = [&[account], labels].concat();
-            family(families).with_label_values(&labels).inc();
-        });
+        lock(&self.standing)
     }
 
     /// Records an attempt; `code` is the HTTP status if there was a response.
     pub(super) fn attempt(&self, operation: Operation, code: Option<u16>, took: Duration) {
         let code = code.map_or_else(|| "none".to_owned(), |code| code.to_string());
-        let operation = operation.as_str();
-        self.count(|families| &families.requests, &[operation, &code]);
-        self.with(|families, account| {
-            let duration = families.duration.with_label_values(&[account, operation]);
-            duration.observe(took.as_secs_f64());
-        });
+        let labels = [operation.as_str(), &code];
+        self.requests.with_label_values(&labels).inc();
+        let duration = self.duration.with_label_values(&[operation.as_str()]);
+        duration.observe(took.as_secs_f64());
     }
 
     pub(super) fn error(&self, operation: Operation, reason: Reason) {
         let labels = [operation.as_str(), reason.as_str()];
-        self.count(|families| &families.errors, &labels);
+        self.errors.with_label_values(&labels).inc();
     }
 
     pub(super) fn retry(&self, operation: Operation) {
-        self.count(|families| &families.retries, &[operation.as_str()]);
+        self.retries.with_label_values(&[operation.as_str()]).inc();
     }
 
     pub(super) fn throttled(&self, waited: Duration) {
-        self.with(|families, account| {
-            let throttled = families.throttled.with_label_values(&[account]);
-            throttled.inc_by(waited.as_secs_f64());
-        });
+        self.throttled.inc_by(waited.as_secs_f64());
     }
 
     /// Records a verification. If it finds the token inactive although calls succeed, these do not
@@ -254,6 +181,24 @@ impl AccountMetrics {
     }
 }
 
+impl Collector for AccountMetrics {
+    fn desc(&self) -> Vec<&Desc> {
+        self.collectors().flat_map(Collector::desc).collect()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        // Held until the end, so that collections do not disturb each other.
+        let standing = self.standing();
+        for (gauge, value) in self.gauges.iter().zip(self.values(&standing)) {
+            gauge.reset();
+            if let Some(value) = value {
+                gauge.with_label_values::<&str>(&[]).set(value);
+            }
+        }
+        self.collectors().flat_map(Collector::collect).collect()
+    }
+}
+
 fn unix_seconds(time: Timestamp) -> f64 {
     time.as_duration().as_secs_f64()
 }
@@ -273,10 +218,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_end_of_a_pause_goes_to_zero_by_itself() {
         let registry = Registry::new();
-        let families = Metrics::register(&registry).unwrap();
         let pauses = Arc::new(Pauses::default());
         let account = AccountName::parse("a").unwrap();
-        let _metrics = AccountMetrics::new(families, account, Arc::clone(&pauses));
+        AccountMetrics::register(account, Arc::clone(&pauses), &registry).unwrap();
         let line = "cloudflare_origin_region_exporter_api_blocked_until_timestamp_seconds";
         assert!(text(&registry).contains(&format!("{line}{{account=\"a\"}} 0\n")));
         pauses.block(Duration::from_secs(10), Timestamp::UNIX_EPOCH);
@@ -288,7 +232,6 @@ mod tests {
     #[test]
     fn an_account_that_is_gone_leaves_no_series_and_the_others_stay() {
         let registry = Registry::new();
-        let families = Metrics::register(&registry).unwrap();
         let use_all = |metrics: &AccountMetrics| {
             metrics.attempt(Operation::GetZone, Some(200), Duration::ZERO);
             metrics.attempt(Operation::GetZone, None, Duration::ZERO);
@@ -301,12 +244,12 @@ mod tests {
         };
         let [gone, _stays] = ["gone", "stays"].map(|name| {
             let account = AccountName::parse(name).unwrap();
-            let metrics = AccountMetrics::new(families.clone(), account, Arc::default());
+            let metrics = AccountMetrics::register(account, Arc::default(), &registry).unwrap();
             use_all(&metrics);
             metrics
         });
         let both = text(&registry);
-        gone.forget();
+        gone.unregister(&registry);
         // A call that was still in progress ends.
         use_all(&gone);
         let rest = text(&registry);
@@ -317,9 +260,8 @@ mod tests {
 
     #[test]
     fn a_token_that_is_verified_as_inactive_is_invalid_until_it_is_verified_or_accepted_again() {
-        let families = Metrics::register(&Registry::new()).unwrap();
         let account = AccountName::parse("a").unwrap();
-        let metrics = AccountMetrics::new(families, account, Arc::default());
+        let metrics = AccountMetrics::register(account, Arc::default(), &Registry::new()).unwrap();
         let valid = || metrics.standing().token_valid;
         assert_eq!(valid(), None);
         metrics.token_used(true);
@@ -347,9 +289,8 @@ mod tests {
     #[test]
     fn the_first_429_is_an_increase() {
         let registry = Registry::new();
-        let families = Metrics::register(&registry).unwrap();
         let account = AccountName::parse("a").unwrap();
-        AccountMetrics::new(families, account, Arc::default());
+        AccountMetrics::register(account, Arc::default(), &registry).unwrap();
         assert!(text(&registry).contains(
             "cloudflare_origin_region_exporter_api_errors_total\
              {account=\"a\",operation=\"list_mappings\",reason=\"rate_limited\"} 0\n"

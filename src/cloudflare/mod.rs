@@ -48,7 +48,6 @@ pub use envelope::{List, RejectedRows, Rows};
 pub use error::{ApiError, Operation, Reason};
 pub use load_balancers::{LoadBalancer, Pool, PoolOrigin};
 pub use mappings::{MAPPINGS_PER_PAGE, MappingList};
-pub use metrics::Metrics;
 pub use origin_target::OriginTarget;
 pub use rate_limiter::{LONGEST_RATE_WINDOW, PastRequests, RateLimitState};
 pub use rules::{CloudConnectorRule, StorageProvider};

@@ -101,6 +101,16 @@ impl Family {
         Ok(histogram)
     }
 
+    /// The options and the variable labels for the series of one account.
+    pub fn of_account(&self, account: &str) -> (Opts, Vec<&'static str>) {
+        let labels = self.labels.iter().copied();
+        let labels = labels.filter(|label| *label != "account");
+        (
+            self.opts().const_label("account", account),
+            labels.collect(),
+        )
+    }
+
     fn opts(&self) -> Opts {
         Opts::new(self.name, self.help)
     }

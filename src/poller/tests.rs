@@ -83,9 +83,10 @@ fn account() -> Account {
         AccountName::parse("main").unwrap(),
         Credentials::Token(Secret::Inline("token".into())),
         HttpClient::new(None).unwrap(),
-        &cloudflare::Metrics::register(&Registry::new()).unwrap(),
+        &Registry::new(),
         &Secrets::default(),
-    );
+    )
+    .unwrap();
     Account::new(client, ZoneSelection::Ids(Vec::new()), Instant::now())
 }
 

@@ -1,7 +1,7 @@
 //! Tokens are verified, replaced, and never shown.
 
 use cloudflare_origin_region_exporter::cloudflare::{
-    Client, Credentials, Metrics, Reason, Secret, Secrets, TokenState,
+    Client, Credentials, Reason, Secret, Secrets, TokenState,
 };
 use prometheus::Registry;
 
@@ -86,7 +86,6 @@ async fn an_answer_that_repeats_the_secret_of_another_account_is_shown_without_i
     .await;
     let mut settings = settings(&format!("http://{}/client/v4", server.address));
     settings.retries = 0;
-    let metrics = Metrics::register(&Registry::new()).unwrap();
     let secrets = Secrets::default();
     let client = |secret| {
         Client::new(
@@ -94,9 +93,10 @@ async fn an_answer_that_repeats_the_secret_of_another_account_is_shown_without_i
             name(),
             Credentials::Token(secret),
             http(),
-            &metrics,
+            &Registry::new(),
             &secrets,
         )
+        .unwrap()
     };
     let (asks, _other) = (client(inline(TOKEN)), client(inline(other)));
     for _ in 0..2 {

@@ -3,9 +3,7 @@
 use std::io::Write as _;
 use std::time::Duration;
 
-use cloudflare_origin_region_exporter::cloudflare::{
-    Client, Credentials, Metrics, Reason, Secrets,
-};
+use cloudflare_origin_region_exporter::cloudflare::{Client, Credentials, Reason, Secrets};
 use prometheus::Registry;
 
 use crate::scripted::{Reply, Server};
@@ -260,7 +258,6 @@ async fn no_connection_and_no_tls_have_their_classes() {
     let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let closed_address = closed.local_addr().unwrap();
     drop(closed);
-    let metrics = Metrics::register(&Registry::new()).unwrap();
     for (base, reason) in [
         (format!("http://{closed_address}"), Reason::Connect),
         ("http://no-such-host.invalid".to_owned(), Reason::Connect),
@@ -274,9 +271,10 @@ async fn no_connection_and_no_tls_have_their_classes() {
             name(),
             Credentials::Token(inline(TOKEN)),
             http(),
-            &metrics,
+            &Registry::new(),
             &Secrets::default(),
-        );
+        )
+        .unwrap();
         let error = client.get_zone(&zone(), &call()).await.unwrap_err();
         assert_eq!(error.reason, reason, "{base}: {error}");
         assert!(

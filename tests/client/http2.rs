@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use cloudflare_origin_region_exporter::cloudflare::{Client, Credentials, Metrics, Secrets};
+use cloudflare_origin_region_exporter::cloudflare::{Client, Credentials, Secrets};
 use cloudflare_origin_region_exporter::http_client::HttpClient;
 use cloudflare_origin_region_exporter::simulator::{Simulator, World};
 use h2::server::SendResponse;
@@ -89,16 +89,16 @@ impl Http2Server {
         settings.timeout = timeout;
         settings.retries = retries;
         let http = HttpClient::new(Some(self.ca.path())).unwrap();
-        let metrics = Metrics::register(&Registry::new()).unwrap();
         let secrets = Secrets::default();
         Client::new(
             &settings,
             name(),
             Credentials::Token(inline("a-token")),
             http,
-            &metrics,
+            &Registry::new(),
             &secrets,
         )
+        .unwrap()
     }
 }
 
@@ -232,16 +232,16 @@ async fn a_base_url_that_is_wrong_is_probably_named() {
         let mut settings = settings(&base);
         settings.retries = 0;
         settings.timeout = Duration::from_secs(5);
-        let metrics = Metrics::register(&Registry::new()).unwrap();
         let secrets = Secrets::default();
         let client = Client::new(
             &settings,
             name(),
             Credentials::Token(inline("t")),
             http(),
-            &metrics,
+            &Registry::new(),
             &secrets,
-        );
+        )
+        .unwrap();
         let error = client.list_zones(&call()).await.unwrap_err();
         assert!(error.detail.contains(hint), "{base}: {error}");
     }

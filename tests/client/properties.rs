@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, SystemTime};
 
 use cloudflare_origin_region_exporter::cloudflare::{
-    CallBudget, Client, Credentials, MappingList, Metrics, Reason, Secrets, Settings,
+    CallBudget, Client, Credentials, MappingList, Reason, Secrets, Settings,
 };
 use cloudflare_origin_region_exporter::domain::ZoneId;
 use cloudflare_origin_region_exporter::http_client::HttpClient;
@@ -40,15 +40,15 @@ fn ask<T>(
             ..settings(&format!("http://{}", server.address))
         };
         let http = HTTP.get_or_init(http);
-        let metrics = Metrics::register(&Registry::new()).unwrap();
         let client = Client::new(
             &settings,
             name(),
             Credentials::Token(inline("a-token")),
             http.clone(),
-            &metrics,
+            &Registry::new(),
             &Secrets::default(),
-        );
+        )
+        .unwrap();
         ask(&client, &server).await
     })
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use cloudflare_origin_region_exporter::cloudflare::{
-    CallBudget, Client, Credentials, Metrics, RateLimit, Secret, Secrets, Settings,
+    CallBudget, Client, Credentials, RateLimit, Secret, Secrets, Settings,
 };
 use cloudflare_origin_region_exporter::domain::{AccountName, ZoneId};
 use cloudflare_origin_region_exporter::http_client;
@@ -37,15 +37,15 @@ impl Set {
         let mut settings = settings(&format!("http://{}/client/v4", server.address));
         change(&mut settings);
         let registry = Registry::new();
-        let metrics = Metrics::register(&registry).unwrap();
         let client = Client::new(
             &settings,
             name(),
             Credentials::Token(secret),
             http(),
-            &metrics,
+            &registry,
             &Secrets::default(),
-        );
+        )
+        .unwrap();
         Self {
             server,
             client,
@@ -82,9 +82,10 @@ impl Simulated {
             name(),
             Credentials::Token(inline(TOKEN)),
             http(),
-            &Metrics::register(&Registry::new()).unwrap(),
+            &Registry::new(),
             &Secrets::default(),
-        );
+        )
+        .unwrap();
         Self {
             simulator,
             client,
