@@ -77,23 +77,6 @@ fn body_limit(operation: Operation) -> usize {
     }
 }
 
-/// A failed attempt.
-#[derive(Debug)]
-pub(super) struct AttemptError {
-    pub(super) error: ApiError,
-    /// Whether the connection ended before the response.
-    pub(super) connection_ended: bool,
-}
-
-impl From<ApiError> for AttemptError {
-    fn from(error: ApiError) -> Self {
-        Self {
-            error,
-            connection_ended: false,
-        }
-    }
-}
-
 /// Sends the request and reads the response with `parse`. `on_head` is called with status and
 /// headers as soon as they arrive, before the body. Leaves the status of an error to the caller.
 pub(super) async fn attempt<T>(
@@ -103,7 +86,7 @@ pub(super) async fn attempt<T>(
     limit: Duration,
     on_head: impl FnOnce(u16, &HeaderMap),
     parse: impl FnOnce(&[u8]) -> Result<T, BodyProblem>,
-) -> Result<T, AttemptError> {
+) -> Result<T, ApiError> {
     let deadline = Instant::now() + limit;
     let too_slow = || format!("no complete response within {:.1} s", limit.as_secs_f64());
     let sending = connections
@@ -114,9 +97,9 @@ pub(super) async fn attempt<T>(
     let response = timeout_at(deadline, sending)
         .await
         .map_err(|_| request.error(Reason::Timeout, too_slow()))?
-        .map_err(|error| AttemptError {
+        .map_err(|error| ApiError {
             connection_ended: connections.ended_before_answer(&error),
-            error: transport(request, error),
+            ..transport(request, error)
         })?;
     connections.answered(response.version());
     let status = response.status().as_u16();
@@ -133,7 +116,7 @@ pub(super) async fn attempt<T>(
                 .and_then(Result::ok)
                 .unwrap_or_default(),
         };
-        return Err(refusal(request, status, &body, auth).into());
+        return Err(refusal(request, status, &body, auth));
     }
     let reading = http_client::read_body(response, body_limit(request.operation));
     let body = timeout_at(deadline, reading)
@@ -144,7 +127,7 @@ pub(super) async fn attempt<T>(
             BodyError::Transport(error) => transport(request, error),
         })?;
     let body = auth.secrets.redact_body(body);
-    Ok(parse(&body).map_err(|problem| match problem {
+    parse(&body).map_err(|problem| match problem {
         BodyProblem::Malformed(detail) => {
             let hint = base_url_hint(request.url, &body);
             request.error(Reason::Malformed, format!("{detail}{hint}"))
@@ -158,7 +141,7 @@ pub(super) async fn attempt<T>(
                 ..request.error(Reason::Unsuccessful, detail)
             }
         }
-    })?)
+    })
 }
 
 /// Whether an error shows that the credentials are valid: the API itself, not a proxy, recognises

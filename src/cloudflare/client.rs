@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::admission::Admission;
-use super::attempt::{self, AttemptError, Request};
+use super::attempt::{self, Request};
 use super::auth::{AuthHeaders, Authenticator};
 use super::call_budget::CallKind;
 use super::credentials::Credentials;
@@ -287,16 +287,15 @@ impl Client {
         let (mut retries, mut resends) = (0, 0);
         let mut replaced_secret = false;
         loop {
-            let (failed, auth) = match inner.attempt(request, call, &mut parse).await {
+            let (error, auth) = match inner.attempt(request, call, &mut parse).await {
                 Ok(answer) => return Ok(answer),
                 Err(failed) => failed,
             };
-            if failed.connection_ended && resends < MAX_RESENDS {
+            if error.connection_ended && resends < MAX_RESENDS {
                 tokio::time::sleep(RESEND_PAUSE.mul_f64(fastrand::f64())).await;
                 resends += 1;
                 continue;
             }
-            let error = failed.error;
             let config = inner.config.load_full();
             if error.reason == Reason::Unauthorized
                 && !replaced_secret
@@ -329,7 +328,7 @@ impl Client {
 }
 
 /// A failed attempt, and the secret that was used; `None` if nothing was sent.
-type Failed = (AttemptError, Option<Arc<AuthHeaders>>);
+type Failed = (ApiError, Option<Arc<AuthHeaders>>);
 
 impl Inner {
     async fn attempt<T>(
@@ -341,10 +340,9 @@ impl Inner {
         let mut admission = self.admission.admit(call, &self.metrics).await;
         // Use the current settings and secret, because the wait may have been long.
         let config = self.config.load_full();
-        let unsent = |error: ApiError| (AttemptError::from(error), None);
         let auth = config.authenticator.current().await.map_err(|error| {
             self.metrics.error(request.operation, Reason::Unauthorized);
-            unsent(request.error(Reason::Unauthorized, error))
+            (request.error(Reason::Unauthorized, error), None)
         })?;
         let timeout = match call.kind() {
             CallKind::Regular | CallKind::Urgent => config.settings.timeout,
@@ -352,9 +350,8 @@ impl Inner {
         };
         let limit = timeout.min(call.remaining());
         if limit.is_zero() {
-            return Err(unsent(
-                request.error(Reason::Timeout, "the time limit is used up"),
-            ));
+            let error = request.error(Reason::Timeout, "the time limit is used up");
+            return Err((error, None));
         }
         admission.mark_used();
         let started = Instant::now();
@@ -368,23 +365,22 @@ impl Inner {
         drop(admission);
         self.metrics
             .attempt(request.operation, status, started.elapsed());
-        let mut failed = match outcome {
+        let mut error = match outcome {
             Ok(answer) => {
                 self.note_token(&config, request.operation, true);
                 return Ok(answer);
             }
-            Err(failed) => failed,
+            Err(error) => error,
         };
-        let error = &mut failed.error;
         error.status = status;
-        if attempt::accepts_the_credentials(error) {
+        if attempt::accepts_the_credentials(&error) {
             self.note_token(&config, request.operation, true);
         }
         // A slow body is due to its sender; no response at all is due to the connection.
         if error.reason == Reason::Timeout && status.is_none() {
             config.http.timed_out(&connections);
         }
-        let expected = (request.expected)(error);
+        let expected = (request.expected)(&error);
         if !expected {
             self.metrics.error(request.operation, error.reason);
         }
@@ -395,7 +391,7 @@ impl Inner {
             expected,
             "a request failed"
         );
-        Err((failed, Some(auth)))
+        Err((error, Some(auth)))
     }
 
     /// Records what a response reports about the rate limit.

@@ -137,6 +137,9 @@ pub struct ApiError {
     pub status: Option<u16>,
     /// The API's own codes, if the response had any.
     pub codes: Vec<u32>,
+    /// Whether a reused connection ended before the response, so that the request may be sent again
+    /// at once.
+    pub(super) connection_ended: bool,
 }
 
 impl ApiError {
@@ -148,6 +151,7 @@ impl ApiError {
             detail: detail.into(),
             status: None,
             codes: Vec::new(),
+            connection_ended: false,
         }
     }
 

@@ -73,13 +73,8 @@ async fn that_there_is_no_mapping_is_a_success() {
 
 #[tokio::test]
 async fn what_could_not_be_told_says_why() {
-    let error = ApiError {
-        operation: Operation::GetMapping,
-        reason: Reason::ServerError,
-        detail: "the API answered 502".to_owned(),
-        status: Some(502),
-        codes: Vec::new(),
-    };
+    let detail = "the API answered 502";
+    let error = ApiError::new(Operation::GetMapping, Reason::ServerError, detail);
     let (look_up, _) = scripted(Err(error.to_string()));
     let server = server(look_up).await;
     let (status, body) = server.get("/probe?zone=b2&target=192.0.2.7").await;
