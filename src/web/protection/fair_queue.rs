@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
+use indexmap::IndexMap;
 use tokio::sync::oneshot;
 
 use crate::panics::lock;
@@ -15,22 +16,12 @@ pub(super) struct FairQueue(Arc<Mutex<State>>);
 #[derive(Debug)]
 struct State {
     idle_workers: usize,
-    max_waiting: usize,
     max_of_peer: usize,
-    /// Oldest first.
-    waiting: Vec<Waiting>,
-    /// The peers with waiting requests, next one first.
-    turns: VecDeque<Peer>,
+    /// The waiting requests of each peer. The next peer, and its next request, come first.
+    waiting: IndexMap<Peer, VecDeque<(Attempt, oneshot::Sender<Turn>)>>,
 }
 
-#[derive(Debug)]
-struct Waiting {
-    peer: Peer,
-    attempt: Attempt,
-    sender: oneshot::Sender<Turn>,
-}
-
-/// Whether the request has waited before. If so, it goes ahead of new ones from its peer.
+/// Whether the request has been here before. If so, it goes ahead of new ones from its peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Attempt {
     Returning,
@@ -42,28 +33,22 @@ pub(super) enum Attempt {
 pub(super) struct Turn(FairQueue);
 
 impl FairQueue {
-    /// At most `max_waiting` requests may wait, and `max_of_peer` from one peer.
-    pub(super) fn new(workers: usize, max_waiting: usize, max_of_peer: usize) -> Self {
+    /// At most `max_of_peer` requests of one peer may wait.
+    pub(super) fn new(workers: usize, max_of_peer: usize) -> Self {
         Self(Arc::new(Mutex::new(State {
             idle_workers: workers,
-            max_waiting,
             max_of_peer,
-            waiting: Vec::new(),
-            turns: VecDeque::new(),
+            waiting: IndexMap::new(),
         })))
     }
 
-    /// Takes an idle worker, if there is one.
-    pub(super) fn idle(&self) -> Option<Turn> {
-        let is_idle = lock(&self.0).take_idle();
-        is_idle.then(|| Turn(self.clone()))
-    }
-
-    /// Waits for the peer's turn. `None` if too many are waiting, now or later.
+    /// Takes an idle worker, or waits for the peer's turn. `None` if too many are waiting, now or
+    /// later.
     pub(super) async fn turn(&self, peer: Peer, attempt: Attempt) -> Option<Turn> {
         let turn = {
             let mut state = lock(&self.0);
-            if state.take_idle() {
+            if state.idle_workers > 0 {
+                state.idle_workers -= 1;
                 return Some(Turn(self.clone()));
             }
             state.wait(peer, attempt)?
@@ -73,55 +58,26 @@ impl FairQueue {
 }
 
 impl State {
-    fn take_idle(&mut self) -> bool {
-        let is_idle = self.idle_workers > 0;
-        self.idle_workers -= usize::from(is_idle);
-        is_idle
-    }
-
-    /// If a peer uses all its places, a returning request replaces its last new one. If all places
-    /// are taken, the peer with the most loses its last one.
+    /// If a peer uses all its places, a returning request replaces its last new one.
     fn wait(&mut self, peer: Peer, attempt: Attempt) -> Option<oneshot::Receiver<Turn>> {
-        let of_peer = self.of_peer(peer).count();
-        if of_peer >= self.max_of_peer {
-            let last = self.of_peer(peer).max();
-            let (_, index) = last.filter(|&(last, _)| attempt < last)?;
-            self.waiting.remove(index);
-        } else if self.waiting.len() >= self.max_waiting {
-            let peers = self.turns.iter().copied();
-            let sizes = peers.map(|peer| (self.of_peer(peer).count(), self.of_peer(peer).max()));
-            let (size, last) = sizes.max_by_key(|&(size, _)| size)?;
-            let (_, index) = last.filter(|_| size > of_peer + 1)?;
-            self.waiting.remove(index);
-        }
-        if of_peer == 0 {
-            self.turns.push_back(peer);
+        let own = self.waiting.entry(peer).or_default();
+        if own.len() >= self.max_of_peer {
+            own.pop_back_if(|(last, _)| attempt < *last)?;
         }
         let (sender, receiver) = oneshot::channel();
-        self.waiting.push(Waiting {
-            peer,
-            attempt,
-            sender,
-        });
+        let place = own.partition_point(|(other, _)| *other <= attempt);
+        own.insert(place, (attempt, sender));
         Some(receiver)
     }
 
     /// The next request. Its peer moves to the end of the line.
     fn next(&mut self) -> Option<oneshot::Sender<Turn>> {
-        let peer = self.turns.pop_front()?;
-        let (_, index) = self.of_peer(peer).min()?;
-        let next = self.waiting.remove(index);
-        if self.of_peer(peer).next().is_some() {
-            self.turns.push_back(peer);
+        let (peer, mut own) = self.waiting.shift_remove_index(0)?;
+        let (_, next) = own.pop_front()?;
+        if !own.is_empty() {
+            self.waiting.insert(peer, own);
         }
-        Some(next.sender)
-    }
-
-    /// The waiting requests of a peer, as their index. The smallest one is served first.
-    fn of_peer(&self, peer: Peer) -> impl Iterator<Item = (Attempt, usize)> {
-        let all = self.waiting.iter().enumerate();
-        let own = all.filter(move |(_, waiting)| waiting.peer == peer);
-        own.map(|(index, waiting)| (waiting.attempt, index))
+        Some(next)
     }
 }
 
@@ -130,9 +86,7 @@ impl Drop for Turn {
         let next = {
             let mut state = lock(&self.0.0);
             let next = state.next();
-            if next.is_none() {
-                state.idle_workers += 1;
-            }
+            state.idle_workers += usize::from(next.is_none());
             next
         };
         if let Some(next) = next {
@@ -169,8 +123,8 @@ mod tests {
 
     #[tokio::test]
     async fn peers_take_turns_however_many_wait_for_one() {
-        let queue = FairQueue::new(1, 100, 50);
-        let working = queue.idle().unwrap();
+        let queue = FairQueue::new(1, 50);
+        let working = queue.turn(peer(9), Attempt::New).await.unwrap();
         let mut crowd = Vec::new();
         for _ in 0..10 {
             crowd.push(wait(&queue, 1).await);
@@ -184,17 +138,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_full_queue_has_room_for_another_peer() {
-        let queue = FairQueue::new(1, 4, 4);
-        let working = queue.idle().unwrap();
+    async fn a_peer_that_uses_all_its_places_leaves_room_for_another() {
+        let queue = FairQueue::new(1, 4);
+        let working = queue.turn(peer(9), Attempt::New).await.unwrap();
         let mut crowd = Vec::new();
         for _ in 0..4 {
             crowd.push(wait(&queue, 1).await);
         }
         assert!(queue.turn(peer(1), Attempt::New).await.is_none());
         let other = wait(&queue, 2).await;
-        let last = crowd.pop().unwrap();
-        assert!(last.await.unwrap().is_none(), "the last one made room");
         drop(working);
         assert!(crowd.remove(0).await.unwrap().is_some());
         assert!(other.await.unwrap().is_some());
@@ -202,8 +154,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_request_that_returns_goes_before_the_new_ones_of_its_peer() {
-        let queue = FairQueue::new(1, 100, 4);
-        let working = queue.idle().unwrap();
+        let queue = FairQueue::new(1, 4);
+        let working = queue.turn(peer(9), Attempt::New).await.unwrap();
         let mut crowd = Vec::new();
         for _ in 0..4 {
             crowd.push(wait(&queue, 1).await);
@@ -221,8 +173,8 @@ mod tests {
 
     #[tokio::test]
     async fn requests_that_return_keep_their_order_and_do_not_replace_each_other() {
-        let queue = FairQueue::new(1, 100, 2);
-        let working = queue.idle().unwrap();
+        let queue = FairQueue::new(1, 2);
+        let working = queue.turn(peer(9), Attempt::New).await.unwrap();
         let first = wait_as(&queue, 1, Attempt::Returning).await;
         let second = wait_as(&queue, 1, Attempt::Returning).await;
         assert!(queue.turn(peer(1), Attempt::Returning).await.is_none());
@@ -235,8 +187,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_turn_of_somebody_who_left_goes_to_the_next() {
-        let queue = FairQueue::new(1, 100, 50);
-        let working = queue.idle().unwrap();
+        let queue = FairQueue::new(1, 50);
+        let working = queue.turn(peer(9), Attempt::New).await.unwrap();
         let mut gone = Vec::new();
         for _ in 0..50 {
             gone.push(wait(&queue, 1).await);
@@ -250,6 +202,6 @@ mod tests {
         drop(staying.await.unwrap().unwrap());
         let state = queue.0.lock().unwrap();
         assert_eq!(state.idle_workers, 1);
-        assert!(state.waiting.is_empty() && state.turns.is_empty());
+        assert!(state.waiting.is_empty());
     }
 }

@@ -5,7 +5,7 @@
 //! without one, and the rest wait. Peers take turns, and within a peer, credentials that have
 //! waited before go first: a scraper repeats its credentials, a client that guesses does not.
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashSet};
 use std::hash::Hash;
 use std::sync::Mutex;
 
@@ -18,7 +18,7 @@ use ring::rand::SystemRandom;
 use secrecy::{ExposeSecret as _, SecretSlice};
 use tokio::task::spawn_blocking;
 
-use super::fair_queue::{Attempt, FairQueue, Turn};
+use super::fair_queue::{Attempt, FairQueue};
 use crate::panics::lock;
 use crate::web::PasswordHash;
 use crate::web::server::Peer;
@@ -26,15 +26,13 @@ use crate::web::server::Peer;
 /// Concurrent password checks. Each takes 50 ms or more of a core, and guesses must not starve
 /// polls and scrapes.
 const CHECKS: usize = 2;
-/// The most requests that wait for a check; the longest wait is about ten seconds.
-const MAX_WAITING: usize = 256;
-/// The most waiting requests of one peer.
+/// The most requests of one peer that wait for a check.
 const MAX_WAITING_OF_PEER: usize = 64;
 /// The most wrong credentials to remember.
 const MAX_WRONG: usize = 4096;
-/// The most credentials to remember that have waited: 4 MB, and two minutes of a thousand guesses a
+/// The most credentials to recognise if they return: 4 MB, and two minutes of a thousand guesses a
 /// second.
-const MAX_WAITED: usize = 1 << 17;
+const MAX_SEEN: usize = 1 << 17;
 
 /// A keyed hash of name and password. The key is private to this process, so the hash is useless
 /// elsewhere, and comparing hashes leaks nothing through timing.
@@ -45,23 +43,15 @@ pub(super) struct Users {
     by_name: BTreeMap<String, User>,
     key: hmac::Key,
     checks: FairQueue,
-    wrong: Mutex<Recent<Tag>>,
-    /// The start of the tags that have waited for a check.
-    waited: Mutex<Recent<u64>>,
+    wrong: Mutex<HashSet<Tag>>,
+    /// The start of the tags that needed a check.
+    seen: Mutex<HashSet<u64>>,
 }
 
 struct User {
     hash: PasswordHash,
     /// The last accepted credentials.
     right: Mutex<Option<Tag>>,
-}
-
-/// The last values that were inserted, at most `limit`.
-struct Recent<T> {
-    values: HashSet<T>,
-    /// Oldest first.
-    by_age: VecDeque<T>,
-    limit: usize,
 }
 
 /// The result of checking a request.
@@ -87,9 +77,9 @@ impl Users {
         Ok(Self {
             by_name: users.collect(),
             key: hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new())?,
-            checks: FairQueue::new(CHECKS, MAX_WAITING, MAX_WAITING_OF_PEER),
-            wrong: Mutex::new(Recent::new(MAX_WRONG)),
-            waited: Mutex::new(Recent::new(MAX_WAITED)),
+            checks: FairQueue::new(CHECKS, MAX_WAITING_OF_PEER),
+            wrong: Mutex::default(),
+            seen: Mutex::default(),
         })
     }
 
@@ -114,34 +104,31 @@ impl Users {
         if let Some(access) = self.remembered(user, &tag) {
             return access;
         }
-        let Some(turn) = self.turn(peer, &tag).await else {
+        let Some(turn) = self.checks.turn(peer, self.attempt(&tag)).await else {
             return Access::Busy;
         };
         // Another request with the same credentials may have been checked in the meantime.
         if let Some(access) = self.remembered(user, &tag) {
             return access;
         }
-        let hash = user.map(|user| &user.hash);
-        let hash = hash.or_else(|| self.decoy(&credentials.name));
-        let Some(hash) = hash.cloned() else {
+        // An unknown user's password is checked too, without effect, so that an early response does
+        // not reveal which names exist.
+        let Some(checked) = user.or_else(|| self.by_name.values().next()) else {
             return Access::Denied;
         };
+        let hash = checked.hash.clone();
         // The check continues if the client disconnects, so it must own the turn.
         let verified = spawn_blocking(move || {
             let right = hash.verify(credentials.password.expose_secret());
             drop(turn);
             right
         });
-        match (user, verified.await) {
-            (Some(user), Ok(true)) => {
-                *lock(&user.right) = Some(tag);
-                Access::Granted
-            }
-            (_, Ok(_)) => {
-                lock(&self.wrong).insert(tag);
-                Access::Denied
-            }
-            (_, Err(_)) => Access::Denied,
+        if let (Some(user), Ok(true)) = (user, verified.await) {
+            *lock(&user.right) = Some(tag);
+            Access::Granted
+        } else {
+            remember(&self.wrong, tag, MAX_WRONG);
+            Access::Denied
         }
     }
 
@@ -159,58 +146,28 @@ impl Users {
         if user.is_some_and(|user| lock(&user.right).as_ref() == Some(tag)) {
             return Some(Access::Granted);
         }
-        let is_wrong = lock(&self.wrong).values.contains(tag);
+        let is_wrong = lock(&self.wrong).contains(tag);
         is_wrong.then_some(Access::Denied)
     }
 
-    /// Waits for a check. Waiting credentials are recorded, because the client may give up early.
-    async fn turn(&self, peer: Peer, tag: &Tag) -> Option<Turn> {
-        if let Some(turn) = self.checks.idle() {
-            return Some(turn);
-        }
+    /// Records credentials that need a check, because the client may give up before it has a result.
+    fn attempt(&self, tag: &Tag) -> Attempt {
         let start = tag.first_chunk().copied().map_or(0, u64::from_be_bytes);
-        let attempt = if lock(&self.waited).insert(start) {
+        if remember(&self.seen, start, MAX_SEEN) {
             Attempt::New
         } else {
             Attempt::Returning
-        };
-        self.checks.turn(peer, attempt).await
-    }
-
-    /// The hash to check an unknown user's password against, without effect. A name always gets the
-    /// same one of the real hashes, so that timing does not reveal which names exist.
-    fn decoy(&self, name: &str) -> Option<&PasswordHash> {
-        let tag = hmac::sign(&self.key, name.as_bytes());
-        let (start, _) = tag.as_ref().split_first_chunk()?;
-        let count = u64::try_from(self.by_name.len()).ok()?;
-        let index = u64::from_be_bytes(*start).checked_rem(count)?;
-        let mut hashes = self.by_name.values().map(|user| &user.hash);
-        hashes.nth(usize::try_from(index).ok()?)
+        }
     }
 }
 
-impl<T: Clone + Eq + Hash> Recent<T> {
-    fn new(limit: usize) -> Self {
-        Self {
-            values: HashSet::new(),
-            by_age: VecDeque::new(),
-            limit,
-        }
+/// Returns whether the value is new. A set that is full starts again from empty.
+fn remember<T: Eq + Hash>(values: &Mutex<HashSet<T>>, value: T, limit: usize) -> bool {
+    let mut values = lock(values);
+    if values.len() >= limit {
+        values.clear();
     }
-
-    /// Returns whether the value is new.
-    fn insert(&mut self, value: T) -> bool {
-        let is_new = self.values.insert(value.clone());
-        if is_new {
-            self.by_age.push_back(value);
-        }
-        if self.by_age.len() > self.limit
-            && let Some(oldest) = self.by_age.pop_front()
-        {
-            self.values.remove(&oldest);
-        }
-        is_new
-    }
+    values.insert(value)
 }
 
 struct Credentials {
@@ -249,6 +206,7 @@ mod tests {
 
     use tokio::task::yield_now;
 
+    use super::super::fair_queue::Turn;
     use super::*;
 
     const COST: u32 = 6;
@@ -278,13 +236,11 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_values_are_forgotten_first() {
-        let mut recent = Recent::new(2);
-        assert!(recent.insert(1) && recent.insert(2));
-        assert!(!recent.insert(1));
-        assert!(recent.insert(3));
-        assert_eq!(recent.values, HashSet::from([2, 3]));
-        assert_eq!(recent.by_age, [2, 3]);
+    fn a_full_memory_starts_again() {
+        let values = Mutex::default();
+        assert!(remember(&values, 1, 2) && remember(&values, 2, 2));
+        assert!(remember(&values, 3, 2) && !remember(&values, 3, 2));
+        assert_eq!(*lock(&values), HashSet::from([3]));
     }
 
     #[tokio::test]
@@ -317,7 +273,7 @@ mod tests {
     /// Users without workers, so that no credentials can be checked.
     fn without_workers(users: Users) -> Users {
         Users {
-            checks: FairQueue::new(0, 0, 0),
+            checks: FairQueue::new(0, 0),
             ..users
         }
     }
@@ -337,11 +293,6 @@ mod tests {
     #[tokio::test]
     async fn an_unknown_user_is_checked_like_a_known_one() {
         let users = users();
-        let hashes = ["alice", "bob"].map(|name| users.by_name[name].hash.clone());
-        for name in ["nobody", "somebody", ""] {
-            let decoy = users.decoy(name).unwrap();
-            assert!(hashes.contains(decoy) && users.decoy(name) == Some(decoy));
-        }
         let users = without_workers(users);
         for credentials in ["nobody:wrong", "bob:wrong"] {
             let access = users.check(&basic(credentials), peer(1)).await;
@@ -350,18 +301,18 @@ mod tests {
     }
 
     /// A single worker that is busy until the turn is dropped, with few places to wait.
-    fn busy(users: Users) -> (Users, Turn) {
+    async fn busy(users: Users) -> (Users, Turn) {
         let users = Users {
-            checks: FairQueue::new(1, 256, 2),
+            checks: FairQueue::new(1, 2),
             ..users
         };
-        let turn = users.checks.idle().unwrap();
+        let turn = users.checks.turn(peer(9), Attempt::New).await.unwrap();
         (users, turn)
     }
 
     #[tokio::test]
     async fn a_scraper_among_guesses_from_its_own_address_gets_in_with_its_second_attempt() {
-        let (users, turn) = busy(users());
+        let (users, turn) = busy(users()).await;
         let users = Arc::new(users);
         let mut guesses = Vec::new();
         for number in 0..10 {
@@ -396,10 +347,15 @@ mod tests {
         let hashes = [("bob".to_owned(), bob), ("alice".to_owned(), alice)];
         let mut new = Users::new(BTreeMap::from(hashes)).unwrap();
         new.inherit(&old);
-        let _turns: Vec<_> = std::iter::from_fn(|| old.checks.idle()).collect();
+        let turn = || new.checks.turn(peer(9), Attempt::New);
+        let _turns = (turn().await, turn().await);
         let access = new.check(&basic("bob:builder"), peer(1)).await;
         assert_eq!(access, Access::Granted);
-        assert!(new.checks.idle().is_none(), "the queue is the same");
+        tokio::select! {
+            biased;
+            _ = old.checks.turn(peer(9), Attempt::New) => panic!("the queue is another one"),
+            () = yield_now() => {}
+        }
         let tag = |text: &str| new.tag(&Credentials::read(&basic(text)).unwrap());
         let user = &new.by_name["alice"];
         assert_eq!(new.remembered(Some(user), &tag("alice:wonder:land")), None);
