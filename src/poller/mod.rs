@@ -34,6 +34,7 @@ mod zone;
 mod tests;
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 
 use indexmap::IndexMap;
@@ -62,7 +63,7 @@ use crate::findings::{ExpectSettings, VerifySettings};
 use crate::origin_hosts::OriginHosts;
 use crate::snapshot::{Snapshot, UnmatchedZones};
 use crate::storage::StoredZone;
-use crate::vendor_ranges::VendorRanges;
+use crate::vendor_ranges::{RangeTable, VendorRanges};
 
 /// The daemon becomes ready after this long in any case, so that a slow or broken account does not
 /// keep the others out of service.
@@ -106,7 +107,7 @@ pub struct Poller {
     found: u32,
     /// Whether the listings differ from the published directory.
     listings_changed: bool,
-    ranges_changed: watch::Receiver<u64>,
+    ranges_changed: watch::Receiver<Arc<RangeTable>>,
     commands: Commands,
     /// The results of the calls in a single round.
     readings: Vec<SourceReading>,

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use reqwest::Client;
 use tokio::sync::{Mutex, Notify, watch};
@@ -28,7 +27,7 @@ const LAST_RETRY: Duration = Duration::from_hours(1);
 /// published file has 780.
 const COMPARED_FROM: usize = 100;
 
-/// The vendors' ranges. Clones share the table, which is read without a lock.
+/// The vendors' ranges. Clones share the table.
 #[derive(Debug, Clone)]
 pub struct VendorRanges {
     pub(super) shared: Arc<Shared>,
@@ -41,13 +40,13 @@ pub(super) struct Shared {
     pub(super) refresh: Duration,
     pub(super) http: Client,
     pub(super) metrics: Metrics,
-    pub(super) table: ArcSwap<RangeTable>,
+    /// Replaced as a whole.
+    pub(super) table: watch::Sender<Arc<RangeTable>>,
     /// Held while a local file is read and parsed. The system's allocator keeps memory for each
     /// thread that parses.
     pub(super) local_turn: Mutex<()>,
     /// Held while the body of a response is read and parsed. Separate, because a local file may hang.
     body_turn: Mutex<()>,
-    pub(super) generation: watch::Sender<u64>,
     pub(super) refreshed: Notify,
 }
 
@@ -82,10 +81,9 @@ impl VendorRanges {
                 refresh: settings.refresh,
                 http,
                 metrics: metrics.clone(),
-                table: ArcSwap::default(),
+                table: watch::Sender::default(),
                 local_turn: Mutex::new(()),
                 body_turn: Mutex::new(()),
-                generation: watch::Sender::new(0),
                 refreshed: Notify::new(),
             }),
         }
@@ -98,22 +96,22 @@ impl VendorRanges {
 
     /// Whether every vendor's file was loaded; always false if the ranges are not used.
     pub fn all_loaded(&self) -> bool {
-        self.shared.table.load().is_complete()
+        self.shared.table.borrow().is_complete()
     }
 
     /// The verdict on an address, as of now.
     pub fn verdict(&self, ip: OriginIp) -> RangeVerdict {
-        self.shared.table.load().verdict(ip)
+        self.shared.table.borrow().verdict(ip)
     }
 
     /// The table as of now, for many lookups that must be consistent.
     pub fn table(&self) -> Arc<RangeTable> {
-        self.shared.table.load_full()
+        Arc::clone(&self.shared.table.borrow())
     }
 
     /// Notifies of every change of the table, so that mappings can be judged again.
-    pub fn changed(&self) -> watch::Receiver<u64> {
-        self.shared.generation.subscribe()
+    pub fn changed(&self) -> watch::Receiver<Arc<RangeTable>> {
+        self.shared.table.subscribe()
     }
 
     /// Refreshes each vendor on its own schedule until shutdown.
@@ -175,7 +173,7 @@ impl VendorRanges {
                 self.shared.metrics.failed(*format);
                 lock(&feed.state).failed();
                 self.shared.refreshed.notify_one();
-                let kept = if self.shared.table.load().get(*format).is_some() {
+                let kept = if self.shared.table.borrow().get(*format).is_some() {
                     "the last good ones stay in use"
                 } else {
                     "there are none yet"
@@ -190,7 +188,7 @@ impl VendorRanges {
     /// Updates one vendor's prefixes and returns those in use.
     async fn update(&self, feed: &Feed) -> Result<Arc<VendorTable>, RangesError> {
         let format = feed.format;
-        let in_use = self.shared.table.load().get(format).cloned();
+        let in_use = self.table().get(format).cloned();
         let version = lock(&feed.state).version.clone();
         let http = &self.shared.http;
         let turn = &self.shared.body_turn;
@@ -216,12 +214,9 @@ impl VendorRanges {
     }
 
     pub(super) fn replace_table(&self, format: Format, table: &Arc<VendorTable>) {
-        self.shared
-            .table
-            .rcu(|current| current.with(format, Arc::clone(table)));
-        self.shared
-            .generation
-            .send_modify(|generation| *generation += 1);
+        self.shared.table.send_modify(|current| {
+            *current = Arc::new(current.with(format, Arc::clone(table)));
+        });
     }
 }
 

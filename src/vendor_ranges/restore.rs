@@ -115,7 +115,7 @@ impl VendorRanges {
         let refresh = state.refresh.filter(|_| state.is_new)?;
         let has_new_table = state.has_new_table;
         (state.is_new, state.has_new_table) = (false, false);
-        let table = self.shared.table.load().get(feed.format).cloned();
+        let table = self.table().get(feed.format).cloned();
         let version = state.version.clone();
         drop(state);
         let table = table.filter(|_| has_new_table);
