@@ -176,8 +176,8 @@ fn check(life: usize, served: &[Served], first: &Scrape, current: &[String]) {
             .iter()
             .any(|served| (served.scrape.sum(&words) - shown).abs() < 0.5);
         let is_mapped = current.contains(&format!("{zone} 192.0.2.4"));
-        let is_so = (shown < 0.5) == is_mapped;
-        assert!(was_served || is_so, "life {life}: {words:?} {shown}");
+        let is_current = (shown < 0.5) == is_mapped;
+        assert!(was_served || is_current, "life {life}: {words:?} {shown}");
     }
     let zone_of = |series: &str| series.split('"').nth(1).unwrap().to_owned();
     let of = |scrape: &Scrape, zone: &str| -> Vec<String> {
