@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tracing::{info, warn};
 
-use super::estimate::{Demand, Load};
+use super::estimate::Load;
 use crate::poller::Context;
 use crate::poller::account::Account;
 use crate::poller::records::RecordReadings;
@@ -59,14 +59,8 @@ impl Account {
         records: &RecordReadings,
     ) -> Option<Duration> {
         let (account, limit) = (&self.state.name, self.client.rate_limit());
-        let demand = Demand {
-            settings: &context.settings,
-            expect: &context.evaluation.expect,
-            verify: context.evaluation.verify,
-            audit_log: context.evaluation.audit_log.enabled,
-            record_zones: records.of_account(account),
-        };
-        let load = Load::of(&snapshot.directory(), account, demand);
+        let record_zones = records.of_account(account);
+        let load = Load::of(&snapshot.directory(), account, context, record_zones);
         load.fitting_interval(context.settings.interval, limit.budget(), limit.window)
     }
 }

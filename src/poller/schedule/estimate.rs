@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use crate::cloudflare::{MAPPINGS_PER_PAGE, URGENT_SHARE, ZONES_PER_PAGE};
 use crate::domain::AccountName;
-use crate::findings::{ExpectSettings, VerifySettings};
-use crate::poller::Settings;
+use crate::poller::Context;
 use crate::snapshot::Directory;
 
 /// Calls for the rules of a zone.
@@ -18,21 +17,6 @@ const LONGEST: Duration = Duration::from_hours(24 * 7);
 
 /// How often rules, settings and supported regions are read.
 const HOURLY: Duration = Duration::from_hours(1);
-
-/// What is read, and how often.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Demand<'a> {
-    /// The intervals.
-    pub(super) settings: &'a Settings,
-    /// Which sources are read.
-    pub(super) expect: &'a ExpectSettings,
-    /// Which of Cloudflare's settings are read.
-    pub(super) verify: VerifySettings,
-    /// Whether audit logs are read.
-    pub(super) audit_log: bool,
-    /// Zones that are not enriched, whose records are read because hosts resolve through them.
-    pub(super) record_zones: usize,
-}
 
 /// The requests that an account's schedule needs.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -46,12 +30,17 @@ pub(super) struct Load {
 }
 
 impl Load {
-    /// The demand of an account's zones, as far as they are known. If the listing interval equals
-    /// the common interval, it is assumed to follow it.
-    pub(super) fn of(directory: &Directory, account: &AccountName, demand: Demand<'_>) -> Self {
-        let Demand {
-            settings, expect, ..
-        } = demand;
+    /// The demand of an account's zones, as far as they are known, and of `record_zones` other
+    /// zones, whose records are read because hosts resolve through them. If the listing interval
+    /// equals the common interval, it is assumed to follow it.
+    pub(super) fn of(
+        directory: &Directory,
+        account: &AccountName,
+        context: &Context,
+        record_zones: usize,
+    ) -> Self {
+        let (settings, config) = (&context.settings, &context.evaluation);
+        let expect = &config.expect;
         let states = directory.zones.iter().map(|slot| slot.load());
         let states: Vec<_> = states.filter(|state| state.account == *account).collect();
         let follows = settings.discovery_interval == settings.interval;
@@ -59,7 +48,7 @@ impl Load {
             states.len(),
             (!follows).then_some(settings.discovery_interval),
         );
-        load.has_reserve = demand.audit_log;
+        load.has_reserve = config.audit_log.enabled;
         let beside = usize::from(expect.from_dns) + usize::from(expect.from_load_balancers);
         for state in &states {
             let mappings = state.mappings().len();
@@ -71,12 +60,12 @@ impl Load {
             let owners: HashSet<_> = owners.collect();
             load.add(pages(owners.len(), 1), None);
         }
-        load.add(pages(demand.record_zones, 1), None);
+        load.add(pages(record_zones, 1), None);
         let hourly = RULES * usize::from(expect.from_rules)
-            + SETTINGS * usize::from(demand.verify.tiered_cache);
+            + SETTINGS * usize::from(config.verify.tiered_cache);
         load.add(pages(hourly * states.len(), 1), Some(HOURLY));
         // Verifying the token, and reading the regions once for all zones.
-        let once = 1 + usize::from(demand.verify.supported_regions);
+        let once = 1 + usize::from(config.verify.supported_regions);
         load.add(pages(once, 1), Some(HOURLY));
         load
     }
@@ -140,21 +129,11 @@ mod tests {
 
     use super::*;
     use crate::domain::{Zone, ZoneId};
-    use crate::poller::Shard;
+    use crate::poller::EvaluationConfig;
+    use crate::poller::tests::context;
     use crate::snapshot::{StaleAfter, ZoneSlot, ZoneState};
 
     const MINUTES_5: Duration = Duration::from_mins(5);
-
-    fn settings() -> Settings {
-        Settings {
-            interval: MINUTES_5,
-            discovery_interval: MINUTES_5,
-            retain: Duration::from_hours(1),
-            stale_after: StaleAfter::Never,
-            overrides: Vec::new(),
-            shard: Shard::SINGLE,
-        }
-    }
 
     fn name(text: &str) -> AccountName {
         AccountName::parse(text).unwrap()
@@ -182,26 +161,15 @@ mod tests {
         }
     }
 
-    type Change = fn(&mut Demand<'_>, &mut ExpectSettings);
+    type Change = fn(&mut EvaluationConfig);
 
     /// Requests of an account in five minutes.
-    fn requests(account: &str, change: impl FnOnce(&mut Demand<'_>, &mut ExpectSettings)) -> f64 {
-        let settings = settings();
-        let mut expect = ExpectSettings::default();
-        let off = ExpectSettings::default();
-        let mut demand = Demand {
-            settings: &settings,
-            expect: &off,
-            verify: VerifySettings {
-                supported_regions: false,
-                tiered_cache: false,
-            },
-            audit_log: false,
-            record_zones: 0,
-        };
-        change(&mut demand, &mut expect);
-        demand.expect = &expect;
-        let load = Load::of(&directory(), &name(account), demand);
+    fn requests(account: &str, change: Change, record_zones: usize) -> f64 {
+        let mut context = context();
+        context.settings.interval = MINUTES_5;
+        context.settings.discovery_interval = MINUTES_5;
+        change(&mut context.evaluation);
+        let load = Load::of(&directory(), &name(account), &context, record_zones);
         load.fixed * MINUTES_5.as_secs_f64() + load.round
     }
 
@@ -209,38 +177,37 @@ mod tests {
     fn everything_that_is_read_counts() {
         // One page of the zone list, the mappings of three zones, and an hourly verification.
         let usual = 1.0 + 3.0 + 1.0 / 12.0;
-        let of_a = |change: Change| requests("a", change) - usual;
-        assert!(of_a(|_, _| {}).abs() < 1e-9);
-        let cases: [(&str, Change, f64); 6] = [
-            ("records", |_, expect| expect.from_dns = true, 3.0),
+        let of_a = |change: Change, records| requests("a", change, records) - usual;
+        assert!(of_a(|_| {}, 0).abs() < 1e-9);
+        assert!(
+            (of_a(|_| {}, 7) - 7.0).abs() < 1e-9,
+            "records of other zones"
+        );
+        let cases: [(&str, Change, f64); 5] = [
+            ("records", |config| config.expect.from_dns = true, 3.0),
             (
                 "load balancers, and the pools of both Cloudflare accounts",
-                |_, expect| expect.from_load_balancers = true,
+                |config| config.expect.from_load_balancers = true,
                 3.0 + 2.0,
             ),
             (
                 "three kinds of rules an hour",
-                |_, expect| expect.from_rules = true,
+                |config| config.expect.from_rules = true,
                 3.0 * 3.0 / 12.0,
             ),
             (
                 "two settings an hour",
-                |demand, _| demand.verify.tiered_cache = true,
+                |config| config.verify.tiered_cache = true,
                 3.0 * 2.0 / 12.0,
             ),
             (
                 "the regions, once for all zones",
-                |demand, _| demand.verify.supported_regions = true,
+                |config| config.verify.supported_regions = true,
                 1.0 / 12.0,
-            ),
-            (
-                "records of other zones",
-                |demand, _| demand.record_zones = 7,
-                7.0,
             ),
         ];
         for (what, change, more) in cases {
-            let seen = of_a(change);
+            let seen = of_a(change, 0);
             assert!((seen - more).abs() < 1e-9, "{what}: {seen} and not {more}");
         }
     }
