@@ -4,16 +4,14 @@ use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use prometheus::Registry;
 use serde_json::{Value, json};
 
-use super::{Error, USAGE, output, parts};
-use crate::cloudflare::{ApiError, CallBudget, Client, Secrets};
+use super::parts::Parts;
+use super::{Error, USAGE, output};
+use crate::cloudflare::{ApiError, CallBudget, Client};
 use crate::config::Settings;
 use crate::config::cli::GetFormat;
 use crate::domain::{Mapping, OriginIp, Zone, ZoneId};
-use crate::http_client::HttpClient;
-use crate::poller::ConfiguredAccount;
 
 /// The time limit for the whole lookup.
 const BUDGET: Duration = Duration::from_mins(2);
@@ -32,10 +30,8 @@ pub(super) async fn run(
     ip: OriginIp,
     format: GetFormat,
 ) -> Result<ExitCode, Error> {
-    let http = HttpClient::new(settings.cloudflare.ca_file.as_deref())?;
-    let (registry, secrets) = (Registry::new(), Secrets::default());
-    let accounts = parts::accounts(&settings, &http, &registry, &secrets, &[])?;
-    let answer = look_up(&accounts, zone, ip).await;
+    let (parts, _) = Parts::new(&settings)?;
+    let answer = look_up(&parts.clients.load_full(), zone, ip).await;
     let text = match format {
         GetFormat::Text => as_text(&answer, zone, ip),
         GetFormat::Json => as_json(&answer, zone, ip).to_string(),
@@ -50,20 +46,12 @@ pub(super) async fn run(
 
 fn as_text(answer: &Answer, zone: &str, ip: OriginIp) -> String {
     match answer {
-        Ok((
-            _,
-            Some(Mapping {
-                vendor,
-                region,
-                modified_on,
-                ..
-            }),
-        )) => {
-            let modified = modified_on.map(|at| format!(", last modified {at}"));
-            format!(
-                "{ip} is in {vendor} {region}{}",
-                modified.unwrap_or_default()
-            )
+        Ok((_, Some(mapping))) => {
+            let Mapping { vendor, region, .. } = mapping;
+            let modified = mapping.modified_on;
+            let modified = modified.map(|at| format!(", last modified {at}"));
+            let modified = modified.unwrap_or_default();
+            format!("{ip} is in {vendor} {region}{modified}")
         }
         Ok((_, None)) => format!("{ip} has no mapping in {zone}"),
         Err(problem) => problem.clone(),
@@ -88,10 +76,10 @@ fn as_json(answer: &Answer, zone: &str, ip: OriginIp) -> Value {
 /// Queries the accounts that have the zone, and returns the first answer. Active zones take
 /// precedence over others with the same name; several that remain are ambiguous. A failing account
 /// makes the answer unknown only if no other one answers.
-async fn look_up(accounts: &[ConfiguredAccount], zone: &str, ip: OriginIp) -> Answer {
+async fn look_up(clients: &[Client], zone: &str, ip: OriginIp) -> Answer {
     let mut failure = None;
     let mut named: Vec<(&Client, Zone)> = Vec::new();
-    for ConfiguredAccount { client, .. } in accounts {
+    for client in clients {
         match find(client, zone, &CallBudget::new(BUDGET)).await {
             Ok(zones) => named.extend(zones.into_iter().map(|zone| (client, zone))),
             Err(error) => failure = Some(error),
