@@ -1,6 +1,5 @@
 //! Checks the limits that the operating system sets for the process.
 
-use std::sync::RwLock;
 use std::thread;
 
 use rustix::process::{Resource, getrlimit};
@@ -26,21 +25,19 @@ pub(super) fn check(workers: usize) -> Result<(), String> {
 
 /// Starts this many threads at once, because the runtime panics if it cannot start one.
 fn check_threads(count: usize) -> Result<(), String> {
-    let gate = RwLock::new(());
-    let closed = gate.write();
-    thread::scope(|scope| {
-        let outcome = (1..=count).try_for_each(|number| {
-            let wait = || drop(gate.read());
-            let thread = thread::Builder::new().spawn_scoped(scope, wait);
-            thread.map(drop).map_err(|error| {
-                format!(
-                    "cannot start thread {number} of {count}: {error}; raise the limit on \
-                     processes and threads (ulimit -u, LimitNPROC=, TasksMax=)"
-                )
-            })
-        });
-        // Let the threads end; the scope waits for them.
-        drop(closed);
-        outcome
-    })
+    let started = (1..=count).map(|number| {
+        let thread = thread::Builder::new().spawn(thread::park);
+        thread.map_err(|error| {
+            format!(
+                "cannot start thread {number} of {count}: {error}; raise the limit on processes \
+                 and threads (ulimit -u, LimitNPROC=, TasksMax=)"
+            )
+        })
+    });
+    for thread in started.collect::<Result<Vec<_>, _>>()? {
+        thread.thread().unpark();
+        // It only waited, so it cannot have panicked.
+        drop(thread.join());
+    }
+    Ok(())
 }

@@ -114,8 +114,7 @@ pub(super) fn print(text: &str) {
 
 /// Writes the queued lines before the process exits. Waits for at most [`FLUSH_LIMIT`].
 pub(super) fn flush() {
-    let Some(queue) = QUEUE.get() else { return };
-    let Some(worker) = lock(&queue.worker).take() else {
+    let Some(worker) = QUEUE.get().and_then(|queue| lock(&queue.worker).take()) else {
         return;
     };
     let (done, flushed) = mpsc::channel();

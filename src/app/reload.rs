@@ -12,7 +12,6 @@ use tracing::{error, info, warn};
 
 use super::parts::{self, Parts};
 use super::{Error, stored_ranges, supervisor};
-use crate::cloudflare::Client;
 use crate::config::{ConfigErrors, Settings};
 use crate::file_io::Reading;
 use crate::http_client::HttpClient;
@@ -162,11 +161,8 @@ impl Reloader {
         let old = self.parts.clients.load_full();
         let accounts = parts::accounts(&settings, &http, registry, secrets, &old)
             .map_err(|error| error.to_string())?;
-        let clients: Vec<_> = accounts
-            .iter()
-            .map(|account| account.client.clone())
-            .collect();
-        self.parts.clients.store(Arc::new(clients));
+        let clients = accounts.iter().map(|account| account.client.clone());
+        self.parts.clients.store(Arc::new(clients.collect()));
         self.replace_ranges(&settings, &http, shutdown);
         let (ranges, hosts) = (&self.parts.ranges, &self.parts.hosts);
         let configuration = parts::poller_configuration(&settings, ranges, hosts, accounts);
@@ -175,12 +171,11 @@ impl Reloader {
         }
         let history = &self.parts.history;
         history.configure(&settings.history, Timestamp::now());
-        let stays = |client: &Client| {
+        for client in old.iter() {
             let mut accounts = settings.accounts.iter();
-            accounts.any(|account| account.name == *client.account())
-        };
-        for client in old.iter().filter(|client| !stays(client)) {
-            client.unregister_metrics(&self.parts.registry);
+            if accounts.all(|account| account.name != *client.account()) {
+                client.unregister_metrics(&self.parts.registry);
+            }
         }
         let (exposition, detail) = (self.parts.exposition.clone(), settings.detail);
         // Waits for a body that is being rendered.
