@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use redb::{ReadTransaction, ReadableDatabase, ReadableTable as _, TableHandle as _};
+use redb::{ReadTransaction, ReadableDatabase, ReadableTable as _, TableError, TableHandle as _};
 
 use super::StoredZone;
 use super::error::{BadFileKind, FileError};
@@ -12,7 +12,7 @@ use super::parts::{Kind, Parts};
 use super::record::{self, Invalid};
 use super::tables::{
     ACTIVITY, CHANGES, FINDINGS, FORMAT, MAPPINGS, MAX_PARTS, MAX_VALUE_BYTES, MAX_ZONES, META,
-    META_FORMAT, META_LAST_CHANGE, META_SESSION, PARTS, ZONES,
+    META_FORMAT, META_LAST_CHANGE, META_SESSION, PARTS, WINDOWS, ZONES,
 };
 use crate::domain::ZoneId;
 use crate::history::{CAPACITY_WITH_STORAGE, Change};
@@ -135,6 +135,18 @@ impl Contents {
             let bytes = bounded(value.value()).map(Bytes::copy_from_slice);
             if let (Some(bytes), Some(kind)) = (self.take(bytes), Kind::parse(kind)) {
                 self.parts.values.insert((kind, key.to_owned()), bytes);
+            }
+        }
+        let windows = match transaction.open_table(WINDOWS) {
+            Err(TableError::TableDoesNotExist(_)) => return Ok(()),
+            windows => windows?,
+        };
+        for row in windows.iter()?.take(MAX_PARTS) {
+            let (key, value) = row?;
+            let bytes = bounded(value.value()).map(Bytes::copy_from_slice);
+            if let Some(bytes) = self.take(bytes) {
+                let key = (Kind::Window, key.value().to_owned());
+                self.parts.values.insert(key, bytes);
             }
         }
         Ok(())

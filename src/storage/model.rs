@@ -16,7 +16,7 @@ use super::pending::Batch;
 use super::record;
 use super::tables::{
     ACTIVITY, CHANGES, FINDINGS, FORMAT, MAPPINGS, META, META_FORMAT, META_LAST_CHANGE,
-    META_SESSION, PARTS, ZONES,
+    META_SESSION, PARTS, WINDOWS, ZONES,
 };
 use crate::domain::ZoneId;
 use crate::history::{Change, History};
@@ -26,8 +26,9 @@ use crate::snapshot::{ZoneData, ZoneState};
 const FORGET_AFTER: Duration = Duration::from_hours(30 * 24);
 /// The activity log is compacted when it has more entries than twice the zones plus this.
 const ACTIVITY_SLACK: usize = 1_000;
-/// Zones per value of a compacted activity log.
-const ZONES_PER_VALUE: usize = 500;
+/// Zones per value of the activity log. Three such values fit in one page of the database: a value
+/// that is larger than a page gets pages of its own, which are written again with its neighbour.
+const ZONES_PER_VALUE: usize = 32;
 
 /// Everything that is stored, and what is not in the file yet.
 #[derive(Default)]
@@ -194,12 +195,15 @@ impl Model {
             meta.insert(META_SESSION, session)?;
         }
         self.write_zones(transaction)?;
+        let mut windows = transaction.open_table(WINDOWS)?;
         let mut parts = transaction.open_table(PARTS)?;
-        for key in &self.dirty_parts {
-            let stored_key = (key.0.as_str(), key.1.as_str());
-            match self.parts.get(key) {
-                Some(bytes) => drop(parts.insert(stored_key, &**bytes)?),
-                None => drop(parts.remove(stored_key)?),
+        for part in &self.dirty_parts {
+            let (kind, key) = (part.0, part.1.as_str());
+            match (kind, self.parts.get(part)) {
+                (Kind::Window, Some(bytes)) => drop(windows.insert(key, &**bytes)?),
+                (Kind::Window, None) => drop(windows.remove(key)?),
+                (_, Some(bytes)) => drop(parts.insert((kind.as_str(), key), &**bytes)?),
+                (_, None) => drop(parts.remove((kind.as_str(), key))?),
             }
         }
         let mut changes = transaction.open_table(CHANGES)?;
@@ -251,7 +255,6 @@ impl Model {
         let mut zones = transaction.open_table(ZONES)?;
         let mut mappings = transaction.open_table(MAPPINGS)?;
         let mut findings = transaction.open_table(FINDINGS)?;
-        let mut list = Vec::new();
         for id in &self.dirty_zones {
             let key = id.as_str();
             let Some(entry) = self.zones.get(id) else {
@@ -277,23 +280,25 @@ impl Model {
                 mappings.remove(key)?;
                 findings.remove(key)?;
             }
-            record::encode_activity(entry.number, &entry.zone.state, &mut list);
         }
+        self.write_activity(transaction)
+    }
+
+    fn write_activity(&self, transaction: &WriteTransaction) -> Result<(), FileError> {
         let mut activity = transaction.open_table(ACTIVITY)?;
-        if self.must_compact() {
+        let entries: Vec<_> = if self.must_compact() {
             activity.retain(|_, _| false)?;
-            let mut key = self.last_activity;
-            let entries: Vec<_> = self.zones.values().collect();
-            for chunk in entries.chunks(ZONES_PER_VALUE) {
-                let mut list = Vec::new();
-                for entry in chunk {
-                    record::encode_activity(entry.number, &entry.zone.state, &mut list);
-                }
-                key += 1;
-                activity.insert(key, list.as_slice())?;
+            self.zones.values().collect()
+        } else {
+            let polled = self.dirty_zones.iter();
+            polled.filter_map(|id| self.zones.get(id)).collect()
+        };
+        for (key, chunk) in (self.last_activity + 1..).zip(entries.chunks(ZONES_PER_VALUE)) {
+            let mut list = Vec::new();
+            for entry in chunk {
+                record::encode_activity(entry.number, &entry.zone.state, &mut list);
             }
-        } else if !list.is_empty() {
-            activity.insert(self.last_activity + 1, list.as_slice())?;
+            activity.insert(key, list.as_slice())?;
         }
         Ok(())
     }
@@ -305,13 +310,13 @@ impl Model {
 
     /// Marks everything as written.
     pub(super) fn written(&mut self) {
+        let mut written = self.dirty_zones.len();
         if self.must_compact() {
-            self.activities = self.zones.len();
-            self.last_activity += self.zones.len().div_ceil(ZONES_PER_VALUE) as u64;
-        } else {
-            self.activities += self.dirty_zones.len();
-            self.last_activity += 1;
+            self.activities = 0;
+            written = self.zones.len();
         }
+        self.activities += written;
+        self.last_activity += written.div_ceil(ZONES_PER_VALUE) as u64;
         for id in std::mem::take(&mut self.dirty_zones) {
             if let Some(entry) = self.zones.get_mut(&id) {
                 entry.written = Some(Written {

@@ -21,6 +21,9 @@ pub(super) const ACTIVITY: TableDefinition<'_, u64, &[u8]> = TableDefinition::ne
 pub(super) const CHANGES: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("changes");
 /// The values of other modules by kind and key: JSON, compressed if it is large.
 pub(super) const PARTS: TableDefinition<'_, (&str, &str), &[u8]> = TableDefinition::new("parts");
+/// The values of [`Kind::Window`](super::Kind::Window) by their keys. Nearly every commit writes
+/// them, and in a small table that takes one page. [`PARTS`] has them in files of earlier versions.
+pub(super) const WINDOWS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("windows");
 
 /// Key of [`META`]: the version of the layout.
 pub(super) const META_FORMAT: &str = "format";

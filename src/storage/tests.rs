@@ -286,6 +286,30 @@ async fn a_database_of_a_later_version_or_another_program_is_set_aside() {
 }
 
 #[tokio::test]
+async fn windows_are_read_from_the_table_in_which_earlier_versions_wrote_them() {
+    let folder = folder();
+    closed_with_a_change(folder.path()).await;
+    let database = redb::Database::open(file_of(&folder)).unwrap();
+    let transaction = database.begin_write().unwrap();
+    transaction.delete_table(tables::WINDOWS).unwrap();
+    let mut parts = transaction.open_table(tables::PARTS).unwrap();
+    parts
+        .insert((Kind::Window.as_str(), "default"), &b"4"[..])
+        .unwrap();
+    drop(parts);
+    transaction.commit().unwrap();
+    drop(database);
+
+    let opened = reopen(folder.path()).await;
+    let parts = &opened.restored.parts;
+    assert_eq!(parts.get(Kind::Window, "default"), Some(4));
+    opened.storage.put(Kind::Window, "default", 5);
+    opened.close().await;
+    let again = reopen(folder.path()).await.restored;
+    assert_eq!(again.parts.get(Kind::Window, "default"), Some(5));
+}
+
+#[tokio::test]
 async fn damage_anywhere_costs_no_more_than_what_was_stored() {
     let folder = folder();
     let opened = Opened::in_folder(folder.path());
