@@ -103,7 +103,7 @@ fn least_interval(logs: usize, requests: u32, client: &Client) -> Duration {
 impl Poller {
     /// Assigns the log of each Cloudflare account with polled zones to the first configured account
     /// that polls one of these zones.
-    pub(super) fn assign_audit_logs(&mut self, now: Instant) {
+    pub(super) fn assign_audit_logs(&mut self) {
         let mut readers = BTreeMap::new();
         let settings = self.context.evaluation.audit_log;
         let is_read = settings.enabled && !self.context.once;
@@ -125,7 +125,7 @@ impl Poller {
             }
         }
         let before = self.audit_logs.readers();
-        self.audit_logs.replace(readers, now);
+        self.audit_logs.replace(readers, self.context.now);
         let after = self.audit_logs.readers();
         let metrics = &self.context.metrics.audit_log;
         for name in before.difference(&after) {
@@ -138,15 +138,16 @@ impl Poller {
 
     /// Makes logs that could not be read due at once, because the configuration was reloaded and
     /// the cause may be fixed.
-    pub(super) fn retry_audit_logs(&mut self, now: Instant) {
+    pub(super) fn retry_audit_logs(&mut self) {
         let logs = self.audit_logs.logs.values_mut();
         for log in logs.filter(|log| matches!(log.last, Some(Err(_)))) {
-            log.due = log.due.map(|due| due.min(now));
+            log.due = log.due.map(|due| due.min(self.context.now));
         }
     }
 
     /// Starts the reads that are due.
-    pub(super) fn start_audit_logs(&mut self, now: Instant) {
+    pub(super) fn start_audit_logs(&mut self) {
+        let now = self.context.now;
         let actors = self.context.evaluation.audit_log.actors;
         for (owner, log) in &mut self.audit_logs.logs {
             if log.due.is_none_or(|due| due > now) {
@@ -165,18 +166,16 @@ impl Poller {
             }
             let before = Timestamp::now();
             let since = log.position.since(before);
-            let client = account.client.clone();
-            let owner = Arc::clone(owner);
-            let read = Arc::clone(&owner);
-            let outcome = move |reading| Outcome::AuditLogRead(read, reading);
-            let work = async move {
+            let (owner, read) = (Arc::clone(owner), Arc::clone(owner));
+            let outcome = |reading| Outcome::AuditLogRead(read, reading);
+            let work = |client: Client| async move {
                 let call = CallBudget::urgent(POLL_BUDGET);
                 let reading = client.audit_log(&owner, since, before, actors, &call).await;
                 reading.map(|reading| (reading, before))
             };
-            let operation = Operation::AuditLog;
+            let (tasks, operation) = (&mut self.context.tasks, Operation::AuditLog);
             log.due = None;
-            log.task = Some(self.tasks.spawn(&log.reader, operation, work, outcome));
+            log.task = Some(tasks.spawn(&account.client, operation, work, outcome));
         }
     }
 
@@ -186,8 +185,8 @@ impl Poller {
         owner: &Arc<str>,
         reader: &AccountName,
         reading: Result<(AuditLogReading, Timestamp), ApiError>,
-        now: Instant,
     ) {
+        let now = self.context.now;
         let settings = self.context.evaluation.audit_log;
         let logs = self.audit_logs.logs.values();
         let logs = logs.filter(|log| log.reader == *reader).count();
@@ -219,7 +218,7 @@ impl Poller {
                 log.due = Some(now + pause);
                 self.context.recorder.writes().forget_old(Timestamp::now());
                 for entry in new {
-                    self.audited(owner, reader, entry, now);
+                    self.audited(owner, reader, entry);
                 }
             }
             Err(error) => {
@@ -248,13 +247,7 @@ impl Poller {
     }
 
     /// Handles a new entry.
-    fn audited(
-        &mut self,
-        owner: &Arc<str>,
-        reader: &AccountName,
-        mut entry: AuditEntry,
-        now: Instant,
-    ) {
+    fn audited(&mut self, owner: &Arc<str>, reader: &AccountName, mut entry: AuditEntry) {
         if !self.context.evaluation.audit_log.actors
             && let Some(write) = &mut entry.write
         {
@@ -265,11 +258,11 @@ impl Poller {
         let write = entry.write.map(Arc::new);
         let is_relevant = match &write {
             Some(write) if write.target == WriteTarget::Pools => {
-                self.pools_written(owner, time, write, now);
+                self.pools_written(owner, time, write);
                 true
             }
             Some(write) => {
-                let zone = write.zone.as_ref().filter(|zone| self.prompt(zone, now));
+                let zone = write.zone.as_ref().filter(|zone| self.prompt(zone));
                 if let Some(zone) = zone {
                     self.context.recorder.wrote(zone, time, write);
                 }
@@ -281,12 +274,12 @@ impl Poller {
     }
 
     /// Polls a zone ahead of the others. Returns whether the zone is polled at all.
-    fn prompt(&mut self, id: &ZoneId, now: Instant) -> bool {
+    fn prompt(&mut self, id: &ZoneId) -> bool {
         let mut accounts = self.accounts.values_mut();
         let Some(account) = accounts.find(|account| account.zones.contains_key(id)) else {
             return false;
         };
-        account.prompt(id, &self.context, now);
+        account.prompt(id, &self.context);
         true
     }
 }

@@ -8,7 +8,7 @@ use tracing::warn;
 
 use super::tasks::{Outcome, POLL_BUDGET, Running};
 use super::{Account, Poller};
-use crate::cloudflare::{ApiError, CallBudget, Operation};
+use crate::cloudflare::{ApiError, CallBudget, Client, Operation};
 use crate::findings::ExpectSettings;
 
 /// The ranges hardly ever change.
@@ -38,7 +38,8 @@ impl CloudflareIps {
 
 impl Poller {
     /// Reads the ranges if they are due and origins are discovered. Any account's credentials work.
-    pub(super) fn start_cloudflare_ips(&mut self, now: Instant) {
+    pub(super) fn start_cloudflare_ips(&mut self) {
+        let now = self.context.now;
         let ips = &mut self.context.cloudflare_ips;
         if ips.task.is_some() || ips.due > now || !discovers(&self.context.evaluation.expect) {
             return;
@@ -47,21 +48,17 @@ impl Poller {
             !account.token.refused && account.client.paused_until().is_none_or(|end| end <= now)
         };
         if let Some(account) = self.accounts.values().find(is_usable) {
-            let client = account.client.clone();
-            let work = async move { client.cloudflare_ips(&CallBudget::new(POLL_BUDGET)).await };
-            let (name, operation) = (account.name(), Operation::CloudflareIps);
-            let task = self
-                .tasks
-                .spawn(name, operation, work, Outcome::CloudflareIps);
+            let work = |client: Client| async move {
+                client.cloudflare_ips(&CallBudget::new(POLL_BUDGET)).await
+            };
+            let (tasks, operation) = (&mut self.context.tasks, Operation::CloudflareIps);
+            let task = tasks.spawn(&account.client, operation, work, Outcome::CloudflareIps);
             ips.task = Some(task);
         }
     }
 
-    pub(super) fn cloudflare_ips_read(
-        &mut self,
-        answer: Result<Vec<IpNet>, ApiError>,
-        now: Instant,
-    ) {
+    pub(super) fn cloudflare_ips_read(&mut self, answer: Result<Vec<IpNet>, ApiError>) {
+        let now = self.context.now;
         let ips = &mut self.context.cloudflare_ips;
         ips.task = None;
         match answer {

@@ -9,7 +9,6 @@ use tracing::warn;
 
 use super::account::Account;
 use super::enrichment::confirm::Lookups;
-use super::evaluate::Criteria;
 use super::tasks::{Ended, Outcome};
 use super::token::TokenCheck;
 use super::{Context, Poller, SourceOutcome, state};
@@ -19,32 +18,32 @@ use crate::snapshot::{LastPoll, ZoneState};
 
 impl Poller {
     pub(super) fn complete(&mut self, ended: Ended) {
-        let now = Instant::now();
+        self.context.now = Instant::now();
         match ended.outcome {
             Outcome::RecordsRead(id, records) => {
                 let outcome = SourceOutcome::of_rows(records.as_ref());
                 self.report(&ended.account, Some(&id), Operation::DnsRecords, &outcome);
-                self.records_read(&id, &records, &outcome, now);
+                self.records_read(&id, &records, &outcome);
             }
             Outcome::CloudflareIps(ranges) => {
                 let outcome = SourceOutcome::of(&ranges);
                 self.report(&ended.account, None, Operation::CloudflareIps, &outcome);
-                self.cloudflare_ips_read(ranges, now);
+                self.cloudflare_ips_read(ranges);
             }
             Outcome::AuditLogRead(owner, reading) => {
-                self.audit_log_read(&owner, &ended.account, reading, now);
+                self.audit_log_read(&owner, &ended.account, reading);
             }
-            _ => self.account_completed(ended, now),
+            _ => self.account_completed(ended),
         }
     }
 
     /// Handles the outcome of a task for one account.
-    fn account_completed(&mut self, ended: Ended, now: Instant) {
+    fn account_completed(&mut self, ended: Ended) {
         if let Outcome::Enriched(id, enriched) = &ended.outcome {
             for (operation, outcome) in &enriched.outcomes {
                 self.report(&ended.account, Some(id), *operation, outcome);
             }
-            self.enriched_records(&ended.account, id, enriched, now);
+            self.enriched_records(&ended.account, id, enriched);
         }
         // The account may have been removed just as the task ended.
         let Some(account) = self.accounts.get_mut(&ended.account) else {
@@ -55,13 +54,13 @@ impl Poller {
             Outcome::Listed(list) => {
                 account.listing.running.remove(&None);
                 account.listed(list);
-                account.listing_ended(context, now);
+                account.listing_ended(context);
                 self.listings_changed = true;
             }
             Outcome::LookedUp(id, zone) => {
                 account.listing.running.remove(&Some(id.clone()));
                 account.listing.looked_up(id, zone);
-                account.listing_ended(context, now);
+                account.listing_ended(context);
                 self.listings_changed = true;
             }
             Outcome::Polled(id, list, duration) => {
@@ -69,23 +68,23 @@ impl Poller {
                 if let Err(error) = &list
                     && error.reason == Reason::Unauthorized
                 {
-                    account.suspect_credentials(context, now);
+                    account.suspect_credentials(context);
                 }
-                account.polled(&id, list, duration, context, now);
+                account.polled(&id, list, duration, context);
             }
             Outcome::Enriched(id, enriched) => {
-                if account.enriched(&id, *enriched, context, now) {
+                if account.enriched(&id, *enriched, context) {
                     self.show_upper_tiers();
                 }
             }
             Outcome::Confirmed(id, confirmed) => {
-                account.confirmed(&id, &confirmed, context, now);
+                account.confirmed(&id, &confirmed, context);
             }
             Outcome::PoolsRead(owner, pools) => {
-                account.pools_read(&owner, &pools, context, now);
+                account.pools_read(&owner, &pools, context);
             }
             Outcome::RecordsRead(..) | Outcome::CloudflareIps(_) | Outcome::AuditLogRead(..) => {}
-            Outcome::Verified(answer) => account.verified(&answer, context, now),
+            Outcome::Verified(answer) => account.verified(&answer, context),
         }
     }
 
@@ -120,12 +119,11 @@ impl Account {
         list: Result<MappingList, ApiError>,
         duration: Duration,
         context: &Context,
-        now: Instant,
     ) {
         let Some(zone) = self.zones.get_mut(id) else {
             return;
         };
-        let retain = context.settings.retain;
+        let (now, retain) = (context.now, context.settings.retain);
         let poll = LastPoll {
             ended: Timestamp::now(),
             duration,
@@ -146,12 +144,11 @@ impl Account {
                     shown.data = zone.baseline.take();
                     old.data.clone_from(&shown.data);
                 }
-                let criteria = Criteria::new(context, &self.regions, now);
                 // An origin that the last poll missed too needs no further confirmation, unless an
                 // unreadable row may be its mapping.
                 let Lookups { unconfirmed, .. } = std::mem::take(&mut zone.enrichment.lookups);
                 let is_complete = rejected.count == 0;
-                let findings = zone.evaluate(&mappings, criteria, |ip, shown| {
+                let findings = zone.evaluate(&mappings, context, &self.regions, |ip, shown| {
                     shown || is_complete && unconfirmed.contains(ip)
                 });
                 zone.enrichment.request_origins();
@@ -174,24 +171,24 @@ impl Account {
         self.untried.remove(id);
         self.settled |= self.first_round_over();
         self.schedule(id, due, context);
-        self.expire(context, now);
-        self.queue_enrichment(id, context, now);
+        self.expire(context);
+        self.queue_enrichment(id, context);
     }
 
     /// Fails due polls without a request while the credentials are refused.
-    pub(super) fn fail_polls(&mut self, context: &Context, now: Instant) {
-        while let Some((_, id)) = self.queue.pop(now, self.settled) {
+    pub(super) fn fail_polls(&mut self, context: &Context) {
+        while let Some((_, id)) = self.queue.pop(context.now, self.settled) {
             if let Some(zone) = self.zones.get_mut(&id) {
                 zone.due = None;
             }
             let refused = Err(TokenCheck::refusal());
-            self.polled(&id, refused, Duration::ZERO, context, now);
+            self.polled(&id, refused, Duration::ZERO, context);
         }
     }
 
     /// Drops the data of zones that have been failing for longer than the retention.
-    pub(super) fn expire(&mut self, context: &Context, now: Instant) {
-        let is_due = |(at, _): &(Instant, ZoneId)| *at <= now;
+    pub(super) fn expire(&mut self, context: &Context) {
+        let is_due = |(at, _): &(Instant, ZoneId)| *at <= context.now;
         while self.expiries.first().is_some_and(is_due)
             && let Some((_, id)) = self.expiries.pop_first()
         {

@@ -11,7 +11,7 @@ use super::enrichment::refresh::Regions;
 use super::recorder::Recorder;
 use super::zone::PolledZone;
 use super::{Context, Poller, log_events, state};
-use crate::domain::{HostName, OriginIp, SupportedRegions, ZoneMappings};
+use crate::domain::{HostName, OriginIp, ZoneMappings};
 use crate::findings::{
     self, Evaluation, Evidence, ExpectedOrigin, HostAnswer, RangesUse, ZoneFindings,
 };
@@ -20,39 +20,18 @@ use crate::snapshot::ZoneState;
 /// How long pending evaluations may block the poller's other work. A zone takes about 12 µs.
 const TIME_SLICE: Duration = Duration::from_millis(5);
 
-/// What all zones of an account are currently evaluated against.
-#[derive(Clone, Copy)]
-pub(super) struct Criteria<'a> {
-    context: &'a Context,
-    supported: Option<&'a SupportedRegions>,
-    now: Instant,
-}
-
-impl<'a> Criteria<'a> {
-    pub(super) fn new(context: &'a Context, regions: &'a Regions, now: Instant) -> Self {
-        Self {
-            context,
-            supported: regions.known.as_deref(),
-            now,
-        }
-    }
-}
-
 impl PolledZone {
-    /// Evaluates mappings of the zone. `show` decides which missing origins are reported, given the
+    /// Evaluates mappings of the zone, whose account lists `regions`. `show` decides which missing origins are reported, given the
     /// address and whether it is reported now. The others are unconfirmed, except those of hosts
     /// that may turn out to be rotating.
     pub(super) fn evaluate(
         &mut self,
         mappings: &ZoneMappings,
-        criteria: Criteria<'_>,
+        context: &Context,
+        regions: &Regions,
         show: impl Fn(&OriginIp, bool) -> bool,
     ) -> ZoneFindings {
-        let Criteria {
-            context,
-            supported,
-            now,
-        } = criteria;
+        let now = context.now;
         let ranges = &context.evaluation.ranges;
         let table = ranges.table();
         let verdict = |ip| table.verdict(ip);
@@ -85,7 +64,7 @@ impl PolledZone {
             discovered: &discovered,
             hosts: &hosts,
             cloudflare: &context.cloudflare_ips.ranges,
-            supported,
+            supported: regions.known.as_deref(),
             ranges,
         };
         let Evaluation {
@@ -135,16 +114,17 @@ impl PolledZone {
     /// Evaluates the current mappings again, with `show` as in [`Self::evaluate`].
     pub(super) fn evaluate_again(
         &mut self,
-        criteria: Criteria<'_>,
+        context: &Context,
+        regions: &Regions,
         show: impl Fn(&OriginIp, bool) -> bool,
     ) {
         let old = self.slot.load();
-        let retain = criteria.context.settings.retain;
-        let tiered_cache = self.enrichment.tiered_cache(criteria.now, retain);
+        let retain = context.settings.retain;
+        let tiered_cache = self.enrichment.tiered_cache(context.now, retain);
         let data = old.data.as_ref();
-        let findings = data.map(|data| self.evaluate(&data.mappings, criteria, show));
+        let findings = data.map(|data| self.evaluate(&data.mappings, context, regions, show));
         if let Some(new) = state::evaluated(&old, findings, tiered_cache) {
-            self.publish(&old, new, &criteria.context.recorder);
+            self.publish(&old, new, &context.recorder);
         }
     }
 
@@ -182,10 +162,9 @@ impl Account {
     /// Reports the missing origins that a single round could not look up, in zones whose list of
     /// mappings was complete.
     pub(super) fn publish_unconfirmed(&mut self, context: &Context) {
-        let criteria = Criteria::new(context, &self.regions, Instant::now());
         for zone in self.zones.values_mut() {
             let is_list_complete = zone.is_list_complete();
-            zone.evaluate_again(criteria, |_, shown| shown || is_list_complete);
+            zone.evaluate_again(context, &self.regions, |_, shown| shown || is_list_complete);
         }
     }
 }
@@ -199,9 +178,8 @@ impl Poller {
                 && let Some(id) = account.evaluations.pop_first()
             {
                 if let Some(zone) = account.zones.get_mut(&id) {
-                    let criteria = Criteria::new(&self.context, &account.regions, started);
-                    zone.evaluate_again(criteria, |_, shown| shown);
-                    account.queue_enrichment(&id, &self.context, started);
+                    zone.evaluate_again(&self.context, &account.regions, |_, shown| shown);
+                    account.queue_enrichment(&id, &self.context);
                 }
             }
         }
@@ -225,12 +203,12 @@ mod tests {
         OriginIp::parse(&format!("192.0.2.{last}")).unwrap()
     }
 
-    fn criteria(context: &Context) -> Criteria<'_> {
-        Criteria {
-            context,
-            supported: None,
-            now: Instant::now(),
-        }
+    fn evaluate_again(
+        zone: &mut PolledZone,
+        context: &Context,
+        show: impl Fn(&OriginIp, bool) -> bool,
+    ) {
+        zone.evaluate_again(context, &Regions::default(), show);
     }
 
     /// A zone that declares the origins 1 to 4, maps 1 and reports 2 as missing.
@@ -263,7 +241,7 @@ mod tests {
         };
         let cadence = Cadence::nth(Instant::now(), 0);
         let mut zone = PolledZone::new(ZoneSlot::new(id, state), cadence, zone_config);
-        zone.evaluate_again(criteria(context), |address, _| *address == ip(2));
+        evaluate_again(&mut zone, context, |address, _| *address == ip(2));
         zone
     }
 
@@ -278,10 +256,10 @@ mod tests {
         let context = context();
         let mut zone = zone(&context);
         assert_eq!(missing(&zone), [ip(2)]);
-        zone.evaluate_again(criteria(&context), |_, shown| shown);
+        evaluate_again(&mut zone, &context, |_, shown| shown);
         assert_eq!(missing(&zone), [ip(2)]);
         assert_eq!(zone.enrichment.lookups.unconfirmed, [ip(3), ip(4)].into());
-        zone.evaluate_again(criteria(&context), |address, shown| {
+        evaluate_again(&mut zone, &context, |address, shown| {
             shown || *address == ip(3)
         });
         assert_eq!(missing(&zone), [ip(2), ip(3)]);
@@ -304,8 +282,8 @@ mod tests {
         let mut zone = zone(&context);
         let first = zone.slot.load();
         // Its lookup takes longer than the next poll.
-        zone.evaluate_again(criteria(&context), |_, shown| shown);
-        zone.evaluate_again(criteria(&context), |_, _| true);
+        evaluate_again(&mut zone, &context, |_, shown| shown);
+        evaluate_again(&mut zone, &context, |_, _| true);
         let confirmed = zone.slot.load();
         assert_eq!(missing(&zone), [ip(2), ip(3), ip(4)]);
         assert_eq!(appeared(&first, &confirmed), []);
@@ -327,10 +305,10 @@ mod tests {
             .cloned()
             .chain([later])
             .collect();
-        zone.evaluate_again(criteria(&context), |_, shown| shown);
+        evaluate_again(&mut zone, &context, |_, shown| shown);
         let held_back = zone.slot.load();
         assert_eq!(missing(&zone), [ip(2), ip(3), ip(4)]);
-        zone.evaluate_again(criteria(&context), |_, _| true);
+        evaluate_again(&mut zone, &context, |_, _| true);
         let shown = zone.slot.load();
         assert_eq!(appeared(&held_back, &shown), [ip(1), ip(5)]);
     }
@@ -340,7 +318,7 @@ mod tests {
         let context = context();
         let mut zone = zone(&context);
         let before = zone.slot.load();
-        zone.evaluate_again(criteria(&context), |_, shown| shown);
+        evaluate_again(&mut zone, &context, |_, shown| shown);
         assert!(Arc::ptr_eq(&before, &zone.slot.load()));
     }
 }

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 use super::Context;
 use super::account::Account;
 
@@ -18,7 +16,8 @@ const UPDATE: Duration = Duration::from_millis(250);
 
 impl Account {
     /// Shows the lag of the most overdue zone, including the waits of running polls.
-    pub(super) fn show_lag(&mut self, context: &Context, now: Instant) {
+    pub(super) fn show_lag(&mut self, context: &Context) {
+        let now = context.now;
         let waiting = self.queue.first_due();
         let waiting = waiting.map(|due| now.saturating_duration_since(due));
         let running = self.polling.values();

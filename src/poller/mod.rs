@@ -95,7 +95,6 @@ pub struct Poller {
     ready: watch::Sender<bool>,
     /// In the order of the configuration.
     accounts: IndexMap<AccountName, Account>,
-    tasks: Tasks,
     records: RecordReadings,
     audit_logs: AuditLogs,
     unmatched: UnmatchedZones,
@@ -121,7 +120,10 @@ struct Context {
     cloudflare_ips: CloudflareIps,
     metrics: Metrics,
     recorder: Recorder,
+    tasks: Tasks,
     started: Instant,
+    /// When the current step of the loop began.
+    now: Instant,
     /// Whether each zone is polled only once.
     once: bool,
 }
@@ -152,13 +154,14 @@ impl Poller {
                 evaluation,
                 metrics,
                 recorder: Recorder::default(),
+                tasks: Tasks::default(),
                 started,
+                now: started,
                 once: false,
             },
             snapshot,
             ready,
             accounts: IndexMap::new(),
-            tasks: Tasks::default(),
             records: RecordReadings::default(),
             audit_logs: AuditLogs::default(),
             unmatched: UnmatchedZones::default(),
@@ -170,7 +173,7 @@ impl Poller {
             commands,
             readings: Vec::new(),
         };
-        poller.replace_accounts(accounts, started);
+        poller.replace_accounts(accounts);
         (poller, handle, readiness)
     }
 
@@ -198,7 +201,7 @@ impl Poller {
             self.start_due();
             let is_over =
                 |account: &Account| account.first_round_over() && account.evaluations.is_empty();
-            let over = self.tasks.is_empty() && self.accounts.values().all(is_over);
+            let over = self.context.tasks.is_empty() && self.accounts.values().all(is_over);
             if over {
                 resolving_until.get_or_insert(Instant::now() + RESOLVE_ONCE);
             }
@@ -238,20 +241,21 @@ impl Poller {
     /// Publishes changes and starts what is due.
     fn start_due(&mut self) {
         let now = Instant::now();
+        self.context.now = now;
         for account in self.accounts.values_mut() {
-            account.expire(&self.context, now);
+            account.expire(&self.context);
         }
         // Listings that end together are processed together.
         if std::mem::take(&mut self.listings_changed) {
-            self.reassign(Released::new(), now);
+            self.reassign(Released::new());
         }
         for account in self.accounts.values_mut() {
-            account.start_due(&self.context, &mut self.tasks, now);
+            account.start_due(&mut self.context);
             account.check_budget(&self.context, &self.snapshot, &self.records);
         }
-        self.start_cloudflare_ips(now);
-        self.start_record_readings(now);
-        self.start_audit_logs(now);
+        self.start_cloudflare_ips();
+        self.start_record_readings();
+        self.start_audit_logs();
         self.evaluate_pending();
         let tried = self.accounts.values().all(Account::tried);
         if (tried || now >= self.context.started + READY_AT_LATEST) && !*self.ready.borrow() {
@@ -268,9 +272,9 @@ impl Poller {
         let wake = self.next_wake();
         let timer = sleep_until(wake.unwrap_or_else(Instant::now));
         tokio::select! {
-            Some(ended) = self.tasks.next() => {
+            Some(ended) = self.context.tasks.next() => {
                 self.complete(ended);
-                while let Some(ended) = self.tasks.try_next() {
+                while let Some(ended) = self.context.tasks.try_next() {
                     self.complete(ended);
                 }
             }
@@ -294,7 +298,7 @@ impl Poller {
     }
 
     fn next_wake(&self) -> Option<Instant> {
-        let now = Instant::now();
+        let now = self.context.now;
         let of_accounts = self
             .accounts
             .values()
@@ -310,6 +314,7 @@ impl Poller {
     }
 
     fn obey(&mut self, command: Command) {
+        self.context.now = Instant::now();
         // The caller may have stopped waiting.
         match command {
             Command::Reconfigure(change, done) => {

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::account::Account;
 use super::dispatch::PROMPT_INTERVAL;
 use super::enrichment::pool_cache::Pools;
-use super::tasks::{Outcome, POLL_BUDGET, Running, Tasks};
+use super::tasks::{Outcome, POLL_BUDGET, Running};
 use super::{Context, Poller};
 use crate::cloudflare::{AuditWrite, CallBudget, Operation};
 use crate::domain::ZoneId;
@@ -47,8 +47,8 @@ impl Poller {
         owner: &Arc<str>,
         time: Timestamp,
         write: &Arc<AuditWrite>,
-        now: Instant,
     ) {
+        let now = self.context.now;
         if !self.context.evaluation.expect.from_load_balancers {
             return;
         }
@@ -73,7 +73,8 @@ impl Poller {
 }
 
 impl Account {
-    pub(super) fn start_pool_refreshes(&mut self, tasks: &mut Tasks, now: Instant) {
+    pub(super) fn start_pool_refreshes(&mut self, context: &mut Context) {
+        let now = context.now;
         for (owner, refresh) in &mut self.pool_refreshes.0 {
             if refresh.task.is_some() || refresh.due.is_none_or(|due| due > now) {
                 continue;
@@ -81,27 +82,20 @@ impl Account {
             refresh.due = None;
             refresh.started = Some(now);
             refresh.being_read = std::mem::take(&mut refresh.writes);
-            let (client, cache) = (self.client.clone(), Arc::clone(&self.pools));
-            let owner = Arc::clone(owner);
-            let read = Arc::clone(&owner);
-            let outcome = move |pools| Outcome::PoolsRead(read, pools);
-            let work = async move {
+            let (owner, read) = (Arc::clone(owner), Arc::clone(owner));
+            let outcome = |pools| Outcome::PoolsRead(read, pools);
+            let cache = Arc::clone(&self.pools);
+            let work = |client| async move {
                 let call = CallBudget::urgent(POLL_BUDGET);
                 cache.refresh(&client, &owner, &call).await
             };
-            let operation = Operation::LoadBalancerPools;
-            refresh.task = Some(tasks.spawn(&self.state.name, operation, work, outcome));
+            let (tasks, operation) = (&mut context.tasks, Operation::LoadBalancerPools);
+            refresh.task = Some(tasks.spawn(&self.client, operation, work, outcome));
         }
     }
 
     /// Handles the result of reading the pools.
-    pub(super) fn pools_read(
-        &mut self,
-        owner: &Arc<str>,
-        pools: &Pools,
-        context: &Context,
-        now: Instant,
-    ) {
+    pub(super) fn pools_read(&mut self, owner: &Arc<str>, pools: &Pools, context: &Context) {
         let Some(refresh) = self.pool_refreshes.0.get_mut(owner) else {
             return;
         };
@@ -137,7 +131,7 @@ impl Account {
             if is_being_enriched {
                 // It may still use the old pools.
                 zone.enrichment.request_origins();
-                self.queue_enrichment(&id, context, now);
+                self.queue_enrichment(&id, context);
             }
         }
     }

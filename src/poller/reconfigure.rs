@@ -1,7 +1,5 @@
 //! Applies a new configuration while polls continue.
 
-use tokio::time::Instant;
-
 use super::account::Account;
 use super::discovery::Released;
 use super::enrichment::refresh::Regions;
@@ -11,7 +9,6 @@ use super::{Configuration, ConfiguredAccount, Poller};
 impl Poller {
     /// Keeps the state of remaining accounts and zones.
     pub(super) fn reconfigure(&mut self, change: Configuration) {
-        let now = Instant::now();
         let Configuration {
             settings,
             evaluation,
@@ -21,9 +18,9 @@ impl Poller {
         metrics.interval.set(settings.interval.as_secs_f64());
         self.context.evaluation = evaluation;
         self.context.settings = settings;
-        let released = self.replace_accounts(accounts, now);
+        let released = self.replace_accounts(accounts);
         self.ranges_changed = self.context.evaluation.ranges.changed();
-        let soonest = now + self.context.settings.discovery_interval;
+        let soonest = self.context.now + self.context.settings.discovery_interval;
         let evaluation = &self.context.evaluation;
         for account in self.accounts.values_mut() {
             account.listing.due = account.listing.due.map(|due| due.min(soonest));
@@ -36,18 +33,15 @@ impl Poller {
             account.request_evaluations();
         }
         self.show_upper_tiers();
-        self.reassign(released, now);
-        self.retry_audit_logs(now);
+        self.reassign(released);
+        self.retry_audit_logs();
     }
 
     /// Remaining accounts keep their zones and schedules. Returns the zones of removed accounts,
     /// which another account may list too. The tasks of removed accounts are cancelled, so that
     /// removed credentials are no longer used.
-    pub(super) fn replace_accounts(
-        &mut self,
-        accounts: Vec<ConfiguredAccount>,
-        now: Instant,
-    ) -> Released {
+    pub(super) fn replace_accounts(&mut self, accounts: Vec<ConfiguredAccount>) -> Released {
+        let now = self.context.now;
         let mut old = std::mem::take(&mut self.accounts);
         for new in accounts {
             let ConfiguredAccount {

@@ -141,7 +141,7 @@ impl Poller {
             (id, (zone, sources.unwrap_or_default()))
         });
         self.memory = zones.collect();
-        self.reassign(Released::new(), Instant::now());
+        self.reassign(Released::new());
     }
 }
 

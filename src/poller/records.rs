@@ -11,7 +11,7 @@ use super::enrichment::fetch::Enriched;
 use super::schedule::poll_backoff;
 use super::tasks::{Outcome, POLL_BUDGET, Running};
 use super::{Poller, SourceOutcome};
-use crate::cloudflare::{ApiError, CallBudget, DnsRecord, Operation, Rows};
+use crate::cloudflare::{ApiError, CallBudget, Client, DnsRecord, Operation, Rows};
 use crate::domain::{AccountName, RecordName, ZoneId};
 
 /// The number of zones to read at once. Small, so that most requests are left to polls.
@@ -75,7 +75,8 @@ impl RecordReadings {
 
 impl Poller {
     /// Starts the reads that are due, of records that no enrichment reads.
-    pub(super) fn start_record_readings(&mut self, now: Instant) {
+    pub(super) fn start_record_readings(&mut self) {
+        let now = self.context.now;
         if let Some(mut needed) = self.context.hosts.needed() {
             let from_dns = self.context.evaluation.expect.from_dns;
             let is_polled = |id: &ZoneId| {
@@ -100,15 +101,15 @@ impl Poller {
                 self.records.queue.insert((end, id));
                 continue;
             }
-            let (client, zone) = (account.client.clone(), id.clone());
-            let work = async move {
-                let call = CallBudget::new(POLL_BUDGET);
-                client.dns_records(&zone, &call).await
+            let zone = id.clone();
+            let work = |client: Client| async move {
+                client
+                    .dns_records(&zone, &CallBudget::new(POLL_BUDGET))
+                    .await
             };
-            let outcome = move |records| Outcome::RecordsRead(id, records);
-            let operation = Operation::DnsRecords;
-            let task = self.tasks.spawn(&reading.account, operation, work, outcome);
-            reading.task = Some(task);
+            let outcome = |records| Outcome::RecordsRead(id, records);
+            let (tasks, operation) = (&mut self.context.tasks, Operation::DnsRecords);
+            reading.task = Some(tasks.spawn(&account.client, operation, work, outcome));
         }
     }
 
@@ -118,7 +119,6 @@ impl Poller {
         id: &ZoneId,
         answer: &Result<Rows<DnsRecord>, ApiError>,
         outcome: &SourceOutcome,
-        now: Instant,
     ) {
         let Some(reading) = self.records.zones.get_mut(id) else {
             return;
@@ -133,18 +133,15 @@ impl Poller {
             poll_backoff(reading.failures, interval, fastrand::f64())
         };
         if !self.context.once {
-            reading.due = Some(now + pause);
-            self.records.queue.insert((now + pause, id.clone()));
+            let due = self.context.now + pause;
+            reading.due = Some(due);
+            self.records.queue.insert((due, id.clone()));
         }
         if let Some(account) = self.accounts.get_mut(&reading.account) {
             account.log_outcome(id, Operation::DnsRecords, outcome);
         }
         let none = BTreeSet::new();
-        self.learn_records(
-            id,
-            answer.as_ref().ok().map(|records| (records, &none)),
-            now,
-        );
+        self.learn_records(id, answer.as_ref().ok().map(|records| (records, &none)));
     }
 
     /// Handles the records that an enrichment has read, or failed to read.
@@ -153,7 +150,6 @@ impl Poller {
         account: &AccountName,
         id: &ZoneId,
         enriched: &Enriched,
-        now: Instant,
     ) {
         let is_wanted = self.context.evaluation.expect.from_dns
             && enriched.sources.contains_key(&Operation::DnsRecords);
@@ -165,16 +161,15 @@ impl Poller {
         let known = Arc::clone(&zone.enrichment.balanced);
         let balanced = enriched.balanced.as_ref().unwrap_or(&known);
         let records = enriched.records.as_ref();
-        self.learn_records(id, records.map(|records| (records, &**balanced)), now);
+        self.learn_records(id, records.map(|records| (records, &**balanced)));
     }
 
     fn learn_records(
         &mut self,
         id: &ZoneId,
         read: Option<(&Rows<DnsRecord>, &BTreeSet<RecordName>)>,
-        now: Instant,
     ) {
-        let retain = self.context.settings.retain;
+        let (now, retain) = (self.context.now, self.context.settings.retain);
         let dependents = self.context.hosts.learn(id, read, now, retain);
         self.request_evaluation_of(dependents);
     }

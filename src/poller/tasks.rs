@@ -86,16 +86,20 @@ impl Tasks {
         self.0.is_empty()
     }
 
-    /// Starts a task that makes calls for an account. If it panics, which is a bug in this program,
+    /// Starts a task that makes calls with an account's client. If it panics, which is a bug in this program,
     /// `outcome` gets an error: it fails one call but not the daemon.
-    pub(super) fn spawn<T: Send>(
+    pub(super) fn spawn<T: Send, W>(
         &mut self,
-        account: &AccountName,
+        client: &Client,
         operation: Operation,
-        work: impl Future<Output = Result<T, ApiError>> + Send + 'static,
+        work: impl FnOnce(Client) -> W,
         outcome: impl FnOnce(Result<T, ApiError>) -> Outcome + Send + 'static,
-    ) -> Running {
-        let account = account.clone();
+    ) -> Running
+    where
+        W: Future<Output = Result<T, ApiError>> + Send + 'static,
+    {
+        let account = client.account().clone();
+        let work = work(client.clone());
         let cancelled = CancellationToken::new();
         let running = cancelled.clone().drop_guard();
         self.0.spawn(async move {
@@ -151,15 +155,16 @@ pub(super) async fn list(client: Client, had_zones: bool) -> Result<Rows<Zone>, 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::poller::tests::account;
 
     #[tokio::test]
     async fn a_task_that_is_cancelled_has_no_outcome_even_if_it_has_just_ended() {
-        let account = AccountName::parse("main").unwrap();
+        let client = account().client;
         let mut tasks = Tasks::default();
         let mut spawn = || {
-            let work = async { Ok(Vec::new()) };
+            let work = |_| async { Ok(Vec::new()) };
             let operation = Operation::CloudflareIps;
-            tasks.spawn(&account, operation, work, Outcome::CloudflareIps)
+            tasks.spawn(&client, operation, work, Outcome::CloudflareIps)
         };
         let (cancelled, current) = (spawn(), spawn());
         // Both end before either outcome is taken.

@@ -65,7 +65,7 @@ pub(super) fn context() -> Context {
 }
 
 /// An account whose API cannot be reached.
-fn account() -> Account {
+pub(super) fn account() -> Account {
     let settings = cloudflare::Settings {
         base_url: "http://127.0.0.1:1".parse().unwrap(),
         ca_file: None,
@@ -102,7 +102,7 @@ async fn a_poller_with_a_poll_that_hangs_does_not_count_as_alive() {
         call: Arc::new(CallBudget::new(Duration::from_mins(2))),
     };
     account.polling.insert(zone.clone(), poll);
-    account.show_lag(&poller.context, Instant::now());
+    account.show_lag(&poller.context);
     let lag = &poller.context.metrics.lag;
     assert!((lag.with_label_values(&["main"]).get() - 2.0).abs() < 1e-9);
     poller.accounts.insert(account.name().clone(), account);

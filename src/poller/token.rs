@@ -47,10 +47,11 @@ impl TokenCheck {
     }
 
     /// Verifies the token soon after a refused call, unless it is known to be refused.
-    fn suspect(&mut self, context: &Context, now: Instant) {
+    fn suspect(&mut self, context: &Context) {
         if self.refused {
             return;
         }
+        let now = context.now;
         let recheck = RECHECK.min(context.settings.discovery_interval);
         let earliest = self.asked.map_or(now, |at| (at + recheck).max(now));
         self.due = self.due.min(earliest);
@@ -66,21 +67,16 @@ impl TokenCheck {
 impl Account {
     /// Checks the credentials after a refused poll: verification and discovery show whether the
     /// zone or the credentials are the cause.
-    pub(super) fn suspect_credentials(&mut self, context: &Context, now: Instant) {
-        self.token.suspect(context, now);
-        if self.token.due <= now {
-            self.listing.due = self.listing.due.map(|due| due.min(now));
+    pub(super) fn suspect_credentials(&mut self, context: &Context) {
+        self.token.suspect(context);
+        if self.token.due <= context.now {
+            self.listing.due = self.listing.due.map(|due| due.min(context.now));
         }
     }
 
-    pub(super) fn verified(
-        &mut self,
-        answer: &Result<TokenStatus, ApiError>,
-        context: &Context,
-        now: Instant,
-    ) {
+    pub(super) fn verified(&mut self, answer: &Result<TokenStatus, ApiError>, context: &Context) {
         self.token.verification = None;
-        self.token.due = now + VERIFY_INTERVAL;
+        self.token.due = context.now + VERIFY_INTERVAL;
         let account = self.name();
         self.token.verification_refused = match answer {
             Ok(TokenStatus {
@@ -99,16 +95,16 @@ impl Account {
                 error.reason == Reason::Unauthorized
             }
         };
-        self.judge_credentials(context, now);
+        self.judge_credentials(context);
     }
 
     /// Combines the results of verification and discovery.
-    pub(super) fn judge_credentials(&mut self, context: &Context, now: Instant) {
+    pub(super) fn judge_credentials(&mut self, context: &Context) {
         let account = &self.state.name;
         if self.state.up == Some(true) {
             if std::mem::take(&mut self.token.refused) {
                 info!(%account, "credentials are accepted again");
-                self.poll_unauthorized_zones(context, now);
+                self.poll_unauthorized_zones(context);
             }
             return;
         }
@@ -119,21 +115,20 @@ impl Account {
             error!(%account, "Cloudflare refuses the credentials of the account; only the listing \
                               of its zones is tried until it succeeds");
             self.token.refused = true;
-            self.token.due = now + VERIFY_INTERVAL;
+            self.token.due = context.now + VERIFY_INTERVAL;
         } else {
-            self.token.suspect(context, now);
+            self.token.suspect(context);
         }
     }
 
     /// Makes zones due that failed because of the credentials.
-    fn poll_unauthorized_zones(&mut self, context: &Context, now: Instant) {
-        let waiting = self
-            .zones
-            .iter()
-            .filter(|(_, zone)| zone.is_unauthorized() && zone.due.is_some_and(|due| due > now));
+    fn poll_unauthorized_zones(&mut self, context: &Context) {
+        let waiting = self.zones.iter().filter(|(_, zone)| {
+            zone.is_unauthorized() && zone.due.is_some_and(|due| due > context.now)
+        });
         let waiting: Vec<_> = waiting.map(|(id, _)| id.clone()).collect();
         for id in waiting {
-            self.schedule(&id, now, context);
+            self.schedule(&id, context.now, context);
         }
     }
 }

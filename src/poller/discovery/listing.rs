@@ -129,7 +129,7 @@ impl Account {
 
     /// Ends a call of the current listing. After the last one, records the result and schedules the
     /// next listing.
-    pub(in crate::poller) fn listing_ended(&mut self, context: &Context, now: Instant) {
+    pub(in crate::poller) fn listing_ended(&mut self, context: &Context) {
         let listing = &mut self.listing;
         if !listing.running.is_empty() {
             return;
@@ -161,8 +161,8 @@ impl Account {
             self.state.error = None;
             interval
         };
-        listing.due = (!context.once).then_some(now + pause);
+        listing.due = (!context.once).then_some(context.now + pause);
         self.budget_check.is_current = false;
-        self.judge_credentials(context, now);
+        self.judge_credentials(context);
     }
 }

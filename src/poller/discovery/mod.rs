@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::time::Instant;
 use tracing::{info, warn};
 
 use self::assignment::{Assignment, assign};
@@ -38,7 +37,8 @@ impl Poller {
     /// Reconciles the polled zones with the listings and publishes the directory: new zones are due
     /// at once, missing ones are dropped, and the others keep their state. So do `released` zones
     /// that an account lists.
-    pub(super) fn reassign(&mut self, mut released: Released, now: Instant) {
+    pub(super) fn reassign(&mut self, mut released: Released) {
+        let now = self.context.now;
         let listings = self.accounts.iter();
         let listings: Vec<_> = listings
             .map(|(name, account)| (name, &account.listing))
@@ -70,11 +70,11 @@ impl Poller {
                 continue;
             };
             if account.zones.contains_key(&id) {
-                account.update(&id, zone, config, &self.context, now);
+                account.update(&id, zone, config, &self.context);
             } else if let Some(mut polled) = released.remove(&id) {
                 let due = polled.due.take().unwrap_or(now);
                 account.add(polled, due, &self.context);
-                account.update(&id, zone, config, &self.context, now);
+                account.update(&id, zone, config, &self.context);
             } else {
                 let cadence = Cadence::nth(self.context.started, self.found);
                 self.found = self.found.wrapping_add(1);
@@ -125,7 +125,7 @@ impl Poller {
             }
             self.unmatched = unmatched;
         }
-        self.assign_audit_logs(now);
+        self.assign_audit_logs();
         self.publish_directory();
     }
 
@@ -170,14 +170,7 @@ impl Poller {
 
 impl Account {
     /// Applies the current listing and configuration to a zone.
-    fn update(
-        &mut self,
-        id: &ZoneId,
-        zone: Zone,
-        config: ZoneConfig,
-        context: &Context,
-        now: Instant,
-    ) {
+    fn update(&mut self, id: &ZoneId, zone: Zone, config: ZoneConfig, context: &Context) {
         let Some(polled) = self.zones.get_mut(id) else {
             return;
         };
@@ -191,7 +184,9 @@ impl Account {
         };
         // A zone that is unread, overdue or failing keeps its earlier due time.
         let due = polled.due.filter(|_| old.interval != new.interval);
-        let next = polled.cadence.next(new.interval, now, fastrand::f64());
+        let next = polled
+            .cadence
+            .next(new.interval, context.now, fastrand::f64());
         if *old != new {
             polled.publish(&old, new, &context.recorder);
         }
@@ -202,6 +197,6 @@ impl Account {
         if let Some(due) = due {
             self.schedule(id, due.min(next), context);
         }
-        self.queue_enrichment(id, context, now);
+        self.queue_enrichment(id, context);
     }
 }

@@ -52,7 +52,6 @@ pub(super) fn is_on(call: Operation, config: &EvaluationConfig) -> bool {
 
 /// A request to enrich a zone.
 pub(in crate::poller) struct Enrichment {
-    pub(in crate::poller) client: Client,
     pub(in crate::poller) zone: Zone,
     /// The calls to make, in the order of [`CALLS`].
     pub(in crate::poller) calls: Vec<Operation>,
@@ -126,14 +125,14 @@ impl Enriched {
 
 impl Enrichment {
     /// Reads the requested data, one call at a time.
-    pub(in crate::poller) async fn run(&self) -> Enriched {
-        let (client, zone) = (&self.client, &self.zone.id);
+    pub(in crate::poller) async fn run(&self, client: &Client) -> Enriched {
+        let zone = &self.zone.id;
         let mut enriched = Enriched::default();
         for &call in &self.calls {
             let budget = self.urgency.call(BUDGET);
             match call {
                 Operation::LoadBalancers => {
-                    let answer = self.load_balancers(&budget, &mut enriched).await;
+                    let answer = self.load_balancers(client, &budget, &mut enriched).await;
                     enriched.sources.insert(call, answer);
                 }
                 Operation::DnsRecords => {
@@ -171,10 +170,11 @@ impl Enrichment {
     /// The origins of the pools that the zone's load balancers use.
     async fn load_balancers(
         &self,
+        client: &Client,
         budget: &CallBudget,
         enriched: &mut Enriched,
     ) -> Result<Candidates, ApiError> {
-        let balancers = self.client.load_balancers(&self.zone.id, budget).await;
+        let balancers = client.load_balancers(&self.zone.id, budget).await;
         let outcome = SourceOutcome::of_rows(balancers.as_ref());
         enriched.outcomes.push((Operation::LoadBalancers, outcome));
         let balancers = balancers?;
@@ -183,7 +183,7 @@ impl Enrichment {
         let (outcome, candidates) = if ids.is_empty() {
             (SourceOutcome::NotNeeded, Ok(Candidates::default()))
         } else {
-            let pools = self.pools(budget).await;
+            let pools = self.pools(client, budget).await;
             let outcome = SourceOutcome::of_rows(pools.as_deref());
             (outcome, pools.map(|pools| of_pools(&pools, ids)))
         };
@@ -195,13 +195,13 @@ impl Enrichment {
         Ok(candidates)
     }
 
-    async fn pools(&self, budget: &CallBudget) -> Pools {
+    async fn pools(&self, client: &Client, budget: &CallBudget) -> Pools {
         let Some(owner) = &self.zone.owner else {
             let (operation, reason) = (Operation::LoadBalancerPools, Reason::NotFound);
             let detail = "the API does not say which account owns the zone";
             return Err(ApiError::new(operation, reason, detail));
         };
-        let (client, age) = (&self.client, self.pools_age);
+        let age = self.pools_age;
         self.pools.get(client, owner, age, budget).await
     }
 }

@@ -11,14 +11,11 @@ pub(super) mod usage;
 
 use std::sync::Arc;
 
-use tokio::time::Instant;
-
 use self::confirm::Confirmed;
 use self::fetch::{Enriched, Enrichment};
 use super::Context;
 use super::account::Account;
-use super::evaluate::Criteria;
-use super::tasks::{Outcome, Running, Tasks, Urgency};
+use super::tasks::{Outcome, Running, Urgency};
 use crate::cloudflare::Operation;
 use crate::domain::ZoneId;
 
@@ -29,12 +26,12 @@ const POOLS_AGE: f64 = 0.9;
 impl Account {
     /// Queues the zone if it has something to read or confirm. A task in progress queues it again
     /// when it ends.
-    pub(super) fn queue_enrichment(&mut self, id: &ZoneId, context: &Context, now: Instant) {
+    pub(super) fn queue_enrichment(&mut self, id: &ZoneId, context: &Context) {
         let Some(zone) = self.zones.get_mut(id) else {
             return;
         };
         let state = &mut zone.enrichment;
-        let calls = state.calls_due(&context.evaluation, &self.regions, now);
+        let calls = state.calls_due(&context.evaluation, &self.regions, context.now);
         let needed = !calls.is_empty() || state.lookups.are_needed();
         if self.enriching.contains_key(id) {
             return;
@@ -57,9 +54,9 @@ impl Account {
     /// leave at least half of two or more requests to polls. One zone is enriched even while polls
     /// wait; otherwise an account with constantly waiting polls would never read DNS records. Urgent
     /// ones, which are first in the queue, do not wait for room.
-    pub(super) fn start_enrichments(&mut self, context: &Context, tasks: &mut Tasks, now: Instant) {
+    pub(super) fn start_enrichments(&mut self, context: &mut Context) {
         let first_round = !self.settled && !self.untried.is_empty();
-        let poll_waits = self.queue.first_due().is_some_and(|due| due <= now);
+        let poll_waits = self.queue.first_due().is_some_and(|due| due <= context.now);
         let half = if poll_waits {
             0
         } else {
@@ -79,7 +76,7 @@ impl Account {
                 return;
             }
             if let Some(id) = self.enrichments.pop_front() {
-                self.start_enrichment(&id, context, tasks, now);
+                self.start_enrichment(&id, context);
             }
         }
     }
@@ -97,13 +94,7 @@ impl Account {
         }
     }
 
-    fn start_enrichment(
-        &mut self,
-        id: &ZoneId,
-        context: &Context,
-        tasks: &mut Tasks,
-        now: Instant,
-    ) {
+    fn start_enrichment(&mut self, id: &ZoneId, context: &mut Context) {
         let Some(zone) = self.zones.get_mut(id) else {
             return;
         };
@@ -113,17 +104,16 @@ impl Account {
         if self.polling.contains_key(id) || state.data.is_none() {
             return;
         }
-        let evaluation = &context.evaluation;
+        let (evaluation, now) = (&context.evaluation, context.now);
         let calls = zone.enrichment.calls_due(evaluation, &self.regions, now);
-        let client = self.client.clone();
         let urgency = zone.enrichment.urgency;
+        let (tasks, client, zone_id) = (&mut context.tasks, &self.client, id.clone());
         let task = if !calls.is_empty() {
             zone.enrichment.started(&calls, now);
             if calls.contains(&Operation::SupportedRegions) {
                 self.regions.ask(id.clone(), now);
             }
             let enrichment = Enrichment {
-                client,
                 zone: state.zone.clone(),
                 calls,
                 urgency,
@@ -131,27 +121,27 @@ impl Account {
                 pools_age: state.interval.mul_f64(POOLS_AGE),
                 balanced: Arc::clone(&zone.enrichment.balanced),
             };
-            let work = async move { Ok(enrichment.run().await) };
-            let id = id.clone();
-            let outcome = move |enriched: Result<Enriched, _>| {
-                Outcome::Enriched(id, Box::new(enriched.unwrap_or_default()))
+            let work = |client| async move { Ok(enrichment.run(&client).await) };
+            let outcome = |enriched: Result<Enriched, _>| {
+                Outcome::Enriched(zone_id, Box::new(enriched.unwrap_or_default()))
             };
-            tasks.spawn(&self.state.name, Operation::DnsRecords, work, outcome)
+            tasks.spawn(client, Operation::DnsRecords, work, outcome)
         } else if zone.enrichment.lookups.are_needed() {
             // A poll that ends first reports them as missing.
             let origins = zone.enrichment.lookups.unconfirmed.clone();
             let is_complete = zone.is_list_complete();
-            let lookups = confirm::run(client, id.clone(), origins, is_complete, urgency);
-            let work = async { Ok(lookups.await) };
-            let id = id.clone();
-            let outcome = move |confirmed: Result<_, _>| {
+            let zone = id.clone();
+            let work = |client| async move {
+                Ok(confirm::run(client, zone, origins, is_complete, urgency).await)
+            };
+            let outcome = |confirmed: Result<_, _>| {
                 let failed = |error| Confirmed {
                     error: Some(error),
                     ..Confirmed::default()
                 };
-                Outcome::Confirmed(id, confirmed.unwrap_or_else(failed))
+                Outcome::Confirmed(zone_id, confirmed.unwrap_or_else(failed))
             };
-            tasks.spawn(&self.state.name, Operation::GetMapping, work, outcome)
+            tasks.spawn(client, Operation::GetMapping, work, outcome)
         } else {
             return;
         };
@@ -164,7 +154,6 @@ impl Account {
         id: &ZoneId,
         mut enriched: Enriched,
         context: &Context,
-        now: Instant,
     ) -> bool {
         self.enriching.remove(id);
         enriched.retain_needed(&context.evaluation);
@@ -176,44 +165,37 @@ impl Account {
         };
         let regions = enriched.supported_regions.clone();
         let asked_for_regions = regions.is_some();
-        zone.enrichment.learn(enriched, now);
+        zone.enrichment.learn(enriched, context.now);
         let changed = self.regions.answered(id, regions);
-        let criteria = Criteria::new(context, &self.regions, now);
-        zone.evaluate_again(criteria, |_, shown| shown);
+        zone.evaluate_again(context, &self.regions, |_, shown| shown);
         let stored = || zone.enrichment.stored_sources();
         context.recorder.sources(id, stored);
         if changed {
             self.request_evaluations();
         }
-        self.queue_enrichment(id, context, now);
-        if asked_for_regions && self.regions.are_due(now) {
-            self.queue_another_zone_for_regions(context, now);
+        self.queue_enrichment(id, context);
+        if asked_for_regions && self.regions.are_due(context.now) {
+            self.queue_another_zone_for_regions(context);
         }
         changed
     }
 
     /// Queues a zone that may return the supported regions, after one that does not. Zones whose
     /// mappings are not known are not enriched.
-    fn queue_another_zone_for_regions(&mut self, context: &Context, now: Instant) {
+    fn queue_another_zone_for_regions(&mut self, context: &Context) {
         let next = self.zones.iter().find(|(_, zone)| {
-            let evaluation = &context.evaluation;
+            let (evaluation, now) = (&context.evaluation, context.now);
             let calls = zone.enrichment.calls_due(evaluation, &self.regions, now);
             calls.contains(&Operation::SupportedRegions) && zone.slot.load().data.is_some()
         });
         if let Some(id) = next.map(|(id, _)| id.clone()) {
-            self.queue_enrichment(&id, context, now);
+            self.queue_enrichment(&id, context);
         }
     }
 
     /// Reports the origins whose lookup found no mapping. After a failed lookup, the next poll shows
     /// whether the others are missing.
-    pub(super) fn confirmed(
-        &mut self,
-        id: &ZoneId,
-        confirmed: &Confirmed,
-        context: &Context,
-        now: Instant,
-    ) {
+    pub(super) fn confirmed(&mut self, id: &ZoneId, confirmed: &Confirmed, context: &Context) {
         self.enriching.remove(id);
         if let Some(error) = &confirmed.error {
             self.log_optional_failure(id, error);
@@ -223,10 +205,9 @@ impl Account {
         };
         zone.enrichment.lookups.failed = confirmed.error.is_some();
         zone.enrichment.lookups.mapped.extend(&confirmed.mapped);
-        let criteria = Criteria::new(context, &self.regions, now);
-        zone.evaluate_again(criteria, |ip, shown| {
+        zone.evaluate_again(context, &self.regions, |ip, shown| {
             shown || confirmed.missing.contains(ip)
         });
-        self.queue_enrichment(id, context, now);
+        self.queue_enrichment(id, context);
     }
 }
