@@ -12,16 +12,17 @@ use super::parts::Parts;
 use super::{Error, logging, output, table};
 use crate::config::Settings;
 use crate::config::cli::OnceFormat;
+use crate::domain::Mapping;
 use crate::exposition::Form;
 use crate::metric_families::{self, Family};
 use crate::snapshot::Directory;
-use crate::snapshot::rows::{Finding, FindingRow, MappingRow, ZoneRow};
+use crate::snapshot::rows::{Finding, FindingRow, ZoneItem, ZoneRow};
 
 /// The result for JSON output.
 #[derive(Debug, Serialize)]
 struct Report {
     zones: Vec<ZoneRow>,
-    mappings: Vec<MappingRow>,
+    mappings: Vec<ZoneItem<Mapping>>,
     findings: Vec<FindingRow>,
     /// Errors from listing the zones of an account.
     errors: Vec<AccountError>,
@@ -97,7 +98,7 @@ fn without_what_is_in_order(text: &str, report: &Report) -> String {
     let zones: HashSet<&str> = report.zones.iter().map(|row| &*row.zone_id).collect();
     let mappings = report.mappings.iter();
     let mappings: HashSet<_> = mappings
-        .map(|row| (&*row.zone_id, &*row.origin_ip))
+        .map(|row| (&*row.zone_id, row.item.origin_ip.to_string()))
         .collect();
     let kept = |line: &&str| {
         let Some(zone) = label(line, "zone_id") else {
@@ -109,7 +110,8 @@ fn without_what_is_in_order(text: &str, report: &Report) -> String {
         });
         zones.contains(zone)
             && (!detail
-                || label(line, "origin_ip").is_some_and(|ip| mappings.contains(&(zone, ip))))
+                || label(line, "origin_ip")
+                    .is_some_and(|ip| mappings.contains(&(zone, ip.to_owned()))))
     };
     text.split_inclusive('\n').filter(kept).collect()
 }
@@ -151,8 +153,8 @@ impl Report {
         for slot in &directory.zones {
             let state = &slot.load();
             zones.push(ZoneRow::of(state, None, now));
-            let of_zone = state.data.iter().flat_map(|data| data.mappings.as_slice());
-            mappings.extend(of_zone.map(|mapping| MappingRow::of(state, mapping)));
+            let of_zone = state.mappings().iter();
+            mappings.extend(of_zone.map(|mapping| ZoneItem::of(state, mapping.clone())));
             let of_zone = Finding::all(state, now);
             findings.extend(of_zone.map(|finding| FindingRow::of(state, finding)));
         }
@@ -179,7 +181,7 @@ impl Report {
             .filter_map(|row| Some((row.zone_id.as_str(), row.origin_ip.as_deref()?)))
             .collect();
         self.mappings
-            .retain(|row| found.contains(&(row.zone_id.as_str(), row.origin_ip.as_str())));
+            .retain(|row| found.contains(&(&*row.zone_id, &*row.item.origin_ip.to_string())));
     }
 
     fn table(&self) -> String {
@@ -223,12 +225,13 @@ impl Report {
 
     fn mapping_table(&self) -> String {
         let rows = self.mappings.iter().map(|mapping| {
-            let modified_on = mapping.modified_on.map(|at| at.to_string());
+            let ZoneItem { zone, item, .. } = mapping;
+            let modified_on = item.modified_on.map(|at| at.to_string());
             [
-                mapping.zone.clone(),
-                mapping.origin_ip.clone(),
-                mapping.vendor.clone(),
-                mapping.region.clone(),
+                zone.clone(),
+                item.origin_ip.to_string(),
+                item.vendor.to_string(),
+                item.region.to_string(),
                 modified_on.unwrap_or_default(),
             ]
         });

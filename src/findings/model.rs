@@ -23,46 +23,13 @@ words! {
     }
 }
 
-/// A set of sources.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
-pub struct Sources(u8);
-
-impl Sources {
-    /// Adds a source.
-    pub fn insert(&mut self, source: Source) {
-        self.0 |= 1 << source as u8;
-    }
-
-    /// Whether the source is in the set.
-    pub fn contains(self, source: Source) -> bool {
-        self.0 & (1 << source as u8) != 0
-    }
-
-    /// The sources, in order of precedence.
-    pub fn iter(self) -> impl Iterator<Item = Source> {
-        Source::ALL
-            .into_iter()
-            .filter(move |source| self.contains(*source))
-    }
-}
-
-impl FromIterator<Source> for Sources {
-    fn from_iter<I: IntoIterator<Item = Source>>(sources: I) -> Self {
-        let mut set = Self::default();
-        for source in sources {
-            set.insert(source);
-        }
-        set
-    }
-}
-
 /// An origin that should have a mapping.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExpectedOrigin {
     /// Its address.
     pub origin_ip: OriginIp,
     /// The sources that name it.
-    pub sources: Sources,
+    pub sources: BTreeSet<Source>,
     /// The origin hosts that led to it, sorted by name.
     pub hosts: Vec<HostName>,
     /// Whether a source also names the address itself.
@@ -76,7 +43,7 @@ pub struct ExpectedOrigin {
 impl ExpectedOrigin {
     /// The source under which it counts.
     pub fn source(&self) -> Source {
-        self.sources.iter().next().unwrap_or(Source::Config)
+        self.sources.first().copied().unwrap_or(Source::Config)
     }
 
     /// The host under which it is shown: the first by name, or `None` if a source names the address
@@ -174,7 +141,7 @@ pub struct LeftOut {
     /// The host, or the hosts that led to the address.
     pub hosts: BTreeSet<HostName>,
     /// The sources that name it.
-    pub sources: Sources,
+    pub sources: BTreeSet<Source>,
     /// Why it is left out.
     pub reason: LeftOutReason,
 }
@@ -185,7 +152,7 @@ pub struct RotatingHost {
     /// The host.
     pub host: HostName,
     /// The sources that name it.
-    pub sources: Sources,
+    pub sources: BTreeSet<Source>,
     /// How many of its addresses count.
     pub addresses: usize,
 }
@@ -201,7 +168,7 @@ pub struct UnresolvedHost {
     /// The host.
     pub host: HostName,
     /// The sources that name it.
-    pub sources: Sources,
+    pub sources: BTreeSet<Source>,
 }
 
 /// A declared place that Cloudflare does not support, probably because of a typo.

@@ -1,16 +1,16 @@
 //! The snapshot as plain rows, for JSON and tables. Field names are those of the metrics' labels.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::Serialize;
 
 pub use super::finding::Finding;
 use super::finding::{is_idle, is_judged, stale_mappings};
-use crate::domain::{HostState, Mapping};
+use crate::domain::{HostName, HostState, OriginIp, Region, Vendor};
 use crate::findings::{
-    Check, Effect, ExpectedOrigin, ExpectedPlace, FindingKind, LeftOut, MAX_UNRESOLVED_HOSTS,
-    Source, Sources, ZoneFindings,
+    Check, Effect, ExpectedOrigin, ExpectedPlace, FindingKind, MAX_UNRESOLVED_HOSTS, Source,
+    ZoneFindings,
 };
 use crate::snapshot::{StaleAfter, ZoneState};
 
@@ -77,21 +77,16 @@ pub struct ZoneRow {
     pub unsupported_declarations: Vec<String>,
 }
 
-/// One mapping.
+/// Something of a zone, with the zone's name and identifier.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct MappingRow {
+pub struct ZoneItem<T> {
     /// The zone's name.
     pub zone: String,
     /// Its identifier.
     pub zone_id: String,
-    /// The origin's address.
-    pub origin_ip: String,
-    /// The vendor that Cloudflare assumes.
-    pub vendor: String,
-    /// The region that Cloudflare assumes.
-    pub region: String,
-    /// When it was last written; `null` if the API omits it.
-    pub modified_on: Option<Timestamp>,
+    /// The mapping, origin or whatever else it is.
+    #[serde(flatten)]
+    pub item: T,
 }
 
 /// One thing that is wrong with a zone's mappings.
@@ -129,42 +124,21 @@ pub struct FindingRow {
 
 /// An expected origin.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct OriginRow {
-    /// The zone's name.
-    pub zone: String,
-    /// Its identifier.
-    pub zone_id: String,
+pub struct OriginRow<'a> {
     /// The address.
-    pub origin_ip: String,
+    pub origin_ip: OriginIp,
     /// The sources that name it, in order of precedence.
-    pub sources: Vec<&'static str>,
+    pub sources: &'a BTreeSet<Source>,
     /// The origin hosts that lead to it, sorted by name.
-    pub hosts: Vec<String>,
+    pub hosts: &'a [HostName],
     /// The expected vendor, if known.
-    pub expected_vendor: Option<String>,
+    pub expected_vendor: Option<&'a Vendor>,
     /// The expected region, if known.
-    pub expected_region: Option<String>,
+    pub expected_region: Option<&'a Region>,
     /// The strongest check that knows the place; `null` if nothing is known of it.
-    pub check: Option<&'static str>,
+    pub check: Option<Check>,
     /// Whether it has a mapping.
     pub mapped: bool,
-}
-
-/// Something that a source names, but that is not an expected origin.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct LeftOutRow {
-    /// The zone's name.
-    pub zone: String,
-    /// Its identifier.
-    pub zone_id: String,
-    /// The address; `null` for a host without one.
-    pub origin_ip: Option<String>,
-    /// The sources that name it, in order of precedence.
-    pub sources: Vec<&'static str>,
-    /// The host, or the hosts that lead to the address, sorted by name.
-    pub hosts: Vec<String>,
-    /// Why it is left out.
-    pub reason: &'static str,
 }
 
 impl ZoneRow {
@@ -224,16 +198,13 @@ impl ZoneRow {
     }
 }
 
-impl MappingRow {
-    /// A mapping of the zone.
-    pub fn of(state: &ZoneState, mapping: &Mapping) -> Self {
+impl<T> ZoneItem<T> {
+    /// Something of this zone.
+    pub fn of(state: &ZoneState, item: T) -> Self {
         Self {
             zone: state.zone.name.to_string(),
             zone_id: state.zone.id.to_string(),
-            origin_ip: mapping.origin_ip.to_string(),
-            vendor: mapping.vendor.to_string(),
-            region: mapping.region.to_string(),
-            modified_on: mapping.modified_on,
+            item,
         }
     }
 }
@@ -271,7 +242,7 @@ impl FindingRow {
                 row.modified_on = mapping.modified_on;
             }
             Finding::Rotating(rotating) => {
-                row.source = rotating.sources.iter().next();
+                row.source = rotating.sources.first().copied();
                 row.addresses = Some(rotating.addresses);
             }
             Finding::Idle => {}
@@ -312,35 +283,18 @@ impl FindingRow {
     }
 }
 
-impl OriginRow {
+impl<'a> OriginRow<'a> {
     /// An expected origin of the zone.
-    pub fn of(state: &ZoneState, origin: &ExpectedOrigin) -> Self {
-        let place = &origin.place;
+    pub fn of(state: &ZoneState, origin: &'a ExpectedOrigin) -> Self {
         let mappings = state.data.as_ref().map(|data| &data.mappings);
         Self {
-            zone: state.zone.name.to_string(),
-            zone_id: state.zone.id.to_string(),
-            origin_ip: origin.origin_ip.to_string(),
-            sources: words(origin.sources),
-            hosts: texts(&origin.hosts),
-            expected_vendor: place.vendor.as_ref().map(ToString::to_string),
-            expected_region: place.region.as_ref().map(ToString::to_string),
-            check: origin.check.map(Check::as_str),
+            origin_ip: origin.origin_ip,
+            sources: &origin.sources,
+            hosts: &origin.hosts,
+            expected_vendor: origin.place.vendor.as_ref(),
+            expected_region: origin.place.region.as_ref(),
+            check: origin.check,
             mapped: mappings.is_some_and(|mappings| mappings.get(origin.origin_ip).is_some()),
-        }
-    }
-}
-
-impl LeftOutRow {
-    /// Something in the zone that is left out.
-    pub fn of(state: &ZoneState, left_out: &LeftOut) -> Self {
-        Self {
-            zone: state.zone.name.to_string(),
-            zone_id: state.zone.id.to_string(),
-            origin_ip: left_out.origin_ip.map(|ip| ip.to_string()),
-            sources: words(left_out.sources),
-            hosts: texts(&left_out.hosts),
-            reason: left_out.reason.as_str(),
         }
     }
 }
@@ -361,10 +315,6 @@ fn host_names(findings: &ZoneFindings) -> BTreeMap<&'static str, Vec<String>> {
 
 fn texts<'a>(values: impl IntoIterator<Item = &'a (impl ToString + 'a)>) -> Vec<String> {
     values.into_iter().map(ToString::to_string).collect()
-}
-
-fn words(sources: Sources) -> Vec<&'static str> {
-    sources.iter().map(Source::as_str).collect()
 }
 
 fn by_word<K>(

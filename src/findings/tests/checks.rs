@@ -1,7 +1,5 @@
 //! The checks, each with mappings.
 
-use std::collections::BTreeSet;
-
 use super::*;
 
 fn wrong(findings: &ZoneFindings) -> Vec<(String, Check, ExpectedPlace)> {
@@ -433,17 +431,4 @@ fn mappings_are_idle_where_either_setting_is_off() {
         };
         assert_eq!(settings.makes_mappings_idle(), idle, "{settings:?}");
     }
-}
-
-#[test]
-fn a_set_of_sources_holds_what_was_put_in() {
-    for source in Source::ALL {
-        let set = Sources::from_iter([source]);
-        assert_eq!(
-            set.iter().collect::<BTreeSet<_>>(),
-            BTreeSet::from([source])
-        );
-    }
-    let all: Sources = Source::ALL.into_iter().rev().collect();
-    assert_eq!(all.iter().collect::<Vec<_>>(), Source::ALL);
 }

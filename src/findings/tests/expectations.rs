@@ -60,8 +60,8 @@ fn an_origin_of_several_sources_counts_under_the_first() {
             (Source::Dns, 0)
         ])
     );
-    let all: Vec<_> = findings.origins[3].sources.iter().collect();
-    assert_eq!(all, [Source::Rule, Source::Dns]);
+    let all = &findings.origins[3].sources;
+    assert_eq!(*all, [Source::Rule, Source::Dns].into());
 }
 
 #[test]
@@ -262,7 +262,7 @@ fn origin_hosts_are_counted_by_state() {
     let unresolved: Vec<_> = findings
         .unresolved_hosts
         .iter()
-        .map(|row| (row.state, row.host.as_str(), row.sources))
+        .map(|row| (row.state, row.host.as_str(), row.sources.clone()))
         .collect();
     assert_eq!(
         unresolved,

@@ -19,7 +19,7 @@ use super::quota::Quota;
 use super::render_pool::RenderPool;
 use super::reply::Reply;
 use super::sources::Sources;
-use crate::snapshot::rows::{Finding, FindingRow, LeftOutRow, MappingRow, OriginRow, ZoneRow};
+use crate::snapshot::rows::{Finding, FindingRow, OriginRow, ZoneItem, ZoneRow};
 use crate::snapshot::{PlanRow, Prune, ZoneState};
 use crate::words::words;
 
@@ -121,7 +121,7 @@ fn list(sources: &Sources, resource: Resource, query: &Query, now: Timestamp) ->
                 mappings.filter(|(_, mapping)| query.takes_mapping(mapping))
             });
             reply("mappings", query, matching, |(state, mapping)| {
-                MappingRow::of(state, mapping)
+                ZoneItem::of(state, mapping)
             })
         }
         Resource::Findings => {
@@ -141,7 +141,7 @@ fn list(sources: &Sources, resource: Resource, query: &Query, now: Timestamp) ->
                 left_out.filter(|(_, left_out)| query.takes_left_out(left_out))
             });
             reply("origins", query, matching, |(state, left_out)| {
-                LeftOutRow::of(state, left_out)
+                ZoneItem::of(state, left_out)
             })
         }
         Resource::Origins => {
@@ -152,7 +152,7 @@ fn list(sources: &Sources, resource: Resource, query: &Query, now: Timestamp) ->
                 origins.filter(|(_, origin)| query.takes_origin(origin))
             });
             reply("origins", query, matching, |(state, origin)| {
-                OriginRow::of(state, origin)
+                ZoneItem::of(state, OriginRow::of(state, origin))
             })
         }
         Resource::Changes => {

@@ -7,9 +7,8 @@ use maud::{Markup, html};
 use super::layout;
 use super::zone::Search;
 use crate::domain::{HostName, HostState, OriginIp};
-use crate::findings::ZoneFindings;
+use crate::findings::{LeftOut, ZoneFindings};
 use crate::snapshot::ZoneState;
-use crate::snapshot::rows::LeftOutRow;
 
 /// The most hosts on the page.
 const HOSTS_SHOWN: usize = 100;
@@ -134,38 +133,27 @@ fn addresses(host: &Host, is_mapped: impl Fn(OriginIp) -> bool) -> Markup {
 
 /// What the sources name but is not an expected origin, with the reason.
 pub(super) fn left_out(state: &ZoneState) -> Markup {
-    let left_out = state
-        .findings()
-        .map_or(&[][..], |found| &found.left_out)
-        .iter();
-    let rows: Vec<_> = left_out
-        .clone()
-        .take(LEFT_OUT_SHOWN)
-        .map(|left_out| LeftOutRow::of(state, left_out))
-        .collect();
-    let total = left_out.count();
-    let cells = |row: &LeftOutRow| {
+    let left_out = state.findings().map_or(&[][..], |found| &found.left_out);
+    let shown = left_out.get(..LEFT_OUT_SHOWN).unwrap_or(left_out);
+    let cells = |row: &LeftOut| {
+        let origin_ip = row.origin_ip.map(|ip| ip.to_string());
+        let hosts: Vec<_> = row.hosts.iter().map(HostName::as_str).collect();
+        let sources: Vec<_> = row.sources.iter().map(|source| source.as_str()).collect();
         [
-            (
-                "Origin",
-                html! { (row.origin_ip.as_deref().unwrap_or("–")) },
-            ),
-            ("Hosts", html! { (row.hosts.join(", ")) }),
-            (
-                "Sources",
-                html! { (row.sources.join(", ").replace('_', " ")) },
-            ),
-            ("Reason", html! { (row.reason.replace('_', " ")) }),
+            ("Origin", html! { (origin_ip.as_deref().unwrap_or("–")) }),
+            ("Hosts", html! { (hosts.join(", ")) }),
+            ("Sources", html! { (sources.join(", ").replace('_', " ")) }),
+            ("Reason", html! { (row.reason.as_str().replace('_', " ")) }),
         ]
     };
     html! {
-        @if total > 0 {
+        @if !left_out.is_empty() {
             h2 { "Left out" }
             p {
                 "What the zone’s records, load balancers and rules name, and what needs no mapping."
-                @if total > rows.len() { " The first " (rows.len()) " of " (total) "." }
+                @if left_out.len() > shown.len() { " The first " (shown.len()) " of " (left_out.len()) "." }
             }
-            (layout::table(rows.iter().map(cells)))
+            (layout::table(shown.iter().map(cells)))
         }
     }
 }

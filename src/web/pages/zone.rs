@@ -13,9 +13,9 @@ use super::finding_table;
 use super::layout::{self, Site};
 use super::query::{Field, Paging, Parameters};
 use super::{origins, plan};
-use crate::domain::OriginIp;
+use crate::domain::{Mapping, OriginIp};
 use crate::history;
-use crate::snapshot::rows::{Finding, FindingRow, MappingRow, ZoneRow};
+use crate::snapshot::rows::{Finding, FindingRow, ZoneRow};
 use crate::snapshot::{ZoneSlot, ZoneState};
 use crate::web::reply::Reply;
 
@@ -271,18 +271,16 @@ fn none(state: &ZoneState) -> Markup {
 }
 
 fn mappings(state: &ZoneState, search: &Search, parameters: &Parameters, now: Timestamp) -> Markup {
-    let rows = state.mappings().iter();
-    let rows = rows.map(|mapping| MappingRow::of(state, mapping));
-    let is_wanted = |row: &MappingRow| {
-        let words = [Some(&*row.vendor), Some(&*row.region)];
-        search.takes(Some(&row.origin_ip), &words)
+    let is_wanted = |mapping: &&Mapping| {
+        let words = [Some(mapping.vendor.as_str()), Some(mapping.region.as_str())];
+        search.takes(Some(&mapping.origin_ip.to_string()), &words)
     };
-    let found: Vec<_> = rows.filter(is_wanted).collect();
+    let found: Vec<_> = state.mappings().iter().filter(is_wanted).collect();
     let paging = Paging::new(found.len(), parameters, "mappings");
     if found.is_empty() {
         return none(state);
     }
-    let row = |row: &MappingRow| {
+    let row = |row: &&Mapping| {
         let modified = html! {
             @if row.modified_on.is_some() {
                 (layout::when(row.modified_on, now))
