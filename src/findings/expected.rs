@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::places::Places;
 use super::supported::spell;
 use super::{
-    Candidates, Evidence, ExpectedOrigin, HostAnswer, LeftOut, LeftOutReason, MAX_UNRESOLVED_HOSTS,
-    RangesUse, RotatingHost, Source, SourceState, UnresolvedHost, ZoneFindings,
+    Candidates, Evaluation, Evidence, ExpectedOrigin, HostAnswer, LeftOut, LeftOutReason,
+    MAX_UNRESOLVED_HOSTS, RangesUse, RotatingHost, Source, SourceState, UnresolvedHost,
+    ZoneFindings,
 };
 use crate::domain::{HostName, HostState, OriginIp};
 
@@ -18,26 +19,20 @@ pub struct NamedAddresses {
     /// Whether these are all: every source is on and was read successfully, and no host is failing
     /// or not resolved yet.
     pub is_complete: bool,
-}
-
-/// What is expected of a zone, and what else the sources name.
-pub(super) struct Expectations {
-    /// The findings as far as they do not depend on the mappings.
-    pub(super) findings: ZoneFindings,
-    pub(super) named: NamedAddresses,
     /// Whether a source that is on or a host is not completely known, so that more addresses may be
     /// named.
-    pub(super) has_gap: bool,
+    pub has_gap: bool,
 }
 
-/// Combines what is expected of a zone. An origin that several sources name counts under the first
+/// Combines what is expected of a zone: the findings as far as they do not depend on the mappings,
+/// and what the sources name. An origin that several sources name counts under the first
 /// of these: configuration, load balancers, rules, DNS.
 ///
 /// An address that no public origin can have is never expected, even if it is declared: Cloudflare
 /// cannot reach it. A mapping of it is still compared with the declaration.
 ///
 /// With ranges, a discovered origin is expected only if a cloud vendor publishes its address.
-pub(super) fn expected(evidence: &Evidence<'_>, places: &Places<'_>) -> Expectations {
+pub(super) fn expected(evidence: &Evidence<'_>, places: &Places<'_>) -> Evaluation {
     let mut declared = Candidates::default();
     let addresses = evidence.declared.iter().map(|origin| origin.origin_ip);
     declared.addresses.extend(addresses);
@@ -169,7 +164,7 @@ impl<'a> Builder<'a> {
         left_out.reason = left_out.reason.min(reason);
     }
 
-    fn finish(mut self, places: &Places<'_>) -> Expectations {
+    fn finish(mut self, places: &Places<'_>) -> Evaluation {
         let mut origins = Vec::new();
         for (ip, naming) in std::mem::take(&mut self.addresses) {
             if let Some(reason) = self.reason_to_leave_out(ip, &naming) {
@@ -199,8 +194,7 @@ impl<'a> Builder<'a> {
         }
         let discovered = self.evidence.discovered;
         let knows_all_hosts = self.knows_all_hosts();
-        Expectations {
-            has_gap: discovered.has_gap() || !knows_all_hosts,
+        Evaluation {
             findings: ZoneFindings {
                 origins,
                 rotating: self.rotating(),
@@ -213,6 +207,7 @@ impl<'a> Builder<'a> {
             },
             named: NamedAddresses {
                 is_complete: discovered.is_current() && knows_all_hosts,
+                has_gap: discovered.has_gap() || !knows_all_hosts,
                 addresses: self.named,
             },
         }

@@ -85,11 +85,18 @@ impl SourceState {
         }
     }
 
-    pub(super) fn is_current(&self) -> bool {
-        let Self::Read { is_current, .. } = self else {
-            return false;
-        };
-        *is_current
+    fn is_off(&self) -> bool {
+        *self == Self::Off
+    }
+
+    fn is_current(&self) -> bool {
+        matches!(
+            self,
+            Self::Read {
+                is_current: true,
+                ..
+            }
+        )
     }
 }
 
@@ -107,13 +114,9 @@ pub struct Discovered {
 impl Discovered {
     /// What is known of every source, judged or not.
     pub(super) fn known(&self) -> impl Iterator<Item = (Source, &Candidates)> {
-        [
-            (Source::LoadBalancer, &self.load_balancers),
-            (Source::Rule, &self.rules),
-            (Source::Dns, &self.dns),
-        ]
-        .into_iter()
-        .filter_map(|(source, state)| Some((source, state.candidates()?)))
+        let sources = [Source::LoadBalancer, Source::Rule, Source::Dns];
+        let states = sources.into_iter().zip(self.all());
+        states.filter_map(|(source, state)| Some((source, state.candidates()?)))
     }
 
     /// Every host that a source names.
@@ -121,33 +124,29 @@ impl Discovered {
         self.known().flat_map(|(_, candidates)| &candidates.hosts)
     }
 
-    fn all(&self) -> [&SourceState; 3] {
-        [&self.load_balancers, &self.rules, &self.dns]
+    fn all(&self) -> impl Iterator<Item = &SourceState> {
+        [&self.load_balancers, &self.rules, &self.dns].into_iter()
     }
 
     /// Whether every source is off.
     pub(super) fn is_off(&self) -> bool {
-        self.all()
-            .into_iter()
-            .all(|state| *state == SourceState::Off)
+        self.all().all(SourceState::is_off)
     }
 
     /// Whether a source is on and was not read.
     pub(super) fn is_waiting(&self) -> bool {
-        self.all()
-            .into_iter()
-            .any(|state| *state == SourceState::NotRead)
+        self.all().any(|state| *state == SourceState::NotRead)
     }
 
     /// Whether a source is on and its last read did not succeed completely.
     pub(super) fn has_gap(&self) -> bool {
-        let mut states = self.all().into_iter();
-        states.any(|state| *state != SourceState::Off && !state.is_current())
+        self.all()
+            .any(|state| !state.is_off() && !state.is_current())
     }
 
     /// Whether every source is on and its last read succeeded.
     pub(super) fn is_current(&self) -> bool {
-        self.all().into_iter().all(SourceState::is_current)
+        self.all().all(SourceState::is_current)
     }
 }
 

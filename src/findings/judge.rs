@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::expected::{Expectations, NamedAddresses, expected};
+use super::expected::{NamedAddresses, expected};
 use super::places::Places;
 use super::plan::remedies;
 use super::supported::{effect, spell, supported_part};
@@ -36,10 +36,9 @@ pub fn evaluate(mappings: &ZoneMappings, evidence: &Evidence<'_>) -> Evaluation 
         ..*evidence
     };
     let places = Places::new(&evidence);
-    let Expectations {
+    let Evaluation {
         mut findings,
         named,
-        has_gap,
     } = expected(&evidence, &places);
     findings.checks = checks_for_sure(&evidence);
     let mut evaluator = Evaluator {
@@ -61,7 +60,7 @@ pub fn evaluate(mappings: &ZoneMappings, evidence: &Evidence<'_>) -> Evaluation 
     findings.remedies = remedies(&findings, |ip| {
         let (place, _) = places.of(ip);
         // What may name the address may also give it another place.
-        let may_be_named = has_gap && !named.addresses.contains(&ip);
+        let may_be_named = named.has_gap && !named.addresses.contains(&ip);
         if may_be_named || places.may_be_overridden(ip, &place) {
             return None;
         }

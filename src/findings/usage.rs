@@ -94,6 +94,7 @@ mod tests {
         NamedAddresses {
             addresses: ips.iter().map(|ip| OriginIp::parse(ip).unwrap()).collect(),
             is_complete,
+            has_gap: !is_complete,
         }
     }
 

@@ -131,7 +131,7 @@ impl Account {
         };
         let mut shown = ZoneState::clone(&zone.slot.load());
         let mut old = shown.clone();
-        old.tiered_cache = zone.enrichment.tiered_cache(now, retain);
+        old.tiered_cache = zone.enrichment.tiered_cache(context);
         let (new, due) = match list {
             Ok(MappingList {
                 rows: mappings,

@@ -21,9 +21,9 @@ use crate::snapshot::ZoneState;
 const TIME_SLICE: Duration = Duration::from_millis(5);
 
 impl PolledZone {
-    /// Evaluates mappings of the zone, whose account lists `regions`. `show` decides which missing origins are reported, given the
-    /// address and whether it is reported now. The others are unconfirmed, except those of hosts
-    /// that may turn out to be rotating.
+    /// Evaluates mappings of the zone, whose account lists `regions`. `show` decides which missing
+    /// origins are reported, given the address and whether it is reported now. The others are
+    /// unconfirmed, except those of hosts that may turn out to be rotating.
     pub(super) fn evaluate(
         &mut self,
         mappings: &ZoneMappings,
@@ -41,8 +41,7 @@ impl PolledZone {
             (true, true) => RangesUse::Loaded(&verdict),
         };
         let expect = &context.evaluation.expect;
-        let retain = context.settings.retain;
-        let discovered = self.enrichment.discovered(&context.evaluation, now, retain);
+        let discovered = self.enrichment.discovered(context);
         let ZoneConfig {
             declared,
             declared_hosts,
@@ -54,8 +53,7 @@ impl PolledZone {
         let (hosts, paths) = context.hosts.answers(id, named, &self.enrichment.paths);
         if self.enrichment.paths != paths {
             self.enrichment.paths = paths;
-            let stored = || self.enrichment.stored_sources();
-            context.recorder.sources(id, stored);
+            context.recorder.sources(id, &self.enrichment);
         }
         let evidence = Evidence {
             declared,
@@ -119,8 +117,7 @@ impl PolledZone {
         show: impl Fn(&OriginIp, bool) -> bool,
     ) {
         let old = self.slot.load();
-        let retain = context.settings.retain;
-        let tiered_cache = self.enrichment.tiered_cache(context.now, retain);
+        let tiered_cache = self.enrichment.tiered_cache(context);
         let data = old.data.as_ref();
         let findings = data.map(|data| self.evaluate(&data.mappings, context, regions, show));
         if let Some(new) = state::evaluated(&old, findings, tiered_cache) {

@@ -124,8 +124,7 @@ impl Account {
                 }
             }
             if changed {
-                let stored = || zone.enrichment.stored_sources();
-                context.recorder.sources(&id, stored);
+                context.recorder.sources(&id, &zone.enrichment);
                 self.evaluations.insert(id.clone());
             }
             if is_being_enriched {

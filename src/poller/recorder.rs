@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::Poller;
 use super::attribution::RecentWrites;
 use super::discovery::Released;
-use super::enrichment::state::StoredSources;
+use super::enrichment::state::{EnrichmentState, StoredSources};
 use super::state::elapsed;
 use super::zone::PolledZone;
 use crate::cloudflare::AuditLogPosition;
@@ -82,9 +82,9 @@ impl Recorder {
     }
 
     /// Records the sources of a zone's origins.
-    pub(super) fn sources(&self, id: &ZoneId, sources: impl FnOnce() -> StoredSources) {
+    pub(super) fn sources(&self, id: &ZoneId, known: &EnrichmentState) {
         if let Some(storage) = &self.storage {
-            storage.put(Kind::Sources, id.as_str(), sources());
+            storage.put(Kind::Sources, id.as_str(), known.stored_sources());
         }
     }
 

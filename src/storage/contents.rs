@@ -85,8 +85,8 @@ impl Contents {
         }
         for row in transaction.open_table(FINDINGS)?.iter()?.take(MAX_ZONES) {
             let (key, value) = row?;
-            let findings = bounded(value.value()).and_then(record::decode_findings);
-            let findings = self.take(findings);
+            let bytes = self.take(bounded(value.value()));
+            let findings = bytes.and_then(record::decode_findings);
             let data = self.zone(key.value()).and_then(|zone| zone.data.as_mut());
             if let (Some(data), Some(findings)) = (data, findings) {
                 data.findings = Arc::new(findings);

@@ -9,43 +9,33 @@ use crate::domain::{PoolId, RecordName};
 use crate::findings::{Candidates, LeftOutReason};
 
 pub(super) fn of_rules(rules: &Rows<OriginTarget>) -> Candidates {
-    let mut candidates = none_of(rules);
-    for target in &rules.rows {
-        add(&mut candidates, target, None);
-    }
-    candidates
+    collect(rules, rules.rows.iter().map(|target| (target, None)))
 }
 
 /// The hosts of storage services. Cloudflare's R2 has no origin address.
 pub(super) fn of_cloud_connector(rules: &Rows<CloudConnectorRule>) -> Candidates {
-    let mut candidates = none_of(rules);
-    for rule in &rules.rows {
+    let targets = rules.rows.iter().map(|rule| {
         let is_r2 = rule.provider == StorageProvider::R2;
-        let unusable = is_r2.then_some(LeftOutReason::NoOriginAddress);
-        add(&mut candidates, &rule.host, unusable);
-    }
-    candidates
+        (&rule.host, is_r2.then_some(LeftOutReason::NoOriginAddress))
+    });
+    collect(rules, targets)
 }
 
 /// The addresses and hosts of proxied records. A record is unused if a load balancer serves its
 /// name, and its content is not an origin if another product manages it.
 pub(super) fn of_records(records: &Rows<DnsRecord>, balanced: &BTreeSet<RecordName>) -> Candidates {
-    let mut candidates = none_of(records);
     let is_hidden = |name: &RecordName| balanced.contains(name);
-    for record in &records.rows {
-        if !record.proxied || record.name.as_ref().is_some_and(is_hidden) {
-            continue;
-        }
+    let used = records.rows.iter().filter(|record| record.proxied);
+    let used = used.filter(|record| !record.name.as_ref().is_some_and(is_hidden));
+    let targets = used.map(|record| {
         let unusable = if record.is_workers {
             Some(LeftOutReason::Worker)
-        } else if record.is_read_only {
-            Some(LeftOutReason::ReadOnly)
         } else {
-            None
+            record.is_read_only.then_some(LeftOutReason::ReadOnly)
         };
-        add(&mut candidates, &record.target, unusable);
-    }
-    candidates
+        (&record.target, unusable)
+    });
+    collect(records, targets)
 }
 
 /// The names that enabled load balancers serve.
@@ -62,38 +52,41 @@ pub(super) fn pools_in_use(balancers: &[LoadBalancer]) -> BTreeSet<PoolId> {
 
 /// The enabled origins of those pools in `ids` that are enabled.
 pub(super) fn of_pools(pools: &Rows<Pool>, ids: &BTreeSet<PoolId>) -> Candidates {
-    let mut candidates = none_of(pools);
-    let pools = pools
+    let in_use = |pool: &&Pool| pool.enabled && ids.contains(&pool.id);
+    let origins = pools
         .rows
         .iter()
-        .filter(|pool| pool.enabled && ids.contains(&pool.id));
-    let origins = pools
-        .flat_map(|pool| &pool.origins)
-        .filter(|origin| origin.enabled);
-    for origin in origins {
+        .filter(in_use)
+        .flat_map(|pool| &pool.origins);
+    let targets = origins.filter(|origin| origin.enabled).map(|origin| {
         let unusable = origin.in_virtual_network;
         let unusable = unusable.then_some(LeftOutReason::VirtualNetwork);
-        add(&mut candidates, &origin.target, unusable);
-    }
-    candidates
+        (&origin.target, unusable)
+    });
+    collect(pools, targets)
 }
 
-/// No candidates yet, of a source with these rows.
-fn none_of<T>(rows: &Rows<T>) -> Candidates {
-    Candidates {
+/// The targets of a source with these rows. Each comes with the reason if the source itself shows
+/// that it is unusable.
+fn collect<'a, T>(
+    rows: &Rows<T>,
+    targets: impl Iterator<Item = (&'a OriginTarget, Option<LeftOutReason>)>,
+) -> Candidates {
+    let mut candidates = Candidates {
         has_unreadable: !rows.is_complete(),
         ..Candidates::default()
+    };
+    for target in targets {
+        match target {
+            (OriginTarget::Address(ip), None) => drop(candidates.addresses.insert(*ip)),
+            (OriginTarget::Host(host), None) => candidates.add_host(host.clone()),
+            (OriginTarget::Address(ip), Some(why)) => candidates.leave_out(Some(*ip), None, why),
+            (OriginTarget::Host(host), Some(why)) => {
+                candidates.leave_out(None, Some(host.clone()), why);
+            }
+        }
     }
-}
-
-/// Adds a target, or leaves it out if the source shows that it is unusable.
-fn add(candidates: &mut Candidates, target: &OriginTarget, unusable: Option<LeftOutReason>) {
-    match (target.clone(), unusable) {
-        (OriginTarget::Address(ip), None) => drop(candidates.addresses.insert(ip)),
-        (OriginTarget::Host(host), None) => candidates.add_host(host),
-        (OriginTarget::Address(ip), Some(reason)) => candidates.leave_out(Some(ip), None, reason),
-        (OriginTarget::Host(host), Some(reason)) => candidates.leave_out(None, Some(host), reason),
-    }
+    candidates
 }
 
 #[cfg(test)]

@@ -31,7 +31,7 @@ impl Account {
             return;
         };
         let state = &mut zone.enrichment;
-        let calls = state.calls_due(&context.evaluation, &self.regions, context.now);
+        let calls = state.calls_due(context, &self.regions);
         let needed = !calls.is_empty() || state.lookups.are_needed();
         if self.enriching.contains_key(id) {
             return;
@@ -104,8 +104,8 @@ impl Account {
         if self.polling.contains_key(id) || state.data.is_none() {
             return;
         }
-        let (evaluation, now) = (&context.evaluation, context.now);
-        let calls = zone.enrichment.calls_due(evaluation, &self.regions, now);
+        let now = context.now;
+        let calls = zone.enrichment.calls_due(context, &self.regions);
         let urgency = zone.enrichment.urgency;
         let (tasks, client, zone_id) = (&mut context.tasks, &self.client, id.clone());
         let task = if !calls.is_empty() {
@@ -168,8 +168,7 @@ impl Account {
         zone.enrichment.learn(enriched, context.now);
         let changed = self.regions.answered(id, regions);
         zone.evaluate_again(context, &self.regions, |_, shown| shown);
-        let stored = || zone.enrichment.stored_sources();
-        context.recorder.sources(id, stored);
+        context.recorder.sources(id, &zone.enrichment);
         if changed {
             self.request_evaluations();
         }
@@ -184,8 +183,7 @@ impl Account {
     /// mappings are not known are not enriched.
     fn queue_another_zone_for_regions(&mut self, context: &Context) {
         let next = self.zones.iter().find(|(_, zone)| {
-            let (evaluation, now) = (&context.evaluation, context.now);
-            let calls = zone.enrichment.calls_due(evaluation, &self.regions, now);
+            let calls = zone.enrichment.calls_due(context, &self.regions);
             calls.contains(&Operation::SupportedRegions) && zone.slot.load().data.is_some()
         });
         if let Some(id) = next.map(|(id, _)| id.clone()) {

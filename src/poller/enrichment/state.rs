@@ -15,9 +15,9 @@ use super::usage::UsageWatch;
 use crate::cloudflare::{ApiError, Operation, Pool, Rows};
 use crate::domain::{PoolId, RecordName};
 use crate::findings::{Candidates, Discovered, SourceState, TieredCache, Usage};
-use crate::poller::EvaluationConfig;
 use crate::poller::hosts::Paths;
 use crate::poller::tasks::Urgency;
+use crate::poller::{Context, EvaluationConfig};
 
 /// The least time for which the last known Tiered Cache settings are shown.
 const KEEP_SETTINGS: Duration = Duration::from_hours(2);
@@ -113,13 +113,8 @@ pub(in crate::poller) struct EnrichmentState {
 }
 
 impl EnrichmentState {
-    pub(in crate::poller) fn discovered(
-        &self,
-        config: &EvaluationConfig,
-        now: Instant,
-        retain: Duration,
-    ) -> Discovered {
-        let source = |calls: &[Operation]| self.source(calls, config, now, retain);
+    pub(in crate::poller) fn discovered(&self, context: &Context) -> Discovered {
+        let source = |calls: &[Operation]| self.source(calls, context);
         Discovered {
             load_balancers: source(&[Operation::LoadBalancers]),
             rules: source(&RULES),
@@ -128,14 +123,9 @@ impl EnrichmentState {
     }
 
     /// What a source names, as far as any of its calls is known.
-    fn source(
-        &self,
-        calls: &[Operation],
-        config: &EvaluationConfig,
-        now: Instant,
-        retain: Duration,
-    ) -> SourceState {
-        if !calls.iter().any(|call| is_on(*call, config)) {
+    fn source(&self, calls: &[Operation], context: &Context) -> SourceState {
+        let (now, retain) = (context.now, context.settings.retain);
+        if !calls.iter().any(|call| is_on(*call, &context.evaluation)) {
             return SourceState::Off;
         }
         let read = || calls.iter().filter_map(|call| self.sources.get(call));
@@ -191,8 +181,8 @@ impl EnrichmentState {
         }
     }
 
-    pub(in crate::poller) fn tiered_cache(&self, now: Instant, retain: Duration) -> TieredCache {
-        let keep = KEEP_SETTINGS.max(retain);
+    pub(in crate::poller) fn tiered_cache(&self, context: &Context) -> TieredCache {
+        let (now, keep) = (context.now, KEEP_SETTINGS.max(context.settings.retain));
         let setting = |call| self.settings.get(&call)?.unless_older(now, keep).copied();
         TieredCache {
             enabled: setting(Operation::TieredCache),
@@ -217,17 +207,17 @@ impl EnrichmentState {
     /// The calls to make now.
     pub(in crate::poller) fn calls_due(
         &self,
-        config: &EvaluationConfig,
+        context: &Context,
         regions: &Regions,
-        now: Instant,
     ) -> Vec<Operation> {
+        let now = context.now;
         let is_due = |call: &Operation| match call {
             Operation::DnsRecords | Operation::LoadBalancers => self.origins_due,
             Operation::SupportedRegions if !regions.are_due(now) => false,
             call => self.timers.get(call).is_none_or(|timer| timer.is_due(now)),
         };
-        let calls = CALLS.into_iter().filter(|call| is_on(*call, config));
-        calls.filter(is_due).collect()
+        let is_on = |call: &Operation| is_on(*call, &context.evaluation);
+        CALLS.into_iter().filter(is_on).filter(is_due).collect()
     }
 
     /// Makes DNS records and load balancers due, after each successful poll.

@@ -176,6 +176,17 @@ fn values_that_no_version_writes_are_refused() {
     assert!(decode_change(1, &[]).is_err());
 }
 
+#[test]
+fn findings_in_the_form_of_another_version_count_as_missing() {
+    let findings = ZoneFindings {
+        is_partial: true,
+        ..ZoneFindings::default()
+    };
+    assert_eq!(decode_findings(&encode_findings(&findings)), Some(findings));
+    let other = br#"{"rotating": [{"host": "a.example", "sources": 2, "addresses": 20}]}"#;
+    assert_eq!(decode_findings(other), None);
+}
+
 fn apply_all(bytes: &[u8]) {
     for activity in decode_activities(bytes).unwrap_or_default() {
         drop(activity.apply(&mut zone().state));

@@ -19,15 +19,16 @@ fn failure_of<T>(reason: Reason) -> Result<T, ApiError> {
 }
 
 fn due(state: &EnrichmentState, regions: &Regions, at: Instant) -> Vec<Operation> {
-    state.calls_due(&config(discovery()), regions, at)
+    state.calls_due(&context(discovery(), at, HOUR), regions)
 }
 
-fn config(expect: ExpectSettings) -> EvaluationConfig {
-    EvaluationConfig {
-        expect,
-        verify: EVERYTHING,
-        ..crate::poller::tests::config()
-    }
+fn context(expect: ExpectSettings, now: Instant, retain: Duration) -> Context {
+    let mut context = crate::poller::tests::context();
+    context.evaluation.expect = expect;
+    context.evaluation.verify = EVERYTHING;
+    context.settings.retain = retain;
+    context.now = now;
+    context
 }
 
 fn discovery() -> ExpectSettings {
@@ -43,7 +44,7 @@ fn what_dns_named_stays_until_reading_it_has_failed_for_the_retention() {
     let start = Instant::now();
     let mut state = EnrichmentState::default();
     let known = |state: &EnrichmentState, at, retain| {
-        let discovered = state.discovered(&config(discovery()), at, retain);
+        let discovered = state.discovered(&context(discovery(), at, retain));
         (
             discovered.dns.candidates().is_some(),
             discovered.load_balancers.candidates().is_some(),
@@ -83,11 +84,11 @@ fn a_source_with_rows_that_cannot_be_read_is_not_completely_known() {
             let source = state.sources.entry(call).or_default();
             source.take(Ok(read.clone()), start);
         }
-        let config = config(ExpectSettings {
+        let expect = ExpectSettings {
             from_rules: true,
             ..discovery()
-        });
-        let discovered = state.discovered(&config, start, HOUR);
+        };
+        let discovered = state.discovered(&context(expect, start, HOUR));
         for source in [discovered.dns, discovered.rules] {
             let SourceState::Read { is_current, .. } = source else {
                 panic!("{source:?}");
@@ -106,11 +107,15 @@ fn a_tiered_cache_setting_is_kept_for_two_hours_or_the_retention() {
     setting.take(failure(), start + HOUR);
     let setting = state.settings.entry(Operation::SmartTieredCache);
     setting.or_default().take(failure(), start);
-    let shown = |after, retain| state.tiered_cache(start + after, retain).enabled;
+    let settings = |after, retain| {
+        let context = context(discovery(), start + after, retain);
+        state.tiered_cache(&context)
+    };
+    let shown = |after, retain| settings(after, retain).enabled;
     assert_eq!(shown(MINUTE * 119, Duration::ZERO), Some(true));
     assert_eq!(shown(HOUR * 2, HOUR), None);
     assert_eq!(shown(MINUTE * 179, HOUR * 3), Some(true));
-    assert_eq!(state.tiered_cache(start, HOUR).smart_enabled, None);
+    assert_eq!(settings(Duration::ZERO, HOUR).smart_enabled, None);
 }
 
 #[test]
@@ -138,12 +143,13 @@ fn settings_are_read_once_an_hour_and_origins_after_each_poll() {
 fn what_a_cancelled_task_would_have_read_is_due_again() {
     let start = Instant::now();
     let mut state = EnrichmentState::default();
-    let config = config(ExpectSettings {
+    let expect = ExpectSettings {
         from_rules: true,
         ..discovery()
-    });
+    };
+    let context = context(expect, start, HOUR);
     state.request_origins();
-    let due = |state: &EnrichmentState| state.calls_due(&config, &Regions::default(), start);
+    let due = |state: &EnrichmentState| state.calls_due(&context, &Regions::default());
     assert_eq!(due(&state), CALLS);
     state.started(&CALLS, start);
     assert_eq!(due(&state), [Operation::SupportedRegions]);
@@ -271,8 +277,8 @@ fn a_reload_reads_only_sources_that_are_new() {
     let mut dns_only = discovery();
     dns_only.from_load_balancers = false;
     let due = |state: &EnrichmentState| due(state, &Regions::default(), start);
-    state.reconfigure(&config(dns_only));
+    state.reconfigure(&context(dns_only, start, HOUR).evaluation);
     assert!(!due(&state).contains(&Operation::DnsRecords));
-    state.reconfigure(&config(discovery()));
+    state.reconfigure(&context(discovery(), start, HOUR).evaluation);
     assert!(due(&state).contains(&Operation::LoadBalancers));
 }
