@@ -123,12 +123,17 @@ impl Users {
             drop(turn);
             right
         });
-        if let (Some(user), Ok(true)) = (user, verified.await) {
-            *lock(&user.right) = Some(tag);
-            Access::Granted
-        } else {
-            remember(&self.wrong, tag, MAX_WRONG);
-            Access::Denied
+        match (user, verified.await) {
+            (Some(user), Ok(true)) => {
+                *lock(&user.right) = Some(tag);
+                Access::Granted
+            }
+            (_, Ok(_)) => {
+                remember(&self.wrong, tag, MAX_WRONG);
+                Access::Denied
+            }
+            // Not checked, so not known to be wrong.
+            (_, Err(_)) => Access::Denied,
         }
     }
 
