@@ -7,7 +7,6 @@ mod api;
 mod cross_site;
 #[doc(hidden)]
 pub mod fuzzing;
-mod log_limit;
 mod negotiation;
 mod pages;
 mod probe;

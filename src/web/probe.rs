@@ -11,7 +11,6 @@ use tokio::time::{Instant, timeout};
 use tracing::info;
 use url::form_urlencoded;
 
-use super::log_limit::LogLimit;
 use super::reply::Reply;
 use super::server::Peer;
 use crate::domain::{AccountName, Mapping, OriginIp, ZoneId};
@@ -34,6 +33,8 @@ const HEAD_START: Duration = Duration::from_millis(500);
 const MAX_PROBES: usize = 16;
 /// The most probes at once from one peer, so that others can probe too.
 const MAX_PROBES_OF_PEER: usize = 12;
+/// The least time between two log lines of failures, which clients can cause.
+const LOG_INTERVAL: Duration = Duration::from_secs(10);
 /// The most characters of a value that an error quotes.
 const MAX_SHOWN_CHARS: usize = 255;
 
@@ -61,7 +62,7 @@ pub(super) struct Probes {
     look_up: LookUp,
     snapshot: Snapshot,
     under_way: UnderWay,
-    failures: LogLimit,
+    last_logged: Mutex<Option<Instant>>,
 }
 
 /// The peer of each probe in progress.
@@ -90,7 +91,7 @@ impl Probes {
             look_up,
             snapshot,
             under_way: UnderWay::default(),
-            failures: LogLimit::default(),
+            last_logged: Mutex::default(),
         }
     }
 
@@ -112,17 +113,20 @@ impl Probes {
             ))
         });
         if let Err(error) = &outcome
-            && let Some(suppressed) = self.failures.permit()
+            && self.may_log()
         {
-            info!(
-                zone_id = %wanted.zone,
-                origin_ip = %wanted.origin_ip,
-                %error,
-                suppressed,
-                "probe failed"
-            );
+            info!(zone_id = %wanted.zone, origin_ip = %wanted.origin_ip, %error, "probe failed");
         }
         Reply::probe(exposition(&outcome, started.elapsed()))
+    }
+
+    fn may_log(&self) -> bool {
+        let mut last = lock(&self.last_logged);
+        let may_log = last.is_none_or(|last| last.elapsed() >= LOG_INTERVAL);
+        if may_log {
+            *last = Some(Instant::now());
+        }
+        may_log
     }
 
     /// The requested mapping, or what is wrong with the request.
@@ -298,6 +302,15 @@ mod tests {
         assert!(under_way.enter(peer(3)).is_some());
         drop(second);
         assert_eq!(all(4).len(), MAX_PROBES_OF_PEER);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_failure_in_each_interval_is_logged() {
+        let look_up: LookUp = Arc::new(|_| Box::pin(async { Ok(None) }));
+        let probes = Probes::new(look_up, Snapshot::default());
+        assert!(probes.may_log() && !probes.may_log());
+        tokio::time::advance(LOG_INTERVAL).await;
+        assert!(probes.may_log() && !probes.may_log());
     }
 
     #[test]

@@ -18,15 +18,11 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
-use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use super::activity::Activity;
-use super::admission::Connection;
-use super::limits::Limits;
 use super::response_body::ResponseBody;
-use crate::web::protection::Protection;
-use crate::web::router::Router;
+use super::{Connection, Limits, Server};
 
 /// At shutdown, how long an idle client has to close its connection.
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(250);
@@ -39,66 +35,42 @@ const HTTPS_EXPECTED: &[u8] =
     b"HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n\
     Connection: close\r\n\r\nThis port speaks HTTPS.\n";
 
-/// The state that all connections share.
-pub(super) struct Context {
-    router: Router,
-    pub(super) protection: Arc<Protection>,
-    pub(super) limits: Limits,
-    /// When cancelled, no more connections and requests are accepted.
-    pub(super) shutdown: CancellationToken,
-    http1: http1::Builder,
-    http2: http2::Builder<TokioExecutor>,
+pub(super) fn http1(limits: &Limits) -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    // The buffer must hold the largest head. Response bodies bypass it: `writev` writes them in
+    // place.
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.head_timeout)
+        .max_header_size(limits.head_bytes)
+        .max_buf_size(limits.head_bytes)
+        .half_close(true)
+        .writev(true);
+    builder
 }
 
-impl Context {
-    pub(super) fn new(
-        router: Router,
-        protection: Protection,
-        limits: Limits,
-        shutdown: CancellationToken,
-    ) -> Self {
-        let mut http1 = http1::Builder::new();
-        // The buffer must hold the largest head. Response bodies bypass it: `writev` writes them in
-        // place.
-        http1
-            .timer(TokioTimer::new())
-            .header_read_timeout(limits.head_timeout)
-            .max_header_size(limits.head_bytes)
-            .max_buf_size(limits.head_bytes)
-            .half_close(true)
-            .writev(true);
-        let mut http2 = http2::Builder::new(TokioExecutor::new());
-        http2
-            .timer(TokioTimer::new())
-            .max_concurrent_streams(limits.http2_streams)
-            .max_header_list_size(u32::try_from(limits.head_bytes).unwrap_or(u32::MAX))
-            .initial_stream_window_size(WINDOW_BYTES)
-            .initial_connection_window_size(WINDOW_BYTES);
-        Self {
-            router,
-            protection: Arc::new(protection),
-            limits,
-            shutdown,
-            http1,
-            http2,
-        }
-    }
+pub(super) fn http2(limits: &Limits) -> http2::Builder<TokioExecutor> {
+    let mut builder = http2::Builder::new(TokioExecutor::new());
+    builder
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(limits.http2_streams)
+        .max_header_list_size(u32::try_from(limits.head_bytes).unwrap_or(u32::MAX))
+        .initial_stream_window_size(WINDOW_BYTES)
+        .initial_connection_window_size(WINDOW_BYTES);
+    builder
+}
 
+impl Server {
     /// Serves a connection until it ends.
-    pub(super) async fn serve(self: Arc<Self>, stream: TcpStream, connection: Arc<Connection>) {
-        let peer = connection.address;
+    pub(super) async fn serve(self: Arc<Self>, stream: TcpStream, connection: &Arc<Connection>) {
+        let (peer, limit) = (connection.address, self.limits.handshake_timeout);
         if let Err(error) = self.configure(&stream) {
             debug!(%peer, %error, "cannot set the options of a socket");
         }
-        let limit = self.limits.handshake_timeout;
-        let exchange = Arc::new(Exchange {
-            connection,
-            context: Arc::clone(&self),
-        });
-        let activity = &exchange.connection.activity;
         let Some(tls) = self.protection.in_force().tls().cloned() else {
-            return self.http(stream, false, &exchange).await;
+            return self.http(stream, false, connection).await;
         };
+        let activity = &connection.activity;
         let handshake = self.handshake(stream, TlsAcceptor::from(tls), activity);
         let handshake = tokio::select! {
             handshake = timeout(limit, handshake) => handshake,
@@ -107,7 +79,7 @@ impl Context {
         match handshake {
             Ok(Ok(Some(stream))) => {
                 let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-                self.http(stream, is_http2, &exchange).await;
+                self.http(stream, is_http2, connection).await;
             }
             Ok(Ok(None)) => debug!(%peer, "plain HTTP on a TLS port"),
             Ok(Err(error)) => debug!(%peer, %error, "TLS handshake failed"),
@@ -152,41 +124,41 @@ impl Context {
         acceptor.accept(stream).await.map(Some)
     }
 
-    async fn http<S>(&self, stream: S, is_http2: bool, exchange: &Arc<Exchange>)
+    async fn http<S>(self: &Arc<Self>, stream: S, is_http2: bool, connection: &Arc<Connection>)
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let stream = TokioIo::new(stream);
         let service = service_fn(|request: Request<Incoming>| {
-            let exchange = Arc::clone(exchange);
-            async move { Ok::<_, Infallible>(exchange.answer(request).await) }
+            let (server, connection) = (Arc::clone(self), Arc::clone(connection));
+            async move { Ok::<_, Infallible>(server.answer(request, &connection).await) }
         });
         if is_http2 {
-            let connection = self.http2.serve_connection(stream, service);
-            self.drive(pin!(connection), exchange).await;
+            let served = self.http2.serve_connection(stream, service);
+            self.drive(pin!(served), connection).await;
         } else {
-            let connection = self.http1.serve_connection(stream, service);
-            self.drive(pin!(connection), exchange).await;
+            let served = self.http1.serve_connection(stream, service);
+            self.drive(pin!(served), connection).await;
         }
     }
 
     /// Drives a connection until it ends or is closed: at the shutdown, if it is idle, or if its
     /// client does not read a response. hyper times out neither such a client nor an idle HTTP/2
     /// connection.
-    async fn drive<C>(&self, mut connection: Pin<&mut C>, exchange: &Exchange)
+    async fn drive<C>(&self, mut http: Pin<&mut C>, connection: &Connection)
     where
         C: GracefulConnection<Error = hyper::Error>,
     {
-        let (limits, peer) = (&self.limits, exchange.connection.address);
-        let activity = &exchange.connection.activity;
+        let (limits, peer) = (&self.limits, connection.address);
+        let activity = &connection.activity;
         let served = async {
             tokio::select! {
-                outcome = connection.as_mut() => return outcome,
+                outcome = http.as_mut() => return outcome,
                 () = self.shutdown.cancelled() => {}
                 () = activity.idle(limits.head_timeout) => {}
             }
-            connection.as_mut().graceful_shutdown();
-            connection.await
+            http.as_mut().graceful_shutdown();
+            http.await
         };
         tokio::select! {
             outcome = served => {
@@ -203,23 +175,18 @@ impl Context {
             () = self.closing(activity) => {}
         }
     }
-}
 
-/// The requests of one connection.
-struct Exchange {
-    connection: Arc<Connection>,
-    context: Arc<Context>,
-}
-
-impl Exchange {
     /// Answers, logs and counts a request.
-    async fn answer(&self, request: Request<Incoming>) -> Response<ResponseBody> {
-        let (context, connection) = (&self.context, &self.connection);
+    async fn answer(
+        &self,
+        request: Request<Incoming>,
+        connection: &Connection,
+    ) -> Response<ResponseBody> {
         let in_flight = connection.activity.begin();
         let start = Instant::now();
         let (head, _unread_body) = request.into_parts();
-        let protection = context.protection.in_force();
-        let reply = context.router.answer(&head, connection, &protection).await;
+        let protection = self.protection.in_force();
+        let reply = self.router.answer(&head, connection, &protection).await;
         debug!(
             peer = %connection.address,
             method = %head.method,
@@ -228,7 +195,7 @@ impl Exchange {
             elapsed = ?start.elapsed(),
             "request"
         );
-        in_flight.send(context.limits.allowance(reply.body_len()));
+        in_flight.send(self.limits.allowance(reply.body_len()));
         let reply = reply.with_headers(&protection.headers);
         let mut response = reply.into_response(&head.method, in_flight);
         if connection.reserved && head.version < Version::HTTP_2 {

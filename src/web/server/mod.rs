@@ -12,6 +12,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hyper::server::conn::{http1, http2};
+use hyper_util::rt::TokioExecutor;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -26,7 +28,6 @@ pub(super) use self::peer::Peer;
 pub(super) use self::response_body::{Held, ResponseBody};
 
 use self::admission::Admission;
-use self::connection::Context;
 use super::protection::Protection;
 use super::router::Router;
 
@@ -47,10 +48,14 @@ pub async fn serve(
     limits: Limits,
     shutdown: CancellationToken,
 ) {
-    let drain_timeout = limits.drain_timeout;
     let server = Arc::new(Server {
+        router,
+        protection: Arc::new(protection),
         admission: Admission::new(limits.connections),
-        context: Arc::new(Context::new(router, protection, limits, shutdown.clone())),
+        http1: connection::http1(&limits),
+        http2: connection::http2(&limits),
+        limits,
+        shutdown: shutdown.clone(),
         cut: CancellationToken::new(),
         tasks: TaskTracker::new(),
     });
@@ -63,20 +68,28 @@ pub async fn serve(
         let stop = shutdown.clone();
         server.tasks.spawn(stop.run_until_cancelled_owned(accept));
     }
-    let follow = Arc::clone(&server.context.protection).follow();
+    let follow = Arc::clone(&server.protection).follow();
     shutdown.run_until_cancelled(follow).await;
     shutdown.cancelled().await;
     server.tasks.close();
-    if timeout(drain_timeout, server.tasks.wait()).await.is_err() {
-        warn!(after = ?drain_timeout, "drain timed out; cutting the remaining responses");
+    let after = server.limits.drain_timeout;
+    if timeout(after, server.tasks.wait()).await.is_err() {
+        warn!(?after, "drain timed out; cutting the remaining responses");
         server.cut.cancel();
         server.tasks.wait().await;
     }
 }
 
+/// The state that all connections share.
 struct Server {
-    context: Arc<Context>,
+    router: Router,
+    protection: Arc<Protection>,
     admission: Arc<Admission>,
+    http1: http1::Builder,
+    http2: http2::Builder<TokioExecutor>,
+    limits: Limits,
+    /// When cancelled, no more connections and requests are accepted.
+    shutdown: CancellationToken,
     /// When cancelled, every connection is closed immediately.
     cut: CancellationToken,
     tasks: TaskTracker,
@@ -111,14 +124,14 @@ impl Server {
 
     /// Closes the connection without a response if there is no place, because writing one would
     /// mean waiting for the client.
-    async fn admit(&self, stream: TcpStream, peer: SocketAddr) {
+    async fn admit(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr) {
         let cut = self.cut.child_token();
         let Some(place) = self.admission.admit(peer, cut.clone()).await else {
             return debug!(%peer, "connection refused: no place is free");
         };
-        let context = Arc::clone(&self.context);
+        let server = Arc::clone(self);
         self.tasks.spawn(async move {
-            let connection = context.serve(stream, Arc::clone(&place.connection));
+            let connection = server.serve(stream, &place.connection);
             if cut.run_until_cancelled(connection).await.is_none() {
                 debug!(%peer, "connection cut");
             }
