@@ -9,8 +9,8 @@ use maud::{Markup, html};
 
 use super::finding_table;
 use super::layout::{self, Site};
-use super::query::{self, Field, Paging, Parameters};
-use crate::domain::OriginIp;
+use super::query::{self, Field, Paging, Parameters, Search};
+use crate::domain::{HostName, Region, Vendor};
 use crate::findings::FindingKind;
 use crate::snapshot::rows::{Finding, FindingRow};
 use crate::snapshot::{ZoneState, is_judged};
@@ -29,38 +29,24 @@ const ORDER: [FindingKind; 6] = [
 /// The number of findings of each kind; kinds without any are left out.
 type Counts = BTreeMap<FindingKind, usize>;
 
-/// A search text in lower case (part of a zone's name, an address, a host, a vendor or a region), and
-/// the address that it spells.
-struct Search {
-    text: String,
-    address: Option<OriginIp>,
-}
-
-impl Search {
-    fn takes(&self, state: &ZoneState, finding: Finding<'_>) -> bool {
-        let contains = |text: &str| text.to_lowercase().contains(&self.text);
-        self.text.is_empty()
-            || query::names(state.zone.name.as_str(), &self.text)
-            || state.zone.id.as_str().eq_ignore_ascii_case(&self.text)
-            || finding.origin_ip().is_some_and(|origin_ip| {
-                self.address == Some(origin_ip) || contains(&origin_ip.to_string())
-            })
-            || finding.host().is_some_and(|host| contains(host.as_str()))
-            || finding.mapped_to().is_some_and(|(vendor, region)| {
-                contains(vendor.as_str()) || contains(region.as_str())
-            })
+/// Whether a search matches a finding or its zone.
+fn takes(search: &Search, state: &ZoneState, finding: Finding<'_>) -> bool {
+    let zone = &state.zone;
+    if search.text.is_empty() || query::names(zone.name.as_str(), zone.id.as_str(), &search.text) {
+        return true;
     }
+    let origin_ip = finding.origin_ip().map(|ip| ip.to_string());
+    let (vendor, region) = finding.mapped_to().unzip();
+    let host = finding.host().map(HostName::as_str);
+    let words = [host, vendor.map(Vendor::as_str), region.map(Region::as_str)];
+    search.takes(Some(&origin_ip.unwrap_or_default()), &words)
 }
 
 /// The page for `?finding=…&q=…&page=…`. Paging limits its size.
 pub(super) fn page(query: &str, site: &Site<'_>) -> Markup {
     let mut parameters = Parameters::parse(query, &["finding", "q", "page"]);
     let wanted = parameters.kind("finding", FindingKind::parse);
-    let text = parameters.search_text("q");
-    let search = Search {
-        address: OriginIp::parse(&text).ok(),
-        text,
-    };
+    let search = parameters.search("q");
     let now = site.now;
     let slots = site.directory.zones.iter();
     let zones: Vec<_> = slots.map(|slot| slot.load()).collect();
@@ -103,7 +89,7 @@ pub(super) fn page(query: &str, site: &Site<'_>) -> Markup {
 fn count(zones: &[Arc<ZoneState>], search: &Search, now: Timestamp) -> Counts {
     let mut counts = Counts::new();
     for state in zones {
-        for finding in Finding::all(state, now).filter(|finding| search.takes(state, *finding)) {
+        for finding in Finding::all(state, now).filter(|finding| takes(search, state, *finding)) {
             *counts.entry(finding.kind()).or_default() += 1;
         }
     }
@@ -121,7 +107,7 @@ fn rows(
     let found = kinds.iter().flat_map(|kind| {
         zones.iter().flat_map(move |state| {
             let findings = Finding::all(state, now).filter(|finding| finding.kind() == **kind);
-            let found = findings.filter(|finding| search.takes(state, *finding));
+            let found = findings.filter(|finding| takes(search, state, *finding));
             found.map(move |finding| (state, finding))
         })
     });

@@ -55,9 +55,7 @@ pub(super) fn page(query: &str, site: &Site<'_>) -> Markup {
     zones.sort_by_key(|zone| (zone.up != Some(false), !zone.has_problem()));
     let is_wanted = |zone: &&ZoneRow| {
         show.is_none_or(|show| show.takes(zone))
-            && (search.is_empty()
-                || query::names(&zone.zone, &search)
-                || zone.zone_id.eq_ignore_ascii_case(&search))
+            && (search.is_empty() || query::names(&zone.zone, &zone.zone_id, &search))
     };
     let found: Vec<_> = zones.iter().filter(is_wanted).collect();
     let paging = Paging::new(found.len(), &parameters, "page");

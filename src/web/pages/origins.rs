@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use maud::{Markup, html};
 
 use super::layout;
-use super::zone::Search;
+use super::query::Search;
 use crate::domain::{HostName, HostState, OriginIp};
 use crate::findings::{LeftOut, ZoneFindings};
 use crate::snapshot::ZoneState;

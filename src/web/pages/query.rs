@@ -4,7 +4,7 @@ use indexmap::IndexMap;
 use maud::{Markup, html};
 use url::form_urlencoded;
 
-use crate::domain::ZoneName;
+use crate::domain::{OriginIp, ZoneName};
 use crate::truncate::prefix;
 
 /// Table rows per page: a few screens, and about 70 kB.
@@ -99,6 +99,15 @@ impl Parameters {
         self.get(name).trim().to_lowercase()
     }
 
+    /// The search for a text.
+    pub(super) fn search(&self, name: &str) -> Search {
+        let text = self.search_text(name);
+        Search {
+            address: OriginIp::parse(&text).ok().map(|ip| ip.to_string()),
+            text,
+        }
+    }
+
     /// A link to another page of the same table.
     fn link(&self, name: &'static str, page: usize) -> String {
         let mut parameters = self.0.clone();
@@ -152,10 +161,29 @@ pub(super) fn link<V: AsRef<str>>(
     query.extend_pairs(given).finish()
 }
 
-/// Whether a search text is part of a zone's name, or the name in another spelling.
-pub(super) fn names(zone: &str, search: &str) -> bool {
-    let is_other_spelling = || ZoneName::parse(zone).is_ok_and(|zone| zone.matches(search));
-    zone.to_lowercase().contains(search) || is_other_spelling()
+/// Whether a search text is part of a zone's name, the name in another spelling, or its identifier.
+pub(super) fn names(zone: &str, id: &str, search: &str) -> bool {
+    zone.to_lowercase().contains(search)
+        || ZoneName::parse(zone).is_ok_and(|zone| zone.matches(search))
+        || id.eq_ignore_ascii_case(search)
+}
+
+/// A search for addresses, hosts, vendors and regions.
+pub(super) struct Search {
+    /// In lower case; empty for everything.
+    pub(super) text: String,
+    /// The address that it spells.
+    address: Option<String>,
+}
+
+impl Search {
+    /// Whether the search matches an address, or part of it or of these words.
+    pub(super) fn takes(&self, origin_ip: Option<&str>, words: &[Option<&str>]) -> bool {
+        let mut words = words.iter().flatten();
+        (self.address.is_some() && self.address.as_deref() == origin_ip)
+            || origin_ip.is_none_or(|ip| ip.contains(&self.text))
+            || words.any(|word| word.to_lowercase().contains(&self.text))
+    }
 }
 
 /// A field of a form: its parameter; its name for those who cannot see it; and what may be entered

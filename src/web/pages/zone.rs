@@ -11,9 +11,9 @@ use maud::{Markup, html};
 use super::change_table;
 use super::finding_table;
 use super::layout::{self, Site};
-use super::query::{Field, Paging, Parameters};
+use super::query::{Field, Paging, Parameters, Search};
 use super::{origins, plan};
-use crate::domain::{Mapping, OriginIp};
+use crate::domain::Mapping;
 use crate::history;
 use crate::snapshot::rows::{Finding, FindingRow, ZoneRow};
 use crate::snapshot::{ZoneSlot, ZoneState};
@@ -21,23 +21,6 @@ use crate::web::reply::Reply;
 
 /// The most changes on the page; the changes page has the rest.
 const CHANGES_SHOWN: usize = 20;
-/// The search of the request.
-pub(super) struct Search {
-    /// Part of an address, a vendor or a region, in lower case; empty for all.
-    text: String,
-    /// The address that it spells.
-    address: Option<String>,
-}
-
-impl Search {
-    /// Whether the search matches an address, or part of it or of these words.
-    pub(super) fn takes(&self, origin_ip: Option<&str>, words: &[Option<&str>]) -> bool {
-        let mut words = words.iter().flatten();
-        (self.address.is_some() && self.address.as_deref() == origin_ip)
-            || origin_ip.is_none_or(|ip| ip.contains(&self.text))
-            || words.any(|word| word.to_lowercase().contains(&self.text))
-    }
-}
 
 /// The page of the zone with this name or identifier.
 pub(super) fn answer(zone: &str, query: &str, site: &Site<'_>) -> Reply {
@@ -84,11 +67,7 @@ fn ambiguous(zones: &[&Arc<ZoneSlot>]) -> Markup {
 /// The page for `?q=…&mappings=…&findings=…`: a search, and the pages of the two tables.
 fn page(slot: &ZoneSlot, query: &str, site: &Site<'_>) -> Markup {
     let parameters = Parameters::parse(query, &["q", "mappings", "findings"]);
-    let text = parameters.search_text("q");
-    let search = Search {
-        address: OriginIp::parse(&text).ok().map(|ip| ip.to_string()),
-        text,
-    };
+    let search = parameters.search("q");
     let now = site.now;
     let state = slot.load();
     let zone = ZoneRow::of(&state, slot.next_poll(), now);
