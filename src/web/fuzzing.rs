@@ -2,14 +2,13 @@
 //! function panics if its parser breaks a promise.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use hyper::HeaderMap;
 use hyper::header::{HeaderName, HeaderValue};
 
 use super::api::Resource;
 use super::negotiation::negotiate;
-use super::probe::{LONGEST_TIMEOUT, Probes, TIMEOUT_HEADER, time_limit};
+use super::probe::{LONGEST_TIMEOUT, TIMEOUT_HEADER, time_limit, wanted};
 use super::web_config::WebConfig;
 use super::{pages, protection};
 use crate::config_tree::Place;
@@ -42,11 +41,7 @@ pub fn probe(query: &str, timeout: &[u8]) {
         return;
     };
     assert!(limit < LONGEST_TIMEOUT);
-    let probes = Probes::new(
-        Arc::new(|_| Box::pin(async { Ok(None) })),
-        Snapshot::default(),
-    );
-    let problem = probes.wanted(query, limit).expect_err("there are no zones");
+    let problem = wanted(query, limit, &Snapshot::default()).expect_err("there are no zones");
     assert!(
         problem.len() < 4096 && !problem.contains(char::is_control),
         "{problem:?}"

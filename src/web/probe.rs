@@ -13,6 +13,7 @@ use url::form_urlencoded;
 
 use super::reply::Reply;
 use super::server::Peer;
+use super::sources::Sources;
 use crate::domain::{AccountName, Mapping, OriginIp, ZoneId};
 use crate::panics::lock;
 use crate::snapshot::Snapshot;
@@ -58,9 +59,8 @@ pub type LookingUp = Pin<Box<dyn Future<Output = Result<Option<Mapping>, String>
 pub type LookUp = Arc<dyn Fn(Wanted) -> LookingUp + Send + Sync>;
 
 /// Answers probes.
+#[derive(Default)]
 pub(super) struct Probes {
-    look_up: LookUp,
-    snapshot: Snapshot,
     under_way: UnderWay,
     last_logged: Mutex<Option<Instant>>,
 }
@@ -86,17 +86,15 @@ impl UnderWay {
 }
 
 impl Probes {
-    pub(super) fn new(look_up: LookUp, snapshot: Snapshot) -> Self {
-        Self {
-            look_up,
-            snapshot,
-            under_way: UnderWay::default(),
-            last_logged: Mutex::default(),
-        }
-    }
-
-    pub(super) async fn answer(&self, query: &str, headers: &HeaderMap, peer: Peer) -> Reply {
-        let wanted = time_limit(headers).and_then(|limit| self.wanted(query, limit));
+    pub(super) async fn answer(
+        &self,
+        query: &str,
+        headers: &HeaderMap,
+        peer: Peer,
+        sources: &Sources,
+    ) -> Reply {
+        let limit = time_limit(headers);
+        let wanted = limit.and_then(|limit| wanted(query, limit, &sources.snapshot));
         let wanted = match wanted {
             Ok(wanted) => wanted,
             Err(problem) => return Reply::text(StatusCode::BAD_REQUEST, &problem),
@@ -105,7 +103,7 @@ impl Probes {
             return Reply::unavailable("Too many probes are under way. Try again.");
         };
         let started = Instant::now();
-        let outcome = timeout(wanted.limit, (self.look_up)(wanted.clone())).await;
+        let outcome = timeout(wanted.limit, (sources.look_up)(wanted.clone())).await;
         let outcome = outcome.unwrap_or_else(|_| {
             let limit = wanted.limit;
             Err(format!(
@@ -128,47 +126,46 @@ impl Probes {
         }
         may_log
     }
+}
 
-    /// The requested mapping, or what is wrong with the request.
-    pub(super) fn wanted(&self, query: &str, limit: Duration) -> Result<Wanted, String> {
-        let (mut zone, mut target) = (None, None);
-        for (key, value) in form_urlencoded::parse(query.as_bytes()) {
-            let (name, slot) = match &*key {
-                "zone" => ("zone", &mut zone),
-                "target" => ("target", &mut target),
-                // Scrape configurations may send more, such as a module for other exporters.
-                _ => continue,
-            };
-            if slot.replace(value).is_some() {
-                return Err(format!("{name} is given twice."));
-            }
-        }
-        let missing =
-            |name| format!("{name} is missing: expected /probe?zone=NAME-OR-ID&target=IP-ADDRESS.");
-        let zone = zone.ok_or_else(|| missing("zone"))?;
-        let target = target.ok_or_else(|| missing("target"))?;
-        let shown_zone = truncated(&zone, MAX_SHOWN_CHARS);
-        let shown_target = truncated(&target, MAX_SHOWN_CHARS);
-        let origin_ip = OriginIp::parse(&target).map_err(|_| {
-            format!("target is {shown_target:?}; expected an IPv4 or IPv6 address.")
-        })?;
-        let directory = self.snapshot.directory();
-        let slot = match *directory.find(&zone) {
-            [slot] => slot,
-            [] => return Err(format!("No zone {shown_zone:?} is polled by this process.")),
-            _ => {
-                return Err(format!(
-                    "Several zones have the name {shown_zone:?}; name one by its identifier."
-                ));
-            }
+/// The requested mapping, or what is wrong with the request.
+pub(super) fn wanted(query: &str, limit: Duration, snapshot: &Snapshot) -> Result<Wanted, String> {
+    let (mut zone, mut target) = (None, None);
+    for (key, value) in form_urlencoded::parse(query.as_bytes()) {
+        let (name, slot) = match &*key {
+            "zone" => ("zone", &mut zone),
+            "target" => ("target", &mut target),
+            // Scrape configurations may send more, such as a module for other exporters.
+            _ => continue,
         };
-        Ok(Wanted {
-            account: slot.load().account.clone(),
-            zone: slot.id.clone(),
-            origin_ip,
-            limit,
-        })
+        if slot.replace(value).is_some() {
+            return Err(format!("{name} is given twice."));
+        }
     }
+    let missing =
+        |name| format!("{name} is missing: expected /probe?zone=NAME-OR-ID&target=IP-ADDRESS.");
+    let zone = zone.ok_or_else(|| missing("zone"))?;
+    let target = target.ok_or_else(|| missing("target"))?;
+    let shown_zone = truncated(&zone, MAX_SHOWN_CHARS);
+    let shown_target = truncated(&target, MAX_SHOWN_CHARS);
+    let origin_ip = OriginIp::parse(&target)
+        .map_err(|_| format!("target is {shown_target:?}; expected an IPv4 or IPv6 address."))?;
+    let directory = snapshot.directory();
+    let slot = match *directory.find(&zone) {
+        [slot] => slot,
+        [] => return Err(format!("No zone {shown_zone:?} is polled by this process.")),
+        _ => {
+            return Err(format!(
+                "Several zones have the name {shown_zone:?}; name one by its identifier."
+            ));
+        }
+    };
+    Ok(Wanted {
+        account: slot.load().account.clone(),
+        zone: slot.id.clone(),
+        origin_ip,
+        limit,
+    })
 }
 
 /// A little less than the client's time-out, so that it gets a response if the lookup fails. An
@@ -306,8 +303,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn one_failure_in_each_interval_is_logged() {
-        let look_up: LookUp = Arc::new(|_| Box::pin(async { Ok(None) }));
-        let probes = Probes::new(look_up, Snapshot::default());
+        let probes = Probes::default();
         assert!(probes.may_log() && !probes.may_log());
         tokio::time::advance(LOG_INTERVAL).await;
         assert!(probes.may_log() && !probes.may_log());

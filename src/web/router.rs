@@ -8,9 +8,9 @@ use jiff::Timestamp;
 use prometheus::{IntCounterVec, Registry};
 
 use super::Settings;
-use super::api::{Api, MAX_ANSWERS, Resource};
+use super::api::{self, Resource};
 use super::cross_site::is_cross_site;
-use super::pages::{MAX_PAGES, Page, Pages};
+use super::pages::{self, Page};
 use super::probe::Probes;
 use super::protection::InForce;
 use super::quota::Quota;
@@ -26,8 +26,9 @@ use crate::metric_families::HTTP_REQUESTS;
 pub struct Router {
     telemetry_path: String,
     scrapes: Scrapes,
-    api: Api,
-    pages: Pages,
+    pool: RenderPool,
+    answers: Quota,
+    pages: Quota,
     probes: Probes,
     enable_lifecycle: bool,
     sources: Arc<Sources>,
@@ -53,25 +54,15 @@ impl Router {
         sources: Sources,
         registry: &Registry,
     ) -> Result<Self, prometheus::Error> {
-        let sources = Arc::new(sources);
-        let pool = RenderPool::new();
         Ok(Self {
             telemetry_path: settings.telemetry_path.clone(),
             scrapes: Scrapes::new(sources.exposition.clone(), settings.max_requests),
-            api: Api {
-                sources: Arc::clone(&sources),
-                pool: pool.clone(),
-                quota: Quota::new(MAX_ANSWERS),
-            },
-            pages: Pages {
-                sources: Arc::clone(&sources),
-                pool,
-                quota: Quota::new(MAX_PAGES),
-                telemetry_path: settings.telemetry_path.clone(),
-            },
-            probes: Probes::new(Arc::clone(&sources.look_up), sources.snapshot.clone()),
+            pool: RenderPool::new(),
+            answers: Quota::new(api::MAX_ANSWERS),
+            pages: Quota::new(pages::MAX_PAGES),
+            probes: Probes::default(),
             enable_lifecycle: settings.enable_lifecycle,
-            sources,
+            sources: Arc::new(sources),
             requests: HTTP_REQUESTS.register(registry)?,
         })
     }
@@ -128,9 +119,31 @@ impl Router {
             Route::Ready => {
                 Reply::unavailable("Not ready: the first round of polls has not ended yet.")
             }
-            Route::Page(page) => self.pages.answer(page, query).await,
-            Route::Api(resource) => self.api.answer(resource, query, Timestamp::now()).await,
-            Route::Probe => self.probes.answer(query, &request.headers, peer).await,
+            Route::Page(page) => {
+                let (sources, metrics) = (Arc::clone(&self.sources), self.telemetry_path.clone());
+                let query = query.to_owned();
+                let render = move || pages::render(&page, &query, &sources, &metrics);
+                let reply = self.pool.reply(&self.pages, render).await;
+                reply.unwrap_or_else(|| {
+                    Reply::unavailable("Too many pages are being read. Try again.")
+                })
+            }
+            Route::Api(resource) => {
+                let query = match resource.query(query) {
+                    Ok(query) => query,
+                    Err(error) => return api::invalid(&error),
+                };
+                let sources = Arc::clone(&self.sources);
+                let list = move || api::list(&sources, resource, &query, Timestamp::now());
+                let reply = self.pool.reply(&self.answers, list).await;
+                reply.unwrap_or_else(api::busy)
+            }
+            Route::Probe => {
+                let headers = &request.headers;
+                self.probes
+                    .answer(query, headers, peer, &self.sources)
+                    .await
+            }
         }
     }
 

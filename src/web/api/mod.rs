@@ -7,7 +7,6 @@ mod query;
 
 use std::cell::LazyCell;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use hyper::StatusCode;
 use jiff::Timestamp;
@@ -15,8 +14,6 @@ use serde::Serialize;
 use serde_json::json;
 
 use self::query::Query;
-use super::quota::Quota;
-use super::render_pool::RenderPool;
 use super::reply::Reply;
 use super::sources::Sources;
 use crate::snapshot::rows::{Finding, FindingRow, OriginRow, ZoneItem, ZoneRow};
@@ -59,13 +56,6 @@ impl Resource {
     }
 }
 
-/// The JSON API.
-pub(super) struct Api {
-    pub(super) sources: Arc<Sources>,
-    pub(super) pool: RenderPool,
-    pub(super) quota: Quota,
-}
-
 /// A window of the matching rows, keyed by the name of their resource.
 #[derive(Debug, Serialize)]
 struct Listing<R> {
@@ -76,30 +66,25 @@ struct Listing<R> {
     rows: BTreeMap<&'static str, Vec<R>>,
 }
 
-impl Api {
-    /// Answers a request as of `now`.
-    pub(super) async fn answer(&self, resource: Resource, query: &str, now: Timestamp) -> Reply {
-        let Some(lease) = self.quota.acquire().await else {
-            return refuse(
-                StatusCode::SERVICE_UNAVAILABLE,
-                &format!("{MAX_ANSWERS} requests are being answered already; try again"),
-            );
-        };
-        let query = match resource.query(query) {
-            Ok(query) => query,
-            Err(error) => return refuse(StatusCode::BAD_REQUEST, &error),
-        };
-        let sources = Arc::clone(&self.sources);
-        let make = move || list(&sources, resource, &query, now).with_lease(lease);
-        self.pool.reply(make).await
-    }
+/// The response if too many others are being built or sent.
+pub(super) fn busy() -> Reply {
+    refuse(
+        StatusCode::SERVICE_UNAVAILABLE,
+        &format!("{MAX_ANSWERS} requests are being answered already; try again"),
+    )
+}
+
+/// The response to an invalid request.
+pub(super) fn invalid(error: &str) -> Reply {
+    refuse(StatusCode::BAD_REQUEST, error)
 }
 
 fn refuse(status: StatusCode, error: &str) -> Reply {
     Reply::json(status, &json!({ "error": error }))
 }
 
-fn list(sources: &Sources, resource: Resource, query: &Query, now: Timestamp) -> Reply {
+/// Lists a resource as of `now`.
+pub(super) fn list(sources: &Sources, resource: Resource, query: &Query, now: Timestamp) -> Reply {
     let directory = &sources.snapshot.directory();
     // Changes are listed without them.
     let zones = LazyCell::new(|| query.zones(directory).collect::<Vec<_>>());

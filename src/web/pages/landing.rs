@@ -8,43 +8,21 @@ use super::query::{self, Field, Paging, Parameters};
 use crate::cloudflare::AccountStatus;
 use crate::snapshot::rows::ZoneRow;
 use crate::snapshot::{AccountState, ZoneCounts};
-use crate::words::words;
 
-words! {
-    /// Which zones are shown.
-    enum Show {
-        /// Zones that cannot be read or have findings.
-        Problems = "problems",
-        /// Zones whose last poll failed.
-        Failing = "failing",
-        /// Zones whose first poll has not finished.
-        Unread = "unread",
-    }
-}
+/// Which zones are shown: the word in the query, the label, and whether a zone is one of them.
+struct Show(&'static str, &'static str, fn(&ZoneRow) -> bool);
 
-impl Show {
-    fn label(self) -> &'static str {
-        match self {
-            Self::Problems => "with problems",
-            Self::Failing => "failing",
-            Self::Unread => "not read yet",
-        }
-    }
-
-    fn takes(self, zone: &ZoneRow) -> bool {
-        match self {
-            Self::Problems => zone.has_problem(),
-            Self::Failing => zone.up == Some(false),
-            Self::Unread => zone.up.is_none(),
-        }
-    }
-}
+const SHOWS: [Show; 3] = [
+    Show("problems", "with problems", ZoneRow::has_problem),
+    Show("failing", "failing", |zone| zone.up == Some(false)),
+    Show("unread", "not read yet", |zone| zone.up.is_none()),
+];
 
 /// The page for `?q=…&show=…&page=…`. Paging limits its size, so that it opens quickly with any
 /// number of zones.
 pub(super) fn page(query: &str, site: &Site<'_>) -> Markup {
     let mut parameters = Parameters::parse(query, &["q", "show", "page"]);
-    let show = parameters.kind("show", Show::parse);
+    let show = parameters.kind("show", |word| SHOWS.iter().find(|show| show.0 == word));
     let search = parameters.search_text("q");
     let now = site.now;
     let (slots, accounts) = (&site.directory.zones, &site.directory.accounts);
@@ -54,7 +32,7 @@ pub(super) fn page(query: &str, site: &Site<'_>) -> Markup {
         .collect();
     zones.sort_by_key(|zone| (zone.up != Some(false), !zone.has_problem()));
     let is_wanted = |zone: &&ZoneRow| {
-        show.is_none_or(|show| show.takes(zone))
+        show.is_none_or(|Show(.., takes)| takes(zone))
             && (search.is_empty() || query::names(&zone.zone, &zone.zone_id, &search))
     };
     let found: Vec<_> = zones.iter().filter(is_wanted).collect();
@@ -62,7 +40,7 @@ pub(super) fn page(query: &str, site: &Site<'_>) -> Markup {
     let statuses = (site.sources.accounts)();
     let text = Field("q", "Search for a zone", "Part of a name, or an id");
     let field = Field("show", "Which zones", "all zones");
-    let shows = Show::ALL.map(|show| (show.as_str(), show.label().to_owned()));
+    let shows = SHOWS.map(|Show(word, label, _)| (word, label.to_owned()));
     let content = html! {
         h1 { "Zones and their origins" }
         (alarms(&statuses, site))

@@ -13,15 +13,11 @@ mod plan;
 mod query;
 mod zone;
 
-use std::sync::Arc;
-
 use hyper::StatusCode;
 use jiff::Timestamp;
 use percent_encoding::percent_decode_str;
 
 use self::layout::Site;
-use super::quota::Quota;
-use super::render_pool::RenderPool;
 use super::reply::Reply;
 use super::sources::Sources;
 
@@ -62,42 +58,22 @@ impl Page {
     }
 }
 
-/// Serves the pages.
-#[derive(Clone)]
-pub(super) struct Pages {
-    pub(super) sources: Arc<Sources>,
-    pub(super) pool: RenderPool,
-    pub(super) quota: Quota,
-    /// The path of the metrics, to which every page links.
-    pub(super) telemetry_path: String,
-}
-
-impl Pages {
-    pub(super) async fn answer(&self, page: Page, query: &str) -> Reply {
-        let Some(lease) = self.quota.acquire().await else {
-            return Reply::unavailable("Too many pages are being read. Try again.");
-        };
-        let (pages, query) = (self.clone(), query.to_owned());
-        let render = move || pages.render(&page, &query).with_lease(lease);
-        self.pool.reply(render).await
-    }
-
-    fn render(&self, page: &Page, query: &str) -> Reply {
-        let site = &Site {
-            sources: &self.sources,
-            directory: &self.sources.snapshot.directory(),
-            metrics: &self.telemetry_path,
-            now: Timestamp::now(),
-        };
-        let page = match page {
-            Page::Landing => landing::page(query, site),
-            Page::Findings => findings::page(query, site),
-            Page::Changes => changes::page(query, site),
-            Page::Zone(zone) => return zone::answer(zone, query, site),
-            Page::Docs(name) => return docs::answer(name, site),
-        };
-        Reply::page(StatusCode::OK, page)
-    }
+/// Renders a page. Every page links to the metrics at `telemetry_path`.
+pub(super) fn render(page: &Page, query: &str, sources: &Sources, telemetry_path: &str) -> Reply {
+    let site = &Site {
+        sources,
+        directory: &sources.snapshot.directory(),
+        metrics: telemetry_path,
+        now: Timestamp::now(),
+    };
+    let page = match page {
+        Page::Landing => landing::page(query, site),
+        Page::Findings => findings::page(query, site),
+        Page::Changes => changes::page(query, site),
+        Page::Zone(zone) => return zone::answer(zone, query, site),
+        Page::Docs(name) => return docs::answer(name, site),
+    };
+    Reply::page(StatusCode::OK, page)
 }
 
 /// Parses a query as the pages do, for `fuzzing`.

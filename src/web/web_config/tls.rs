@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use super::Boolean;
 use crate::config_tree::{Located, Reader, parsed_types};
+use crate::words::words;
 
 /// The TLS settings of the server.
 #[derive(Debug)]
@@ -40,19 +41,20 @@ pub enum Pem {
     Inline(SecretString),
 }
 
-/// The policy for client certificates.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ClientAuth {
-    /// No certificate is requested.
-    None,
-    /// An optional certificate, which is not verified.
-    Request,
-    /// A required certificate, which is not verified.
-    RequireAny,
-    /// An optional certificate, which is verified if present.
-    VerifyIfGiven,
-    /// A required certificate, which is verified.
-    RequireAndVerify,
+words! {
+    /// The policy for client certificates, as `client_auth_type` names it.
+    pub enum ClientAuth {
+        /// No certificate is requested.
+        None = "NoClientCert",
+        /// An optional certificate, which is not verified.
+        Request = "RequestClientCert",
+        /// A required certificate, which is not verified.
+        RequireAny = "RequireAnyClientCert",
+        /// An optional certificate, which is verified if present.
+        VerifyIfGiven = "VerifyClientCertIfGiven",
+        /// A required certificate, which is verified.
+        RequireAndVerify = "RequireAndVerifyClientCert",
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -86,7 +88,12 @@ parsed_types! {
     #[derive(Default)]
     AuthType(Option<ClientAuth>) = |text| match text {
         "" => Ok(None),
-        text => ClientAuth::parse(text).map(Some),
+        // An old alias.
+        "RequireClientCert" => Ok(Some(ClientAuth::RequireAny)),
+        text => ClientAuth::parse(text).map(Some).ok_or(
+            "NoClientCert, RequestClientCert, RequireAnyClientCert, VerifyClientCertIfGiven or \
+             RequireAndVerifyClientCert",
+        ),
     };
     VersionName(Version) = |text| match text {
         "TLS10" | "TLS11" => Ok(Version::Old),
@@ -260,19 +267,6 @@ impl ClientAuth {
     /// Whether certificates are verified.
     pub fn verifies(self) -> bool {
         matches!(self, Self::VerifyIfGiven | Self::RequireAndVerify)
-    }
-
-    fn parse(text: &str) -> Result<Self, &'static str> {
-        match text {
-            "NoClientCert" => Ok(Self::None),
-            "RequestClientCert" => Ok(Self::Request),
-            // The second spelling is an old alias.
-            "RequireAnyClientCert" | "RequireClientCert" => Ok(Self::RequireAny),
-            "VerifyClientCertIfGiven" => Ok(Self::VerifyIfGiven),
-            "RequireAndVerifyClientCert" => Ok(Self::RequireAndVerify),
-            _ => Err("NoClientCert, RequestClientCert, RequireAnyClientCert, \
-                      VerifyClientCertIfGiven or RequireAndVerifyClientCert"),
-        }
     }
 }
 
