@@ -6,7 +6,7 @@ use super::places::Places;
 use super::supported::spell;
 use super::{
     Candidates, Evaluation, Evidence, ExpectedOrigin, HostAnswer, LeftOut, LeftOutReason,
-    MAX_UNRESOLVED_HOSTS, RangesUse, RotatingHost, Source, SourceState, UnresolvedHost,
+    MAX_UNRESOLVED_HOSTS, RangesUse, RotatingHost, Source, SourceState, Sources, UnresolvedHost,
     ZoneFindings,
 };
 use crate::domain::{HostName, HostState, OriginIp};
@@ -47,7 +47,7 @@ pub(super) fn expected(evidence: &Evidence<'_>, places: &Places<'_>) -> Evaluati
 /// How the judged sources name one address.
 #[derive(Default)]
 struct Naming<'a> {
-    sources: BTreeSet<Source>,
+    sources: Sources,
     /// Whether a source names the address itself.
     itself: bool,
     hosts: BTreeSet<&'a HostName>,
@@ -59,7 +59,7 @@ struct Builder<'a> {
     sources: BTreeMap<Source, usize>,
     addresses: BTreeMap<OriginIp, Naming<'a>>,
     /// Every host that a source names, whether or not the source is judged.
-    hosts: BTreeMap<&'a HostName, BTreeSet<Source>>,
+    hosts: BTreeMap<&'a HostName, Sources>,
     /// By address, or by host if there is no address.
     left_out: BTreeMap<(Option<OriginIp>, Option<&'a HostName>), LeftOut>,
     named: BTreeSet<OriginIp>,
@@ -156,7 +156,7 @@ impl<'a> Builder<'a> {
         let left_out = self.left_out.entry(key).or_insert_with(|| LeftOut {
             origin_ip: ip,
             hosts: BTreeSet::new(),
-            sources: BTreeSet::new(),
+            sources: Sources::default(),
             reason,
         });
         left_out.sources.insert(source);
@@ -168,7 +168,7 @@ impl<'a> Builder<'a> {
         let mut origins = Vec::new();
         for (ip, naming) in std::mem::take(&mut self.addresses) {
             if let Some(reason) = self.reason_to_leave_out(ip, &naming) {
-                for &source in &naming.sources {
+                for source in naming.sources.iter() {
                     self.leave_out(source, Some(ip), None, reason);
                 }
                 if let Some(left_out) = self.left_out.get_mut(&(Some(ip), None)) {
@@ -215,7 +215,7 @@ impl<'a> Builder<'a> {
 
     fn reason_to_leave_out(&self, ip: OriginIp, naming: &Naming<'_>) -> Option<LeftOutReason> {
         let is_in = |nets: &[ipnet::IpNet]| nets.iter().any(|net| net.contains(&ip.addr()));
-        let is_declared = naming.sources.contains(&Source::Config);
+        let is_declared = naming.sources.iter().any(|source| source == Source::Config);
         if ip.is_placeholder() && !is_declared {
             Some(LeftOutReason::Placeholder)
         } else if ip.is_special_purpose() {
@@ -241,14 +241,12 @@ impl<'a> Builder<'a> {
     }
 
     /// The hosts that are resolved, without those that have no origin address.
-    fn resolvable(
-        &self,
-    ) -> impl Iterator<Item = (&HostName, &BTreeSet<Source>, Option<HostState>)> {
+    fn resolvable(&self) -> impl Iterator<Item = (&HostName, Sources, Option<HostState>)> {
         self.hosts.iter().filter_map(|(host, sources)| {
             let answer = self.evidence.hosts.get(*host);
             let is_left_out = answer.is_some_and(|answer| answer.left_out.is_some());
             let state = answer.and_then(HostAnswer::state);
-            (!is_left_out).then_some((*host, sources, state))
+            (!is_left_out).then_some((*host, *sources, state))
         })
     }
 
@@ -258,7 +256,7 @@ impl<'a> Builder<'a> {
                 let answer = self.evidence.hosts.get(host)?;
                 answer.is_rotating.then(|| RotatingHost {
                     host: host.clone(),
-                    sources: sources.clone(),
+                    sources,
                     addresses: answer.addresses.len(),
                 })
             })
@@ -284,7 +282,7 @@ impl<'a> Builder<'a> {
             let unresolved = hosts.map(move |(host, sources, _)| UnresolvedHost {
                 state: wanted,
                 host: host.clone(),
-                sources: sources.clone(),
+                sources,
             });
             unresolved.take(MAX_UNRESOLVED_HOSTS)
         };

@@ -22,7 +22,7 @@ pub use inputs::{Candidates, Discovered, Evidence, HostAnswer, RangesUse, Source
 pub use judge::{Evaluation, evaluate};
 pub use model::{
     Check, Effect, ExpectedOrigin, FindingKind, LeftOut, LeftOutReason, MAX_UNRESOLVED_HOSTS,
-    RotatingHost, Source, TieredCache, UnresolvedHost, UnsupportedDeclaration, Unverified,
+    RotatingHost, Source, Sources, TieredCache, UnresolvedHost, UnsupportedDeclaration, Unverified,
     WrongMapping, ZoneFindings,
 };
 pub use plan::{Delete, Put, Undecided, ZonePlan, plan};

@@ -23,13 +23,51 @@ words! {
     }
 }
 
+/// A set of sources, in one byte because there is one for each expected origin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(from = "Vec<Source>", into = "Vec<Source>")]
+pub struct Sources(u8);
+
+impl Sources {
+    /// Adds a source.
+    pub fn insert(&mut self, source: Source) {
+        self.0 |= 1 << source as u8;
+    }
+
+    /// The sources, in order of precedence.
+    pub fn iter(self) -> impl Iterator<Item = Source> {
+        let is_in = move |source: &Source| self.0 & (1 << *source as u8) != 0;
+        Source::ALL.into_iter().filter(is_in)
+    }
+}
+
+impl FromIterator<Source> for Sources {
+    fn from_iter<I: IntoIterator<Item = Source>>(sources: I) -> Self {
+        let mut set = Self::default();
+        sources.into_iter().for_each(|source| set.insert(source));
+        set
+    }
+}
+
+impl From<Vec<Source>> for Sources {
+    fn from(sources: Vec<Source>) -> Self {
+        sources.into_iter().collect()
+    }
+}
+
+impl From<Sources> for Vec<Source> {
+    fn from(sources: Sources) -> Self {
+        sources.iter().collect()
+    }
+}
+
 /// An origin that should have a mapping.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExpectedOrigin {
     /// Its address.
     pub origin_ip: OriginIp,
     /// The sources that name it.
-    pub sources: BTreeSet<Source>,
+    pub sources: Sources,
     /// The origin hosts that led to it, sorted by name.
     pub hosts: Vec<HostName>,
     /// Whether a source also names the address itself.
@@ -43,7 +81,7 @@ pub struct ExpectedOrigin {
 impl ExpectedOrigin {
     /// The source under which it counts.
     pub fn source(&self) -> Source {
-        self.sources.first().copied().unwrap_or(Source::Config)
+        self.sources.iter().next().unwrap_or(Source::Config)
     }
 
     /// The host under which it is shown: the first by name, or `None` if a source names the address
@@ -141,7 +179,7 @@ pub struct LeftOut {
     /// The host, or the hosts that led to the address.
     pub hosts: BTreeSet<HostName>,
     /// The sources that name it.
-    pub sources: BTreeSet<Source>,
+    pub sources: Sources,
     /// Why it is left out.
     pub reason: LeftOutReason,
 }
@@ -152,7 +190,7 @@ pub struct RotatingHost {
     /// The host.
     pub host: HostName,
     /// The sources that name it.
-    pub sources: BTreeSet<Source>,
+    pub sources: Sources,
     /// How many of its addresses count.
     pub addresses: usize,
 }
@@ -168,7 +206,7 @@ pub struct UnresolvedHost {
     /// The host.
     pub host: HostName,
     /// The sources that name it.
-    pub sources: BTreeSet<Source>,
+    pub sources: Sources,
 }
 
 /// A declared place that Cloudflare does not support, probably because of a typo.

@@ -1,6 +1,6 @@
 //! The snapshot as plain rows, for JSON and tables. Field names are those of the metrics' labels.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -10,7 +10,7 @@ use super::finding::{is_idle, is_judged, stale_mappings};
 use crate::domain::{HostName, HostState, OriginIp, Region, Vendor};
 use crate::findings::{
     Check, Effect, ExpectedOrigin, ExpectedPlace, FindingKind, MAX_UNRESOLVED_HOSTS, Source,
-    ZoneFindings,
+    Sources, ZoneFindings,
 };
 use crate::snapshot::{StaleAfter, ZoneState};
 
@@ -128,7 +128,7 @@ pub struct OriginRow<'a> {
     /// The address.
     pub origin_ip: OriginIp,
     /// The sources that name it, in order of precedence.
-    pub sources: &'a BTreeSet<Source>,
+    pub sources: Sources,
     /// The origin hosts that lead to it, sorted by name.
     pub hosts: &'a [HostName],
     /// The expected vendor, if known.
@@ -242,7 +242,7 @@ impl FindingRow {
                 row.modified_on = mapping.modified_on;
             }
             Finding::Rotating(rotating) => {
-                row.source = rotating.sources.first().copied();
+                row.source = rotating.sources.iter().next();
                 row.addresses = Some(rotating.addresses);
             }
             Finding::Idle => {}
@@ -289,7 +289,7 @@ impl<'a> OriginRow<'a> {
         let mappings = state.data.as_ref().map(|data| &data.mappings);
         Self {
             origin_ip: origin.origin_ip,
-            sources: &origin.sources,
+            sources: origin.sources,
             hosts: &origin.hosts,
             expected_vendor: origin.place.vendor.as_ref(),
             expected_region: origin.place.region.as_ref(),

@@ -60,8 +60,8 @@ fn an_origin_of_several_sources_counts_under_the_first() {
             (Source::Dns, 0)
         ])
     );
-    let all = &findings.origins[3].sources;
-    assert_eq!(*all, [Source::Rule, Source::Dns].into());
+    let all = findings.origins[3].sources;
+    assert_eq!(all, [Source::Rule, Source::Dns].into_iter().collect());
 }
 
 #[test]
@@ -262,7 +262,7 @@ fn origin_hosts_are_counted_by_state() {
     let unresolved: Vec<_> = findings
         .unresolved_hosts
         .iter()
-        .map(|row| (row.state, row.host.as_str(), row.sources.clone()))
+        .map(|row| (row.state, row.host.as_str(), row.sources))
         .collect();
     assert_eq!(
         unresolved,

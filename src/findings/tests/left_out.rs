@@ -97,9 +97,15 @@ fn what_is_left_out_is_counted_once_with_all_its_sources_and_hosts() {
         left_out(&world),
         ["x.pages.dev no_origin_address", "10.0.0.1 special_purpose"]
     );
-    let sources = |index: usize| &findings.left_out[index].sources;
-    assert_eq!(*sources(0), [Source::Rule, Source::Dns].into());
-    assert_eq!(*sources(1), [Source::Config, Source::Dns].into());
+    let sources = |index: usize| findings.left_out[index].sources;
+    assert_eq!(
+        sources(0),
+        [Source::Rule, Source::Dns].into_iter().collect()
+    );
+    assert_eq!(
+        sources(1),
+        [Source::Config, Source::Dns].into_iter().collect()
+    );
     assert_eq!(findings.left_out[1].hosts, [host("a.example")].into());
     assert_eq!(findings.left_out_by_reason().len(), 2);
 }

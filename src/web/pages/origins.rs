@@ -7,7 +7,7 @@ use maud::{Markup, html};
 use super::layout;
 use super::query::Search;
 use crate::domain::{HostName, HostState, OriginIp};
-use crate::findings::{LeftOut, ZoneFindings};
+use crate::findings::{LeftOut, Source, ZoneFindings};
 use crate::snapshot::ZoneState;
 
 /// The most hosts on the page.
@@ -138,7 +138,7 @@ pub(super) fn left_out(state: &ZoneState) -> Markup {
     let cells = |row: &LeftOut| {
         let origin_ip = row.origin_ip.map(|ip| ip.to_string());
         let hosts: Vec<_> = row.hosts.iter().map(HostName::as_str).collect();
-        let sources: Vec<_> = row.sources.iter().map(|source| source.as_str()).collect();
+        let sources: Vec<_> = row.sources.iter().map(Source::as_str).collect();
         [
             ("Origin", html! { (origin_ip.as_deref().unwrap_or("–")) }),
             ("Hosts", html! { (hosts.join(", ")) }),
