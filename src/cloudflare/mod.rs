@@ -49,7 +49,7 @@ pub use error::{ApiError, Operation, Reason};
 pub use load_balancers::{LoadBalancer, Pool, PoolOrigin};
 pub use mappings::{MAPPINGS_PER_PAGE, MappingList};
 pub use origin_target::OriginTarget;
-pub use rate_limiter::{PastRequests, RateLimitState};
+pub use rate_limiter::{LONGEST_RATE_WINDOW, PastRequests, RateLimitState};
 pub use rules::{CloudConnectorRule, StorageProvider};
 pub use secrets::Secrets;
 pub use settings::{AuditLogSettings, RateLimit, Settings};

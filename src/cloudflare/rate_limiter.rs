@@ -20,6 +20,9 @@ use crate::panics::lock;
 /// with the time of the latest. This limits the log for any budget, and frees a slot at most 0.3
 /// seconds late with a window of five minutes.
 const ENTRIES_PER_WINDOW: u32 = 1024;
+/// The longest window of a rate limit. Ended requests are remembered for this long, give or take a
+/// minute and a half, so that a window which a reload extends includes them.
+pub const LONGEST_RATE_WINDOW: Duration = Duration::from_hours(24);
 
 /// The state to keep across restarts: recent requests and the end of a pause.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -78,6 +81,8 @@ struct Log {
     /// Within the last window, oldest first.
     ended: VecDeque<Ended>,
     ended_count: u64,
+    /// Before the last window.
+    past: VecDeque<Ended>,
     /// The total number of slots taken and not returned.
     taken: u64,
     /// Requests that an earlier process may have made, until the server forgets them. `None` before
@@ -109,12 +114,12 @@ impl Limiter {
         }
     }
 
-    /// Changes the limit. The requests of the old window still count.
+    /// Changes the limit; earlier requests still count.
     pub(super) fn configure(&self, budget: u32, window: Duration) {
         let mut log = lock(&self.log);
         log.budget = budget.max(1).into();
         log.reserved = log.reserved.min(log.budget - 1);
-        log.window = window;
+        log.set_window(window, Instant::now());
         drop(log);
         self.notify();
     }
@@ -300,7 +305,10 @@ impl Log {
         let is_over = |ended: &mut Ended| now - ended.last >= window;
         while let Some(oldest) = self.ended.pop_front_if(is_over) {
             self.ended_count -= oldest.count;
+            add(&mut self.past, oldest, LONGEST_RATE_WINDOW);
         }
+        let is_forgotten = |ended: &mut Ended| now - ended.last >= LONGEST_RATE_WINDOW;
+        while self.past.pop_front_if(is_forgotten).is_some() {}
         if let Some((ceiling, end)) = self.ceiling.filter(|(_, end)| now < *end)
             && self.taken >= ceiling
         {
@@ -330,17 +338,32 @@ impl Log {
             return;
         }
         self.ended_count += 1;
-        match self.ended.back_mut() {
-            Some(entry) if now - entry.first < self.window / ENTRIES_PER_WINDOW => {
-                entry.last = now;
-                entry.count += 1;
-            }
-            _ => self.ended.push_back(Ended {
-                first: now,
-                last: now,
-                count: 1,
-            }),
+        let request = Ended {
+            first: now,
+            last: now,
+            count: 1,
+        };
+        add(&mut self.ended, request, self.window);
+    }
+
+    /// A longer window includes requests again that had left the shorter one.
+    fn set_window(&mut self, window: Duration, now: Instant) {
+        self.window = window;
+        while let Some(latest) = self.past.pop_back_if(|ended| now - ended.last < window) {
+            self.ended_count += latest.count;
+            self.ended.push_front(latest);
         }
+    }
+}
+
+/// Adds ended requests to a log for this window.
+fn add(log: &mut VecDeque<Ended>, new: Ended, window: Duration) {
+    match log.back_mut() {
+        Some(entry) if new.last - entry.first < window / ENTRIES_PER_WINDOW => {
+            entry.last = new.last;
+            entry.count += new.count;
+        }
+        _ => log.push_back(new),
     }
 }
 

@@ -29,8 +29,9 @@ macro_rules! sections {
 
 pub(super) use sections;
 
-/// The longest window of a rate limit.
+/// The longest window that the rate limiter supports.
 const RATE_WINDOW: u64 = 24 * HOUR;
+const _: () = assert!(RATE_WINDOW / SECOND == crate::cloudflare::LONGEST_RATE_WINDOW.as_secs());
 
 /// At most a century.
 pub(super) type StaleAfter = OrNever<0, { 36_500 * DAY }>;

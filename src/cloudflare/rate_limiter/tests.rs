@@ -129,22 +129,24 @@ async fn the_log_stays_small_whatever_the_budget() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn requests_of_the_old_window_count_in_a_longer_and_in_a_shorter_one() {
+async fn a_longer_window_holds_the_requests_that_were_made_before_it() {
     const MINUTE: Duration = Duration::from_mins(1);
     let limiter = Arc::new(Limiter::new(3, 5 * MINUTE));
     let start = Instant::now();
     for _ in 0..3 {
         request(&limiter, Duration::ZERO).await;
-        tokio::time::advance(MINUTE).await;
+        tokio::time::advance(10 * MINUTE).await;
     }
     limiter.configure(3, 60 * MINUTE);
     request(&limiter, Duration::ZERO).await;
     assert_eq!(start.elapsed(), 60 * MINUTE);
+    // A shorter window forgets nothing: of minutes 10, 20, 60 and 60, the third last decides.
     limiter.configure(3, 5 * MINUTE);
     request(&limiter, Duration::ZERO).await;
+    assert_eq!(start.elapsed(), 60 * MINUTE);
+    limiter.configure(3, 60 * MINUTE);
     request(&limiter, Duration::ZERO).await;
-    request(&limiter, Duration::ZERO).await;
-    assert_eq!(start.elapsed(), 65 * MINUTE);
+    assert_eq!(start.elapsed(), 80 * MINUTE);
 }
 
 #[tokio::test(start_paused = true)]
@@ -262,6 +264,18 @@ async fn what_is_restored_may_be_of_any_time() {
     limiter.restore(&state, now);
     request(&limiter, Duration::ZERO).await;
     assert_eq!(start.elapsed() + Duration::from_secs(1), WINDOW);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_remembered_of_a_day_stays_small() {
+    let limiter = Arc::new(Limiter::new(u32::MAX, Duration::from_millis(100)));
+    for _ in 0..10_000 {
+        limiter.take(Lane::Regular).await.mark_used();
+        tokio::time::advance(Duration::from_secs(10)).await;
+    }
+    let past = lock(&limiter.log).past.len();
+    assert!(past <= 1 + ENTRIES_PER_WINDOW as usize, "{past}");
+    assert!(past > 500, "{past}");
 }
 
 proptest! {
