@@ -187,8 +187,7 @@ impl Collector for AccountMetrics {
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
-        // Held until the end, so that collections do not disturb each other.
-        let standing = self.standing();
+        let standing = *self.standing();
         for (gauge, value) in self.gauges.iter().zip(self.values(&standing)) {
             gauge.reset();
             if let Some(value) = value {

@@ -25,7 +25,7 @@ words! {
 
 /// A set of sources, in one byte because there is one for each expected origin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
-#[serde(from = "Vec<Source>", into = "Vec<Source>")]
+#[serde(from = "SourcesForm", into = "Vec<Source>")]
 pub struct Sources(u8);
 
 impl Sources {
@@ -49,9 +49,20 @@ impl FromIterator<Source> for Sources {
     }
 }
 
-impl From<Vec<Source>> for Sources {
-    fn from(sources: Vec<Source>) -> Self {
-        sources.into_iter().collect()
+/// Version 0.2.0 stored the bits.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum SourcesForm {
+    Words(Vec<Source>),
+    Bits(u8),
+}
+
+impl From<SourcesForm> for Sources {
+    fn from(form: SourcesForm) -> Self {
+        match form {
+            SourcesForm::Words(sources) => sources.into_iter().collect(),
+            SourcesForm::Bits(bits) => Self(bits),
+        }
     }
 }
 
@@ -176,10 +187,10 @@ words! {
 pub struct LeftOut {
     /// The address, if it has one.
     pub origin_ip: Option<OriginIp>,
-    /// The host, or the hosts that led to the address.
-    pub hosts: BTreeSet<HostName>,
     /// The sources that name it.
     pub sources: Sources,
+    /// The host, or the hosts that led to the address.
+    pub hosts: BTreeSet<HostName>,
     /// Why it is left out.
     pub reason: LeftOutReason,
 }

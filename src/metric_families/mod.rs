@@ -7,8 +7,8 @@ mod table;
 
 use prometheus::core::Collector;
 use prometheus::{
-    CounterVec, Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
-    IntGaugeVec, Opts, Registry,
+    Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
+    Opts, Registry,
 };
 
 pub use self::table::*;
@@ -75,7 +75,7 @@ macro_rules! from_family {
     };
 }
 
-from_family!(Gauge, IntGauge, IntCounter; GaugeVec, IntGaugeVec, CounterVec, IntCounterVec);
+from_family!(Gauge, IntGauge, IntCounter; GaugeVec, IntGaugeVec, IntCounterVec);
 
 impl Family {
     /// Creates the metric of this family and registers it. Fails if the registry already has a

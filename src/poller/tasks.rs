@@ -86,8 +86,8 @@ impl Tasks {
         self.0.is_empty()
     }
 
-    /// Starts a task that makes calls with an account's client. If it panics, which is a bug in this program,
-    /// `outcome` gets an error: it fails one call but not the daemon.
+    /// Starts a task that makes calls with an account's client. If it panics, which is a bug in this
+    /// program, `outcome` gets an error: it fails one call but not the daemon.
     pub(super) fn spawn<T: Send, W>(
         &mut self,
         client: &Client,

@@ -34,6 +34,8 @@ pub(super) struct Contents {
     pub(super) activities: usize,
     /// Values that this program did not write. They are left out.
     pub(super) rejected: usize,
+    /// Whether version 0.2.0 wrote last, which had the windows among the parts.
+    pub(super) is_old: bool,
 }
 
 impl Contents {
@@ -53,6 +55,7 @@ impl Contents {
         };
         contents.read_zones(&transaction)?;
         contents.read_changes(&transaction)?;
+        contents.read_windows(&transaction)?;
         contents.read_parts(&transaction)?;
         Ok(contents)
     }
@@ -85,8 +88,8 @@ impl Contents {
         }
         for row in transaction.open_table(FINDINGS)?.iter()?.take(MAX_ZONES) {
             let (key, value) = row?;
-            let bytes = self.take(bounded(value.value()));
-            let findings = bytes.and_then(record::decode_findings);
+            let findings = bounded(value.value()).and_then(record::decode_findings);
+            let findings = self.take(findings);
             let data = self.zone(key.value()).and_then(|zone| zone.data.as_mut());
             if let (Some(data), Some(findings)) = (data, findings) {
                 data.findings = Arc::new(findings);
@@ -128,15 +131,7 @@ impl Contents {
         Ok(())
     }
 
-    fn read_parts(&mut self, transaction: &ReadTransaction) -> Result<(), FileError> {
-        for row in transaction.open_table(PARTS)?.iter()?.take(MAX_PARTS) {
-            let (key, value) = row?;
-            let (kind, key) = key.value();
-            let bytes = bounded(value.value()).map(Bytes::copy_from_slice);
-            if let (Some(bytes), Some(kind)) = (self.take(bytes), Kind::parse(kind)) {
-                self.parts.values.insert((kind, key.to_owned()), bytes);
-            }
-        }
+    fn read_windows(&mut self, transaction: &ReadTransaction) -> Result<(), FileError> {
         let windows = match transaction.open_table(WINDOWS) {
             Err(TableError::TableDoesNotExist(_)) => return Ok(()),
             windows => windows?,
@@ -147,6 +142,19 @@ impl Contents {
             if let Some(bytes) = self.take(bytes) {
                 let key = (Kind::Window, key.value().to_owned());
                 self.parts.values.insert(key, bytes);
+            }
+        }
+        Ok(())
+    }
+
+    fn read_parts(&mut self, transaction: &ReadTransaction) -> Result<(), FileError> {
+        for row in transaction.open_table(PARTS)?.iter()?.take(MAX_PARTS) {
+            let (key, value) = row?;
+            let (kind, key) = key.value();
+            let bytes = bounded(value.value()).map(Bytes::copy_from_slice);
+            if let (Some(bytes), Some(kind)) = (self.take(bytes), Kind::parse(kind)) {
+                self.parts.values.insert((kind, key.to_owned()), bytes);
+                self.is_old |= kind == Kind::Window;
             }
         }
         Ok(())

@@ -60,10 +60,10 @@ struct Written {
 }
 
 impl Model {
-    /// Loads the contents of the file. Everything is written again if `rewrite`, or if invalid
-    /// values were left out, which removes these from the file.
+    /// Loads the contents of the file. Everything is written again if `rewrite`, after an older
+    /// version, or if invalid values were left out, which removes these from the file.
     pub(super) fn load(contents: &Contents, rewrite: bool) -> Self {
-        let rewrite = rewrite || contents.rejected > 0;
+        let rewrite = rewrite || contents.is_old || contents.rejected > 0;
         let changes = contents.changes.iter().filter(|_| rewrite);
         let zones = contents.zones.iter().map(|(id, (number, zone))| {
             let entry = Entry {

@@ -14,8 +14,8 @@ pub(super) const ZONES: TableDefinition<'_, &str, &[u8]> = TableDefinition::new(
 pub(super) const MAPPINGS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("mappings");
 /// The findings for these mappings, as JSON.
 pub(super) const FINDINGS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("findings");
-/// The zones' polls as a log: each value lists the zones that were polled since the previous value.
-/// Polls that change nothing cost one small value for all zones together.
+/// The zones' polls as a log: the values of a commit list the zones that were polled since the one
+/// before it. A poll that changes nothing costs some bytes of a value that many zones share.
 pub(super) const ACTIVITY: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("activity");
 /// The changes of the history by their identifiers.
 pub(super) const CHANGES: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("changes");

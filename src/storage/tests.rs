@@ -286,27 +286,34 @@ async fn a_database_of_a_later_version_or_another_program_is_set_aside() {
 }
 
 #[tokio::test]
-async fn windows_are_read_from_the_table_in_which_earlier_versions_wrote_them() {
-    let folder = folder();
-    closed_with_a_change(folder.path()).await;
-    let database = redb::Database::open(file_of(&folder)).unwrap();
-    let transaction = database.begin_write().unwrap();
-    transaction.delete_table(tables::WINDOWS).unwrap();
-    let mut parts = transaction.open_table(tables::PARTS).unwrap();
-    parts
-        .insert((Kind::Window.as_str(), "default"), &b"4"[..])
-        .unwrap();
-    drop(parts);
-    transaction.commit().unwrap();
-    drop(database);
+async fn windows_are_read_from_the_table_in_which_version_0_2_0_wrote_them() {
+    for is_downgrade in [false, true] {
+        let folder = folder();
+        closed_with_a_change(folder.path()).await;
+        let database = redb::Database::open(file_of(&folder)).unwrap();
+        let transaction = database.begin_write().unwrap();
+        if is_downgrade {
+            let mut windows = transaction.open_table(tables::WINDOWS).unwrap();
+            windows.insert("default", &b"3"[..]).unwrap();
+        } else {
+            transaction.delete_table(tables::WINDOWS).unwrap();
+        }
+        let mut parts = transaction.open_table(tables::PARTS).unwrap();
+        let key = (Kind::Window.as_str(), "default");
+        parts.insert(key, &b"4"[..]).unwrap();
+        drop(parts);
+        transaction.commit().unwrap();
+        drop(database);
 
-    let opened = reopen(folder.path()).await;
-    let parts = &opened.restored.parts;
-    assert_eq!(parts.get(Kind::Window, "default"), Some(4));
-    opened.storage.put(Kind::Window, "default", 5);
-    opened.close().await;
-    let again = reopen(folder.path()).await.restored;
-    assert_eq!(again.parts.get(Kind::Window, "default"), Some(5));
+        let opened = reopen(folder.path()).await;
+        let parts = &opened.restored.parts;
+        assert_eq!(parts.get(Kind::Window, "default"), Some(4));
+        opened.storage.put(Kind::Window, "default", 5);
+        opened.close().await;
+        let again = reopen(folder.path()).await.restored;
+        assert_eq!(again.parts.get(Kind::Window, "default"), Some(5));
+        assert_eq!(again.zones.len(), 1);
+    }
 }
 
 #[tokio::test]

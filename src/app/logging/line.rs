@@ -68,22 +68,23 @@ fn bounded_logfmt(line: &str) -> String {
     line
 }
 
-/// Shortens the strings of the object. No event has so many fields that it stays too long.
+/// Shortens the strings of the object, then drops fields from its end until the line fits.
 fn bounded_json(line: &str) -> String {
-    let mut event: Value = serde_json::from_str(line).unwrap_or_default();
-    for field in event
-        .as_object_mut()
-        .into_iter()
-        .flat_map(|fields| fields.values_mut())
-    {
-        if let Value::String(text) = field
+    let mut fields: serde_json::Map<_, _> = serde_json::from_str(line).unwrap_or_default();
+    for text in fields.values_mut() {
+        if let Value::String(text) = text
             && text.len() > SHORTENED_BYTES
         {
             text.truncate(text.floor_char_boundary(SHORTENED_BYTES));
             text.push(ELLIPSIS);
         }
     }
-    format!("{event}\n")
+    let mut size = 0;
+    fields.retain(|name, value| {
+        size += name.len() + value.to_string().len() + 4;
+        size < MAX_LINE_BYTES
+    });
+    format!("{}\n", Value::Object(fields))
 }
 
 #[cfg(test)]

@@ -54,9 +54,8 @@ pub(super) fn encode_findings(findings: &ZoneFindings) -> Vec<u8> {
     serde_json::to_vec(findings).unwrap_or_default()
 }
 
-/// Findings in the form of another version count as missing. They are determined again soon.
-pub(super) fn decode_findings(bytes: &[u8]) -> Option<ZoneFindings> {
-    serde_json::from_slice(bytes).ok()
+pub(super) fn decode_findings(bytes: &[u8]) -> Result<ZoneFindings, Invalid> {
+    serde_json::from_slice(bytes).map_err(|_| Invalid::Value("not the findings of a zone"))
 }
 
 fn bounded(text: &str, max: usize) -> Result<&str, Invalid> {

@@ -11,7 +11,7 @@ use crate::cloudflare::Reason;
 use crate::domain::{
     AccountName, HostName, Mapping, OriginIp, Region, Vendor, Zone, ZoneId, ZoneMappings, ZoneName,
 };
-use crate::findings::{Check, TieredCache};
+use crate::findings::{Check, RotatingHost, Source, TieredCache};
 use crate::history::{Actor, Change, ChangeKind, Details, FindingKind};
 use crate::snapshot::{ChangeCounts, LastPoll, StaleAfter, ZoneState};
 
@@ -177,14 +177,24 @@ fn values_that_no_version_writes_are_refused() {
 }
 
 #[test]
-fn findings_in_the_form_of_another_version_count_as_missing() {
+fn findings_are_read_in_the_form_of_0_2_0_too() {
+    let sources = [Source::Config, Source::Dns].into_iter().collect();
     let findings = ZoneFindings {
-        is_partial: true,
+        rotating: vec![RotatingHost {
+            host: HostName::parse("a.example").unwrap(),
+            sources,
+            addresses: 20,
+        }],
         ..ZoneFindings::default()
     };
-    assert_eq!(decode_findings(&encode_findings(&findings)), Some(findings));
-    let other = br#"{"rotating": [{"host": "a.example", "sources": 2, "addresses": 20}]}"#;
-    assert_eq!(decode_findings(other), None);
+    let bytes = encode_findings(&findings);
+    assert_eq!(decode_findings(&bytes), Ok(findings.clone()));
+    let words = r#""sources":["config","dns"]"#;
+    let text = String::from_utf8(bytes).unwrap();
+    assert!(text.contains(words), "{text}");
+    let old = text.replace(words, r#""sources":9"#);
+    assert_eq!(decode_findings(old.as_bytes()), Ok(findings));
+    assert!(decode_findings(b"{").is_err());
 }
 
 fn apply_all(bytes: &[u8]) {

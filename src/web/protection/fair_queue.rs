@@ -16,12 +16,13 @@ pub(super) struct FairQueue(Arc<Mutex<State>>);
 #[derive(Debug)]
 struct State {
     idle_workers: usize,
+    max_waiting: usize,
     max_of_peer: usize,
     /// The waiting requests of each peer. The next peer, and its next request, come first.
     waiting: IndexMap<Peer, VecDeque<(Attempt, oneshot::Sender<Turn>)>>,
 }
 
-/// Whether the request has been here before. If so, it goes ahead of new ones from its peer.
+/// Whether the same credentials have come before. If so, they go ahead of new ones from their peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Attempt {
     Returning,
@@ -33,10 +34,11 @@ pub(super) enum Attempt {
 pub(super) struct Turn(FairQueue);
 
 impl FairQueue {
-    /// At most `max_of_peer` requests of one peer may wait.
-    pub(super) fn new(workers: usize, max_of_peer: usize) -> Self {
+    /// At most `max_waiting` requests may wait, and `max_of_peer` from one peer.
+    pub(super) fn new(workers: usize, max_waiting: usize, max_of_peer: usize) -> Self {
         Self(Arc::new(Mutex::new(State {
             idle_workers: workers,
+            max_waiting,
             max_of_peer,
             waiting: IndexMap::new(),
         })))
@@ -58,8 +60,16 @@ impl FairQueue {
 }
 
 impl State {
-    /// If a peer uses all its places, a returning request replaces its last new one.
+    /// If a peer uses all its places, a returning request replaces its last new one. If all places
+    /// are taken, the peer with the most loses its last one.
     fn wait(&mut self, peer: Peer, attempt: Attempt) -> Option<oneshot::Receiver<Turn>> {
+        let of_peer = self.waiting.get(&peer).map_or(0, VecDeque::len);
+        let all: usize = self.waiting.values().map(VecDeque::len).sum();
+        if of_peer < self.max_of_peer && all >= self.max_waiting {
+            let peers = self.waiting.values_mut();
+            let largest = peers.max_by_key(|largest| largest.len())?;
+            (largest.len() > of_peer + 1).then(|| largest.pop_back())?;
+        }
         let own = self.waiting.entry(peer).or_default();
         if own.len() >= self.max_of_peer {
             own.pop_back_if(|(last, _)| attempt < *last)?;
@@ -123,7 +133,7 @@ mod tests {
 
     #[tokio::test]
     async fn peers_take_turns_however_many_wait_for_one() {
-        let queue = FairQueue::new(1, 50);
+        let queue = FairQueue::new(1, 100, 50);
         let working = queue.turn(peer(9), Attempt::New).await.unwrap();
         let mut crowd = Vec::new();
         for _ in 0..10 {
@@ -138,8 +148,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_peer_that_uses_all_its_places_leaves_room_for_another() {
-        let queue = FairQueue::new(1, 4);
+    async fn a_full_queue_has_room_for_another_peer() {
+        let queue = FairQueue::new(1, 4, 4);
         let working = queue.turn(peer(9), Attempt::New).await.unwrap();
         let mut crowd = Vec::new();
         for _ in 0..4 {
@@ -147,6 +157,8 @@ mod tests {
         }
         assert!(queue.turn(peer(1), Attempt::New).await.is_none());
         let other = wait(&queue, 2).await;
+        let last = crowd.pop().unwrap();
+        assert!(last.await.unwrap().is_none(), "the last one made room");
         drop(working);
         assert!(crowd.remove(0).await.unwrap().is_some());
         assert!(other.await.unwrap().is_some());
@@ -154,7 +166,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_request_that_returns_goes_before_the_new_ones_of_its_peer() {
-        let queue = FairQueue::new(1, 4);
+        let queue = FairQueue::new(1, 100, 4);
         let working = queue.turn(peer(9), Attempt::New).await.unwrap();
         let mut crowd = Vec::new();
         for _ in 0..4 {
@@ -173,7 +185,7 @@ mod tests {
 
     #[tokio::test]
     async fn requests_that_return_keep_their_order_and_do_not_replace_each_other() {
-        let queue = FairQueue::new(1, 2);
+        let queue = FairQueue::new(1, 100, 2);
         let working = queue.turn(peer(9), Attempt::New).await.unwrap();
         let first = wait_as(&queue, 1, Attempt::Returning).await;
         let second = wait_as(&queue, 1, Attempt::Returning).await;
@@ -187,7 +199,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_turn_of_somebody_who_left_goes_to_the_next() {
-        let queue = FairQueue::new(1, 50);
+        let queue = FairQueue::new(1, 100, 50);
         let working = queue.turn(peer(9), Attempt::New).await.unwrap();
         let mut gone = Vec::new();
         for _ in 0..50 {

@@ -3,7 +3,7 @@
 //! A check is slow on purpose, so clients with wrong passwords could lock out a scraper with the
 //! right one. Therefore known good credentials pass without a check, known bad ones are rejected
 //! without one, and the rest wait. Peers take turns, and within a peer, credentials that have
-//! waited before go first: a scraper repeats its credentials, a client that guesses does not.
+//! come before go first: a scraper repeats its credentials, a client that guesses does not.
 
 use std::collections::{BTreeMap, HashSet};
 use std::hash::Hash;
@@ -26,7 +26,9 @@ use crate::web::server::Peer;
 /// Concurrent password checks. Each takes 50 ms or more of a core, and guesses must not starve
 /// polls and scrapes.
 const CHECKS: usize = 2;
-/// The most requests of one peer that wait for a check.
+/// The most requests that wait for a check; with hashes of the usual cost, for up to ten seconds.
+const MAX_WAITING: usize = 256;
+/// The most waiting requests of one peer.
 const MAX_WAITING_OF_PEER: usize = 64;
 /// The most wrong credentials to remember.
 const MAX_WRONG: usize = 4096;
@@ -77,7 +79,7 @@ impl Users {
         Ok(Self {
             by_name: users.collect(),
             key: hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new())?,
-            checks: FairQueue::new(CHECKS, MAX_WAITING_OF_PEER),
+            checks: FairQueue::new(CHECKS, MAX_WAITING, MAX_WAITING_OF_PEER),
             wrong: Mutex::default(),
             seen: Mutex::default(),
         })
@@ -111,9 +113,7 @@ impl Users {
         if let Some(access) = self.remembered(user, &tag) {
             return access;
         }
-        // An unknown user's password is checked too, without effect, so that an early response does
-        // not reveal which names exist.
-        let Some(checked) = user.or_else(|| self.by_name.values().next()) else {
+        let Some(checked) = user.or_else(|| self.decoy(&credentials.name)) else {
             return Access::Denied;
         };
         let hash = checked.hash.clone();
@@ -135,6 +135,15 @@ impl Users {
             // Not checked, so not known to be wrong.
             (_, Err(_)) => Access::Denied,
         }
+    }
+
+    /// The user against whose hash an unknown user's password is checked, without effect. A name
+    /// always gets the same one, so that timing does not reveal which names exist.
+    fn decoy(&self, name: &str) -> Option<&User> {
+        let tag = hmac::sign(&self.key, name.as_bytes());
+        let start = usize::from_be_bytes(*tag.as_ref().first_chunk()?);
+        let index = start.checked_rem(self.by_name.len())?;
+        self.by_name.values().nth(index)
     }
 
     fn tag(&self, credentials: &Credentials) -> Tag {
@@ -169,7 +178,7 @@ impl Users {
 /// Returns whether the value is new. A set that is full starts again from empty.
 fn remember<T: Eq + Hash>(values: &Mutex<HashSet<T>>, value: T, limit: usize) -> bool {
     let mut values = lock(values);
-    if values.len() >= limit {
+    if values.len() >= limit && !values.contains(&value) {
         values.clear();
     }
     values.insert(value)
@@ -278,7 +287,7 @@ mod tests {
     /// Users without workers, so that no credentials can be checked.
     fn without_workers(users: Users) -> Users {
         Users {
-            checks: FairQueue::new(0, 0),
+            checks: FairQueue::new(0, 0, 0),
             ..users
         }
     }
@@ -308,7 +317,7 @@ mod tests {
     /// A single worker that is busy until the turn is dropped, with few places to wait.
     async fn busy(users: Users) -> (Users, Turn) {
         let users = Users {
-            checks: FairQueue::new(1, 2),
+            checks: FairQueue::new(1, 100, 2),
             ..users
         };
         let turn = users.checks.turn(peer(9), Attempt::New).await.unwrap();
